@@ -1,0 +1,53 @@
+"""What a measurement's columns are, as its source declares them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+TIME = "time"
+"""The name of the time column, in InfluxDB and in the lake."""
+
+
+class Role(StrEnum):
+    """What a column is to InfluxDB."""
+
+    TAG = "tag"
+    FIELD = "field"
+    TIME = "time"
+
+
+class ColumnType(StrEnum):
+    """InfluxDB's value types, in the words of `system.influxdb_schema`."""
+
+    FLOAT = "float"
+    INTEGER = "integer"
+    UINTEGER = "uinteger"
+    BOOLEAN = "boolean"
+    STRING = "string"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a measurement. Tags are strings."""
+
+    name: str
+    role: Role
+    type: ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementSchema:
+    """The columns of one measurement: time first, then tags, then fields, each group by name."""
+
+    measurement: str
+    columns: tuple[Column, ...]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.role is Role.TAG)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.role is Role.FIELD)

@@ -1,0 +1,181 @@
+"""Every error of the project, classed by what the person who meets it can do about it.
+
+```
+LakeError
+├── ConfigurationError      edit lake.yaml, the arguments or the environment
+│   └── MissingExtra        install the named extra
+├── SourceError             the InfluxDB side
+│   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken
+│   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, DatabaseNotFound,
+│                               MeasurementNotFound, QueryRejected, FileLimitExceeded, UnexpectedAnswer
+├── DataRefused             a value cannot be stored exactly
+├── SchemaConflict          the table's schema and the source's cannot both be right
+├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
+├── StorageError            files of the table cannot be written or read
+├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
+└── GuardError              a rule that protects the lake stopped the window: WindowShrank
+```
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+
+class LakeError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        message: What failed and why.
+        remedy: What the reader can do about it.
+        measurement: The measurement that was worked on, when there is one.
+        window: The window that was worked on, as `start/end`, when there is one.
+        transient: Whether the same call may succeed later with nothing changed.
+        exit_code: What the command line returns for it: 1 failed, 2 bad usage or configuration.
+    """
+
+    transient: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        measurement: str | None = None,
+        window: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.measurement = measurement
+        self.window = window
+
+    def about(self, measurement: str | None = None, window: object = None) -> Self:
+        """Name the measurement and window, unless a deeper layer already did, and return the error."""
+        self.measurement = self.measurement or measurement
+        if self.window is None and window is not None:
+            self.window = str(window)
+        return self
+
+    def __str__(self) -> str:
+        subject = [f"measurement {self.measurement}"] if self.measurement else []
+        subject += [f"window {self.window}"] if self.window else []
+        text = f"{', '.join(subject)}: {self.message}" if subject else self.message
+        return f"{text.rstrip('.')}. {self.remedy}" if self.remedy else text
+
+
+class ConfigurationError(LakeError):
+    """Something the user wrote (lake.yaml, arguments, environment) is not usable."""
+
+    exit_code = 2
+
+
+class MissingExtra(ConfigurationError):
+    """An optional part is used whose packages are not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs packages that are not installed",
+            remedy=f"Install them with: pip install 'influx-lake[{extra}]'",
+        )
+
+
+class SourceError(LakeError):
+    """The InfluxDB side failed."""
+
+
+class TransientSourceError(SourceError):
+    """The same request may succeed later."""
+
+    transient = True
+
+
+class SourceUnavailable(TransientSourceError):
+    """The server cannot be reached, or says that it cannot serve now."""
+
+
+class SourceTimeout(TransientSourceError):
+    """The server did not answer in the time it was given."""
+
+
+class StreamBroken(TransientSourceError):
+    """The stream of rows ended with an error after it had begun."""
+
+
+class PermanentSourceError(SourceError):
+    """The same request will fail again until somebody changes something."""
+
+
+class AuthenticationFailed(PermanentSourceError):
+    """The server refused the token, or the token may not read this database."""
+
+
+class DatabaseNotFound(PermanentSourceError):
+    """The server has no database of this name."""
+
+
+class MeasurementNotFound(PermanentSourceError):
+    """The database has no measurement of this name."""
+
+
+class QueryRejected(PermanentSourceError):
+    """The server could not plan or run the query."""
+
+
+class FileLimitExceeded(PermanentSourceError):
+    """The window touches more Parquet files than InfluxDB 3 Core is willing to open."""
+
+
+class UnexpectedAnswer(PermanentSourceError):
+    """The server answered something that its protocol does not allow."""
+
+
+class DataRefused(LakeError):
+    """A value cannot be stored exactly in the type its column has."""
+
+
+class SchemaConflict(LakeError):
+    """The source's columns do not fit the table's."""
+
+
+class CatalogError(LakeError):
+    """The Iceberg catalog failed."""
+
+
+class CatalogUnavailable(CatalogError):
+    """The catalog cannot be reached now."""
+
+    transient = True
+
+
+class CatalogRefused(CatalogError):
+    """The catalog was reached and refused."""
+
+
+class StorageError(LakeError):
+    """A file of the table could not be written or read."""
+
+
+class CommitError(LakeError):
+    """The commit of a window failed."""
+
+
+class CommitConflict(CommitError):
+    """Other writers kept winning the race for the table until the time ran out. The table is unchanged by us."""
+
+    transient = True
+
+
+class CommitOutcomeUnknown(CommitError):
+    """The catalog did not say whether the commit took place, and it could not be found out afterwards."""
+
+    transient = True
+
+
+class GuardError(LakeError):
+    """A rule that protects the lake stopped the window; the table is unchanged."""
+
+
+class WindowShrank(GuardError):
+    """The source holds fewer rows for the window than the lake does."""
