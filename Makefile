@@ -1,0 +1,65 @@
+# `make` alone prints what there is. Every target sets up what it needs.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-servers test-all lint format types layers lock schema snapshot ui bench clean
+
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## Create .venv with the locked versions
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: $(STAMP) ## Fill a sandbox with a week of metrics and load it into Iceberg tables (under ./.lake)
+	$(BIN)/influx-lake demo
+
+ui: $(STAMP) ## Open the Dagster UI on lake.yaml
+	$(BIN)/influx-lake ui
+
+test: $(STAMP) ## Run the tests that need nothing but this machine
+	$(BIN)/python -m pytest -m "not servers and not slow" -n $(WORKERS)
+
+test-servers: $(STAMP) ## Run the tests that need real servers, and the slow ones
+	$(BIN)/python -m pytest -m "servers or slow"
+
+test-all: test test-servers ## Run every test
+
+lint: $(STAMP) ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## Format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy
+
+layers: $(STAMP) ## Check that each layer imports only what it may
+	$(BIN)/lint-imports
+
+lock: ## Resolve requirements.lock anew
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(UV) pip compile pyproject.toml --universal --generate-hashes --all-extras --group dev --python-version 3.11 \
+	  --no-header --quiet --output-file requirements.lock
+
+schema: $(STAMP) ## Write lake.schema.json anew
+	$(BIN)/influx-lake schema > lake.schema.json
+
+bench: $(STAMP) ## Measure Flight to committed window against a plain Parquet writer
+	$(BIN)/python -m benchmarks.end_to_end
+
+clean: ## Remove the environment and the demo's data
+	rm -rf $(VENV) .lake .dagster

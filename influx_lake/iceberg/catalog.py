@@ -1,0 +1,41 @@
+"""Opening the Iceberg catalog."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.translation import catalog_errors
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+_SQLITE = "sqlite:///"
+# Another process that holds SQLite's write lock does so for milliseconds; failing at once would fail the window.
+_SQLITE_BUSY_SECONDS = 60
+
+
+def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
+    """Open a catalog with pyiceberg's own properties (`type`, `uri`, `warehouse`, `s3.*`, ...).
+
+    The folders of a local SQLite catalog and warehouse are made when they are missing.
+
+    Raises:
+        CatalogError: The catalog cannot be reached or refuses.
+        StorageError: A local folder cannot be made.
+    """
+    from pyiceberg.catalog import load_catalog
+
+    prepared = dict(properties)
+    with catalog_errors(f"open the catalog {name}"):
+        if "s3.endpoint" in prepared:
+            # S3 servers that do not know aws-chunked uploads answer 411, or store the framing as data.
+            os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+        uri = prepared.get("uri", "")
+        if uri.startswith(_SQLITE) and (database := uri.removeprefix(_SQLITE).partition("?")[0]) not in ("", ":memory:"):
+            Path(database).parent.mkdir(parents=True, exist_ok=True)
+            if "timeout=" not in uri:
+                prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_BUSY_SECONDS}"
+        return load_catalog(name, **prepared)

@@ -1,0 +1,127 @@
+"""Rows of windows out of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.columns import TIME
+from influx_lake.config.windows import Window
+from influx_lake.errors import CatalogRefused
+from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.iceberg.window_files import files_of, in_windows
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import FileScanTask, Table
+
+
+def find_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
+    """Load a table, or None when there is none.
+
+    Raises:
+        CatalogError: The catalog cannot tell.
+    """
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    with catalog_errors(f"load the table {'.'.join(identifier)}"):
+        try:
+            return catalog.load_table(identifier)
+        except (NoSuchTableError, NoSuchNamespaceError):
+            return None
+
+
+def open_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table:
+    """Load a table.
+
+    Raises:
+        CatalogError: There is no such table, or the catalog cannot tell.
+    """
+    table = find_table(catalog, identifier)
+    if table is None:
+        raise CatalogRefused(
+            f"there is no table {'.'.join(identifier)} in the catalog {catalog.name}",
+            remedy="Load a window of its measurement first: influx-lake replicate, or materialise the asset",
+        )
+    return table
+
+
+def read_windows(
+    table: Table, windows: Sequence[Window], time_column: str = TIME, columns: Sequence[str] | None = None
+) -> pa.RecordBatchReader:
+    """Stream the rows of some windows, file by file, in memory that does not depend on how many there are.
+
+    Args:
+        table: The table.
+        windows: The windows; a row in two of them comes once.
+        time_column: The column the windows apply to.
+        columns: Only these columns.
+
+    Raises:
+        StorageError: A file cannot be read (while the reader is consumed).
+    """
+    scan = table.scan(row_filter=in_windows(windows, table, time_column), selected_fields=tuple(columns or ("*",)))
+    schema = arrow_schema(scan.projection())
+    with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
+        tasks = list(scan.plan_files())
+    batches = read_tasks(table, tasks, scan.row_filter, scan.projection())
+    return pa.RecordBatchReader.from_batches(schema, (conform(batch, schema) for batch in batches))
+
+
+def read_tasks(
+    table: Table, tasks: Iterable[FileScanTask], row_filter: BooleanExpression, projection: Schema
+) -> Iterator[pa.RecordBatch]:
+    """Stream the rows of planned files, one file at a time, with other engines' deletes applied.
+
+    pyiceberg's own batch reader decodes whole files ahead of its consumer.
+    """
+    from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files
+
+    tasks = list(tasks)
+    with catalog_errors(f"read {'.'.join(table.name())}"):
+        scan = ArrowScan(table.metadata, table.io, projection, row_filter)
+        deletes = _read_all_delete_files(table.io, tasks)
+        yield from scan._record_batches_from_scan_tasks_and_deletes(tasks, deletes)
+
+
+def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
+    """How many rows a table holds for a window; only files across its bounds are opened."""
+    with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
+        files = files_of(table, window, time_column)
+    counted = sum(task.file.record_count for task in files.inside)
+    if files.straddling:
+        projection = table.schema().select(time_column)
+        expression = in_windows([window], table, time_column)
+        counted += sum(len(batch) for batch in read_tasks(table, files.straddling, expression, projection))
+    return counted
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """The Arrow schema a table's rows are read with: plain strings, no field ids."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    arrow = schema_to_pyarrow(schema, include_field_ids=False)
+    return pa.schema([field.with_type(_plain(field.type)) for field in arrow])
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with exactly the schema's types: files of one table may be decoded to different string types."""
+    return batch if batch.schema == schema else batch.cast(schema)
+
+
+def outside(batch: pa.RecordBatch, window: Window, time_column: str) -> pa.RecordBatch:
+    """The rows of a batch that do not lie in a window; a row without a time lies in none."""
+    times = batch.column(time_column).cast(pa.int64())
+    within = pc.and_(pc.greater_equal(times, window.start_us), pc.less(times, window.end_us))
+    return batch.filter(pc.invert(pc.fill_null(within, False)))
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_large_binary(kind) else kind

@@ -1,0 +1,164 @@
+"""The snapshot that replaces files by others, as pyiceberg should make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
+from pyiceberg.table import Transaction
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate, TableRequirement, TableUpdate
+from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFiles
+from pyiceberg.utils.properties import property_as_bool, property_as_int
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+
+_MERGE_ENABLED = "commit.manifest-merge.enabled"
+_MERGE_MIN_COUNT = "commit.manifest.min-count-to-merge"
+_MERGE_TARGET_SIZE = "commit.manifest.target-size-bytes"
+
+
+class ReplaceFiles(_OverwriteFiles):
+    """An overwrite snapshot that removes exactly the files it was given and adds others.
+
+    pyiceberg 0.12's own overwrite shares one manifest evaluator among threads, so that under load it may miss a file
+    it has to delete; it keeps the manifests of deleted files for ever; and it does not merge manifests. Here manifests
+    are read once, one after the other, those without live files are dropped, and the small ones are merged as the
+    table's `commit.manifest-merge.*` properties say (on unless switched off, as Iceberg's specification has it).
+    """
+
+    _untouched: list[ManifestFile]
+
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        self._untouched, deleted = [], []
+        head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
+        for manifest in head.manifests(io=self._io) if head else ():
+            if not (manifest.has_added_files() or manifest.has_existing_files()):
+                continue
+            leaving, staying = self._partition_entries(manifest)
+            deleted += leaving
+            if not leaving:
+                self._untouched.append(manifest)
+            elif staying:
+                self._untouched.append(self._rewritten(manifest, staying))
+        self._validate_required_deletes(deleted)
+        return deleted
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return self._untouched
+
+    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        properties = self._transaction.table_metadata.properties
+        merging = _ManifestMergeManager(
+            target_size_bytes=property_as_int(properties, _MERGE_TARGET_SIZE, 8 * 2**20) or 0,
+            min_count_to_merge=property_as_int(properties, _MERGE_MIN_COUNT, 100) or 0,
+            merge_enabled=property_as_bool(properties, _MERGE_ENABLED, True),
+            snapshot_producer=self,
+        )
+        data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
+        return merging.merge_manifests(data) + [manifest for manifest in manifests if manifest not in data]
+
+    def _partition_entries(self, manifest: ManifestFile) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
+        """The manifest's entries that this snapshot deletes, and the others."""
+        leaving: list[ManifestEntry] = []
+        staying: list[ManifestEntry] = []
+        if manifest.content != ManifestContent.DATA or not self._may_hold_deleted(manifest):
+            return leaving, staying
+        for entry in manifest.fetch_manifest_entry(self._io, discard_deleted=True):
+            leaves = entry.data_file.content == DataFileContent.DATA and entry.data_file in self._deleted_data_files
+            status = ManifestEntryStatus.DELETED if leaves else ManifestEntryStatus.EXISTING
+            (leaving if leaves else staying).append(self._with_status(entry, status))
+        return leaving, staying
+
+    def _may_hold_deleted(self, manifest: ManifestFile) -> bool:
+        if not self._deleted_data_files:
+            return False
+        # Made anew for each manifest: an evaluator keeps state while it looks at one.
+        return self._build_manifest_evaluator(manifest.partition_spec_id)(manifest)
+
+    def _rewritten(self, manifest: ManifestFile, entries: Iterable[ManifestEntry]) -> ManifestFile:
+        with self.new_manifest_writer(self.spec(manifest.partition_spec_id)) as writer:
+            for entry in entries:
+                writer.add_entry(entry)
+        return writer.to_manifest_file()
+
+    def _with_status(self, entry: ManifestEntry, status: ManifestEntryStatus) -> ManifestEntry:
+        return ManifestEntry.from_args(
+            status=status,
+            snapshot_id=self._snapshot_id if status is ManifestEntryStatus.DELETED else entry.snapshot_id,
+            sequence_number=entry.sequence_number,
+            file_sequence_number=entry.file_sequence_number,
+            data_file=entry.data_file,
+        )
+
+
+class _PlannedOn(Transaction):
+    """A transaction in which nothing is staged: pyiceberg would copy the whole metadata on every look at it."""
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        return self._table.metadata
+
+
+class ReplaceCommit:
+    """One atomic change of a table: files out, files in, table properties, in a single snapshot.
+
+    It holds for the table as it was loaded: the catalog refuses it when anything else was committed since.
+
+    Args:
+        table: The table as it was planned on.
+        removed: Files of its current snapshot.
+        added: Files written for it.
+        summary: Properties of the snapshot.
+        properties: Properties of the table that change with it.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        removed: Iterable[DataFile],
+        added: Iterable[DataFile],
+        summary: dict[str, str],
+        properties: dict[str, str],
+    ) -> None:
+        self._table = table
+        self._producer = ReplaceFiles(
+            operation=Operation.APPEND if table.current_snapshot() is None else Operation.OVERWRITE,
+            transaction=_PlannedOn(table),
+            io=table.io,
+            snapshot_properties=summary,
+        )
+        for file in removed:
+            self._producer.delete_data_file(file)
+        for file in added:
+            self._producer.append_data_file(file)
+        self._properties = properties
+
+    @property
+    def snapshot_id(self) -> int:
+        return self._producer.snapshot_id
+
+    def prepare(self) -> None:
+        """Write the manifests; the catalog is not asked yet."""
+        updates, requirements = self._producer._commit()
+        self._updates: tuple[TableUpdate, ...] = (*updates, SetPropertiesUpdate(updates=self._properties))
+        self._requirements: tuple[TableRequirement, ...] = (
+            *requirements,
+            AssertTableUUID(uuid=self._table.metadata.table_uuid),
+        )
+
+    def commit(self) -> None:
+        """Ask the catalog once, after which `table` is the new one; pyiceberg's retry would not plan again.
+
+        Raises:
+            CommitFailedException: The table changed since it was loaded.
+            CommitStateUnknownException: The catalog did not say whether it committed.
+        """
+        self._table._do_commit(self._updates, self._requirements)
+
+    def clean_up(self) -> None:
+        """Delete the manifests of a commit that certainly did not take place."""
+        self._producer._clean_all_uncommitted()

@@ -1,0 +1,69 @@
+"""Which files of a table hold a window, told from metadata alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from influx_lake.config.windows import Window
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask, Table
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFiles:
+    """The files that may hold rows of a window.
+
+    Attributes:
+        inside: Every row of these lies in the window.
+        straddling: These may hold rows on both sides of the window's bounds.
+    """
+
+    inside: tuple[FileScanTask, ...]
+    straddling: tuple[FileScanTask, ...]
+
+
+def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
+    """Find the window's files in the table's current snapshot.
+
+    A file with deletes attached to it (another engine's) counts as straddling: its row count is not what it holds.
+    """
+    time_id = table.schema().find_field(time_column).field_id
+    inside, straddling = [], []
+    for task in table.scan(row_filter=in_windows([window], table, time_column)).plan_files():
+        bounds = time_bounds(task.file, time_id)
+        whole = bounds is not None and window.start_us <= bounds[0] and bounds[1] < window.end_us
+        (inside if whole and not task.delete_files else straddling).append(task)
+    return WindowFiles(tuple(inside), tuple(straddling))
+
+
+def time_bounds(file: DataFile, time_id: int) -> tuple[int, int] | None:
+    """The first and last time in a file, in microseconds since 1970; None when the file does not say."""
+    lower = (file.lower_bounds or {}).get(time_id)
+    upper = (file.upper_bounds or {}).get(time_id)
+    if lower is None or upper is None or (file.null_value_counts or {}).get(time_id):
+        return None
+    return int.from_bytes(lower, "little", signed=True), int.from_bytes(upper, "little", signed=True)
+
+
+def in_windows(windows: Sequence[Window], table: Table, time_column: str) -> BooleanExpression:
+    """The rows of any of the windows, as a filter for a scan."""
+    from pyiceberg.expressions import AlwaysFalse, And, GreaterThanOrEqual, LessThan, Or
+    from pyiceberg.types import TimestamptzType
+
+    zone = "+00:00" if isinstance(table.schema().find_field(time_column).field_type, TimestamptzType) else ""
+
+    def literal(moment: object) -> str:
+        return f"{moment:%Y-%m-%dT%H:%M:%S.%f}{zone}"
+
+    expression: BooleanExpression = AlwaysFalse()
+    for window in windows:
+        expression = Or(
+            expression,
+            And(GreaterThanOrEqual(time_column, literal(window.start)), LessThan(time_column, literal(window.end))),
+        )
+    return expression

@@ -1,0 +1,62 @@
+"""Which windows of a measurement are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from influx_lake.config import Measurement
+from influx_lake.config.windows import Window
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.coverage import Coverage
+
+
+def plan_windows(
+    measurement: Measurement,
+    coverage: Coverage,
+    now: datetime,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    every: timedelta | None = None,
+    only_missing: bool = True,
+) -> list[Window]:
+    """The windows to load, oldest first.
+
+    Without `every` they are the measurement's own partitions, and only closed ones: those that ended `lag` before now.
+    A bound inside a partition takes the whole partition. With `every` the range itself is cut into pieces of that
+    length; it may reach into the open window.
+
+    Args:
+        measurement: The measurement.
+        coverage: What its table holds.
+        now: The present.
+        start: Not before this; the scheme's start when it is not given.
+        end: Not from this on; now, less the measurement's lag, when it is not given.
+        every: Cut the range into windows of this length.
+        only_missing: Leave out what the table holds already.
+
+    Raises:
+        ConfigurationError: The range is empty.
+    """
+    begin = start or measurement.scheme.start
+    until = end or now - measurement.lag
+    if begin >= until:
+        if start is None or end is None:
+            return []
+        raise ConfigurationError(f"the range is empty: it starts at {begin} and ends at {until}")
+    if every is not None:
+        windows = list(_cut(begin, until, every))
+    elif end is not None:
+        windows = [window for window in measurement.scheme.windows(begin, until)]
+    else:
+        closed = measurement.scheme.windows(begin, until)
+        windows = [window for window in closed if window.end <= until]
+    return coverage.missing(windows) if only_missing else windows
+
+
+def _cut(begin: datetime, until: datetime, every: timedelta) -> Iterator[Window]:
+    while begin < until:
+        end = min(begin + every, until)
+        yield Window(begin, end)
+        begin = end

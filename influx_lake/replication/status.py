@@ -1,0 +1,79 @@
+"""How much of a measurement is in the lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.reader import find_table
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementStatus:
+    """How much of a measurement is in its table.
+
+    Attributes:
+        measurement: The measurement.
+        table_exists: Whether its table was made.
+        expected: Its closed windows, oldest first.
+        missing: Those of them that were not loaded.
+        rows: How many rows the table holds.
+        watermark: All time from the scheme's start to this is loaded; None when the first window is not.
+        lag: How far the watermark is behind now.
+        last_snapshot_id: The table's current snapshot.
+        last_snapshot_at: When it was made.
+    """
+
+    measurement: Measurement
+    table_exists: bool
+    expected: tuple[Window, ...]
+    missing: tuple[Window, ...]
+    rows: int
+    watermark: datetime | None
+    lag: timedelta
+    last_snapshot_id: int | None
+    last_snapshot_at: datetime | None
+
+    @property
+    def loaded(self) -> int:
+        """How many of the expected windows are in the table."""
+        return len(self.expected) - len(self.missing)
+
+
+def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime) -> MeasurementStatus:
+    """Tell from the table's metadata how much of a measurement is loaded.
+
+    Raises:
+        CatalogError: The catalog cannot tell.
+    """
+    table = find_table(catalog, measurement.identifier)
+    coverage = Coverage.of(table) if table else Coverage()
+    expected = tuple(measurement.scheme.closed_windows(now, measurement.lag))
+    start = measurement.scheme.start
+    watermark = next((part.end for part in coverage.intervals if part.start <= start < part.end), None)
+    snapshot = table.current_snapshot() if table else None
+    return MeasurementStatus(
+        measurement=measurement,
+        table_exists=table is not None,
+        expected=expected,
+        missing=tuple(coverage.missing(expected)),
+        rows=total_rows(table) if table else 0,
+        watermark=watermark,
+        lag=now - (watermark or start),
+        last_snapshot_id=snapshot.snapshot_id if snapshot else None,
+        last_snapshot_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
+    )
+
+
+def total_rows(table: Table) -> int:
+    """How many rows a table holds, from its current snapshot's summary."""
+    snapshot = table.current_snapshot()
+    return int(snapshot.summary["total-records"] or 0) if snapshot and snapshot.summary else 0

@@ -1,0 +1,210 @@
+"""One window of one measurement, from its source to its table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config import Measurement
+from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.windows import Window
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.replace import WindowCommit, replace_window
+from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.replication.guards import check_shrink
+from influx_lake.sources.protocol import RowStream, Source
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+PROGRESS_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a window is.
+
+    Attributes:
+        rows: Rows written so far.
+        seconds: Time since the window was begun.
+    """
+
+    rows: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """What loading one window did.
+
+    Attributes:
+        measurement: The measurement.
+        window: The window.
+        schema: The measurement's columns as the source declared them.
+        commit: What changed in the table.
+        seconds: How long all of it took.
+        read_seconds: How much of that was spent waiting for the source.
+    """
+
+    measurement: Measurement
+    window: Window
+    schema: MeasurementSchema
+    commit: WindowCommit
+    seconds: float
+    read_seconds: float
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table holds for the window now."""
+        return self.commit.rows
+
+    @property
+    def previous_rows(self) -> int:
+        """How many it held before."""
+        return self.commit.previous_rows
+
+    @property
+    def empty(self) -> bool:
+        return self.commit.rows == 0
+
+    @property
+    def files_added(self) -> int:
+        return self.commit.files_added
+
+    @property
+    def bytes_written(self) -> int:
+        return self.commit.bytes_written
+
+    @property
+    def snapshot_id(self) -> int:
+        return self.commit.snapshot_id
+
+    @property
+    def first_time(self) -> datetime | None:
+        """The time of the window's first row."""
+        return self.commit.first_time
+
+    @property
+    def last_time(self) -> datetime | None:
+        """The time of its last row."""
+        return self.commit.last_time
+
+    @property
+    def write_seconds(self) -> float:
+        """How much of the time was spent writing and committing."""
+        return self.seconds - self.read_seconds
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / self.seconds if self.seconds else 0.0
+
+    @property
+    def table_name(self) -> str:
+        return self.measurement.table_name
+
+    @property
+    def table_location(self) -> str:
+        return self.commit.table.location()
+
+    @property
+    def preview(self) -> pa.Table:
+        """The window's first rows, ten at most."""
+        return self.commit.preview
+
+
+def replicate_window(
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    window: Window,
+    *,
+    run_id: str,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> WindowResult:
+    """Load one window of a measurement: afterwards the table holds exactly the source's rows for it.
+
+    Doing it again, after a crash or from two processes, leaves the same rows.
+
+    Args:
+        source: The measurement's source.
+        catalog: The catalog of its table.
+        measurement: The measurement.
+        window: The window.
+        run_id: Who does it; kept in the snapshot.
+        on_progress: Told every few seconds how far the window is.
+
+    Raises:
+        LakeError: Of the class that says what can be done about it, naming measurement and window; the table is as it
+            was.
+    """
+    began = time.monotonic()
+    try:
+        schema = source.schema(measurement.name)
+        with source.read(schema, window) as stream:
+            timed = _TimedRows(stream)
+            commit = replace_window(
+                catalog,
+                table_target(measurement, schema),
+                timed,
+                window,
+                Provenance(source.identity, run_id),
+                on_rows=_reporter(on_progress, began) if on_progress else lambda rows: None,
+                approve=lambda rows, previous: check_shrink(measurement, rows, previous),
+            )
+    except LakeError as error:
+        raise error.about(measurement.name, window)
+    return WindowResult(measurement, window, schema, commit, time.monotonic() - began, timed.seconds)
+
+
+def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:
+    """The table a measurement's rows go to."""
+    return TableTarget(
+        identifier=measurement.identifier,
+        dictionary_columns=frozenset(schema.tags),
+        write=measurement.write,
+        schema_evolution=measurement.schema_evolution,
+    )
+
+
+class _TimedRows:
+    """A stream that knows how long its consumer waited for it."""
+
+    def __init__(self, rows: RowStream) -> None:
+        self._rows = rows
+        self.seconds = 0.0
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._rows.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        batches = iter(self._rows)
+        while True:
+            asked = time.monotonic()
+            batch = next(batches, None)
+            self.seconds += time.monotonic() - asked
+            if batch is None:
+                return
+            yield batch
+
+
+def _reporter(on_progress: Callable[[Progress], None], began: float) -> Callable[[int], None]:
+    reported = began
+
+    def report(rows: int) -> None:
+        nonlocal reported
+        now = time.monotonic()
+        if now - reported >= PROGRESS_SECONDS:
+            reported = now
+            on_progress(Progress(rows, now - began))
+
+    return report
