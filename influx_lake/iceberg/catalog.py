@@ -34,7 +34,8 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
             # S3 servers that do not know aws-chunked uploads answer 411, or store the framing as data.
             os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
         uri = prepared.get("uri", "")
-        if uri.startswith(_SQLITE) and (database := uri.removeprefix(_SQLITE).partition("?")[0]) not in ("", ":memory:"):
+        database = uri.removeprefix(_SQLITE).partition("?")[0] if uri.startswith(_SQLITE) else ""
+        if database not in ("", ":memory:"):
             Path(database).parent.mkdir(parents=True, exist_ok=True)
             if "timeout=" not in uri:
                 prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_BUSY_SECONDS}"

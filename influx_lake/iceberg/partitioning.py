@@ -37,8 +37,8 @@ class Partitioner:
             return
         names = [str(index) for index in range(len(self._spec.fields))]
         values = pa.Table.from_arrays([self._transformed(field, rows) for field in self._spec.fields], names=names)
-        groups = values.append_column("row", pa.array(range(len(rows)), pa.int64())).group_by(names).aggregate([("row", "list")])
-        for group in groups.to_batches():
+        numbered = values.append_column("row", pa.array(range(len(rows)), pa.int64()))
+        for group in numbered.group_by(names).aggregate([("row", "list")]).to_batches():
             for index in range(len(group)):
                 key = self._key([group.column(name)[index].as_py() for name in names])
                 yield key, rows.take(group.column("row_list")[index].values)

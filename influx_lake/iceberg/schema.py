@@ -60,7 +60,7 @@ def iceberg_type(arrow: pa.DataType, *, is_time: bool = False) -> IcebergType:
     ):
         if matches(arrow):
             return found()
-    raise DataRefused(f"no Iceberg column can hold the Arrow type {arrow}", remedy="Cast the column before it is stored")
+    raise DataRefused(f"no Iceberg column can hold the Arrow type {arrow}", remedy="Cast the column before storing it")
 
 
 def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
@@ -74,7 +74,8 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
 
     if time_column not in columns.names:
         raise DataRefused(
-            f"the rows have no column {time_column!r}, which places them in a window (columns: {', '.join(columns.names)})",
+            f"the rows have no column {time_column!r}, which places them in a window; they have "
+            f"{', '.join(columns.names)}",
             remedy="Name the time column in the asset's metadata: time_column",
         )
     return Schema(

@@ -33,7 +33,8 @@ def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
     A file with deletes attached to it (another engine's) counts as straddling: its row count is not what it holds.
     """
     time_id = table.schema().find_field(time_column).field_id
-    inside, straddling = [], []
+    inside: list[FileScanTask] = []
+    straddling: list[FileScanTask] = []
     for task in table.scan(row_filter=in_windows([window], table, time_column)).plan_files():
         bounds = time_bounds(task.file, time_id)
         whole = bounds is not None and window.start_us <= bounds[0] and bounds[1] < window.end_us

@@ -228,7 +228,7 @@ def _data_file(
     from pyiceberg.typedef import Record
 
     schema = sanitize_column_names(table.schema())
-    # Without bounds of the time a file could not be told to lie inside a window, and would be rewritten instead of dropped.
+    # Without bounds of its time a file cannot be told to lie inside a window: it would be rewritten, not dropped.
     properties = {**table.metadata.properties, f"write.metadata.metrics.column.{target.time_column}": "full"}
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=footer,
@@ -256,8 +256,8 @@ def _row_groups(rows: pa.Table) -> Iterator[pa.Table]:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_dictionary(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
 def _grows_in_steps(kind: pa.DataType) -> bool:
-    return pa.types.is_timestamp(kind) or pa.types.is_integer(kind)
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_integer(kind))

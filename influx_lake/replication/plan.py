@@ -48,7 +48,7 @@ def plan_windows(
     if every is not None:
         windows = list(_cut(begin, until, every))
     elif end is not None:
-        windows = [window for window in measurement.scheme.windows(begin, until)]
+        windows = list(measurement.scheme.windows(begin, until))
     else:
         closed = measurement.scheme.windows(begin, until)
         windows = [window for window in closed if window.end <= until]

@@ -113,7 +113,7 @@ class WindowResult:
 
     @property
     def table_location(self) -> str:
-        return self.commit.table.location()
+        return str(self.commit.table.location())
 
     @property
     def preview(self) -> pa.Table:
@@ -161,7 +161,8 @@ def replicate_window(
                 approve=lambda rows, previous: check_shrink(measurement, rows, previous),
             )
     except LakeError as error:
-        raise error.about(measurement.name, window)
+        error.about(measurement.name, window)
+        raise
     return WindowResult(measurement, window, schema, commit, time.monotonic() - began, timed.seconds)
 
 
