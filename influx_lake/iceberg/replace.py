@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config import leaks
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, DataRefused
 from influx_lake.iceberg import coverage
@@ -22,7 +21,7 @@ from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import arrow_schema, conform, outside, read_tasks
 from influx_lake.iceberg.table import ensure_table
 from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.iceberg.translation import catalog_errors, first_line, translate
+from influx_lake.iceberg.translation import catalog_errors, first_line, safe_cause, translate
 from influx_lake.iceberg.window_files import files_of
 from influx_lake.iceberg.writer import DataFileWriter, delete_files
 
@@ -253,7 +252,7 @@ class _Replacement:
                 remedy="Run the window again: it is replaced as a whole, whatever happened",
             ) from None
         if not any(_commit_id(snapshot) == self.commit_id for snapshot in self.table.metadata.snapshots):
-            raise failure from (None if leaks(error) else error)
+            raise failure from safe_cause(error)
 
     def _check_spec(self) -> None:
         if self.table.spec().spec_id != self.spec_id:

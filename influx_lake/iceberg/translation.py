@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from influx_lake.config import leaks, redact
+from influx_lake.config import redact
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, LakeError, StorageError
 
 # Named, not imported: boto3 and thrift are there only when a catalog of theirs is used.
@@ -43,7 +43,7 @@ def catalog_errors(doing: str) -> Iterator[None]:
     except LakeError:
         raise
     except Exception as error:
-        raise translate(error, doing) from (None if leaks(error) else error)
+        raise translate(error, doing) from safe_cause(error)
 
 
 def translate(error: Exception, doing: str) -> LakeError:
@@ -61,6 +61,19 @@ def translate(error: Exception, doing: str) -> LakeError:
     if isinstance(error, OSError):
         return StorageError(f"could not {doing}: {said}", remedy=_storage_remedy(error))
     return CatalogRefused(f"could not {doing}: {said}", remedy=_CHECK_ADDRESS)
+
+
+def safe_cause(error: BaseException) -> BaseException | None:
+    """The error itself, to be shown as a cause, unless it or one of its own causes would show a secret.
+
+    pyiceberg, for one, prints all its properties when it does not know a catalog.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        if redact(str(link)) != str(link):
+            return None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def first_line(error: Exception) -> str:
