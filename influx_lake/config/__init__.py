@@ -1,0 +1,34 @@
+"""What the user declares: `lake.yaml`, read, checked and resolved."""
+
+from influx_lake.config.catalog import CatalogConfig
+from influx_lake.config.connections import InfluxDB3Config, TlsConfig
+from influx_lake.config.discovery import read_discovered, write_discovered
+from influx_lake.config.lake import Lake, Pattern
+from influx_lake.config.loader import find_config, load_lake
+from influx_lake.config.measurement import Measurement
+from influx_lake.config.options import Compression, OnShrink, SchemaEvolution, WriteOptions
+from influx_lake.config.problems import ConfigurationProblems, Problem
+from influx_lake.config.references import resolve_reference_text
+from influx_lake.config.secret import Secret, redact
+
+__all__ = [
+    "CatalogConfig",
+    "Compression",
+    "ConfigurationProblems",
+    "InfluxDB3Config",
+    "Lake",
+    "Measurement",
+    "OnShrink",
+    "Pattern",
+    "Problem",
+    "SchemaEvolution",
+    "Secret",
+    "TlsConfig",
+    "WriteOptions",
+    "find_config",
+    "load_lake",
+    "read_discovered",
+    "redact",
+    "resolve_reference_text",
+    "write_discovered",
+]

@@ -77,6 +77,12 @@ class Every(StrEnum):
     MONTH = "month"
 
 
+def window_of(every: Every, timezone: str, moment: datetime) -> Window:
+    """The hour, or the day, week or month of a time zone, that holds a moment."""
+    start = _floor(every, timezone, moment)
+    return Window(start, _next(every, timezone, start))
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """How the time of a measurement is cut into windows.
@@ -95,21 +101,20 @@ class Scheme:
         if self.every is Every.HOUR and self.timezone != "UTC":
             raise ValueError("hours are cut in UTC: a time zone applies to day, week and month")
         start = self.start.astimezone(UTC)
-        if self._floor(start) != start:
+        if _floor(self.every, self.timezone, start) != start:
             raise ValueError(f"{utc_text(start)} is not where a {self.every} starts in {self.timezone}")
         object.__setattr__(self, "start", start)
 
     def window_at(self, moment: datetime) -> Window:
         """The window that holds a moment, also one before the scheme's start."""
-        start = self._floor(moment)
-        return Window(start, self._next(start))
+        return window_of(self.every, self.timezone, moment)
 
     def windows(self, begin: datetime, end: datetime) -> Iterator[Window]:
         """The scheme's windows that share time with [begin, end), oldest first."""
         window = self.window_at(max(begin, self.start))
         while window.start < end:
             yield window
-            window = Window(window.end, self._next(window.end))
+            window = Window(window.end, _next(self.every, self.timezone, window.end))
 
     def closed_windows(self, now: datetime, lag: timedelta) -> Iterator[Window]:
         """The windows from the scheme's start that ended at least `lag` before `now`."""
@@ -120,23 +125,26 @@ class Scheme:
         local = window.start.astimezone(ZoneInfo(self.timezone))
         return local.strftime("%Y-%m-%d-%H:%M" if self.every is Every.HOUR else "%Y-%m-%d")
 
-    def _floor(self, moment: datetime) -> datetime:
-        if self.every is Every.HOUR:
-            return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        day = moment.astimezone(ZoneInfo(self.timezone)).date()
-        if self.every is Every.WEEK:
-            day -= timedelta(days=day.weekday())
-        elif self.every is Every.MONTH:
-            day = day.replace(day=1)
-        return self._midnight(day)
 
-    def _next(self, start: datetime) -> datetime:
-        if self.every is Every.HOUR:
-            return start + timedelta(hours=1)
-        day = start.astimezone(ZoneInfo(self.timezone)).date()
-        if self.every is Every.MONTH:
-            return self._midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1))
-        return self._midnight(day + timedelta(days=7 if self.every is Every.WEEK else 1))
+def _floor(every: Every, timezone: str, moment: datetime) -> datetime:
+    if every is Every.HOUR:
+        return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    day = moment.astimezone(ZoneInfo(timezone)).date()
+    if every is Every.WEEK:
+        day -= timedelta(days=day.weekday())
+    elif every is Every.MONTH:
+        day = day.replace(day=1)
+    return _midnight(day, timezone)
 
-    def _midnight(self, day: date) -> datetime:
-        return datetime.combine(day, time(), tzinfo=ZoneInfo(self.timezone)).astimezone(UTC)
+
+def _next(every: Every, timezone: str, start: datetime) -> datetime:
+    if every is Every.HOUR:
+        return start + timedelta(hours=1)
+    day = start.astimezone(ZoneInfo(timezone)).date()
+    if every is Every.MONTH:
+        return _midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1), timezone)
+    return _midnight(day + timedelta(days=7 if every is Every.WEEK else 1), timezone)
+
+
+def _midnight(day: date, timezone: str) -> datetime:
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(timezone)).astimezone(UTC)

@@ -1,0 +1,141 @@
+"""The `defaults` and `measurements` of a lake.yaml, resolved; what contradicts each other is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.lake import Pattern, is_pattern, same_table
+from influx_lake.config.measurement import Measurement, OptionMistake, resolve_measurement
+from influx_lake.config.options import DefaultOptions, MeasurementOptions
+from influx_lake.config.problems import Location, Report, suggestion
+from influx_lake.config.validation import options_of, validated
+
+DEFAULT_SOURCE = "default"
+
+
+@dataclass
+class Declarations:
+    """What the file declares of measurements."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    patterns: list[Pattern] = field(default_factory=list)
+    listed: set[tuple[str, str]] = field(default_factory=set)
+
+
+def read_declarations(
+    defaults: dict[str, Any],
+    entries: dict[str, Any],
+    sources: Mapping[str, InfluxDB3Config],
+    report: Report,
+) -> Declarations:
+    """Resolve every entry of `measurements` over the defaults.
+
+    Args:
+        defaults: The section `defaults`.
+        entries: The section `measurements`.
+        sources: The sources that are declared.
+        report: Takes the mistakes.
+    """
+    return _Reader(defaults, sources, report).read(entries)
+
+
+class _Reader:
+    def __init__(self, defaults: dict[str, Any], sources: Mapping[str, InfluxDB3Config], report: Report) -> None:
+        self._report = report
+        self._sources = sources
+        self._found = Declarations()
+        self._tables: dict[tuple[str, ...], Measurement] = {}
+        for option in defaults.keys() & (set(options_of(MeasurementOptions)) - set(options_of(DefaultOptions))):
+            report.mistake(("defaults", option), "belongs to one measurement and cannot be a default")
+            defaults = {name: value for name, value in defaults.items() if name != option}
+        _, self._defaults = validated(DefaultOptions, defaults, ("defaults",), report)
+
+    def read(self, entries: dict[str, Any]) -> Declarations:
+        for key, entry in entries.items():
+            if isinstance(entry, dict | None):
+                self._read_entry(key, entry or {})
+            else:
+                message = f"must hold options, such as `{key}: {{partition: {{every: hour}}}}`, or nothing"
+                self._report.mistake(("measurements", key), message)
+        return self._found
+
+    def _read_entry(self, key: str, entry: dict[str, Any]) -> None:
+        location = ("measurements", key)
+        if not key.strip():
+            self._report.mistake(location, "a measurement needs a name")
+            return
+        _, own = validated(MeasurementOptions, entry, location, self._report)
+        options = MeasurementOptions.model_validate(_merged(self._defaults, own))
+        if is_pattern(key) and options.measurement is None:
+            if options.table is not None:
+                self._report.mistake((*location, "table"), "a pattern's matches cannot share a table: leave it out")
+                options = options.model_copy(update={"table": None})
+            self._declare_pattern(key, options)
+        else:
+            self._declare_measurement(key, options)
+
+    def _declare_measurement(self, key: str, options: MeasurementOptions) -> None:
+        source = self._source(key, options)
+        if source is None:
+            return
+        name = options.measurement or key
+        self._found.listed.add((source, name))
+        measurement = self._resolve(key, name, options, source)
+        if measurement is None or not options.enabled:
+            return
+        other = self._tables.setdefault(measurement.identifier, measurement)
+        if other is not measurement:
+            place = self._report.place(("measurements", other.key))
+            message = f"{same_table(other, measurement)} ({other.key}: {place}): give one of them a `table` of its own"
+            self._report.mistake(self._option(key, ("table",)), message)
+            return
+        self._found.measurements.append(measurement)
+
+    def _declare_pattern(self, key: str, options: MeasurementOptions) -> None:
+        source = self._source(key, options)
+        # A pattern without a match has its mistakes all the same.
+        if source is not None and self._resolve(key, key, options, source) is not None:
+            self._found.patterns.append(Pattern(key, source, options))
+
+    def _source(self, key: str, options: MeasurementOptions) -> str | None:
+        if options.source is None:
+            if DEFAULT_SOURCE in self._sources or len(self._sources) == 1:
+                return DEFAULT_SOURCE if DEFAULT_SOURCE in self._sources else next(iter(self._sources))
+            if self._sources:
+                message = f"say which source it comes from: `source: {' | '.join(self._sources)}`"
+                self._report.mistake(("measurements", key), message)
+            return None
+        if options.source in self._sources:
+            return options.source
+        location = self._option(key, ("source",))
+        guess = suggestion(options.source, self._sources) or f"; declared: {', '.join(self._sources) or 'none'}"
+        self._report.mistake(location, f"{options.source!r} is not one of the sources{guess}")
+        return None
+
+    def _resolve(self, key: str, name: str, options: MeasurementOptions, source: str) -> Measurement | None:
+        try:
+            return resolve_measurement(key, name, options, source, self._sources[source])
+        except OptionMistake as mistake:
+            own = [("measurements", key, *option) for option in mistake.options]
+            written = next((location for location in own if location in self._report.places), None)
+            self._report.mistake(written or ("defaults", *mistake.options[0]), mistake.message)
+            return None
+
+    def _option(self, key: str, option: Location) -> Location:
+        """Where an option of a measurement is written: in its entry, else in the defaults, else nowhere."""
+        own = ("measurements", key, *option)
+        if own not in self._report.places and ("defaults", *option) in self._report.places:
+            return ("defaults", *option)
+        return own
+
+
+def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Own options over the defaults, mappings joined and everything else replaced."""
+    merged = dict(defaults)
+    for name, value in own.items():
+        base = merged.get(name)
+        merged[name] = _merged(base, value) if isinstance(base, dict) and isinstance(value, dict) else value
+    return merged

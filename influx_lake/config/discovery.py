@@ -1,0 +1,67 @@
+"""What was found in the sources, for patterns: a file next to the lake, so that loading a lake asks no server."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from influx_lake.errors import ConfigurationError
+
+STATE = Path(".lake") / "measurements.json"
+
+
+def read_discovered(root: Path) -> dict[str, tuple[str, ...]]:
+    """The measurements that were last found in each source; nothing where none were looked for.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    path = root / STATE
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        state = None
+    if not _is_state(state):
+        raise ConfigurationError(
+            f"{path} does not hold the measurements of each source",
+            remedy="Delete it and let `influx-lake discover` write it again",
+        )
+    return {source: tuple(names) for source, names in state.items()}
+
+
+def write_discovered(root: Path, found: Mapping[str, Iterable[str]]) -> Path:
+    """Keep what was found; sources that are not in `found` keep what is known of them.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigurationError: The file cannot be read or written.
+    """
+    path = root / STATE
+    state = {**read_discovered(root), **{source: tuple(sorted(set(names))) for source, names in found.items()}}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A reader sees the old file or the new one, never a part.
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=STATE.name, delete=False
+        ) as file:
+            json.dump(state, file, indent=1, sort_keys=True)
+            file.write("\n")
+        os.replace(file.name, path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def _is_state(state: object) -> bool:
+    return isinstance(state, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in state.values()
+    )

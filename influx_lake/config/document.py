@@ -1,0 +1,154 @@
+"""A lake.yaml with the files it includes, as plain data whose every entry has a line.
+
+The files' sections are joined: `measurements` of three files are the measurements of one lake. The same entry in two
+files is a mistake, so that it never matters which file is read first.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import Any
+
+from influx_lake.config.problems import Location, Place, Report, shown_path
+from influx_lake.config.yaml_tree import Entry, Mapping, Node, Scalar, Sequence, YamlMistake, parse_yaml
+
+INCLUDE = "include"
+MAX_ENTRIES = 1_000_000
+"""More than any lake has; reached only by aliases that multiply each other."""
+
+
+def read_document(path: Path, report: Report) -> dict[str, Any]:
+    """Read a file and everything it includes; mistakes go to the report.
+
+    Returns:
+        Sections by name. Values are texts, None, lists and dictionaries.
+    """
+    reader = _Reader(report)
+    reader.read(path, included_from=None)
+    return reader.sections
+
+
+class _Reader:
+    def __init__(self, report: Report) -> None:
+        self.sections: dict[str, Any] = {}
+        self._report = report
+        self._seen: set[Path] = set()
+        self._entries = 0
+
+    def read(self, path: Path, included_from: Place | None) -> None:
+        identity = path.resolve()
+        if identity in self._seen:
+            return
+        self._seen.add(identity)
+        root = self._parse(path, included_from)
+        if root is None:
+            return
+        try:
+            self._join(root, path)
+        except YamlMistake as mistake:
+            self._report.mistake((), mistake.message, Place(path, mistake.line))
+            return
+        if INCLUDE in root.entries:
+            self._include(root.entries[INCLUDE], path)
+
+    def _parse(self, path: Path, included_from: Place | None) -> Mapping | None:
+        try:
+            root = parse_yaml(path.read_bytes())
+        except OSError as error:
+            location: Location = (INCLUDE,) if included_from else ()
+            reason = error.strerror or str(error)
+            self._report.mistake(
+                location, f"{shown_path(path)} cannot be read: {reason}", included_from or Place(path, 1)
+            )
+            return None
+        except YamlMistake as mistake:
+            self._report.mistake((), mistake.message, Place(path, mistake.line))
+            return None
+        if root is None or (isinstance(root, Scalar) and root.text is None):
+            self._report.mistake((), "the file is empty; `influx-lake init` writes a first one", Place(path, 1))
+            return None
+        if not isinstance(root, Mapping):
+            message = "the file must hold sections such as `sources:` and `measurements:`"
+            self._report.mistake((), message, Place(path, root.line))
+            return None
+        return root
+
+    def _join(self, root: Mapping, path: Path) -> None:
+        self._refuse_duplicates(root, (), path)
+        for section, entry in root.entries.items():
+            if section == INCLUDE:
+                continue
+            place = Place(path, entry.line)
+            if section not in self.sections:
+                self._report.places[(section,)] = place
+                self.sections[section] = self._build(entry.value, (section,), path)
+            elif isinstance(entry.value, Mapping) and isinstance(self.sections[section], dict):
+                self._join_section(section, entry.value, path)
+            elif not (isinstance(entry.value, Scalar) and entry.value.text is None):
+                first = self._report.places[(section,)]
+                self._report.mistake((section,), f"is also in {first}; only one of them can be right", place)
+
+    def _join_section(self, section: str, mapping: Mapping, path: Path) -> None:
+        known = self.sections[section]
+        self._refuse_duplicates(mapping, (section,), path)
+        for name, entry in mapping.entries.items():
+            location, place = (section, name), Place(path, entry.line)
+            if name in known:
+                first = self._report.places[location]
+                self._report.mistake(location, f"is also in {first}; only one of them can be right", place)
+            else:
+                self._report.places[location] = place
+                known[name] = self._build(entry.value, location, path)
+
+    def _build(self, node: Node, location: Location, path: Path) -> Any:
+        self._entries += 1
+        if self._entries > MAX_ENTRIES:
+            raise YamlMistake(node.line, f"more than {MAX_ENTRIES:,} entries: aliases multiply each other")
+        if isinstance(node, Scalar):
+            return node.text
+        if isinstance(node, Sequence):
+            for index, item in enumerate(node.items):
+                self._report.places[(*location, index)] = Place(path, item.line)
+            return [self._build(item, (*location, index), path) for index, item in enumerate(node.items)]
+        self._refuse_duplicates(node, location, path)
+        built = {}
+        for name, entry in node.entries.items():
+            self._report.places[(*location, name)] = Place(path, entry.line)
+            built[name] = self._build(entry.value, (*location, name), path)
+        return built
+
+    def _refuse_duplicates(self, mapping: Mapping, location: Location, path: Path) -> None:
+        for name, first, line in mapping.duplicates:
+            self._report.mistake((*location, name), f"is already given in line {first}", Place(path, line))
+
+    def _include(self, entry: Entry, path: Path) -> None:
+        place = Place(path, entry.line)
+        nodes = entry.value.items if isinstance(entry.value, Sequence) else [entry.value]
+        for node in nodes:
+            if not isinstance(node, Scalar) or not node.text:
+                self._report.mistake((INCLUDE,), "must be a list of files, such as [lake.d/*.yaml]", place)
+                continue
+            # Not Path / text: a folder's own name may hold characters that glob would expand.
+            base = path.parent
+            if glob.has_magic(node.text):
+                found = sorted(base / name for name in glob.glob(node.text, root_dir=base))
+            else:
+                found = [base / node.text]
+            for file in found:
+                self.read(Path(os.path.normpath(file)), included_from=Place(path, node.line))
+
+
+def raw_text(path: Path, location: tuple[str, ...]) -> str | None:
+    """What a lake.yaml says in one place, as it is written there; None where it says nothing.
+
+    Raises:
+        ConfigurationProblems: The file cannot be read.
+    """
+    report = Report(path)
+    value: Any = read_document(path, report)
+    report.refuse()
+    for part in location:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,147 @@
+"""A lake: everything its lake.yaml declares, checked and resolved."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from influx_lake.config.catalog import CatalogConfig
+from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.measurement import Measurement, resolve_measurement
+from influx_lake.config.options import MeasurementOptions
+from influx_lake.config.problems import Problem, suggestion
+from influx_lake.errors import ConfigurationError
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+def is_pattern(key: str) -> bool:
+    """Whether a key of `measurements` stands for every measurement that it matches."""
+    return _GLOB.search(key) is not None
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern of measurements, as it is declared.
+
+    Attributes:
+        text: The pattern: `http_*`.
+        source: Whose measurements it matches.
+        options: What holds for each match.
+    """
+
+    text: str
+    source: str
+    options: MeasurementOptions
+
+    def matches(self, name: str) -> bool:
+        """Whether it stands for a measurement of this name."""
+        return self._compiled.match(name) is not None
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(fnmatch.translate(self.text))
+
+
+@dataclass(frozen=True)
+class Lake:
+    """What a lake.yaml declares.
+
+    Attributes:
+        path: The lake.yaml.
+        sources: The databases, by name.
+        catalog: The Iceberg catalog.
+        measurements: Those listed by name, then those that patterns matched when the sources were last looked at.
+        patterns: The patterns, in the order of the file.
+        listed: Each measurement that is listed by name, as (source, name): no pattern stands for it.
+        warnings: What works and should not stay so.
+    """
+
+    path: Path
+    sources: Mapping[str, InfluxDB3Config]
+    catalog: CatalogConfig
+    measurements: tuple[Measurement, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
+    listed: frozenset[tuple[str, str]] = frozenset()
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+    @property
+    def root(self) -> Path:
+        """The folder of the lake.yaml, which relative paths are below."""
+        return self.path.parent
+
+    def match(self, source: str, names: Iterable[str]) -> list[tuple[Pattern, Measurement]]:
+        """The measurements that patterns stand for, out of those that a source has, each with its pattern.
+
+        The first pattern that matches decides; a measurement that is listed by name, also as not enabled, is nobody's.
+        """
+        patterns = [pattern for pattern in self.patterns if pattern.source == source]
+        found = []
+        for name in dict.fromkeys(names):
+            if (source, name) in self.listed:
+                continue
+            pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
+            if pattern is not None and pattern.options.enabled:
+                config = self.sources[source]
+                found.append((pattern, resolve_measurement(name, name, pattern.options, source, config)))
+        return found
+
+    def resolve(self, source: str, names: Iterable[str]) -> tuple[Measurement, ...]:
+        """The lake's measurements and those that patterns stand for, out of the measurements that a source has now.
+
+        Args:
+            source: One of the lake's sources.
+            names: The measurements that it has.
+
+        Raises:
+            ConfigurationError: Two measurements would share a table.
+        """
+        known = {measurement.identifier: measurement for measurement in self.measurements}
+        for pattern, measurement in self.match(source, names):
+            other = known.setdefault(measurement.identifier, measurement)
+            if (other.source, other.name) != (source, measurement.name):
+                raise ConfigurationError(
+                    same_table(measurement, other),
+                    remedy=f"List one of them under `measurements` with a `table` of its own (pattern {pattern.text})",
+                )
+        return tuple(known.values())
+
+    def find(self, name: str) -> Measurement:
+        """The measurement that is called so: by its key, by its name in InfluxDB or by its table.
+
+        Raises:
+            ConfigurationError: There is none, or there are several.
+        """
+        for calls in (_by_key, _by_table, _by_name):
+            found = [measurement for measurement in self.measurements if calls(measurement) == name]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                tables = ", ".join(measurement.table_name for measurement in found)
+                raise ConfigurationError(f"{name} is several measurements", remedy=f"Call one by its table: {tables}")
+        keys = [measurement.key for measurement in self.measurements]
+        raise ConfigurationError(
+            f"{self.path.name} has no measurement {name}{suggestion(name, keys)}",
+            remedy="List it under `measurements`" + (", or run `influx-lake discover`" if self.patterns else ""),
+        )
+
+
+def same_table(one: Measurement, other: Measurement) -> str:
+    """What to say of two measurements that would write one table."""
+    return f"{one.key} and {other.key} would both be the table {one.table_name}"
+
+
+def _by_key(measurement: Measurement) -> str:
+    return measurement.key
+
+
+def _by_table(measurement: Measurement) -> str:
+    return measurement.table_name
+
+
+def _by_name(measurement: Measurement) -> str:
+    return measurement.name

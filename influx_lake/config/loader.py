@@ -1,0 +1,147 @@
+"""From a lake.yaml to a `Lake`: every mistake is found before anything is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
+from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.declarations import read_declarations
+from influx_lake.config.discovery import STATE, read_discovered
+from influx_lake.config.document import read_document
+from influx_lake.config.interpolation import interpolate
+from influx_lake.config.lake import Lake, same_table
+from influx_lake.config.measurement import Measurement
+from influx_lake.config.problems import Location, Place, Report, suggestion
+from influx_lake.config.references import Template
+from influx_lake.config.secret import Secret
+from influx_lake.config.validation import validated
+from influx_lake.errors import ConfigurationError
+
+DEFAULT_PATH = Path("lake.yaml")
+PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
+SECTIONS = ("sources", "catalog", "defaults", "measurements")
+
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+# A source with mistakes is still a source to the measurements that name it, so that their own mistakes are found too.
+_STAND_IN = InfluxDB3Config(host="localhost", database="unknown")
+_LITERAL_WARNING = (
+    "a secret is written here: put a reference in its place, such as ${{{}}}, and keep the value elsewhere"
+)
+
+
+def find_config(path: Path | str | None = None) -> Path:
+    """Which lake.yaml is meant: the one given, else $INFLUX_LAKE_CONFIG, else ./lake.yaml; absolute."""
+    return Path(path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).expanduser().absolute()
+
+
+def load_lake(path: Path | str | None = None) -> Lake:
+    """Read a lake.yaml. Contacts nothing; secrets stay closed.
+
+    Args:
+        path: The file; `find_config` finds it by default.
+
+    Raises:
+        ConfigurationProblems: The file has mistakes; all of them are in it.
+        ConfigurationError: There is no such file.
+    """
+    file = find_config(path)
+    if not file.is_file():
+        raise ConfigurationError(
+            f"there is no {file}",
+            remedy="Write one with `influx-lake init`, or name yours with -c or $INFLUX_LAKE_CONFIG",
+        )
+    report = Report(Path(os.path.normpath(file)))
+    lake = _Loader(report).load()
+    report.refuse()
+    return replace(lake, warnings=tuple(report.warnings))
+
+
+class _Loader:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._path = report.path
+        self._root = report.path.parent
+
+    def load(self) -> Lake:
+        written = read_document(self._path, self._report)
+        for name in written.keys() - set(SECTIONS):
+            guess = suggestion(name, SECTIONS) or f"; known: {', '.join(SECTIONS)}"
+            self._report.mistake((name,), f"unknown section{guess}")
+        sections = {name: self._section(name, written.get(name)) for name in SECTIONS}
+        sources = self._sources(sections["sources"])
+        catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
+        found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report)
+        lake = Lake(
+            self._path, sources, catalog, tuple(found.measurements), tuple(found.patterns), frozenset(found.listed)
+        )
+        return replace(lake, measurements=(*lake.measurements, *self._matches(lake)))
+
+    def _section(self, name: str, written: Any) -> dict[str, Any]:
+        if written is None or isinstance(written, dict):
+            section: dict[str, Any] = interpolate(written or {}, (name,), self._report)
+            return section
+        self._report.mistake((name,), "must hold entries, such as `key: value`")
+        return {}
+
+    def _sources(self, entries: dict[str, Any]) -> dict[str, InfluxDB3Config]:
+        if not entries and not self._report.problems:
+            example = "sources: {default: {host: http://127.0.0.1:8181, database: telemetry}}"
+            self._report.mistake(("sources",), f"no source is declared: write `{example}`")
+        return {name: self._source(name, entry) for name, entry in entries.items()}
+
+    def _source(self, name: str, entry: Any) -> InfluxDB3Config:
+        location = ("sources", name)
+        if _SOURCE_NAME.fullmatch(name) is None:
+            self._report.mistake(location, "is not a name: letters, digits, _ and -")
+        if not isinstance(entry, dict):
+            self._report.mistake(location, "must hold options, such as `host` and `database`")
+            return _STAND_IN
+        token = entry.get("token")
+        if isinstance(token, str) and token:
+            secret = Secret(token, root=self._root, lake=self._path, location=(*location, "token"))
+            self._warn_of_literal(secret, (*location, "token"), "INFLUXDB3_TOKEN")
+            entry = {**entry, "token": secret}
+        config, _ = validated(InfluxDB3Config, entry, location, self._report, hide=frozenset({"token"}))
+        return config or _STAND_IN
+
+    def _catalog(self, entries: dict[str, Any]) -> CatalogConfig:
+        _, kept = validated(CatalogSection, entries, ("catalog",), self._report, hide=frozenset(entries))
+        name = Template.parse(kept.pop("name", "lake")).resolve(self._root)
+        catalog = CatalogConfig.of(kept, name=name, root=self._root, lake=self._path)
+        kind = catalog.entries.get("type")
+        if isinstance(kind, str) and kind not in CATALOG_TYPES:
+            message = f"{kind!r} is not one of {', '.join(CATALOG_TYPES)}{suggestion(kind, CATALOG_TYPES)}"
+            self._report.mistake(("catalog", "type"), message)
+        for key, value in catalog.entries.items():
+            if isinstance(value, Secret):
+                self._warn_of_literal(value, ("catalog", key), re.sub(r"\W", "_", key).upper())
+        return catalog
+
+    def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
+        if secret.is_literal:
+            self._report.warn(location, _LITERAL_WARNING.format(variable))
+
+    def _matches(self, lake: Lake) -> list[Measurement]:
+        if not lake.patterns:
+            return []
+        try:
+            discovered = read_discovered(lake.root)
+        except ConfigurationError as error:
+            self._report.mistake((), str(error), Place(lake.root / STATE, 1))
+            return []
+        known = {measurement.identifier: measurement for measurement in lake.measurements}
+        found = []
+        for source in discovered.keys() & lake.sources.keys():
+            for pattern, measurement in lake.match(source, discovered[source]):
+                other = known.setdefault(measurement.identifier, measurement)
+                if other is measurement:
+                    found.append(measurement)
+                else:
+                    message = f"{same_table(other, measurement)}: list one under `measurements` with its own `table`"
+                    self._report.mistake(("measurements", pattern.text), message)
+        return sorted(found, key=lambda measurement: measurement.identifier)

@@ -1,0 +1,163 @@
+"""A measurement with everything decided: where it comes from, where it goes, how its time is cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.options import (
+    COMPRESSION_LEVELS,
+    FIRST_START,
+    MeasurementOptions,
+    OnShrink,
+    PartitionOptions,
+    SchemaEvolution,
+    WriteOptions,
+)
+from influx_lake.config.problems import Location
+from influx_lake.config.windows import Every, Scheme, utc_text, window_of
+
+_NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_IN_GROUP = re.compile(r"[^A-Za-z0-9_]")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measurement of one database, and its table.
+
+    Attributes:
+        key: What it is called in lake.yaml; the measurement's name unless that is given apart.
+        name: The measurement's name in InfluxDB.
+        source: Which of the lake's sources it comes from.
+        database: The source's database.
+        namespace: The table's namespace.
+        table: The table's own name.
+        scheme: How its time is cut into windows.
+        lag: How long after its end a window is due.
+        write: How data files are written.
+        schema_evolution: What happens when the source has a column that the table lacks.
+        on_shrink: What happens when the source holds fewer rows for a window than the lake.
+        description: What it is, for people.
+        owners: Who answers for it.
+        tags: Labels to find it by.
+        group: The Dagster asset group.
+    """
+
+    key: str
+    name: str
+    source: str
+    database: str
+    namespace: tuple[str, ...]
+    table: str
+    scheme: Scheme
+    lag: timedelta = timedelta(minutes=10)
+    write: WriteOptions = field(default=WriteOptions())
+    schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
+    on_shrink: OnShrink = OnShrink.FAIL
+    description: str | None = None
+    owners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    group: str = "default"
+
+    @property
+    def identifier(self) -> tuple[str, ...]:
+        """The table's full name, in parts."""
+        return (*self.namespace, self.table)
+
+    @property
+    def table_name(self) -> str:
+        """The table's full name: `telemetry.cpu`."""
+        return ".".join(self.identifier)
+
+
+class OptionMistake(Exception):
+    """Options that are right one by one and cannot be right together."""
+
+    def __init__(self, message: str, *options: Location) -> None:
+        super().__init__(message)
+        self.message = message
+        self.options = options
+
+
+def resolve_measurement(
+    key: str, name: str, options: MeasurementOptions, source: str, config: InfluxDB3Config
+) -> Measurement:
+    """Decide everything that the options leave open.
+
+    Raises:
+        OptionMistake: Options contradict each other.
+    """
+    _check_compression(options.write)
+    namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
+    return Measurement(
+        key=key,
+        name=name,
+        source=source,
+        database=config.database,
+        namespace=namespace,
+        table=options.table or safe_table_name(key),
+        scheme=_scheme(options.partition),
+        lag=options.lag,
+        write=options.write,
+        schema_evolution=options.schema_evolution,
+        on_shrink=options.on_shrink,
+        description=options.description,
+        owners=options.owners,
+        tags=options.tags,
+        group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),
+    )
+
+
+def safe_table_name(name: str) -> str:
+    """A table's name for a measurement's: what a table's name cannot hold becomes `_`."""
+    safe = _NOT_IN_TABLE.sub("_", name)
+    # A leading dash reads as a minus sign or an option nearly everywhere.
+    return "_" + safe[1:] if safe.startswith("-") else safe
+
+
+def _check_compression(write: WriteOptions) -> None:
+    level, levels = write.compression_level, COMPRESSION_LEVELS.get(write.compression)
+    if level is None:
+        return
+    if levels is None:
+        message = f"{write.compression} has no levels: leave compression_level out"
+    elif level not in levels:
+        message = f"{level} is not a compression_level of {write.compression}, which has {levels[0]} to {levels[-1]}"
+    else:
+        return
+    raise OptionMistake(message, ("write", "compression_level"), ("write", "compression"))
+
+
+@lru_cache(maxsize=256)
+def _scheme(partition: PartitionOptions) -> Scheme:
+    """The scheme of a partition; equal options give the same object."""
+    every, zone = partition.every, partition.timezone
+    if every is Every.HOUR and zone != "UTC":
+        message = f"hours are cut in UTC, not in {zone}: give `timezone: UTC`, or partition by day, week or month"
+        raise OptionMistake(message, ("partition", "timezone"), ("partition", "every"))
+    if partition.start is None:
+        return Scheme(every, window_of(every, zone, _in_zone(FIRST_START, zone)).start, zone)
+    start = _in_zone(partition.start, zone)
+    window = window_of(every, zone, start)
+    if window.start != start:
+        message = (
+            f"the start {_written(start, zone)} ({start.astimezone(ZoneInfo(zone)):%A}) is not where a {every} starts"
+            f"{'' if zone == 'UTC' else f' in {zone}'}: write {_written(window.start, zone)} or {_written(window.end, zone)}"
+        )
+        raise OptionMistake(message, *(("partition", option) for option in ("start", "every", "timezone")))
+    return Scheme(every, start, zone)
+
+
+def _in_zone(moment: datetime, zone: str) -> datetime:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+def _written(moment: datetime, zone: str) -> str:
+    """The moment the way it would be given as a start."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return local.strftime("%Y-%m-%d") if (local.hour, local.minute, local.second) == (0, 0, 0) else utc_text(moment)

@@ -1,0 +1,138 @@
+"""What is wrong in a lake.yaml: where it stands, what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from influx_lake.errors import ConfigurationError
+
+Location: TypeAlias = tuple[str | int, ...]
+"""A path into the file: `("measurements", "cpu", "owners", 0)`."""
+
+_PLAIN_KEY = re.compile(r"[^\s'\":]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file."""
+
+    file: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{shown_path(self.file)}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake, or one thing to warn of: `lake.yaml:12: measurements.cpu.lag: ...`."""
+
+    place: Place
+    location: Location
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{path_text(self.location)}: " if self.location else ""
+        return f"{self.place}: {where}{self.message}"
+
+
+class ConfigurationProblems(ConfigurationError):
+    """Every mistake of a lake.yaml, in the order of its lines.
+
+    Attributes:
+        problems: The mistakes.
+    """
+
+    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = [str(problem) for problem in self.problems]
+        if len(lines) > 1:
+            lines.insert(0, f"{len(lines)} mistakes in {shown_path(path)}:")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[ConfigurationProblems], tuple[Path, tuple[Problem, ...]]]:
+        return type(self), (self.problems[0].place.file if self.problems else Path(), self.problems)
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects mistakes while a file is read, and knows the line of everything in it.
+
+    Attributes:
+        path: The main file.
+        places: Where each entry stands.
+        written: What is written where a value holds references, so that messages can show it instead of the value.
+    """
+
+    path: Path
+    places: dict[Location, Place] = field(default_factory=dict)
+    written: dict[Location, str] = field(default_factory=dict)
+    problems: dict[Problem, None] = field(default_factory=dict)
+    warnings: dict[Problem, None] = field(default_factory=dict)
+    _broken: set[Location] = field(default_factory=set)
+
+    def place(self, location: Location) -> Place:
+        """Where an entry stands; for one that is not there, where the nearest one around it does."""
+        while location and location not in self.places:
+            location = location[:-1]
+        return self.places.get(location) or Place(self.path, 1)
+
+    def mistake(self, location: Location, message: str, place: Place | None = None) -> None:
+        """Record a mistake; the same one is recorded once."""
+        self._broken.add(location)
+        self.problems[Problem(place or self.place(location), location, message)] = None
+
+    def warn(self, location: Location, message: str) -> None:
+        """Record something that works and should not stay so."""
+        self.warnings[Problem(self.place(location), location, message)] = None
+
+    def is_broken(self, location: Location) -> bool:
+        """Whether a mistake was recorded for exactly this entry."""
+        return location in self._broken
+
+    def refuse(self) -> None:
+        """Raise what was recorded.
+
+        Raises:
+            ConfigurationProblems: There is at least one mistake.
+        """
+        if self.problems:
+            raise ConfigurationProblems(self.path, sorted(self.problems, key=self._reading_order))
+
+    def _reading_order(self, problem: Problem) -> tuple[bool, Path, int]:
+        place = problem.place
+        return place.file != self.path, place.file, place.line
+
+
+def path_text(location: Location) -> str:
+    """Write a location as people do: `measurements.cpu.owners[0]`."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            shown = part if _PLAIN_KEY.fullmatch(part) else "'" + part.replace("'", "''") + "'"
+            text += f".{shown}" if text else shown
+    return text
+
+
+def shown_path(path: Path) -> str:
+    """The path as a person in the current folder would type it."""
+    try:
+        below = path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return os.fspath(path)
+    return os.fspath(below)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """` (did you mean day?)`, or nothing where no known word is close."""
+    by_folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    return f" (did you mean {by_folded[close[0]]}?)" if close else ""

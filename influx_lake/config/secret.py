@@ -1,0 +1,142 @@
+"""Values that nobody may see: held as references, read at the moment of use, taken out of every text that leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from influx_lake.config.references import Template
+from influx_lake.config.stores import lake_reference
+from influx_lake.errors import ConfigurationError
+
+HIDDEN = "**********"
+
+_revealed: set[str] = set()
+_SHORT = 6
+
+
+class Secret:
+    """A token, a key, a password.
+
+    It holds what the user wrote (`${INFLUXDB3_TOKEN}`), not the value, unless the user wrote the value itself.
+    """
+
+    __slots__ = ("_lake", "_location", "_root", "_template", "_text")
+
+    def __init__(
+        self, text: str, *, root: Path | None = None, lake: Path | None = None, location: tuple[str, ...] = ()
+    ) -> None:
+        """Hold a value, or references to it.
+
+        Args:
+            text: What the user wrote.
+            root: The folder that relative files are below; the current one by default.
+            lake: The lake.yaml that it is written in, if any.
+            location: Where it is written there.
+
+        Raises:
+            ReferenceMistake: The text holds a `${` that does not start a reference.
+        """
+        self._text = text
+        self._template = Template.parse(text)
+        self._root = root or Path.cwd()
+        self._lake = lake
+        self._location = location
+
+    def reveal(self) -> str:
+        """The value. From now on `redact` knows it.
+
+        Raises:
+            ConfigurationError: A variable is not set, or the file or secret store does not give the value.
+        """
+        try:
+            value = self._template.resolve(self._root)
+        except ConfigurationError as error:
+            if not self._location:
+                raise
+            raise ConfigurationError(f"{'.'.join(self._location)}: {error.message}", remedy=error.remedy) from None
+        if not value:
+            name = ".".join(self._location) or "a secret"
+            raise ConfigurationError(f"{name} is empty", remedy="Give it a value, or leave the option out")
+        _remember(value)
+        return value
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether the value, or a part of it, stands in the text itself."""
+        return self._template.has_text
+
+    @property
+    def reference(self) -> str | None:
+        """A text that leads to the value and does not hold it; None for a literal from outside a lake.yaml."""
+        if not self.is_literal:
+            return self._text
+        return lake_reference(self._lake, *self._location) if self._lake else None
+
+    def __repr__(self) -> str:
+        return f"Secret({str(self)!r})"
+
+    def __str__(self) -> str:
+        return HIDDEN if self.is_literal else self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self._text, self._root) == (other._text, other._root)
+
+    def __hash__(self) -> int:
+        return hash((self._text, self._root))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from_text = core_schema.no_info_after_validator_function(cls._from_text, core_schema.str_schema(min_length=1))
+        return core_schema.json_or_python_schema(
+            json_schema=from_text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
+            serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+    @classmethod
+    def _from_text(cls, text: str) -> Self:
+        return cls(text)
+
+
+def redact(text: str) -> str:
+    """Replace every secret that was revealed in this process."""
+    # Longest first, so that a secret inside another one does not leave the rest standing.
+    for value in sorted(_revealed, key=len, reverse=True):
+        if len(value) >= _SHORT:
+            text = text.replace(value, HIDDEN)
+        else:
+            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])", HIDDEN, text)
+    return text
+
+
+def _remember(value: str) -> None:
+    values = {value, *_url_passwords(value)}
+    spellings: list[Callable[[str], str]] = [
+        str,
+        lambda text: quote(text, safe=""),
+        lambda text: json.dumps(text)[1:-1],
+    ]
+    _revealed.update(spell(text) for text in values for spell in spellings)
+
+
+def _url_passwords(value: str) -> set[str]:
+    """The password of a database address: drivers repeat it without the rest."""
+    if "://" not in value:
+        return set()
+    try:
+        password = urlsplit(value).password
+    except ValueError:
+        return set()
+    return {password, unquote(password)} if password else set()

@@ -1,0 +1,166 @@
+"""YAML as a tree that knows its lines.
+
+Scalars stay the text that is written: what a text means depends on the option, not on how YAML 1.1 guesses
+(`no`, `0777`, `12:30`). Built from libyaml's events, because its own composer recurses and dies on deep nesting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+import yaml
+
+MAX_DEPTH = 50
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_PLAIN_TAGS = frozenset({None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))})
+_MERGE = "<<"
+
+
+class YamlMistake(Exception):
+    """The text is not YAML, or YAML that has no place in a lake.yaml."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+@dataclass(slots=True)
+class Scalar:
+    """A text; None where nothing is written, or `null`."""
+
+    line: int
+    text: str | None
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A list."""
+
+    line: int
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A key with its value."""
+
+    line: int
+    value: Node
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Entries by key. `duplicates` holds a key's further appearances: (key, line of the first, line of this one)."""
+
+    line: int
+    entries: dict[str, Entry] = field(default_factory=dict)
+    duplicates: list[tuple[str, int, int]] = field(default_factory=list)
+    merged: list[Mapping] = field(default_factory=list)
+
+
+Node: TypeAlias = Scalar | Sequence | Mapping
+_N = TypeVar("_N", Scalar, Sequence, Mapping)
+
+
+def parse_yaml(content: bytes) -> Node | None:
+    """Parse one YAML document; None where the file holds none.
+
+    Raises:
+        YamlMistake: Not YAML, several documents, or nested deeper than any lake.yaml.
+    """
+    try:
+        events = yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return _Builder(events).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        raise YamlMistake(mark.line + 1 if mark else 1, f"not YAML: {reason}") from None
+    except yaml.reader.ReaderError as error:
+        line = content[: error.position].count(b"\n") + 1
+        raise YamlMistake(line, f"not YAML: {error.reason} (files are read as UTF-8)") from None
+    except UnicodeError as error:
+        raise YamlMistake(1, f"not YAML: {error} (files are read as UTF-8)") from None
+
+
+class _Builder:
+    def __init__(self, events: Iterator[yaml.Event]) -> None:
+        self._events = events
+        self._anchors: dict[str, Node] = {}
+        self._open: set[int] = set()
+
+    def document(self) -> Node | None:
+        root: Node | None = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise YamlMistake(event.start_mark.line + 1, "a second document starts here; a file holds one")
+            elif not isinstance(event, yaml.DocumentEndEvent | yaml.StreamStartEvent | yaml.StreamEndEvent):
+                root = self._node(event, 1)
+        return root
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        line = event.start_mark.line + 1
+        if depth > MAX_DEPTH:
+            raise YamlMistake(line, f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, line)
+        if event.tag not in _PLAIN_TAGS:
+            raise YamlMistake(line, f"the YAML tag {event.tag} has no meaning here; leave it out")
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = Scalar(line, None if event.implicit[0] and event.value in _NULLS else event.value)
+            self._remember(event, node)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._remember(event, Sequence(line))
+            self._open.add(id(node))
+            while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+                node.items.append(self._node(inner, depth + 1))
+            self._open.discard(id(node))
+        else:
+            node = self._remember(event, Mapping(line))
+            self._open.add(id(node))
+            self._fill(node, depth)
+            self._open.discard(id(node))
+        return node
+
+    def _remember(self, event: yaml.NodeEvent, node: _N) -> _N:
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, event: yaml.AliasEvent, line: int) -> Node:
+        node = self._anchors.get(event.anchor)
+        if node is None:
+            raise YamlMistake(line, f"*{event.anchor} refers to an anchor that is not defined before it")
+        if id(node) in self._open:
+            raise YamlMistake(line, f"*{event.anchor} stands inside what it refers to")
+        return node
+
+    def _fill(self, mapping: Mapping, depth: int) -> None:
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            line = event.start_mark.line + 1
+            value = self._node(next(self._events), depth + 1)
+            if not isinstance(key, Scalar):
+                raise YamlMistake(line, "a key is a text, not a list or a mapping")
+            name = key.text if key.text is not None else "null"
+            if name == _MERGE:
+                mapping.merged.extend(self._merged(value, line))
+            elif name in mapping.entries:
+                mapping.duplicates.append((name, mapping.entries[name].line, line))
+            else:
+                mapping.entries[name] = Entry(line, value)
+        for source in mapping.merged:
+            for name, entry in source.entries.items():
+                mapping.entries.setdefault(name, entry)
+
+    @staticmethod
+    def _merged(value: Node, line: int) -> list[Mapping]:
+        nodes = value.items if isinstance(value, Sequence) else [value]
+        sources = [node for node in nodes if isinstance(node, Mapping)]
+        if len(sources) < len(nodes):
+            raise YamlMistake(line, "<< merges a mapping, or a list of mappings, such as <<: *base")
+        return sources
