@@ -6,7 +6,7 @@ LakeError
 │   └── MissingExtra        install the named extra
 ├── SourceError             the InfluxDB side
 │   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken
-│   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, DatabaseNotFound,
+│   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, TlsFailed, DatabaseNotFound,
 │                               MeasurementNotFound, QueryRejected, FileLimitExceeded, UnexpectedAnswer
 ├── DataRefused             a value cannot be stored exactly
 ├── SchemaConflict          the table's schema and the source's cannot both be right
@@ -109,6 +109,10 @@ class PermanentSourceError(SourceError):
 
 class AuthenticationFailed(PermanentSourceError):
     """The server refused the token, or the token may not read this database."""
+
+
+class TlsFailed(PermanentSourceError):
+    """No trusted TLS connection could be made: the certificate, its name, or a server without TLS."""
 
 
 class DatabaseNotFound(PermanentSourceError):

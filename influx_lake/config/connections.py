@@ -69,11 +69,12 @@ class InfluxDB3Config(BaseModel):
         default=None, ge=1, le=65535, description="The port of Arrow Flight queries, where it is not the host's own."
     )
     timeout: Duration = Field(
-        default=timedelta(hours=1), description="How long one query may take, from the question to the last row."
+        default=timedelta(minutes=5),
+        description="How long to wait for the next rows of an answer. All of them may take much longer.",
     )
     connect_timeout: Duration = Field(
         default=timedelta(seconds=10),
-        description="How long the server may take to answer at all before it counts as down.",
+        description="How long to wait for a connection before the server counts as down.",
     )
 
     @field_validator("host")
@@ -95,6 +96,9 @@ class InfluxDB3Config(BaseModel):
             return self
         if (self.tls.cert_file is None) != (self.tls.key_file is None):
             raise ValueError("tls.cert_file and tls.key_file belong together: give both or neither")
+        if not self.tls.verify and (self.tls.ca_file or self.tls.cert_file):
+            # pyarrow's Flight client drops all other TLS options when it does not verify.
+            raise ValueError("with tls.verify: false, tls.ca_file and tls.cert_file have no effect: leave them out")
         if not self.uses_tls:
             raise ValueError(f"tls has no effect on the host {self.host}: write https://")
         return self

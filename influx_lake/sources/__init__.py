@@ -1,0 +1,27 @@
+"""Rows out of InfluxDB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from influx_lake.sources.protocol import RowStream, ServerInfo, Source
+
+if TYPE_CHECKING:
+    from influx_lake.config import InfluxDB3Config
+
+__all__ = ["RowStream", "ServerInfo", "Source", "open_source"]
+
+
+def open_source(config: InfluxDB3Config) -> Source:
+    """The source that a configuration describes. Nothing is contacted before it is used."""
+    from influx_lake.sources.influxdb3 import InfluxDB3Source
+
+    return InfluxDB3Source(
+        config.host,
+        config.database,
+        config.token,
+        tls=config.tls,
+        query_port=config.query_port,
+        timeout=config.timeout,
+        connect_timeout=config.connect_timeout,
+    )

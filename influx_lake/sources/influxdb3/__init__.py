@@ -1,0 +1,5 @@
+"""InfluxDB 3, over Arrow Flight."""
+
+from influx_lake.sources.influxdb3.source import InfluxDB3Source
+
+__all__ = ["InfluxDB3Source"]

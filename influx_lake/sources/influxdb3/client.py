@@ -1,0 +1,94 @@
+"""Making influxdb3-python's client from a source's configuration."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pyarrow as pa
+
+from influx_lake.config import InfluxDB3Config, TlsConfig
+from influx_lake.errors import ConfigurationError
+
+_LONGEST_PAUSE_BETWEEN_CONNECTS_MS = 5_000
+
+
+def make_client(config: InfluxDB3Config) -> Any:
+    """An `InfluxDBClient3`, which connects when it is first used.
+
+    Raises:
+        ConfigurationError: The token or a certificate's file cannot be used.
+    """
+    import influxdb_client_3
+
+    tls = config.tls or TlsConfig()
+    _check_files(tls)
+    make: Any = influxdb_client_3.InfluxDBClient3  # its functions have no types
+    try:
+        return make(
+            host=config.url,  # complete: of a host without a scheme it makes an address that cannot be parsed
+            database=config.database,
+            token=_bearer_token(config),
+            auth_scheme="Bearer",
+            query_port_overwrite=config.query_port,
+            flight_client_options={"generic_options": _grpc_options(config), **_client_certificate(tls)},
+            verify_ssl=tls.verify,
+            ssl_ca_cert=tls.ca_file and str(tls.ca_file),
+            cert_file=tls.cert_file and str(tls.cert_file),
+            cert_key_file=tls.key_file and str(tls.key_file),
+        )
+    except pa.ArrowInvalid:
+        raise ConfigurationError(
+            f"no connection can be made to the host {config.host}", remedy="Write it as name:port or [address]:port"
+        ) from None
+
+
+def _bearer_token(config: InfluxDB3Config) -> str:
+    """The token; nothing for a server without authentication, where influxdb3-python still wants a text."""
+    token = config.token.reveal() if config.token else ""
+    if not token.isascii() or not token.isprintable():
+        raise ConfigurationError(
+            f"the token for {config.url} holds characters that no token has, such as the end of a line",
+            remedy="Correct the source's `token`",
+        )
+    return token
+
+
+def _grpc_options(config: InfluxDB3Config) -> list[tuple[str, int]]:
+    return [
+        # Despite its name this is how long one attempt to connect may take.
+        ("grpc.min_reconnect_backoff_ms", round(config.connect_timeout.total_seconds() * 1000)),
+        # gRPC's own limit is two minutes, in which a server that is back again would still count as down.
+        ("grpc.max_reconnect_backoff_ms", _LONGEST_PAUSE_BETWEEN_CONNECTS_MS),
+    ]
+
+
+def _client_certificate(tls: TlsConfig) -> dict[str, bytes]:
+    """Our certificate for Flight: influxdb3-python itself shows it over HTTP only."""
+    if not (tls.cert_file and tls.key_file):
+        return {}
+    return {"cert_chain": tls.cert_file.read_bytes(), "private_key": tls.key_file.read_bytes()}
+
+
+def _check_files(tls: TlsConfig) -> None:
+    """Ask OpenSSL first: gRPC reports a bad file as an empty list of addresses."""
+    for name, file in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
+        if file is not None and not file.is_file():
+            raise ConfigurationError(f"tls.{name}: there is no file {file}", remedy="Correct the path")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if tls.ca_file:
+            context.load_verify_locations(tls.ca_file)
+        if tls.cert_file:
+            context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
+    except OSError as error:
+        names = ", ".join(str(file) for file in (tls.ca_file, tls.cert_file, tls.key_file) if file)
+        raise ConfigurationError(
+            f"tls: {names} cannot be used: {error}",
+            remedy="Give readable PEM files, and the certificate's own key without a password",
+        ) from error
+
+
+def _no_password() -> str:
+    """Keeps OpenSSL from asking for one on the terminal."""
+    return ""

@@ -1,0 +1,60 @@
+"""A measurement's columns as InfluxDB 3 declares them, and the Arrow types that answers then have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import pyarrow as pa
+
+from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.errors import SourceError
+
+Odd = Callable[[str], SourceError]
+"""Makes the error for an answer that is not what was asked for."""
+
+_ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
+
+_TAG = re.compile(r"Dictionary\(Int32, \"?(?:Large)?Utf8(?:View)?\"?\)")
+_ARROW_WORDS = {
+    "Float64": ColumnType.FLOAT,
+    "Int64": ColumnType.INTEGER,
+    "UInt64": ColumnType.UINTEGER,
+    "Boolean": ColumnType.BOOLEAN,
+    "Utf8": ColumnType.STRING,
+    "LargeUtf8": ColumnType.STRING,
+    "Utf8View": ColumnType.STRING,
+}
+
+ARROW_TYPES = {
+    ColumnType.FLOAT: pa.float64(),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.UINTEGER: pa.uint64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.STRING: pa.string(),
+    ColumnType.TIME: pa.timestamp("ns"),
+}
+
+
+def measurement_schema(measurement: str, columns: Iterable[tuple[str, str]], odd: Odd) -> MeasurementSchema:
+    """The schema from pairs of a column's name and its type, in the words of either system table."""
+    known = sorted(
+        (_column(name, words, odd) for name, words in columns),
+        key=lambda c: (_ORDER[c.role], c.name),
+    )
+    if sum(column.role is Role.TIME for column in known) != 1:
+        raise odd(f"measurement {measurement!r} is declared without a time column")
+    return MeasurementSchema(measurement, tuple(known))
+
+
+def _column(name: str, words: str, odd: Odd) -> Column:
+    if words == "tag" or _TAG.fullmatch(words):
+        return Column(name, Role.TAG, ColumnType.STRING)
+    # The words for a time differ between versions of the server, its name does not.
+    if name == TIME and words.lower().startswith("time"):
+        return Column(name, Role.TIME, ColumnType.TIME)
+    if words in set(ColumnType) and words != ColumnType.TIME:
+        return Column(name, Role.FIELD, ColumnType(words))
+    if words in _ARROW_WORDS:
+        return Column(name, Role.FIELD, _ARROW_WORDS[words])
+    raise odd(f"column {name!r} is declared with the type {words!r}, which this version does not know")

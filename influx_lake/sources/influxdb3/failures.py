@@ -1,0 +1,233 @@
+"""What a failed request means: one of our errors for each of Flight's.
+
+influxdb3-python puts every failed query in one class and keeps Flight's error as its context; a stream's errors are
+Flight's own. Flight's classes hold the gRPC status, except that several share one class, and InfluxDB 3 answers an
+unknown database and its file limit with INTERNAL. So it is the status that decides, after the text had its say.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from influx_lake.config import InfluxDB3Config, redact
+from influx_lake.config.windows import Window
+from influx_lake.errors import (
+    AuthenticationFailed,
+    DatabaseNotFound,
+    FileLimitExceeded,
+    MeasurementNotFound,
+    QueryRejected,
+    SourceError,
+    SourceTimeout,
+    SourceUnavailable,
+    StreamBroken,
+    TlsFailed,
+    UnexpectedAnswer,
+)
+
+
+class Status(StrEnum):
+    """gRPC's status, as far as Flight tells."""
+
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    UNAVAILABLE = "UNAVAILABLE"
+    TIMED_OUT = "DEADLINE_EXCEEDED"
+    CANCELLED = "CANCELLED"
+    EXHAUSTED = "RESOURCE_EXHAUSTED"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
+    INTERNAL = "INTERNAL"
+    REFUSED = "INVALID_ARGUMENT"
+    NONE = "none"
+    """Not the server's error: what came could not be decoded."""
+
+
+_BY_CLASS = {
+    "FlightUnauthenticatedError": Status.UNAUTHENTICATED,
+    "FlightUnauthorizedError": Status.PERMISSION_DENIED,
+    "FlightUnavailableError": Status.UNAVAILABLE,
+    "FlightTimedOutError": Status.TIMED_OUT,
+    "FlightCancelledError": Status.CANCELLED,
+    "FlightInternalError": Status.INTERNAL,
+    "FlightServerError": Status.INTERNAL,
+    "ArrowNotImplementedError": Status.UNIMPLEMENTED,
+}
+_GRPC = re.compile(
+    r"gRPC client debug context: (?P<status>[A-Z_]+):(?P<message>.*?)\. Client context: ",
+    re.DOTALL,
+)
+_DETAIL = re.compile(r"\. Detail: \w+$")
+_BROKEN_CONNECTION = re.compile(
+    r"RST_STREAM|stream removed|socket closed|GOAWAY|connection (reset|closed)",
+    re.IGNORECASE,
+)
+_TLS = re.compile(r"SSL_ERROR|handshake failed|not in peer certificate|certificate", re.IGNORECASE)
+_NOT_HTTP2 = re.compile(r"Failed parsing HTTP/2|http1\.x server", re.IGNORECASE)
+_NO_TABLE = re.compile(r"table '(?:public\.)?iox\.(?P<name>.*)' not found", re.DOTALL)
+_NO_DATABASE = re.compile(
+    r"(?:^|: )(?:database not found\b|(?:Database|Namespace) \S+ not found)",
+    re.IGNORECASE,
+)
+_FILE_LIMIT = re.compile(r"exceed\w* (?:the )?file limit", re.IGNORECASE)
+_TIME_IS_UP = re.compile(r"grpc-timeout elapsed")
+
+
+class Failures:
+    """Makes our errors from those of one request, and names what the request was about.
+
+    The errors it makes are to be raised without the original in their chain: their text says all that the original
+    says, without the token.
+    """
+
+    def __init__(
+        self,
+        config: InfluxDB3Config,
+        measurement: str | None = None,
+        window: Window | None = None,
+    ) -> None:
+        self._config = config
+        self._measurement = measurement
+        self._window = window
+        self._where = f"InfluxDB 3 at {config.flight_url.partition('://')[2]}, database {config.database!r}"
+
+    def before_rows(self, error: BaseException) -> SourceError:
+        """The request failed, and nothing of the answer had come."""
+        status, text = self._read(error)
+        return self._name(self._told_at_any_time(status, text) or self._by_status(status, text))
+
+    def amid_rows(self, error: BaseException) -> SourceError:
+        """The request was accepted, and failed before its last row."""
+        status, text = self._read(error)
+        refused = self._rejected(text) if status is Status.REFUSED else None
+        return self._name(self._told_at_any_time(status, text) or refused or self._broken(text))
+
+    def silence(self) -> SourceError:
+        """The server neither answered nor failed."""
+        return self._name(self._timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
+
+    def no_measurement(self, name: str) -> SourceError:
+        """The database has no such measurement."""
+        return self._name(
+            MeasurementNotFound(
+                f"{self._where}: there is no measurement {name!r}",
+                remedy="Correct the name, or write a first point to it",
+            )
+        )
+
+    def odd(self, what: str) -> SourceError:
+        """An answer that is not what was asked for."""
+        return self._name(
+            UnexpectedAnswer(
+                f"{self._where}: {what}",
+                remedy="If a column was just dropped or changed, run again; else report it with the server's version",
+            )
+        )
+
+    def _name(self, error: SourceError) -> SourceError:
+        return error.about(self._measurement, self._window)
+
+    def _read(self, error: BaseException) -> tuple[Status, str]:
+        flight_error = error.__context__ if type(error).__name__ == "InfluxDB3ClientQueryError" else error
+        flight_error = flight_error or error
+        text = str(flight_error)
+        grpc = _GRPC.search(text)
+        message = redact(_DETAIL.sub("", grpc["message"] if grpc else text))
+        names = [cls.__name__ for cls in type(flight_error).__mro__]
+        status = next((_BY_CLASS[name] for name in names if name in _BY_CLASS), None)
+        if status is None and grpc:
+            status = Status.EXHAUSTED if grpc["status"] == Status.EXHAUSTED else Status.REFUSED
+        return status or Status.NONE, message
+
+    def _told_at_any_time(self, status: Status, text: str) -> SourceError | None:
+        """What means the same before the first row and after it."""
+        if status is Status.UNAUTHENTICATED:
+            return self._unauthenticated(text)
+        if status is Status.PERMISSION_DENIED:
+            return AuthenticationFailed(
+                f"{self._where}: the token may not read this database, or has expired ({text})",
+                remedy="Grant the token read access to the database, or make a new one",
+            )
+        if status is Status.TIMED_OUT or _TIME_IS_UP.search(text):
+            return self._timeout(text)
+        if status in (Status.UNAVAILABLE, Status.CANCELLED):
+            return None
+        return self._by_text(text)
+
+    def _by_text(self, text: str) -> SourceError | None:
+        if table := _NO_TABLE.search(text):
+            return self.no_measurement(table["name"])
+        if _NO_DATABASE.search(text):
+            return DatabaseNotFound(
+                f"{self._where}: there is no such database",
+                remedy="Correct the source's `database`, or create it: influxdb3 create database NAME",
+            )
+        if _FILE_LIMIT.search(text):
+            return FileLimitExceeded(
+                f"{self._where}: the window touches more Parquet files than the server will open ({text})",
+                remedy="Read shorter windows (partition.every: hour), or raise the server's --query-file-limit",
+            )
+        return None
+
+    def _by_status(self, status: Status, text: str) -> SourceError:
+        if status is Status.UNAVAILABLE and self._config.uses_tls and _TLS.search(text):
+            return self._tls(text)
+        if status in (Status.UNAVAILABLE, Status.CANCELLED) or (
+            status is Status.INTERNAL and _BROKEN_CONNECTION.search(text)
+        ):
+            return self._unavailable(text)
+        if status is Status.EXHAUSTED:
+            return SourceUnavailable(
+                f"{self._where}: the server has no room for the query now: {text}",
+                remedy="Try again later, or read shorter windows",
+            )
+        if status in (Status.UNIMPLEMENTED, Status.NONE):
+            return UnexpectedAnswer(
+                f"{self._where}: this is not how InfluxDB 3 answers: {text}",
+                remedy="Check that `host` and `query_port` are those of an InfluxDB 3",
+            )
+        return self._rejected(text)
+
+    def _unauthenticated(self, text: str) -> SourceError:
+        if self._config.token is None:
+            return AuthenticationFailed(
+                f"{self._where}: the server wants a token, and none is configured",
+                remedy="Set the source's `token`",
+            )
+        return AuthenticationFailed(
+            f"{self._where}: the server did not accept the token ({text})",
+            remedy="Correct the source's `token`, or make a new one: influxdb3 create token",
+        )
+
+    def _unavailable(self, text: str) -> SourceError:
+        remedy = "Check that the server runs, and the source's `host`"
+        if _NOT_HTTP2.search(text):
+            remedy = "What answers there is an InfluxDB 1 or 2, or a proxy without HTTP/2. Check the source's `host`"
+        elif not self._config.uses_tls and _BROKEN_CONNECTION.search(text):
+            remedy += ". If the server speaks TLS, write the host with https://"
+        return SourceUnavailable(f"{self._where}: the server cannot be reached: {text}", remedy=remedy)
+
+    def _broken(self, text: str) -> SourceError:
+        return StreamBroken(
+            f"{self._where}: the stream of rows broke off: {text}",
+            remedy="Try again; if it breaks again, look into the server's log",
+        )
+
+    def _tls(self, text: str) -> SourceError:
+        return TlsFailed(
+            f"{self._where}: no trusted TLS connection: {text}",
+            remedy="Set tls.ca_file to the certificate of the server's authority, and use the host's name that the "
+            "certificate has; for a server without TLS, write the host with http://",
+        )
+
+    def _timeout(self, text: str) -> SourceError:
+        return SourceTimeout(
+            f"{self._where}: the server did not answer in time: {text}",
+            remedy="Try again, read shorter windows, or raise the source's `timeout`",
+        )
+
+    def _rejected(self, text: str) -> SourceError:
+        return QueryRejected(
+            f"{self._where}: the server refused the query: {text}",
+            remedy="If a column was just dropped or changed, run again; else the server's log knows more",
+        )

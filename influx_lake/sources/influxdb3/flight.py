@@ -1,0 +1,160 @@
+"""Queries over Arrow Flight, with influxdb3-python."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import pyarrow as pa
+
+from influx_lake.config import InfluxDB3Config
+from influx_lake.errors import LakeError
+from influx_lake.sources.influxdb3.client import make_client
+from influx_lake.sources.influxdb3.failures import Failures
+from influx_lake.sources.prefetch import Prefetch, Stalled
+
+if TYPE_CHECKING:
+    from pyarrow.flight import FlightStreamReader
+
+_BATCHES_AHEAD = 4
+# gRPC's deadline is for a whole stream, and it would count the time that we take to write the rows.
+_NO_DEADLINE = -1.0
+
+
+class Answer:
+    """The batches of one query that hold rows. They can be iterated once."""
+
+    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        self.schema = schema
+        self._batches = batches
+        self._taken = False
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        if self._taken:
+            raise RuntimeError("the rows of an answer can be read once: a second time they would seem to be none")
+        self._taken = True
+        return self._batches
+
+
+class FlightConnection:
+    """One client, made when it is first used; threads may share it."""
+
+    def __init__(self, config: InfluxDB3Config) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    @contextmanager
+    def stream(self, sql: str, failures: Failures) -> Iterator[Answer]:
+        """Run a query. Leaving the context cancels it, if it still runs.
+
+        Raises:
+            SourceError: The query failed, here or while the answer is iterated; `failures` makes it.
+        """
+        call = _Call(lambda: self._open(sql))
+        with Prefetch(
+            call.items(),
+            cancel=call.cancel,
+            depth=_BATCHES_AHEAD,
+            patience=self._config.timeout.total_seconds(),
+            name="influxdb3-stream",
+        ) as items:
+            # What the server declares comes before the first row: an answer without it is a failure.
+            schema = cast("pa.Schema", next(_translated(items, failures.before_rows, failures)))
+            yield Answer(schema, _translated(items, failures.amid_rows, failures))
+
+    def table(self, sql: str, failures: Failures) -> pa.Table:
+        """Run a query with a small answer.
+
+        Raises:
+            SourceError: The query failed.
+        """
+        with self.stream(sql, failures) as answer:
+            return pa.Table.from_batches(answer, answer.schema)
+
+    def ping(self) -> dict[str, Any] | None:
+        """What `/ping` says of the server; nothing where there is no such page, for only Flight is needed."""
+        from influxdb_client_3.write_client.write_exceptions import ApiException
+        from urllib3 import Timeout
+        from urllib3.exceptions import HTTPError
+
+        connect = self._config.connect_timeout.total_seconds()
+        try:
+            reply = self._connected().rest_client.request(
+                "GET", "/ping", timeout=Timeout(connect=connect, read=connect)
+            )
+            said = json.loads(reply.data)
+        except (ApiException, HTTPError, json.JSONDecodeError, UnicodeDecodeError):
+            return None
+        return said if isinstance(said, dict) else None
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _open(self, sql: str) -> FlightStreamReader:
+        # Mode `reader` would turn the errors of a running stream into bare OSErrors, and cannot be cancelled.
+        reader = self._connected().query(sql, language="sql", mode="chunk", timeout=_NO_DEADLINE)
+        return cast("FlightStreamReader", reader)
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = make_client(self._config)
+            return self._client
+
+
+class _Call:
+    """One request, that another thread may cancel at any time."""
+
+    def __init__(self, start: Callable[[], FlightStreamReader]) -> None:
+        self._start = start
+        self._lock = threading.Lock()
+        self._reader: FlightStreamReader | None = None
+        self._cancelled = False
+
+    def items(self) -> Generator[pa.Schema | pa.RecordBatch, None, None]:
+        """The answer's schema, then its batches without those that only keep the connection alive."""
+        reader = self._start()
+        with self._lock:
+            self._reader = reader
+            if self._cancelled:
+                reader.cancel()
+        yield reader.schema
+        for chunk in reader:
+            if chunk.data is not None and chunk.data.num_rows:
+                yield chunk.data
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            if self._reader is not None:
+                self._reader.cancel()
+
+
+def _translated(
+    items: Iterator[pa.Schema | pa.RecordBatch],
+    translate: Callable[[BaseException], LakeError],
+    failures: Failures,
+) -> Iterator[pa.Schema | pa.RecordBatch]:
+    """The items, with our errors, which are raised outside of `except`: the original is not even their context."""
+    from influxdb_client_3.exceptions.exceptions import InfluxDB3ClientQueryError
+
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except Stalled:
+            failure: LakeError = failures.silence()
+        except (InfluxDB3ClientQueryError, pa.ArrowException, OSError) as error:
+            failure = translate(error)
+        else:
+            yield item
+            continue
+        raise failure

@@ -1,0 +1,158 @@
+"""InfluxDB 3 as a source of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from influx_lake.config import InfluxDB3Config, Secret, TlsConfig
+from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.windows import Window
+from influx_lake.errors import ConfigurationError, MeasurementNotFound, QueryRejected, SourceError
+from influx_lake.sources.influxdb3 import sql
+from influx_lake.sources.influxdb3.declared import measurement_schema
+from influx_lake.sources.influxdb3.failures import Failures
+from influx_lake.sources.influxdb3.flight import Answer, FlightConnection
+from influx_lake.sources.influxdb3.layout import Layout
+from influx_lake.sources.protocol import ServerInfo
+
+
+class InfluxDB3Source:
+    """One database of an InfluxDB 3, read over Arrow Flight.
+
+    Making one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
+
+    Args:
+        host: The server: `http://127.0.0.1:8181`, `influx.example.com`. Without a scheme it is http on this machine and
+            https elsewhere, so that a token never travels in the clear by accident.
+        database: The database.
+        token: The bearer token, or a reference such as `${INFLUXDB3_TOKEN}`; none for a server without authorization.
+        tls: How the server's certificate is checked, and which one is shown to it.
+        query_port: The port of Flight, where it is not the one of `host`.
+        timeout: How long to wait for the next rows; all rows of a window may take much longer.
+        connect_timeout: How long to wait for a connection.
+
+    Raises:
+        ConfigurationError: A value is not usable.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        database: str,
+        token: Secret | str | None = None,
+        *,
+        tls: TlsConfig | None = None,
+        query_port: int | None = None,
+        timeout: timedelta = timedelta(minutes=5),
+        connect_timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self._config = _checked(
+            host=host,
+            database=database,
+            token=token,
+            tls=tls,
+            query_port=query_port,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+        )
+        self._flight = FlightConnection(self._config)
+        self._before_3_3 = False
+
+    @property
+    def identity(self) -> str:
+        return f"influxdb3://{self._config.url.partition('://')[2]}/{self._config.database}"
+
+    def __repr__(self) -> str:
+        return f"InfluxDB3Source({self.identity!r})"
+
+    def server(self) -> ServerInfo:
+        """Who the server is. A query proves address, token and database; the version comes from `/ping`."""
+        self._flight.table(sql.SERVER, Failures(self._config))
+        said = self._flight.ping() or {}
+        return ServerInfo(
+            str(said.get("product_name") or "InfluxDB 3"),
+            str(said.get("version") or "unknown"),
+        )
+
+    def measurements(self) -> list[str]:
+        answer = self._system(sql.MEASUREMENTS, Failures(self._config))
+        return sorted(name for (name,) in answer)
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        failures = Failures(self._config, measurement)
+        answer = self._system(sql.columns(measurement), failures)
+        if not answer:
+            raise failures.no_measurement(measurement)
+        return measurement_schema(measurement, ((name, words) for name, words in answer), failures.odd)
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[WindowRows]:
+        failures = Failures(self._config, schema.measurement, window)
+        names = [column.name for column in schema.columns]
+        with self._flight.stream(sql.rows(schema.measurement, names, window), failures) as answer:
+            yield WindowRows(Layout(schema, answer.schema, failures.odd), answer)
+
+    def count(self, measurement: str, window: Window) -> int:
+        failures = Failures(self._config, measurement, window)
+        answer = self._flight.table(sql.row_count(measurement, window), failures)
+        counts = answer.column(0).to_pylist() if answer.num_columns == 1 else []
+        if len(counts) != 1 or not isinstance(counts[0], int):
+            raise failures.odd("a count was asked for, and something else came")
+        return counts[0]
+
+    def close(self) -> None:
+        self._flight.close()
+
+    def _system(self, query: sql.SystemQuery, failures: Failures) -> list[tuple[str, ...]]:
+        """Ask `system.influxdb_schema`, or what servers have that are older than it."""
+        if not self._before_3_3:
+            try:
+                return self._texts(query.columns, query.statement, failures)
+            except SourceError as error:
+                if not _lacks_schema_table(error):
+                    raise
+        answer = self._texts(query.columns, query.before_3_3, failures)
+        self._before_3_3 = True
+        return answer
+
+    def _texts(self, columns: tuple[str, ...], statement: str, failures: Failures) -> list[tuple[str, ...]]:
+        answer = self._flight.table(statement, failures)
+        if tuple(answer.column_names) != columns:
+            raise failures.odd(f"the columns {list(columns)} were asked for, and {answer.column_names} came")
+        return list(zip(*(column.cast(pa.string()).to_pylist() for column in answer.columns), strict=True))
+
+
+class WindowRows:
+    """A `RowStream`: the rows of one window, as they come."""
+
+    def __init__(self, layout: Layout, answer: Answer) -> None:
+        self.schema = layout.schema
+        self._layout = layout
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return map(self._layout.fit, self._answer)
+
+
+def _lacks_schema_table(error: SourceError) -> bool:
+    refused = isinstance(error, QueryRejected | MeasurementNotFound)
+    return refused and "system.influxdb_schema" in error.message and "not found" in error.message
+
+
+def _checked(**options: Any) -> InfluxDB3Config:
+    try:
+        return InfluxDB3Config(**options)
+    except ValidationError as error:
+        mistakes = [
+            f"{'.'.join(str(part) for part in mistake['loc'])}: {mistake['msg'].removeprefix('Value error, ')}"
+            for mistake in error.errors(include_url=False, include_input=False)
+        ]
+    raise ConfigurationError(
+        f"this InfluxDB 3 source cannot be used: {'; '.join(mistakes)}", remedy="Correct its arguments"
+    )

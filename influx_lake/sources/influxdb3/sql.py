@@ -1,0 +1,82 @@
+"""The statements that are sent to InfluxDB 3. Names go in by `identifier`, texts by `literal`, times by `moment`."""
+
+# ruff: noqa: S608 - a statement over Flight has no parameters for names, and none for times
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from influx_lake.config.columns import TIME
+from influx_lake.config.windows import EPOCH, Window
+
+# InfluxDB's own limits: the int64 of nanoseconds without its two lowest values and its highest.
+EARLIEST_NS = -(2**63) + 2
+END_OF_TIME_NS = 2**63 - 1
+
+SERVER = "SELECT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemQuery:
+    """A question about the database.
+
+    Attributes:
+        columns: The columns of its answer, all of them text.
+        statement: What to ask.
+        before_3_3: What to ask a server that does not have `system.influxdb_schema` yet.
+    """
+
+    columns: tuple[str, ...]
+    statement: str
+    before_3_3: str
+
+
+MEASUREMENTS = SystemQuery(
+    ("measurement",),
+    'SELECT DISTINCT "measurement" FROM system.influxdb_schema',
+    'SELECT "table_name" AS "measurement" FROM information_schema.tables WHERE "table_schema" = \'iox\'',
+)
+
+
+def columns(measurement: str) -> SystemQuery:
+    """The columns of a measurement and their types: words of `ColumnType` or `tag`, before 3.3 those of DataFusion."""
+    name = literal(measurement)
+    return SystemQuery(
+        ("key", "data_type"),
+        f'SELECT "key", "data_type" FROM system.influxdb_schema WHERE "measurement" = {name}',
+        'SELECT "column_name" AS "key", "data_type" FROM information_schema.columns '
+        f'WHERE "table_schema" = \'iox\' AND "table_name" = {name}',
+    )
+
+
+def rows(measurement: str, names: Iterable[str], window: Window) -> str:
+    """The window's rows, in no order: to sort them would make the server hold them all."""
+    selected = ", ".join(identifier(name) for name in names)
+    return f"SELECT {selected} FROM {identifier(measurement)} WHERE {_within(window)}"
+
+
+def row_count(measurement: str, window: Window) -> str:
+    return f'SELECT count(*) AS "rows" FROM {identifier(measurement)} WHERE {_within(window)}'
+
+
+def identifier(name: str) -> str:
+    """Quote a name; in quotes, dots, spaces and case are kept as they are."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def moment(nanoseconds: int) -> str:
+    """A time to the nanosecond, cut to what InfluxDB can hold: a bound outside would fail to parse."""
+    seconds, fraction = divmod(min(max(nanoseconds, EARLIEST_NS), END_OF_TIME_NS), 10**9)
+    whole = (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
+    return f"TIMESTAMP '{whole}.{fraction:09d}Z'"
+
+
+def _within(window: Window) -> str:
+    time = identifier(TIME)
+    return f"{time} >= {moment(window.start_us * 1000)} AND {time} < {moment(window.end_us * 1000)}"
