@@ -1,0 +1,106 @@
+"""Measurements as Dagster assets."""
+
+import hashlib
+import re
+from collections import Counter
+
+import dagster as dg
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.replicating import MeasurementWindows
+
+IO_MANAGER_KEY = "iceberg_io_manager"
+"""The resource key of the lake's `IcebergIOManager`; an asset with it is stored in the lake's catalog."""
+
+WINDOWS_PER_RUN = 24
+"""How many windows one run of a backfill loads: Dagster records the windows of a run when it ends, so not too many."""
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
+
+
+def resource_key(source: str) -> str:
+    """The resource key of a source of the lake."""
+    return safe_name(f"influxdb_{source}")
+
+
+def asset_key(measurement: Measurement) -> dg.AssetKey:
+    """The key of a measurement's asset: its table."""
+    return dg.AssetKey(list(measurement.identifier))
+
+
+def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
+    """External assets for what the lake is loaded from, by source and measurement, so that lineage starts there.
+
+    They have the partitions of the tables: a change that is found in the source is one partition's.
+    """
+    sources_of = Counter(config.database for config in lake.sources.values())
+    specs: dict[tuple[str, str], dg.AssetSpec] = {}
+    for measurement in lake.measurements:
+        database, name = measurement.database, measurement.name
+        # Two servers may have a database of the same name.
+        place = [database] if sources_of[database] == 1 else [measurement.source, database]
+        specs.setdefault(
+            (measurement.source, name),
+            dg.AssetSpec(
+                ["influxdb", *place, name],
+                description=f"Measurement `{name}` in the InfluxDB database `{database}`.",
+                group_name="influxdb",
+                kinds={"influxdb"},
+                partitions_def=partitions_for(measurement.scheme),
+            ),
+        )
+    return specs
+
+
+def measurement_asset(measurement: Measurement, upstream: dg.AssetSpec) -> dg.AssetsDefinition:
+    """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
+
+    Args:
+        measurement: The measurement.
+        upstream: The external asset that it is loaded from.
+    """
+    output, key = safe_name("__".join(measurement.identifier)), resource_key(measurement.source)
+
+    @dg.multi_asset(
+        name=output,
+        outs={
+            output: dg.AssetOut(
+                key=asset_key(measurement),
+                dagster_type=MeasurementWindows,
+                description=measurement.description or _description(measurement),
+                group_name=measurement.group,
+                owners=list(measurement.owners),
+                tags=dict(measurement.tags),
+                kinds={"influxdb", "iceberg"},
+                metadata={"dagster/table_name": measurement.table_name, "dagster/storage_kind": "iceberg"},
+                io_manager_key=IO_MANAGER_KEY,
+            )
+        },
+        # Not `deps`: it makes an input name of the key, which may hold any character.
+        ins={"measurement": dg.AssetIn(key=upstream.key, dagster_type=dg.Nothing)},
+        partitions_def=partitions_for(measurement.scheme),
+        backfill_policy=dg.BackfillPolicy.multi_run(WINDOWS_PER_RUN),
+        required_resource_keys={key},
+        pool=key,
+    )
+    def load(context: dg.AssetExecutionContext) -> MeasurementWindows:
+        return MeasurementWindows(measurement, getattr(context.resources, key))
+
+    return load
+
+
+def safe_name(text: str) -> str:
+    """A name that Dagster accepts; where characters had to go, a digest keeps it unique."""
+    cleaned = _NOT_IN_A_NAME.sub("_", text)
+    return cleaned if cleaned == text else f"{cleaned}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _description(measurement: Measurement) -> str:
+    return (
+        f"Measurement **{measurement.name}** of the InfluxDB database `{measurement.database}`, "
+        f"in the Iceberg table `{measurement.table_name}`.\n\n"
+        f"- One partition is one **{measurement.scheme.every}**, in {measurement.scheme.timezone}.\n"
+        f"- Materialising a partition replaces exactly its rows, in one commit; doing it again changes nothing.\n"
+        f"- Source `{measurement.source}`; a window is complete {measurement.lag} after it closes.\n"
+    )

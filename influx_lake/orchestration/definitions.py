@@ -1,0 +1,29 @@
+"""A lake as Dagster definitions."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from influx_lake.config import Lake
+from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, resource_key, source_assets
+from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.resources import IcebergCatalogResource, InfluxDB3Resource
+
+CATALOG_KEY = "iceberg_catalog"
+"""The resource key of the lake's catalog."""
+
+
+def build_definitions(lake: Lake) -> dg.Definitions:
+    """The assets and resources of a lake. Contacts nothing and reads no secret."""
+    upstream = source_assets(lake)
+    catalog = IcebergCatalogResource.of(lake.catalog)
+    sources = {resource_key(name): InfluxDB3Resource.of(config, lake.root) for name, config in lake.sources.items()}
+    return dg.Definitions(
+        assets=[
+            *upstream.values(),
+            *(measurement_asset(each, upstream[each.source, each.name]) for each in lake.measurements),
+        ],
+        resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},
+        # A process per step would load all definitions again for every window.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,53 @@
+"""How an error of ours becomes a failed run that says what to do."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from influx_lake.config import leaks, redact
+from influx_lake.errors import LakeError
+
+_TRACE_CHARACTERS = 20_000
+
+
+@contextmanager
+def failing_clearly(measurement: str | None = None, window: object = None) -> Iterator[None]:
+    """Raise a `LakeError` as `dagster.Failure`; nothing that leaves may hold a secret.
+
+    A retry policy retries the failure only where trying again can help.
+
+    Args:
+        measurement: What is being worked on, for errors that do not say it.
+        window: The window that is being worked on, likewise.
+    """
+    try:
+        yield
+    except LakeError as error:
+        raise as_failure(error.about(measurement, window)) from None
+    except Exception as error:
+        if not leaks(error):
+            raise
+        # Dagster stores an exception's text and those of its causes in the event log.
+        raise dg.Failure(redact(f"{type(error).__name__}: {error}"), metadata={"trace": _trace(error)}) from None
+
+
+def as_failure(error: LakeError) -> dg.Failure:
+    """The failure that shows an error's text, subject and remedy in the run."""
+    facts: dict[str, dg.RawMetadataValue] = {"error": type(error).__name__, "transient": error.transient}
+    if error.measurement:
+        facts["measurement"] = error.measurement
+    if error.window:
+        facts["window"] = error.window
+    if error.remedy:
+        facts["remedy"] = redact(error.remedy)
+    facts["trace"] = _trace(error)
+    return dg.Failure(redact(str(error)), metadata=facts, allow_retries=error.transient)
+
+
+def _trace(error: Exception) -> dg.MarkdownMetadataValue:
+    text = redact("".join(traceback.format_exception(error)))
+    return dg.MetadataValue.md(f"```\n{text[-_TRACE_CHARACTERS:]}\n```")

@@ -1,0 +1,67 @@
+"""Between the lake's windows and Dagster's partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from influx_lake.config.windows import Every, Scheme, Window
+from influx_lake.errors import ConfigurationError
+
+# Weeks start on Monday, which Dagster's own WeeklyPartitionsDefinition writes as day_offset=1.
+_CRON = {
+    Every.HOUR: "0 * * * *",
+    Every.DAY: "0 0 * * *",
+    Every.WEEK: "0 0 * * 1",
+    Every.MONTH: "0 0 1 * *",
+}
+
+
+@cache
+def partitions_for(scheme: Scheme) -> dg.TimeWindowPartitionsDefinition:
+    """The partitions of a scheme: one object for every measurement that is cut the same way.
+
+    Assets of one run, job or schedule must share their partitions; equal schemes give the same object.
+    """
+    return dg.TimeWindowPartitionsDefinition(
+        start=scheme.start.astimezone(ZoneInfo(scheme.timezone)),
+        cron_schedule=_CRON[scheme.every],
+        timezone=scheme.timezone,
+        fmt="%Y-%m-%d-%H:%M" if scheme.every is Every.HOUR else "%Y-%m-%d",
+    )
+
+
+def time_partitions(
+    definition: dg.PartitionsDefinition | None, asset: dg.AssetKey
+) -> dg.TimeWindowPartitionsDefinition:
+    """The asset's partitions, which have to be windows of time.
+
+    Raises:
+        ConfigurationError: The asset is partitioned by something else than time, or not at all.
+    """
+    if isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        return definition
+    kind = type(definition).__name__ if definition is not None else "no partitions"
+    raise ConfigurationError(
+        f"asset {asset.to_user_string()} has {kind}, and only windows of time can be replaced in a table",
+        remedy="Give the asset hourly, daily, weekly, monthly or other time-window partitions.",
+    )
+
+
+def window_of(definition: dg.TimeWindowPartitionsDefinition, key: str) -> Window:
+    """The window that a partition key stands for."""
+    return Window(*definition.time_window_for_partition_key(key))
+
+
+def joined(windows: Iterable[Window]) -> list[Window]:
+    """The same time in as few windows as possible, oldest first."""
+    result: list[Window] = []
+    for window in sorted(windows):
+        if result and window.start <= result[-1].end:
+            result[-1] = Window(result[-1].start, max(result[-1].end, window.end))
+        else:
+            result.append(window)
+    return result

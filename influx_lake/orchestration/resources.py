@@ -1,0 +1,154 @@
+"""InfluxDB and the Iceberg catalog as Dagster resources, for the lake and for anybody's Definitions.
+
+What Dagster shows and stores of them are references, never secrets: `EnvVar("INFLUXDB3_TOKEN")`, or a text as in
+lake.yaml (`${INFLUXDB3_TOKEN}`, `${file:...}`, `${aws-secret:...}`), which is resolved when the resource is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field, ValidationError
+
+from influx_lake.config import CatalogConfig, InfluxDB3Config, Secret
+from influx_lake.config.quantities import format_duration
+from influx_lake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from influx_lake.sources.protocol import Source
+
+_ROOT = "The folder that relative files, also those of ${file:...}, are below. Default: the current one."
+
+
+class TlsOptions(dg.Config):
+    """How the server of an `https` host is recognised, and how we identify ourselves to it."""
+
+    verify: bool = Field(default=True, description="Whether the server's certificate is checked.")
+    ca_file: str | None = Field(default=None, description="Certificates (PEM) to trust instead of the system's.")
+    cert_file: str | None = Field(default=None, description="Our own certificate (PEM).")
+    key_file: str | None = Field(default=None, description="The private key (PEM) of `cert_file`.")
+
+
+class InfluxDB3Resource(dg.ConfigurableResource[None]):
+    """One database of an InfluxDB 3 server.
+
+    ```python
+    influxdb = InfluxDB3Resource(host="http://127.0.0.1:8181", database="telemetry", token=dg.EnvVar("INFLUXDB3_TOKEN"))
+    ```
+    """
+
+    host: str = Field(description="The server's address, such as https://influxdb.example.com.")
+    database: str = Field(description="The database that holds the measurements.")
+    token: str | None = Field(default=None, description="EnvVar(...) or a reference such as ${INFLUXDB3_TOKEN}.")
+    tls: TlsOptions = Field(default=TlsOptions(), description="TLS options; they need an https host.")
+    query_port: int | None = Field(
+        default=None, description="The port of Arrow Flight queries, where it is not the host's own."
+    )
+    timeout: str = Field(default="5m", description="How long to wait for the next rows of an answer.")
+    connect_timeout: str = Field(default="10s", description="How long the server may take to answer at all.")
+    root: str | None = Field(default=None, description=_ROOT)
+
+    @classmethod
+    def of(cls, config: InfluxDB3Config, root: Path) -> InfluxDB3Resource:
+        """The resource for a source of a lake.
+
+        Args:
+            config: The source.
+            root: The lake's folder.
+        """
+        return cls(
+            host=config.host,
+            database=config.database,
+            token=_reference(config.token),
+            tls=_tls_options(config),
+            query_port=config.query_port,
+            timeout=format_duration(config.timeout),
+            connect_timeout=format_duration(config.connect_timeout),
+            root=str(root),
+        )
+
+    def config(self) -> InfluxDB3Config:
+        """The configuration, its token still closed.
+
+        Raises:
+            ConfigurationError: An option has no usable value.
+        """
+        root = Path(self.root) if self.root else Path.cwd()
+        data: dict[str, Any] = self.model_dump(include={"host", "database", "query_port", "timeout", "connect_timeout"})
+        data["token"] = Secret(self.token, root=root, location=("token",)) if self.token else None
+        data["tls"] = self.tls.model_dump()
+        try:
+            return InfluxDB3Config.model_validate(data, context={"root": root})
+        except ValidationError as error:
+            mistakes = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            # Not chained: pydantic's error holds what was put in.
+            raise ConfigurationError(f"InfluxDB3Resource cannot be used: {'; '.join(mistakes)}") from None
+
+    @contextmanager
+    def open(self) -> Iterator[Source]:
+        """The database, for as long as the context lasts."""
+        from influx_lake.sources import open_source
+
+        source = open_source(self.config())
+        try:
+            yield source
+        finally:
+            source.close()
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from (("host", self.host), ("database", self.database))
+
+
+class IcebergCatalogResource(dg.ConfigurableResource[None]):
+    """An Iceberg catalog, by pyiceberg's own properties.
+
+    ```python
+    catalog = IcebergCatalogResource(
+        name="lake",
+        properties={"type": "rest", "uri": "https://catalog/rest", "token": dg.EnvVar("CATALOG_TOKEN")},
+    )
+    ```
+    """
+
+    name: str = Field(default="lake", description="The catalog's name.")
+    properties: dict[str, str] = Field(
+        description="What pyiceberg's load_catalog takes: type, uri, warehouse, s3.*, ..."
+    )
+    root: str | None = Field(default=None, description=_ROOT)
+
+    @classmethod
+    def of(cls, config: CatalogConfig) -> IcebergCatalogResource:
+        """The resource for the catalog of a lake."""
+        return cls(name=config.name, properties=config.references(), root=str(config.root))
+
+    def config(self) -> CatalogConfig:
+        """The catalog's configuration, its secrets still closed."""
+        return CatalogConfig.of(self.properties, name=self.name, root=Path(self.root) if self.root else None)
+
+    def open(self) -> Catalog:
+        """Open the catalog.
+
+        Raises:
+            CatalogError: It cannot be reached or refuses.
+        """
+        from influx_lake.iceberg.catalog import open_catalog
+
+        return open_catalog(self.name, self.config().properties())
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from (("name", self.name), ("properties", sorted(self.properties)))
+
+
+def _reference(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reference
+
+
+def _tls_options(config: InfluxDB3Config) -> TlsOptions:
+    files = {name: str(file) for name in ("ca_file", "cert_file", "key_file") if (file := getattr(config.tls, name))}
+    return TlsOptions(verify=config.tls.verify, **files)

@@ -1,0 +1,108 @@
+"""What a materialised window shows on its asset's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from influx_lake.config.columns import MeasurementSchema, Role
+from influx_lake.config.windows import Window
+from influx_lake.orchestration.partition_events import Facts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.schema import Schema
+
+    from influx_lake.iceberg.replace import WindowCommit
+    from influx_lake.replication.window import WindowResult
+
+PREVIEW_ROWS = 10
+_PREVIEW_COLUMNS = 12
+_PREVIEW_CHARACTERS = 40
+
+
+def replication_facts(result: WindowResult) -> Facts:
+    """The figures of a window that was read from InfluxDB; Dagster plots numbers by partition."""
+    return {
+        **table_facts(result.commit, result.schema),
+        **partition_facts(result.window, result.rows),
+        **commit_facts(result.commit),
+        "previous_rows": dg.MetadataValue.int(result.previous_rows),
+        "seconds": _rounded(result.seconds, 3),
+        "read_seconds": _rounded(result.read_seconds, 3),
+        "write_seconds": _rounded(result.write_seconds, 3),
+        "rows_per_second": _rounded(result.rows_per_second, 1),
+    }
+
+
+def partition_facts(window: Window, rows: int) -> Facts:
+    """What is known of every partition."""
+    return {"window": dg.MetadataValue.text(str(window)), "dagster/partition_row_count": dg.MetadataValue.int(rows)}
+
+
+def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -> Facts:
+    """What is true of the whole table after a commit."""
+    return {
+        "dagster/row_count": dg.MetadataValue.int(commit.total_rows),
+        "dagster/column_schema": column_schema(commit.table.schema(), source),
+        "dagster/uri": dg.MetadataValue.text(commit.table.location()),
+        # Snapshot ids need 63 bits; a browser would round the number.
+        "snapshot_id": dg.MetadataValue.text(str(commit.snapshot_id)),
+    }
+
+
+def commit_facts(commit: WindowCommit) -> Facts:
+    """What a commit wrote: a partition's own figures where the partition was committed alone."""
+    ends = {"first_time": commit.first_time, "last_time": commit.last_time}
+    return {
+        "files": dg.MetadataValue.int(commit.files_added),
+        "bytes": dg.MetadataValue.int(commit.bytes_written),
+        **{name: dg.MetadataValue.timestamp(moment) for name, moment in ends.items() if moment is not None},
+        "preview": preview(commit.preview),
+    }
+
+
+def column_schema(table: Schema, source: MeasurementSchema | None = None) -> dg.TableColumnSchemaMetadataValue:
+    """The table's columns; with a source, each says whether it is the time, a tag or a field."""
+    roles: Mapping[str, Role] = {column.name: column.role for column in source.columns} if source else {}
+    return dg.MetadataValue.table_schema(
+        dg.TableSchema(
+            [
+                dg.TableColumn(
+                    field.name,
+                    str(field.field_type),
+                    description=field.doc,
+                    constraints=dg.TableColumnConstraints(nullable=not field.required),
+                    tags={str(roles[field.name]): ""} if field.name in roles else {},
+                )
+                for field in table.fields
+            ]
+        )
+    )
+
+
+def preview(rows: pa.Table) -> dg.MarkdownMetadataValue:
+    """The first rows as a Markdown table; wide tables and long values are cut."""
+    names = rows.column_names[:_PREVIEW_COLUMNS]
+    more = len(rows.column_names) - len(names)
+    if not len(rows):
+        return dg.MetadataValue.md("No rows in this window.")
+    lines = [_line(names), "|" + " --- |" * len(names)]
+    lines += [_line(row.values()) for row in rows.select(names).slice(0, PREVIEW_ROWS).to_pylist()]
+    return dg.MetadataValue.md("\n".join(lines) + (f"\n\n... and {more} more columns" if more else ""))
+
+
+def _rounded(value: float, digits: int) -> dg.FloatMetadataValue:
+    return dg.MetadataValue.float(round(value, digits))
+
+
+def _line(values: Iterable[object]) -> str:
+    return f"| {' | '.join(map(_cell, values))} |"
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    short = text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 1] + "…"
+    return short.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
