@@ -1,0 +1,18 @@
+"""An embedded server that speaks InfluxDB 3's protocols: for first runs, demonstrations and tests.
+
+It is a development stand-in and no database: see docs/sandbox.md for where it differs from the real server.
+"""
+
+from __future__ import annotations
+
+from influx_lake.errors import MissingExtra
+
+try:
+    import datafusion as _datafusion  # noqa: F401
+except ImportError as problem:
+    raise MissingExtra("the sandbox", "sandbox") from problem
+
+from influx_lake.sandbox.faults import Faults
+from influx_lake.sandbox.server import Sandbox
+
+__all__ = ["Faults", "Sandbox"]

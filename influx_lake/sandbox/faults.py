@@ -1,0 +1,103 @@
+"""Switches that make the sandbox misbehave in the ways of real servers and networks."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """The gRPC status of an injected failure."""
+
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+    UNAUTHENTICATED = "unauthenticated"
+    PERMISSION_DENIED = "permission_denied"
+    CANCELLED = "cancelled"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    RESOURCE_EXHAUSTED = "resource_exhausted"
+
+
+@dataclass
+class Faults:
+    """What goes wrong, changed at any time while the server runs. All off by default.
+
+    Attributes:
+        unavailable: Every query is refused with UNAVAILABLE, every HTTP request with 503.
+        unauthenticated: Every token is refused.
+        file_limit: A query that touches more 10-minute chunks of a measurement than this is refused, as InfluxDB 3 Core
+            refuses one that touches too many Parquet files.
+        hidden_before: Rows older than this (nanoseconds) vanish from queries, as after a restart of Core with more
+            history than it loads.
+        missing: Rows in these windows (nanoseconds, half-open) vanish from the next `missing_queries` queries, as while
+            an old Core takes a snapshot.
+        missing_queries: How many more queries `missing` applies to.
+        stale_updates: A write to an existing point does not show while this is on: the older value wins.
+        flush_delay: Seconds from a write to its acknowledgement and visibility (`no_sync`: to its visibility only).
+        fail_after_rows: A stream of rows breaks with `fail_status` after this many rows.
+        fail_status: The status that `fail_after_rows` ends with.
+        fail_times: How many more streams `fail_after_rows` and `drop_after_rows` break; None for all.
+        drop_after_rows: The TCP connection is cut after this many rows were produced.
+        batch_delay: Seconds of sleep before each batch of a stream.
+    """
+
+    unavailable: bool = False
+    unauthenticated: bool = False
+    file_limit: int | None = None
+    hidden_before: int | None = None
+    missing: list[tuple[int, int]] = field(default_factory=list)
+    missing_queries: int = 0
+    stale_updates: bool = False
+    flush_delay: float = 0.0
+    fail_after_rows: int | None = None
+    fail_status: Status = Status.INTERNAL
+    fail_times: int | None = None
+    drop_after_rows: int | None = None
+    batch_delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        self.update(**asdict(Faults()))
+
+    def update(self, **values: Any) -> None:
+        """Set several switches at once; JSON values are accepted.
+
+        Raises:
+            ValueError: for an unknown switch or status.
+        """
+        known = {entry.name for entry in fields(self)}
+        if unknown := sorted(values.keys() - known):
+            raise ValueError(f"unknown fault {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        if "fail_status" in values:
+            values["fail_status"] = Status(values["fail_status"])
+        if "missing" in values:
+            values["missing"] = [(int(start), int(end)) for start, end in values["missing"]]
+        with self._lock:
+            for name, value in values.items():
+                setattr(self, name, value)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def take_missing(self) -> list[tuple[int, int]]:
+        """The windows that are hidden from the query that asks."""
+        with self._lock:
+            if not self.missing or self.missing_queries <= 0:
+                return []
+            self.missing_queries -= 1
+            return list(self.missing)
+
+    def take_break(self) -> bool:
+        """Whether the stream that has reached its breaking point breaks."""
+        with self._lock:
+            if self.fail_times is None:
+                return True
+            if self.fail_times <= 0:
+                return False
+            self.fail_times -= 1
+            return True

@@ -1,0 +1,191 @@
+"""Arrow Flight: `do_get` with InfluxDB's JSON ticket."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from influx_lake.sandbox import auth, influxql
+from influx_lake.sandbox.faults import Faults, Status
+from influx_lake.sandbox.query_errors import QueryError
+from influx_lake.sandbox.sql import Answer, plan
+from influx_lake.sandbox.store import DatabaseNotFound, Store
+
+_DATABASE_KEYS = ("database", "namespace_name", "bucket", "bucket-name")
+_ERRORS: dict[Status, Callable[[str], Exception]] = {
+    Status.UNAVAILABLE: flight.FlightUnavailableError,
+    Status.INTERNAL: flight.FlightInternalError,
+    Status.UNAUTHENTICATED: flight.FlightUnauthenticatedError,
+    Status.PERMISSION_DENIED: flight.FlightUnauthorizedError,
+    Status.CANCELLED: flight.FlightCancelledError,
+    Status.DEADLINE_EXCEEDED: flight.FlightTimedOutError,
+    Status.RESOURCE_EXHAUSTED: pa.ArrowCapacityError,
+}
+
+
+class InvalidArgument(pa.ArrowInvalid):
+    """Ends a call with INVALID_ARGUMENT, without a traceback on the wire."""
+
+    @property
+    def __cause__(self) -> BaseException | None:  # type: ignore[override]
+        """pyarrow formats the traceback of an exception into the gRPC message, unless formatting fails."""
+        raise AttributeError
+
+
+class Unimplemented(pa.ArrowNotImplementedError):
+    """Ends a call with UNIMPLEMENTED, without a traceback on the wire."""
+
+    __cause__ = InvalidArgument.__cause__
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a client asks for."""
+
+    database: str
+    query: str
+    language: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Ticket:
+        """Read the JSON form.
+
+        Raises:
+            pyarrow.ArrowInvalid: when it is not one.
+        """
+        try:
+            content = json.loads(payload)
+            database = next(content[key] for key in _DATABASE_KEYS if key in content)
+            language = content.get("query_type", "sql")
+            return cls(database, content["sql_query"], language, content.get("params") or {})
+        except (ValueError, KeyError, StopIteration, AttributeError, TypeError) as problem:
+            raise InvalidArgument("Invalid ticket. Error: Invalid ticket") from problem
+
+
+class _Authentication(flight.ServerMiddlewareFactory):
+    def __init__(self, token: str | None, faults: Faults) -> None:
+        self._token = token
+        self._faults = faults
+
+    def start_call(self, info: flight.CallInfo, headers: dict[str, list[str]]) -> None:
+        if self._faults.unavailable:
+            raise flight.FlightUnavailableError("the sandbox was told to be unavailable")
+        header = next((values[0] for name, values in headers.items() if name.lower() == "authorization"), None)
+        verdict = auth.check(self._token, header)
+        if verdict is not auth.Verdict.ACCEPTED or self._faults.unauthenticated:
+            raise flight.FlightUnauthenticatedError("Unauthenticated")
+
+
+class FlightServer(flight.FlightServerBase):
+    """Serves queries. Only `do_get` is there, as InfluxDB's own clients need no more.
+
+    Args:
+        host: Where to listen; any free port is taken.
+        store: The data.
+        token: The token that clients must present, if any.
+        faults: Switches that disturb.
+        keep_alive: Seconds after which an empty batch is sent when no rows were ready.
+    """
+
+    def __init__(self, host: str, store: Store, token: str | None, faults: Faults, keep_alive: float) -> None:
+        super().__init__(f"grpc://{host}:0", middleware={"auth": _Authentication(token, faults)})
+        self._store = store
+        self._faults = faults
+        self._keep_alive = keep_alive
+        self.cut_connections: Callable[[], None] = lambda: None
+
+    def do_get(self, context: flight.ServerCallContext, ticket: flight.Ticket) -> flight.FlightDataStream:
+        wanted = Ticket.parse(ticket.ticket)
+        answer = self._plan(wanted)
+        return flight.GeneratorStream(answer.schema, self._stream(answer))
+
+    def _plan(self, wanted: Ticket) -> Answer | influxql.Listing:
+        try:
+            if wanted.language == "influxql":
+                return influxql.answer(self._store, wanted.database, wanted.query)
+            return plan(self._store.database(wanted.database), wanted.query, wanted.params, self._faults)
+        except DatabaseNotFound as problem:
+            raise flight.FlightInternalError(f"Cannot retrieve database: External error: {problem}") from problem
+        except influxql.NotSupported as problem:
+            raise Unimplemented(str(problem)) from problem
+        except QueryError as problem:
+            message = f"Error while planning query: {problem}"
+            raise (flight.FlightInternalError if problem.external else InvalidArgument)(message) from problem
+
+    def _stream(self, answer: Answer | influxql.Listing) -> Iterator[pa.RecordBatch]:
+        """The rows, with the empty batches that keep an idle connection open, and with the faults that are on."""
+        sent = 0
+        for batch in with_keep_alive(answer.batches(), answer.schema, self._keep_alive):
+            if self._faults.batch_delay and batch.num_rows:
+                time.sleep(self._faults.batch_delay)
+            yield from self._disturbed(batch, sent)
+            sent += batch.num_rows
+
+    def _disturbed(self, batch: pa.RecordBatch, sent: int) -> Iterator[pa.RecordBatch]:
+        for limit, fail in ((self._faults.fail_after_rows, self._fail), (self._faults.drop_after_rows, self._drop)):
+            if limit is not None and sent + batch.num_rows >= limit >= sent and self._faults.take_break():
+                if limit > sent:
+                    yield batch.slice(0, limit - sent)
+                fail()
+        yield batch
+
+    def _fail(self) -> None:
+        raise _ERRORS[self._faults.fail_status]("the sandbox was told to fail in mid-stream")
+
+    def _drop(self) -> None:
+        self.cut_connections()
+        raise flight.FlightUnavailableError("the sandbox was told to drop the connection")
+
+
+def with_keep_alive(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, interval: float
+) -> Iterator[pa.RecordBatch]:
+    """Pass batches on as they come, and an empty one whenever none came for `interval` seconds."""
+    ready: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(maxsize=2)
+    stopped = threading.Event()
+
+    def produce() -> None:
+        try:
+            for batch in batches:
+                _put(ready, batch, stopped)
+                if stopped.is_set():
+                    return
+            _put(ready, None, stopped)
+        except BaseException as problem:
+            _put(ready, problem, stopped)
+
+    threading.Thread(target=produce, name="sandbox-query", daemon=True).start()
+    empty = pa.RecordBatch.from_arrays([pa.array([], entry.type) for entry in schema], schema=schema)
+    try:
+        while True:
+            try:
+                item = ready.get(timeout=interval)
+            except queue.Empty:
+                yield empty
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+
+
+def _put(ready: queue.Queue[Any], item: object, stopped: threading.Event) -> None:
+    """Wait for room, unless the client has gone."""
+    while not stopped.is_set():
+        try:
+            ready.put(item, timeout=0.5)
+            return
+        except queue.Full:
+            continue

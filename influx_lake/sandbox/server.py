@@ -1,0 +1,164 @@
+"""The sandbox as a whole."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from influx_lake.sandbox.admin_api import admin_routes
+from influx_lake.sandbox.auth import new_token
+from influx_lake.sandbox.bulk import Source, stored_batches
+from influx_lake.sandbox.faults import Faults
+from influx_lake.sandbox.flight import FlightServer
+from influx_lake.sandbox.http import HttpApi
+from influx_lake.sandbox.persistence import Folder
+from influx_lake.sandbox.precision import Precision
+from influx_lake.sandbox.query_api import query_routes
+from influx_lake.sandbox.router import Router
+from influx_lake.sandbox.store import Store
+from influx_lake.sandbox.write_api import write_routes
+
+GENERATED = "generated"
+
+
+class Sandbox:
+    """An embedded server that speaks InfluxDB 3's protocols. A development stand-in, no database.
+
+    Use it as a context manager, or call `start` and `stop`; `serve` runs it in the foreground.
+
+    Args:
+        data_dir: Keep the data in this folder, over restarts; in memory when None.
+        host: Where to listen. Loopback by default; anything else exposes a server that is not meant for that.
+        port: The one port for gRPC and HTTP; 0 takes a free one.
+        token: The token that clients must present; None asks for none; by default one is generated.
+        faults: Switches that make it misbehave, changeable while it runs.
+        keep_alive: Seconds after which a stream that has no rows ready sends an empty batch, as InfluxDB 3 does.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = GENERATED,
+        faults: Faults | None = None,
+        keep_alive: float = 5.0,
+    ) -> None:
+        self.host = host
+        self.token = new_token() if token == GENERATED else token
+        self.faults = faults if faults is not None else Faults()
+        self._data_dir = Path(data_dir) if data_dir is not None else None
+        self._port = port
+        self._keep_alive = keep_alive
+        self._store: Store | None = None
+        self._stopping = threading.Event()
+
+    def start(self) -> Self:
+        """Open the data and both ports."""
+        folder = Folder(self._data_dir) if self._data_dir is not None else None
+        self._store = store = Store(folder, self.faults)
+        self._flight = FlightServer(self.host, store, self.token, self.faults, self._keep_alive)
+        routes = {**admin_routes(store, self.faults), **write_routes(store), **query_routes(store, self.faults)}
+        self._http = HttpApi(store, routes, self.token, self.faults)
+        self._router = Router(self.host, self._port, (self.host, self._flight.port), self._http.serve_connection)
+        self._flight.cut_connections = self._router.cut_relays
+        self._router.start()
+        return self
+
+    def stop(self) -> None:
+        """Close both ports, put everything on disk, and let go of the folder. It may be called again."""
+        self._stopping.set()
+        store, self._store = self._store, None
+        if store is not None:
+            self._router.stop()
+            self._flight.shutdown()
+            store.close()
+
+    def serve(self) -> None:
+        """Run until SIGINT, SIGTERM or `stop` from another thread; start first unless that was done."""
+        if self._store is None:
+            self.start()
+
+        def end(number: int, frame: FrameType | None) -> None:
+            self._stopping.set()
+
+        former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self._stopping.wait()
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            self.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"Sandbox({self.url if self._store is not None else 'stopped'})"
+
+    @property
+    def port(self) -> int:
+        """The one port for gRPC Flight and HTTP."""
+        return self._router.port
+
+    @property
+    def flight_port(self) -> int:
+        """The port where Flight is served directly: faster, as nothing is relayed."""
+        return int(self._flight.port)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def store(self) -> Store:
+        """The data, while the sandbox runs."""
+        if self._store is None:
+            raise RuntimeError("the sandbox is not running")
+        return self._store
+
+    def write(self, database: str, line_protocol: str, precision: str = "ns") -> None:
+        """Store line protocol in this process, with the parser and the checks of the HTTP interface.
+
+        Raises:
+            StoreError: when a line is not valid; the others are stored.
+        """
+        self.store.write(database, line_protocol, Precision.parse(precision))
+
+    def load(self, database: str, measurement: str, data: Source, tags: Iterable[str] = ()) -> int:
+        """Store Arrow data or Parquet files in this process: the bulk door, past line protocol.
+
+        Args:
+            database: Made when it is not there.
+            measurement: Made when it is not there.
+            data: A table, batches, a reader of batches, or paths of Parquet files, with a `time` column (timestamp, or
+                int64 of nanoseconds) and columns of InfluxDB's types. It is read piece by piece.
+            tags: Which of the string columns are tags.
+
+        Returns:
+            How many rows were read; rows of the same tags and time become one, as with any write.
+        """
+        rows = 0
+        for batch in stored_batches(measurement, data, frozenset(tags)):
+            self.store.append(database, measurement, batch)
+            rows += batch.num_rows
+        return rows
+
+    def row_count(self, database: str, measurement: str) -> int:
+        """How many points a measurement holds."""
+        return self.store.database(database).tables[measurement].rows
+
+    def tables(self, database: str) -> dict[str, pa.Schema]:
+        """The measurements of a database and their schemas."""
+        return {name: table.schema for name, table in sorted(self.store.database(database).tables.items())}
