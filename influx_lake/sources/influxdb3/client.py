@@ -5,8 +5,6 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-import pyarrow as pa
-
 from influx_lake.config import InfluxDB3Config, TlsConfig
 from influx_lake.errors import ConfigurationError
 
@@ -21,26 +19,21 @@ def make_client(config: InfluxDB3Config) -> Any:
     """
     import influxdb_client_3
 
-    tls = config.tls or TlsConfig()
+    tls = config.tls
     _check_files(tls)
     make: Any = influxdb_client_3.InfluxDBClient3  # its functions have no types
-    try:
-        return make(
-            host=config.url,  # complete: of a host without a scheme it makes an address that cannot be parsed
-            database=config.database,
-            token=_bearer_token(config),
-            auth_scheme="Bearer",
-            query_port_overwrite=config.query_port,
-            flight_client_options={"generic_options": _grpc_options(config), **_client_certificate(tls)},
-            verify_ssl=tls.verify,
-            ssl_ca_cert=tls.ca_file and str(tls.ca_file),
-            cert_file=tls.cert_file and str(tls.cert_file),
-            cert_key_file=tls.key_file and str(tls.key_file),
-        )
-    except pa.ArrowInvalid:
-        raise ConfigurationError(
-            f"no connection can be made to the host {config.host}", remedy="Write it as name:port or [address]:port"
-        ) from None
+    return make(
+        host=config.address.url,  # complete: of a host without a scheme it makes an address that cannot be parsed
+        database=config.database,
+        token=_bearer_token(config),
+        auth_scheme="Bearer",
+        query_port_overwrite=config.query_port,
+        flight_client_options={"generic_options": _grpc_options(config), **_client_certificate(tls)},
+        verify_ssl=tls.verify,
+        ssl_ca_cert=tls.ca_file and str(tls.ca_file),
+        cert_file=tls.cert_file and str(tls.cert_file),
+        cert_key_file=tls.key_file and str(tls.key_file),
+    )
 
 
 def _bearer_token(config: InfluxDB3Config) -> str:
@@ -48,7 +41,7 @@ def _bearer_token(config: InfluxDB3Config) -> str:
     token = config.token.reveal() if config.token else ""
     if not token.isascii() or not token.isprintable():
         raise ConfigurationError(
-            f"the token for {config.url} holds characters that no token has, such as the end of a line",
+            f"the token for {config.address.url} holds characters that no token has, such as the end of a line",
             remedy="Correct the source's `token`",
         )
     return token

@@ -8,6 +8,7 @@ unknown database and its file limit with INTERNAL. So it is the status that deci
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 
 from influx_lake.config import InfluxDB3Config, redact
@@ -89,7 +90,8 @@ class Failures:
         self._config = config
         self._measurement = measurement
         self._window = window
-        self._where = f"InfluxDB 3 at {config.flight_url.partition('://')[2]}, database {config.database!r}"
+        address = replace(config.address, port=config.query_port or config.address.port)
+        self._where = f"InfluxDB 3 at {address}, database {config.database!r}"
 
     def before_rows(self, error: BaseException) -> SourceError:
         """The request failed, and nothing of the answer had come."""
@@ -170,7 +172,7 @@ class Failures:
         return None
 
     def _by_status(self, status: Status, text: str) -> SourceError:
-        if status is Status.UNAVAILABLE and self._config.uses_tls and _TLS.search(text):
+        if status is Status.UNAVAILABLE and self._config.address.secure and _TLS.search(text):
             return self._tls(text)
         if status in (Status.UNAVAILABLE, Status.CANCELLED) or (
             status is Status.INTERNAL and _BROKEN_CONNECTION.search(text)
@@ -203,7 +205,7 @@ class Failures:
         remedy = "Check that the server runs, and the source's `host`"
         if _NOT_HTTP2.search(text):
             remedy = "What answers there is an InfluxDB 1 or 2, or a proxy without HTTP/2. Check the source's `host`"
-        elif not self._config.uses_tls and _BROKEN_CONNECTION.search(text):
+        elif not self._config.address.secure and _BROKEN_CONNECTION.search(text):
             remedy += ". If the server speaks TLS, write the host with https://"
         return SourceUnavailable(f"{self._where}: the server cannot be reached: {text}", remedy=remedy)
 

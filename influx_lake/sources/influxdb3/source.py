@@ -66,7 +66,7 @@ class InfluxDB3Source:
 
     @property
     def identity(self) -> str:
-        return f"influxdb3://{self._config.url.partition('://')[2]}/{self._config.database}"
+        return f"influxdb3://{self._config.address}/{self._config.database}"
 
     def __repr__(self) -> str:
         return f"InfluxDB3Source({self.identity!r})"

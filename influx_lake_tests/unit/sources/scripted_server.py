@@ -10,7 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.flight as fl
+import pytest
 
+from influx_lake.errors import SourceError
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 
 TOKEN = "apiv3_not-to-be-seen"
@@ -78,3 +80,9 @@ def table_stream(table: pa.Table) -> fl.FlightDataStream:
 def source_at(host: str, **options: Any) -> InfluxDB3Source:
     patience = {"timeout": timedelta(seconds=20), "connect_timeout": timedelta(seconds=5)}
     return InfluxDB3Source(host, "telemetry", TOKEN, **(patience | options))
+
+
+def failure_of(call: Callable[[], object]) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        call()
+    return caught.value
