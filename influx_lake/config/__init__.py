@@ -3,13 +3,15 @@
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.connections import InfluxDB3Config, TlsConfig
 from influx_lake.config.discovery import read_discovered, write_discovered
+from influx_lake.config.example import example_lake
+from influx_lake.config.json_schema import lake_json_schema
 from influx_lake.config.lake import Lake, Pattern
 from influx_lake.config.loader import find_config, load_lake
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.options import Compression, OnShrink, SchemaEvolution, WriteOptions
 from influx_lake.config.problems import ConfigurationProblems, Problem
 from influx_lake.config.references import resolve_reference_text
-from influx_lake.config.secret import Secret, redact
+from influx_lake.config.secret import Secret, leaks, redact
 
 __all__ = [
     "CatalogConfig",
@@ -25,7 +27,10 @@ __all__ = [
     "Secret",
     "TlsConfig",
     "WriteOptions",
+    "example_lake",
     "find_config",
+    "lake_json_schema",
+    "leaks",
     "load_lake",
     "read_discovered",
     "redact",

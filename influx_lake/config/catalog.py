@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from influx_lake.config.references import Template
 from influx_lake.config.secret import Secret
@@ -38,10 +38,8 @@ class CatalogSection(BaseModel):
     __pydantic_extra__: dict[str, str]
 
     name: str = Field(default="lake", min_length=1, description="The catalog's name.")
-    type: str | None = Field(
-        default=None,
-        description="pyiceberg's kind of catalog; it may be left out where the uri tells.",
-        json_schema_extra={"enum": list(CATALOG_TYPES)},
+    type: Annotated[str, WithJsonSchema({"type": "string", "enum": list(CATALOG_TYPES)})] | None = Field(
+        default=None, description="pyiceberg's kind of catalog; it may be left out where the uri tells."
     )
     uri: str | None = Field(
         default=None,
@@ -112,7 +110,7 @@ class CatalogConfig:
         `resolve_reference_text` turns such a text into the value.
         """
         return {
-            key: (value.reference or str(value)) if isinstance(value, Secret) else value
+            key: value.reference if isinstance(value, Secret) else value.replace("${", "$${")
             for key, value in absolute_properties(self.entries, self.root).items()
         }
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from influx_lake.config.address import Address
 from influx_lake.config.quantities import Duration
 from influx_lake.config.secret import Secret
-
-INFLUXDB3_PORT = 8181
-_LOOPBACK_NAME = "localhost"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+from influx_lake.errors import ConfigurationError
 
 
 def _below_root(path: Path, info: ValidationInfo) -> Path:
     root = info.context.get("root") if isinstance(info.context, dict) else None
     return (root or Path.cwd()) / path.expanduser()
+
+
+def _or_empty(value: Any) -> Any:
+    return {} if value is None else value
 
 
 LocalFile = Annotated[Path, AfterValidator(_below_root)]
@@ -44,6 +53,14 @@ class TlsConfig(BaseModel):
     )
     key_file: LocalFile | None = Field(default=None, description="The private key (PEM) of `cert_file`.")
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: give both of them, or neither")
+        if not self.verify and (self.ca_file or self.cert_file):
+            raise ValueError("with verify: false neither ca_file nor cert_file has an effect: remove it, or the files")
+        return self
+
 
 class InfluxDB3Config(BaseModel):
     """One database of an InfluxDB 3 server (Core, Enterprise or Cloud)."""
@@ -54,7 +71,7 @@ class InfluxDB3Config(BaseModel):
     host: str = Field(
         min_length=1,
         description="The server's address, such as http://127.0.0.1:8181 or https://influxdb.example.com. Without a "
-        "scheme it is http on this machine and https elsewhere.",
+        "scheme it is http on this machine and https elsewhere; without a port, 8181 for http and 443 for https.",
         examples=["http://127.0.0.1:8181", "https://influxdb.example.com"],
     )
     database: str = Field(min_length=1, description="The database that holds the measurements.")
@@ -64,7 +81,9 @@ class InfluxDB3Config(BaseModel):
         "without authorization.",
         examples=["${INFLUXDB3_TOKEN}", "${file:influxdb.token}", "${aws-secret:influxdb#token}"],
     )
-    tls: TlsConfig | None = Field(default=None, description="TLS options; they need an https host.")
+    tls: Annotated[TlsConfig, BeforeValidator(_or_empty)] = Field(
+        default=TlsConfig(), description="TLS options; they need an https host."
+    )
     query_port: int | None = Field(
         default=None, ge=1, le=65535, description="The port of Arrow Flight queries, where it is not the host's own."
     )
@@ -72,15 +91,15 @@ class InfluxDB3Config(BaseModel):
         default=timedelta(minutes=5),
         description="How long to wait for the next rows of an answer. All of them may take much longer.",
     )
-    connect_timeout: Duration = Field(
-        default=timedelta(seconds=10),
-        description="How long to wait for a connection before the server counts as down.",
-    )
+    connect_timeout: Duration = Field(default=timedelta(seconds=10), description="The longest wait for a connection.")
 
     @field_validator("host")
     @classmethod
     def _check_host(cls, host: str) -> str:
-        _Address.parse(host)
+        try:
+            Address.parse(host)
+        except ConfigurationError as error:
+            raise ValueError(str(error).removeprefix("host: ")) from None
         return host
 
     @field_validator("timeout", "connect_timeout")
@@ -92,99 +111,11 @@ class InfluxDB3Config(BaseModel):
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
-        if self.tls is None:
-            return self
-        if (self.tls.cert_file is None) != (self.tls.key_file is None):
-            raise ValueError("tls.cert_file and tls.key_file belong together: give both or neither")
-        if not self.tls.verify and (self.tls.ca_file or self.tls.cert_file):
-            # pyarrow's Flight client drops all other TLS options when it does not verify.
-            raise ValueError("with tls.verify: false, tls.ca_file and tls.cert_file have no effect: leave them out")
-        if not self.uses_tls:
-            raise ValueError(f"tls has no effect on the host {self.host}: write https://")
+        if self.tls != TlsConfig() and not self.address.secure:
+            raise ValueError(f"tls has no effect, since {self.address.url} is not reached by TLS: write https://")
         return self
 
     @property
-    def hostname(self) -> str:
-        """The host's name or address alone, without brackets."""
-        return self._address.hostname
-
-    @property
-    def port(self) -> int:
-        """The port of HTTP, and of queries unless `query_port` says otherwise."""
-        return self._address.port
-
-    @property
-    def uses_tls(self) -> bool:
-        """Whether the connection is encrypted."""
-        return self._address.scheme == "https"
-
-    @property
-    def url(self) -> str:
-        """The server's address with scheme and port: `http://127.0.0.1:8181`."""
-        return f"{self._address.scheme}://{self._address.bracketed}:{self.port}"
-
-    @property
-    def flight_url(self) -> str:
-        """Where Arrow Flight queries go: `grpc+tcp://127.0.0.1:8181`."""
-        scheme = "grpc+tls" if self.uses_tls else "grpc+tcp"
-        return f"{scheme}://{self._address.bracketed}:{self.query_port or self.port}"
-
-    @property
-    def _address(self) -> _Address:
-        return _Address.parse(self.host, secure=self.tls is not None)
-
-
-class _Address:
-    """A host as people write it, taken apart."""
-
-    def __init__(self, scheme: str, hostname: str, port: int) -> None:
-        self.scheme = scheme
-        self.hostname = hostname
-        self.port = port
-
-    @property
-    def bracketed(self) -> str:
-        return f"[{self.hostname}]" if ":" in self.hostname else self.hostname
-
-    @classmethod
-    def parse(cls, text: str, *, secure: bool = False) -> _Address:
-        scheme, separator, rest = text.partition("://")
-        if not separator:
-            scheme, rest = "", text
-        elif scheme not in _DEFAULT_PORTS:
-            raise ValueError("must start with http:// or https://, such as http://127.0.0.1:8181")
-        if _is_ipv6(rest):
-            rest = f"[{rest}]"
-        try:
-            parts = urlsplit(f"//{rest}")
-            hostname, port = parts.hostname, parts.port
-        except ValueError:
-            raise ValueError("is not a host with an optional port, such as http://127.0.0.1:8181") from None
-        if parts.username is not None:
-            # The remedy must not repeat the value, which the prefix of the message would: it holds a password.
-            raise ValueError("a host has no user and password in it: use `token`")
-        if not hostname or any(character.isspace() for character in rest):
-            raise ValueError("is not a host with an optional port, such as http://127.0.0.1:8181")
-        if parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ValueError("must be a host alone, without a path behind it")
-        if port == 0:
-            raise ValueError("is not a host with an optional port: ports are 1 to 65535")
-        if scheme:
-            return cls(scheme, hostname, port or _DEFAULT_PORTS[scheme])
-        if _is_loopback(hostname) and not secure:
-            return cls("http", hostname, port or INFLUXDB3_PORT)
-        return cls("https", hostname, port or _DEFAULT_PORTS["https"])
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return isinstance(ipaddress.ip_address(text), ipaddress.IPv6Address)
-    except ValueError:
-        return False
-
-
-def _is_loopback(hostname: str) -> bool:
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return hostname == _LOOPBACK_NAME
+    def address(self) -> Address:
+        """The server's address, complete with scheme and port."""
+        return Address.parse(self.host)

@@ -14,6 +14,8 @@ from influx_lake.config.problems import Location, Report, suggestion
 from influx_lake.config.validation import options_of, validated
 
 DEFAULT_SOURCE = "default"
+STAND_IN = InfluxDB3Config(host="localhost", database="unknown")
+"""Stands for a source with mistakes, so that the mistakes of its measurements are found too."""
 
 
 @dataclass
@@ -48,7 +50,7 @@ class _Reader:
         self._sources = sources
         self._found = Declarations()
         self._tables: dict[tuple[str, ...], Measurement] = {}
-        for option in defaults.keys() & (set(options_of(MeasurementOptions)) - set(options_of(DefaultOptions))):
+        for option in sorted(defaults.keys() & set(options_of(MeasurementOptions)) - set(options_of(DefaultOptions))):
             report.mistake(("defaults", option), "belongs to one measurement and cannot be a default")
             defaults = {name: value for name, value in defaults.items() if name != option}
         _, self._defaults = validated(DefaultOptions, defaults, ("defaults",), report)
@@ -78,26 +80,26 @@ class _Reader:
             self._declare_measurement(key, options)
 
     def _declare_measurement(self, key: str, options: MeasurementOptions) -> None:
+        name = options.measurement or key
         source = self._source(key, options)
+        measurement = self._resolve(key, name, options, source)
         if source is None:
             return
-        name = options.measurement or key
         self._found.listed.add((source, name))
-        measurement = self._resolve(key, name, options, source)
         if measurement is None or not options.enabled:
             return
         other = self._tables.setdefault(measurement.identifier, measurement)
         if other is not measurement:
             place = self._report.place(("measurements", other.key))
             message = f"{same_table(other, measurement)} ({other.key}: {place}): give one of them a `table` of its own"
-            self._report.mistake(self._option(key, ("table",)), message)
+            self._report.mistake(("measurements", key, "table"), message)
             return
         self._found.measurements.append(measurement)
 
     def _declare_pattern(self, key: str, options: MeasurementOptions) -> None:
         source = self._source(key, options)
         # A pattern without a match has its mistakes all the same.
-        if source is not None and self._resolve(key, key, options, source) is not None:
+        if self._resolve(key, key, options, source) is not None and source is not None:
             self._found.patterns.append(Pattern(key, source, options))
 
     def _source(self, key: str, options: MeasurementOptions) -> str | None:
@@ -105,31 +107,28 @@ class _Reader:
             if DEFAULT_SOURCE in self._sources or len(self._sources) == 1:
                 return DEFAULT_SOURCE if DEFAULT_SOURCE in self._sources else next(iter(self._sources))
             if self._sources:
-                message = f"say which source it comes from: `source: {' | '.join(self._sources)}`"
-                self._report.mistake(("measurements", key), message)
+                names = ", ".join(self._sources)
+                message = (
+                    f"several sources ({names}), none called {DEFAULT_SOURCE}: give `source` here or in `defaults`"
+                )
+                self._report.mistake(("measurements",), message, self._report.place(("measurements", key)))
             return None
         if options.source in self._sources:
             return options.source
-        location = self._option(key, ("source",))
+        own: Location = ("measurements", key, "source")
+        location = own if own in self._report.places else ("defaults", "source")
         guess = suggestion(options.source, self._sources) or f"; declared: {', '.join(self._sources) or 'none'}"
         self._report.mistake(location, f"{options.source!r} is not one of the sources{guess}")
         return None
 
-    def _resolve(self, key: str, name: str, options: MeasurementOptions, source: str) -> Measurement | None:
+    def _resolve(self, key: str, name: str, options: MeasurementOptions, source: str | None) -> Measurement | None:
         try:
-            return resolve_measurement(key, name, options, source, self._sources[source])
+            return resolve_measurement(key, name, options, source or "", self._sources.get(source or "", STAND_IN))
         except OptionMistake as mistake:
             own = [("measurements", key, *option) for option in mistake.options]
             written = next((location for location in own if location in self._report.places), None)
             self._report.mistake(written or ("defaults", *mistake.options[0]), mistake.message)
             return None
-
-    def _option(self, key: str, option: Location) -> Location:
-        """Where an option of a measurement is written: in its entry, else in the defaults, else nowhere."""
-        own = ("measurements", key, *option)
-        if own not in self._report.places and ("defaults", *option) in self._report.places:
-            return ("defaults", *option)
-        return own
 
 
 def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

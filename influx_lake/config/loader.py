@@ -10,14 +10,13 @@ from typing import Any
 
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
 from influx_lake.config.connections import InfluxDB3Config
-from influx_lake.config.declarations import read_declarations
+from influx_lake.config.declarations import STAND_IN, read_declarations
 from influx_lake.config.discovery import STATE, read_discovered
 from influx_lake.config.document import read_document
 from influx_lake.config.interpolation import interpolate
 from influx_lake.config.lake import Lake, same_table
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.problems import Location, Place, Report, suggestion
-from influx_lake.config.references import Template
 from influx_lake.config.secret import Secret
 from influx_lake.config.validation import validated
 from influx_lake.errors import ConfigurationError
@@ -27,8 +26,6 @@ PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 SECTIONS = ("sources", "catalog", "defaults", "measurements")
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# A source with mistakes is still a source to the measurements that name it, so that their own mistakes are found too.
-_STAND_IN = InfluxDB3Config(host="localhost", database="unknown")
 _LITERAL_WARNING = (
     "a secret is written here: put a reference in its place, such as ${{{}}}, and keep the value elsewhere"
 )
@@ -69,7 +66,7 @@ class _Loader:
 
     def load(self) -> Lake:
         written = read_document(self._path, self._report)
-        for name in written.keys() - set(SECTIONS):
+        for name in sorted(written.keys() - set(SECTIONS)):
             guess = suggestion(name, SECTIONS) or f"; known: {', '.join(SECTIONS)}"
             self._report.mistake((name,), f"unknown section{guess}")
         sections = {name: self._section(name, written.get(name)) for name in SECTIONS}
@@ -100,19 +97,20 @@ class _Loader:
             self._report.mistake(location, "is not a name: letters, digits, _ and -")
         if not isinstance(entry, dict):
             self._report.mistake(location, "must hold options, such as `host` and `database`")
-            return _STAND_IN
+            return STAND_IN
         token = entry.get("token")
         if isinstance(token, str) and token:
             secret = Secret(token, root=self._root, lake=self._path, location=(*location, "token"))
             self._warn_of_literal(secret, (*location, "token"), "INFLUXDB3_TOKEN")
             entry = {**entry, "token": secret}
-        config, _ = validated(InfluxDB3Config, entry, location, self._report, hide=frozenset({"token"}))
-        return config or _STAND_IN
+        config, kept = validated(InfluxDB3Config, entry, location, self._report, hide=frozenset({"token"}))
+        return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
 
     def _catalog(self, entries: dict[str, Any]) -> CatalogConfig:
         _, kept = validated(CatalogSection, entries, ("catalog",), self._report, hide=frozenset(entries))
-        name = Template.parse(kept.pop("name", "lake")).resolve(self._root)
-        catalog = CatalogConfig.of(kept, name=name, root=self._root, lake=self._path)
+        properties = {key: value for key, value in kept.items() if value is not None}
+        name = properties.pop("name", DEFAULT_CATALOG["name"])
+        catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._path)
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
             message = f"{kind!r} is not one of {', '.join(CATALOG_TYPES)}{suggestion(kind, CATALOG_TYPES)}"

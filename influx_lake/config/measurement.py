@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -141,13 +141,14 @@ def _scheme(partition: PartitionOptions) -> Scheme:
         message = f"hours are cut in UTC, not in {zone}: give `timezone: UTC`, or partition by day, week or month"
         raise OptionMistake(message, ("partition", "timezone"), ("partition", "every"))
     if partition.start is None:
-        return Scheme(every, window_of(every, zone, _in_zone(FIRST_START, zone)).start, zone)
+        return Scheme(every, window_of(every, zone, _in_zone(datetime.combine(FIRST_START, time()), zone)).start, zone)
     start = _in_zone(partition.start, zone)
     window = window_of(every, zone, start)
     if window.start != start:
+        where = "" if zone == "UTC" else f" in {zone}"
         message = (
             f"the start {_written(start, zone)} ({start.astimezone(ZoneInfo(zone)):%A}) is not where a {every} starts"
-            f"{'' if zone == 'UTC' else f' in {zone}'}: write {_written(window.start, zone)} or {_written(window.end, zone)}"
+            f"{where}: write {_written(window.start, zone)} or {_written(window.end, zone)}"
         )
         raise OptionMistake(message, *(("partition", option) for option in ("start", "every", "timezone")))
     return Scheme(every, start, zone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,7 +21,7 @@ from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration, Size
 from influx_lake.config.windows import Every
 
-FIRST_START = datetime(2026, 1, 1)
+FIRST_START = date(2026, 1, 1)
 """Where the history of a lake starts that does not say it."""
 
 # Dagster's own rules, checked here so that a mistake has a line; a test compares them with Dagster's.
@@ -109,7 +109,7 @@ def _read_start(value: Any) -> Any:
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, date):
-        moment = datetime(value.year, value.month, value.day)
+        moment = datetime.combine(value, time())
     else:
         try:
             moment = datetime.fromisoformat(str(value).strip())

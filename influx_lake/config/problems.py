@@ -75,7 +75,7 @@ class Report:
     written: dict[Location, str] = field(default_factory=dict)
     problems: dict[Problem, None] = field(default_factory=dict)
     warnings: dict[Problem, None] = field(default_factory=dict)
-    _broken: set[Location] = field(default_factory=set)
+    _lost: set[Location] = field(default_factory=set)
 
     def place(self, location: Location) -> Place:
         """Where an entry stands; for one that is not there, where the nearest one around it does."""
@@ -85,16 +85,19 @@ class Report:
 
     def mistake(self, location: Location, message: str, place: Place | None = None) -> None:
         """Record a mistake; the same one is recorded once."""
-        self._broken.add(location)
         self.problems[Problem(place or self.place(location), location, message)] = None
+
+    def lost(self, location: Location) -> None:
+        """Remember that an entry's value was left out over a mistake, so that nobody misses it."""
+        self._lost.add(location)
 
     def warn(self, location: Location, message: str) -> None:
         """Record something that works and should not stay so."""
         self.warnings[Problem(self.place(location), location, message)] = None
 
-    def is_broken(self, location: Location) -> bool:
-        """Whether a mistake was recorded for exactly this entry."""
-        return location in self._broken
+    def is_lost(self, location: Location) -> bool:
+        """Whether the entry's value was left out over a mistake."""
+        return location in self._lost
 
     def refuse(self) -> None:
         """Raise what was recorded.

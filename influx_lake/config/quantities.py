@@ -32,7 +32,8 @@ SIZE_UNITS = {
 DURATION_PATTERN = r"^\s*(\d+\s*(w|d|h|ms|m|s)\s*)+$"
 SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([kKmMgGtT]i?)?[bB]?\s*$"
 
-_DURATION_PART = re.compile(r"\s*(\d+)\s*(ms|[wdhms])\s*", re.ASCII)
+_DURATION = re.compile(r"(\d+\s*(ms|[wdhms])\s*)+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+)\s*(ms|[wdhms])", re.ASCII)
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.ASCII | re.IGNORECASE)
 _SIZE_FACTORS = {unit.lower().removesuffix("b"): factor for unit, factor in SIZE_UNITS.items()}
 
@@ -45,24 +46,16 @@ def parse_duration(value: object) -> timedelta:
     """
     if isinstance(value, timedelta):
         return value
-    text = str(value)
-    if text.strip() == "0":
+    text = str(value).strip()
+    if text == "0":
         return timedelta(0)
-    total, position = timedelta(0), 0
-    try:
-        while position < len(text):
-            part = _DURATION_PART.match(text, position)
-            if part is None:
-                raise ValueError
-            total += int(part[1]) * DURATION_UNITS[part[2]]
-            position = part.end()
-    except OverflowError:
-        raise ValueError("is longer than any time that can be counted") from None
-    except ValueError:
-        text = ""
-    if not text:
+    if _DURATION.fullmatch(text) is None:
         raise ValueError("is not a length of time: write a number with its unit, such as 30s, 10m, 1h30m, 7d or 2w")
-    return total
+    try:
+        parts = [int(count) * DURATION_UNITS[unit] for count, unit in _DURATION_PART.findall(text)]
+        return sum(parts, timedelta(0))
+    except (OverflowError, ValueError):
+        raise ValueError("is longer than any time that can be counted") from None
 
 
 def format_duration(value: timedelta) -> str:

@@ -1,4 +1,4 @@
-"""References in the user's file: `${VAR}`, `${VAR:-default}`, `${file:path}`, `${aws-secret:name#key}`, `${aws-ssm:/path}`.
+"""References in the user's file: `${VAR}`, `${VAR:-default}`, and what is kept elsewhere, `${file:path}`.
 
 A default may hold references itself; `$${` stands for a literal `${`.
 """
@@ -35,9 +35,9 @@ class Variable:
         value = os.environ.get(self.name)
         if self.default is not None:
             return value or self.default.resolve(root)
-        if value is None:
+        if not value:
             raise ConfigurationError(
-                f"the environment variable {self.name} is not set",
+                f"the environment variable {self.name} is not set, or empty",
                 remedy=f"Set it, or give a default: ${{{self.name}:-...}}",
             )
         return value
@@ -87,7 +87,7 @@ class Template:
             if isinstance(part, Lookup):
                 yield from part.what.missing_variables()
             elif isinstance(part, Variable):
-                if part.default is None and part.name not in os.environ:
+                if part.default is None and not os.environ.get(part.name):
                     yield part.name
                 elif part.default is not None and not os.environ.get(part.name):
                     yield from part.default.missing_variables()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -51,7 +52,7 @@ class Secret:
         self._location = location
 
     def reveal(self) -> str:
-        """The value. From now on `redact` knows it.
+        """The value, from now on known to `redact`. Empty where the user says so: `${INFLUXDB3_TOKEN:-}`.
 
         Raises:
             ConfigurationError: A variable is not set, or the file or secret store does not give the value.
@@ -62,10 +63,8 @@ class Secret:
             if not self._location:
                 raise
             raise ConfigurationError(f"{'.'.join(self._location)}: {error.message}", remedy=error.remedy) from None
-        if not value:
-            name = ".".join(self._location) or "a secret"
-            raise ConfigurationError(f"{name} is empty", remedy="Give it a value, or leave the option out")
-        _remember(value)
+        if value:
+            _remember(value)
         return value
 
     @property
@@ -74,11 +73,20 @@ class Secret:
         return self._template.has_text
 
     @property
-    def reference(self) -> str | None:
-        """A text that leads to the value and does not hold it; None for a literal from outside a lake.yaml."""
+    def reference(self) -> str:
+        """A text that leads to the value and does not hold it, for `resolve_reference_text`.
+
+        Raises:
+            ConfigurationError: The value itself was given, and not in a lake.yaml.
+        """
         if not self.is_literal:
             return self._text
-        return lake_reference(self._lake, *self._location) if self._lake else None
+        if self._lake is None:
+            raise ConfigurationError(
+                "a secret was given as a value where only a reference may be kept",
+                remedy="Give a reference, such as ${INFLUXDB3_TOKEN}",
+            )
+        return lake_reference(self._lake, *self._location)
 
     def __repr__(self) -> str:
         return f"Secret({str(self)!r})"
@@ -119,6 +127,12 @@ def redact(text: str) -> str:
         else:
             text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])", HIDDEN, text)
     return text
+
+
+def leaks(error: BaseException) -> bool:
+    """Whether a secret that was revealed in this process stands in an error's traceback, causes included."""
+    text = "".join(traceback.format_exception(error))
+    return redact(text) != text
 
 
 def _remember(value: str) -> None:

@@ -40,7 +40,7 @@ def validated(
     for mistake in mistakes:
         inside = tuple(part for part in mistake["loc"] if part != "[key]")
         where = (*location, *inside)
-        if not (mistake["type"] == "missing" and report.is_broken(where)):
+        if not report.is_lost(where):
             shown = _shown(mistake["input"], report.written.get(where), bool(hide & set(inside)))
             report.mistake(where, _explain(mistake, model, inside, shown))
         removed.append(inside)

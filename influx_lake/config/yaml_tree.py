@@ -2,10 +2,12 @@
 
 Scalars stay the text that is written: what a text means depends on the option, not on how YAML 1.1 guesses
 (`no`, `0777`, `12:30`). Built from libyaml's events, because its own composer recurses and dies on deep nesting.
+A reference such as `${VAR}` may stand in `{host: ${VAR}}` without quotes, which YAML alone would not allow.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
@@ -16,6 +18,13 @@ MAX_DEPTH = 50
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PLAIN_TAGS = frozenset({None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))})
 _MERGE = "<<"
+
+
+# Any characters do that nobody types and YAML allows.
+_TO_STAND_IN = {ord(character): 0xF0000 + ord(character) for character in "{}[],"}
+_FROM_STAND_IN = {stand_in: character for character, stand_in in _TO_STAND_IN.items()}
+_REFERENCE_START = re.compile(r"\$\{")
+_REFERENCE_BOUND = re.compile(r"[{}\n\r\"'\\]")
 
 
 class YamlMistake(Exception):
@@ -72,17 +81,45 @@ def parse_yaml(content: bytes) -> Node | None:
         YamlMistake: Not YAML, several documents, or nested deeper than any lake.yaml.
     """
     try:
-        events = yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        text = _protect(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise YamlMistake(content[: error.start].count(b"\n") + 1, "the file must be UTF-8") from None
+    try:
+        events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         return _Builder(events).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = ", ".join(part for part in (error.context, error.problem) if part)
         raise YamlMistake(mark.line + 1 if mark else 1, f"not YAML: {reason}") from None
     except yaml.reader.ReaderError as error:
-        line = content[: error.position].count(b"\n") + 1
-        raise YamlMistake(line, f"not YAML: {error.reason} (files are read as UTF-8)") from None
-    except UnicodeError as error:
-        raise YamlMistake(1, f"not YAML: {error} (files are read as UTF-8)") from None
+        raise YamlMistake(text[: error.position].count("\n") + 1, f"not YAML: {error.reason}") from None
+
+
+def _protect(text: str) -> str:
+    """Put stand-ins for the characters in references that mean something to YAML inside `{}` and `[]`."""
+    parts, done = [], 0
+    for match in _REFERENCE_START.finditer(text):
+        end = _reference_end(text, match.start())
+        if match.start() >= done and end:
+            parts += [text[done : match.start()], text[match.start() : end].translate(_TO_STAND_IN)]
+            done = end
+    return "".join([*parts, text[done:]])
+
+
+def _reference_end(text: str, start: int) -> int | None:
+    """Where the reference that starts here ends, if it does so in its line and holds nothing that YAML escapes."""
+    depth = 0
+    for match in _REFERENCE_BOUND.finditer(text, start):
+        if match[0] not in "{}":
+            return None
+        depth += 1 if match[0] == "{" else -1
+        if depth == 0:
+            return match.end()
+    return None
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
 
 
 class _Builder:
@@ -96,22 +133,25 @@ class _Builder:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise YamlMistake(event.start_mark.line + 1, "a second document starts here; a file holds one")
+                    raise YamlMistake(_line(event), "a second document starts here; a file holds one")
             elif not isinstance(event, yaml.DocumentEndEvent | yaml.StreamStartEvent | yaml.StreamEndEvent):
                 root = self._node(event, 1)
         return root
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
-        line = event.start_mark.line + 1
+        line = _line(event)
         if depth > MAX_DEPTH:
             raise YamlMistake(line, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, line)
+        if not isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent):
+            raise YamlMistake(line, "a value was expected here")
         if event.tag not in _PLAIN_TAGS:
             raise YamlMistake(line, f"the YAML tag {event.tag} has no meaning here; leave it out")
         node: Node
         if isinstance(event, yaml.ScalarEvent):
-            node = Scalar(line, None if event.implicit[0] and event.value in _NULLS else event.value)
+            is_null = event.implicit[0] and event.value in _NULLS
+            node = Scalar(line, None if is_null else event.value.translate(_FROM_STAND_IN))
             self._remember(event, node)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._remember(event, Sequence(line))
@@ -132,7 +172,7 @@ class _Builder:
         return node
 
     def _alias(self, event: yaml.AliasEvent, line: int) -> Node:
-        node = self._anchors.get(event.anchor)
+        node = self._anchors.get(event.anchor or "")
         if node is None:
             raise YamlMistake(line, f"*{event.anchor} refers to an anchor that is not defined before it")
         if id(node) in self._open:
@@ -142,7 +182,7 @@ class _Builder:
     def _fill(self, mapping: Mapping, depth: int) -> None:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
-            line = event.start_mark.line + 1
+            line = _line(event)
             value = self._node(next(self._events), depth + 1)
             if not isinstance(key, Scalar):
                 raise YamlMistake(line, "a key is a text, not a list or a mapping")

@@ -1,0 +1,8 @@
+"""The lake.yaml that a newcomer edits."""
+
+from importlib.resources import files
+
+
+def example_lake() -> str:
+    """The example's text, comments included."""
+    return (files(__package__) / "example_lake.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,92 @@
+"""The JSON Schema of a lake.yaml, for editors."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema
+
+from influx_lake.config.catalog import DEFAULT_CATALOG, CatalogSection
+from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.options import DefaultOptions, MeasurementOptions
+from influx_lake.config.quantities import format_duration
+
+_REFERENCE = {
+    "type": "string",
+    "pattern": r"\$\{.+\}",
+    "description": "A reference, such as ${VAR} or ${VAR:-default}.",
+}
+_RESTRICTING = ("enum", "const", "pattern")
+_ABOUT = ("description", "default", "examples")
+
+
+class LakeFile(BaseModel):
+    """A lake: which measurements of which InfluxDB databases become which Iceberg tables, and how."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include: str | list[str] = Field(
+        default=[],
+        description="More files with sections of this lake, relative to this one. The same entry in two is a mistake.",
+        examples=[["lake.d/*.yaml"]],
+    )
+    sources: dict[str, InfluxDB3Config] = Field(
+        description="The databases to read, by a name of your choice; `default` is the one where none is named."
+    )
+    catalog: CatalogSection = Field(
+        default=CatalogSection.model_validate(DEFAULT_CATALOG),
+        description="The Iceberg catalog to write to, as pyiceberg's own properties. Default: on this disk.",
+    )
+    defaults: DefaultOptions = Field(
+        default=DefaultOptions(), description="What holds for every measurement that does not say otherwise."
+    )
+    measurements: dict[str, MeasurementOptions] = Field(
+        default={},
+        description="The measurements to keep in the lake, by name or by pattern (`*`, `?`, `[a-z]`). A name wins over "
+        "patterns, and the first pattern that matches over those below it.",
+    )
+
+
+def lake_json_schema() -> dict[str, Any]:
+    """The schema, in JSON Schema draft 2020-12."""
+    written = LakeFile.model_json_schema(schema_generator=_Generator)
+    schema: dict[str, Any] = _with_references(written)
+    schema["$defs"]["Reference"] = _REFERENCE
+    schema["$defs"]["CatalogSection"]["additionalProperties"] = {"type": ["string", "number", "boolean"]}
+    measurements = schema["properties"]["measurements"]
+    # `cpu:` alone says all that there is to say of many a measurement.
+    measurements["additionalProperties"] = {"anyOf": [measurements["additionalProperties"], {"type": "null"}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lake.yaml"}
+
+
+class _Generator(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def _with_references(node: Any) -> Any:
+    """Let every value that is more than any text be a reference too, and drop what an editor need not show."""
+    if isinstance(node, list):
+        return [_with_references(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if not _is_restricted(node):
+        return {key: _with_references(value) for key, value in node.items() if not _is_noise(key, value)}
+    about = {key: node[key] for key in _ABOUT if key in node}
+    rule = {key: value for key, value in node.items() if key not in (*_ABOUT, "title")}
+    return {**about, "anyOf": [rule, {"$ref": "#/$defs/Reference"}]}
+
+
+def _is_restricted(node: dict[str, Any]) -> bool:
+    return node.get("type") in ("integer", "boolean") or (
+        node.get("type") == "string" and any(key in node for key in _RESTRICTING)
+    )
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    """Titles that repeat names, and defaults that repeat the options inside."""
+    return (key == "title" and isinstance(value, str)) or (
+        key == "default" and (value is None or isinstance(value, dict))
+    )
