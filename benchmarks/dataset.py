@@ -8,6 +8,7 @@ import pyarrow as pa
 
 TAGS = ("datacenter", "host", "service")
 HOSTS = 200
+POINTS = 60
 BATCH_ROWS = 65_536
 START = "2026-01-01"
 INTERVAL_SECONDS = 10
@@ -58,18 +59,15 @@ def batches(rows: int, *, step_ns: int | None = None) -> Iterator[pa.RecordBatch
     """
     import duckdb
 
-    ticks = -(-rows // HOSTS)
-    step = (
-        step_ns
-        if step_ns is not None
-        else min(INTERVAL_SECONDS * 10**9, 86_399 * 10**9 // max(ticks, 1) // 1000 * 1000)
-    )
+    ticks = -(-rows // (HOSTS * POINTS)) * POINTS
+    fitting = 86_399 * 10**9 // ticks // 1000 * 1000
+    step = step_ns if step_ns is not None else min(INTERVAL_SECONDS * 10**9, fitting)
     connection = duckdb.connect()
     connection.execute("set threads = 1")
     chunk = BATCH_ROWS * 16
     for first in range(0, rows, chunk):
         query = _QUERY.format(
-            points=60, hosts=HOSTS, first=first, last=min(rows, first + chunk), start=START, step_ns=step
+            points=POINTS, hosts=HOSTS, first=first, last=min(rows, first + chunk), start=START, step_ns=step
         )
         for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
             yield pa.RecordBatch.from_arrays(

@@ -149,8 +149,10 @@ class _Written:
         times = batch.column(self.time_column)
         if times.null_count:
             raise DataRefused(f"{times.null_count} rows for {self.table_name} have no {self.time_column}")
-        extremes = pc.min_max(times.cast(pa.timestamp("us"), safe=False))
-        first, last = extremes["min"].value, extremes["max"].value
+        # Floored, not cast: a cast cuts towards 1970, which moves nanoseconds before it across a bound.
+        fine = times.type.unit == "ns"
+        extremes = pc.min_max(times if fine else times.cast(pa.timestamp("us", times.type.tz)))
+        first, last = (extremes[end].value // (1000 if fine else 1) for end in ("min", "max"))
         if first < self.window.start_us or last >= self.window.end_us:
             raise DataRefused(
                 f"the rows for {self.table_name} reach from {_moment(first)} to {_moment(last)}, beyond the window "

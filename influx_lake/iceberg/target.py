@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from influx_lake.config import SchemaEvolution, WriteOptions
 from influx_lake.config.columns import TIME
+
+DEFAULT_WRITE = WriteOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class TableTarget:
     identifier: tuple[str, ...]
     time_column: str = TIME
     dictionary_columns: frozenset[str] = frozenset()
-    write: WriteOptions = field(default_factory=WriteOptions)
+    write: WriteOptions = DEFAULT_WRITE
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
 
     @property

@@ -54,7 +54,8 @@ def translate(error: Exception, doing: str) -> LakeError:
 
     names = {kind.__name__ for kind in type(error).__mro__}
     said = f"{type(error).__name__}: {first_line(error)}"
-    if isinstance(error, (RequestsConnectionError, Timeout, OperationalError, InterfaceError)) or names & _UNREACHABLE:
+    unreachable = (RequestsConnectionError, Timeout, OperationalError, InterfaceError, ConnectionError, TimeoutError)
+    if isinstance(error, unreachable) or names & _UNREACHABLE:
         return CatalogUnavailable(f"could not {doing}: the catalog cannot be reached ({said})", remedy=_CHECK_ADDRESS)
     if names & _FORBIDDEN:
         return CatalogRefused(f"could not {doing}: the catalog refused access ({said})", remedy=_CHECK_CREDENTIALS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,9 @@ ROW_GROUP_BYTES = 64 * 2**20
 PENDING_BYTES = 128 * 2**20
 """How much waits for its row group, over all partitions, before the largest part is written early."""
 MAX_OPEN_FILES = 32
+MIN_ROW_GROUP_ROWS = 1_024
+FULL_ENOUGH = 0.95
+"""A file this near its target size is closed: a row group that still fits would be too small for its overhead."""
 
 
 class DataFileWriter:
@@ -138,12 +140,14 @@ class _PartitionWriter:
     def write_row_group(self) -> None:
         rows = pa.concat_tables(self._tables)
         self._tables, self.pending = [], Size()
-        for part in _row_groups(rows):
+        while len(rows):
             if self._open is None:
                 self._open = _OpenFile.create(self.table, self.key, self.stored, self.target)
                 self.paths.append(self._open.path)
-            self._open.writer.write_table(part, row_group_size=len(part))
-            if self._open.stream.tell() >= self.target.write.target_file_size:
+            part = rows.slice(0, self._open.fitting_rows(rows))
+            rows = rows.slice(len(part))
+            self._open.write(part)
+            if self._open.is_full():
                 self._files.append(self._close())
 
     def finish(self) -> list[DataFile]:
@@ -168,12 +172,29 @@ class _OpenFile:
     path: str
     stream: OutputStream
     writer: pq.ParquetWriter
+    target_size: int
+    rows: int = 0
 
     @classmethod
     def create(cls, table: Table, key: PartitionKey | None, stored: pa.Schema, target: TableTarget) -> _OpenFile:
         path = table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet", key)
         stream = table.io.new_output(path).create(overwrite=True)
-        return cls(path, stream, pq.ParquetWriter(stream, stored, **parquet_options(stored, target)))
+        writer = pq.ParquetWriter(stream, stored, **parquet_options(stored, target))
+        return cls(path, stream, writer, target.write.target_file_size)
+
+    def fitting_rows(self, rows: pa.Table) -> int:
+        """How many of the rows make the next row group: no more than fit the file, as far as that can be foreseen."""
+        in_memory = max(1, int(rows.nbytes) // len(rows))
+        on_disk = max(1, self.stream.tell() // self.rows) if self.rows else in_memory
+        space = (self.target_size - self.stream.tell()) // on_disk
+        return max(MIN_ROW_GROUP_ROWS, min(ROW_GROUP_ROWS, ROW_GROUP_BYTES // in_memory, space))
+
+    def write(self, rows: pa.Table) -> None:
+        self.writer.write_table(rows, row_group_size=len(rows))
+        self.rows += len(rows)
+
+    def is_full(self) -> bool:
+        return self.stream.tell() >= self.target_size * FULL_ENOUGH
 
     def finish(self, table: Table, key: PartitionKey | None, target: TableTarget) -> DataFile:
         with self.stream:
@@ -247,12 +268,6 @@ def _data_file(
         key_metadata=None,
         **statistics.to_serialized_dict(),
     )
-
-
-def _row_groups(rows: pa.Table) -> Iterator[pa.Table]:
-    count = max(1, -(-rows.nbytes // ROW_GROUP_BYTES), -(-len(rows) // ROW_GROUP_ROWS))
-    step = -(-len(rows) // count)
-    return (rows.slice(offset, step) for offset in range(0, len(rows), step))
 
 
 def _is_text(kind: pa.DataType) -> bool:

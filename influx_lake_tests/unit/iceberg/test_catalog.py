@@ -1,0 +1,61 @@
+"""Errors of catalogs and storage: what they mean, and nothing secret in them."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from influx_lake.config import Secret
+from influx_lake.errors import CatalogRefused, CatalogUnavailable, StorageError
+from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.reader import find_table, open_table
+from influx_lake_tests.unit.iceberg.tables import TARGET, day, replace, rows
+
+
+def test_folders_are_made(tmp_path: Path) -> None:
+    catalog = open_catalog(
+        "lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/a/b/c.db", "warehouse": f"{tmp_path}/w"}
+    )
+    assert replace(catalog, day(0), rows(day(0), 1)).rows == 1
+
+
+def test_a_catalog_that_does_not_answer() -> None:
+    with pytest.raises(CatalogUnavailable, match="cannot be reached") as raised:
+        open_catalog("lake", {"type": "rest", "uri": "http://127.0.0.1:1/"})
+    assert "catalog:" in str(raised.value)
+
+
+def test_an_unknown_kind_of_catalog_does_not_print_its_properties(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hush-hush-4711")
+    key = Secret("${file:key}", root=tmp_path).reveal()
+    with pytest.raises(CatalogRefused) as raised:
+        open_catalog("lake", {"uri": "gopher://nowhere", "s3.secret-access-key": key})
+    assert "hush-hush-4711" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_warehouse_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "w").write_text("a file is in the way")
+    catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
+    with pytest.raises(StorageError, match=r"create the table telemetry\.cpu"):
+        replace(catalog, day(0), rows(day(0), 1))
+
+
+def test_a_table_that_is_not_there(tmp_path: Path) -> None:
+    catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
+    assert find_table(catalog, TARGET.identifier) is None
+    with pytest.raises(CatalogRefused, match=r"no table telemetry\.cpu"):
+        open_table(catalog, TARGET.identifier)
+
+
+def test_tables_with_alike_names_do_not_share_a_folder(tmp_path: Path) -> None:
+    catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
+    from dataclasses import replace as changed
+
+    names = ["a b", "a_b", "a/b"]
+    places = {
+        replace(catalog, day(0), rows(day(0), 1), target=changed(TARGET, identifier=("ns", name))).table.location()
+        for name in names
+    }
+    assert len(places) == len(names)

@@ -1,0 +1,47 @@
+"""The intervals a table holds, against a set of the hours they are made of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from influx_lake.config.windows import Window, parse_moment
+from influx_lake.iceberg.coverage import Coverage
+
+START = parse_moment("1969-12-30")
+
+
+def window(first: int, length: int) -> Window:
+    begin = START + timedelta(hours=first)
+    return Window(begin, begin + timedelta(hours=length))
+
+
+windows = st.builds(window, st.integers(0, 100), st.integers(1, 30))
+
+
+@given(st.lists(windows, max_size=30), windows)
+def test_it_holds_what_was_added_and_nothing_else(added: list[Window], asked: Window) -> None:
+    coverage = Coverage()
+    for one in added:
+        coverage = coverage.adding(one)
+    loaded = {hour for one in added for hour in hours_of(one)}
+    assert coverage.holds(asked) == (hours_of(asked) <= loaded)
+    assert coverage.missing(added) == []
+    assert Coverage.parse(str(coverage)) == coverage
+    assert {hour for interval in coverage.intervals for hour in hours_of(interval)} == loaded
+
+
+@given(st.lists(windows, max_size=30))
+def test_intervals_are_sorted_and_do_not_touch(added: list[Window]) -> None:
+    coverage = Coverage()
+    for one in added:
+        coverage = coverage.adding(one)
+    pairs = zip(coverage.intervals, coverage.intervals[1:], strict=False)
+    assert all(left.end < right.start for left, right in pairs)
+
+
+def hours_of(asked: Window) -> set[int]:
+    first = (asked.start - START) // timedelta(hours=1)
+    return set(range(first, first + (asked.end - asked.start) // timedelta(hours=1)))

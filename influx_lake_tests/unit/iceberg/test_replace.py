@@ -1,0 +1,267 @@
+"""One window is replaced as a whole, or nothing changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+
+from influx_lake.errors import CatalogRefused, CommitConflict, CommitOutcomeUnknown, DataRefused, StreamBroken
+from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.reader import count_rows
+from influx_lake.iceberg.replace import replace_window
+from influx_lake_tests.unit.iceberg.tables import (
+    PROVENANCE,
+    SCHEMA,
+    TARGET,
+    Batches,
+    day,
+    held,
+    hours,
+    replace,
+    rows,
+    stream,
+    table,
+)
+
+
+def files_on_disk(folder: Path) -> set[str]:
+    return {str(path) for path in folder.rglob("*.parquet")}
+
+
+def files_in_table(catalog: Catalog) -> list[str]:
+    return [task.file.file_path.removeprefix("file://") for task in table(catalog).scan().plan_files()]
+
+
+def test_a_window_done_again_leaves_the_same_rows(catalog: Catalog) -> None:
+    first = replace(catalog, day(0), rows(day(0), 1000))
+    before = held(catalog)
+    for _ in range(3):
+        again = replace(catalog, day(0), rows(day(0), 1000))
+        assert (again.rows, again.previous_rows, again.total_rows) == (1000, 1000, 1000)
+        assert held(catalog) == before
+    assert (first.previous_rows, first.files_removed) == (0, 0)
+    assert len(files_in_table(catalog)) == 1
+
+
+def test_each_window_is_one_snapshot_that_says_what_it_did(catalog: Catalog) -> None:
+    replace(catalog, day(0), rows(day(0), 1000))
+    commit = replace(catalog, day(0), rows(day(0), 400))
+    snapshots = table(catalog).snapshots()
+    assert [snapshot.snapshot_id for snapshot in snapshots][-1] == commit.snapshot_id
+    assert len(snapshots) == 2
+    summary = snapshots[-1].summary
+    assert summary is not None
+    said = {key: value for key, value in summary.additional_properties.items() if key.startswith("influx-lake.")}
+    assert said.pop("influx-lake.commit-id")
+    assert said == {
+        "influx-lake.window": str(day(0)),
+        "influx-lake.rows": "400",
+        "influx-lake.previous-rows": "1000",
+        "influx-lake.source": PROVENANCE.source,
+        "influx-lake.run-id": PROVENANCE.run_id,
+    }
+
+
+def test_other_windows_keep_their_rows_and_files(catalog: Catalog) -> None:
+    for number in range(3):
+        replace(catalog, day(number), rows(day(number), 100, value=number))
+    kept = set(files_in_table(catalog))
+    replace(catalog, day(1), rows(day(1), 50, value=9))
+    assert [count_rows(table(catalog), day(number)) for number in range(3)] == [100, 50, 100]
+    assert len(kept & set(files_in_table(catalog))) == 2
+
+
+def test_a_window_inside_a_file_keeps_the_rows_around_it(catalog: Catalog) -> None:
+    replace(catalog, day(0, 3), rows(day(0, 3), 7200))
+    before = held(catalog, [hours(1, 0, 6), hours(1, 12, 24)])
+    commit = replace(catalog, hours(1, 6, 12), rows(hours(1, 6, 12), 5, value=-1))
+    assert commit.previous_rows == 600
+    assert commit.total_rows == 7200 - 600 + 5
+    assert held(catalog, [hours(1, 0, 6), hours(1, 12, 24)]) == before
+    assert held(catalog, [hours(1, 6, 12)]).column("value").to_pylist() == [-1.0, 0.0, 1.0, 2.0, 3.0]
+
+
+def test_bounds_are_half_open_to_the_microsecond(catalog: Catalog) -> None:
+    window = hours(0, 1, 2)
+    edge = [window.start_us - 1, window.start_us, window.end_us - 1, window.end_us]
+    batch = pa.record_batch(
+        [pa.array([us * 1000 for us in edge], pa.timestamp("ns")), ["a"] * 4, [1.0] * 4, [1] * 4], schema=SCHEMA
+    )
+    replace(catalog, day(0), batch)
+    commit = replace(catalog, window)
+    assert commit.previous_rows == 2
+    assert [moment.value for moment in held(catalog).column("time")] == [edge[0], edge[3]]
+
+
+def test_an_empty_window_is_known_to_be_loaded(catalog: Catalog) -> None:
+    commit = replace(catalog, day(4))
+    assert (commit.rows, commit.total_rows, commit.first_time, commit.preview.num_rows) == (0, 0, None, 0)
+    assert Coverage.of(table(catalog)).holds(day(4))
+    assert len(table(catalog).snapshots()) == 1
+
+
+def test_what_is_loaded_travels_in_the_commit_of_the_rows(catalog: Catalog) -> None:
+    for number in (0, 2, 1):
+        replace(catalog, day(number), rows(day(number), 10))
+    assert str(Coverage.of(table(catalog))) == str(day(0, 3))
+
+
+def test_the_figures_of_a_commit(catalog: Catalog) -> None:
+    commit = replace(catalog, day(0), rows(day(0), 24), rows(day(0), 24))
+    assert (commit.first_time, commit.last_time) == (day(0).start, day(0).start + timedelta(hours=23))
+    assert commit.preview.num_rows == 10
+    assert commit.bytes_written == sum(Path(path).stat().st_size for path in files_in_table(catalog))
+
+
+def test_rows_outside_the_window_are_refused(catalog: Catalog, lake_folder: Path) -> None:
+    with pytest.raises(DataRefused, match="beyond the window"):
+        replace(catalog, day(0), rows(day(1), 10))
+    with pytest.raises(DataRefused, match="have no time"):
+        replace(catalog, day(0), pa.record_batch([[None], ["a"], [1.0], [1]], schema=SCHEMA))
+    assert files_on_disk(lake_folder) == set()
+
+
+def test_a_stream_that_breaks_leaves_the_table_and_no_files(catalog: Catalog, lake_folder: Path) -> None:
+    replace(catalog, day(0), rows(day(0), 100))
+    before, metadata = files_on_disk(lake_folder), table(catalog).metadata_location
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        for _ in range(5):
+            yield rows(day(0), 100_000)
+        raise StreamBroken("the server went away")
+
+    with pytest.raises(StreamBroken):
+        replace_window(catalog, TARGET, Batches(SCHEMA, broken()), day(0), PROVENANCE)
+    assert files_on_disk(lake_folder) == before
+    assert table(catalog).metadata_location == metadata
+
+
+def test_a_window_that_is_not_approved_changes_nothing(catalog: Catalog, lake_folder: Path) -> None:
+    replace(catalog, day(0), rows(day(0), 100))
+    before = files_on_disk(lake_folder)
+    asked = []
+
+    def refuse(coming: int, previous: int) -> None:
+        asked.append((coming, previous))
+        raise StreamBroken("no")
+
+    with pytest.raises(StreamBroken):
+        replace_window(catalog, TARGET, stream(rows(day(0), 40)), day(0), PROVENANCE, approve=refuse)
+    assert asked == [(40, 100)]
+    assert files_on_disk(lake_folder) == before
+    assert count_rows(table(catalog), day(0)) == 100
+
+
+def test_writers_of_different_windows_all_succeed(properties: dict[str, str], catalog: Catalog) -> None:
+    replace(catalog, day(0))
+    failures: list[BaseException] = []
+
+    def load(number: int) -> None:
+        try:
+            own = open_catalog("lake", properties)
+            for _ in range(3):
+                replace(own, day(number), rows(day(number), 50 + number))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [count_rows(table(catalog), day(number)) for number in range(8)] == [50 + number for number in range(8)]
+    assert len(files_in_table(catalog)) == len(set(files_in_table(catalog))) == 8
+    assert Coverage.of(table(catalog)).holds(day(0, 8))
+
+
+class Interfering:
+    """Stands between the commit and the catalog, where a fault cannot be caused from outside."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.commit_table = catalog.commit_table
+        catalog.commit_table = self  # type: ignore[method-assign,assignment]
+        self.before: list[BaseException | None] = []
+        self.after: list[BaseException | None] = []
+
+    def __call__(self, *arguments: object) -> object:
+        if self.before and (error := self.before.pop(0)):
+            raise error
+        answer = self.commit_table(*arguments)  # type: ignore[arg-type]
+        if self.after and (error := self.after.pop(0)):
+            raise error
+        return answer
+
+
+def test_a_lost_race_is_planned_again_on_what_won(catalog: Catalog, properties: dict[str, str]) -> None:
+    replace(catalog, day(0), rows(day(0), 100))
+    other = open_catalog("lake", properties)
+    raced = []
+
+    def race(coming: int, previous: int) -> None:
+        raced.append(previous)
+        if len(raced) == 1:
+            other.load_table(TARGET.identifier).delete(f"time >= '{day(0).start:%Y-%m-%dT%H:%M:%S}+00:00'")
+
+    commit = replace_window(catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, approve=race)
+    assert raced == [100, 0]
+    assert commit.previous_rows == 0
+    assert count_rows(table(catalog), day(0)) == 30
+
+
+def test_a_race_that_is_always_lost_ends_and_removes_its_files(catalog: Catalog, lake_folder: Path) -> None:
+    replace(catalog, day(0), rows(day(0), 100))
+    before = files_on_disk(lake_folder)
+    Interfering(catalog).before = [CommitFailedException("somebody else")] * 1000
+    with pytest.raises(CommitConflict):
+        replace_window(
+            catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, commit_budget=timedelta(seconds=0.3)
+        )
+    assert files_on_disk(lake_folder) == before
+
+
+def test_a_commit_that_took_place_and_answered_with_an_error_is_found(catalog: Catalog) -> None:
+    replace(catalog, day(0), rows(day(0), 100))
+    Interfering(catalog).after = [CommitStateUnknownException("502")]
+    commit = replace(catalog, day(0), rows(day(0), 130))
+    assert (commit.rows, commit.total_rows) == (130, 130)
+    assert len(table(catalog).snapshots()) == 2
+
+
+def test_the_files_of_a_commit_of_unknown_outcome_are_kept(catalog: Catalog, lake_folder: Path) -> None:
+    replace(catalog, day(0), rows(day(0), 100))
+    before = files_on_disk(lake_folder)
+    Interfering(catalog).before = [CommitStateUnknownException("504")]
+    with pytest.raises(CatalogRefused):
+        replace(catalog, day(0), rows(day(0), 130))
+    assert len(files_on_disk(lake_folder) - before) == 1
+    assert count_rows(table(catalog), day(0)) == 100
+    assert replace(catalog, day(0), rows(day(0), 130)).total_rows == 130
+
+
+def test_an_outcome_that_cannot_be_found_out_is_said_to_be_unknown(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace(catalog, day(0), rows(day(0), 100))
+    load_table = catalog.load_table
+
+    def commit_and_vanish(*arguments: object) -> object:
+        def gone(identifier: object) -> object:
+            raise ConnectionError("refused")
+
+        monkeypatch.setattr(catalog, "load_table", gone)
+        raise ConnectionError("reset")
+
+    monkeypatch.setattr(catalog, "commit_table", commit_and_vanish)
+    with pytest.raises(CommitOutcomeUnknown, match="could not be found out"):
+        replace(catalog, day(0), rows(day(0), 130))
+    assert load_table(TARGET.identifier).scan().count() == 100
