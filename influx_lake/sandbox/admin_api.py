@@ -41,10 +41,10 @@ class _AdminApi:
         self._process_id = str(uuid.uuid4())
         self._version = version("influx-lake")
 
-    def health(self, request: Request) -> Response:
+    def health(self, _request: Request) -> Response:
         return Response.of_text("OK")
 
-    def ping(self, request: Request) -> Response:
+    def ping(self, _request: Request) -> Response:
         content = {
             "product_name": PRODUCT,
             "version": self._version,
@@ -70,7 +70,7 @@ class _AdminApi:
         except ValueError as problem:
             raise HttpError(400, f"serde error: {problem}") from problem
         names = pa.table({"iox::database": pa.array(self._store.database_names(), pa.string())})
-        return Response(200, chosen.encode(names.schema, names.to_batches()), chosen.content_type)
+        return Response(200, chosen.write(names.schema, names.to_batches()), chosen.content_type)
 
     def create_database(self, request: Request) -> Response:
         _require_json(request)
@@ -105,7 +105,7 @@ class _AdminApi:
             return Response.of_text(str(problem), 404)
         return Response(200)
 
-    def show_faults(self, request: Request) -> Response:
+    def show_faults(self, _request: Request) -> Response:
         return Response.of_json(self._faults.as_dict())
 
     def set_faults(self, request: Request) -> Response:

@@ -32,23 +32,24 @@ def check(expected: str | None, header: str | None, parameter: str | None = None
     """
     if expected is None:
         return Verdict.ACCEPTED
-    if parameter is not None:
-        return _compare(expected, parameter)
-    if header is None:
+    if parameter is None and header is None:
         return Verdict.REFUSED
-    match header.split(" "):
-        case ["Bearer" | "Token", presented]:
-            return _compare(expected, presented)
-        case ["Basic", encoded]:
-            try:
-                _, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
-                return Verdict.MALFORMED
-            return _compare(expected, password)
-        case _:
-            return Verdict.MALFORMED
-
-
-def _compare(expected: str, presented: str) -> Verdict:
+    presented = parameter if parameter is not None else _presented(header or "")
+    if presented is None:
+        return Verdict.MALFORMED
     same = hmac.compare_digest(expected.encode(), presented.encode())
     return Verdict.ACCEPTED if same else Verdict.REFUSED
+
+
+def _presented(header: str) -> str | None:
+    """The token in a header, or None when the header has another form."""
+    match header.split(" "):
+        case ["Bearer" | "Token", token]:
+            return token
+        case ["Basic", encoded]:
+            try:
+                return base64.b64decode(encoded, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                return None
+        case _:
+            return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from influx_lake.errors import DataRefused
 from influx_lake.sandbox.columns import TIME, Kind, arrow_schema
 
-Source = pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Iterable[Path | str] | Path | str
+Source: TypeAlias = "pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Iterable[Path | str] | Path | str"
 _PIECE_ROWS = 1_048_576
 
 
@@ -81,5 +82,7 @@ _TESTS = (
     (pa.types.is_unsigned_integer, Kind.UINTEGER),
     (pa.types.is_integer, Kind.INTEGER),
     (pa.types.is_floating, Kind.FLOAT),
-    (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind), Kind.STRING),
+    (pa.types.is_string, Kind.STRING),
+    (pa.types.is_large_string, Kind.STRING),
+    (pa.types.is_string_view, Kind.STRING),
 )

@@ -28,8 +28,8 @@ def check_file_limit(plan: str, snapshots: Mapping[str, Snapshot], limit: int) -
     for name, snapshot in snapshots.items():
         if _scanned(plan, name) and _chunks(snapshot.runs, low, high) > limit:
             raise FileLimitExceeded(
-                f"External error: Query would scan {limit} Parquet files, exceeding the file limit. InfluxDB 3 Core caps "
-                "file access to prevent performance degradation and memory issues. Use a narrower time range, or "
+                f"External error: Query would scan {limit} Parquet files, exceeding the file limit. InfluxDB 3 Core "
+                "caps file access to prevent performance degradation and memory issues. Use a narrower time range, or "
                 "increase the limit with --query-file-limit (this may cause slower queries or instability).\n\n"
                 "To remove this limitation, upgrade to InfluxDB 3 Enterprise, which has no file limit."
             )
@@ -46,7 +46,8 @@ def _bounds(plan: str) -> tuple[int | None, int | None]:
 
 
 def _scanned(plan: str, name: str) -> bool:
-    return re.search(rf"(?:SubqueryAlias|TableScan): (?:public\.)?(?:iox\.)?{re.escape(name)}(?: |$)", plan, re.M) is not None
+    scan = rf"(?:SubqueryAlias|TableScan): (?:public\.)?(?:iox\.)?{re.escape(name)}(?: |$)"
+    return re.search(scan, plan, re.MULTILINE) is not None
 
 
 def _chunks(runs: Iterable[Run], low: int | None, high: int | None) -> int:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.flight as flight
+from pyarrow import flight
 
 from influx_lake.sandbox import auth, influxql
 from influx_lake.sandbox.faults import Faults, Status
-from influx_lake.sandbox.query_errors import QueryError
+from influx_lake.sandbox.query_errors import ExecutionError, QueryError
 from influx_lake.sandbox.sql import Answer, plan
 from influx_lake.sandbox.store import DatabaseNotFound, Store
 
@@ -31,16 +31,16 @@ _ERRORS: dict[Status, Callable[[str], Exception]] = {
 }
 
 
-class InvalidArgument(pa.ArrowInvalid):
+class InvalidArgument(pa.ArrowInvalid):  # type: ignore[misc]
     """Ends a call with INVALID_ARGUMENT, without a traceback on the wire."""
 
     @property
-    def __cause__(self) -> BaseException | None:  # type: ignore[override]
-        """pyarrow formats the traceback of an exception into the gRPC message, unless formatting fails."""
+    def __cause__(self) -> BaseException | None:
+        """Arrow formats the traceback of an exception into the gRPC message, unless formatting fails."""
         raise AttributeError
 
 
-class Unimplemented(pa.ArrowNotImplementedError):
+class Unimplemented(pa.ArrowNotImplementedError):  # type: ignore[misc]
     """Ends a call with UNIMPLEMENTED, without a traceback on the wire."""
 
     __cause__ = InvalidArgument.__cause__
@@ -71,12 +71,12 @@ class Ticket:
             raise InvalidArgument("Invalid ticket. Error: Invalid ticket") from problem
 
 
-class _Authentication(flight.ServerMiddlewareFactory):
+class _Authentication(flight.ServerMiddlewareFactory):  # type: ignore[misc]
     def __init__(self, token: str | None, faults: Faults) -> None:
         self._token = token
         self._faults = faults
 
-    def start_call(self, info: flight.CallInfo, headers: dict[str, list[str]]) -> None:
+    def start_call(self, _info: flight.CallInfo, headers: dict[str, list[str]]) -> None:
         if self._faults.unavailable:
             raise flight.FlightUnavailableError("the sandbox was told to be unavailable")
         header = next((values[0] for name, values in headers.items() if name.lower() == "authorization"), None)
@@ -85,7 +85,7 @@ class _Authentication(flight.ServerMiddlewareFactory):
             raise flight.FlightUnauthenticatedError("Unauthenticated")
 
 
-class FlightServer(flight.FlightServerBase):
+class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
     """Serves queries. Only `do_get` is there, as InfluxDB's own clients need no more.
 
     Args:
@@ -103,7 +103,7 @@ class FlightServer(flight.FlightServerBase):
         self._keep_alive = keep_alive
         self.cut_connections: Callable[[], None] = lambda: None
 
-    def do_get(self, context: flight.ServerCallContext, ticket: flight.Ticket) -> flight.FlightDataStream:
+    def do_get(self, _context: flight.ServerCallContext, ticket: flight.Ticket) -> flight.FlightDataStream:
         wanted = Ticket.parse(ticket.ticket)
         answer = self._plan(wanted)
         return flight.GeneratorStream(answer.schema, self._stream(answer))
@@ -124,11 +124,18 @@ class FlightServer(flight.FlightServerBase):
     def _stream(self, answer: Answer | influxql.Listing) -> Iterator[pa.RecordBatch]:
         """The rows, with the empty batches that keep an idle connection open, and with the faults that are on."""
         sent = 0
-        for batch in with_keep_alive(answer.batches(), answer.schema, self._keep_alive):
-            if self._faults.batch_delay and batch.num_rows:
+        try:
+            for batch in with_keep_alive(self._slowed(answer), answer.schema, self._keep_alive):
+                yield from self._disturbed(batch, sent)
+                sent += batch.num_rows
+        except ExecutionError as problem:
+            raise flight.FlightInternalError(str(problem)) from problem
+
+    def _slowed(self, answer: Answer | influxql.Listing) -> Iterator[pa.RecordBatch]:
+        for batch in answer.batches():
+            if self._faults.batch_delay:
                 time.sleep(self._faults.batch_delay)
-            yield from self._disturbed(batch, sent)
-            sent += batch.num_rows
+            yield batch
 
     def _disturbed(self, batch: pa.RecordBatch, sent: int) -> Iterator[pa.RecordBatch]:
         for limit, fail in ((self._faults.fail_after_rows, self._fail), (self._faults.drop_after_rows, self._drop)):
@@ -146,9 +153,7 @@ class FlightServer(flight.FlightServerBase):
         raise flight.FlightUnavailableError("the sandbox was told to drop the connection")
 
 
-def with_keep_alive(
-    batches: Iterator[pa.RecordBatch], schema: pa.Schema, interval: float
-) -> Iterator[pa.RecordBatch]:
+def with_keep_alive(batches: Iterator[pa.RecordBatch], schema: pa.Schema, interval: float) -> Iterator[pa.RecordBatch]:
     """Pass batches on as they come, and an empty one whenever none came for `interval` seconds."""
     ready: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(maxsize=2)
     stopped = threading.Event()

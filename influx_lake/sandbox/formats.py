@@ -57,7 +57,7 @@ class Format(StrEnum):
     def content_type(self) -> str:
         return _CONTENT_TYPES[self]
 
-    def encode(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
         """Write the rows."""
         return _ENCODERS[self](schema, batches)
 
@@ -79,7 +79,7 @@ _CONTENT_TYPES = {
 }
 
 
-def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+def _json(_schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     separator = b"["
     for batch in batches:
         for row in _records(batch):
@@ -88,7 +88,7 @@ def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[byte
     yield b"[]" if separator == b"[" else b"]"
 
 
-def _jsonl(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+def _jsonl(_schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     for batch in batches:
         yield b"".join(row + b"\n" for row in _records(batch))
 
@@ -141,11 +141,9 @@ def _values(array: pa.Array) -> list[Any]:
     kind = array.type
     if pa.types.is_timestamp(kind):
         return _moments(array)
-    if pa.types.is_primitive(kind) and not pa.types.is_temporal(kind) or pa.types.is_string(kind):
-        return array.to_pylist()
-    if pa.types.is_null(kind) or pa.types.is_nested(kind):
-        return array.to_pylist()
-    return pc.cast(array, pa.string()).to_pylist()
+    if pa.types.is_temporal(kind) or pa.types.is_binary(kind) or pa.types.is_decimal(kind):
+        array = pc.cast(array, pa.string())
+    return list(array.to_pylist())
 
 
 def _texts(array: pa.Array) -> list[str]:

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from influx_lake.sandbox import auth
 from influx_lake.sandbox.faults import Faults
-from influx_lake.sandbox.store import Store
 
 MAX_BODY = 10 * 1024 * 1024
 _PARAMETER_TOKEN_PATHS = ("/write", "/query")
@@ -77,62 +76,48 @@ class HttpError(Exception):
 Handler = Callable[[Request], Response]
 
 
-class HttpApi(http.server.ThreadingHTTPServer):
-    """Answers HTTP on connections that the router hands over; it listens nowhere itself.
+class HttpApi:
+    """Answers HTTP on the connections that it is given.
 
     Args:
-        store: The data.
         routes: Handlers by method and path.
         token: The token that clients must present, if any.
         faults: Switches that disturb.
     """
 
-    daemon_threads = True
-
-    def __init__(
-        self, store: Store, routes: dict[tuple[str, str], Handler], token: str | None, faults: Faults
-    ) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection, bind_and_activate=False)
-        self.socket.close()
-        self.store = store
-        self.routes = routes
-        self.token = token
-        self.faults = faults
+    def __init__(self, routes: dict[tuple[str, str], Handler], token: str | None, faults: Faults) -> None:
+        self._routes = routes
+        self._token = token
+        self._faults = faults
         self.cluster_uuid = str(uuid.uuid4())
 
     def serve_connection(self, connection: socket.socket, address: tuple[str, int]) -> None:
         """Answer the requests of one connection until it ends."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            _Connection(connection, address, self)
-        except OSError:
-            # The client has gone: there is nobody to tell.
-            pass
-        finally:
-            self.shutdown_request(connection)
+        _Connection(connection, address, self)  # type: ignore[arg-type]
 
     def respond(self, request: Request, peer: str) -> Response:
         """Check the credentials and call the handler."""
         if request.path.startswith("/sandbox/"):
             if peer not in ("127.0.0.1", "::1"):
                 raise HttpError(403, "the sandbox's own paths answer only on loopback")
-        elif self.faults.unavailable:
+        elif self._faults.unavailable:
             raise HttpError(503, "the sandbox was told to be unavailable")
         if request.method == "OPTIONS":
             return Response(204)
         if (refusal := self._refusal(request)) is not None:
             return refusal
-        handler = self.routes.get((request.method, request.path))
+        handler = self._routes.get((request.method, request.path))
         if handler is not None:
             return handler(request)
-        if any(path == request.path for _, path in self.routes):
+        if any(path == request.path for _, path in self._routes):
             return Response.of_json({"error": "method not allowed"}, 405)
         raise HttpError(404, "not found")
 
     def _refusal(self, request: Request) -> Response | None:
         parameter = request.params.get("p") if request.path in _PARAMETER_TOKEN_PATHS else None
-        verdict = auth.check(self.token, request.headers.get("authorization"), parameter)
-        if self.faults.unauthenticated and not request.path.startswith("/sandbox/"):
+        verdict = auth.check(self._token, request.headers.get("authorization"), parameter)
+        if self._faults.unauthenticated and not request.path.startswith("/sandbox/"):
             verdict = auth.Verdict.REFUSED
         match verdict:
             case auth.Verdict.ACCEPTED:
@@ -148,7 +133,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 300
-    server: HttpApi
+    server: HttpApi  # type: ignore[assignment]
 
     def handle_one_request(self) -> None:
         self.raw_requestline = self.rfile.readline(65537)
@@ -259,9 +244,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, data: bytes | bytearray) -> None:
-        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *_args: Any) -> None:  # noqa: A002
         """Nothing is logged: request lines may carry a token."""
 
     def version_string(self) -> str:

@@ -67,10 +67,6 @@ class Parsed:
     lines: int
 
 
-class _Imprecise(Exception):
-    """A bulk conversion met a value that only the grammar can judge."""
-
-
 @dataclass(slots=True)
 class _Shape:
     """A list of fields of one measurement, and the rows that had it."""
@@ -114,7 +110,7 @@ def parse_body(
     known: Mapping[str, Mapping[str, Kind]],
     precision: Precision,
     now: int,
-    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    limits: Limits = Limits(),
     stop_at_error: bool = False,
 ) -> Parsed:
     """Parse a body of line protocol against the known columns of each measurement.
@@ -129,7 +125,8 @@ def parse_body(
     """
     try:
         return _Body(known, precision, now, limits, stop_at_error, bulk=True).parse(body)
-    except (_Imprecise, pa.ArrowInvalid):
+    except pa.ArrowInvalid:
+        # A timestamp does not fit 64 bits when it is scaled; only line by line can it be said which.
         return _Body(known, precision, now, limits, stop_at_error, bulk=False).parse(body)
 
 
@@ -255,6 +252,8 @@ class _Body:
             ("field", [(name, kind) for name, kind, _ in point.fields]),
         ):
             for name, kind in columns:
+                if name == TIME and draft.name not in self._known and draft.name not in self._drafts:
+                    raise LineError(f"'{TIME}' is a reserved column")
                 existing = draft.columns.get(name) or added.get(name)
                 if existing is not None and existing is not kind:
                     raise LineError(
@@ -283,9 +282,7 @@ class _Body:
 
     def _shape_columns(self, draft: _Draft, shape: _Shape, schema: pa.Schema) -> pa.Table:
         *values, stamps = zip(*shape.rows, strict=True)
-        columns = {
-            name: _column(kind, texts) for (name, kind), texts in zip(shape.kinds.items(), values, strict=True)
-        }
+        columns = {name: _column(kind, texts) for (name, kind), texts in zip(shape.kinds.items(), values, strict=True)}
         columns[TIME] = self._times(stamps)
         series = pa.array(shape.series, pa.int32())
         rows = len(shape.rows)
@@ -302,10 +299,10 @@ class _Body:
     def _times(self, stamps: Sequence[str | None]) -> pa.Array:
         counts = pa.array(stamps, pa.string()).cast(pa.int64())
         if self._precision is Precision.AUTO:
-            size = pc.abs_checked(counts)
             factor = pa.scalar(1, pa.int64())
             for bound, precision in reversed(GUESSES):
-                factor = pc.if_else(pc.less(size, bound), pa.scalar(precision.value, pa.int64()), factor)
+                small = pc.and_(pc.greater(counts, -bound), pc.less(counts, bound))
+                factor = pc.if_else(small, pa.scalar(precision.value, pa.int64()), factor)
             nanoseconds = pc.multiply_checked(counts, factor)
         else:
             nanoseconds = pc.multiply_checked(counts, pa.scalar(self._precision.value, pa.int64()))

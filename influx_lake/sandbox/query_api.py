@@ -91,7 +91,7 @@ def _respond(answer: Answer | influxql.Listing, chosen: Format) -> Response:
     """Stream the rows. The first batch is awaited, so that a query that fails at once has an error status."""
     batches = answer.batches()
     first = list(itertools.islice(batches, 1))
-    parts = chosen.encode(answer.schema, _rows(itertools.chain(first, batches)))
+    parts = chosen.write(answer.schema, _rows(itertools.chain(first, batches)))
     return Response(200, parts, chosen.content_type)
 
 

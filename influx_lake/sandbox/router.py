@@ -7,9 +7,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-_HTTP2_PREFACE = b"PRI * HTTP/2.0"
+_HTTP2_PREFACE = b"PRI *"
 _BUFFER = 256 * 1024
-_FIRST_BYTES_TIMEOUT = 30.0
 Serve = Callable[[socket.socket, tuple[str, int]], None]
 
 
@@ -98,19 +97,8 @@ class Router:
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
-    """Look at the first bytes without taking them."""
-    connection.settimeout(_FIRST_BYTES_TIMEOUT)
-    seen = b""
-    while len(seen) < len(_HTTP2_PREFACE):
-        # MSG_WAITALL makes the peek block until the preface is whole, or the peer has closed.
-        flags = socket.MSG_PEEK if not _HTTP2_PREFACE.startswith(seen) or not seen else socket.MSG_PEEK | socket.MSG_WAITALL
-        more = connection.recv(len(_HTTP2_PREFACE), flags)
-        if not more or more == seen or not _HTTP2_PREFACE.startswith(more[: len(_HTTP2_PREFACE)]):
-            seen = more
-            break
-        seen = more
-    connection.settimeout(None)
-    return seen == _HTTP2_PREFACE
+    """Look at the first bytes without taking them; no HTTP/1 method begins like HTTP/2's preface."""
+    return connection.recv(len(_HTTP2_PREFACE), socket.MSG_PEEK | socket.MSG_WAITALL) == _HTTP2_PREFACE
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -65,7 +65,7 @@ class Sandbox:
         self._store = store = Store(folder, self.faults)
         self._flight = FlightServer(self.host, store, self.token, self.faults, self._keep_alive)
         routes = {**admin_routes(store, self.faults), **write_routes(store), **query_routes(store, self.faults)}
-        self._http = HttpApi(store, routes, self.token, self.faults)
+        self._http = HttpApi(routes, self.token, self.faults)
         self._router = Router(self.host, self._port, (self.host, self._flight.port), self._http.serve_connection)
         self._flight.cut_connections = self._router.cut_relays
         self._router.start()
@@ -85,7 +85,7 @@ class Sandbox:
         if self._store is None:
             self.start()
 
-        def end(number: int, frame: FrameType | None) -> None:
+        def end(_number: int, _frame: FrameType | None) -> None:
             self._stopping.set()
 
         former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}

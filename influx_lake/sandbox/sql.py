@@ -12,8 +12,8 @@ from datafusion.catalog import Catalog, Schema
 
 from influx_lake.sandbox.faults import Faults
 from influx_lake.sandbox.file_limit import check_file_limit
-from influx_lake.sandbox.relations import Relations
 from influx_lake.sandbox.query_errors import ExecutionError, QueryError
+from influx_lake.sandbox.relations import Relations
 from influx_lake.sandbox.store import Database
 from influx_lake.sandbox.system_tables import influxdb_schema, parquet_files
 from influx_lake.sandbox.table import Snapshot

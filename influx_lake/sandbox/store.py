@@ -45,7 +45,9 @@ class WriteRejected(StoreError):
     """
 
     def __init__(self, rejected: list[RejectedLine], partial: bool) -> None:
-        super().__init__(rejected[0].error_message)
+        first = rejected[0]
+        more = f" (and {len(rejected) - 1} more lines)" if len(rejected) > 1 else ""
+        super().__init__(f"line {first.line_number}, {first.original_line!r}: {first.error_message}{more}")
         self.rejected = rejected
         self.partial = partial
 

@@ -47,10 +47,7 @@ class _WriteApi:
     def v2(self, request: Request) -> Response:
         """`/api/v2/write`: all or nothing; errors have a code and a message."""
         try:
-            bucket = request.params.get("bucket")
-            if not bucket:
-                raise HttpError(400, "no bucket destination provided")
-            self._legacy(request, bucket)
+            self._legacy(request, _destination(request, "bucket"))
         except HttpError as problem:
             code = "request too large" if problem.status == 413 else "invalid"
             return Response.of_json({"code": code, "message": str(problem)}, problem.status)
@@ -61,10 +58,7 @@ class _WriteApi:
     def v1(self, request: Request) -> Response:
         """`/write`: all or nothing; errors have an `error`."""
         try:
-            database = request.params.get("db")
-            if not database:
-                raise HttpError(400, "no db destination provided")
-            policy = request.params.get("rp")
+            database, policy = _destination(request, "db"), request.params.get("rp")
             self._legacy(request, database if policy in (None, "", "autogen", "default") else f"{database}/{policy}")
         except HttpError as problem:
             return Response.of_json({"error": str(problem)}, problem.status)
@@ -89,11 +83,17 @@ def _rejected(problem: WriteRejected) -> Response:
 def _legacy_message(problem: StoreError) -> str:
     match problem:
         case WriteRejected():
-            return f"write buffer error: line protocol parse failed: {problem}"
+            return f"write buffer error: line protocol parse failed: {problem.rejected[0].error_message}"
         case EmptyWrite() | TooMany():
             return f"write buffer error: {problem}"
         case _:
             return str(problem)
+
+
+def _destination(request: Request, name: str) -> str:
+    if not (value := request.params.get(name)):
+        raise HttpError(400, f"no {name} destination provided")
+    return value
 
 
 def _text(request: Request) -> str:
