@@ -1,0 +1,101 @@
+"""The things that are timed, each run in a process of its own: `python -m benchmarks.cases CASE ROWS [URL TOKEN]`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.dataset import SCHEMA, START, TAGS, batches
+from benchmarks.measure import measured
+from influx_lake.config import Measurement, Secret
+from influx_lake.config.windows import Every, Scheme, Window, parse_moment
+from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.replication.window import replicate_window
+from influx_lake.sources.influxdb3 import InfluxDB3Source
+
+DATABASE = "bench"
+SCHEME = Scheme(Every.DAY, parse_moment(START))
+WINDOW: Window = SCHEME.window_at(SCHEME.start)
+CPU = Measurement(
+    key="cpu", name="cpu", source="default", database=DATABASE, namespace=("bench",), table="cpu", scheme=SCHEME
+)
+TARGET = TableTarget(CPU.identifier, dictionary_columns=frozenset(TAGS))
+
+
+@dataclass(frozen=True)
+class Rows:
+    batches: Iterable[pa.RecordBatch]
+    schema: pa.Schema = SCHEMA
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(self.batches)
+
+
+def to_parquet(rows: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) -> int:
+    """The reference: pyarrow's writer with zstd and its defaults, fed the batches as they come."""
+    path = folder / "raw.parquet"
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+    return path.stat().st_size
+
+
+def catalog(folder: Path) -> object:
+    return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/lake"})
+
+
+def write_raw(folder: Path, rows: int) -> Callable[[], int]:
+    data = list(batches(rows))
+    return lambda: to_parquet(data, SCHEMA, folder)
+
+
+def write_ours(folder: Path, rows: int) -> Callable[[], int]:
+    data, opened = list(batches(rows)), catalog(folder)
+    return lambda: replace_window(opened, TARGET, Rows(data), WINDOW, Provenance("bench", "run")).bytes_written  # type: ignore[arg-type]
+
+
+def stream_ours(folder: Path, rows: int) -> Callable[[], int]:
+    """Rows made as they are written: the memory is the writer's own."""
+    opened = catalog(folder)
+    return lambda: replace_window(opened, TARGET, Rows(batches(rows)), WINDOW, Provenance("bench", "run")).bytes_written  # type: ignore[arg-type]
+
+
+def flight_raw(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:
+    source = InfluxDB3Source(url, DATABASE, Secret(token))
+
+    def run() -> int:
+        with source.read(source.schema("cpu"), WINDOW) as stream:
+            return to_parquet(stream, stream.schema, folder)
+
+    return run
+
+
+def flight_ours(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:
+    source, opened = InfluxDB3Source(url, DATABASE, Secret(token)), catalog(folder)
+    return lambda: replicate_window(source, opened, CPU, WINDOW, run_id="run").bytes_written  # type: ignore[arg-type]
+
+
+CASES: dict[str, Callable[..., Callable[[], int]]] = {
+    "write-raw": write_raw,
+    "write-ours": write_ours,
+    "stream-ours": stream_ours,
+    "flight-raw": flight_raw,
+    "flight-ours": flight_ours,
+}
+
+
+def main(case: str, rows: str, *arguments: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        measured(CASES[case](Path(folder), int(rows), *arguments)).report()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
