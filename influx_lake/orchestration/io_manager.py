@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -38,8 +39,11 @@ class IcebergIOManager(dg.ConfigurableIOManager):
     catalog: IcebergCatalogResource
     namespace: str = "default"
 
-    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: object) -> Iterator[dg.DagsterEvent]:  # type: ignore[override]
         """Replace the windows of the run's partitions.
+
+        Yields:
+            When a window fails, the materialisations of those before it.
 
         Raises:
             Failure: A window could not be replaced; the message says which, why, and what to do.
@@ -48,7 +52,7 @@ class IcebergIOManager(dg.ConfigurableIOManager):
             windows = _windows_of_output(context)
             catalog = self.catalog.open()
             if isinstance(obj, MeasurementWindows):
-                replicate_partitions(context, catalog, obj, windows)
+                yield from replicate_partitions(context, catalog, obj, windows)
             else:
                 self._store(context, catalog, obj, windows)
 

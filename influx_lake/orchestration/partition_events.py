@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -17,7 +17,11 @@ def describe_partition(context: dg.OutputContext, key: str, facts: Facts) -> Non
     context.step_context.add_asset_metadata(facts, asset_key=context.asset_key, partition_key=key)
 
 
-def record_finished(context: dg.OutputContext, finished: Mapping[str, Facts]) -> None:
-    """Record partitions that were committed before a later one failed: Dagster records none of a failed step's."""
+def finished_events(context: dg.OutputContext, finished: Mapping[str, Facts]) -> Iterator[dg.DagsterEvent]:
+    """Materialisations of partitions that were committed before a later one failed.
+
+    Dagster itself records none of a failed step's partitions, and drops what `log_event` was given.
+    """
     for key, facts in finished.items():
-        context.log_event(dg.AssetMaterialization(asset_key=context.asset_key, partition=key, metadata=facts))
+        materialization = dg.AssetMaterialization(asset_key=context.asset_key, partition=key, metadata=facts)
+        yield dg.DagsterEvent.asset_materialization(context.step_context, materialization)

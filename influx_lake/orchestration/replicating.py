@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +12,7 @@ import dagster as dg
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
 from influx_lake.orchestration.failures import failing_clearly
-from influx_lake.orchestration.partition_events import Facts, describe_partition, record_finished
+from influx_lake.orchestration.partition_events import Facts, describe_partition, finished_events
 from influx_lake.orchestration.window_metadata import replication_facts
 
 if TYPE_CHECKING:
@@ -43,11 +43,14 @@ class MeasurementWindows:
 
 def replicate_partitions(
     context: dg.OutputContext, catalog: Catalog, output: MeasurementWindows, windows: Mapping[str, Window]
-) -> None:
+) -> Iterator[dg.DagsterEvent]:
     """Replace the windows one after the other, each in a commit of its own, and describe each on its own event.
 
+    Yields:
+        When a window fails, the materialisations of those before it, which are in the table.
+
     Raises:
-        Failure: A window failed; those before it are in the table and recorded as materialised.
+        Failure: A window failed.
     """
     from influx_lake.replication.window import replicate_window
 
@@ -66,8 +69,8 @@ def replicate_partitions(
                     f"({result.rows_per_second:,.0f} rows/s), snapshot {result.snapshot_id} of {result.table_name}"
                 )
                 finished[key] = replication_facts(result)
-    except BaseException:
-        record_finished(context, finished)
+    except (Exception, dg.DagsterExecutionInterruptedError):
+        yield from finished_events(context, finished)
         raise
     for key, facts in finished.items():
         describe_partition(context, key, facts)

@@ -81,7 +81,12 @@ def _lazy_frame_reader(frame: Any) -> pa.RecordBatchReader:
 
 def _with_plain_types(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
     plain = pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
-    return pa.RecordBatchReader.from_batches(plain, (batch.cast(plain) for batch in batches))
+
+    def converted(batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [_cast(column, kind) for column, kind in zip(batch.columns, plain.types, strict=True)]
+        return pa.RecordBatch.from_arrays(columns, schema=plain)
+
+    return pa.RecordBatchReader.from_batches(plain, map(converted, batches))
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -89,6 +94,13 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
     return pa.string() if pa.types.is_string_view(kind) or pa.types.is_large_string(kind) else kind
+
+
+def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(values.type):
+        # Arrow cannot look up string views, which is what the categories of a Polars frame are.
+        values = pa.DictionaryArray.from_arrays(values.indices, values.dictionary.cast(kind))
+    return values.cast(kind)
 
 
 @dataclass

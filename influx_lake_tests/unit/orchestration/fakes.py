@@ -7,11 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pyarrow as pa
+from dagster._core.execution.plan.objects import UserFailureData
 
 from influx_lake.config import Measurement
 from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.windows import Every, Scheme, Window
+from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset
+from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.resources import IcebergCatalogResource
 from influx_lake.sources.protocol import ServerInfo
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,8 +58,10 @@ class FakeSource:
 
     @contextmanager
     def open(self) -> Iterator[FakeSource]:
-        yield self
-        self.closed += 1
+        try:
+            yield self
+        finally:
+            self.closed += 1
 
     def server(self) -> ServerInfo:
         return ServerInfo("fake", "1")
@@ -88,3 +96,73 @@ def hourly_points(days: int, per_hour: int = 2) -> list[tuple[datetime, str, flo
     """`per_hour` points of two hosts in every hour."""
     steps = [timedelta(hours=hour, minutes=minute) for hour in range(24 * days) for minute in range(per_hour)]
     return [(START + step, f"host{index % 2}", float(index)) for index, step in enumerate(steps)]
+
+
+@dataclass
+class Lake:
+    """Runs assets on a catalog of their own."""
+
+    catalog: IcebergCatalogResource
+    instance: dg.DagsterInstance
+    source: FakeSource = field(default_factory=FakeSource)
+
+    def cpu(self, every: Every = Every.DAY) -> dg.AssetsDefinition:
+        """The asset of the measurement cpu."""
+        measurement = cpu(every)
+        upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(measurement.scheme))
+        return measurement_asset(measurement, upstream)
+
+    def run(self, *assets: dg.AssetsDefinition, key: str | None = None, keys: tuple[str, str] | None = None) -> Run:
+        """Materialise the last asset: one partition, or all from the first key to the last."""
+        tags = {
+            f"dagster/asset_partition_range_{end}": key for end, key in zip(("start", "end"), keys or (), strict=False)
+        }
+        result = dg.materialize(
+            assets,
+            selection=[assets[-1]],
+            partition_key=key,
+            tags=tags,
+            instance=self.instance,
+            raise_on_error=False,
+            resources={
+                IO_MANAGER_KEY: IcebergIOManager(catalog=self.catalog),
+                "influxdb_default": dg.ResourceDefinition.hardcoded_resource(self.source),
+            },
+        )
+        return Run(result, self.instance)
+
+    def rows(self, *identifier: str) -> list[dict[str, object]]:
+        """Every row of a table."""
+        table = self.catalog.open().load_table(identifier)
+        return table.scan().to_arrow().sort_by("time").to_pylist()
+
+
+@dataclass
+class Run:
+    """A run that has ended."""
+
+    result: dg.ExecuteInProcessResult
+    instance: dg.DagsterInstance
+
+    @property
+    def success(self) -> bool:
+        return self.result.success
+
+    @property
+    def partitions(self) -> dict[str | None, dict[str, object]]:
+        """The metadata of each materialised partition."""
+        events = self.result.get_asset_materialization_events()
+        materialized = [event.step_materialization_data.materialization for event in events]
+        return {each.partition: {key: value.value for key, value in each.metadata.items()} for each in materialized}
+
+    @property
+    def failure(self) -> UserFailureData:
+        """What the failed step says."""
+        [event] = [event for event in self.result.all_events if event.is_step_failure]
+        assert event.step_failure_data.user_failure_data is not None, event.step_failure_data.error
+        return event.step_failure_data.user_failure_data
+
+    @property
+    def event_log(self) -> str:
+        """Everything that Dagster stored of the run, as it stored it."""
+        return "\n".join(dg.serialize_value(entry) for entry in self.instance.all_logs(self.result.run_id))
