@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import datafusion
@@ -16,7 +16,7 @@ from influx_lake.sandbox.query_errors import ExecutionError, QueryError
 from influx_lake.sandbox.relations import Relations
 from influx_lake.sandbox.store import Database
 from influx_lake.sandbox.system_tables import influxdb_schema, parquet_files
-from influx_lake.sandbox.table import Snapshot
+from influx_lake.sandbox.table import Snapshot, Table
 
 BATCH_ROWS = 8192
 _SORT_MEMORY = 1024**3
@@ -49,10 +49,7 @@ def plan(database: Database, sql: str, params: Mapping[str, Any], faults: Faults
         QueryError: when it cannot be planned.
     """
     tables = list(database.tables.values())
-    snapshots = {
-        table.name: table.snapshot(faults.stale_updates) if _mentioned(table.name, sql) else Snapshot(table.schema, ())
-        for table in tables
-    }
+    snapshots = _snapshots(tables, sql, faults)
     context = _context()
     catalog = Catalog.memory_catalog(context)
     context.register_catalog_provider("public", catalog)
@@ -87,11 +84,18 @@ def _context() -> datafusion.SessionContext:
     return datafusion.SessionContext(config, runtime)
 
 
-def _mentioned(name: str, sql: str) -> bool:
-    """Whether a query can refer to a measurement: only those are snapshotted, the others show just their schema."""
+def _snapshots(tables: Iterable[Table], sql: str, faults: Faults) -> dict[str, Snapshot]:
+    """The measurements that a query can see: rows of those that it mentions, and all schemas where it lists them."""
     text = sql.lower()
-    lowered = name.lower()
-    return any(spelling in text for spelling in (lowered, lowered.replace('"', '""'), lowered.replace("'", "''")))
+    listing = "information_schema" in text or "show" in text
+    found = {}
+    for table in tables:
+        name = table.name.lower()
+        if any(spelling in text for spelling in (name, name.replace('"', '""'), name.replace("'", "''"))):
+            found[table.name] = table.snapshot(faults.stale_updates)
+        elif listing:
+            found[table.name] = Snapshot(table.schema, ())
+    return found
 
 
 def _wire_schema(schema: pa.Schema) -> pa.Schema:

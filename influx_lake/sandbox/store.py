@@ -87,6 +87,7 @@ class Store:
         self._faults = faults
         self._limits = limits or Limits()
         self._lock = threading.RLock()
+        self._checkpoint = threading.Lock()
         self._databases: dict[str, Database] = {}
         if folder is not None:
             for database, table in folder.restore(self._new_table):
@@ -172,17 +173,18 @@ class Store:
         owner = self._database(database)
         with owner.lock:
             table = self._table(owner, measurement)
-            table.append(rows, kinds_of(rows.schema), table.applied)
+            table.append(rows, kinds_of(rows.schema), sequence=0)
             table.persist()
 
     def checkpoint(self) -> None:
         """Put everything that was written into Parquet files, and start the write-ahead log anew."""
         if self._folder is None:
             return
-        old = self._folder.log.rotate()
-        for table in self._tables():
-            table.persist()
-        self._folder.log.discard(old)
+        with self._checkpoint:
+            old = self._folder.log.rotate()
+            for table in self._tables():
+                table.persist()
+            self._folder.log.discard(old)
 
     def close(self) -> None:
         self.checkpoint()

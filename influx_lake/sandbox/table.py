@@ -119,7 +119,7 @@ class Table:
         if count:
             filed = {id(run) for run in self._runs if run.path is not None}
             self._runs = self._merged(count)
-            self.applied = self._pending[count - 1].sequence
+            self.applied = max(self.applied, *(one.sequence for one in self._pending[:count]))
             del self._pending[:count]
             durable |= not filed <= {id(run) for run in self._runs}
         if durable and self.files is not None and any(run.path is None for run in self._runs):

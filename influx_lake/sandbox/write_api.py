@@ -58,8 +58,8 @@ class _WriteApi:
     def v1(self, request: Request) -> Response:
         """`/write`: all or nothing; errors have an `error`."""
         try:
-            database, policy = _destination(request, "db"), request.params.get("rp")
-            self._legacy(request, database if policy in (None, "", "autogen", "default") else f"{database}/{policy}")
+            _refuse_policy(request)
+            self._legacy(request, _destination(request, "db"))
         except HttpError as problem:
             return Response.of_json({"error": str(problem)}, problem.status)
         except StoreError as problem:
@@ -94,6 +94,12 @@ def _destination(request: Request, name: str) -> str:
     if not (value := request.params.get(name)):
         raise HttpError(400, f"no {name} destination provided")
     return value
+
+
+def _refuse_policy(request: Request) -> None:
+    policy = request.params.get("rp", "")
+    if policy not in ("", "autogen", "default"):
+        raise HttpError(400, f"the sandbox has no retention policies; write without rp={policy}")
 
 
 def _text(request: Request) -> str:

@@ -1,0 +1,376 @@
+"""The sandbox over HTTP: statuses, headers and bodies as the server has them, byte for byte."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import socket
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+import pytest
+
+from influx_lake.sandbox import Sandbox
+from influx_lake_tests.integration.sandbox_clients import HTTP, http, json_of, query, rows, write
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with Sandbox() as one:
+        yield one
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/v1/health"])
+def test_health(box: Sandbox, path: str) -> None:
+    response = http(box, "GET", path)
+    assert (response.status, response.data) == (200, b"OK")
+    assert response.headers["cluster-uuid"]
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_ping(box: Sandbox, method: str) -> None:
+    response = http(box, method, "/ping")
+    assert response.status == 200
+    assert json_of(response).keys() == {"product_name", "version", "revision", "process_id"}
+    assert response.headers["X-Influxdb-Version"] == json_of(response)["version"]
+    assert response.headers["X-Influxdb-Build"]
+    assert response.headers["Request-Id"]
+
+
+def test_options_and_unknown_paths(box: Sandbox) -> None:
+    assert http(box, "OPTIONS", "/api/v3/write_lp", token=False).status == 204
+    assert http(box, "GET", "/nowhere").status == 404
+    response = http(box, "DELETE", "/api/v3/write_lp")
+    assert (response.status, "access-control-allow-origin" in response.headers) == (405, False)
+
+
+MALFORMED = (
+    '{"error": "Authorization header was malformed, the request was not in the form of '
+    "'Authorization: <auth-scheme> <token>', supported auth-schemes are Bearer, Token and Basic\"}"
+)
+REFUSED = '{"error": "the request was not authenticated"}'
+
+
+def test_tokens(box: Sandbox) -> None:
+    assert box.token is not None
+    assert box.token.startswith("apiv3_")
+    basic = base64.b64encode(f"user:{box.token}".encode()).decode()
+    for header, status, body in [
+        (f"Bearer {box.token}", 200, "OK"),
+        (f"Token {box.token}", 200, "OK"),
+        (f"Basic {basic}", 200, "OK"),
+        (None, 401, REFUSED),
+        ("Bearer apiv3_wrong", 401, REFUSED),
+        ("Basic !!", 400, MALFORMED),
+        (f"bearer {box.token}", 400, MALFORMED),
+        (f"Bearer {box.token} more", 400, MALFORMED),
+        ("Bearer", 400, MALFORMED),
+    ]:
+        headers = {"Authorization": header} if header is not None else {}
+        response = http(box, "GET", "/health", headers=headers, token=False)
+        assert (response.status, response.data.decode()) == (status, body), header
+
+
+def test_the_token_as_a_parameter_is_for_the_v1_paths(box: Sandbox) -> None:
+    assert box.token is not None
+    assert http(box, "POST", "/write", {"db": "db", "p": box.token}, "m v=1", token=False).status == 204
+    assert http(box, "POST", "/write", {"db": "db", "p": "wrong"}, "m v=1").status == 401
+    response = http(box, "POST", "/api/v2/write", {"bucket": "db", "p": box.token}, "m v=1", token=False)
+    assert (response.status, response.data.decode()) == (401, REFUSED)
+
+
+def test_a_sandbox_without_a_token_asks_for_none() -> None:
+    with Sandbox(token=None) as box:
+        assert http(box, "GET", "/health", token=False).status == 200
+
+
+def test_partial_writes(box: Sandbox) -> None:
+    lines = "cpu,host=b val=2 155\ncpu,host=a val= 123\ncpu,host=b val=5 199"
+    response = http(box, "POST", "/api/v3/write_lp", {"db": "foo", "precision": "nanosecond"}, lines)
+    assert response.status == 400
+    assert response.data.decode() == (
+        '{"error":"partial write of line protocol occurred","data":[{"error_message":"No fields were provided",'
+        '"line_number":2,"original_line":"cpu,host=a val= 123"}]}'
+    )
+    assert json_of(http(box, "GET", "/api/v3/query_sql", {"db": "foo", "q": "select val from cpu order by time"})) == [
+        {"val": 2.0},
+        {"val": 5.0},
+    ]
+
+
+def test_strict_writes(box: Sandbox) -> None:
+    lines = "cpu,host=a val= 123\ncpu,host=b val=5 124\ncpu,host=b val= 124"
+    response = http(box, "POST", "/api/v3/write_lp", {"db": "foo", "accept_partial": "false"}, lines)
+    assert response.status == 400
+    assert response.data.decode() == (
+        '{"error":"line protocol parsing error","data":{"error_message":"No fields were provided",'
+        '"line_number":1,"original_line":"cpu,host=a val= 123"}}'
+    )
+    assert http(box, "GET", "/api/v3/query_sql", {"db": "foo", "q": "select * from cpu"}).status == 400
+
+
+def test_a_type_conflict(box: Sandbox) -> None:
+    write(box, "m f=1i 1")
+    response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, "m f=1.5 2")
+    assert json_of(response)["data"][0] == {
+        "error_message": "invalid column type for column 'f', expected iox::column_type::field::integer, "
+        "got iox::column_type::field::float",
+        "line_number": 1,
+        "original_line": "m f=1.5 2",
+    }
+
+
+def test_limits_are_422(box: Sandbox) -> None:
+    fields = ",".join(f"f{number}=1" for number in range(500))
+    response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, f"m {fields}")
+    assert response.status == 422
+    assert "Update to schema would exceed number of columns" in json_of(response)["data"][0]["error_message"]
+
+
+def test_other_refused_writes(box: Sandbox) -> None:
+    for params, body, status, text in [
+        (None, "m v=1", 400, "missing query parameter 'db'"),
+        ({"db": "db"}, "\n# only a comment\n", 400, "incoming write was empty"),
+        ({"db": ""}, "m v=1", 400, '{"error":"db name cannot be empty"}'),
+        ({"db": "?x"}, "m v=1", 400, '{"error":"db name did not start with a number or letter"}'),
+        ({"db": "db", "precision": "day"}, "m v=1", 400, "unrecognized precision unit: day"),
+    ]:
+        response = http(box, "POST", "/api/v3/write_lp", params, body)
+        assert (response.status, response.data.decode()) == (status, text)
+    assert http(box, "POST", "/api/v3/write_lp", {"db": "db"}, b"m v=\xff").status == 400
+
+
+@pytest.mark.parametrize(
+    ("precision", "stamp"),
+    [
+        ("auto", 1708473600),
+        ("auto", 1708473600_000),
+        ("auto", 1708473600_000_000),
+        ("auto", 1708473600_000_000_000),
+        ("second", 1708473600),
+        ("s", 1708473600),
+        ("millisecond", 1708473600_000),
+        ("us", 1708473600_000_000),
+        ("nanosecond", 1708473600_000_000_000),
+    ],
+)
+def test_precisions(box: Sandbox, precision: str, stamp: int) -> None:
+    write(box, f"cpu v=5 {stamp}", precision=precision)
+    response = http(box, "GET", "/api/v3/query_sql", {"db": "db", "q": "select time from cpu"})
+    assert response.data == b'[{"time":"2024-02-21T00:00:00"}]'
+
+
+def test_v2_writes(box: Sandbox) -> None:
+    assert http(box, "POST", "/api/v2/write", {"bucket": "b", "org": "any", "precision": "ms"}, "m v=1 5").status == 204
+    assert rows(query(box, "select time from m", database="b")) == [{"time": 5_000_000}]
+    response = http(box, "POST", "/api/v2/write", {"bucket": "b"}, "m v=2 6\nm v= 7")
+    assert response.status == 400
+    assert response.data.decode() == (
+        '{"code":"invalid","message":"write buffer error: line protocol parse failed: No fields were provided"}'
+    )
+    assert rows(query(box, "select count(*) as n from m", database="b")) == [{"n": 1}]
+
+
+def test_v1_writes(box: Sandbox) -> None:
+    assert http(box, "POST", "/write", {"db": "b", "precision": "s"}, "m v=1 5").status == 204
+    response = http(box, "POST", "/write", {"db": "b"}, "m v= 7")
+    assert (response.status, response.data.decode()) == (
+        400,
+        '{"error":"write buffer error: line protocol parse failed: No fields were provided"}',
+    )
+    assert http(box, "POST", "/write", {"db": "b", "rp": "weekly"}, "m v=1").status == 400
+
+
+def test_gzip_in_one_and_several_members(box: Sandbox) -> None:
+    body = gzip.compress(b"m v=1 1\n") + gzip.compress(b"m v=2 2\n")
+    response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, body, {"Content-Encoding": "gzip"})
+    assert response.status == 204
+    assert rows(query(box, "select count(*) as n from m")) == [{"n": 2}]
+    for broken in (b"no gzip", gzip.compress(b"m v=1 1\n")[:-9]):
+        response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, broken, {"Content-Encoding": "gzip"})
+        assert (response.status, response.data[:26]) == (400, b"error decoding gzip stream")
+    response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, b"x", {"Content-Encoding": "br"})
+    assert (response.status, response.data) == (400, b"unacceptable content-encoding: br")
+
+
+def test_bodies_above_10_mib(box: Sandbox) -> None:
+    large = b"#" * (10 * 1024 * 1024 + 1)
+    text = b"max request size (10485760 bytes) exceeded"
+    response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, gzip.compress(large), {"Content-Encoding": "gzip"})
+    assert (response.status, response.data) == (413, text)
+    response = http(box, "POST", "/api/v2/write", {"bucket": "db"}, gzip.compress(large), {"Content-Encoding": "gzip"})
+    assert json_of(response) == {"code": "request too large", "message": text.decode()}
+    with socket.create_connection((box.host, box.port)) as raw:
+        raw.sendall(
+            f"POST /api/v3/write_lp?db=db HTTP/1.1\r\nAuthorization: Bearer {box.token}\r\n"
+            f"Content-Length: {len(large)}\r\n\r\n".encode()
+        )
+        assert raw.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_chunked_body(box: Sandbox) -> None:
+    params = {"db": "db", "precision": "ns"}
+    url = f"{box.url}/api/v3/write_lp?db={params['db']}&precision=ns"
+    response = HTTP.request(
+        "POST", url, body=iter([b"m v=1 1\nm v", b"=2 2"]), headers={"Authorization": f"Bearer {box.token}"}, chunked=True
+    )
+    assert response.status == 204
+    assert rows(query(box, "select v from m order by time")) == [{"v": 1.0}, {"v": 2.0}]
+
+
+def test_several_requests_on_one_connection(box: Sandbox) -> None:
+    import http.client
+
+    connection = http.client.HTTPConnection(box.host, box.port)
+    headers = {"Authorization": f"Bearer {box.token}"}
+    for method, path, body in [
+        ("POST", "/nowhere", b"not read"),
+        ("POST", "/api/v3/write_lp?db=db", b"m v=1 1"),
+        ("GET", "/health", None),
+    ]:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        response.read()
+    assert response.status == 200
+    connection.close()
+
+
+def test_formats(box: Sandbox) -> None:
+    write(box, 'cpu,host=a val=1i,f=2,s="x,\\"y" 123\ncpu,host=b b=true 1700000000000000000')
+    sql = "select host, time, val, f, s, b from cpu order by time"
+
+    def answer(name: str) -> bytes:
+        response = http(box, "GET", "/api/v3/query_sql", {"db": "db", "q": sql, "format": name})
+        assert response.status == 200
+        return response.data
+
+    assert answer("json").decode() == (
+        '[{"host":"a","time":"1970-01-01T00:00:00.000000123","val":1,"f":2.0,"s":"x,\\"y"},'
+        '{"host":"b","time":"2023-11-14T22:13:20","b":true}]'
+    )
+    assert answer("jsonl") == answer("json_lines")
+    assert [json.loads(line) for line in answer("jsonl").splitlines()] == json.loads(answer("json"))
+    assert answer("csv").decode() == (
+        'host,time,val,f,s,b\na,1970-01-01T00:00:00.000000123,1,2.0,"x,""y",\nb,2023-11-14T22:13:20,,,,true\n'
+    )
+    table = pq.read_table(io.BytesIO(answer("parquet")))
+    assert table.column_names == ["host", "time", "val", "f", "s", "b"]
+    assert table.num_rows == 2
+    assert answer("pretty").decode().split("\n")[:4] == [
+        "+------+-------------------------------+-----+-----+------+------+",
+        "| host | time                          | val | f   | s    | b    |",
+        "+------+-------------------------------+-----+-----+------+------+",
+        '| a    | 1970-01-01T00:00:00.000000123 | 1   | 2.0 | x,"y |      |',
+    ]
+
+
+def test_times_have_as_many_decimals_as_they_need(box: Sandbox) -> None:
+    write(box, "m v=1 1000000\nm v=1 1000\nm v=1 120000000\nm v=1 -1")
+    response = http(box, "GET", "/api/v3/query_sql", {"db": "db", "q": "select time from m order by time"})
+    assert [row["time"] for row in json_of(response)] == [
+        "1969-12-31T23:59:59.999999999",
+        "1970-01-01T00:00:00.000001",
+        "1970-01-01T00:00:00.001",
+        "1970-01-01T00:00:00.120",
+    ]
+
+
+def test_accept_headers(box: Sandbox) -> None:
+    write(box, "m v=1 1")
+    for accept, content_type in [
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/csv", "text/csv"),
+        ("application/jsonl", "application/jsonl"),
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("application/vnd.apache.parquet", "application/vnd.apache.parquet"),
+    ]:
+        response = http(
+            box, "GET", "/api/v3/query_sql", {"db": "db", "q": "select v from m"}, headers={"Accept": accept}
+        )
+        assert response.headers["content-type"] == content_type
+    response = http(
+        box, "GET", "/api/v3/query_sql", {"db": "db", "q": "select v from m"}, headers={"Accept": "text/html"}
+    )
+    assert response.status == 400
+    assert response.data.startswith(b"invalid mime type (text/html)")
+
+
+def test_answers_without_rows(box: Sandbox) -> None:
+    write(box, "m v=1 1")
+    params = {"db": "db", "q": "select * from m where v > 5"}
+    assert http(box, "GET", "/api/v3/query_sql", params).data == b"[]"
+    for name in ("csv", "jsonl", "parquet"):
+        assert http(box, "GET", "/api/v3/query_sql", params | {"format": name}).data == b""
+
+
+def test_queries_by_post_and_with_parameters(box: Sandbox) -> None:
+    write(box, "m,host=a v=1 1\nm,host=b v=2 2")
+    content = {"db": "db", "q": "select v from m where host = $h", "format": "csv", "params": {"h": "b"}}
+    assert http(box, "POST", "/api/v3/query_sql", body=json.dumps(content)).data == b"v\n2.0\n"
+    params = {"db": "db", "q": "select v from m where v > $v", "params": '{"v": 1.5}'}
+    assert http(box, "GET", "/api/v3/query_sql", params).data == b'[{"v":2.0}]'
+
+
+def test_failed_queries(box: Sandbox) -> None:
+    write(box, "m v=1 1")
+    path = "/api/v3/query_sql"
+    response = http(box, "GET", path, {"db": "nope", "q": "select 1"})
+    assert (response.status, response.data) == (404, b'{"error":"query error: database not found: nope"}')
+    response = http(box, "GET", path)
+    assert (response.status, response.data) == (400, b"missing query parameters 'db' and 'q'")
+    response = http(box, "POST", path, body="{")
+    assert (response.status, response.data[:17]) == (400, b"serde json error:")
+    for sql, text in [
+        ("select * from nope", b"table 'public.iox.nope' not found"),
+        ("selec", b"Expected: an SQL statement"),
+        ("select nope from m", b"No field named nope"),
+        ("insert into m values (1, 2)", b"not supported"),
+        ("drop table m", b"not supported"),
+    ]:
+        response = http(box, "GET", path, {"db": "db", "q": sql})
+        assert response.status == 400
+        assert text in response.data
+    response = http(box, "GET", path, {"db": "db", "q": "select 1/0 from m"})
+    assert response.status == 500
+    response = http(box, "GET", path, {"db": "db", "q": "select 1", "format": "xml"})
+    assert (response.status, response.data[:21]) == (400, b"unknown variant `xml`")
+
+
+def test_influxql_lists_and_says_what_it_cannot(box: Sandbox) -> None:
+    write(box, "m v=1 1")
+    path = "/api/v3/query_influxql"
+    assert json_of(http(box, "GET", path, {"db": "db", "q": "SHOW MEASUREMENTS"})) == [
+        {"iox::measurement": "measurements", "name": "m"}
+    ]
+    assert json_of(http(box, "GET", path, {"q": "show databases"})) == [{"iox::measurement": "databases", "name": "db"}]
+    response = http(box, "GET", path, {"db": "db", "q": "SELECT v FROM m"})
+    assert response.status == 501
+    assert b"use SQL" in response.data
+
+
+def test_databases_and_tables_are_managed(box: Sandbox) -> None:
+    path, as_json = "/api/v3/configure/database", {"Content-Type": "application/json"}
+    assert http(box, "POST", path, body='{"db":"one"}', headers=as_json).status == 200
+    assert http(box, "POST", path, body='{"db":"one"}', headers=as_json).status == 409
+    assert http(box, "POST", path, body='{"db":"two"}').status == 415
+    assert http(box, "POST", path, body='{"db":"#"}', headers=as_json).status == 400
+    write(box, "m v=1 1\nn v=1 1", database="two")
+    assert http(box, "GET", path, {"format": "json"}).data == b'[{"iox::database":"one"},{"iox::database":"two"}]'
+    assert http(box, "GET", path).status == 400
+    assert http(box, "DELETE", "/api/v3/configure/table", {"db": "two", "table": "m"}).status == 200
+    assert http(box, "DELETE", "/api/v3/configure/table", {"db": "two", "table": "m"}).status == 404
+    assert http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select * from m"}).status == 400
+    assert http(box, "DELETE", path, {"db": "two"}).status == 200
+    assert http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select 1"}).status == 404
+    assert http(box, "DELETE", path, {"db": "two"}).status == 404
+
+
+def test_many_rows_are_streamed(box: Sandbox) -> None:
+    write(box, "\n".join(f"m v={number}i {number}" for number in range(30_000)))
+    response = http(box, "GET", "/api/v3/query_sql", {"db": "db", "q": "select v from m", "format": "jsonl"})
+    assert response.headers["transfer-encoding"] == "chunked"
+    assert sum(json.loads(line)["v"] for line in response.data.splitlines()) == sum(range(30_000))
