@@ -21,8 +21,8 @@ class Stalled(Exception):
 class Prefetch(Generic[T]):
     """Runs a generator in a thread, a few items ahead of whoever iterates over this.
 
-    Besides the overlap it gives what a blocking call into C++ cannot: a limit for the wait, and a wait that Ctrl-C
-    and Dagster's termination can interrupt. An error of the generator is raised after the items before it.
+    It gives what a blocking call into C++ cannot: a limit for the wait, and a wait that Ctrl-C and Dagster's
+    termination can interrupt. An error of the generator is raised after the items before it.
 
     Args:
         items: What to run. It is started by entering the context, and it runs and is closed in the thread only.

@@ -130,8 +130,8 @@ class Failures:
         return error.about(self._measurement, self._window)
 
     def _read(self, error: BaseException) -> tuple[Status, str]:
-        flight_error = error.__context__ if type(error).__name__ == "InfluxDB3ClientQueryError" else error
-        flight_error = flight_error or error
+        wrapped = error.__context__ if type(error).__name__ == "InfluxDB3ClientQueryError" else None
+        flight_error = wrapped or error
         text = str(flight_error)
         grpc = _GRPC.search(text)
         message = redact(_DETAIL.sub("", grpc["message"] if grpc else text))
@@ -139,6 +139,8 @@ class Failures:
         status = next((_BY_CLASS[name] for name in names if name in _BY_CLASS), None)
         if status is None and grpc:
             status = Status.EXHAUSTED if grpc["status"] == Status.EXHAUSTED else Status.REFUSED
+        elif status is Status.INTERNAL and not grpc:
+            status = Status.NONE
         return status or Status.NONE, message
 
     def _told_at_any_time(self, status: Status, text: str) -> SourceError | None:
@@ -165,8 +167,9 @@ class Failures:
                 remedy="Correct the source's `database`, or create it: influxdb3 create database NAME",
             )
         if _FILE_LIMIT.search(text):
+            reason, _, _advertisement = text.partition("\n\n")
             return FileLimitExceeded(
-                f"{self._where}: the window touches more Parquet files than the server will open ({text})",
+                f"{self._where}: the window touches more Parquet files than the server will open ({reason})",
                 remedy="Read shorter windows (partition.every: hour), or raise the server's --query-file-limit",
             )
         return None

@@ -148,6 +148,27 @@ def test_a_slow_reader_is_not_a_slow_server(server: ScriptedServer) -> None:
         assert sum(came.num_rows for came in stream) == 49_000
 
 
+def test_a_server_does_not_run_far_ahead_of_the_reader(server: ScriptedServer, source: InfluxDB3Source) -> None:
+    sent = 0
+    far_ahead = threading.Event()
+    megabyte = batch(60_000)
+
+    def generous(context: fl.ServerCallContext) -> Iterator[pa.RecordBatch]:
+        nonlocal sent
+        for _ in range(200):
+            sent += 1
+            if sent == 100:
+                far_ahead.set()
+            yield megabyte
+
+    server.streams(ROWS, generous)
+    with source.read(CPU, DAY) as rows:
+        stream = iter(rows)
+        next(stream)
+        assert not far_ahead.wait(0.5)
+        assert sum(1 for _ in stream) == 199
+
+
 def test_rows_of_another_type_than_declared_are_refused(server: ScriptedServer, source: InfluxDB3Source) -> None:
     odd = ROWS.set(2, pa.field("usage", pa.int64()))
     server.streams(odd, lambda context: iter([]))

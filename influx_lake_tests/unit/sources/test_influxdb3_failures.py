@@ -39,29 +39,36 @@ BATCH = pa.RecordBatch.from_arrays([pa.array([1], pa.timestamp("ns"))], schema=R
 FILE_LIMIT = (
     "Error while planning query: External error: Query would scan 432 Parquet files, exceeding the file limit. "
     "InfluxDB 3 Core caps file access to prevent performance degradation and memory issues."
+    "\n\nTo remove this limitation, upgrade to InfluxDB 3 Enterprise."
 )
 NO_DATABASE = "Cannot retrieve database: External error: database not found: telemetry"
 NO_TABLE = "Error while planning query: Error during planning: table 'public.iox.{}' not found"
 
 
 class GrpcServer:
-    """Ends every query with a status and a text, which pyarrow's own server cannot choose freely."""
+    """Sends raw bytes or ends with any status, which pyarrow's own server cannot choose freely."""
 
     def __init__(self) -> None:
         self.status = grpc.StatusCode.INTERNAL
         self.text = ""
+        self.raw: list[bytes] = []
         self._server = grpc.server(ThreadPoolExecutor(2))
-        handler = grpc.unary_stream_rpc_method_handler(lambda asked, context: context.abort(self.status, self.text))
+        handler = grpc.unary_stream_rpc_method_handler(self._answer, response_serializer=bytes)
         service = "arrow.flight.protocol.FlightService"
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"DoGet": handler}),))
         self.port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
 
+    def _answer(self, asked: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        yield from self.raw
+        if self.text:
+            context.abort(self.status, self.text)
+
     def stop(self) -> None:
         self._server.stop(None).wait()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def grpc_server() -> Iterator[GrpcServer]:
     server = GrpcServer()
     yield server
@@ -141,6 +148,22 @@ def test_what_a_status_means_after_rows_have_come(
     with source.read(TIMES, DAY) as rows:
         error = failure_of(lambda: list(rows))
     assert type(error) is kind
+
+
+def test_the_file_limit_is_not_answered_with_an_advertisement(grpc_server: GrpcServer) -> None:
+    grpc_server.status, grpc_server.text = grpc.StatusCode.INTERNAL, FILE_LIMIT
+    error = failure_of(source_at(f"http://127.0.0.1:{grpc_server.port}").measurements)
+    assert "432" in error.message
+    assert "Enterprise" not in str(error)
+
+
+@pytest.mark.parametrize("raw", [[], [b""], [b"\xff\xff"], [b"\x12\x04abcd"]])
+def test_an_answer_that_is_none_is_not_an_empty_one(raw: list[bytes], grpc_server: GrpcServer) -> None:
+    grpc_server.raw = raw
+    source = source_at(f"http://127.0.0.1:{grpc_server.port}")
+    assert type(failure_of(source.measurements)) is UnexpectedAnswer
+    with pytest.raises(UnexpectedAnswer), source.read(TIMES, DAY):
+        pass
 
 
 def test_a_measurement_that_is_not_there_is_named(grpc_server: GrpcServer) -> None:
