@@ -101,7 +101,12 @@ class CatalogConfig:
         Raises:
             ConfigurationError: A secret cannot be read.
         """
-        revealed = {key: value.reveal() if isinstance(value, Secret) else value for key, value in self.entries.items()}
+        revealed = {}
+        for key, value in self.entries.items():
+            text = value.reveal() if isinstance(value, Secret) else value
+            # An optional secret that is not set, `${CATALOG_TOKEN:-}`, is no property at all.
+            if text or not isinstance(value, Secret):
+                revealed[key] = text
         return absolute_properties(revealed, self.root)
 
     def references(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,19 +54,49 @@ def load_lake(path: Path | str | None = None) -> Lake:
             remedy="Write one with `influx-lake init`, or name yours with -c or $INFLUX_LAKE_CONFIG",
         )
     report = Report(Path(os.path.normpath(file)))
-    lake = _Loader(report).load()
+    return _checked(read_document(report.path, report), report, lake=report.path)
+
+
+def lake_of(sections: Mapping[str, Any], path: Path, places: Mapping[Location, Place] | None = None) -> Lake:
+    """Build a lake from the sections of a lake.yaml that are written elsewhere. Contacts nothing; secrets stay closed.
+
+    Args:
+        sections: What the lake.yaml would hold, as YAML reads it.
+        path: The file that they are written in; relative paths are below its folder.
+        places: Where each entry stands, for messages.
+
+    Raises:
+        ConfigurationProblems: There are mistakes; all of them are in it.
+    """
+    report = Report(path, dict(places or {}))
+    return _checked({name: _as_text(section) for name, section in sections.items()}, report, lake=None)
+
+
+def _checked(written: dict[str, Any], report: Report, lake: Path | None) -> Lake:
+    loaded = _Loader(report, lake).load(written)
     report.refuse()
-    return replace(lake, warnings=tuple(report.warnings))
+    return replace(loaded, warnings=tuple(report.warnings))
+
+
+def _as_text(value: Any) -> Any:
+    """Values the way a lake.yaml is read, where every value is a text."""
+    if isinstance(value, Mapping):
+        return {str(name): _as_text(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(item) for item in value]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if value is None else str(value)
 
 
 class _Loader:
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, lake: Path | None) -> None:
         self._report = report
+        self._lake = lake
         self._path = report.path
         self._root = report.path.parent
 
-    def load(self) -> Lake:
-        written = read_document(self._path, self._report)
+    def load(self, written: dict[str, Any]) -> Lake:
         for name in sorted(written.keys() - set(SECTIONS)):
             guess = suggestion(name, SECTIONS) or f"; known: {', '.join(SECTIONS)}"
             self._report.mistake((name,), f"unknown section{guess}")
@@ -100,7 +131,7 @@ class _Loader:
             return STAND_IN
         token = entry.get("token")
         if isinstance(token, str) and token:
-            secret = Secret(token, root=self._root, lake=self._path, location=(*location, "token"))
+            secret = Secret(token, root=self._root, lake=self._lake, location=(*location, "token"))
             self._warn_of_literal(secret, (*location, "token"), "INFLUXDB3_TOKEN")
             entry = {**entry, "token": secret}
         config, kept = validated(InfluxDB3Config, entry, location, self._report, hide=frozenset({"token"}))
@@ -110,7 +141,7 @@ class _Loader:
         _, kept = validated(CatalogSection, entries, ("catalog",), self._report, hide=frozenset(entries))
         properties = {key: value for key, value in kept.items() if value is not None}
         name = properties.pop("name", DEFAULT_CATALOG["name"])
-        catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._path)
+        catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake)
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
             message = f"{kind!r} is not one of {', '.join(CATALOG_TYPES)}{suggestion(kind, CATALOG_TYPES)}"

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -21,6 +21,7 @@ HIDDEN = "**********"
 
 _revealed: set[str] = set()
 _SHORT = 6
+_PASSWORD_OPTIONS = frozenset({"password", "passwd", "token", "secret", "sslpassword"})
 
 
 class Secret:
@@ -146,11 +147,12 @@ def _remember(value: str) -> None:
 
 
 def _url_passwords(value: str) -> set[str]:
-    """The password of a database address: drivers repeat it without the rest."""
+    """The passwords of a database address: drivers repeat them without the rest."""
     if "://" not in value:
         return set()
     try:
-        password = urlsplit(value).password
+        parts = urlsplit(value)
+        found = {parts.password or "", *(text for name, text in parse_qsl(parts.query) if name in _PASSWORD_OPTIONS)}
     except ValueError:
         return set()
-    return {password, unquote(password)} if password else set()
+    return {spelling for password in found for spelling in (password, unquote(password)) if spelling}

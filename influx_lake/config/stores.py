@@ -6,6 +6,7 @@ Nothing here is called when a lake.yaml is loaded, only when a value is used.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,14 +55,17 @@ def _read_file(name: str, root: Path) -> str:
 
 def _read_lake(what: str, _root: Path) -> str:
     from influx_lake.config.document import raw_text
-    from influx_lake.config.references import Template
+    from influx_lake.config.references import ReferenceMistake, Template
 
     file, _, place = what.partition("#")
     path, location = Path(unquote(file)), tuple(unquote(part) for part in place.split("/"))
     text = raw_text(path, location)
     if text is None:
         raise ConfigurationError(f"{path} no longer says anything at {'.'.join(location)}")
-    return Template.parse(text, USER_STORES).resolve(path.parent)
+    try:
+        return Template.parse(text, USER_STORES).resolve(path.parent)
+    except ReferenceMistake as mistake:
+        raise ConfigurationError(f"{path} at {'.'.join(location)}: {mistake}") from None
 
 
 def _read_aws_secret(what: str, _root: Path) -> str:
@@ -102,7 +106,10 @@ def _ask_aws(subject: str, ask: Callable[[], Mapping[str, Any]]) -> Mapping[str,
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
     try:
-        return ask()
+        with warnings.catch_warnings():
+            # Dagster calls these resources beta; who uses a lake can do nothing about it.
+            warnings.filterwarnings("ignore", message=".* is currently in beta")
+            return ask()
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         reason = _AWS_REASONS.get(code, (f"AWS refused ({code})", "Check the name and what the credentials allow"))

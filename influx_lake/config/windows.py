@@ -111,8 +111,9 @@ class Scheme:
 
     def windows(self, begin: datetime, end: datetime) -> Iterator[Window]:
         """The scheme's windows that share time with [begin, end), oldest first."""
-        window = self.window_at(max(begin, self.start))
-        while window.start < end:
+        begin = max(begin, self.start)
+        window = self.window_at(begin)
+        while max(window.start, begin) < end:
             yield window
             window = Window(window.end, _next(self.every, self.timezone, window.end))
 
