@@ -1,5 +1,24 @@
 """Moves InfluxDB measurements into Apache Iceberg tables, as Dagster assets, and keeps them right."""
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from influx_lake.component import InfluxLakeComponent
+
+__all__ = ["InfluxLakeComponent", "__version__"]
 
 __version__ = version("influx-lake")
+
+
+def __getattr__(name: str) -> object:
+    # Dagster takes seconds to import, and most of this package does not need it.
+    if name == "InfluxLakeComponent":
+        from influx_lake.component import InfluxLakeComponent
+
+        return InfluxLakeComponent
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), "InfluxLakeComponent"]

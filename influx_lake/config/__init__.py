@@ -6,7 +6,7 @@ from influx_lake.config.discovery import read_discovered, write_discovered
 from influx_lake.config.example import example_lake
 from influx_lake.config.json_schema import lake_json_schema
 from influx_lake.config.lake import Lake, Pattern
-from influx_lake.config.loader import find_config, load_lake
+from influx_lake.config.loader import find_config, lake_of, load_lake
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.options import Compression, OnShrink, SchemaEvolution, WriteOptions
 from influx_lake.config.problems import ConfigurationProblems, Problem
@@ -30,6 +30,7 @@ __all__ = [
     "example_lake",
     "find_config",
     "lake_json_schema",
+    "lake_of",
     "leaks",
     "load_lake",
     "read_discovered",

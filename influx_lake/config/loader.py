@@ -153,7 +153,9 @@ class _Loader:
 
     def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
         if secret.is_literal:
-            self._report.warn(location, _LITERAL_WARNING.format(variable))
+            # Outside a lake.yaml there is no reference that leads to a value and does not hold it.
+            record = self._report.warn if self._lake else self._report.mistake
+            record(location, _LITERAL_WARNING.format(variable))
 
     def _matches(self, lake: Lake) -> list[Measurement]:
         if not lake.patterns:
