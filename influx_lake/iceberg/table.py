@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-import re
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import pyarrow as pa
 
 from influx_lake.config import SchemaEvolution
 from influx_lake.errors import CommitConflict, SchemaConflict
+from influx_lake.iceberg.layout import partition_spec, table_location, table_properties
 from influx_lake.iceberg.reader import find_table
 from influx_lake.iceberg.schema import check_types, iceberg_schema, iceberg_type
 from influx_lake.iceberg.target import TableTarget
@@ -19,13 +18,10 @@ from influx_lake.iceberg.translation import catalog_errors
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
-    from pyiceberg.partitioning import PartitionSpec
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
 _ATTEMPTS = 20
 _LONGEST_PAUSE_SECONDS = 2.0
-_SAFE_IN_A_PATH = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def ensure_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> Table:
@@ -73,52 +69,12 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> Table:
             return catalog.create_table(
                 target.identifier,
                 schema,
-                location=_location(catalog, target.identifier),
-                partition_spec=_by_day(schema, target.time_column),
-                properties=_properties(target),
+                location=table_location(catalog, target.identifier),
+                partition_spec=partition_spec(schema, target.time_column),
+                properties=table_properties(target),
             )
         except TableAlreadyExistsError:
             return catalog.load_table(target.identifier)
-
-
-def _by_day(schema: Schema, time_column: str) -> PartitionSpec:
-    from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
-    from pyiceberg.transforms import DayTransform
-
-    source = schema.find_field(time_column)
-    return PartitionSpec(
-        PartitionField(
-            source_id=source.field_id,
-            field_id=PARTITION_FIELD_ID_START,
-            transform=DayTransform(),
-            name=f"{time_column}_day",
-        )
-    )
-
-
-def _properties(target: TableTarget) -> dict[str, str]:
-    """What other engines should know when they write to the table, and what keeps its metadata small."""
-    write = target.write
-    codec = "uncompressed" if write.compression.value == "none" else write.compression.value
-    return {
-        "format-version": "2",
-        "write.parquet.compression-codec": codec,
-        "write.target-file-size-bytes": str(write.target_file_size),
-        "write.metadata.delete-after-commit.enabled": "true",
-        "write.metadata.previous-versions-max": "100",
-        f"write.metadata.metrics.column.{target.time_column}": "full",
-    }
-
-
-def _location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
-    """A location of our own only where the catalog would put a name into a path as it is, and should not."""
-    warehouse = catalog.properties.get("warehouse")
-    if warehouse is None or all(_SAFE_IN_A_PATH.fullmatch(part) for part in identifier):
-        return None
-    # Two names may become one path, and two tables must never share a folder.
-    distinct = hashlib.blake2s("\0".join(identifier).encode(), digest_size=4).hexdigest()
-    path = [re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in identifier]
-    return "/".join([warehouse.rstrip("/"), *path]) + f"-{distinct}"
 
 
 def _add_columns(table: Table, columns: list[pa.Field], target: TableTarget) -> bool:

@@ -1,0 +1,57 @@
+"""How a new table is laid out: its partition spec, its properties, its place in the warehouse."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.target import TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.partitioning import PartitionSpec
+    from pyiceberg.schema import Schema
+
+_SAFE_IN_A_PATH = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def partition_spec(schema: Schema, time_column: str) -> PartitionSpec:
+    """By day of the time."""
+    from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
+    from pyiceberg.transforms import DayTransform
+
+    source = schema.find_field(time_column)
+    return PartitionSpec(
+        PartitionField(
+            source_id=source.field_id,
+            field_id=PARTITION_FIELD_ID_START,
+            transform=DayTransform(),
+            name=f"{time_column}_day",
+        )
+    )
+
+
+def table_properties(target: TableTarget) -> dict[str, str]:
+    """What other engines should know when they write to the table, and what keeps its metadata small."""
+    write = target.write
+    codec = "uncompressed" if write.compression.value == "none" else write.compression.value
+    return {
+        "format-version": "2",
+        "write.parquet.compression-codec": codec,
+        "write.target-file-size-bytes": str(write.target_file_size),
+        "write.metadata.delete-after-commit.enabled": "true",
+        "write.metadata.previous-versions-max": "100",
+        f"write.metadata.metrics.column.{target.time_column}": "full",
+    }
+
+
+def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
+    """A location of our own only where the catalog would put a name into a path as it is, and should not."""
+    warehouse = catalog.properties.get("warehouse")
+    if warehouse is None or all(_SAFE_IN_A_PATH.fullmatch(part) for part in identifier):
+        return None
+    # Two names may become one path, and two tables must never share a folder.
+    distinct = hashlib.blake2s("\0".join(identifier).encode(), digest_size=4).hexdigest()
+    path = [re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in identifier]
+    return "/".join([warehouse.rstrip("/"), *path]) + f"-{distinct}"
