@@ -15,7 +15,7 @@ from influx_lake.config.problems import Location, Place, Report, shown_path
 from influx_lake.config.yaml_tree import Entry, Mapping, Node, Scalar, Sequence, YamlMistake, parse_yaml
 
 INCLUDE = "include"
-MAX_ENTRIES = 1_000_000
+MAX_ENTRIES = 500_000
 """More than any lake has; reached only by aliases that multiply each other."""
 
 

@@ -7,7 +7,7 @@ import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -103,11 +103,8 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from_text = core_schema.no_info_after_validator_function(cls._from_text, core_schema.str_schema(min_length=1))
-        return core_schema.json_or_python_schema(
-            json_schema=from_text,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
-            serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
         )
 
     @classmethod
@@ -115,8 +112,14 @@ class Secret:
         return {"type": "string", "minLength": 1}
 
     @classmethod
-    def _from_text(cls, text: str) -> Self:
-        return cls(text)
+    def _validate(cls, value: Any) -> Secret:
+        if isinstance(value, Secret):
+            return value
+        if not isinstance(value, str):
+            raise ValueError("must be a text")  # noqa: TRY004  pydantic turns only value errors into findings
+        if not value:
+            raise ValueError("is empty: give it a value, or leave the option out")
+        return cls(value)
 
 
 def redact(text: str) -> str:

@@ -87,7 +87,7 @@ def _explain(mistake: ErrorDetails, model: type[BaseModel], inside: Location, sh
         return f"{shown} is not one of {', '.join(known)}{suggestion(str(mistake['input']), known)}"
     if kind == "value_error":
         reason = str(context["error"])
-        return f"{shown} {reason}" if reason.startswith(("is ", "must ", "has ", "holds ")) else reason
+        return f"{shown} {reason}" if reason.startswith("is ") else reason
     if mistake["input"] is None:
         return "has no value: give one, or leave the option out"
     return _REASONS.get(kind, "{shown}: {message}").format(shown=shown, message=mistake["msg"], **context)
@@ -97,6 +97,7 @@ _REASONS = {
     "model_type": "must hold options, such as `key: value`, not {shown}",
     "dict_type": "must hold entries, such as `key: value`, not {shown}",
     "list_type": "must be a list, such as [a, b], not {shown}",
+    "tuple_type": "must be a list, such as [a, b], not {shown}",
     "string_type": "must be a text, not {shown}",
     "string_too_short": "is empty: give it a value, or leave the option out",
     "int_parsing": "{shown} is not a whole number",

@@ -90,7 +90,9 @@ def parse_yaml(content: bytes) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = ", ".join(part for part in (error.context, error.problem) if part)
-        raise YamlMistake(mark.line + 1 if mark else 1, f"not YAML: {reason}") from None
+        raise YamlMistake(
+            min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 1, f"not YAML: {reason}"
+        ) from None
     except yaml.reader.ReaderError as error:
         raise YamlMistake(text[: error.position].count("\n") + 1, f"not YAML: {error.reason}") from None
 

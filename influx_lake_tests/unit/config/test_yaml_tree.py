@@ -77,7 +77,7 @@ def test_what_only_looks_like_a_reference_is_left_alone() -> None:
     ("text", "line", "message"),
     [
         ("a: 1\nb: c: d\n", 2, "mapping values are not allowed"),
-        ("a: [1,\n", 2, "not YAML"),
+        ("a: [1,\n", 1, "not YAML"),
         ("a: 1\n---\nb: 2\n", 2, "a second document"),
         ("a: 1\nb: !!binary x\n", 2, "YAML tag"),
         ("a: 1\nb: *nowhere\n", 2, "nowhere"),
