@@ -136,7 +136,7 @@ def test_batches_that_keep_the_connection_are_no_rows(
 
 def test_a_server_that_only_keeps_the_connection_is_given_up_on(box: Sandbox, cpu: MeasurementSchema) -> None:
     box.faults.batch_delay = 5.0
-    hasty = InfluxDB3Source(box.url, "telemetry", box.token, timeout=timedelta(seconds=0.3))
+    hasty = InfluxDB3Source(box.url, "telemetry", box.token, timeout=timedelta(seconds=1))
     error = failure_of(lambda: read(hasty, cpu))
     assert type(error) is SourceTimeout
     assert (error.measurement, error.window) == ("cpu", str(DAY))

@@ -55,7 +55,9 @@ class FlightConnection:
         Raises:
             SourceError: The query failed, here or while the answer is iterated; `failures` makes it.
         """
-        call = _Call(lambda: self._open(sql))
+        client = self._connected()
+        # Mode `reader` would turn the errors of a running stream into bare OSErrors, and cannot be cancelled.
+        call = _Call(lambda: client.query(sql, language="sql", mode="chunk", timeout=_NO_DEADLINE))
         with Prefetch(
             call.items(),
             cancel=call.cancel,
@@ -97,11 +99,6 @@ class FlightConnection:
             if self._client is not None:
                 self._client.close()
                 self._client = None
-
-    def _open(self, sql: str) -> FlightStreamReader:
-        # Mode `reader` would turn the errors of a running stream into bare OSErrors, and cannot be cancelled.
-        reader = self._connected().query(sql, language="sql", mode="chunk", timeout=_NO_DEADLINE)
-        return cast("FlightStreamReader", reader)
 
     def _connected(self) -> Any:
         with self._lock:

@@ -63,14 +63,19 @@ class ScriptedServer(fl.FlightServerBase):
 
         self.answer = answer
 
-    def wait_for_cancel(self, context: fl.ServerCallContext) -> None:
-        """Block until the client has gone, as a query does that finds no rows."""
-        pause = threading.Event()
-        for _ in range(3_000):
-            if context.is_cancelled():
+    def stays_open_after(self, batch: pa.RecordBatch, *more: pa.RecordBatch) -> None:
+        """Send batches and then nothing, like a query that finds no more rows. `cancelled` tells when it was ended."""
+
+        def endless(context: fl.ServerCallContext) -> Iterator[pa.RecordBatch]:
+            pause = threading.Event()
+            try:
+                yield from (batch, *more)
+                while not context.is_cancelled():
+                    pause.wait(0.01)
+            finally:
                 self.cancelled.set()
-                return
-            pause.wait(0.01)
+
+        self.streams(batch.schema, endless)
 
 
 def table_stream(table: pa.Table) -> fl.FlightDataStream:

@@ -68,11 +68,7 @@ def test_rows_cannot_be_read_after_the_stream_was_left(server: ScriptedServer, s
 
 
 def test_leaving_early_cancels_the_query(server: ScriptedServer, source: InfluxDB3Source) -> None:
-    def endless(context: fl.ServerCallContext) -> Iterator[pa.RecordBatch]:
-        yield batch(3)
-        server.wait_for_cancel(context)
-
-    server.streams(ROWS, endless)
+    server.stays_open_after(batch(3))
     with source.read(CPU, DAY) as rows:
         next(iter(rows))
     assert server.cancelled.wait(10)
@@ -81,11 +77,7 @@ def test_leaving_early_cancels_the_query(server: ScriptedServer, source: InfluxD
 def test_an_error_where_the_rows_are_used_cancels_the_query_and_stays_itself(
     server: ScriptedServer, source: InfluxDB3Source
 ) -> None:
-    def endless(context: fl.ServerCallContext) -> Iterator[pa.RecordBatch]:
-        yield batch(3)
-        server.wait_for_cancel(context)
-
-    server.streams(ROWS, endless)
+    server.stays_open_after(batch(3))
     with pytest.raises(OSError, match="disk full"), source.read(CPU, DAY):
         raise OSError("disk full")
     assert server.cancelled.wait(10)
@@ -109,14 +101,9 @@ def test_a_stream_that_breaks_gives_the_rows_before_it_and_then_the_error(
 
 
 def test_a_server_that_falls_silent_amid_rows_is_given_up_on(server: ScriptedServer) -> None:
-    def silent(context: fl.ServerCallContext) -> Iterator[pa.RecordBatch]:
-        yield batch(3)
-        yield batch(0)
-        server.wait_for_cancel(context)
-
-    server.streams(ROWS, silent)
-    source = source_at(f"http://127.0.0.1:{server.port}", timeout=timedelta(seconds=0.2))
-    with source.read(CPU, DAY) as rows, pytest.raises(SourceTimeout, match=r"nothing came for 0\.2 s"):
+    server.stays_open_after(batch(3), batch(0))
+    source = source_at(f"http://127.0.0.1:{server.port}", timeout=timedelta(seconds=1))
+    with source.read(CPU, DAY) as rows, pytest.raises(SourceTimeout, match=r"nothing came for 1 s"):
         list(rows)
     assert server.cancelled.wait(10)
 
@@ -140,11 +127,11 @@ def test_a_server_that_never_answers_is_given_up_on(server: ScriptedServer) -> N
 
 def test_a_slow_reader_is_not_a_slow_server(server: ScriptedServer) -> None:
     server.streams(ROWS, lambda context: (batch(1000) for _ in range(50)))
-    source = source_at(f"http://127.0.0.1:{server.port}", timeout=timedelta(seconds=0.3))
+    source = source_at(f"http://127.0.0.1:{server.port}", timeout=timedelta(seconds=1))
     with source.read(CPU, DAY) as rows:
         stream = iter(rows)
         next(stream)
-        threading.Event().wait(0.5)
+        threading.Event().wait(1.2)
         assert sum(came.num_rows for came in stream) == 49_000
 
 
