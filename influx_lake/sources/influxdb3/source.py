@@ -13,13 +13,15 @@ from pydantic import ValidationError
 from influx_lake.config import InfluxDB3Config, Secret, TlsConfig
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
-from influx_lake.errors import ConfigurationError, MeasurementNotFound, QueryRejected, SourceError
+from influx_lake.errors import ConfigurationError, QueryRejected
 from influx_lake.sources.influxdb3 import sql
 from influx_lake.sources.influxdb3.declared import measurement_schema
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.flight import Answer, FlightConnection
 from influx_lake.sources.influxdb3.layout import Layout
 from influx_lake.sources.protocol import ServerInfo
+
+_NO_SCHEMA_TABLE = "system.influxdb_schema' not found"
 
 
 class InfluxDB3Source:
@@ -114,8 +116,8 @@ class InfluxDB3Source:
         if not self._before_3_3:
             try:
                 return self._texts(query.columns, query.statement, failures)
-            except SourceError as error:
-                if not _lacks_schema_table(error):
+            except QueryRejected as error:
+                if _NO_SCHEMA_TABLE not in error.message:
                     raise
         answer = self._texts(query.columns, query.before_3_3, failures)
         self._before_3_3 = True
@@ -138,11 +140,6 @@ class WindowRows:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return map(self._layout.fit, self._answer)
-
-
-def _lacks_schema_table(error: SourceError) -> bool:
-    refused = isinstance(error, QueryRejected | MeasurementNotFound)
-    return refused and "system.influxdb_schema" in error.message and "not found" in error.message
 
 
 def _checked(**options: Any) -> InfluxDB3Config:
