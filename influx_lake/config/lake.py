@@ -82,7 +82,7 @@ class Lake:
         patterns = [pattern for pattern in self.patterns if pattern.source == source]
         found = []
         for name in dict.fromkeys(names):
-            if (source, name) in self.listed:
+            if not name or (source, name) in self.listed:
                 continue
             pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
             if pattern is not None and pattern.options.enabled:
