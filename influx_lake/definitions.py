@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -10,9 +11,23 @@ import influx_lake.defs
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.location import current_lake
 
+_FOLDER = Path(influx_lake.defs.__file__).parent
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The lake's assets and those that are built on them."""
-    folder = dg.ComponentTree.from_module(influx_lake.defs, project_root=Path(__file__).parent.parent)
-    return dg.Definitions.merge(build_definitions(current_lake()), folder.build_defs())
+    return dg.Definitions.merge(build_definitions(current_lake()), _own_definitions())
+
+
+def _own_definitions() -> dg.Definitions:
+    """What is in the defs folder: modules and components.
+
+    Built for the folder, not for the whole tree, which would import every library that registers components: seconds,
+    in each run.
+    """
+    tree = dg.ComponentTree.from_module(influx_lake.defs, project_root=_FOLDER.parent.parent)
+    with warnings.catch_warnings():
+        # Dagster warns that a function of its own, which its tree calls, is a preview.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return tree.build_defs(_FOLDER)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+
+from influx_lake.config import Lake, load_lake
+from influx_lake.orchestration.assets import IO_MANAGER_KEY, resource_key, safe_name
+from influx_lake.orchestration.definitions import build_definitions
+
+LAKE = """
+sources:
+  default: {host: "http://127.0.0.1:1", database: telemetry, token: "${file:no-such-file}"}
+  plant-a: {host: "https://plant.example.com", database: plant, token: apiv3_written-in-the-file}
+catalog:
+  type: rest
+  uri: http://127.0.0.1:1/catalog
+  token: ${NO_SUCH_VARIABLE:-${aws-secret:catalog#token}}
+  s3.secret-access-key: another-secret-written-in-the-file
+measurements:
+  cpu:
+    owners: [team:platform, ada@example.com]
+    tags: {tier: gold}
+    description: How busy each core is.
+  mem: {partition: {every: hour, start: 2026-11-01}}
+  disk: {partition: {every: hour, start: 2026-11-01}}
+  'o''brien "x"': {}
+  press: {source: plant-a, namespace: plant.raw, partition: {every: week, start: 2026-01-05, timezone: Europe/Berlin}}
+"""
+
+
+@pytest.fixture
+def lake_file(tmp_path: Path) -> Callable[[str], Lake]:
+    def write(text: str) -> Lake:
+        path = tmp_path / "lake.yaml"
+        path.write_text(text)
+        return load_lake(path)
+
+    return write
+
+
+def specs_of(lake: Lake) -> dict[str, dg.AssetSpec]:
+    definitions = build_definitions(lake)
+    dg.Definitions.validate_loadable(definitions)
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_each_measurement_is_an_asset_below_its_source(lake_file: Callable[[str], Lake]) -> None:
+    specs = specs_of(lake_file(LAKE))
+
+    assert {key for key in specs if not key.startswith("influxdb/")} == {
+        "telemetry/cpu",
+        "telemetry/disk",
+        "telemetry/mem",
+        "telemetry/o_brien__x_",
+        "plant/raw/press",
+    }
+    assert [dep.asset_key.path for dep in specs["plant/raw/press"].deps] == [["influxdb", "plant", "press"]]
+    assert [dep.asset_key.path for dep in specs["telemetry/o_brien__x_"].deps] == [
+        ["influxdb", "telemetry", 'o\'brien "x"']
+    ]
+
+
+def test_an_asset_says_what_it_is(lake_file: Callable[[str], Lake]) -> None:
+    specs = specs_of(lake_file(LAKE))
+    cpu, mem = specs["telemetry/cpu"], specs["telemetry/mem"]
+
+    assert cpu.kinds == {"influxdb", "iceberg"}
+    assert cpu.group_name == "telemetry"
+    assert list(cpu.owners) == ["team:platform", "ada@example.com"]
+    assert cpu.tags["tier"] == "gold"
+    assert cpu.description == "How busy each core is."
+    assert cpu.metadata["dagster/table_name"] == "telemetry.cpu"
+    assert mem.description is not None
+    assert "One partition is one **hour**, in UTC" in mem.description
+    assert specs["influxdb/telemetry/cpu"].kinds == {"influxdb"}
+
+
+def test_source_and_table_share_one_definition_of_partitions(lake_file: Callable[[str], Lake]) -> None:
+    specs = specs_of(lake_file(LAKE))
+
+    hourly = specs["telemetry/mem"].partitions_def
+    assert hourly is specs["telemetry/disk"].partitions_def
+    assert hourly is specs["influxdb/telemetry/mem"].partitions_def
+    press = specs["plant/raw/press"].partitions_def
+    assert isinstance(press, dg.TimeWindowPartitionsDefinition)
+    assert (press.cron_schedule, press.timezone) == ("0 0 * * 1", "Europe/Berlin")
+
+
+def test_two_servers_may_have_the_same_database(lake_file: Callable[[str], Lake]) -> None:
+    lake = lake_file(
+        """
+        sources: {a: {host: "a:1", database: db}, b: {host: "b:1", database: db}}
+        measurements: {cpu_a: {source: a, measurement: cpu}, cpu_b: {source: b, measurement: cpu}}
+        """
+    )
+
+    specs = specs_of(lake)
+
+    assert {"influxdb/a/db/cpu", "influxdb/b/db/cpu"} <= specs.keys()
+
+
+def test_runs_stay_in_one_process_and_backfills_in_chunks(lake_file: Callable[[str], Lake]) -> None:
+    definitions = build_definitions(lake_file(LAKE))
+
+    job = definitions.resolve_implicit_global_asset_job_def()
+
+    assert job.executor_def is dg.in_process_executor
+    assets = definitions.resolve_asset_graph()
+    assert assets.get(dg.AssetKey(["telemetry", "cpu"])).backfill_policy == dg.BackfillPolicy.multi_run(24)
+    assert assets.get(dg.AssetKey(["telemetry", "cpu"])).pools == {"influxdb_default"}
+
+
+def test_names_that_dagster_would_refuse_stay_apart() -> None:
+    names = {safe_name(name) for name in ("a b", "a-b", "a_b", "a.b", "ä")}
+
+    assert len(names) == 5
+    assert all(name.replace("_", "").isalnum() and name.isascii() for name in names)
+    assert safe_name("a_b") == "a_b"
+
+
+def test_what_dagster_stores_of_the_definitions_holds_no_secret(lake_file: Callable[[str], Lake]) -> None:
+    repository = build_definitions(lake_file(LAKE)).get_repository_def()
+
+    stored = dg.serialize_value(RepositorySnap.from_def(repository))
+
+    assert "${file:no-such-file}" in stored
+    assert "written-in-the-file" not in stored
+
+
+def test_a_secret_that_is_written_in_the_file_still_reaches_its_server(lake_file: Callable[[str], Lake]) -> None:
+    lake = lake_file(LAKE)
+    resources = build_definitions(lake).resources or {}
+
+    assert resources[resource_key("plant-a")].config().token.reveal() == "apiv3_written-in-the-file"
+    catalog = resources[IO_MANAGER_KEY].catalog.config()
+    assert catalog.entries["s3.secret-access-key"].reveal() == "another-secret-written-in-the-file"
+
+
+HEAVY = {"pyiceberg", "pyarrow", "influxdb_client_3", "dagster_aws", "boto3", "duckdb", "datafusion"}
+LOADING = """
+import json, sys, time
+from influx_lake.definitions import defs
+repository = defs().get_repository_def()
+modules = {name.partition(".")[0] for name in sys.modules}
+json.dump([len(repository.assets_defs_by_key), time.process_time(), sorted(modules)], sys.stdout)
+"""
+
+
+def test_a_thousand_measurements_load_in_seconds_with_no_server_and_no_heavy_import(tmp_path: Path) -> None:
+    names = "\n".join(f"  measurement_{number}: {{partition: {{every: hour}}}}" for number in range(1000))
+    (tmp_path / "lake.yaml").write_text(LAKE.replace("measurements:", f"measurements:\n{names}"))
+
+    done = subprocess.run([sys.executable, "-c", LOADING], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assets, seconds, modules = json.loads(done.stdout)
+    # Each with its source, and the example on top of cpu.
+    assert assets == 1005 * 2 + 1
+    assert HEAVY.isdisjoint(modules)
+    assert seconds < 10

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster.components.testing.utils import create_defs_folder_sandbox
+from jsonschema import Draft202012Validator
+
+import influx_lake
+from influx_lake.component import InfluxLakeComponent, LakeAttributes
+
+INLINE: dict[str, Any] = {
+    "sources": {"default": {"host": "http://127.0.0.1:1", "database": "telemetry", "query_port": 8082}},
+    "defaults": {"partition": {"every": "hour", "start": "2026-11-01"}},
+    "measurements": {"cpu": None, "mem": {"tags": {"tier": "{{ env('TIER', 'gold') }}"}, "enabled": True}},
+}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dg.Definitions]:
+    """The definitions of a component with some attributes, next to a lake.yaml."""
+
+    def load(attributes: dict[str, Any], lake: str = "") -> dg.Definitions:
+        with create_defs_folder_sandbox() as sandbox:
+            folder = sandbox.scaffold_component(
+                component_cls=InfluxLakeComponent,
+                defs_path="lake",
+                defs_yaml_contents={"type": "influx_lake.InfluxLakeComponent", "attributes": attributes},
+            )
+            (Path(folder) / "lake.yaml").write_text(lake)
+            with sandbox.build_all_defs() as definitions:
+                return definitions
+
+    return load
+
+
+def refusal(load: Callable[..., dg.Definitions], attributes: dict[str, Any]) -> str:
+    with pytest.raises(Exception, match="InfluxLakeComponent") as caught:
+        load(attributes)
+    return str(caught.value.__cause__)
+
+
+def keys_of(definitions: dg.Definitions) -> set[str]:
+    return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_the_package_offers_the_component_without_importing_dagster_for_it() -> None:
+    assert influx_lake.InfluxLakeComponent is InfluxLakeComponent
+    assert "InfluxLakeComponent" in dir(influx_lake)
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = influx_lake.Nothing
+
+
+def test_a_component_points_at_a_lake_yaml(load: Callable[..., dg.Definitions]) -> None:
+    definitions = load({"config": "lake.yaml"}, yaml.safe_dump(INLINE | {"measurements": {"disk": {}}}))
+
+    assert keys_of(definitions) == {"telemetry/disk", "influxdb/telemetry/disk"}
+
+
+def test_a_component_holds_the_lake_itself(load: Callable[..., dg.Definitions]) -> None:
+    specs = {spec.key.to_user_string(): spec for spec in load(INLINE).resolve_all_asset_specs()}
+
+    assert specs.keys() >= {"telemetry/cpu", "telemetry/mem"}
+    assert specs["telemetry/mem"].tags["tier"] == "gold"
+    assert specs["telemetry/cpu"].partitions_def == dg.HourlyPartitionsDefinition("2026-11-01-00:00")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({}, "must be `config`, or the sections of a lake.yaml"),
+        ({"config": "lake.yaml", **INLINE}, "must be `config`, or the sections of a lake.yaml"),
+        ({**INLINE, "defaults": {"partition": {"every": "dayly"}}}, "did you mean day"),
+        (
+            {**INLINE, "sources": {"default": {"host": "h", "database": "d", "token": "abc"}}},
+            "a secret is written here",
+        ),
+    ],
+)
+def test_a_mistake_is_refused_with_what_would_be_right(
+    load: Callable[..., dg.Definitions], attributes: dict[str, Any], message: str
+) -> None:
+    assert message in refusal(load, attributes)
+
+
+def test_an_inline_mistake_has_a_line(load: Callable[..., dg.Definitions]) -> None:
+    text = refusal(load, {**INLINE, "defaults": {"partition": {"every": "dayly"}}})
+
+    line = re.search(r"defs\.yaml:(\d+): defaults\.partition\.every", text)
+    assert line is not None, text
+    assert int(line[1]) > 1
+
+
+def test_dg_check_yaml_knows_every_option() -> None:
+    validator = Draft202012Validator(LakeAttributes.model_json_schema())
+
+    def mistakes(attributes: dict[str, Any]) -> list[str]:
+        return [error.json_path for error in validator.iter_errors(attributes)]
+
+    assert mistakes(INLINE) == []
+    assert mistakes({"config": "lake.yaml"}) == []
+    assert mistakes({**INLINE, "catalogue": {}}) == ["$"]
+    assert mistakes({**INLINE, "defaults": {"partition": {"every": "dayly"}}}) == ["$.defaults.partition.every"]
+    assert mistakes({}) == ["$"]
