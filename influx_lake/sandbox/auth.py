@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import secrets
 from enum import Enum, auto
@@ -49,7 +48,7 @@ def _presented(header: str) -> str | None:
         case ["Basic", encoded]:
             try:
                 return base64.b64decode(encoded, validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:
                 return None
         case _:
             return None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import queue
-import threading
-import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +13,7 @@ from pyarrow import flight
 
 from influx_lake.sandbox import auth, influxql
 from influx_lake.sandbox.faults import Faults, Status
+from influx_lake.sandbox.feed import Feed, Stopped
 from influx_lake.sandbox.query_errors import ExecutionError, QueryError
 from influx_lake.sandbox.sql import Answer, plan
 from influx_lake.sandbox.store import DatabaseNotFound, Store
@@ -101,12 +100,21 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         self._store = store
         self._faults = faults
         self._keep_alive = keep_alive
+        self._feeds: weakref.WeakSet[Feed] = weakref.WeakSet()
         self.cut_connections: Callable[[], None] = lambda: None
+
+    def shutdown(self) -> None:
+        """End all streams and stop serving."""
+        for feed in list(self._feeds):
+            feed.stop()
+        super().shutdown()
 
     def do_get(self, _context: flight.ServerCallContext, ticket: flight.Ticket) -> flight.FlightDataStream:
         wanted = Ticket.parse(ticket.ticket)
         answer = self._plan(wanted)
-        return flight.GeneratorStream(answer.schema, self._stream(answer))
+        feed = Feed(answer.batches(), answer.schema, self._keep_alive, lambda: self._faults.batch_delay)
+        self._feeds.add(feed)
+        return flight.GeneratorStream(answer.schema, self._stream(feed))
 
     def _plan(self, wanted: Ticket) -> Answer | influxql.Listing:
         try:
@@ -121,21 +129,17 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
             message = f"Error while planning query: {problem}"
             raise (flight.FlightInternalError if problem.external else InvalidArgument)(message) from problem
 
-    def _stream(self, answer: Answer | influxql.Listing) -> Iterator[pa.RecordBatch]:
+    def _stream(self, feed: Feed) -> Iterator[pa.RecordBatch]:
         """The rows, with the empty batches that keep an idle connection open, and with the faults that are on."""
         sent = 0
         try:
-            for batch in with_keep_alive(self._slowed(answer), answer.schema, self._keep_alive):
+            for batch in feed:
                 yield from self._disturbed(batch, sent)
                 sent += batch.num_rows
         except ExecutionError as problem:
             raise flight.FlightInternalError(str(problem)) from problem
-
-    def _slowed(self, answer: Answer | influxql.Listing) -> Iterator[pa.RecordBatch]:
-        for batch in answer.batches():
-            if self._faults.batch_delay:
-                time.sleep(self._faults.batch_delay)
-            yield batch
+        except Stopped as problem:
+            raise flight.FlightUnavailableError("the sandbox is stopping") from problem
 
     def _disturbed(self, batch: pa.RecordBatch, sent: int) -> Iterator[pa.RecordBatch]:
         for limit, fail in ((self._faults.fail_after_rows, self._fail), (self._faults.drop_after_rows, self._drop)):
@@ -151,46 +155,3 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
     def _drop(self) -> None:
         self.cut_connections()
         raise flight.FlightUnavailableError("the sandbox was told to drop the connection")
-
-
-def with_keep_alive(batches: Iterator[pa.RecordBatch], schema: pa.Schema, interval: float) -> Iterator[pa.RecordBatch]:
-    """Pass batches on as they come, and an empty one whenever none came for `interval` seconds."""
-    ready: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(maxsize=2)
-    stopped = threading.Event()
-
-    def produce() -> None:
-        try:
-            for batch in batches:
-                _put(ready, batch, stopped)
-                if stopped.is_set():
-                    return
-            _put(ready, None, stopped)
-        except BaseException as problem:
-            _put(ready, problem, stopped)
-
-    threading.Thread(target=produce, name="sandbox-query", daemon=True).start()
-    empty = pa.RecordBatch.from_arrays([pa.array([], entry.type) for entry in schema], schema=schema)
-    try:
-        while True:
-            try:
-                item = ready.get(timeout=interval)
-            except queue.Empty:
-                yield empty
-                continue
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-
-
-def _put(ready: queue.Queue[Any], item: object, stopped: threading.Event) -> None:
-    """Wait for room, unless the client has gone."""
-    while not stopped.is_set():
-        try:
-            ready.put(item, timeout=0.5)
-            return
-        except queue.Full:
-            continue

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
 import pyarrow as pa
 
+from influx_lake.errors import ConfigurationError
 from influx_lake.sandbox.admin_api import admin_routes
 from influx_lake.sandbox.auth import new_token
 from influx_lake.sandbox.bulk import Source, stored_batches
@@ -57,44 +59,67 @@ class Sandbox:
         self._port = port
         self._keep_alive = keep_alive
         self._store: Store | None = None
+        self._opened = ExitStack()
         self._stopping = threading.Event()
 
     def start(self) -> Self:
-        """Open the data and both ports."""
-        folder = Folder(self._data_dir) if self._data_dir is not None else None
-        self._store = store = Store(folder, self.faults)
-        self._flight = FlightServer(self.host, store, self.token, self.faults, self._keep_alive)
-        routes = {**admin_routes(store, self.faults), **write_routes(store), **query_routes(store, self.faults)}
-        self._http = HttpApi(routes, self.token, self.faults)
-        self._router = Router(self.host, self._port, (self.host, self._flight.port), self._http.serve_connection)
-        self._flight.cut_connections = self._router.cut_relays
-        self._router.start()
+        """Open the data and both ports.
+
+        Raises:
+            LakeError: when the folder or the port is in use.
+        """
+        self._stopping.clear()
+        with ExitStack() as opened:
+            folder = Folder(self._data_dir) if self._data_dir is not None else None
+            store = Store(folder, self.faults)
+            opened.callback(store.close)
+            self._flight = FlightServer(self.host, store, self.token, self.faults, self._keep_alive)
+            opened.callback(self._flight.shutdown)
+            routes = {**admin_routes(store, self.faults), **write_routes(store), **query_routes(store, self.faults)}
+            http = HttpApi(routes, self.token, self.faults)
+            self._router = self._listen(http)
+            opened.callback(self._router.stop)
+            self._flight.cut_connections = self._router.cut_relays
+            self._router.start()
+            self._store = store
+            self._opened = opened.pop_all()
         return self
+
+    def _listen(self, http: HttpApi) -> Router:
+        try:
+            return Router(self.host, self._port, (self.host, self._flight.port), http.serve_connection)
+        except OSError as problem:
+            raise ConfigurationError(
+                f"the sandbox cannot listen on {self.host}:{self._port}: {problem.strerror}",
+                remedy="Stop what uses the port, or give another one",
+            ) from problem
 
     def stop(self) -> None:
         """Close both ports, put everything on disk, and let go of the folder. It may be called again."""
         self._stopping.set()
-        store, self._store = self._store, None
-        if store is not None:
-            self._router.stop()
-            self._flight.shutdown()
-            store.close()
+        self._store = None
+        self._opened.close()
 
-    def serve(self) -> None:
-        """Run until SIGINT, SIGTERM or `stop` from another thread; start first unless that was done."""
-        if self._store is None:
-            self.start()
+    def serve(self, ready: Callable[[Sandbox], None] = lambda box: None) -> None:
+        """Run in the foreground until SIGINT, SIGTERM or `stop` from another thread.
+
+        Args:
+            ready: Called once the ports are open.
+        """
 
         def end(_number: int, _frame: FrameType | None) -> None:
             self._stopping.set()
 
         former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
+            if self._store is None:
+                self.start()
+            ready(self)
             self._stopping.wait()
         finally:
+            self.stop()
             for number, handler in former.items():
                 signal.signal(number, handler)
-            self.stop()
 
     def __enter__(self) -> Self:
         return self.start()

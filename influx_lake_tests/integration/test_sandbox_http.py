@@ -212,11 +212,9 @@ def test_bodies_above_10_mib(box: Sandbox) -> None:
 
 
 def test_a_chunked_body(box: Sandbox) -> None:
-    params = {"db": "db", "precision": "ns"}
-    url = f"{box.url}/api/v3/write_lp?db={params['db']}&precision=ns"
-    response = HTTP.request(
-        "POST", url, body=iter([b"m v=1 1\nm v", b"=2 2"]), headers={"Authorization": f"Bearer {box.token}"}, chunked=True
-    )
+    url = f"{box.url}/api/v3/write_lp?db=db&precision=ns"
+    headers = {"Authorization": f"Bearer {box.token}"}
+    response = HTTP.request("POST", url, body=iter([b"m v=1 1\nm v", b"=2 2"]), headers=headers, chunked=True)
     assert response.status == 204
     assert rows(query(box, "select v from m order by time")) == [{"v": 1.0}, {"v": 2.0}]
 

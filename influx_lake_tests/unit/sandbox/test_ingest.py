@@ -13,19 +13,20 @@ from hypothesis import strategies as st
 from influx_lake.sandbox import ingest
 from influx_lake.sandbox.columns import TIME, Kind
 from influx_lake.sandbox.ingest import Limits, Parsed, RejectedLine, parse_body
+from influx_lake.sandbox.line_protocol import parse_line
 from influx_lake.sandbox.precision import Precision
 
 NOW = 1_700_000_000_000_000_000
 
 
 def parse(body: str, known: dict[str, dict[str, Kind]] | None = None, **options: Any) -> Parsed:
-    options = {"precision": Precision.NANOSECOND, "now": NOW} | options
-    return parse_body(body, known or {}, **options)
+    precision = options.pop("precision", Precision.NANOSECOND)
+    return parse_body(body, known or {}, precision, NOW, **options)
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:
     position = table.schema.get_field_index(TIME)
-    return table.set_column(position, TIME, table.column(TIME).cast(pa.int64())).to_pylist()
+    return list(table.set_column(position, TIME, table.column(TIME).cast(pa.int64())).to_pylist())
 
 
 def test_rows_of_several_measurements_and_shapes_keep_their_order() -> None:
@@ -196,10 +197,10 @@ def test_known_columns_that_a_body_lacks_are_null() -> None:
     assert rows(parse("m v=1 1", known).tables["m"]) == [{"gone": None, "t": None, "time": 1, "v": 1.0}]
 
 
-_pieces = st.sampled_from(
-    ["m", "m2", ",t=a", ",t=b", ",u=x\\ y", ' s="a b"', ' s="q\\"\n2"', " v=1", " v=-2.5", " v=3i", ",w=7i", ",x=t"]
-    + [",k\\ 1=5u", " 1", " 2000000000", "\n", "\n", "\n", " ", '"', "\\", ",", "=", "#", "\t", "é"]
-)
+_series = ["m", "m2", ",t=a", ",t=b", ",u=x\\ y"]
+_fields = [' s="a b"', ' s="q\\"\n2"', " v=1", " v=-2.5", " v=3i", ",w=7i", ",x=t", ",k\\ 1=5u"]
+_marks = [" 1", " 2000000000", "\n", "\n", "\n", " ", '"', "\\", ",", "=", "#", "\t", "é"]
+_pieces = st.sampled_from([*_series, *_fields, *_marks])
 
 
 @given(st.lists(_pieces, max_size=60).map("".join), st.sampled_from(Precision))
@@ -219,6 +220,6 @@ def test_bulk_patterns_and_grammar_agree_on_anything(body: str, precision: Preci
 
 def test_bulk_patterns_take_the_lines_that_repeat() -> None:
     body = "\n".join(f'cpu,host=h{n % 3} v={n}.5,i={n}i,ok=t,s="x y" {n}' for n in range(100))
-    with mock.patch.object(ingest, "parse_line", wraps=ingest.parse_line) as grammar:
+    with mock.patch.object(ingest, "parse_line", wraps=parse_line) as grammar:
         assert parse(body).tables["cpu"].num_rows == 100
     assert grammar.call_count == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
@@ -70,7 +71,7 @@ def test_any_sequence_of_writes_equals_a_dictionary(writes: list[tuple[list[Poin
                 assert state(table.snapshot().runs) == model
         runs = table.snapshot().runs
     assert state(runs) == model
-    assert all(before.last < after.first for before, after in zip(runs, runs[1:], strict=False))
+    assert all(before.last < after.first for before, after in pairwise(runs))
 
 
 def test_writes_at_the_end_touch_only_the_last_run() -> None:
@@ -89,7 +90,7 @@ def test_points_of_one_time_stay_in_one_run() -> None:
     with mock.patch.object(merge, "RUN_ROWS", 10):
         runs = merge.cut(table_of([(n // 8, f"h{n % 8}", 1.0, None) for n in range(80)]))
     assert len(runs) > 1
-    assert all(before.last < after.first for before, after in zip(runs, runs[1:], strict=False))
+    assert all(before.last < after.first for before, after in pairwise(runs))
 
 
 def test_columns_that_come_later_are_null_before() -> None:
