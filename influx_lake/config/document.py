@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from influx_lake.config.interpolation import interpolate
 from influx_lake.config.problems import Location, Place, Report, shown_path
 from influx_lake.config.yaml_tree import Entry, Mapping, Node, Scalar, Sequence, YamlMistake, parse_yaml
 
@@ -34,14 +35,10 @@ class _Reader:
     def __init__(self, report: Report) -> None:
         self.sections: dict[str, Any] = {}
         self._report = report
-        self._seen: set[Path] = set()
+        self._seen: set[str] = set()
         self._entries = 0
 
     def read(self, path: Path, included_from: Place | None) -> None:
-        identity = path.resolve()
-        if identity in self._seen:
-            return
-        self._seen.add(identity)
         root = self._parse(path, included_from)
         if root is None:
             return
@@ -55,10 +52,14 @@ class _Reader:
 
     def _parse(self, path: Path, included_from: Place | None) -> Mapping | None:
         try:
+            identity = os.path.realpath(path)
+            if identity in self._seen:
+                return None
+            self._seen.add(identity)
             root = parse_yaml(path.read_bytes())
-        except OSError as error:
+        except (OSError, ValueError) as error:
             location: Location = (INCLUDE,) if included_from else ()
-            reason = error.strerror or str(error)
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             self._report.mistake(
                 location, f"{shown_path(path)} cannot be read: {reason}", included_from or Place(path, 1)
             )
@@ -130,14 +131,18 @@ class _Reader:
             if not isinstance(node, Scalar) or not node.text:
                 self._report.mistake((INCLUDE,), "must be a list of files, such as [lake.d/*.yaml]", place)
                 continue
-            # Not Path / text: a folder's own name may hold characters that glob would expand.
-            base = path.parent
-            if glob.has_magic(node.text):
-                found = sorted(base / name for name in glob.glob(node.text, root_dir=base))
-            else:
-                found = [base / node.text]
-            for file in found:
-                self.read(Path(os.path.normpath(file)), included_from=Place(path, node.line))
+            location = (INCLUDE, node.text)
+            self._report.places[location] = Place(path, node.line)
+            name = interpolate(node.text, location, self._report)
+            for file in _files(name, path.parent) if name else []:
+                self.read(file, included_from=Place(path, node.line))
+
+
+def _files(name: str, base: Path) -> list[Path]:
+    """The files that a name or a pattern stands for."""
+    # `root_dir`, since a folder's own name may hold characters that glob would expand.
+    names = sorted(glob.glob(name, root_dir=base)) if glob.has_magic(name) else [name]
+    return [Path(os.path.normpath(base / found)) for found in names]
 
 
 def raw_text(path: Path, location: tuple[str, ...]) -> str | None:

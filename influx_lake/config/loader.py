@@ -144,7 +144,9 @@ class _Loader:
         catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake)
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
-            message = f"{kind!r} is not one of {', '.join(CATALOG_TYPES)}{suggestion(kind, CATALOG_TYPES)}"
+            written = self._report.written.get(("catalog", "type"))
+            shown = f"the value of {written!r}" if written else repr(kind)
+            message = f"{shown} is not one of {', '.join(CATALOG_TYPES)}{suggestion(kind, CATALOG_TYPES)}"
             self._report.mistake(("catalog", "type"), message)
         for key, value in catalog.entries.items():
             if isinstance(value, Secret):
@@ -167,7 +169,7 @@ class _Loader:
             return []
         known = {measurement.identifier: measurement for measurement in lake.measurements}
         found = []
-        for source in discovered.keys() & lake.sources.keys():
+        for source in sorted(discovered.keys() & lake.sources.keys()):
             for pattern, measurement in lake.match(source, discovered[source]):
                 other = known.setdefault(measurement.identifier, measurement)
                 if other is measurement:

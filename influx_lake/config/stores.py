@@ -41,13 +41,13 @@ def _read_file(name: str, root: Path) -> str:
     path = root / Path(name).expanduser()
     try:
         value = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigurationError(
-            f"the file {path} cannot be read: {error.strerror or error}",
-            remedy="Create it, or change the ${file:...} that names it",
-        ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"the file {path} does not hold UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ConfigurationError(
+            f"the file {path} cannot be read: {reason}", remedy="Create it, or change the ${file:...} that names it"
+        ) from None
     if not value:
         raise ConfigurationError(f"the file {path} is empty", remedy="Write the value into it")
     return value

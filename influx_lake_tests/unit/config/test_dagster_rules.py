@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from dagster._core.definitions.utils import is_valid_owner, validate_group_name
@@ -17,8 +18,8 @@ from influx_lake.config.options import MeasurementOptions, Owner, TagKey, TagVal
 short = st.text(alphabet="aZ0._-/@+: %\nä", max_size=12)
 
 
-def accepts(kind: object) -> Callable[[str], bool]:
-    adapter = TypeAdapter(kind)
+def accepts(kind: Any) -> Callable[[str], bool]:
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
 
     def check(value: str) -> bool:
         try:

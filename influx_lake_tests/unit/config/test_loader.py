@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config import ConfigurationProblems, Lake, Secret, find_config, load_lake, secret
+from influx_lake.config import ConfigurationProblems, Lake, Secret, find_config, lake_of, load_lake, secret
 from influx_lake.config.options import Compression, OnShrink, SchemaEvolution
+from influx_lake.config.problems import Location, Place
 from influx_lake.config.windows import Every
 from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
@@ -117,6 +118,12 @@ def test_mistakes_of_the_file_and_its_sources(text: str, message: str, mistakes_
     found = mistakes_of(text, sources=False)
     assert any(message in line for line in found), found
     assert "hunter2" not in "".join(found)
+
+
+def test_names_that_no_file_can_have(mistakes_of: Callable[..., list[str]], tmp_path: Path) -> None:
+    assert "include: a\0b cannot be read: embedded null byte" in mistakes_of('include: ["a\\0b"]\n')[0]
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        Secret("${file:a\0b}", root=tmp_path).reveal()
 
 
 @pytest.mark.parametrize(
@@ -480,6 +487,43 @@ def test_mistakes_of_included_files(write_lake: LakeWriter) -> None:
         "c.yaml:1: not YAML: while parsing a flow node, did not find expected node content",
         "d.yaml:1: defaults.lag: is also in lake.yaml:9; only one of them can be right",
     ]
+
+
+def test_the_name_of_an_included_file_may_hold_variables(
+    write_lake: LakeWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITE", "berlin")
+    write_lake("measurements: {mem: }\n", "berlin.d/a.yaml")
+    assert load_lake(write_lake("include: [${SITE}.d/*.yaml]\n", sources=True)).find("mem")
+    with pytest.raises(ConfigurationProblems, match=r"lake\.yaml:2: include.*NOT_SET_ANYWHERE is not set") as caught:
+        load_lake(write_lake("include: ${NOT_SET_ANYWHERE}.yaml\n", sources=True))
+    assert len(caught.value.problems) == 1
+
+
+def test_sections_from_elsewhere(tmp_path: Path) -> None:
+    sections = {
+        "sources": {"default": {"host": "h", "database": "d", "query_port": 9, "token": "${file:token}"}},
+        "measurements": {"cpu": {"enabled": True, "partition": {"start": date(2026, 2, 1)}}, "mem": None},
+    }
+    (tmp_path / "token").write_text("hunter2")
+    lake = lake_of(sections, tmp_path / "defs.yaml")
+    assert [measurement.name for measurement in lake.measurements] == ["cpu", "mem"]
+    assert lake.find("cpu").scheme.start == datetime(2026, 2, 1, tzinfo=UTC)
+    token = lake.sources["default"].token
+    assert token is not None
+    assert token.reveal() == "hunter2"
+
+
+def test_mistakes_of_sections_from_elsewhere(tmp_path: Path) -> None:
+    sections = {"sources": {"default": {"host": "h", "database": "d", "token": "hunter2"}}, "defaults": {"lag": 10}}
+    places: dict[Location, Place] = {("defaults", "lag"): Place(tmp_path / "defs.yaml", 7)}
+    with pytest.raises(ConfigurationProblems) as caught:
+        lake_of(sections, tmp_path / "defs.yaml", places)
+    assert [(problem.place.line, problem.location) for problem in caught.value.problems] == [
+        (1, ("sources", "default", "token")),
+        (7, ("defaults", "lag")),
+    ]
+    assert "hunter2" not in str(caught.value)
 
 
 def test_files_elsewhere_are_named_in_full(write_lake: LakeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
