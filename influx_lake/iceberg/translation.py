@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from influx_lake.config import redact
+from influx_lake.config.secret import leaks, redact
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, LakeError, StorageError
 
 # Named, not imported: boto3 and thrift are there only when a catalog of theirs is used.
@@ -65,16 +65,11 @@ def translate(error: Exception, doing: str) -> LakeError:
 
 
 def safe_cause(error: BaseException) -> BaseException | None:
-    """The error itself, to be shown as a cause, unless it or one of its own causes would show a secret.
+    """The error itself, to be shown as a cause, unless a secret would be shown with it.
 
     pyiceberg, for one, prints all its properties when it does not know a catalog.
     """
-    link: BaseException | None = error
-    while link is not None:
-        if redact(str(link)) != str(link):
-            return None
-        link = link.__cause__ or link.__context__
-    return error
+    return None if leaks(error) else error
 
 
 def first_line(error: Exception) -> str:

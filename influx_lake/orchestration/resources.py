@@ -51,7 +51,7 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
         default=None, description="The port of Arrow Flight queries, where it is not the host's own."
     )
     timeout: str = Field(default="5m", description="How long to wait for the next rows of an answer.")
-    connect_timeout: str = Field(default="10s", description="How long the server may take to answer at all.")
+    connect_timeout: str = Field(default="10s", description="How long to wait for a connection.")
     root: str | None = Field(default=None, description=_ROOT)
 
     @classmethod
