@@ -121,7 +121,9 @@ def test_mistakes_of_the_file_and_its_sources(text: str, message: str, mistakes_
 
 
 def test_names_that_no_file_can_have(mistakes_of: Callable[..., list[str]], tmp_path: Path) -> None:
-    assert "include: a\0b cannot be read: embedded null byte" in mistakes_of('include: ["a\\0b"]\n')[0]
+    mistake = mistakes_of('include: ["a\\0b"]\n')[0]
+    assert "include: a\0b cannot be read: " in mistake
+    assert "embedded null" in mistake
     with pytest.raises(ConfigurationError, match="cannot be read"):
         Secret("${file:a\0b}", root=tmp_path).reveal()
 
