@@ -1,0 +1,5 @@
+"""The `influx-lake` command."""
+
+from influx_lake.cli.entry import main
+
+__all__ = ["main"]

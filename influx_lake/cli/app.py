@@ -1,0 +1,65 @@
+"""The commands of `influx-lake`, put together. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from influx_lake.cli.commands.check import check
+from influx_lake.cli.commands.demo import demo
+from influx_lake.cli.commands.discover import discover
+from influx_lake.cli.commands.init import init
+from influx_lake.cli.commands.plan import plan
+from influx_lake.cli.commands.replicate import replicate
+from influx_lake.cli.commands.sandbox import sandbox
+from influx_lake.cli.commands.schema import schema
+from influx_lake.cli.commands.status import status
+from influx_lake.cli.commands.ui import ui
+
+DEBUG_VARIABLE = "INFLUX_LAKE_DEBUG"
+_FIRST_STEPS, _LAKE, _DAILY = "First steps", "The lake.yaml", "The lake"
+
+app = typer.Typer(
+    name="influx-lake",
+    help="InfluxDB measurements in Apache Iceberg tables.",
+    no_args_is_help=True,
+    # Errors are told by `entry`: a traceback with local variables would show secrets.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+for panel, commands in {
+    _FIRST_STEPS: (demo, sandbox, ui),
+    _LAKE: (init, check, discover, schema),
+    _DAILY: (plan, replicate, status),
+}.items():
+    for command in commands:
+        app.command(command.__name__, rich_help_panel=panel)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from influx_lake import __version__
+
+        typer.echo(f"influx-lake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.", envvar=DEBUG_VARIABLE)
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """InfluxDB measurements in Apache Iceberg tables."""
+
+
+def wants_debug(arguments: Sequence[str]) -> bool:
+    """Whether the traceback of an unexpected error is wanted."""
+    return "--debug" in arguments or os.environ.get(DEBUG_VARIABLE, "").lower() not in ("", "0", "false", "no")

@@ -1,0 +1,112 @@
+"""Whether a lake works: its file, each database, each measurement, the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from influx_lake.cli.probe import probe_catalog
+from influx_lake.cli.sandboxes import may_be_sandbox
+from influx_lake.cli.session import Session
+from influx_lake.config import redact
+from influx_lake.errors import LakeError
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What kind of thing: config, source, measurement, pattern, catalog, warehouse.
+        subject: Which one.
+        ok: Whether it is as it should be.
+        detail: What was found.
+        remedy: What to do about it.
+    """
+
+    name: str
+    subject: str
+    ok: bool
+    detail: str
+    remedy: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """The same for programs."""
+        return asdict(self)
+
+
+def run_checks(session: Session) -> Iterator[Check]:
+    """Look at everything, also after something was found to be wrong."""
+    lake = session.lake
+    count = f"{len(lake.measurements)} measurements" + (f", {len(lake.patterns)} patterns" if lake.patterns else "")
+    yield Check("config", str(lake.path), True, f"{len(lake.sources)} sources, {count}")
+    for name in lake.sources:
+        yield from _check_source(session, name)
+    catalog = lake.catalog.name
+    opened = _attempt("catalog", f"catalog {catalog}", lambda: f"{type(session.catalog).__name__} opened")
+    yield opened
+    if opened.ok:
+        yield _attempt("warehouse", f"tables of {catalog}", lambda: probe_catalog(session.catalog))
+
+
+def _check_source(session: Session, name: str) -> Iterator[Check]:
+    found: list[str] = []
+
+    def ask() -> str:
+        source = session.source(name)
+        server = source.server()
+        found.extend(source.measurements())
+        return f"{source.identity}: {server.product} {server.version}, {len(found)} measurements"
+
+    asked = _attempt("source", f"source {name}", ask)
+    if not asked.ok:
+        yield replace(asked, remedy=_with_sandbox(asked.remedy, session, name))
+        return
+    yield asked
+    lake, there = session.lake, set(found)
+    for measurement in lake.measurements:
+        if measurement.source == name:
+            subject = f"measurement {measurement.name}"
+            if measurement.name in there:
+                yield Check("measurement", subject, True, f"is there; table {measurement.table_name}")
+            else:
+                yield _missing(subject, measurement.database, found)
+    matches = lake.match(name, found)
+    for pattern in lake.patterns:
+        if pattern.source == name:
+            yield _check_pattern(pattern.text, [each.name for own, each in matches if own is pattern], session)
+
+
+def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None:
+    """The remedy, and the sandbox where it is the one that may have been meant."""
+    if not may_be_sandbox(session.lake, session.lake.sources[name]):
+        return remedy
+    return f"{(remedy or '').rstrip('.')}. If the sandbox of this lake is meant: influx-lake sandbox"
+
+
+def _missing(subject: str, database: str, found: list[str]) -> Check:
+    from influx_lake.config.problems import suggestion
+
+    wanted = subject.removeprefix("measurement ")
+    return Check(
+        "measurement",
+        subject,
+        False,
+        f"is not in the database {database}{suggestion(wanted, found)}",
+        "Correct its name in lake.yaml, or set `enabled: false`; it is there once a point was written to it",
+    )
+
+
+def _check_pattern(text: str, matched: list[str], session: Session) -> Check:
+    known = {each.name for each in session.lake.measurements}
+    new = [name for name in matched if name not in known]
+    detail = f"{len(matched)} measurements" + (f", {len(new)} of them new: {', '.join(new[:5])}" if new else "")
+    return Check("pattern", f"pattern {text}", True, detail, "Take them in: influx-lake discover" if new else None)
+
+
+def _attempt(name: str, subject: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, subject, True, redact(look()))
+    except LakeError as error:
+        return Check(name, subject, False, redact(error.message), error.remedy)

@@ -1,0 +1,61 @@
+"""`influx-lake plan`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
+from influx_lake.cli.output import Output, output, plain_table
+
+if TYPE_CHECKING:
+    from influx_lake.config import Measurement
+    from influx_lake.config.windows import Window
+
+
+def plan(
+    names: Measurements = None,
+    measurement: Annotated[
+        list[str] | None, typer.Option("--measurement", "-m", help="The same as naming it.", metavar="MEASUREMENT")
+    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    every: EveryOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also the windows that are loaded already.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which windows are to be loaded: those that are closed and not in the lake yet."""
+    from influx_lake.cli.session import open_session
+
+    with output(as_json) as out, open_session(config) as session:
+        plans = session.plan([*(names or []), *(measurement or [])], start, end, every, only_missing=not everything)
+        show_plan(out, plans, "planned" if everything else "missing")
+        out.result(
+            {
+                "measurements": [plan_facts(each, windows) for each, windows in plans],
+                "windows": sum(len(windows) for _, windows in plans),
+            }
+        )
+
+
+def plan_facts(measurement: Measurement, windows: list[Window]) -> dict[str, object]:
+    """The windows of one measurement, for programs."""
+    return {
+        "measurement": measurement.name,
+        "table": measurement.table_name,
+        "count": len(windows),
+        "windows": [str(window) for window in windows],
+    }
+
+
+def show_plan(out: Output, plans: list[tuple[Measurement, list[Window]]], what: str) -> None:
+    """The windows of some measurements, for people."""
+    table = plain_table("measurement", "table", "windows", "first", "last", right=["windows"])
+    for measurement, windows in plans:
+        first, last = (str(windows[0]), str(windows[-1])) if windows else ("", "")
+        table.add_row(measurement.name, measurement.table_name, f"{len(windows):,}", first, last)
+    out.table(table)
+    total = sum(len(windows) for _, windows in plans)
+    out.line(f"{total:,} windows {what}." + (" Load them with: influx-lake replicate --all" if total else ""))

@@ -1,0 +1,72 @@
+"""`influx-lake replicate`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from influx_lake.cli.commands.plan import plan_facts, show_plan
+from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
+from influx_lake.cli.output import Output, output
+
+if TYPE_CHECKING:
+    from influx_lake.cli.loading import Loaded
+
+
+def replicate(
+    names: Measurements = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every measurement of the lake.")] = False,
+    start: StartOption = None,
+    end: EndOption = None,
+    every: EveryOption = None,
+    missing_only: Annotated[
+        bool, typer.Option("--missing-only", help="Leave out what is loaded: the rule where no range is given.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the windows and load nothing.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at a window that fails.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Load windows from InfluxDB into Iceberg tables; each replaces what its table holds for it, in one commit.
+
+    With --start or --end every window of the range is loaded, also again; without a range, those that are missing.
+    """
+    if bool(names) == everything:
+        raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
+    from influx_lake.cli.loading import load
+    from influx_lake.cli.session import open_session
+
+    only_missing = missing_only or (start is None and end is None)
+    with output(as_json) as out, open_session(config) as session:
+        plans = session.plan(names, start, end, every, only_missing=only_missing)
+        if dry_run:
+            show_plan(out, plans, "to load")
+            out.result(_totals([plan_facts(each, windows) for each, windows in plans], "count"))
+            return 0
+        run_id = f"cli-{uuid.uuid4()}"
+        loaded = load(session, plans, out, run_id=run_id, keep_going=keep_going)
+        return _conclude(out, loaded)
+
+
+def _conclude(out: Output, loaded: Loaded) -> int:
+    content = _totals([each.facts() for each in loaded.measurements], "rows")
+    if loaded.failures:
+        content["error"] = loaded.failures[0]
+        content["failures"] = loaded.failures
+    out.result(content)
+    windows, rows = loaded.windows, loaded.rows
+    if loaded.failures:
+        left = f", {loaded.left:,} not tried" if loaded.left else ""
+        out.note(f"{windows:,} windows loaded, {len(loaded.failures):,} failed{left}.")
+        return 1
+    out.line(f"{windows:,} windows, {rows:,} rows." if windows else "Nothing to load: every window is in the lake.")
+    return 0
+
+
+def _totals(measurements: list[dict[str, object]], total: str) -> dict[str, object]:
+    """One measurement as it is; several in a list, with their sum."""
+    if len(measurements) == 1:
+        return measurements[0]
+    return {"measurements": measurements, total: sum(int(str(each[total])) for each in measurements)}

@@ -1,0 +1,52 @@
+"""`influx-lake sandbox`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from influx_lake.cli.options import JsonOption
+from influx_lake.cli.output import Output, output
+from influx_lake.cli.sandboxes import SANDBOX_FOLDER, running_sandbox, token_file
+
+
+def sandbox(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The one port for gRPC and HTTP; 0 takes a free one.")
+    ] = 8181,
+    host: Annotated[str, typer.Option(help="Where to listen. It is not made for the open network.")] = "127.0.0.1",
+    data_dir: Annotated[Path, typer.Option(help="The folder of the data and the token.")] = SANDBOX_FOLDER,
+    in_memory: Annotated[bool, typer.Option("--in-memory", help="Forget the data at the end.")] = False,
+    database: Annotated[list[str] | None, typer.Option(help="Create this database; may be repeated.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run an embedded server that speaks InfluxDB 3's protocols, until Ctrl-C. For first runs and tests."""
+    with output(as_json) as out:
+        with running_sandbox(data_dir, host=host, port=port, in_memory=in_memory) as box:
+            for name in database or ():
+                box.store.create_database(name)
+            token = token_file(data_dir)
+            _show(out, box.url, token, None if in_memory else data_dir)
+            out.result(
+                {
+                    "url": box.url,
+                    "token_file": str(token.absolute()),
+                    "flight_port": box.flight_port,
+                    "pid": os.getpid(),
+                }
+            )
+            box.serve()
+        out.note("The sandbox has stopped.")
+
+
+def _show(out: Output, url: str, token: Path, data_dir: Path | None) -> None:
+    out.line(f"The sandbox listens on {url}, for gRPC and HTTP. Stop it with Ctrl-C.")
+    out.line(f"Data: {data_dir or 'in memory'}. Token: {token}")
+    out.line("In another terminal:")
+    out.line(f"  export INFLUXDB3_HOST={url} INFLUXDB3_TOKEN=$(cat {token})")
+    out.line(f"  curl '{url}/api/v3/write_lp?db=telemetry' -H \"Authorization: Bearer $INFLUXDB3_TOKEN\" \\")
+    out.line("    --data-binary 'cpu,host=a usage_user=1.5'")
+    out.line("  influx-lake check")

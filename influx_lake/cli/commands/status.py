@@ -1,0 +1,112 @@
+"""`influx-lake status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
+from influx_lake.cli.output import output, plain_table
+
+if TYPE_CHECKING:
+    from influx_lake.config.windows import Window
+    from influx_lake.replication.status import MeasurementStatus
+
+BAR_WIDTH = 30
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def status(names: Measurements = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show how much of each measurement is in the lake."""
+    from influx_lake.cli.session import open_session
+    from influx_lake.replication.status import measurement_status
+
+    with output(as_json) as out, open_session(config) as session:
+        now = datetime.now(UTC)
+        found = [measurement_status(session.catalog, each, now) for each in session.measurements(names)]
+        table = plain_table(
+            "measurement",
+            "table",
+            "windows",
+            "coverage",
+            "rows",
+            "behind",
+            "last snapshot",
+            right=["windows", "rows", "behind"],
+        )
+        for each in found:
+            table.add_row(*_row(each, now))
+        out.table(table)
+        missing = sum(len(each.missing) for each in found)
+        if missing:
+            out.line(
+                f"{missing:,} windows are missing. Which: influx-lake plan. Load them: influx-lake replicate --all"
+            )
+        out.result({"measurements": [_facts(each) for each in found]})
+
+
+def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: int = BAR_WIDTH) -> str:
+    """How much of each stretch of time is loaded, oldest on the left: a full block is all of it, a blank nothing."""
+    if not expected:
+        return ""
+    absent = set(missing)
+    cells = min(width, len(expected))
+    bar = ""
+    for cell in range(cells):
+        part = expected[cell * len(expected) // cells : (cell + 1) * len(expected) // cells]
+        loaded = sum(window not in absent for window in part)
+        # Never rounded to full or to nothing: those two are what people look for.
+        level = len(_BLOCKS) - 1 if loaded == len(part) else max(loaded > 0, loaded * (len(_BLOCKS) - 1) // len(part))
+        bar += _BLOCKS[level]
+    return f"▕{bar}▏"
+
+
+def time_behind(lag: timedelta) -> str:
+    """A length of time in the two units that matter: `3 d 4 h`."""
+    seconds = max(0, int(lag.total_seconds()))
+    parts: list[str] = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if count or parts:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def _row(status: MeasurementStatus, now: datetime) -> list[str]:
+    measurement = status.measurement
+    if not status.table_exists:
+        last = "no table yet"
+    else:
+        last = f"{status.last_snapshot_at:%Y-%m-%d %H:%M:%S}Z" if status.last_snapshot_at else "none"
+    return [
+        measurement.name,
+        measurement.table_name,
+        f"{status.loaded:,} of {len(status.expected):,}",
+        coverage_bar(status.expected, status.missing),
+        f"{status.rows:,}",
+        time_behind(now - status.newest) if status.newest else "",
+        last,
+    ]
+
+
+def _facts(status: MeasurementStatus) -> dict[str, Any]:
+    from influx_lake.config.windows import utc_text
+
+    def text(moment: datetime | None) -> str | None:
+        return utc_text(moment) if moment else None
+
+    return {
+        "measurement": status.measurement.name,
+        "table": status.measurement.table_name,
+        "table_exists": status.table_exists,
+        "windows_expected": len(status.expected),
+        "windows_loaded": status.loaded,
+        "windows_missing": [str(window) for window in status.missing],
+        "rows": status.rows,
+        "watermark": text(status.watermark),
+        "newest": text(status.newest),
+        "lag_seconds": round(status.lag.total_seconds(), 3),
+        "last_snapshot_id": str(status.last_snapshot_id) if status.last_snapshot_id else None,
+        "last_snapshot_at": text(status.last_snapshot_at),
+    }

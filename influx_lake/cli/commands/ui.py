@@ -1,0 +1,54 @@
+"""`influx-lake ui`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from influx_lake.cli.options import ConfigOption, JsonOption
+from influx_lake.cli.output import output
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The UI's port; 0 takes a free one.")] = 3000,
+    with_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--sandbox/--no-sandbox",
+            help="Start the lake's sandbox too, where a source is on this machine, nothing answers there, and "
+            ".lake/sandbox holds data.",
+        ),
+    ] = True,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open a browser when the UI is ready.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Run the Dagster UI and daemon on the lake, until Ctrl-C."""
+    from influx_lake.cli.dagster_dev import DagsterDev
+    from influx_lake.cli.sandboxes import sandbox_of
+    from influx_lake.config import load_lake
+
+    with output(as_json) as out, ExitStack() as stack:
+        lake = load_lake(config)
+        box = stack.enter_context(sandbox_of(lake)) if with_sandbox else None
+        if box is not None:
+            out.line(f"The sandbox of this lake listens on {box.url}")
+        dagster = DagsterDev(lake, port)
+        stack.enter_context(dagster)
+        out.line(f"Starting Dagster on {dagster.url}; its data are in {dagster.home}. Stop it with Ctrl-C.")
+        if dagster.wait_until_ready():
+            out.line(f"✓ The UI is ready: {dagster.url}")
+            out.result(
+                {
+                    "url": dagster.url,
+                    "pid": dagster.pid,
+                    "dagster_home": str(dagster.home),
+                    "config": str(lake.path),
+                    "sandbox": box.url if box else None,
+                }
+            )
+            if open_browser:
+                typer.launch(dagster.url)
+        return dagster.wait()

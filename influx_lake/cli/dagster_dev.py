@@ -1,0 +1,134 @@
+"""Dagster's webserver and daemon on a lake, as one child process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from influx_lake.config import Lake
+from influx_lake.errors import ConfigurationError, StorageError
+
+HOST = "127.0.0.1"
+_POLL_SECONDS = 0.25
+_STOP_SECONDS = 90
+# `dagster dev` is all that is needed, and its successor `dg dev` wants a project of its own.
+_SILENCED = ("Function `dev_command` is superseded", "Function `load_definitions_from_module")
+
+
+class DagsterDev:
+    """`dagster dev` for a lake, while the context lasts.
+
+    Args:
+        lake: The lake.
+        port: The webserver's port; 0 takes a free one.
+
+    Raises:
+        ConfigurationError: The port is taken.
+        StorageError: Dagster's folder cannot be made.
+    """
+
+    def __init__(self, lake: Lake, port: int) -> None:
+        self._port = _free_port(port)
+        self.home = _dagster_home(lake.root)
+        self._environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(self.home),
+            "INFLUX_LAKE_CONFIG": str(lake.path),
+            "PYTHONWARNINGS": ",".join(
+                filter(None, (os.environ.get("PYTHONWARNINGS"), *(f"ignore:{text}" for text in _SILENCED)))
+            ),
+        }
+
+    @property
+    def url(self) -> str:
+        """The UI's address."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "dagster", "dev", "-m", "influx_lake.definitions"]
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--host", HOST, "--port", str(self._port)],
+            env=self._environment,
+            # Elsewhere Dagster would warn of a dagster.yaml that lies beside the lake.yaml.
+            cwd=self.home,
+            stdout=sys.stderr,
+            # Ctrl-C reaches it through us alone, so that it is asked to stop once.
+            start_new_session=True,
+        )
+        return self
+
+    def wait_until_ready(self) -> bool:
+        """Wait until the UI answers; False when Dagster ended before."""
+        while self._process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/server_info", timeout=5):  # noqa: S310 - an http address
+                    return True
+            except (urllib.error.URLError, OSError):
+                time.sleep(_POLL_SECONDS)
+        return False
+
+    def wait(self) -> int:
+        """Wait until Dagster ends by itself; 1 then, since it should not."""
+        self._process.wait()
+        return 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(_STOP_SECONDS)
+        finally:
+            _kill_session(self._process.pid)
+
+
+def _kill_session(pid: int) -> None:
+    """End what a child left behind; nothing is left where it ended in order."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _dagster_home(root: Path) -> Path:
+    """Dagster's folder: $DAGSTER_HOME, or one below the lake, with the dagster.yaml that lies beside the lake.yaml."""
+    if given := os.environ.get("DAGSTER_HOME"):
+        return Path(given).expanduser().absolute()
+    home, own = root / ".lake" / "dagster", root / "dagster.yaml"
+    settings = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if own.is_file():
+            shutil.copyfile(own, settings)
+        elif not settings.exists():
+            settings.write_text((files(__package__) / "dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"Dagster's folder {home} cannot be made: {error.strerror or error}") from None
+    return home
+
+
+def _free_port(port: int) -> int:
+    try:
+        with socket.create_server((HOST, port)) as taken:
+            return int(taken.getsockname()[1])
+    except OSError as error:
+        raise ConfigurationError(
+            f"the UI cannot listen on {HOST}:{port}: {error.strerror or error}",
+            remedy="Give another --port (0 takes a free one), or stop what uses this one",
+        ) from None

@@ -1,0 +1,189 @@
+"""What the demonstration does, step by step."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from influx_lake.cli.demo.history import history, late_points, week_before
+from influx_lake.cli.demo.http_client import HttpClient
+from influx_lake.cli.demo.line_files import read_lines
+from influx_lake.cli.demo.machine import MachineSamples
+from influx_lake.cli.demo.reading_back import other_engine
+from influx_lake.cli.demo.workspace import DATABASE, Workspace
+from influx_lake.cli.output import Output
+from influx_lake.cli.progress import meter
+from influx_lake.cli.sandboxes import running_sandbox
+from influx_lake.cli.session import Session, open_session
+from influx_lake.config import Measurement
+from influx_lake.config.windows import Window
+from influx_lake.errors import GuardError
+from influx_lake.replication.window import WindowResult, replicate_window
+
+Plan = dict[Measurement, list[Window]]
+
+_SOURCE = "default"
+_HOUR = "CAST(date_trunc('hour', time) AS BIGINT)"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one measurement.
+
+    Attributes:
+        table: Its table.
+        source_rows: How many rows the sandbox holds.
+        lake_rows: How many another engine finds in the table.
+        windows: How many windows they are in.
+        columns: How many columns the table has.
+    """
+
+    table: str
+    source_rows: int
+    lake_rows: int
+    windows: int
+    columns: int
+
+
+class Demonstration:
+    """The demonstration in one folder. A second one in the same folder goes on from where the first ended.
+
+    Args:
+        workspace: The folder.
+        out: Is told what happens.
+    """
+
+    def __init__(self, workspace: Workspace, out: Output) -> None:
+        self._workspace = workspace
+        self._out = out
+        self._run_id = f"demo-{uuid.uuid4()}"
+
+    def run(self, files: Sequence[Path]) -> dict[str, Outcome]:
+        """Fill the sandbox, load everything, and count it with another engine.
+
+        Args:
+            files: Files of line protocol to add.
+
+        Returns:
+            Each measurement's outcome, by name.
+
+        Raises:
+            GuardError: A table does not hold what the source does.
+            LakeError: A step failed.
+        """
+        self._workspace.prepare()
+        with running_sandbox(self._workspace.sandbox) as box:
+            self._workspace.point_to(box)
+            self._say(f"A sandbox of InfluxDB 3's protocols listens on {box.url}")
+            client = HttpClient(box.url, DATABASE, box.token)
+            self._fill(client, files)
+            self._declare_loaded(client)
+            with open_session(self._workspace.config) as session:
+                plan = self._load_all(session, client)
+                self._load_again(session, plan)
+                self._change_history(session, client)
+                return self._compare(session, client, plan)
+
+    def _fill(self, client: HttpClient, files: Sequence[Path]) -> None:
+        with MachineSamples() as machine:
+            start, end = week_before(datetime.now(UTC))
+            points = client.write(history(start, end))
+        self._say(f"{points:,} points of three made-up hosts from {start:%a %d %b} to {end:%a %d %b %H:%M} UTC written")
+        samples = client.write(machine.lines())
+        self._say(f"{samples:,} true samples of this machine written")
+        for file in files:
+            # The server tells the unit of a file's times by their size.
+            self._say(f"{client.write(read_lines(file), precision='auto'):,} points of {file} written")
+
+    def _declare_loaded(self, client: HttpClient) -> None:
+        """Add what the sandbox holds and the example does not list to the lake, from this demo or an earlier one."""
+        self._workspace.forget_declared()
+        with open_session(self._workspace.config) as session:
+            listed = {measurement.name for measurement in session.lake.measurements}
+            new = [name for name in session.source(_SOURCE).measurements() if name not in listed]
+        self._workspace.declare({name: _hours(client, name) for name in new})
+
+    def _load_all(self, session: Session, client: HttpClient) -> Plan:
+        plan = {each: _windows(each, _hours(client, each.name)) for each in session.measurements(None)}
+        count, rows, began = sum(map(len, plan.values())), 0, time.monotonic()
+        with meter(count) as shown:
+            for measurement, windows in plan.items():
+                for window in windows:
+                    shown.begin(measurement.name, window)
+                    rows += self._load(session, measurement, window).rows
+                    shown.end()
+        seconds = time.monotonic() - began
+        self._say(f"{count} windows of {len(plan)} measurements loaded into Iceberg: {rows:,} rows in {seconds:.1f} s")
+        return plan
+
+    def _load_again(self, session: Session, plan: Plan) -> None:
+        cpu = session.lake.find("cpu")
+        window = plan[cpu][0]
+        again = self._load(session, cpu, window)
+        if again.rows != again.previous_rows:
+            raise GuardError(
+                f"it had {again.previous_rows:,} rows, and has {again.rows:,} after it was loaded again",
+                measurement="cpu",
+                window=str(window),
+            )
+        self._say(f"cpu of {window.start:%a %d %b} loaded again: {again.rows:,} rows, as before. Nothing doubled")
+
+    def _change_history(self, session: Session, client: HttpClient) -> None:
+        cpu = session.lake.find("cpu")
+        window = cpu.scheme.window_at(datetime.now(UTC) - timedelta(days=2))
+        points = client.write(late_points(window.start))
+        result = self._load(session, cpu, window)
+        added = result.rows - result.previous_rows
+        news = f"{added:,} rows more" if added else "as before: an earlier demo had written them"
+        self._say(f"{points:,} late points with a new field came for {window.start:%a %d %b}; loaded again: {news}")
+
+    def _load(self, session: Session, measurement: Measurement, window: Window) -> WindowResult:
+        return replicate_window(
+            session.source(measurement.source), session.catalog, measurement, window, run_id=self._run_id
+        )
+
+    def _compare(self, session: Session, client: HttpClient, plan: Plan) -> dict[str, Outcome]:
+        engine, count = other_engine()
+        outcomes = {}
+        for measurement, windows in plan.items():
+            table = session.catalog.load_table(measurement.identifier)
+            [counted] = client.query(f"SELECT count(*) AS rows FROM {_quoted(measurement.name)}")  # noqa: S608
+            outcomes[measurement.name] = Outcome(
+                table=measurement.table_name,
+                source_rows=int(counted["rows"]),
+                lake_rows=count(table),
+                windows=len(windows),
+                columns=len(table.schema().columns),
+            )
+        for name, outcome in outcomes.items():
+            if outcome.source_rows != outcome.lake_rows:
+                raise GuardError(
+                    f"the source holds {outcome.source_rows:,} rows and {outcome.table} {outcome.lake_rows:,}",
+                    measurement=name,
+                    remedy="Report it, please: this should never happen",
+                )
+        self._say(f"{engine} reads the tables and counts what the source counts")
+        return outcomes
+
+    def _say(self, text: str) -> None:
+        self._out.line(f"✓ {text}")
+
+
+def _hours(client: HttpClient, measurement: str) -> list[int]:
+    """The hours in which a measurement has points, in nanoseconds."""
+    rows = client.query(f"SELECT DISTINCT {_HOUR} AS hour FROM {_quoted(measurement)} ORDER BY hour")  # noqa: S608
+    return [int(row["hour"]) for row in rows]
+
+
+def _windows(measurement: Measurement, hours: list[int]) -> list[Window]:
+    """The windows that hold those hours, each once, oldest first."""
+    moments = (datetime.fromtimestamp(hour // 10**9, UTC) for hour in hours)
+    return list(dict.fromkeys(measurement.scheme.window_at(moment) for moment in moments))
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,95 @@
+"""The folder of a demonstration: its lake.yaml, and what `--load` adds to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.cli.lake_file import measurement_entries, replace_text
+from influx_lake.cli.sandboxes import SANDBOX_FOLDER
+from influx_lake.config import example_lake
+from influx_lake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from influx_lake.sandbox import Sandbox
+
+DATABASE = "telemetry"
+_MOST_DAYS = 60
+_LOADED = """\
+# The measurements that `influx-lake demo --load` has added. lake.yaml includes this file.
+measurements:{entries}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where a demonstration keeps its things.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The lake.yaml."""
+        return self.folder / "lake.yaml"
+
+    @property
+    def sandbox(self) -> Path:
+        """The sandbox's data and token."""
+        return self.folder / SANDBOX_FOLDER
+
+    @property
+    def loaded(self) -> Path:
+        """The measurements that came from files: the example includes it."""
+        return self.folder / ".lake" / "loaded.yaml"
+
+    def prepare(self) -> None:
+        """Write the example lake.yaml.
+
+        Raises:
+            ConfigurationError: Another lake.yaml is there, which is not ours to use.
+            StorageError: It cannot be written.
+        """
+        if not self.config.exists():
+            replace_text(self.config, example_lake())
+        elif self.config.read_text(encoding="utf-8") != example_lake():
+            raise ConfigurationError(
+                f"{self.config} is not the example's, and the demo would fill the tables that it names",
+                remedy="Give the demo a folder of its own: influx-lake demo --dir demo",
+            )
+
+    def point_to(self, box: Sandbox) -> None:
+        """Let the example's variables mean the sandbox, in this process, whatever they meant before."""
+        os.environ["INFLUXDB3_HOST"] = box.url
+        os.environ["INFLUXDB3_DATABASE"] = DATABASE
+        # Without it the example reads the sandbox's own token file.
+        os.environ.pop("INFLUXDB3_TOKEN", None)
+
+    def declare(self, hours: Mapping[str, list[int]]) -> None:
+        """Declare the measurements that the example does not list.
+
+        Args:
+            hours: The hours (nanoseconds) in which each has points.
+        """
+        if hours:
+            entries = measurement_entries(tuple(sorted(hours)), {name: _partition(hours[name]) for name in hours})
+            replace_text(self.loaded, _LOADED.format(entries=entries))
+
+    def forget_declared(self) -> None:
+        """Leave the lake with what the example lists."""
+        self.loaded.unlink(missing_ok=True)
+
+
+def _partition(hours: list[int]) -> dict[str, Any]:
+    """Days from the first point on, or months where those would be many."""
+    first = datetime.fromtimestamp(min(hours) // 10**9, UTC)
+    days = len({hour // (86_400 * 10**9) for hour in hours})
+    every, start = ("day", first) if days <= _MOST_DAYS else ("month", first.replace(day=1))
+    return {"partition": {"every": every, "start": start.date().isoformat()}}

@@ -1,0 +1,80 @@
+"""Where the `influx-lake` command begins and ends: exit codes, errors, signals."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+from influx_lake.cli import failures
+from influx_lake.cli.app import DEBUG_VARIABLE, app, wants_debug
+from influx_lake.errors import LakeError
+
+PROGRAM = "influx-lake"
+USAGE = 2
+INTERRUPTED = 130
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: what is being written is given up in an orderly way."""
+
+
+def main() -> None:
+    """Run the command of this process's arguments and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What comes after `influx-lake`.
+
+    Returns:
+        0; 1 when the command failed; 2 for bad usage or configuration; 130 or 143 when it was stopped by a signal.
+    """
+    as_json = "--json" in arguments
+    try:
+        with _terminable():
+            code = app(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
+    except LakeError as error:
+        failures.report(failures.of_lake_error(error), as_json)
+        return error.exit_code
+    except typer.TyperException as error:
+        failures.report(failures.of_usage(error.format_message(), _help_hint(arguments)), as_json)
+        return USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except _Terminated:
+        return 128 + signal.SIGTERM
+    except Exception as error:
+        failures.report(failures.of_defect(error, f"{PROGRAM} --debug ... or {DEBUG_VARIABLE}=1"), as_json)
+        if wants_debug(arguments):
+            failures.note("".join(traceback.format_exception(error)))
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that files that were not committed are removed."""
+
+    def stop(*_: object) -> NoReturn:
+        raise _Terminated
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _help_hint(arguments: Sequence[str]) -> str:
+    commands = {command.name for command in app.registered_commands}
+    command = next((word for word in arguments if word in commands), "")
+    return f"See: {' '.join(filter(None, (PROGRAM, command, '--help')))}"

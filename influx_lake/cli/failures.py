@@ -1,0 +1,85 @@
+"""How failures are told: to a person on stderr, to a program as one JSON object on stdout. No secret in either."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from influx_lake.errors import LakeError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, ready to be shown.
+
+    Attributes:
+        text: For people.
+        facts: For programs.
+    """
+
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def of_lake_error(error: LakeError) -> Failure:
+    """An error of the project's own tree: its message is all that there is to say."""
+    from influx_lake.config import ConfigurationProblems
+
+    facts: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "remedy": error.remedy,
+        "measurement": error.measurement,
+        "window": error.window,
+        "transient": error.transient,
+    }
+    if isinstance(error, ConfigurationProblems):
+        facts["problems"] = [
+            {
+                "file": str(problem.place.file),
+                "line": problem.place.line,
+                "path": ".".join(str(part) for part in problem.location),
+                "message": problem.message,
+            }
+            for problem in error.problems
+        ]
+    return Failure(str(error), facts)
+
+
+def of_usage(message: str, hint: str) -> Failure:
+    """Arguments that do not fit together."""
+    end = "" if message.endswith((".", "?", "!")) else "."
+    return Failure(f"{message}{end} {hint}", {"type": "UsageError", "message": message, "remedy": hint})
+
+
+def of_defect(error: Exception, debug: str) -> Failure:
+    """An error that nobody foresaw."""
+    message = f"unexpected {type(error).__name__}: {error}"
+    remedy = f"For the whole story: {debug}"
+    return Failure(f"{message}\n{remedy}", {"type": type(error).__name__, "message": message, "remedy": remedy})
+
+
+def report(failure: Failure, as_json: bool) -> None:
+    """Tell it."""
+    if as_json:
+        sys.stdout.write(as_object({"error": failure.facts}))
+        sys.stdout.flush()
+    else:
+        note(f"✗ {failure.text}")
+
+
+def note(text: str) -> None:
+    """Write to stderr, without secrets."""
+    from influx_lake.config import redact
+
+    sys.stderr.write(redact(text).rstrip("\n") + "\n")
+    sys.stderr.flush()
+
+
+def as_object(content: dict[str, Any]) -> str:
+    """One JSON object and a newline, without secrets."""
+    from influx_lake.config import redact
+
+    return redact(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"

@@ -1,0 +1,152 @@
+"""Writes a lake.yaml."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from influx_lake.config import load_lake
+from influx_lake.config.lake import is_pattern
+from influx_lake.config.measurement import safe_table_name
+from influx_lake.errors import StorageError
+
+_TEXT = """\
+# Which measurements of which InfluxDB become which Iceberg tables. Every option: docs/configuration.md
+
+sources:
+  default:
+    type: influxdb3
+    host: {host}
+    database: {database}{token}
+
+# Handed to pyiceberg's load_catalog as it is.
+catalog:
+  name: lake
+  type: sql
+  uri: sqlite:///./.lake/catalog.db
+  warehouse: ./.lake/warehouse
+
+defaults:
+  partition: {{every: day, start: {start}}}   # start: the oldest day to load
+  lag: 10m   # how long after its end a partition is due: time for late points
+  schema_evolution: add_columns
+  on_shrink: fail
+
+measurements:{measurements}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """What a lake.yaml is to say.
+
+    Attributes:
+        host: The server.
+        database: The database.
+        token: A reference to the token, never the token; None for a server without authorization.
+        start: The oldest day to load.
+        measurements: The measurements, by their names in InfluxDB.
+    """
+
+    host: str
+    database: str
+    token: str | None
+    start: date
+    measurements: tuple[str, ...]
+
+    def text(self) -> str:
+        """The file's text."""
+        return _TEXT.format(
+            host=_scalar(_escaped(self.host)),
+            database=_scalar(_escaped(self.database)),
+            token=f"\n    token: {_scalar(self.token)}" if self.token else "",
+            start=self.start.isoformat(),
+            measurements=measurement_entries(self.measurements) or " {}",
+        )
+
+
+def token_reference(variable: str | None, file: Path | None, root: Path) -> str | None:
+    """How a lake.yaml in a folder refers to a token that is kept in a file, or else in a variable."""
+    if file is not None:
+        path = file.absolute()
+        return f"${{file:{path.relative_to(root) if path.is_relative_to(root) else path}}}"
+    return f"${{{variable}}}" if variable else None
+
+
+def measurement_entries(names: tuple[str, ...], options: dict[str, dict[str, Any]] | None = None) -> str:
+    """The lines of `measurements` for some names, each below a key and with a table that no other has.
+
+    Args:
+        names: Their names in InfluxDB.
+        options: Further options by name.
+    """
+    tables: set[str] = set()
+    lines = ""
+    for name in names:
+        key = safe_table_name(name) if is_pattern(name) or not name.strip() else name
+        entry: dict[str, Any] = {} if key == name else {"measurement": _escaped(name)}
+        table, number = safe_table_name(key), 2
+        while table in tables:
+            table, number = f"{safe_table_name(key)}_{number}", number + 1
+        if table != safe_table_name(key):
+            entry["table"] = table
+        tables.add(table)
+        entry.update((options or {}).get(name, {}))
+        lines += f"\n  {_scalar(key)}: {_scalar(entry)}"
+    return lines
+
+
+def write_lake_file(path: Path, file: LakeFile) -> None:
+    """Write a lake.yaml, after it was read back without a mistake.
+
+    Raises:
+        ConfigurationError: It has mistakes; nothing is written.
+        StorageError: It cannot be written.
+    """
+    replace_text(path, file.text(), checked=True)
+
+
+def replace_text(path: Path, text: str, *, checked: bool = False) -> None:
+    """Write a file as a whole: a reader sees the old one or the new one.
+
+    Args:
+        path: The file.
+        text: What it is to hold.
+        checked: Whether it has to load as a lake.yaml first.
+
+    Raises:
+        ConfigurationError: It does not load; nothing is written.
+        StorageError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".yaml", delete=False) as file:
+            file.write(text)
+        temporary = Path(file.name)
+        temporary.chmod(0o644)
+        try:
+            if checked:
+                load_lake(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink()
+            raise
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _escaped(text: str) -> str:
+    """The text with nothing in it that would be a reference."""
+    return text.replace("${", "$${")
+
+
+def _scalar(value: Any) -> str:
+    """A value in one line of YAML."""
+    import yaml
+
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
+    return text.removesuffix("\n").removesuffix("\n...").strip()

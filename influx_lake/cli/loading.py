@@ -1,0 +1,156 @@
+"""Loads planned windows, shows how far it is, and keeps what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.cli import failures
+from influx_lake.cli.output import Output
+from influx_lake.cli.progress import Meter, meter
+from influx_lake.errors import LakeError
+
+if TYPE_CHECKING:
+    from influx_lake.cli.session import Session
+    from influx_lake.config import Measurement
+    from influx_lake.config.windows import Window
+    from influx_lake.replication.window import WindowResult
+
+
+@dataclass
+class LoadedMeasurement:
+    """What was loaded of one measurement.
+
+    Attributes:
+        measurement: The measurement.
+        windows: What is known of each window that was loaded. Not the results: each holds a table's whole metadata.
+        rows: The rows of all of them.
+    """
+
+    measurement: Measurement
+    windows: list[dict[str, Any]] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, result: WindowResult) -> None:
+        """Note a window."""
+        self.windows.append(window_facts(result))
+        self.rows += result.rows
+
+    def facts(self) -> dict[str, Any]:
+        """The same for programs."""
+        measurement = self.measurement
+        return {
+            "measurement": measurement.name,
+            "table": measurement.table_name,
+            "windows": self.windows,
+            "rows": self.rows,
+        }
+
+
+@dataclass
+class Loaded:
+    """What became of planned windows.
+
+    Attributes:
+        measurements: What was loaded.
+        failures: The windows that failed, for programs.
+        left: How many windows were not tried.
+    """
+
+    measurements: list[LoadedMeasurement] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    left: int = 0
+
+    @property
+    def windows(self) -> int:
+        """How many windows were loaded."""
+        return sum(len(each.windows) for each in self.measurements)
+
+    @property
+    def rows(self) -> int:
+        """The rows of all of them."""
+        return sum(each.rows for each in self.measurements)
+
+
+def load(
+    session: Session,
+    plans: Sequence[tuple[Measurement, Sequence[Window]]],
+    out: Output,
+    *,
+    run_id: str,
+    keep_going: bool = False,
+) -> Loaded:
+    """Load windows one after the other.
+
+    Args:
+        session: The lake.
+        plans: Measurements and their windows.
+        out: Gets a line for each window.
+        run_id: Kept in the snapshots.
+        keep_going: Try the others after one has failed.
+
+    Raises:
+        ConfigurationError: A token or a catalog's key cannot be read; no window could be loaded.
+    """
+    loaded, planned = Loaded(), sum(len(windows) for _, windows in plans)
+    with meter(planned) as shown:
+        for measurement, windows in plans:
+            done = LoadedMeasurement(measurement)
+            loaded.measurements.append(done)
+            for window in windows:
+                if loaded.failures and not keep_going:
+                    break
+                try:
+                    result = _load_one(session, measurement, window, run_id, shown)
+                except LakeError as error:
+                    if error.exit_code != 1:
+                        raise
+                    failure = failures.of_lake_error(error.about(measurement.name, window))
+                    loaded.failures.append(failure.facts)
+                    out.note(f"✗ {failure.text}")
+                    continue
+                done.add(result)
+                out.line(window_line(result))
+    loaded.left = planned - len(loaded.failures) - loaded.windows
+    return loaded
+
+
+def _load_one(session: Session, measurement: Measurement, window: Window, run_id: str, shown: Meter) -> WindowResult:
+    from influx_lake.replication.window import replicate_window
+
+    shown.begin(measurement.name, window)
+    result = replicate_window(
+        session.source(measurement.source),
+        session.catalog,
+        measurement,
+        window,
+        run_id=run_id,
+        on_progress=shown.update,
+    )
+    shown.end()
+    return result
+
+
+def window_line(result: WindowResult) -> str:
+    """What loading a window did, in a line."""
+    before = "" if result.previous_rows in (0, result.rows) else f" (before: {result.previous_rows:,})"
+    again = " (as before)" if result.rows and result.previous_rows == result.rows else before
+    return (
+        f"✓ {result.measurement.name} {result.window}  {result.rows:,} rows{again} in {result.seconds:.2f} s, "
+        f"{result.rows_per_second:,.0f} rows/s, {result.bytes_written / 1e6:,.1f} MB"
+    )
+
+
+def window_facts(result: WindowResult) -> dict[str, Any]:
+    """The same for programs. A snapshot id is a text: it does not fit into the numbers of JavaScript."""
+    return {
+        "window": str(result.window),
+        "rows": result.rows,
+        "previous_rows": result.previous_rows,
+        "snapshot_id": str(result.snapshot_id),
+        "files": result.files_added,
+        "bytes": result.bytes_written,
+        "seconds": round(result.seconds, 3),
+        "rows_per_second": round(result.rows_per_second),
+    }

@@ -1,0 +1,67 @@
+"""The options that commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+
+def moment(text: str) -> datetime:
+    """Read an ISO 8601 date or time.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    from influx_lake.config.windows import parse_moment
+
+    try:
+        return parse_moment(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date or time: write 2026-01-31 or 2026-01-31T06:00Z") from None
+
+
+def duration(text: str) -> timedelta:
+    """Read a length of time such as `1d`.
+
+    Raises:
+        BadParameter: It is none, or no time at all.
+    """
+    from influx_lake.config.quantities import parse_duration
+
+    try:
+        value = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+    if not value:
+        raise typer.BadParameter("a window needs a length above 0")
+    return value
+
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="The lake.yaml. Default: $INFLUX_LAKE_CONFIG, else ./lake.yaml."
+    ),
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
+Measurements: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="MEASUREMENT", help="By name or by table.", show_default=False),
+]
+StartOption: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(parser=moment, metavar="TIME", help="Not before this date or time; UTC where no zone is given."),
+]
+EndOption: TypeAlias = Annotated[
+    datetime | None,
+    typer.Option(parser=moment, metavar="TIME", help="Before this date or time; UTC where no zone is given."),
+]
+EveryOption: TypeAlias = Annotated[
+    timedelta | None,
+    typer.Option(
+        parser=duration, metavar="DURATION", help="Cut the range into windows of this length (1d, 6h), not partitions."
+    ),
+]

@@ -1,0 +1,79 @@
+"""What a command shows: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.cli import failures
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+class Output:
+    """The two streams of one command.
+
+    With `--json` stdout gets exactly one object; whatever else writes there, a library included, goes to stderr.
+
+    Args:
+        as_json: Whether a program reads the result.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._stdout = sys.stdout
+        if as_json:
+            sys.stdout = sys.stderr
+
+    def line(self, text: str = "") -> None:
+        """Part of the result, for people."""
+        if not self.as_json:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Progress and warnings, in either form."""
+        failures.note(text)
+
+    def table(self, table: Table) -> None:
+        """Part of the result, for people."""
+        if not self.as_json:
+            self.console().print(table)
+
+    def result(self, content: dict[str, Any]) -> None:
+        """The result, for programs. Once per command."""
+        if self.as_json:
+            sys.stdout = self._stdout
+            sys.stdout.write(failures.as_object(content))
+            sys.stdout.flush()
+
+    def console(self) -> Console:
+        """Where tables are drawn: as wide as the terminal, or as they need to be in a file."""
+        from rich.console import Console
+
+        return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+@contextmanager
+def output(as_json: bool) -> Iterator[Output]:
+    """The output of one command; stdout is given back when it ends."""
+    former = sys.stdout
+    try:
+        yield Output(as_json)
+    finally:
+        sys.stdout = former
+
+
+def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """A table without frames; the columns named in `right` hold numbers."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table

@@ -1,0 +1,92 @@
+"""How far a command is: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from influx_lake.cli.failures import note
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from influx_lake.config.windows import Window
+    from influx_lake.replication.window import Progress
+
+
+class Meter(Protocol):
+    """Is told how far the windows are."""
+
+    def begin(self, measurement: str, window: Window) -> None:
+        """A window is begun."""
+        ...
+
+    def update(self, progress: Progress) -> None:
+        """It has come so far."""
+        ...
+
+    def end(self) -> None:
+        """It is in the table."""
+        ...
+
+
+@contextmanager
+def meter(windows: int) -> Iterator[Meter]:
+    """A meter for so many windows, in the form that stderr allows."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        SpinnerColumn(),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("windows"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+        # What goes to a file must not end on the terminal.
+        redirect_stdout=sys.stdout.isatty(),
+    ) as bars:
+        yield Bar(bars, windows)
+
+
+class Lines:
+    """A line every few seconds, for windows that take as long."""
+
+    def begin(self, measurement: str, window: Window) -> None:
+        self._subject = f"{measurement} {window}"
+
+    def update(self, progress: Progress) -> None:
+        note(f"{self._subject}: {so_far(progress)}")
+
+    def end(self) -> None:
+        pass
+
+
+class Bar:
+    """A bar of all windows, with the rows of the one that is loaded now."""
+
+    def __init__(self, bars: Bars, windows: int) -> None:
+        self._bars = bars
+        self._task = bars.add_task("", total=windows)
+
+    def begin(self, measurement: str, window: Window) -> None:
+        self._subject = f"{measurement} {window}"
+        self._bars.update(self._task, description=self._subject)
+
+    def update(self, progress: Progress) -> None:
+        self._bars.update(self._task, description=f"{self._subject}: {so_far(progress)}")
+
+    def end(self) -> None:
+        self._bars.advance(self._task)
+
+
+def so_far(progress: Progress) -> str:
+    """How far a window is, in a phrase."""
+    return f"{progress.rows:,} rows so far, {progress.rows_per_second:,.0f} rows/s"

@@ -1,0 +1,119 @@
+"""An open lake: its file, its catalog and its sources, for as long as one command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Lake, Measurement, load_lake
+from influx_lake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from influx_lake.config.windows import Window
+    from influx_lake.iceberg.coverage import Coverage
+    from influx_lake.sources import Source
+
+
+class Session:
+    """What one command needs of a lake. Nothing is contacted before it is asked for.
+
+    Args:
+        lake: The lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._sources: dict[str, Source] = {}
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The lake's catalog.
+
+        Raises:
+            CatalogError: It cannot be reached or refuses.
+        """
+        from influx_lake.iceberg.catalog import open_catalog
+
+        return open_catalog(self.lake.catalog.name, self.lake.catalog.properties())
+
+    def source(self, name: str) -> Source:
+        """One of the lake's sources."""
+        from influx_lake.sources import open_source
+
+        if name not in self._sources:
+            self._sources[name] = open_source(self.lake.sources[name])
+        return self._sources[name]
+
+    def coverage(self, measurement: Measurement) -> Coverage:
+        """Which time a measurement's table holds; none where there is no table yet."""
+        from influx_lake.iceberg.coverage import Coverage
+        from influx_lake.iceberg.reader import find_table
+
+        table = find_table(self.catalog, measurement.identifier)
+        return Coverage.of(table) if table else Coverage()
+
+    def measurements(self, names: Sequence[str] | None) -> list[Measurement]:
+        """The measurements that are called so, or all of them; each once.
+
+        Raises:
+            ConfigurationError: One is not in the lake, or the lake has none.
+        """
+        if names:
+            return list(dict.fromkeys(self.lake.find(name) for name in names))
+        if not self.lake.measurements:
+            remedy = "List them under `measurements`"
+            if self.lake.patterns:
+                remedy = "Its patterns match nothing that is known yet: run `influx-lake discover`"
+            raise ConfigurationError(f"{self.lake.path.name} has no measurements", remedy=remedy)
+        return list(self.lake.measurements)
+
+    def plan(
+        self,
+        names: Sequence[str] | None,
+        start: datetime | None,
+        end: datetime | None,
+        every: timedelta | None,
+        *,
+        only_missing: bool,
+    ) -> list[tuple[Measurement, list[Window]]]:
+        """The windows of measurements, oldest first. The catalog is asked only for what is missing.
+
+        Raises:
+            ConfigurationError: A measurement is not in the lake, or the range is empty.
+            CatalogError: The catalog cannot tell what is loaded.
+        """
+        from influx_lake.iceberg.coverage import Coverage
+        from influx_lake.replication.plan import plan_windows
+
+        now = datetime.now(UTC)
+        plans = []
+        for each in self.measurements(names):
+            coverage = self.coverage(each) if only_missing else Coverage()
+            windows = plan_windows(each, coverage, now, start=start, end=end, every=every, only_missing=only_missing)
+            plans.append((each, windows))
+        return plans
+
+    def close(self) -> None:
+        """Close the sources."""
+        for source in self._sources.values():
+            source.close()
+
+
+@contextmanager
+def open_session(config: Path | None) -> Iterator[Session]:
+    """Load a lake and close what was opened of it at the end.
+
+    Raises:
+        ConfigurationError: The lake.yaml is missing or has mistakes.
+    """
+    session = Session(load_lake(config))
+    try:
+        yield session
+    finally:
+        session.close()
