@@ -17,7 +17,7 @@ class Status(StrEnum):
     PERMISSION_DENIED = "permission_denied"
     CANCELLED = "cancelled"
     DEADLINE_EXCEEDED = "deadline_exceeded"
-    RESOURCE_EXHAUSTED = "resource_exhausted"
+    UNKNOWN = "unknown"
 
 
 @dataclass

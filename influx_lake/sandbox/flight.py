@@ -19,6 +19,29 @@ from influx_lake.sandbox.sql import Answer, plan
 from influx_lake.sandbox.store import DatabaseNotFound, Store
 
 _DATABASE_KEYS = ("database", "namespace_name", "bucket", "bucket-name")
+
+
+class _Quiet:
+    """An exception that ends a call without a traceback in the gRPC message."""
+
+    @property
+    def __cause__(self) -> BaseException | None:
+        """Arrow formats the traceback into the message, unless formatting fails."""
+        raise AttributeError
+
+
+class InvalidArgument(_Quiet, pa.ArrowInvalid):  # type: ignore[misc]
+    """Ends a call with INVALID_ARGUMENT."""
+
+
+class Unimplemented(_Quiet, pa.ArrowNotImplementedError):  # type: ignore[misc]
+    """Ends a call with UNIMPLEMENTED."""
+
+
+class Unknown(_Quiet, RuntimeError):  # type: ignore[override]
+    """Ends a call with UNKNOWN."""
+
+
 _ERRORS: dict[Status, Callable[[str], Exception]] = {
     Status.UNAVAILABLE: flight.FlightUnavailableError,
     Status.INTERNAL: flight.FlightInternalError,
@@ -26,23 +49,8 @@ _ERRORS: dict[Status, Callable[[str], Exception]] = {
     Status.PERMISSION_DENIED: flight.FlightUnauthorizedError,
     Status.CANCELLED: flight.FlightCancelledError,
     Status.DEADLINE_EXCEEDED: flight.FlightTimedOutError,
-    Status.RESOURCE_EXHAUSTED: pa.ArrowCapacityError,
+    Status.UNKNOWN: Unknown,
 }
-
-
-class InvalidArgument(pa.ArrowInvalid):  # type: ignore[misc]
-    """Ends a call with INVALID_ARGUMENT, without a traceback on the wire."""
-
-    @property
-    def __cause__(self) -> BaseException | None:
-        """Arrow formats the traceback of an exception into the gRPC message, unless formatting fails."""
-        raise AttributeError
-
-
-class Unimplemented(pa.ArrowNotImplementedError):  # type: ignore[misc]
-    """Ends a call with UNIMPLEMENTED, without a traceback on the wire."""
-
-    __cause__ = InvalidArgument.__cause__
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,11 @@ class _Authentication(flight.ServerMiddlewareFactory):  # type: ignore[misc]
             raise flight.FlightUnauthenticatedError("Unauthenticated")
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands in an address: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
     """Serves queries. Only `do_get` is there, as InfluxDB's own clients need no more.
 
@@ -96,7 +109,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
     """
 
     def __init__(self, host: str, store: Store, token: str | None, faults: Faults, keep_alive: float) -> None:
-        super().__init__(f"grpc://{host}:0", middleware={"auth": _Authentication(token, faults)})
+        super().__init__(f"grpc://{bracketed(host)}:0", middleware={"auth": _Authentication(token, faults)})
         self._store = store
         self._faults = faults
         self._keep_alive = keep_alive

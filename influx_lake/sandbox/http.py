@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import logging
 import socket
 import uuid
 import zlib
@@ -21,6 +22,9 @@ _MALFORMED = (
     "Authorization header was malformed, the request was not in the form of 'Authorization: <auth-scheme> <token>', "
     "supported auth-schemes are Bearer, Token and Basic"
 )
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 300
+    wbufsize = 65_536
     server: HttpApi  # type: ignore[assignment]
 
     def handle_one_request(self) -> None:
@@ -154,6 +159,11 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             response = self.server.respond(request, self.client_address[0])
         except HttpError as problem:
             response = Response.of_text(str(problem), problem.status)
+        except ConnectionError:
+            raise
+        except Exception as problem:
+            _log.exception("%s %s failed", request.method, request.path)
+            response = Response.of_text(f"internal error: {problem}", 500)
         if self._unread:
             self._discard_body()
         self._send(response)
@@ -217,13 +227,13 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         if isinstance(response.body, bytes):
             if response.status != 204:
                 self.send_header("content-length", str(len(response.body)))
-            self._headers_buffer.append(b"\r\n")  # type: ignore[attr-defined]
-            self._headers_buffer.append(b"" if self.command == "HEAD" else response.body)  # type: ignore[attr-defined]
-            self.flush_headers()
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else response.body)
         else:
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             self._stream(response.body)
+        self.wfile.flush()
 
     def _stream(self, parts: Iterable[bytes]) -> None:
         """Send parts as chunks; an error in mid-stream can only cut the body short, as with the real server."""
@@ -245,6 +255,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
 
     def _chunk(self, data: bytes | bytearray) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))
+        self.wfile.flush()
 
     def log_message(self, format: str, *_args: Any) -> None:  # noqa: A002
         """Nothing is logged: request lines may carry a token."""

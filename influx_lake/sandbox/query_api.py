@@ -14,7 +14,7 @@ from influx_lake.sandbox import influxql
 from influx_lake.sandbox.faults import Faults
 from influx_lake.sandbox.formats import Format
 from influx_lake.sandbox.http import Handler, HttpError, Request, Response
-from influx_lake.sandbox.query_errors import QueryError
+from influx_lake.sandbox.query_errors import ExecutionError, QueryError
 from influx_lake.sandbox.sql import Answer, plan
 from influx_lake.sandbox.store import DatabaseNotFound, Store
 
@@ -52,7 +52,8 @@ class _QueryApi:
         except DatabaseNotFound as problem:
             return _unknown_database(problem)
         except QueryError as problem:
-            return Response.of_text(f"query error: {problem}", 500 if problem.external else 400)
+            doing = "executing plan" if isinstance(problem, ExecutionError) else "planning query"
+            return Response.of_text(f"query error: error while {doing}: {problem}", 500 if problem.external else 400)
 
     def influxql(self, request: Request) -> Response:
         query = _parse(request)

@@ -23,7 +23,8 @@ class Router:
     """
 
     def __init__(self, host: str, port: int, flight: tuple[str, int], serve_http: Serve) -> None:
-        self._listener = socket.create_server((host, port), backlog=128)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=128)
         self._flight = flight
         self._serve_http = serve_http
         self._open: set[socket.socket] = set()

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from enum import Enum, auto
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -17,7 +18,7 @@ from influx_lake.sandbox.admin_api import admin_routes
 from influx_lake.sandbox.auth import new_token
 from influx_lake.sandbox.bulk import Source, stored_batches
 from influx_lake.sandbox.faults import Faults
-from influx_lake.sandbox.flight import FlightServer
+from influx_lake.sandbox.flight import FlightServer, bracketed
 from influx_lake.sandbox.http import HttpApi
 from influx_lake.sandbox.persistence import Folder
 from influx_lake.sandbox.precision import Precision
@@ -26,7 +27,11 @@ from influx_lake.sandbox.router import Router
 from influx_lake.sandbox.store import Store
 from influx_lake.sandbox.write_api import write_routes
 
-GENERATED = "generated"
+
+class Token(Enum):
+    """Stands for a token that is to be made."""
+
+    NEW = auto()
 
 
 class Sandbox:
@@ -48,12 +53,12 @@ class Sandbox:
         data_dir: Path | str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        token: str | None = GENERATED,
+        token: str | Token | None = Token.NEW,
         faults: Faults | None = None,
         keep_alive: float = 5.0,
     ) -> None:
         self.host = host
-        self.token = new_token() if token == GENERATED else token
+        self.token = new_token() if isinstance(token, Token) else token
         self.faults = faults if faults is not None else Faults()
         self._data_dir = Path(data_dir) if data_dir is not None else None
         self._port = port
@@ -144,7 +149,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http://{bracketed(self.host)}:{self.port}"
 
     @property
     def store(self) -> Store:

@@ -12,6 +12,8 @@ import pyarrow as pa
 from influx_lake.sandbox.columns import TIME, Kind, arrow_schema, conform
 from influx_lake.sandbox.merge import Run, distinct, merge_into
 
+_PENDING_LIMIT = 1024
+
 
 class RunFiles(Protocol):
     """Where a measurement keeps its runs on disk."""
@@ -78,6 +80,8 @@ class Table:
         with self.lock:
             self.widen(columns)
             self._pending.append(Pending(rows, sequence, visible_at))
+            if len(self._pending) >= _PENDING_LIMIT:
+                self._settle(self._visible())
 
     def widen(self, columns: Mapping[str, Kind]) -> None:
         """Add the columns that are new."""

@@ -76,7 +76,7 @@ def failure_of(call: Callable[[], object]) -> LakeError:
         (Status.INTERNAL, StreamBroken),
         (Status.UNAVAILABLE, StreamBroken),
         (Status.CANCELLED, StreamBroken),
-        (Status.RESOURCE_EXHAUSTED, StreamBroken),
+        (Status.UNKNOWN, StreamBroken),
         (Status.DEADLINE_EXCEEDED, SourceTimeout),
         (Status.UNAUTHENTICATED, AuthenticationFailed),
         (Status.PERMISSION_DENIED, AuthenticationFailed),

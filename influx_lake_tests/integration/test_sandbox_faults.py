@@ -152,6 +152,7 @@ def test_flush_delay(box: Sandbox) -> None:
         (Status.PERMISSION_DENIED, flight.FlightUnauthorizedError),
         (Status.CANCELLED, flight.FlightCancelledError),
         (Status.DEADLINE_EXCEEDED, flight.FlightTimedOutError),
+        (Status.UNKNOWN, pa.ArrowException),
     ],
 )
 def test_a_stream_that_fails_in_the_middle(box: Sandbox, status: Status, kind: type[Exception]) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import socket
 from collections.abc import Iterator
+from unittest import mock
 
 import pyarrow.parquet as pq
 import pytest
@@ -331,9 +332,13 @@ def test_failed_queries(box: Sandbox) -> None:
     ]:
         response = http(box, "GET", path, {"db": "db", "q": sql})
         assert response.status == 400
+        assert response.data.startswith(b"query error: error while planning query: ")
         assert text in response.data
     response = http(box, "GET", path, {"db": "db", "q": "select 1/0 from m"})
-    assert response.status == 500
+    assert (response.status, response.data) == (
+        500,
+        b"query error: error while executing plan: Arrow error: Divide by zero error",
+    )
     response = http(box, "GET", path, {"db": "db", "q": "select 1", "format": "xml"})
     assert (response.status, response.data[:21]) == (400, b"unknown variant `xml`")
 
@@ -365,6 +370,14 @@ def test_databases_and_tables_are_managed(box: Sandbox) -> None:
     assert http(box, "DELETE", path, {"db": "two"}).status == 200
     assert http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select 1"}).status == 404
     assert http(box, "DELETE", path, {"db": "two"}).status == 404
+
+
+def test_a_failure_of_our_own_is_told(box: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    with mock.patch.object(box.store, "write", side_effect=OSError(28, "No space left on device")):
+        response = http(box, "POST", "/api/v3/write_lp", {"db": "db"}, "m v=1")
+    assert response.status == 500
+    assert response.data == b"internal error: [Errno 28] No space left on device"
+    assert box.token not in caplog.text
 
 
 def test_many_rows_are_streamed(box: Sandbox) -> None:

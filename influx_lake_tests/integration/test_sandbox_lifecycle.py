@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from influxdb_client_3 import InfluxDBClient3
 
 from influx_lake.errors import ConfigurationError, DataRefused, StorageError
 from influx_lake.sandbox import Sandbox
@@ -78,6 +79,14 @@ def test_a_port_of_choice() -> None:
         with pytest.raises(ConfigurationError, match=rf"cannot listen on 127.0.0.1:{port}: Address already in use"):
             Sandbox(port=port).start()
         assert http(box, "GET", "/health").status == 200
+
+
+def test_ipv6() -> None:
+    with Sandbox(host="::1") as box:
+        assert box.url == f"http://[::1]:{box.port}"
+        write(box, "m v=1 1")
+        with InfluxDBClient3(host=box.url, token=box.token, database="db") as one:
+            assert one.query("select v from m").to_pylist() == [{"v": 1.0}]
 
 
 def test_a_start_that_fails_leaves_the_folder_free(tmp_path: Path) -> None:
