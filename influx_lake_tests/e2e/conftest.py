@@ -7,6 +7,7 @@ import pytest
 
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.dagster_site import DagsterSite
+from influx_lake_tests.e2e.postgres import postgres_server
 from influx_lake_tests.e2e.telemetry import fill, write_lake
 
 
@@ -23,3 +24,9 @@ def site(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     write_lake(folder, sandbox)
     with DagsterSite(folder, {"INFLUXDB3_TOKEN": sandbox.token or ""}) as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    with postgres_server() as address:
+        yield address
