@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import logging
+import re
 import socket
 import uuid
 import zlib
@@ -24,6 +25,7 @@ _MALFORMED = (
 )
 
 
+_DIGITS = re.compile(r"[0-9A-Fa-f]{1,15}\Z")
 _log = logging.getLogger(__name__)
 
 
@@ -193,19 +195,34 @@ class _Connection(http.server.BaseHTTPRequestHandler):
 
     def _raw_chunks(self) -> Iterator[bytes]:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                yield self.rfile.read(size)
+            while size := self._number(self.rfile.readline().split(b";")[0].decode("latin-1"), base=16):
+                yield self._read(min(size, MAX_BODY + 1))
                 self.rfile.readline()
             while self.rfile.readline().strip():
                 pass
             return
-        left = int(self.headers.get("Content-Length") or 0)
+        left = self._number(self.headers.get("Content-Length", "0"))
         if left > MAX_BODY:
             self.close_connection = True
             raise _too_large()
-        while left and (chunk := self.rfile.read(min(left, 1024 * 1024))):
+        while left:
+            chunk = self._read(min(left, 1024 * 1024))
             left -= len(chunk)
             yield chunk
+
+    def _read(self, size: int) -> bytes:
+        """Read exactly so much: half a body must not pass for a whole one."""
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionError("the client went away in the middle of a request")
+        return data
+
+    def _number(self, text: str, base: int = 10) -> int:
+        digits = text.strip()
+        if not (digits.isdecimal() or base == 16) or not _DIGITS.match(digits):
+            self.close_connection = True
+            raise HttpError(400, f"invalid length of the body: {digits!r}")
+        return int(digits, base)
 
     def _discard_body(self) -> None:
         """Make room for the next request; a client that sends a lot in vain is disconnected instead."""

@@ -220,6 +220,25 @@ def test_a_chunked_body(box: Sandbox) -> None:
     assert rows(query(box, "select v from m order by time")) == [{"v": 1.0}, {"v": 2.0}]
 
 
+@pytest.mark.parametrize(
+    ("framing", "body", "status"),
+    [
+        ("Content-Length: 100", b"m v=1 1\nm v=2", b""),
+        ("Transfer-Encoding: chunked", b"7\r\nm v=1 1\r\n20\r\n\nm v=2", b""),
+        ("Content-Length: many", b"m v=1 1", b"HTTP/1.1 400"),
+        ("Content-Length: -7", b"m v=1 1", b"HTTP/1.1 400"),
+        ("Transfer-Encoding: chunked", b"nonsense\r\n", b"HTTP/1.1 400"),
+    ],
+)
+def test_half_a_body_is_not_stored(box: Sandbox, framing: str, body: bytes, status: bytes) -> None:
+    with socket.create_connection((box.host, box.port)) as raw:
+        head = f"POST /api/v3/write_lp?db=db HTTP/1.1\r\nAuthorization: Bearer {box.token}\r\n{framing}\r\n\r\n"
+        raw.sendall(head.encode() + body)
+        raw.shutdown(socket.SHUT_WR)
+        assert raw.recv(12) == status
+    assert box.store.database_names() == []
+
+
 def test_several_requests_on_one_connection(box: Sandbox) -> None:
     import http.client
 
