@@ -55,12 +55,15 @@ def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
     return specs
 
 
-def measurement_asset(measurement: Measurement, upstream: dg.AssetSpec) -> dg.AssetsDefinition:
+def measurement_asset(
+    measurement: Measurement, upstream: dg.AssetSpec, warehouse: str | None = None
+) -> dg.AssetsDefinition:
     """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
 
     Args:
         measurement: The measurement.
         upstream: The external asset that it is loaded from.
+        warehouse: The folder that new tables are made in, where that is known without asking the catalog.
     """
     output, key = safe_name("__".join(measurement.identifier)), resource_key(measurement.source)
 
@@ -75,7 +78,7 @@ def measurement_asset(measurement: Measurement, upstream: dg.AssetSpec) -> dg.As
                 owners=list(measurement.owners),
                 tags=dict(measurement.tags),
                 kinds={"influxdb", "iceberg"},
-                metadata={"dagster/table_name": measurement.table_name, "dagster/storage_kind": "iceberg"},
+                metadata=_metadata(measurement, warehouse),
                 io_manager_key=IO_MANAGER_KEY,
             )
         },
@@ -96,6 +99,13 @@ def safe_name(text: str) -> str:
     """A name that Dagster accepts; where characters had to go, a digest keeps it unique."""
     cleaned = _NOT_IN_A_NAME.sub("_", text)
     return cleaned if cleaned == text else f"{cleaned}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _metadata(measurement: Measurement, warehouse: str | None) -> dict[str, str]:
+    facts = {"dagster/table_name": measurement.table_name, "dagster/storage_kind": "iceberg"}
+    if warehouse:
+        facts["dagster/uri"] = "/".join((warehouse, ".".join(measurement.namespace), measurement.table))
+    return facts
 
 
 def _description(measurement: Measurement) -> str:

@@ -17,11 +17,13 @@ def build_definitions(lake: Lake) -> dg.Definitions:
     """The assets and resources of a lake. Contacts nothing and reads no secret."""
     upstream = source_assets(lake)
     catalog = IcebergCatalogResource.of(lake.catalog)
+    # Other catalogs decide themselves where a table goes.
+    warehouse = catalog.properties.get("warehouse") if catalog.properties.get("type") == "sql" else None
     sources = {resource_key(name): InfluxDB3Resource.of(config, lake.root) for name, config in lake.sources.items()}
     return dg.Definitions(
         assets=[
             *upstream.values(),
-            *(measurement_asset(each, upstream[each.source, each.name]) for each in lake.measurements),
+            *(measurement_asset(each, upstream[each.source, each.name], warehouse) for each in lake.measurements),
         ],
         resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},
         # A process per step would load all definitions again for every window.

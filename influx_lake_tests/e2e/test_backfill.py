@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from influx_lake.config import load_lake
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.dagster_site import DagsterSite
@@ -25,8 +24,9 @@ PARTITIONS = """query($keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) { 
 
 def counts_by_day(site: DagsterSite, measurement: str) -> dict[str, int]:
     """The rows of each day, read from the table itself."""
-    catalog = load_lake(site.folder / "lake.yaml").catalog
-    table = open_catalog(catalog.name, catalog.properties()).load_table((DATABASE, measurement))
+    lake = site.folder / ".lake"
+    catalog = open_catalog("lake", {"uri": f"sqlite:///{lake}/catalog.db", "warehouse": f"{lake}/warehouse"})
+    table = catalog.load_table((DATABASE, measurement))
     return dict(Counter(str(moment.date()) for moment in table.scan().to_arrow()["time"].to_pylist()))
 
 

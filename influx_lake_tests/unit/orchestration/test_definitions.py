@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,6 +81,18 @@ def test_an_asset_says_what_it_is(lake_file: Callable[[str], Lake]) -> None:
     assert mem.description is not None
     assert "One partition is one **hour**, in UTC" in mem.description
     assert specs["influxdb/telemetry/cpu"].kinds == {"influxdb"}
+
+
+def test_the_place_of_a_table_is_told_before_it_is_there(lake_file: Callable[[str], Lake]) -> None:
+    unknown, local = (
+        specs_of(lake_file(LAKE)),
+        specs_of(lake_file(re.sub(r"(?s)catalog:.*?measurements:", "measurements:", LAKE))),
+    )
+
+    assert "dagster/uri" not in unknown["plant/raw/press"].metadata
+    uri = Path(local["plant/raw/press"].metadata["dagster/uri"])
+    assert uri.parts[-4:] == (".lake", "warehouse", "plant.raw", "press")
+    assert uri.is_absolute()
 
 
 def test_source_and_table_share_one_definition_of_partitions(lake_file: Callable[[str], Lake]) -> None:

@@ -222,9 +222,14 @@ def test_a_run_over_a_range_counts_each_partition(lake: Lake) -> None:
 def test_another_column_may_hold_the_time(lake: Lake) -> None:
     rows = ROWS.rename_columns(["ts", "host", "value"])
 
-    assert lake.run(writer(lambda: rows, metadata={"time_column": "ts"}), key="2026-01-01").success
+    seen: list[Any] = []
+    out = writer(lambda: rows, metadata={"time_column": "ts"})
+    reader = reader_of(pa.Table, seen, HOURLY, ins={"cpu": dg.AssetIn(["lake", "out"])})
 
-    assert lake.catalog.open().load_table(("lake", "out")).scan().to_arrow().num_rows == 2
+    assert lake.run(out, key="2026-01-01").success
+    assert lake.run(out, reader, key="2026-01-01-05:00").success
+
+    assert seen == [2]
 
 
 @pytest.mark.parametrize(
