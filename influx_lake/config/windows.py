@@ -57,6 +57,10 @@ class Window:
             raise ValueError(f"not a window: {text!r} (expected start/end)")
         return cls(parse_moment(start), parse_moment(end))
 
+    def until(self, moment: datetime) -> Window | None:
+        """The part of the window before a moment; None when there is none."""
+        return Window(self.start, min(self.end, moment)) if moment > self.start else None
+
     @property
     def start_us(self) -> int:
         """The start in microseconds since 1970, the unit of Iceberg's timestamps."""

@@ -63,6 +63,7 @@ class Replacement:
         rows: How many there are.
         files: The files that hold them.
         approve: Told how many rows come and how many go, before each try; raises to stop.
+        loaded: What of the window is complete, and recorded as loaded; None when nothing of it is.
     """
 
     catalog: Catalog
@@ -73,6 +74,7 @@ class Replacement:
     rows: int
     files: list[DataFile]
     approve: Callable[[int, int], None]
+    loaded: Window | None
     commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     _kept: dict[str, tuple[int, list[DataFile]]] = field(default_factory=dict)
     _asked: bool = False
@@ -195,7 +197,8 @@ class Replacement:
         }
 
     def _properties(self) -> dict[str, str]:
-        return {coverage.PROPERTY: str(Coverage.of(self.table).adding(self.window))}
+        held = Coverage.of(self.table)
+        return {coverage.PROPERTY: str(held.adding(self.loaded) if self.loaded else held)}
 
     def _abandon(self) -> None:
         kept = (file for _, files in self._kept.values() for file in files)

@@ -66,6 +66,7 @@ def replace_window(
     *,
     on_rows: Callable[[int], None] = lambda rows: None,
     approve: Callable[[int, int], None] = lambda rows, previous_rows: None,
+    complete_until: datetime | None = None,
     commit_budget: timedelta = COMMIT_BUDGET,
 ) -> WindowCommit:
     """Replace exactly the rows of a window by the rows that come, in one snapshot, or change nothing.
@@ -82,6 +83,8 @@ def replace_window(
         on_rows: Told how many rows were written so far.
         approve: Told how many rows come and how many the table holds for the window, before each try to commit;
             raises to stop it.
+        complete_until: The source may still get points from this time on: what of the window lies before it is recorded
+            as loaded. Without it the whole window is.
         commit_budget: How long to try again when other writers win the race for the table.
 
     Raises:
@@ -102,7 +105,8 @@ def replace_window(
     except BaseException:
         writer.abort()
         raise
-    replacement = Replacement(catalog, target, table, window, provenance, seen.rows, files, approve)
+    loaded = window.until(complete_until) if complete_until else window
+    replacement = Replacement(catalog, target, table, window, provenance, seen.rows, files, approve, loaded)
     return _result(window, seen, replacement.run(commit_budget))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -132,7 +132,8 @@ def replicate_window(
 ) -> WindowResult:
     """Load one window of a measurement: afterwards the table holds exactly the source's rows for it.
 
-    Doing it again, after a crash or from two processes, leaves the same rows.
+    Doing it again, after a crash or from two processes, leaves the same rows. Of a window that has not been closed for
+    the measurement's lag, only what lies before now, less the lag, counts as loaded: it stays due.
 
     Args:
         source: The measurement's source.
@@ -146,7 +147,7 @@ def replicate_window(
         LakeError: Of the class that says what can be done about it, naming measurement and window; the table is as it
             was.
     """
-    began = time.monotonic()
+    began, asked_at = time.monotonic(), datetime.now(UTC)
     try:
         schema = source.schema(measurement.name)
         with source.read(schema, window) as stream:
@@ -159,6 +160,7 @@ def replicate_window(
                 Provenance(source.identity, run_id),
                 on_rows=_reporter(on_progress, began) if on_progress else lambda rows: None,
                 approve=lambda rows, previous: check_shrink(measurement, rows, previous),
+                complete_until=asked_at - measurement.lag,
             )
     except LakeError as error:
         error.about(measurement.name, window)

@@ -134,6 +134,18 @@ def test_an_empty_window(lake: Lake) -> None:
     assert (status.loaded, len(status.expected), status.rows) == (1, 4, 0)
 
 
+def test_the_open_window_stays_due(lake: Lake) -> None:
+    now = datetime.now(UTC)
+    today = SCHEME.window_at(now)
+    minute_ago = int((now - timedelta(minutes=1)).timestamp()) * 10**9
+    lake.box.write("telemetry", f"cpu,host=a value=1 {minute_ago}")
+    # Around midnight the point of a minute ago is yesterday's.
+    window = SCHEME.window_at(now - timedelta(minutes=1))
+    assert replicate_window(lake.source, lake.catalog, CPU, window, run_id="test").rows == 1
+    status = measurement_status(lake.catalog, CPU, today.end + timedelta(days=1))
+    assert window in status.missing
+
+
 def test_status_tells_the_gaps_and_the_watermark(lake: Lake) -> None:
     lake.fill(0, 10)
     before = measurement_status(lake.catalog, CPU, day(4).end)

@@ -114,6 +114,17 @@ def test_what_is_loaded_travels_in_the_commit_of_the_rows(catalog: Catalog) -> N
     assert str(Coverage.of(table(catalog))) == str(day(0, 3))
 
 
+def test_an_open_window_is_loaded_only_as_far_as_it_is_complete(catalog: Catalog) -> None:
+    def load(until: timedelta) -> Coverage:
+        moment = day(0).start + until
+        replace_window(catalog, TARGET, stream(rows(day(0), 10)), day(0), PROVENANCE, complete_until=moment)
+        return Coverage.of(table(catalog))
+
+    assert load(timedelta(hours=-1)).intervals == ()
+    assert load(timedelta(hours=6)).intervals == (hours(0, 0, 6),)
+    assert load(timedelta(hours=30)).intervals == (day(0),)
+
+
 def test_the_figures_of_a_commit(catalog: Catalog) -> None:
     commit = replace(catalog, day(0), rows(day(0), 24), rows(day(0), 24))
     assert (commit.first_time, commit.last_time) == (day(0).start, day(0).start + timedelta(hours=23))
