@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from influx_lake.cli.output import counted
 from influx_lake.cli.probe import probe_catalog
 from influx_lake.cli.sandboxes import may_be_sandbox
 from influx_lake.cli.session import Session
@@ -39,8 +40,9 @@ class Check:
 def run_checks(session: Session) -> Iterator[Check]:
     """Look at everything, also after something was found to be wrong."""
     lake = session.lake
-    count = f"{len(lake.measurements)} measurements" + (f", {len(lake.patterns)} patterns" if lake.patterns else "")
-    yield Check("config", str(lake.path), True, f"{len(lake.sources)} sources, {count}")
+    found = {"source": lake.sources, "measurement": lake.measurements, "pattern": lake.patterns}
+    counts = [counted(len(entries), noun) for noun, entries in found.items() if entries]
+    yield Check("config", str(lake.path), True, ", ".join(counts))
     for name in lake.sources:
         yield from _check_source(session, name)
     catalog = lake.catalog.name
@@ -57,7 +59,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
         source = session.source(name)
         server = source.server()
         found.extend(source.measurements())
-        return f"{source.identity}: {server.product} {server.version}, {len(found)} measurements"
+        return f"{source.identity}: {server.product} {server.version}, {counted(len(found), 'measurement')}"
 
     asked = _attempt("source", f"source {name}", ask)
     if not asked.ok:
@@ -101,7 +103,7 @@ def _missing(subject: str, database: str, found: list[str]) -> Check:
 def _check_pattern(text: str, matched: list[str], session: Session) -> Check:
     known = {each.name for each in session.lake.measurements}
     new = [name for name in matched if name not in known]
-    detail = f"{len(matched)} measurements" + (f", {len(new)} of them new: {', '.join(new[:5])}" if new else "")
+    detail = counted(len(matched), "measurement") + (f", {len(new)} of them new: {', '.join(new[:5])}" if new else "")
     return Check("pattern", f"pattern {text}", True, detail, "Take them in: influx-lake discover" if new else None)
 
 

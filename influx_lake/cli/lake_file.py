@@ -6,6 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +85,16 @@ def measurement_entries(names: tuple[str, ...], options: dict[str, dict[str, Any
         names: Their names in InfluxDB.
         options: Further options by name.
     """
+    keys: set[str] = set(names)
     tables: set[str] = set()
     lines = ""
     for name in names:
-        key = safe_table_name(name) if is_pattern(name) or not name.strip() else name
-        entry: dict[str, Any] = {} if key == name else {"measurement": _escaped(name)}
-        table, number = safe_table_name(key), 2
-        while table in tables:
-            table, number = f"{safe_table_name(key)}_{number}", number + 1
+        key, entry = name, dict[str, Any]()
+        if is_pattern(name) or not name.strip():
+            key, entry["measurement"] = _unused(safe_table_name(name), keys), _escaped(name)
+        table = _unused(safe_table_name(key), tables)
         if table != safe_table_name(key):
             entry["table"] = table
-        tables.add(table)
         entry.update((options or {}).get(name, {}))
         lines += f"\n  {_scalar(key)}: {_scalar(entry)}"
     return lines
@@ -139,6 +139,14 @@ def replace_text(path: Path, text: str, *, checked: bool = False) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
+def _unused(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken; from now on it is."""
+    candidates = chain([name], (f"{name}_{number}" for number in count(2)))
+    unused = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(unused)
+    return unused
+
+
 def _escaped(text: str) -> str:
     """The text with nothing in it that would be a reference."""
     return text.replace("${", "$${")
@@ -149,4 +157,4 @@ def _scalar(value: Any) -> str:
     import yaml
 
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
-    return text.removesuffix("\n").removesuffix("\n...").strip()
+    return text.removesuffix("...\n").removesuffix("\n")

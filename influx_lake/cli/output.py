@@ -77,3 +77,8 @@ def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 window`, `2,000 windows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.options import ConfigOption, JsonOption
-from influx_lake.cli.output import output, plain_table
+from influx_lake.cli.output import counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.cli.session import Session
@@ -31,7 +31,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         else:
             out.line(f"{lake.path.name} has no patterns; a key such as `http_*` under `measurements` is one.")
         total = sum(len(names) for names in found.values())
-        out.line(f"{total:,} measurements found, {len(matches):,} of them by patterns. Kept in {state}")
+        out.line(f"{counted(total, 'measurement')} found, {len(matches):,} of them by patterns. Kept in {state}")
         out.result({"state": str(state), "sources": {name: _facts(name, found[name], matches) for name in found}})
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from influx_lake.cli.options import JsonOption, moment
-from influx_lake.cli.output import output
+from influx_lake.cli.output import counted, output
 
 if TYPE_CHECKING:
     from influx_lake.config import Secret
@@ -50,7 +50,10 @@ def init(
         names = _measurements(host, database, Secret(token, root=path.parent) if token else None, token_env)
         day = (start or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
         write_lake_file(path, LakeFile(host=host, database=database, token=token, start=day, measurements=tuple(names)))
-        out.line(f"✓ {path}: {len(names)} measurements of {database}" + (f": {', '.join(names[:10])}" if names else ""))
+        out.line(
+            f"✓ {path}: {counted(len(names), 'measurement')} of {database}"
+            + (f": {', '.join(names[:10])}" if names else "")
+        )
         out.line("Next: influx-lake check, then influx-lake replicate --all")
         out.result({"config": str(path), "host": host, "database": database, "token": token, "measurements": names})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
-from influx_lake.cli.output import Output, output, plain_table
+from influx_lake.cli.output import Output, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config import Measurement
@@ -58,4 +58,4 @@ def show_plan(out: Output, plans: list[tuple[Measurement, list[Window]]], what: 
         table.add_row(measurement.name, measurement.table_name, f"{len(windows):,}", first, last)
     out.table(table)
     total = sum(len(windows) for _, windows in plans)
-    out.line(f"{total:,} windows {what}." + (" Load them with: influx-lake replicate --all" if total else ""))
+    out.line(f"{counted(total, 'window')} {what}." + (" Load them with: influx-lake replicate --all" if total else ""))

@@ -9,7 +9,7 @@ import typer
 
 from influx_lake.cli.commands.plan import plan_facts, show_plan
 from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
-from influx_lake.cli.output import Output, output
+from influx_lake.cli.output import Output, counted, output
 
 if TYPE_CHECKING:
     from influx_lake.cli.loading import Loaded
@@ -59,9 +59,13 @@ def _conclude(out: Output, loaded: Loaded) -> int:
     windows, rows = loaded.windows, loaded.rows
     if loaded.failures:
         left = f", {loaded.left:,} not tried" if loaded.left else ""
-        out.note(f"{windows:,} windows loaded, {len(loaded.failures):,} failed{left}.")
+        out.note(f"{counted(windows, 'window')} loaded, {len(loaded.failures):,} failed{left}.")
         return 1
-    out.line(f"{windows:,} windows, {rows:,} rows." if windows else "Nothing to load: every window is in the lake.")
+    out.line(
+        f"{counted(windows, 'window')}, {counted(rows, 'row')}."
+        if windows
+        else "Nothing to load: every window is in the lake."
+    )
     return 0
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
-from influx_lake.cli.output import output, plain_table
+from influx_lake.cli.output import counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config.windows import Window
@@ -40,9 +40,7 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
         out.table(table)
         missing = sum(len(each.missing) for each in found)
         if missing:
-            out.line(
-                f"{missing:,} windows are missing. Which: influx-lake plan. Load them: influx-lake replicate --all"
-            )
+            out.line(f"{counted(missing, 'window')} missing. See: influx-lake plan. Load: influx-lake replicate --all")
         out.result({"measurements": [_facts(each) for each in found]})
 
 
