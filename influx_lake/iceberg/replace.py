@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -91,7 +91,6 @@ def replace_window(
         LakeError: Of the class that says what can be done about it; the table is unchanged, but for
             `CommitOutcomeUnknown`.
     """
-    asked_at = datetime.now(UTC)
     table = ensure_table(catalog, target, rows.schema)
     writer = DataFileWriter(table, rows.schema, target)
     seen = WindowRows(target.time_column, window, target.name)
