@@ -40,6 +40,7 @@ class DagsterDev:
     """
 
     def __init__(self, lake: Lake, port: int) -> None:
+        self._lake = lake
         self._port = _free_port(port)
         self.home = _dagster_home(lake.root)
         self._environment = {
@@ -60,6 +61,21 @@ class DagsterDev:
     def pid(self) -> int:
         """The process."""
         return self._process.pid
+
+    def report_loaded_windows(self) -> int:
+        """Show as materialised what the tables hold and Dagster does not know of; returns how many windows that were.
+
+        Raises:
+            CatalogError: The catalog cannot tell what it holds.
+        """
+        from dagster import DagsterInstance
+
+        from influx_lake.iceberg.catalog import open_catalog
+        from influx_lake.orchestration.reporting import report_loaded_windows
+
+        catalog = open_catalog(self._lake.catalog.name, self._lake.catalog.properties())
+        with DagsterInstance.from_config(str(self.home)) as instance:
+            return report_loaded_windows(instance, self._lake, catalog)
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "dagster", "dev", "-m", "influx_lake.definitions"]

@@ -14,6 +14,7 @@ from influx_lake.orchestration.partition_events import Facts
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
 
     from influx_lake.iceberg.replace import WindowCommit
     from influx_lake.replication.window import WindowResult
@@ -45,11 +46,18 @@ def partition_facts(window: Window, rows: int) -> Facts:
 def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -> Facts:
     """What is true of the whole table after a commit."""
     return {
+        **standing_facts(commit.table, source),
         "dagster/row_count": dg.MetadataValue.int(commit.total_rows),
-        "dagster/column_schema": column_schema(commit.table.schema(), source),
-        "dagster/uri": dg.MetadataValue.text(commit.table.location()),
         # Snapshot ids need 63 bits; a browser would round the number.
         "snapshot_id": dg.MetadataValue.text(str(commit.snapshot_id)),
+    }
+
+
+def standing_facts(table: Table, source: MeasurementSchema | None = None) -> Facts:
+    """What is true of a table whoever wrote it."""
+    return {
+        "dagster/column_schema": column_schema(table.schema(), source),
+        "dagster/uri": dg.MetadataValue.text(table.location()),
     }
 
 

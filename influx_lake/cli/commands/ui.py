@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from influx_lake.cli.options import ConfigOption, JsonOption
-from influx_lake.cli.output import output
+from influx_lake.cli.output import counted, output
 
 
 def ui(
@@ -29,6 +29,7 @@ def ui(
     from influx_lake.cli.dagster_dev import DagsterDev
     from influx_lake.cli.sandboxes import sandbox_of
     from influx_lake.config import load_lake
+    from influx_lake.errors import LakeError
 
     with output(as_json) as out, ExitStack() as stack:
         lake = load_lake(config)
@@ -36,6 +37,11 @@ def ui(
         if box is not None:
             out.line(f"The sandbox of this lake listens on {box.url}")
         dagster = DagsterDev(lake, port)
+        try:
+            if found := dagster.report_loaded_windows():
+                out.line(f"{counted(found, 'window')} loaded without Dagster will show as materialised")
+        except LakeError as error:
+            out.note(f"Windows that came into the lake without Dagster will not show: {error}")
         stack.enter_context(dagster)
         out.line(f"Starting Dagster on {dagster.url}; its data are in {dagster.home}. Stop it with Ctrl-C.")
         if dagster.wait_until_ready():

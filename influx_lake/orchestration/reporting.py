@@ -1,0 +1,66 @@
+"""Tells Dagster of windows that were loaded without it: by the command line, or before its storage was set up anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.windows import Window
+from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.window_metadata import partition_facts, standing_facts
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+def report_loaded_windows(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog) -> int:
+    """Record a materialisation of each partition that its table holds and Dagster does not know of.
+
+    Args:
+        instance: Dagster's instance.
+        lake: The lake.
+        catalog: Its catalog; only metadata are read.
+
+    Returns:
+        How many were recorded.
+
+    Raises:
+        CatalogError: The catalog cannot tell what it holds.
+    """
+    from influx_lake.iceberg.reader import find_table
+
+    reported = 0
+    for measurement in lake.measurements:
+        table = find_table(catalog, measurement.identifier)
+        if table is None:
+            continue
+        known = instance.get_materialized_partitions(asset_key(measurement))
+        for window in _loaded_windows(measurement, table):
+            if measurement.scheme.key(window) not in known:
+                instance.report_runless_asset_event(_materialization(measurement, table, window))
+                reported += 1
+    return reported
+
+
+def _loaded_windows(measurement: Measurement, table: Table) -> Iterator[Window]:
+    from influx_lake.iceberg.coverage import Coverage
+
+    coverage = Coverage.of(table)
+    for interval in coverage.intervals:
+        windows = measurement.scheme.windows(interval.start, interval.end)
+        yield from (window for window in windows if coverage.holds(window))
+
+
+def _materialization(measurement: Measurement, table: Table, window: Window) -> dg.AssetMaterialization:
+    from influx_lake.iceberg.reader import count_rows
+
+    return dg.AssetMaterialization(
+        asset_key=asset_key(measurement),
+        partition=measurement.scheme.key(window),
+        description="Found in the table: it was loaded without Dagster.",
+        metadata={**standing_facts(table), **partition_facts(window, count_rows(table, window))},
+    )
