@@ -83,6 +83,30 @@ class DagsterSite:
         assert "backfillId" in launched, launched
         return str(launched["backfillId"])
 
+    def launch(self, key: list[str], partitions: list[str]) -> list[str]:
+        """Queue a run for each partition of an asset, all at once; gives their ids."""
+        selector = {
+            "repositoryLocationName": "influx_lake",
+            "repositoryName": "__repository__",
+            "pipelineName": "__ASSET_JOB",
+            "assetSelection": [{"path": key}],
+        }
+        tags = [{"tags": [{"key": "dagster/partition", "value": partition}]} for partition in partitions]
+        launched = self.ask(
+            _LAUNCH_RUNS, runs=[{"selector": selector, "mode": "default", "executionMetadata": each} for each in tags]
+        )["launchMultipleRuns"]
+        return [run["run"]["runId"] for run in launched["launchMultipleRunsResult"]]
+
+    def ended_runs(self, runs: list[str], *, seconds: float) -> list[dict[str, Any]]:
+        """The runs once they have ended, as they were started."""
+
+        def look() -> list[dict[str, Any]] | None:
+            found: list[dict[str, Any]] = self.ask(_RUNS, ids=runs)["runsOrError"]["results"]
+            return found if all(run["endTime"] for run in found) else None
+
+        ended = wait_until(look, seconds=seconds, what=f"{len(runs)} runs")
+        return sorted(ended, key=lambda run: float(run["startTime"]))
+
     def ended(self, backfill: str, *, seconds: float) -> dict[str, Any]:
         """The backfill once it has ended, with its runs."""
 
@@ -135,8 +159,13 @@ _LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { locati
   __typename ... on PythonError { message } } } } } }"""
 _LAUNCH = """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_LAUNCH_RUNS = """mutation($runs: [ExecutionParams!]!) { launchMultipleRuns(executionParamsList: $runs) {
+  ... on LaunchMultipleRunsResult { launchMultipleRunsResult { ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message } } } ... on PythonError { message } } }"""
+_RUNS = """query($ids: [String!]) { runsOrError(filter: {runIds: $ids}) { ... on Runs { results {
+  runId status startTime endTime } } } }"""
 _BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
-  status error { message } runs { id runId status startTime endTime tags { key value } } } } }"""
+  status error { message } runs { runId status } } } }"""
 _RUN_LOG = """query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
   ... on MessageEvent { message } ... on ErrorEvent { error { message stack causes { message stack } } }
   ... on ExecutionStepFailureEvent { failureMetadata { metadataEntries {

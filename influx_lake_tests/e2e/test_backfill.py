@@ -58,20 +58,17 @@ def test_a_week_of_four_measurements_arrives_exactly(site: DagsterSite, sandbox:
 
 
 def test_runs_that_write_one_table_at_once_lose_nothing(site: DagsterSite) -> None:
-    backfills = [site.backfill([DATABASE, "mem"], partitions=[day]) for day in DAYS]
+    runs = site.ended_runs(site.launch([DATABASE, "mem"], DAYS), seconds=240)
 
-    ended = [site.ended(backfill, seconds=240) for backfill in backfills]
-
-    assert {each["status"] for each in ended} == {"COMPLETED_SUCCESS"}, ended
-    runs = sorted((run for each in ended for run in each["runs"]), key=lambda run: float(run["startTime"]))
+    assert {run["status"] for run in runs} == {"SUCCESS"}
     assert any(later["startTime"] < earlier["endTime"] for earlier, later in pairwise(runs)), runs
     assert counts_by_day(site, "mem") == {day: rows_of("mem", index) for index, day in enumerate(DAYS)}
 
 
 def test_the_roll_up_follows_its_measurement(site: DagsterSite) -> None:
-    ended = site.ended(site.backfill([DATABASE, "cpu"], [DATABASE, "cpu_hourly"], partitions=DAYS[:2]), seconds=240)
+    runs = site.ended_runs(site.launch([DATABASE, "cpu_hourly"], DAYS[:2]), seconds=240)
 
-    assert ended["status"] == "COMPLETED_SUCCESS", ended
+    assert [run["status"] for run in runs] == ["SUCCESS", "SUCCESS"]
     assert counts_by_day(site, "cpu_hourly").keys() == set(DAYS[:2])
 
 
@@ -79,12 +76,12 @@ def test_a_refused_token_is_told_and_not_shown(site: DagsterSite, sandbox: Sandb
     assert sandbox.token is not None
     sandbox.faults.unauthenticated = True
     try:
-        ended = site.ended(site.backfill([DATABASE, "disk"], partitions=DAYS[:1]), seconds=240)
+        [run] = site.ended_runs(site.launch([DATABASE, "disk"], DAYS[:1]), seconds=240)
     finally:
         sandbox.faults.unauthenticated = False
 
-    assert ended["status"] == "COMPLETED_FAILED"
-    log = site.log(ended["runs"][0]["runId"])
+    assert run["status"] == "FAILURE"
+    log = site.log(run["runId"])
     assert "measurement disk, window 2026-01-01T00:00:00Z/2026-01-02T00:00:00Z: " in log
     assert "token" in log
     assert sandbox.token not in log
