@@ -74,3 +74,18 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         table.column(field.name) if field.name in present else pa.nulls(table.num_rows, field.type) for field in schema
     ]
     return pa.table(arrays, schema=schema)
+
+
+def in_one_chunk(table: pa.Table) -> pa.Table:
+    """Put the chunks of every column together.
+
+    Tags are encoded anew: where a value is null, the index below it may be anything, and Arrow follows it when it makes
+    one dictionary of several.
+    """
+    columns = []
+    for column in table.columns:
+        if column.num_chunks > 1 and pa.types.is_dictionary(column.type):
+            columns.append(column.cast(column.type.value_type).combine_chunks().dictionary_encode())
+        else:
+            columns.append(column.combine_chunks())
+    return pa.table(columns, schema=table.schema)

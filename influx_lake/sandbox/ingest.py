@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.sandbox.columns import TIME, Kind, arrow_schema
+from influx_lake.sandbox.columns import TIME, Kind, arrow_schema, in_one_chunk
 from influx_lake.sandbox.line_protocol import (
     LineError,
     Point,
@@ -277,7 +277,7 @@ class _Body:
         table = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
         if len(parts) > 1:
             order = pa.array([number for shape in draft.shapes for number in shape.order])
-            table = table.unify_dictionaries().take(pc.sort_indices(order))
+            table = in_one_chunk(table).take(pc.sort_indices(order))
         return table
 
     def _shape_columns(self, draft: _Draft, shape: _Shape, schema: pa.Schema) -> pa.Table:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.sandbox.columns import TIME, Kind, conform, kinds_of
+from influx_lake.sandbox.columns import TIME, Kind, conform, in_one_chunk, kinds_of
 
 RUN_ROWS = 262_144
 
@@ -58,7 +58,7 @@ def distinct(table: pa.Table) -> pa.Table:
     Returns:
         The rows sorted by time, in one chunk.
     """
-    table = table.unify_dictionaries().combine_chunks()
+    table = in_one_chunk(table)
     keys = [name for name, kind in kinds_of(table.schema).items() if kind in (Kind.TAG, Kind.TIME)]
     if table.num_rows and _has_repeats(table, keys):
         table = _last_values(table, keys)
@@ -93,7 +93,7 @@ def _last_values(table: pa.Table, keys: Sequence[str]) -> pa.Table:
     merged = numbered.group_by([str(index) for index in range(len(keys))], use_threads=False).aggregate(wanted)
     positions = {name: index for index, name in enumerate([*keys, *values])}
     arrays = [merged.column(positions[field.name]) for field in schema]
-    return pa.table(arrays, schema=schema).combine_chunks()
+    return in_one_chunk(pa.table(arrays, schema=schema))
 
 
 def _times(table: pa.Table) -> pa.Array:
@@ -146,7 +146,7 @@ def _merge_run(run: Run, fresh: pa.Table, schema: pa.Schema, read: Callable[[Run
     worth_joining = run.rows + piece.rows <= RUN_ROWS and (run.table is not None or run.rows <= RUN_ROWS // 8)
     if worth_joining:
         parts = [fresh if own is piece else conform(read(run), schema) for own in in_order]
-        return cut(pa.concat_tables(parts).unify_dictionaries().combine_chunks())
+        return cut(in_one_chunk(pa.concat_tables(parts)))
     return [part for own in in_order for part in (cut(fresh) if own is piece else [run])]
 
 
