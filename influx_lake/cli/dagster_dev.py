@@ -78,6 +78,9 @@ class DagsterDev:
             return report_loaded_windows(instance, self._lake, catalog)
 
     def __enter__(self) -> Self:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A shell's background jobs ignore it, and so would Dagster's processes, which end by nothing else.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         command = [sys.executable, "-m", "dagster", "dev", "-m", "influx_lake.definitions"]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, "--host", HOST, "--port", str(self._port)],
