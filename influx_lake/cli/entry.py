@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -17,7 +18,8 @@ from influx_lake.errors import LakeError
 
 PROGRAM = "influx-lake"
 USAGE = 2
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 
 
 class _Terminated(BaseException):
@@ -26,7 +28,12 @@ class _Terminated(BaseException):
 
 def main() -> None:
     """Run the command of this process's arguments and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code in (INTERRUPTED, TERMINATED):
+        # A signal may have come while a library was starting a thread; Python would wait for that thread for ever.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except _Terminated:
-        return 128 + signal.SIGTERM
+        return TERMINATED
     except Exception as error:
         failures.report(failures.of_defect(error, f"{PROGRAM} --debug ... or {DEBUG_VARIABLE}=1"), as_json)
         if wants_debug(arguments):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from random import Random
 
 from influx_lake.cli.demo.points import Unsigned, Value, point, series
 
@@ -17,7 +17,6 @@ _DISKS = {"/": ("vda1", 80 << 30), "/data": ("vdb", 500 << 30)}
 _INTERFACES = ("eth0", "eth1")
 _MEMORY = 16 << 30
 _INODE_BYTES = 16_384
-_SEED = 2026
 _DAY_SECONDS = 86_400
 _EPOCH_DAY = 20_454  # 2026-01-01: counters and disks grow from here
 
@@ -38,24 +37,25 @@ def history(start: datetime, end: datetime) -> Iterator[str]:
 def late_points(day: datetime) -> Iterator[str]:
     """Two hours of a host that was cut off for a day, with a field that no other host sends."""
     of_host = series("cpu", {"cpu": "cpu-total", "host": "edge-1"})
-    random = Random(f"{_SEED} late {day.date()}")
+    noise_at = _noise("late")
     for second in _seconds(day + timedelta(hours=2), day + timedelta(hours=4)):
-        fields = _shares(12 + random.uniform(-4, 4), random)
-        yield point(of_host, {**fields, "frequency_mhz": Unsigned(random.randrange(800, 2_400))}, second * 10**9)
+        noise = noise_at(second)
+        fields = _shares(12 + noise.uniform(-4, 4), noise)
+        yield point(of_host, {**fields, "frequency_mhz": Unsigned(int(noise.uniform(800, 2_400)))}, second * 10**9)
 
 
 def _cpu(host: str, start: datetime, end: datetime) -> Iterator[str]:
     for core in _CORES:
-        of_core, noise = series("cpu", {"cpu": core, "host": host}), _noise("cpu", host, core)
+        of_core, noise_at = series("cpu", {"cpu": core, "host": host}), _noise("cpu", host, core)
         for second in _seconds(start, end):
-            random = noise(second)
-            yield point(of_core, _shares(_load(host, second) + random.uniform(-6, 6), random), second * 10**9)
+            noise = noise_at(second)
+            yield point(of_core, _shares(_load(host, second) + noise.uniform(-6, 6), noise), second * 10**9)
 
 
-def _shares(busy: float, random: Random) -> dict[str, Value]:
+def _shares(busy: float, noise: Noise) -> dict[str, Value]:
     """How a core's time is shared out; all of it is 100 %."""
     busy = min(99.0, max(0.5, busy))
-    system, wait = busy * random.uniform(0.2, 0.35), busy * random.uniform(0, 0.06)
+    system, wait = busy * noise.uniform(0.2, 0.35), busy * noise.uniform(0, 0.06)
     shares = {
         "usage_user": busy - system - wait,
         "usage_system": system,
@@ -72,10 +72,10 @@ def _shares(busy: float, random: Random) -> dict[str, Value]:
 
 
 def _mem(host: str, start: datetime, end: datetime) -> Iterator[str]:
-    of_host, noise = series("mem", {"host": host}), _noise("mem", host)
+    of_host, noise_at = series("mem", {"host": host}), _noise("mem", host)
     for second in _seconds(start, end):
-        random = noise(second)
-        used = int(_MEMORY * (0.35 + _load(host, second) / 250 + random.uniform(-0.01, 0.01)))
+        noise = noise_at(second)
+        used = int(_MEMORY * (0.35 + _load(host, second) / 250 + noise.uniform(-0.01, 0.01)))
         cached, buffered = int((_MEMORY - used) * 0.5), int((_MEMORY - used) * 0.05)
         available = _MEMORY - used
         fields: dict[str, Value] = {
@@ -96,11 +96,11 @@ def _mem(host: str, start: datetime, end: datetime) -> Iterator[str]:
 def _disk(host: str, start: datetime, end: datetime) -> Iterator[str]:
     for path, (device, total) in _DISKS.items():
         tags = {"device": device, "fstype": "ext4", "host": host, "mode": "rw", "path": path}
-        of_disk, noise = series("disk", tags), _noise("disk", host, path)
+        of_disk, noise_at = series("disk", tags), _noise("disk", host, path)
         inodes = total // _INODE_BYTES
         for second in _seconds(start, end):
             grown = 0.3 + (second / _DAY_SECONDS - _EPOCH_DAY) % 365 / 365 * 0.5
-            used = int(total * (grown + noise(second).uniform(0, 0.002)))
+            used = int(total * (grown + noise_at(second).uniform(0, 0.002)))
             yield point(of_disk, disk_fields(total, used, inodes, used // (_INODE_BYTES * 4)), second * 10**9)
 
 
@@ -120,11 +120,11 @@ def disk_fields(total: int, used: int, inodes: int, inodes_used: int) -> dict[st
 
 def _net(host: str, start: datetime, end: datetime) -> Iterator[str]:
     for interface in _INTERFACES:
-        of_interface, noise = series("net", {"host": host, "interface": interface}), _noise("net", host, interface)
+        of_interface, noise_at = series("net", {"host": host, "interface": interface}), _noise("net", host, interface)
         for second in _seconds(start, end):
             # Counters since the machine was started, which only grow: noise stays below what a step adds.
             age = second - _EPOCH_DAY * _DAY_SECONDS
-            received = age * 40_000 + noise(second).randrange(1_000_000)
+            received = age * 40_000 + int(noise_at(second).uniform(0, 1_000_000))
             fields: dict[str, Value] = {
                 "bytes_sent": Unsigned(received // 3),
                 "bytes_recv": Unsigned(received),
@@ -150,13 +150,22 @@ def _load(host: str, second: int) -> float:
     return daily * (0.5 if weekday >= 5 else 1.0) + 5 * HOSTS.index(host)
 
 
-def _noise(*names: str) -> Callable[[int], Random]:
-    """A source of noise for each moment of a series."""
-    base = Random(f"{_SEED} {' '.join(names)}").getrandbits(32)
-    random = Random()
+def _noise(*names: str) -> Callable[[int], Noise]:
+    """The noise of a series, for each of its moments."""
+    base = zlib.crc32(" ".join(names).encode()) << 32
+    return lambda second: Noise(base ^ second)
 
-    def at(second: int) -> Random:
-        random.seed(base ^ second)
-        return random
 
-    return at
+class Noise:
+    """Numbers that look random, a few for each moment: Python's own generator takes too long to be seeded as often."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed
+        self.uniform(0, 1)
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number from `low` to `high`, by a linear congruential generator whose high bits are good."""
+        self._state = (self._state * 0x5851F42D4C957F2D + 0x14057B7EF767814F) & 0xFFFF_FFFF_FFFF_FFFF
+        return low + (high - low) * (self._state >> 40) / 0x100_0000

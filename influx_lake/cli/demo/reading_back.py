@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,6 +63,9 @@ def _duckdb() -> tuple[str, Count]:
 
 def _polars() -> tuple[str, Count]:
     import polars as pl
+
+    # Polars warns at every scan that its faster planner is not there.
+    os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")
 
     def count(table: Table) -> int:
         return int(pl.scan_iceberg(table).select(pl.len()).collect().item())

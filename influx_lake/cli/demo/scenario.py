@@ -89,15 +89,15 @@ class Demonstration:
                 return self._compare(session, client, plan)
 
     def _fill(self, client: HttpClient, files: Sequence[Path]) -> None:
+        for file in files:
+            # The server tells the unit of a file's times by their size.
+            self._say(f"{client.write(read_lines(file), precision='auto'):,} points of {file} written")
         with MachineSamples() as machine:
             start, end = week_before(datetime.now(UTC))
             points = client.write(history(start, end))
         self._say(f"{points:,} points of three made-up hosts from {start:%a %d %b} to {end:%a %d %b %H:%M} UTC written")
         samples = client.write(machine.lines())
         self._say(f"{samples:,} true samples of this machine written")
-        for file in files:
-            # The server tells the unit of a file's times by their size.
-            self._say(f"{client.write(read_lines(file), precision='auto'):,} points of {file} written")
 
     def _declare_loaded(self, client: HttpClient) -> None:
         """Add what the sandbox holds and the example does not list to the lake, from this demo or an earlier one."""
