@@ -63,7 +63,7 @@ def batches(rows: int, *, step_ns: int | None = None) -> Iterator[pa.RecordBatch
     fitting = 86_399 * 10**9 // ticks // 1000 * 1000
     step = step_ns if step_ns is not None else min(INTERVAL_SECONDS * 10**9, fitting)
     connection = duckdb.connect()
-    connection.execute("set threads = 1")
+    connection.execute("set threads = 1; set enable_progress_bar = false")
     chunk = BATCH_ROWS * 16
     for first in range(0, rows, chunk):
         query = _QUERY.format(
