@@ -33,6 +33,7 @@ def test_points_come_whole(tmp_path: Path, at_once: int, packed: bool, monkeypat
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"cpu \xff\xfe 1", "not text"), (gzip.compress(b"cpu v=1 1" * 99)[:-20], "cannot be read")],
+    ids=["not text", "cut short"],
 )
 def test_what_is_no_line_protocol(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "points.lp"
