@@ -58,12 +58,17 @@ def _show(out: Output, outcomes: dict[str, Outcome], folder: Path, seconds: floa
     out.table(table)
     out.line(f"Done in {seconds:.0f} s. The tables are in {folder / '.lake' / 'warehouse'}")
     out.line("Next:" if folder == Path.cwd() else f"Next, in {folder}:")
-    program = _program()
+    program = _program(folder)
     out.line(f"  {program} status    how much of each measurement is in the lake")
     out.line(f"  {program} ui        the lake in Dagster, with the sandbox beside it")
     out.line(f"  {program} sandbox   the sandbox alone, for `check` and `replicate`")
 
 
-def _program() -> str:
-    """How to call us from here: by name, or by the path that was typed where the name is not known."""
-    return "influx-lake" if shutil.which("influx-lake") else str(Path(sys.argv[0]).absolute())
+def _program(folder: Path) -> str:
+    """How to call us from a folder: by name, or by the path that was typed where the name is not known."""
+    if shutil.which("influx-lake"):
+        return "influx-lake"
+    typed = Path(sys.argv[0]).absolute()
+    if typed.name == "__main__.py":
+        return f"{sys.executable} -m influx_lake.cli"
+    return str(typed.relative_to(folder) if typed.is_relative_to(folder) else typed)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from influx_lake.cli.options import JsonOption
 from influx_lake.cli.output import Output, output
 from influx_lake.cli.sandboxes import SANDBOX_FOLDER, running_sandbox, token_file
+
+if TYPE_CHECKING:
+    from influx_lake.sandbox import Sandbox
 
 
 def sandbox(
@@ -25,28 +28,26 @@ def sandbox(
 ) -> None:
     """Run an embedded server that speaks InfluxDB 3's protocols, until Ctrl-C. For first runs and tests."""
     with output(as_json) as out:
-        with running_sandbox(data_dir, host=host, port=port, in_memory=in_memory) as box:
+
+        def ready(box: Sandbox) -> None:
             for name in database or ():
                 box.store.create_database(name)
-            token = token_file(data_dir)
-            _show(out, box.url, token, None if in_memory else data_dir)
-            out.result(
-                {
-                    "url": box.url,
-                    "token_file": str(token.absolute()),
-                    "flight_port": box.flight_port,
-                    "pid": os.getpid(),
-                }
-            )
-            box.serve()
+            _show(out, box, data_dir, in_memory)
+
+        with running_sandbox(data_dir, host=host, port=port, in_memory=in_memory) as box:
+            box.serve(ready)
         out.note("The sandbox has stopped.")
 
 
-def _show(out: Output, url: str, token: Path, data_dir: Path | None) -> None:
-    out.line(f"The sandbox listens on {url}, for gRPC and HTTP. Stop it with Ctrl-C.")
-    out.line(f"Data: {data_dir or 'in memory'}. Token: {token}")
+def _show(out: Output, box: Sandbox, data_dir: Path, in_memory: bool) -> None:
+    token = token_file(data_dir)
+    out.line(f"The sandbox listens on {box.url}, for gRPC and HTTP. Stop it with Ctrl-C.")
+    out.line(f"Data: {'in memory' if in_memory else data_dir}. Token: {token}")
     out.line("In another terminal:")
-    out.line(f"  export INFLUXDB3_HOST={url} INFLUXDB3_TOKEN=$(cat {token})")
-    out.line(f"  curl '{url}/api/v3/write_lp?db=telemetry' -H \"Authorization: Bearer $INFLUXDB3_TOKEN\" \\")
+    out.line(f"  export INFLUXDB3_HOST={box.url} INFLUXDB3_TOKEN=$(cat {token})")
+    out.line(f"  curl '{box.url}/api/v3/write_lp?db=telemetry' -H \"Authorization: Bearer $INFLUXDB3_TOKEN\" \\")
     out.line("    --data-binary 'cpu,host=a usage_user=1.5'")
     out.line("  influx-lake check")
+    out.result(
+        {"url": box.url, "token_file": str(token.absolute()), "flight_port": box.flight_port, "pid": os.getpid()}
+    )
