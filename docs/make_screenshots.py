@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,16 +15,15 @@ from playwright.sync_api import Page, sync_playwright
 
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.dagster_site import DagsterSite
-from influx_lake_tests.e2e.telemetry import DATABASE, DAYS, MEASUREMENTS, fill, write_lake
+from influx_lake_tests.e2e.telemetry import DATABASE, LENGTH, MEASUREMENTS, days, fill, write_lake
 
 IMAGES = Path(__file__).parent / "images"
 
 # Where to go, and a text that is there once the page has its data.
 PAGES = {
     "asset": ("/assets/telemetry/cpu?view=overview", "Row count"),
-    "partitions": ("/assets/telemetry/cpu?view=partitions&partition=2026-01-05", "rows_per_second"),
+    "partitions": ("/assets/telemetry/cpu?view=partitions&partition={day}", "rows_per_second"),
     "lineage": ("/assets/telemetry/cpu?view=lineage", "cpu_hourly"),
-    "backfill": ("/runs/b/{backfill}?tab=partitions", "Completed"),
 }
 
 
@@ -32,24 +32,27 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with TemporaryDirectory() as name, Sandbox() as sandbox:
         folder = Path(name)
-        fill(sandbox)
-        write_lake(folder, sandbox)
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        first = today - timedelta(days=LENGTH)
+        fill(sandbox, first)
+        write_lake(folder, sandbox, first)
         with DagsterSite(folder, {"INFLUXDB3_TOKEN": sandbox.token or ""}) as site:
             keys = [[DATABASE, measurement] for measurement in (*MEASUREMENTS, "cpu_hourly")]
-            backfill = site.backfill(*keys, partitions=DAYS)
+            backfill = site.backfill(*keys, partitions=days(first))
             ended = site.ended(backfill, seconds=300)
             if ended["status"] != "COMPLETED_SUCCESS":
                 sys.exit(f"the backfill ended as {ended['status']}: {ended['error']}")
-            take(site.url, backfill)
+            take(site.url, days(first)[-1])
 
 
-def take(url: str, backfill: str) -> None:
+def take(url: str, day: str) -> None:
     """Take every picture of a UI."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        # The UI forbids scripts from elsewhere, which is how the page is asked whether it still moves.
+        page = browser.new_page(viewport={"width": 1400, "height": 1000}, bypass_csp=True)
         for name, (path, text) in PAGES.items():
-            picture(page, url + path.format(backfill=backfill), text, IMAGES / f"{name}.png")
+            picture(page, url + path.format(day=day), text, IMAGES / f"{name}.png")
         browser.close()
 
 

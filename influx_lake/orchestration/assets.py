@@ -7,6 +7,7 @@ from collections import Counter
 import dagster as dg
 
 from influx_lake.config import Lake, Measurement
+from influx_lake.config.quantities import format_duration
 from influx_lake.config.windows import Every
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.replicating import MeasurementWindows
@@ -114,5 +115,5 @@ def _description(measurement: Measurement) -> str:
         f"in the Iceberg table `{measurement.table_name}`.\n\n"
         f"- One partition is one **{measurement.scheme.every}**, in {measurement.scheme.timezone}.\n"
         f"- Materialising a partition replaces exactly its rows, in one commit; doing it again changes nothing.\n"
-        f"- Source `{measurement.source}`; a window is complete {measurement.lag} after it closes.\n"
+        f"- Source `{measurement.source}`; a window is due {format_duration(measurement.lag)} after it closes.\n"
     )

@@ -27,9 +27,9 @@ _PREVIEW_CHARACTERS = 40
 def replication_facts(result: WindowResult) -> Facts:
     """The figures of a window that was read from InfluxDB; Dagster plots numbers by partition."""
     return {
-        **table_facts(result.commit, result.schema),
         **partition_facts(result.window, result.rows),
         **commit_facts(result.commit),
+        **table_facts(result.commit, result.schema),
         "previous_rows": dg.MetadataValue.int(result.previous_rows),
         "seconds": _rounded(result.seconds, 3),
         "read_seconds": _rounded(result.read_seconds, 3),

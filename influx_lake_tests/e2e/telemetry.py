@@ -11,7 +11,12 @@ from influx_lake.sandbox import Sandbox
 DATABASE = "telemetry"
 MEASUREMENTS = ("cpu", "mem", "disk", "net")
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-DAYS = [f"2026-01-0{day}" for day in range(1, 8)]
+LENGTH = 7
+
+
+def days(first: datetime = FIRST_DAY) -> list[str]:
+    """The partition keys of the week."""
+    return [f"{first + timedelta(days=day):%Y-%m-%d}" for day in range(LENGTH)]
 
 
 def rows_of(measurement: str, day: int) -> int:
@@ -19,29 +24,29 @@ def rows_of(measurement: str, day: int) -> int:
     return 200 + 10 * MEASUREMENTS.index(measurement) + day
 
 
-def fill(sandbox: Sandbox) -> None:
+def fill(sandbox: Sandbox, first: datetime = FIRST_DAY) -> None:
     """Write the week."""
     for measurement in MEASUREMENTS:
-        sandbox.write(DATABASE, "\n".join(_lines(measurement)))
+        sandbox.write(DATABASE, "\n".join(_lines(measurement, first)))
 
 
-def _lines(measurement: str) -> Iterator[str]:
-    for day in range(len(DAYS)):
+def _lines(measurement: str, first: datetime) -> Iterator[str]:
+    for day in range(LENGTH):
         rows = rows_of(measurement, day)
         for index in range(rows):
-            moment = FIRST_DAY + timedelta(days=day) + timedelta(days=1) * index / rows
+            moment = first + timedelta(days=day) + timedelta(days=1) * index / rows
             nanoseconds = int(moment.timestamp()) * 10**9
             yield f"{measurement},host=host{index % 5},part=p{index} value={index / 7},count={index}i {nanoseconds}"
 
 
-def write_lake(folder: Path, sandbox: Sandbox) -> None:
+def write_lake(folder: Path, sandbox: Sandbox, first: datetime = FIRST_DAY) -> None:
     """The lake.yaml; the token comes from the environment."""
     (folder / "lake.yaml").write_text(
         f"""
 sources:
   default: {{host: "{sandbox.url}", database: {DATABASE}, token: "${{INFLUXDB3_TOKEN}}", connect_timeout: 2s}}
 defaults:
-  partition: {{every: day, start: 2026-01-01}}
+  partition: {{every: day, start: {first:%Y-%m-%d}}}
 measurements: {{{", ".join(f"{name}: {{}}" for name in MEASUREMENTS)}}}
 """,
         encoding="utf-8",

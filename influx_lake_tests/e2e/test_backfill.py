@@ -11,10 +11,11 @@ import pytest
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.dagster_site import DagsterSite
-from influx_lake_tests.e2e.telemetry import DATABASE, DAYS, MEASUREMENTS, rows_of
+from influx_lake_tests.e2e.telemetry import DATABASE, MEASUREMENTS, days, rows_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+DAYS = days()
 TABLES = [[DATABASE, name] for name in MEASUREMENTS]
 PARTITIONS = """query($keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) { assetKey { path }
   partitionStats { numMaterialized numFailed numPartitions }
