@@ -12,6 +12,7 @@ from influx_lake.config.options import Compression, OnShrink, SchemaEvolution, W
 from influx_lake.config.problems import ConfigurationProblems, Problem
 from influx_lake.config.references import resolve_reference_text
 from influx_lake.config.secret import Secret, leaks, redact
+from influx_lake.config.types import Nanoseconds, TimeType, TypeOptions, Unsigned
 
 __all__ = [
     "CatalogConfig",
@@ -20,12 +21,16 @@ __all__ = [
     "InfluxDB3Config",
     "Lake",
     "Measurement",
+    "Nanoseconds",
     "OnShrink",
     "Pattern",
     "Problem",
     "SchemaEvolution",
     "Secret",
+    "TimeType",
     "TlsConfig",
+    "TypeOptions",
+    "Unsigned",
     "WriteOptions",
     "example_lake",
     "find_config",

@@ -20,6 +20,7 @@ from influx_lake.config.options import (
     WriteOptions,
 )
 from influx_lake.config.problems import Location
+from influx_lake.config.types import TypeOptions, type_options
 from influx_lake.config.windows import Every, Scheme, utc_text, window_of
 
 _NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
@@ -40,6 +41,7 @@ class Measurement:
         scheme: How its time is cut into windows.
         lag: How long after its end a window is due.
         write: How data files are written.
+        types: How its columns become columns of the table.
         schema_evolution: What happens when the source has a column that the table lacks.
         on_shrink: What happens when the source holds fewer rows for a window than the lake.
         description: What it is, for people.
@@ -57,6 +59,7 @@ class Measurement:
     scheme: Scheme
     lag: timedelta = timedelta(minutes=10)
     write: WriteOptions = field(default=WriteOptions())
+    types: TypeOptions = field(default=TypeOptions(), hash=False)
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     on_shrink: OnShrink = OnShrink.FAIL
     description: str | None = None
@@ -104,6 +107,7 @@ def resolve_measurement(
         scheme=_scheme(options.partition),
         lag=options.lag,
         write=options.write,
+        types=type_options(options),
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
         description=options.description,

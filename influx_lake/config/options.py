@@ -19,6 +19,7 @@ from pydantic import (
 
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration, Size
+from influx_lake.config.types import TypeOptions
 from influx_lake.config.windows import Every
 
 FIRST_START = date(2026, 1, 1)
@@ -174,7 +175,7 @@ class WriteOptions(BaseModel):
     )
 
 
-class DefaultOptions(BaseModel):
+class DefaultOptions(TypeOptions):
     """What holds for every measurement that does not say otherwise."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

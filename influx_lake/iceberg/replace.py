@@ -38,7 +38,7 @@ class WindowCommit:
         snapshot_id: The snapshot that did it.
         first_time: The time of the window's first row, None when it is empty.
         last_time: The time of its last row.
-        preview: Its first rows as they were read, ten at most.
+        preview: Its first rows as they were written, ten at most.
         total_rows: How many rows the whole table holds.
         table: The table with the snapshot.
     """
@@ -91,12 +91,12 @@ def replace_window(
         LakeError: Of the class that says what can be done about it; the table is unchanged, but for
             `CommitOutcomeUnknown`.
     """
-    table = ensure_table(catalog, target, rows.schema)
-    writer = DataFileWriter(table, rows.schema, target)
+    table, shape = ensure_table(catalog, target, rows.schema)
+    writer = DataFileWriter(table, shape.schema, target)
     seen = WindowRows(target.time_column, window, target.name)
     try:
         with catalog_errors(f"write files of {target.name}"):
-            for batch in rows:
+            for batch in map(shape.apply, rows):
                 seen.see(batch)
                 writer.write(batch)
                 on_rows(seen.rows)

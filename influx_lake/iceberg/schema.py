@@ -4,10 +4,10 @@
 |---|---|---|
 | string, dictionary of string (tag, string) | string | BYTE_ARRAY, UTF8 |
 | int64 (integer) | long | INT64 |
-| uint64 (uinteger) | decimal(20, 0) | FIXED_LEN_BYTE_ARRAY |
+| uint64 (uinteger) | decimal(20, 0), or long as `unsigned` says | FIXED_LEN_BYTE_ARRAY, INT64 |
 | double (float) | double | DOUBLE |
 | bool (boolean) | boolean | BOOLEAN |
-| timestamp, the time column | timestamptz | INT64, microseconds, UTC |
+| timestamp, the time column | timestamptz, or timestamp as `time_type` says | INT64, microseconds, UTC |
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from influx_lake.errors import DataRefused, SchemaConflict
+from influx_lake.errors import DataRefused
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -27,12 +26,8 @@ UINT64_DIGITS = 20
 """18446744073709551615 has twenty digits: no Iceberg integer holds it."""
 
 
-def iceberg_type(arrow: pa.DataType, *, is_time: bool = False) -> IcebergType:
+def iceberg_type(arrow: pa.DataType) -> IcebergType:
     """The Iceberg type that holds every value of an Arrow type.
-
-    Args:
-        arrow: The type as it comes.
-        is_time: Whether this is the column that places rows in windows: it is UTC also where Arrow names no zone.
 
     Raises:
         DataRefused: No Iceberg type (format version 2) holds it.
@@ -40,9 +35,9 @@ def iceberg_type(arrow: pa.DataType, *, is_time: bool = False) -> IcebergType:
     from pyiceberg import types as iceberg
 
     if pa.types.is_dictionary(arrow):
-        return iceberg_type(arrow.value_type, is_time=is_time)
+        return iceberg_type(arrow.value_type)
     if pa.types.is_timestamp(arrow):
-        return iceberg.TimestamptzType() if is_time or arrow.tz else iceberg.TimestampType()
+        return iceberg.TimestamptzType() if arrow.tz else iceberg.TimestampType()
     if pa.types.is_decimal128(arrow) and arrow.scale >= 0:
         return iceberg.DecimalType(arrow.precision, arrow.scale)
     if pa.types.is_uint64(arrow):
@@ -67,47 +62,22 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
     """The schema of a new table: every column optional but the time.
 
     Raises:
-        DataRefused: A column has no Iceberg type, or there is no time column.
+        DataRefused: A column has no Iceberg type.
     """
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
-    if time_column not in columns.names:
-        raise DataRefused(
-            f"the rows have no column {time_column!r}, which places them in a window; they have "
-            f"{', '.join(columns.names)}",
-            remedy="Name the time column in the asset's metadata: time_column",
-        )
     return Schema(
         *(
             NestedField(
                 field_id=number,
                 name=column.name,
-                field_type=iceberg_type(column.type, is_time=column.name == time_column),
+                field_type=iceberg_type(column.type),
                 required=column.name == time_column,
             )
             for number, column in enumerate(columns, start=1)
         )
     )
-
-
-def check_types(columns: pa.Schema, schema: Schema, time_column: str, table: str) -> None:
-    """Make sure that each column that both sides have fits the table's type without loss.
-
-    Raises:
-        SchemaConflict: A column does not; all of them are named.
-    """
-    conflicts = []
-    for column in columns:
-        if column.name in schema.column_names:
-            there = schema.find_field(column.name).field_type
-            if not _widens(here := iceberg_type(column.type, is_time=column.name == time_column), there):
-                conflicts.append(f"{column.name!r} is {here} in the source and {there} in the table")
-    if conflicts:
-        raise SchemaConflict(
-            f"the table {table} cannot take the source's types: {'; '.join(conflicts)}",
-            remedy="Give the measurement another table (`table:` in lake.yaml), or drop the table and load it again",
-        )
 
 
 def file_schema(schema: Schema, columns: pa.Schema) -> pa.Schema:
@@ -151,34 +121,10 @@ def _cast(name: str, values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedAr
     try:
         return values.cast(kind)
     except pa.ArrowInvalid as error:
-        if pa.types.is_timestamp(values.type) and values.type.unit == "ns":
-            raise _sub_microsecond(name, values) from None
         raise DataRefused(f"column {name!r} holds a value that {kind} cannot hold exactly: {error}") from None
-
-
-def _sub_microsecond(name: str, values: pa.ChunkedArray) -> DataRefused:
-    nanoseconds = values.cast(pa.int64())
-    fraction = pc.subtract(nanoseconds, pc.multiply(pc.divide(nanoseconds, 1000), 1000))
-    exceeding = values.filter(pc.not_equal(fraction, 0))
-    return DataRefused(
-        f"column {name!r} holds {len(exceeding)} times finer than a microsecond, the first of them "
-        f"{exceeding[0].cast(pa.string())}; Iceberg (format version 2) stores microseconds, and cutting the rest "
-        "off could make two points one",
-        remedy="Write the points with microsecond precision at most",
-    )
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(kind):
         return pa.string()
     return pa.binary() if pa.types.is_large_binary(kind) else kind
-
-
-def _widens(here: IcebergType, there: IcebergType) -> bool:
-    from pyiceberg.types import DecimalType, DoubleType, FloatType, IntegerType, LongType
-
-    if here == there:
-        return True
-    if isinstance(here, DecimalType) and isinstance(there, DecimalType):
-        return here.scale == there.scale and here.precision <= there.precision
-    return (type(here), type(there)) in {(IntegerType, LongType), (FloatType, DoubleType)}

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config import SchemaEvolution
-from influx_lake.errors import CommitConflict, SchemaConflict
+from influx_lake.errors import CommitConflict
+from influx_lake.iceberg.evolution import missing_columns
 from influx_lake.iceberg.layout import partition_spec, table_location, table_properties
 from influx_lake.iceberg.reader import find_table
-from influx_lake.iceberg.schema import check_types, iceberg_schema, iceberg_type
+from influx_lake.iceberg.schema import iceberg_schema, iceberg_type
+from influx_lake.iceberg.shape import Shape, shape_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 
@@ -24,29 +25,30 @@ _ATTEMPTS = 20
 _LONGEST_PAUSE_SECONDS = 2.0
 
 
-def ensure_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> Table:
+def ensure_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> tuple[Table, Shape]:
     """Load the target's table with every column of the rows in it; make it, and its namespace, when it is missing.
 
     Several processes may do this at once for the same table.
 
+    Args:
+        catalog: The catalog.
+        target: The table.
+        columns: The columns of the rows as they come.
+
+    Returns:
+        The table, and how the rows become rows of it.
+
     Raises:
         SchemaConflict: A column has another type in the table, or is new where `schema_evolution` is `strict`.
-        DataRefused: A column has no Iceberg type.
+        DataRefused: A column has no Iceberg type, or one that the options refuse.
         CatalogError: The catalog fails.
     """
-    table = find_table(catalog, target.identifier) or _create(catalog, target, columns)
+    table = find_table(catalog, target.identifier) or _create(catalog, target, shape_of(columns, target).schema)
     for attempt in range(_ATTEMPTS):
-        check_types(columns, table.schema(), target.time_column, target.name)
-        new = [column for column in columns if column.name not in table.schema().column_names]
-        if not new:
-            return table
-        if target.schema_evolution is SchemaEvolution.STRICT:
-            raise SchemaConflict(
-                f"the source has columns that {target.name} does not have: {', '.join(column.name for column in new)}",
-                remedy="Add them to the table, or set schema_evolution: add_columns",
-            )
-        if _add_columns(table, new, target):
-            return table
+        shape = shape_of(columns, target, table.schema())
+        new = missing_columns(shape, table, target)
+        if not new or _add_columns(table, new, target):
+            return table, shape
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))
         with catalog_errors(f"load the table {target.name}"):
             table = catalog.load_table(target.identifier)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from influx_lake.config import SchemaEvolution, WriteOptions
+from influx_lake.config import Nanoseconds, SchemaEvolution, TypeOptions, WriteOptions
 from influx_lake.config.columns import TIME
 
 DEFAULT_WRITE = WriteOptions()
+DEFAULT_TYPES = TypeOptions(nanoseconds=Nanoseconds.REFUSE)
+"""Rows that can be read once only cannot be read again when the first fine time is met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class TableTarget:
         time_column: The column that places a row in a window.
         dictionary_columns: Columns of few distinct values (tags), dictionary-encoded in the files.
         write: Compression and file size.
+        types: How columns of the rows become columns of the table.
+        with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
         schema_evolution: What happens to columns the table does not have.
     """
 
@@ -26,6 +30,8 @@ class TableTarget:
     time_column: str = TIME
     dictionary_columns: frozenset[str] = frozenset()
     write: WriteOptions = DEFAULT_WRITE
+    types: TypeOptions = field(default=DEFAULT_TYPES, hash=False)
+    with_nanoseconds: bool = False
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
 
     @property

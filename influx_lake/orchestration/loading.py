@@ -101,6 +101,9 @@ def _polars_lazy(rows: TableRows) -> pl.LazyFrame:
     if rows.windows is None:
         return frame
     time = pl.col(rows.time_column)
+    if rows.schema.field(rows.time_column).type.tz is None:
+        # A time without a zone holds UTC; Polars compares it with no other.
+        time = time.dt.replace_time_zone("UTC")
     within = [(time >= window.start) & (time < window.end) for window in rows.windows]
     return frame.filter(pl.any_horizontal(within))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.replace import WindowCommit, replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.times import FineTimesMet
 from influx_lake.replication.guards import check_shrink
 from influx_lake.sources.protocol import RowStream, Source
 
@@ -150,22 +151,58 @@ def replicate_window(
     began, asked_at = time.monotonic(), datetime.now(UTC)
     try:
         schema = source.schema(measurement.name)
-        with source.read(schema, window) as stream:
-            timed = _TimedRows(stream)
-            commit = replace_window(
-                catalog,
-                table_target(measurement, schema),
-                timed,
-                window,
-                Provenance(source.identity, run_id),
-                on_rows=_reporter(on_progress, began) if on_progress else lambda rows: None,
-                approve=lambda rows, previous: check_shrink(measurement, rows, previous),
-                complete_until=asked_at - measurement.lag,
-            )
+        loading = _Loading(
+            source,
+            catalog,
+            measurement,
+            schema,
+            window,
+            Provenance(source.identity, run_id),
+            complete_until=asked_at - measurement.lag,
+        )
+        on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
+        target = table_target(measurement, schema)
+        try:
+            commit = loading.load(target, on_rows)
+        except FineTimesMet:
+            # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
+            commit = loading.load(replace(target, with_nanoseconds=True), on_rows)
     except LakeError as error:
         error.about(measurement.name, window)
         raise
-    return WindowResult(measurement, window, schema, commit, time.monotonic() - began, timed.seconds)
+    return WindowResult(measurement, window, schema, commit, time.monotonic() - began, loading.read_seconds)
+
+
+@dataclass(slots=True)
+class _Loading:
+    """A window on its way."""
+
+    source: Source
+    catalog: Catalog
+    measurement: Measurement
+    schema: MeasurementSchema
+    window: Window
+    provenance: Provenance
+    complete_until: datetime
+    read_seconds: float = 0.0
+
+    def load(self, target: TableTarget, on_rows: Callable[[int], None]) -> WindowCommit:
+        """Read the window and put it in the place of the table's."""
+        with self.source.read(self.schema, self.window) as stream:
+            timed = _TimedRows(stream)
+            try:
+                return replace_window(
+                    self.catalog,
+                    target,
+                    timed,
+                    self.window,
+                    self.provenance,
+                    on_rows=on_rows,
+                    approve=lambda rows, previous: check_shrink(self.measurement, rows, previous),
+                    complete_until=self.complete_until,
+                )
+            finally:
+                self.read_seconds += timed.seconds
 
 
 def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:
@@ -174,6 +211,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
         identifier=measurement.identifier,
         dictionary_columns=frozenset(schema.tags),
         write=measurement.write,
+        types=measurement.types,
         schema_evolution=measurement.schema_evolution,
     )
 

@@ -17,7 +17,6 @@ from influx_lake.config.windows import Every, Scheme, Window, parse_moment
 from influx_lake.errors import (
     AuthenticationFailed,
     DatabaseNotFound,
-    DataRefused,
     LakeError,
     MeasurementNotFound,
     SchemaConflict,
@@ -201,12 +200,6 @@ def test_every_failure_leaves_the_table_and_says_what_it_was(lake: Lake) -> None
     fails_with(SourceUnavailable, lake.source)
     lake.box.faults.unavailable = False
     assert lake.load(0).rows == 50_000
-
-
-def test_a_time_finer_than_a_microsecond_is_refused(lake: Lake) -> None:
-    lake.box.write("telemetry", f"cpu,host=a value=1 {START_NS + 1001}")
-    with pytest.raises(DataRefused, match="finer than a microsecond"):
-        lake.load(0)
 
 
 def test_a_field_of_another_type_than_the_table_has(lake: Lake) -> None:

@@ -102,7 +102,7 @@ def test_more_partitions_than_open_files(catalog: Catalog) -> None:
 
 
 def test_a_table_made_by_others_keeps_its_partitioning(catalog: Catalog) -> None:
-    schema = iceberg_schema(SCHEMA, "time")
+    schema = iceberg_schema(SCHEMA.set(0, pa.field("time", pa.timestamp("us", "UTC"))), "time")
     spec = PartitionSpec(
         PartitionField(1, 1000, HourTransform(), "time_hour"),
         PartitionField(2, 1001, BucketTransform(4), "host_bucket"),

@@ -1,0 +1,166 @@
+"""The columns of rows as columns of their table: decided once per window, then applied to every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config import Nanoseconds, TimeType, Unsigned
+from influx_lake.errors import DataRefused, SchemaConflict
+from influx_lake.iceberg import times
+from influx_lake.iceberg.schema import UINT64_DIGITS
+from influx_lake.iceberg.target import TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+
+Convert = Callable[[pa.Array], pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapedColumn:
+    """A column of the table and how it is made.
+
+    Attributes:
+        name: Its name in the table.
+        source: The column of the rows that it is made of.
+        type: Its Arrow type, which names its Iceberg type.
+        convert: Makes its values; raises `DataRefused` where one cannot be held exactly.
+    """
+
+    name: str
+    source: str
+    type: pa.DataType
+    convert: Convert | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the rows of a window look like in their table.
+
+    Attributes:
+        columns: The columns that the rows fill.
+        time_column: The one that places them in a window, never null.
+    """
+
+    columns: tuple[ShapedColumn, ...]
+    time_column: str
+    schema: pa.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        fields = [pa.field(column.name, column.type, column.name != self.time_column) for column in self.columns]
+        object.__setattr__(self, "schema", pa.schema(fields))
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows as the table has them; what need not change is not copied.
+
+        Raises:
+            DataRefused: A value cannot be held exactly.
+        """
+        values = [_made(column, batch.column(column.source)) for column in self.columns]
+        return pa.RecordBatch.from_arrays(values, schema=self.schema)
+
+
+def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = None) -> Shape:
+    """Decide what rows look like in a table.
+
+    Args:
+        columns: The rows' columns.
+        target: The table, and what is wanted of types and names.
+        existing: The table's schema, where it exists.
+
+    Raises:
+        DataRefused: A column has a type that the options refuse, or there is no time column.
+        SchemaConflict: Two columns would have one name.
+    """
+    if target.time_column not in columns.names:
+        raise DataRefused(
+            f"the rows have no column {target.time_column!r}, which places them in a window; they have "
+            f"{', '.join(columns.names)}",
+            remedy="Name the time column in the asset's metadata: time_column",
+        )
+    _check_unsigned(columns, target)
+    keeps = _keeps_nanoseconds(target, existing)
+    shaped = [_shaped(column, target, keeps=keeps) for column in columns]
+    _check_nanoseconds_column(shaped, target)
+    if keeps:
+        time = target.time_column
+        whole = partial(times.epoch_nanoseconds, time)
+        shaped.append(ShapedColumn(target.types.nanoseconds_column, time, pa.int64(), whole))
+    return Shape(tuple(shaped), target.time_column)
+
+
+def _made(column: ShapedColumn, values: pa.Array) -> pa.Array:
+    return values if column.convert is None else column.convert(values)
+
+
+def _shaped(column: pa.Field, target: TableTarget, *, keeps: bool) -> ShapedColumn:
+    if pa.types.is_timestamp(column.type):
+        return _time(column, target, keeps=keeps)
+    if pa.types.is_uint64(column.type):
+        return _unsigned(column, target)
+    return ShapedColumn(column.name, column.name, column.type)
+
+
+def _time(column: pa.Field, target: TableTarget, *, keeps: bool) -> ShapedColumn:
+    options, places_rows = target.types, column.name == target.time_column
+    zoned = options.time_type is TimeType.TIMESTAMPTZ if places_rows else column.type.tz
+    kind = pa.timestamp("us", "UTC" if zoned else None)
+    if options.nanoseconds is Nanoseconds.TRUNCATE or (places_rows and keeps):
+        convert = partial(times.floored, column.name, kind=kind)
+    elif places_rows and options.nanoseconds is Nanoseconds.KEEP:
+        convert = partial(times.exact_so_far, column.name, kind=kind, beside=options.nanoseconds_column)
+    else:
+        convert = partial(times.exact, column.name, kind=kind)
+    return ShapedColumn(column.name, column.name, kind, convert)
+
+
+def _unsigned(column: pa.Field, target: TableTarget) -> ShapedColumn:
+    if target.types.unsigned is Unsigned.LONG:
+        return ShapedColumn(column.name, column.name, pa.int64(), partial(_to_long, column.name))
+    kind = pa.decimal128(UINT64_DIGITS, 0)
+    return ShapedColumn(column.name, column.name, kind, lambda values: values.cast(kind))
+
+
+def _to_long(name: str, values: pa.Array) -> pa.Array:
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise DataRefused(
+            f"column {name!r} holds an unsigned integer that a long cannot hold: {error}",
+            remedy="Set unsigned: decimal for this measurement, and give it another table where this one has a long",
+        ) from None
+
+
+def _keeps_nanoseconds(target: TableTarget, existing: Schema | None) -> bool:
+    """Whether the rows fill the column for whole times: from when a table has it, all of them do."""
+    if target.types.nanoseconds is not Nanoseconds.KEEP:
+        return False
+    return target.with_nanoseconds or (
+        existing is not None and target.types.nanoseconds_column in {column.name for column in existing.fields}
+    )
+
+
+def _check_unsigned(columns: pa.Schema, target: TableTarget) -> None:
+    unsigned = [column.name for column in columns if pa.types.is_uint64(column.type)]
+    if unsigned and target.types.unsigned is Unsigned.REFUSE:
+        raise DataRefused(
+            f"these columns for {target.name} are unsigned integers, which no Iceberg integer holds: "
+            f"{', '.join(unsigned)}",
+            remedy="Set unsigned: decimal (all of them fit) or long (the run stops where one does not)",
+        )
+
+
+def _check_nanoseconds_column(shaped: list[ShapedColumn], target: TableTarget) -> None:
+    name = target.types.nanoseconds_column
+    clash = next((column.source for column in shaped if column.name == name), None)
+    if clash is not None and target.types.nanoseconds is Nanoseconds.KEEP:
+        raise SchemaConflict(
+            f"the source has a column {clash!r}, and {name!r} is the column of {target.name} in which nanoseconds are "
+            "kept",
+            remedy="Give nanoseconds_column another name, or set nanoseconds: truncate or refuse",
+        )

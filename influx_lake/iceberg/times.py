@@ -1,0 +1,90 @@
+"""Times in the precision that Iceberg (format version 2) has: microseconds, and what lies below them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.errors import DataRefused
+
+
+class FineTimesMet(DataRefused):
+    """The first time finer than a microsecond came, and the table has no column for it yet.
+
+    Whoever can read the rows again adds the column and does; to anybody else it is a refusal.
+    """
+
+
+def exact(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The times in microseconds.
+
+    Raises:
+        DataRefused: One of them is finer.
+    """
+    try:
+        return _as(times.cast(pa.timestamp("us", times.type.tz)), kind)
+    except pa.ArrowInvalid as error:
+        if times.type.unit != "ns":
+            raise DataRefused(f"column {name!r} holds a time that microseconds cannot reach: {error}") from None
+    raise DataRefused(
+        f"{_finer(name, times)}; Iceberg (format version 2) stores microseconds, and cutting the rest off could make "
+        "two points one",
+        remedy="Write the points with microsecond precision at most, or let the measurement say nanoseconds: keep or "
+        "truncate",
+    )
+
+
+def exact_so_far(name: str, times: pa.Array, kind: pa.DataType, beside: str) -> pa.Array:
+    """The times in microseconds, for a table that would get another column for finer ones.
+
+    Raises:
+        FineTimesMet: One of them is finer.
+    """
+    try:
+        return exact(name, times, kind)
+    except DataRefused:
+        if times.type.unit != "ns":
+            raise
+    raise FineTimesMet(
+        f"{_finer(name, times)}, and the table has no column {beside!r} for them yet",
+        remedy="Load the window again: its rows have to be read once more to be written with that column",
+    )
+
+
+def floored(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The times in microseconds, finer ones cut down: before 1970 too, where a cast would cut up."""
+    if times.type.unit != "ns":
+        return exact(name, times, kind)
+    cut = times.cast(pa.timestamp("us", times.type.tz), safe=False).view(pa.int64())
+    first = pc.min(times.view(pa.int64())).as_py()
+    if first is not None and first < 0:
+        rest = pc.subtract(times.view(pa.int64()), pc.multiply(cut, 1000))
+        cut = pc.subtract(cut, pc.less(rest, 0).cast(pa.int64()))
+    return _as(cut, kind)
+
+
+def epoch_nanoseconds(name: str, times: pa.Array) -> pa.Array:
+    """The whole times, as nanoseconds since 1970; without a copy where that is what they are.
+
+    Raises:
+        DataRefused: A time lies beyond the years that nanoseconds reach, 1677 to 2262.
+    """
+    try:
+        return times.cast(pa.timestamp("ns", times.type.tz)).view(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise DataRefused(f"column {name!r} holds a time that nanoseconds cannot reach: {error}") from None
+
+
+def _as(times: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The same instants under another zone: a cast between zones and none could shift them."""
+    return times if times.type == kind else times.view(pa.int64()).view(kind)
+
+
+def _finer(name: str, times: pa.Array) -> str:
+    nanoseconds = times.view(pa.int64())
+    rest = pc.subtract(nanoseconds, pc.multiply(pc.divide(nanoseconds, 1000), 1000))
+    exceeding = times.filter(pc.not_equal(rest, 0))
+    return (
+        f"column {name!r} holds {len(exceeding)} times finer than a microsecond, the first of them "
+        f"{exceeding[0].cast(pa.string())}"
+    )
