@@ -1,6 +1,7 @@
 """What the user declares: `lake.yaml`, read, checked and resolved."""
 
 from influx_lake.config.catalog import CatalogConfig
+from influx_lake.config.column_names import ColumnNames, column_name
 from influx_lake.config.connections import InfluxDB3Config, TlsConfig
 from influx_lake.config.discovery import read_discovered, write_discovered
 from influx_lake.config.example import example_lake
@@ -16,6 +17,7 @@ from influx_lake.config.types import Nanoseconds, TimeType, TypeOptions, Unsigne
 
 __all__ = [
     "CatalogConfig",
+    "ColumnNames",
     "Compression",
     "ConfigurationProblems",
     "InfluxDB3Config",
@@ -32,6 +34,7 @@ __all__ = [
     "TypeOptions",
     "Unsigned",
     "WriteOptions",
+    "column_name",
     "example_lake",
     "find_config",
     "lake_json_schema",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from influx_lake.config.column_names import ColumnNames
 from influx_lake.config.columns import TIME
 
 
@@ -60,6 +61,11 @@ class TypeOptions(BaseModel):
     time_type: TimeType = Field(
         default=TimeType.TIMESTAMPTZ,
         description="The Iceberg type of the time: `timestamptz`, or `timestamp`, which names no zone and holds UTC.",
+    )
+    column_names: ColumnNames = Field(
+        default=ColumnNames.KEEP,
+        description="What columns are called in the table: `keep` as in InfluxDB, `lower` in lower case, `snake` as "
+        "cpu_usage for cpuUsage or CPU usage. Two columns that would get one name stop the run.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ class WindowCommit:
         preview: Its first rows as they were written, ten at most.
         total_rows: How many rows the whole table holds.
         table: The table with the snapshot.
+        sources: Which column of the rows each column of the table was made of.
     """
 
     window: Window
@@ -55,6 +56,7 @@ class WindowCommit:
     preview: pa.Table
     total_rows: int
     table: Table
+    sources: Mapping[str, str]
 
 
 def replace_window(
@@ -106,10 +108,10 @@ def replace_window(
         raise
     loaded = window.until(complete_until) if complete_until else window
     replacement = Replacement(catalog, target, table, window, provenance, seen.rows, files, approve, loaded)
-    return _result(window, seen, replacement.run(commit_budget))
+    return _result(window, seen, replacement.run(commit_budget), shape.sources)
 
 
-def _result(window: Window, seen: WindowRows, committed: Committed) -> WindowCommit:
+def _result(window: Window, seen: WindowRows, committed: Committed, sources: Mapping[str, str]) -> WindowCommit:
     snapshot = committed.table.metadata.snapshot_by_id(committed.snapshot_id)
     summary = snapshot.summary if snapshot else None
     return WindowCommit(
@@ -125,4 +127,5 @@ def _result(window: Window, seen: WindowRows, committed: Committed) -> WindowCom
         preview=seen.preview,
         total_rows=int(summary["total-records"] or 0) if summary else 0,
         table=committed.table,
+        sources=sources,
     )

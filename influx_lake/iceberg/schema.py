@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 UINT64_DIGITS = 20
 """18446744073709551615 has twenty digits: no Iceberg integer holds it."""
+_DOC = b"doc"
 
 
 def iceberg_type(arrow: pa.DataType) -> IcebergType:
@@ -74,10 +75,22 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
                 name=column.name,
                 field_type=iceberg_type(column.type),
                 required=column.name == time_column,
+                doc=doc_of(column),
             )
             for number, column in enumerate(columns, start=1)
         )
     )
+
+
+def with_doc(column: pa.Field, doc: str | None) -> pa.Field:
+    """The column with a text for those who read the table, where pyiceberg too keeps it."""
+    return column.with_metadata({_DOC: doc}) if doc else column
+
+
+def doc_of(column: pa.Field) -> str | None:
+    """The text of a column."""
+    found = (column.metadata or {}).get(_DOC)
+    return found.decode() if found else None
 
 
 def file_schema(schema: Schema, columns: pa.Schema) -> pa.Schema:

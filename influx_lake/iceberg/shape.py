@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config import Nanoseconds, TimeType, Unsigned
+from influx_lake.config import Nanoseconds, TimeType, Unsigned, column_name
 from influx_lake.errors import DataRefused, SchemaConflict
 from influx_lake.iceberg import times
-from influx_lake.iceberg.schema import UINT64_DIGITS
+from influx_lake.iceberg.schema import UINT64_DIGITS, with_doc
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ class ShapedColumn:
         source: The column of the rows that it is made of.
         type: Its Arrow type, which names its Iceberg type.
         convert: Makes its values; raises `DataRefused` where one cannot be held exactly.
+        doc: What its name does not say.
     """
 
     name: str
     source: str
     type: pa.DataType
     convert: Convert | None = None
+    doc: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,16 @@ class Shape:
     schema: pa.Schema = field(init=False)
 
     def __post_init__(self) -> None:
-        fields = [pa.field(column.name, column.type, column.name != self.time_column) for column in self.columns]
+        fields = [
+            with_doc(pa.field(column.name, column.type, column.name != self.time_column), column.doc)
+            for column in self.columns
+        ]
         object.__setattr__(self, "schema", pa.schema(fields))
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Which column of the rows each column of the table is made of."""
+        return {column.name: column.source for column in self.columns}
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows as the table has them; what need not change is not copied.
@@ -85,17 +95,30 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
         )
     _check_unsigned(columns, target)
     keeps = _keeps_nanoseconds(target, existing)
-    shaped = [_shaped(column, target, keeps=keeps) for column in columns]
+    shaped = [_named(_shaped(column, target, keeps=keeps), target) for column in columns]
+    _check_names(shaped, target)
     _check_nanoseconds_column(shaped, target)
     if keeps:
-        time = target.time_column
-        whole = partial(times.epoch_nanoseconds, time)
-        shaped.append(ShapedColumn(target.types.nanoseconds_column, time, pa.int64(), whole))
+        shaped.append(_nanoseconds(target))
     return Shape(tuple(shaped), target.time_column)
 
 
 def _made(column: ShapedColumn, values: pa.Array) -> pa.Array:
     return values if column.convert is None else column.convert(values)
+
+
+def _named(column: ShapedColumn, target: TableTarget) -> ShapedColumn:
+    if column.source == target.time_column:
+        return column
+    name = column_name(column.source, target.types.column_names)
+    return column if name == column.source else replace(column, name=name, doc=f"{column.source!r} in the source")
+
+
+def _nanoseconds(target: TableTarget) -> ShapedColumn:
+    time = target.time_column
+    whole = partial(times.epoch_nanoseconds, time)
+    doc = f"The whole {time}, in nanoseconds since 1970"
+    return ShapedColumn(target.types.nanoseconds_column, time, pa.int64(), whole, doc)
 
 
 def _shaped(column: pa.Field, target: TableTarget, *, keeps: bool) -> ShapedColumn:
@@ -153,6 +176,18 @@ def _check_unsigned(columns: pa.Schema, target: TableTarget) -> None:
             f"{', '.join(unsigned)}",
             remedy="Set unsigned: decimal (all of them fit) or long (the run stops where one does not)",
         )
+
+
+def _check_names(shaped: list[ShapedColumn], target: TableTarget) -> None:
+    by_name: dict[str, str] = {}
+    for column in shaped:
+        other = by_name.setdefault(column.name, column.source)
+        if other != column.source:
+            raise SchemaConflict(
+                f"the columns {other!r} and {column.source!r} of the source would both be {column.name!r} in "
+                f"{target.name}",
+                remedy=f"Set column_names: keep, or another style than {target.types.column_names}",
+            )
 
 
 def _check_nanoseconds_column(shaped: list[ShapedColumn], target: TableTarget) -> None:

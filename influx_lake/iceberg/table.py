@@ -12,7 +12,7 @@ from influx_lake.errors import CommitConflict
 from influx_lake.iceberg.evolution import missing_columns
 from influx_lake.iceberg.layout import partition_spec, table_location, table_properties
 from influx_lake.iceberg.reader import find_table
-from influx_lake.iceberg.schema import iceberg_schema, iceberg_type
+from influx_lake.iceberg.schema import doc_of, iceberg_schema, iceberg_type
 from influx_lake.iceberg.shape import Shape, shape_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
@@ -87,7 +87,7 @@ def _add_columns(table: Table, columns: list[pa.Field], target: TableTarget) -> 
         try:
             with table.update_schema() as update:
                 for column in columns:
-                    update.add_column((column.name,), iceberg_type(column.type))
+                    update.add_column((column.name,), iceberg_type(column.type), doc=doc_of(column))
         except CommitFailedException:
             return False
     return True

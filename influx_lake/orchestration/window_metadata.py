@@ -46,17 +46,18 @@ def partition_facts(window: Window, rows: int) -> Facts:
 def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -> Facts:
     """What is true of the whole table after a commit."""
     return {
-        **standing_facts(commit.table, source),
+        **standing_facts(commit.table),
         "dagster/row_count": dg.MetadataValue.int(commit.total_rows),
+        "dagster/column_schema": column_schema(commit.table.schema(), source, commit.sources),
         # Snapshot ids need 63 bits; a browser would round the number.
         "snapshot_id": dg.MetadataValue.text(str(commit.snapshot_id)),
     }
 
 
-def standing_facts(table: Table, source: MeasurementSchema | None = None) -> Facts:
+def standing_facts(table: Table) -> Facts:
     """What is true of a table whoever wrote it."""
     return {
-        "dagster/column_schema": column_schema(table.schema(), source),
+        "dagster/column_schema": column_schema(table.schema()),
         "dagster/uri": dg.MetadataValue.text(table.location()),
     }
 
@@ -72,9 +73,19 @@ def commit_facts(commit: WindowCommit) -> Facts:
     }
 
 
-def column_schema(table: Schema, source: MeasurementSchema | None = None) -> dg.TableColumnSchemaMetadataValue:
-    """The table's columns; with a source, each says whether it is the time, a tag or a field."""
-    roles: Mapping[str, Role] = {column.name: column.role for column in source.columns} if source else {}
+def column_schema(
+    table: Schema, source: MeasurementSchema | None = None, made_of: Mapping[str, str] | None = None
+) -> dg.TableColumnSchemaMetadataValue:
+    """The table's columns; with a source, each says whether it is the time, a tag or a field.
+
+    Args:
+        table: The table's columns.
+        source: The source's.
+        made_of: Which of the source's each of the table's is made of, where names differ.
+    """
+    declared: Mapping[str, Role] = {column.name: column.role for column in source.columns} if source else {}
+    names = {field.name: (made_of or {}).get(field.name, field.name) for field in table.fields}
+    roles = {name: declared[origin] for name, origin in names.items() if origin in declared}
     return dg.MetadataValue.table_schema(
         dg.TableSchema(
             [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config import Measurement
+from influx_lake.config import Measurement, column_name
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
@@ -50,7 +50,7 @@ class WindowResult:
     Attributes:
         measurement: The measurement.
         window: The window.
-        schema: The measurement's columns as the source declared them.
+        schema: The measurement's columns as the source declared them; `commit.sources` has their names in the table.
         commit: What changed in the table.
         seconds: How long all of it took.
         read_seconds: How much of that was spent waiting for the source.
@@ -209,7 +209,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
     """The table a measurement's rows go to."""
     return TableTarget(
         identifier=measurement.identifier,
-        dictionary_columns=frozenset(schema.tags),
+        dictionary_columns=frozenset(column_name(tag, measurement.types.column_names) for tag in schema.tags),
         write=measurement.write,
         types=measurement.types,
         schema_evolution=measurement.schema_evolution,

@@ -8,12 +8,14 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from influx_lake.config import Nanoseconds, SchemaEvolution, TimeType, TypeOptions, Unsigned
+from influx_lake.config import ColumnNames, Nanoseconds, SchemaEvolution, TimeType, TypeOptions, Unsigned
 from influx_lake.config.windows import EPOCH, Window
 from influx_lake.errors import DataRefused, SchemaConflict
 from influx_lake.iceberg.reader import count_rows
 from influx_lake.orchestration.loading import TableRows, load_as
+from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.status import measurement_status
+from influx_lake.replication.window import table_target
 from influx_lake_tests.integration.typed_lake import (
     START_NS,
     TypedLake,
@@ -162,3 +164,52 @@ def test_a_table_with_the_other_type_of_time_is_a_conflict(
     remedy = f"the time of telemetry.cpu is a {there.time_type}.*Set time_type: {there.time_type}"
     with pytest.raises(SchemaConflict, match=remedy):
         typed_lake.load(measurement(types=asked))
+
+
+def test_columns_renamed(typed_lake: TypedLake) -> None:
+    of = measurement(types=TypeOptions(column_names=ColumnNames.SNAKE))
+    typed_lake.write(f"cpu,Host\\ Name=a cpuUsage=1,IO.wait=2u {START_NS + 1}")
+    result = typed_lake.load(of)
+    assert typed_lake.types(of) == {
+        "time": "timestamptz",
+        "host_name": "string",
+        "io_wait": "decimal(20, 0)",
+        "cpu_usage": "double",
+        "time_ns": "long",
+    }
+    assert result.schema.tags == ("Host Name",)
+    assert table_target(of, result.schema).dictionary_columns == {"host_name"}
+    columns = {column.name: column for column in replication_facts(result)["dagster/column_schema"].value.columns}  # type: ignore[union-attr]
+    assert {name: list(column.tags) for name, column in columns.items()} == {
+        "time": ["time"],
+        "host_name": ["tag"],
+        "io_wait": ["field"],
+        "cpu_usage": ["field"],
+        "time_ns": ["time"],
+    }
+    assert columns["host_name"].description == "'Host Name' in the source"
+    assert columns["time_ns"].description == "The whole time, in nanoseconds since 1970"
+    typed_lake.write(f"cpu,Host\\ Name=a newOne=1 {START_NS + 1}")
+    typed_lake.load(of)
+    assert typed_lake.table(of).schema().find_field("new_one").doc == "'newOne' in the source"
+    assert typed_lake.rows(of)[0]["new_one"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("style", "line", "both"),
+    [
+        (ColumnNames.LOWER, "cpu,Host=a,host=b value=1", "'Host' and 'host'"),
+        (ColumnNames.SNAKE, "cpu cpuUsage=1,cpu_usage=2", "'cpuUsage' and 'cpu_usage'"),
+        (ColumnNames.LOWER, "cpu TIME=1", "'time' and 'TIME'"),
+        (ColumnNames.SNAKE, "cpu timeNs=1", "'timeNs', and 'time_ns'"),
+    ],
+)
+def test_names_that_would_fall_together_are_refused_before_anything_is_made(
+    typed_lake: TypedLake, style: ColumnNames, line: str, both: str
+) -> None:
+    of = measurement(types=TypeOptions(column_names=style))
+    typed_lake.write(f"{line} {START_NS}")
+    with pytest.raises(SchemaConflict, match=both):
+        typed_lake.load(of)
+    assert not typed_lake.catalog.table_exists(of.identifier)
+    assert typed_lake.load(measurement(types=TypeOptions(nanoseconds_column="whole"))).rows == 1
