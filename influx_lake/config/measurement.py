@@ -42,7 +42,7 @@ class Measurement:
         lag: How long after its end a window is due.
         write: How data files are written.
         types: How its columns become columns of the table.
-        schema_evolution: What happens when the source has a column that the table lacks.
+        schema_evolution: How the table may change when the source's columns do.
         on_shrink: What happens when the source holds fewer rows for a window than the lake.
         description: What it is, for people.
         owners: Who answers for it.

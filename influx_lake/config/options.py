@@ -34,10 +34,11 @@ _TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 class SchemaEvolution(StrEnum):
-    """What happens when the source has a column that the table lacks."""
+    """How a table may change when the source's columns do."""
 
     STRICT = "strict"
     ADD_COLUMNS = "add_columns"
+    FULL = "full"
 
 
 class OnShrink(StrEnum):
@@ -195,8 +196,9 @@ class DefaultOptions(TypeOptions):
     write: WriteOptions = Field(default=WriteOptions(), description="How data files are written.")
     schema_evolution: SchemaEvolution = Field(
         default=SchemaEvolution.ADD_COLUMNS,
-        description="What happens when the source has a column that the table lacks: `add_columns` adds it, `strict` "
-        "stops the run.",
+        description="How the table may change when the source's columns do: `add_columns` adds the new ones, `full` also "
+        "widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and stops the "
+        "run.",
     )
     on_shrink: OnShrink = Field(
         default=OnShrink.FAIL,

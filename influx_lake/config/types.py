@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated
 
@@ -32,6 +33,27 @@ class TimeType(StrEnum):
 
     TIMESTAMPTZ = "timestamptz"
     TIMESTAMP = "timestamp"
+
+
+_TYPE = re.compile(r"boolean|int|long|float|double|string|decimal\((?P<digits>\d+), ?(?P<scale>\d+)\)")
+
+
+def _iceberg_type(value: str) -> str:
+    found = _TYPE.fullmatch(value)
+    if found is None:
+        raise ValueError("is not one of boolean, int, long, float, double, string and decimal(precision, scale)")
+    if found["digits"] is None:
+        return value
+    digits, scale = int(found["digits"]), int(found["scale"])
+    if not 1 <= digits <= 38 or scale > digits:
+        raise ValueError("is not a decimal: its precision is 1 to 38, and its scale no more than that")
+    return f"decimal({digits}, {scale})"
+
+
+def _no_time_among(types: dict[str, str]) -> dict[str, str]:
+    if TIME in types:
+        raise ValueError(f"cannot say the type of `{TIME}`: that is what time_type is for")
+    return types
 
 
 def _not_the_time(name: str) -> str:
@@ -66,6 +88,12 @@ class TypeOptions(BaseModel):
         default=ColumnNames.KEEP,
         description="What columns are called in the table: `keep` as in InfluxDB, `lower` in lower case, `snake` as "
         "cpu_usage for cpuUsage or CPU usage. Two columns that would get one name stop the run.",
+    )
+    types: Annotated[dict[str, Annotated[str, AfterValidator(_iceberg_type)]], AfterValidator(_no_time_among)] = Field(
+        default_factory=dict,
+        description="Iceberg types for columns, by their names in InfluxDB: boolean, int, long, float, double, string or "
+        "decimal(precision, scale). A value that the type cannot hold exactly stops the run.",
+        examples=[{"count": "long", "price": "decimal(12, 2)"}],
     )
 
 

@@ -59,6 +59,14 @@ def iceberg_type(arrow: pa.DataType) -> IcebergType:
     raise DataRefused(f"no Iceberg column can hold the Arrow type {arrow}", remedy="Cast the column before storing it")
 
 
+def arrow_type(words: str) -> pa.DataType:
+    """The Arrow type of a primitive Iceberg type, given in Iceberg's words."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+    from pyiceberg.types import IcebergType
+
+    return _plain(schema_to_pyarrow(IcebergType.model_validate(words)))
+
+
 def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
     """The schema of a new table: every column optional but the time.
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 from influx_lake.config import Nanoseconds, TimeType, Unsigned, column_name
 from influx_lake.errors import DataRefused, SchemaConflict
 from influx_lake.iceberg import times
-from influx_lake.iceberg.schema import UINT64_DIGITS, with_doc
+from influx_lake.iceberg.exact_cast import check_cast, exact_cast, plain
+from influx_lake.iceberg.schema import UINT64_DIGITS, arrow_type, with_doc
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -122,11 +123,21 @@ def _nanoseconds(target: TableTarget) -> ShapedColumn:
 
 
 def _shaped(column: pa.Field, target: TableTarget, *, keeps: bool) -> ShapedColumn:
+    asked = target.types.types.get(column.name)
+    if asked is not None:
+        return _cast(column, arrow_type(asked))
     if pa.types.is_timestamp(column.type):
         return _time(column, target, keeps=keeps)
     if pa.types.is_uint64(column.type):
         return _unsigned(column, target)
     return ShapedColumn(column.name, column.name, column.type)
+
+
+def _cast(column: pa.Field, kind: pa.DataType) -> ShapedColumn:
+    check_cast(column.name, column.type, kind)
+    if plain(column.type) == kind:
+        return ShapedColumn(column.name, column.name, column.type)
+    return ShapedColumn(column.name, column.name, kind, partial(exact_cast, column.name, kind=kind))
 
 
 def _time(column: pa.Field, target: TableTarget, *, keeps: bool) -> ShapedColumn:
@@ -169,7 +180,9 @@ def _keeps_nanoseconds(target: TableTarget, existing: Schema | None) -> bool:
 
 
 def _check_unsigned(columns: pa.Schema, target: TableTarget) -> None:
-    unsigned = [column.name for column in columns if pa.types.is_uint64(column.type)]
+    unsigned = [
+        column.name for column in columns if pa.types.is_uint64(column.type) and column.name not in target.types.types
+    ]
     if unsigned and target.types.unsigned is Unsigned.REFUSE:
         raise DataRefused(
             f"these columns for {target.name} are unsigned integers, which no Iceberg integer holds: "

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.errors import CommitConflict
-from influx_lake.iceberg.evolution import missing_columns
+from influx_lake.iceberg.evolution import Evolution, evolution
 from influx_lake.iceberg.layout import partition_spec, table_location, table_properties
 from influx_lake.iceberg.reader import find_table
-from influx_lake.iceberg.schema import doc_of, iceberg_schema, iceberg_type
+from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape, shape_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
@@ -46,13 +46,13 @@ def ensure_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> t
     table = find_table(catalog, target.identifier) or _create(catalog, target, shape_of(columns, target).schema)
     for attempt in range(_ATTEMPTS):
         shape = shape_of(columns, target, table.schema())
-        new = missing_columns(shape, table, target)
-        if not new or _add_columns(table, new, target):
+        change = evolution(shape, table, target)
+        if not change or _evolve(table, change, target):
             return table, shape
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))
         with catalog_errors(f"load the table {target.name}"):
             table = catalog.load_table(target.identifier)
-    raise CommitConflict(f"other writers kept changing {target.name} while columns were added to it")
+    raise CommitConflict(f"other writers kept changing {target.name} while its columns were changed")
 
 
 def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> Table:
@@ -79,15 +79,14 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> Table:
             return catalog.load_table(target.identifier)
 
 
-def _add_columns(table: Table, columns: list[pa.Field], target: TableTarget) -> bool:
-    """Add optional columns; False when another writer changed the table first."""
+def _evolve(table: Table, change: Evolution, target: TableTarget) -> bool:
+    """Change the table's columns; False when another writer changed the table first."""
     from pyiceberg.exceptions import CommitFailedException
 
-    with catalog_errors(f"add columns to {target.name}"):
+    with catalog_errors(f"change the columns of {target.name}"):
         try:
             with table.update_schema() as update:
-                for column in columns:
-                    update.add_column((column.name,), iceberg_type(column.type), doc=doc_of(column))
+                change.stage(update)
         except CommitFailedException:
             return False
     return True

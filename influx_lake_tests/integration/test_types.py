@@ -213,3 +213,33 @@ def test_names_that_would_fall_together_are_refused_before_anything_is_made(
         typed_lake.load(of)
     assert not typed_lake.catalog.table_exists(of.identifier)
     assert typed_lake.load(measurement(types=TypeOptions(nanoseconds_column="whole"))).rows == 1
+
+
+def test_types_that_were_asked_for(typed_lake: TypedLake) -> None:
+    wanted = {"count": "long", "price": "decimal(12, 2)", "host": "int", "big": "string", "absent": "long"}
+    options = TypeOptions(types=wanted, unsigned=Unsigned.REFUSE, column_names=ColumnNames.LOWER)
+    of = measurement(types=options)
+    typed_lake.write(f"cpu,host=7 count=3,price=19.99,big=18446744073709551615u {START_NS}")
+    typed_lake.load(of)
+    assert typed_lake.types(of) == {
+        "time": "timestamptz",
+        "host": "int",
+        "big": "string",
+        "count": "long",
+        "price": "decimal(12, 2)",
+    }
+    for engine in (through_polars, through_duckdb):
+        (row,) = engine(typed_lake.table(of))
+        assert row | {"time": None} == {
+            "time": None,
+            "host": 7,
+            "big": "18446744073709551615",
+            "count": 3,
+            "price": Decimal("19.99"),
+        }
+    typed_lake.write(f"cpu,host=7 count=3.5 {START_NS}")
+    with pytest.raises(DataRefused, match="column 'count' holds a value that int64 cannot hold exactly: .*3.5"):
+        typed_lake.load(of)
+    with pytest.raises(SchemaConflict, match="'host' is string, which cannot become double exactly"):
+        typed_lake.load(measurement(types=TypeOptions(types={"host": "double"}), table="other"))
+    assert not typed_lake.catalog.table_exists(("telemetry", "other"))

@@ -186,7 +186,7 @@ def test_names_that_no_file_can_have(mistakes_of: Callable[..., list[str]], tmp_
         ("measurements: {cpu: {write: {target_file_size: 0}}}\n", "target_file_size: '0' is less than 1"),
         ("measurements: {cpu: {write: {mode: append}}}\n", "write.mode: unknown option"),
         ("measurements: {cpu: {on_shrink: merge}}\n", "on_shrink: 'merge' is not one of fail, replace"),
-        ("measurements: {cpu: {schema_evolution: add}}\n", "is not one of strict, add_columns"),
+        ("measurements: {cpu: {schema_evolution: add}}\n", "is not one of strict, add_columns, full"),
         ("measurements: {cpu: {owners: team:x}}\n", "owners: must be a list, such as [a, b], not 'team:x'"),
         ("measurements: {cpu: {tags: {a b: c}}}\n", "tags.'a b': 'a b' is not a tag"),
         ("measurements: {cpu: {tags: {dagster/x: c}}}\n", "tags.dagster/x: 'dagster/x' is Dagster's own"),

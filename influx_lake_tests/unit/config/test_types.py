@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from influx_lake.config import Lake, Nanoseconds, TimeType, TypeOptions, Unsigned
+from influx_lake.config import ColumnNames, Lake, Nanoseconds, SchemaEvolution, TimeType, TypeOptions, Unsigned
 
 
 def test_what_holds_where_nothing_is_said(lake_of: Callable[[str], Lake]) -> None:
@@ -40,9 +40,27 @@ def test_a_measurements_own_options_win_over_the_defaults(lake_of: Callable[[str
         ("nanoseconds: drop", "nanoseconds: 'drop' is not one of keep, truncate, refuse"),
         ("unsigned: ulong", "unsigned: 'ulong' is not one of decimal, long, refuse"),
         ("time_type: timestamp_ns", "is not one of timestamptz, timestamp"),
+        ("types: {a: text}", "types.a: 'text' is not one of boolean, int, long"),
+        ("types: {a: 'decimal(39, 2)'}", "is not a decimal: its precision is 1 to 38"),
+        ("types: {a: 'decimal(2, 3)'}", "is not a decimal"),
+        ("types: {time: long}", "cannot say the type of `time`"),
+        ("column_names: upper", "is not one of keep, lower, snake"),
         ("nanoseconds_column: time", "nanoseconds_column: 'time' is the name of the time itself"),
     ],
 )
 def test_mistakes(mistakes_of: Callable[[str], list[str]], options: str, said: str) -> None:
     (mistake,) = mistakes_of(f"measurements: {{cpu: {{{options}}}}}\n")
     assert said in mistake
+
+
+def test_types_of_defaults_and_measurement_are_joined(lake_of: Callable[[str], Lake]) -> None:
+    lake = lake_of(
+        """
+        defaults: {types: {a: long, b: long}}
+        measurements: {cpu: {types: {b: "decimal(12,2)"}, column_names: snake, schema_evolution: full}}
+        """
+    )
+    (cpu,) = lake.measurements
+    assert cpu.types == TypeOptions(types={"a": "long", "b": "decimal(12, 2)"}, column_names=ColumnNames.SNAKE)
+    assert cpu.schema_evolution is SchemaEvolution.FULL
+    hash(cpu)

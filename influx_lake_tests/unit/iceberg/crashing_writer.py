@@ -52,8 +52,8 @@ def coming(step: str) -> Iterator[pa.RecordBatch]:
 
 
 STEPS: dict[str, tuple[Any, str, bool]] = {
-    "before adding columns": (table, "_add_columns", False),
-    "after adding columns": (table, "_add_columns", True),
+    "before adding columns": (table, "_evolve", False),
+    "after adding columns": (table, "_evolve", True),
     "after closing a file": (writer, "_data_file", True),
     "before the manifests": (snapshot.ReplaceCommit, "prepare", False),
     "after the manifests": (snapshot.ReplaceCommit, "prepare", True),

@@ -1,0 +1,87 @@
+"""Casts to a type that was asked for: every value arrives, or the cast is refused."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.errors import DataRefused, SchemaConflict
+
+_WIDE_DIGITS = 58
+"""More than the twenty of an unsigned integer and the 38 that a decimal may have behind its point."""
+
+
+def check_cast(name: str, here: pa.DataType, there: pa.DataType) -> None:
+    """Make sure that values of one type may be values of the other.
+
+    Raises:
+        SchemaConflict: None may.
+    """
+    for accepts, targets in (
+        (pa.types.is_integer, (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_string)),
+        (pa.types.is_floating, (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_string)),
+        (pa.types.is_decimal, (pa.types.is_decimal, pa.types.is_integer, pa.types.is_string)),
+        (pa.types.is_boolean, (pa.types.is_boolean, pa.types.is_integer, pa.types.is_string)),
+        # Not to a float: "0.1" is not a number that a float holds.
+        (pa.types.is_string, (pa.types.is_string, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean)),
+    ):
+        if accepts(plain(here)) and any(matches(there) for matches in targets):
+            return
+    raise SchemaConflict(
+        f"the source's column {name!r} is {here}, which cannot become {there} exactly",
+        remedy=f"Take {name!r} out of `types`, or give it another type",
+    )
+
+
+def exact_cast(name: str, values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The values as another type.
+
+    Raises:
+        DataRefused: One of them would not be the same value.
+    """
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    try:
+        made = _cast(values, kind)
+    except pa.ArrowInvalid as error:
+        raise _refused(name, kind, str(error)) from None
+    if pa.types.is_floating(values.type):
+        _check_same(name, values, made)
+    return made
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type of the values, however they are encoded."""
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_decimal(kind) and pa.types.is_integer(values.type):
+        # Arrow looks at what the type could hold, not at what the values are.
+        return values.cast(pa.decimal256(_WIDE_DIGITS, kind.scale)).cast(kind)
+    if pa.types.is_decimal(kind) and pa.types.is_floating(values.type):
+        # The shortest decimal that is this float; a cast would write out its binary digits.
+        return values.cast(pa.string()).cast(kind)
+    if pa.types.is_floating(kind) and pa.types.is_floating(values.type):
+        return values.cast(kind, safe=False)
+    return values.cast(kind)
+
+
+def _check_same(name: str, values: pa.Array, made: pa.Array) -> None:
+    """Compare floats with what was made of them, bit by bit: -0.0 is not 0.0, and NaN is NaN."""
+    back = made.cast(pa.string()) if pa.types.is_decimal(made.type) else made
+    integers = pa.int32() if values.type == pa.float32() else pa.int64()
+    # Unchecked, for Arrow refuses integers beyond 2^53 that a float does hold.
+    same = pc.equal(back.cast(values.type, safe=False).view(integers), values.view(integers))
+    changed = values.filter(pc.and_(pc.invert(same), pc.invert(pc.is_nan(values))))
+    if len(changed):
+        raise _refused(name, made.type, f"{changed[0]} would not be the same value")
+
+
+def _refused(name: str, kind: pa.DataType, why: str) -> DataRefused:
+    return DataRefused(
+        f"column {name!r} holds a value that {kind} cannot hold exactly: {why}",
+        remedy=f"Give {name!r} a wider type in `types`, or none",
+    )
