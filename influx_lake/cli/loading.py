@@ -136,8 +136,9 @@ def window_line(result: WindowResult) -> str:
     """What loading a window did, in a line."""
     before = "" if result.previous_rows in (0, result.rows) else f" (before: {result.previous_rows:,})"
     again = " (as before)" if result.rows and result.previous_rows == result.rows else before
+    aside = f" and {result.quarantined_rows:,} in quarantine" if result.quarantined_rows else ""
     return (
-        f"✓ {result.measurement.name} {result.window}  {result.rows:,} rows{again} in {result.seconds:.2f} s, "
+        f"✓ {result.measurement.name} {result.window}  {result.rows:,} rows{again}{aside} in {result.seconds:.2f} s, "
         f"{result.rows_per_second:,.0f} rows/s, {result.bytes_written / 1e6:,.1f} MB"
     )
 
@@ -148,6 +149,7 @@ def window_facts(result: WindowResult) -> dict[str, Any]:
         "window": str(result.window),
         "rows": result.rows,
         "previous_rows": result.previous_rows,
+        "quarantined_rows": result.quarantined_rows,
         "snapshot_id": str(result.snapshot_id),
         "files": result.files_added,
         "bytes": result.bytes_written,

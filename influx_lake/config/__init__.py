@@ -13,7 +13,7 @@ from influx_lake.config.options import Compression, OnShrink, SchemaEvolution, W
 from influx_lake.config.problems import ConfigurationProblems, Problem
 from influx_lake.config.references import resolve_reference_text
 from influx_lake.config.secret import Secret, leaks, redact
-from influx_lake.config.types import Nanoseconds, TimeType, TypeOptions, Unsigned
+from influx_lake.config.types import Nanoseconds, OnTypeConflict, TimeType, TypeOptions, Unsigned
 
 __all__ = [
     "CatalogConfig",
@@ -25,6 +25,7 @@ __all__ = [
     "Measurement",
     "Nanoseconds",
     "OnShrink",
+    "OnTypeConflict",
     "Pattern",
     "Problem",
     "SchemaEvolution",

@@ -28,6 +28,14 @@ class Unsigned(StrEnum):
     REFUSE = "refuse"
 
 
+class OnTypeConflict(StrEnum):
+    """What happens to a column that has another type in the table."""
+
+    FAIL = "fail"
+    NEW_COLUMN = "new_column"
+    QUARANTINE = "quarantine"
+
+
 class TimeType(StrEnum):
     """The Iceberg type of the time column."""
 
@@ -94,6 +102,12 @@ class TypeOptions(BaseModel):
         description="Iceberg types for columns, by their names in InfluxDB: boolean, int, long, float, double, string or "
         "decimal(precision, scale). A value that the type cannot hold exactly stops the run.",
         examples=[{"count": "long", "price": "decimal(12, 2)"}],
+    )
+    on_type_conflict: OnTypeConflict = Field(
+        default=OnTypeConflict.FAIL,
+        description="What happens to a column whose type the table's column cannot hold: `fail` stops the run, "
+        "`new_column` writes `value__string` beside `value`, `quarantine` sends the rows that have a value in it to the "
+        "table's own `__quarantine` table.",
     )
 
 

@@ -64,6 +64,7 @@ class Replacement:
         files: The files that hold them.
         approve: Told how many rows come and how many go, before each try; raises to stop.
         loaded: What of the window is complete, and recorded as loaded; None when nothing of it is.
+        commit_id: Tells the commit from every other, when it has to be found in the table.
     """
 
     catalog: Catalog
@@ -157,7 +158,7 @@ class Replacement:
                 f"{failure.message}; and whether it took place could not be found out ({first_line(again)})",
                 remedy="Run the window again: it is replaced as a whole, whatever happened",
             ) from None
-        if not any(_commit_id(snapshot) == self.commit_id for snapshot in self.table.metadata.snapshots):
+        if not any(commit_id_of(snapshot) == self.commit_id for snapshot in self.table.metadata.snapshots):
             raise failure from safe_cause(error)
 
     def _check_spec(self) -> None:
@@ -205,5 +206,6 @@ class Replacement:
         delete_files(self.table, [file.file_path for file in (*self.files, *kept)])
 
 
-def _commit_id(snapshot: Snapshot) -> str | None:
+def commit_id_of(snapshot: Snapshot) -> str | None:
+    """Which of our commits made a snapshot."""
     return snapshot.summary.additional_properties.get("influx-lake.commit-id") if snapshot.summary else None

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from influx_lake.config import SchemaEvolution
 from influx_lake.errors import SchemaConflict
+from influx_lake.iceberg.promotion import holds, is_promotion
 from influx_lake.iceberg.schema import doc_of, iceberg_type
 from influx_lake.iceberg.shape import Shape
 from influx_lake.iceberg.target import TableTarget
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.update.schema import UpdateSchema
     from pyiceberg.types import IcebergType
-
-LONG_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +65,6 @@ def evolution(shape: Shape, table: Table, target: TableTarget) -> Evolution:
             remedy="Add them to the table, or set schema_evolution: add_columns",
         )
     return Evolution(tuple(added), promoted)
-
-
-def holds(there: IcebergType, here: IcebergType) -> bool:
-    """Whether a column of the type `there` holds every value of the type `here`."""
-    from pyiceberg.types import DecimalType, IntegerType, LongType
-
-    if isinstance(there, DecimalType) and isinstance(here, LongType | IntegerType):
-        return there.scale == 0 and there.precision >= LONG_DIGITS
-    return here == there or is_promotion(here, there)
-
-
-def is_promotion(narrow: IcebergType, wide: IcebergType) -> bool:
-    """Whether Iceberg lets a column of one type become the other."""
-    from pyiceberg.types import DecimalType, DoubleType, FloatType, IntegerType, LongType
-
-    if isinstance(narrow, DecimalType) and isinstance(wide, DecimalType):
-        return narrow.scale == wide.scale and narrow.precision < wide.precision
-    return (type(narrow), type(wide)) in {(IntegerType, LongType), (FloatType, DoubleType)}
 
 
 def _conflict(

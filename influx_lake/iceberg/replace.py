@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,9 @@ import pyarrow as pa
 
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.commit import Committed, Replacement
+from influx_lake.iceberg.quarantine import Quarantine
 from influx_lake.iceberg.rows import Rows, WindowRows
+from influx_lake.iceberg.shape import Shape
 from influx_lake.iceberg.table import ensure_table
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import catalog_errors
@@ -42,6 +45,7 @@ class WindowCommit:
         total_rows: How many rows the whole table holds.
         table: The table with the snapshot.
         sources: Which column of the rows each column of the table was made of.
+        quarantined_rows: How many rows went to the table's quarantine, for they did not fit the table.
     """
 
     window: Window
@@ -57,6 +61,7 @@ class WindowCommit:
     total_rows: int
     table: Table
     sources: Mapping[str, str]
+    quarantined_rows: int
 
 
 def replace_window(
@@ -83,8 +88,8 @@ def replace_window(
         window: The window.
         provenance: Where the rows come from.
         on_rows: Told how many rows were written so far.
-        approve: Told how many rows come and how many the table holds for the window, before each try to commit;
-            raises to stop it.
+        approve: Told how many rows come and how many the table holds for the window, those in quarantine included,
+            before each try to commit; raises to stop it.
         complete_until: The source may still get points from this time on: what of the window lies before it is recorded
             as loaded. Without it the whole window is.
         commit_budget: How long to try again when other writers win the race for the table.
@@ -96,22 +101,31 @@ def replace_window(
     table, shape = ensure_table(catalog, target, rows.schema)
     writer = DataFileWriter(table, shape.schema, target)
     seen = WindowRows(target.time_column, window, target.name)
-    try:
-        with catalog_errors(f"write files of {target.name}"):
-            for batch in map(shape.apply, rows):
-                seen.see(batch)
-                writer.write(batch)
-                on_rows(seen.rows)
-            files = writer.finish()
-    except BaseException:
-        writer.abort()
-        raise
-    loaded = window.until(complete_until) if complete_until else window
-    replacement = Replacement(catalog, target, table, window, provenance, seen.rows, files, approve, loaded)
-    return _result(window, seen, replacement.run(commit_budget), shape.sources)
+    commit_id = str(uuid.uuid4())
+    with Quarantine(catalog, target, table, shape.misfits, window, provenance, commit_id) as quarantine:
+        try:
+            with catalog_errors(f"write files of {target.name}"):
+                for batch in map(shape.apply, map(quarantine.sift, rows)):
+                    if len(batch):
+                        seen.see(batch)
+                        writer.write(batch)
+                        on_rows(seen.rows)
+                files = writer.finish()
+        except BaseException:
+            writer.abort()
+            raise
+        approving = quarantine.committing_first(approve, commit_budget)
+        loaded = window.until(complete_until) if complete_until else window
+        replacement = Replacement(
+            catalog, target, table, window, provenance, seen.rows, files, approving, loaded, commit_id
+        )
+        committed = replacement.run(commit_budget)
+    return _result(window, seen, committed, shape, quarantine.rows)
 
 
-def _result(window: Window, seen: WindowRows, committed: Committed, sources: Mapping[str, str]) -> WindowCommit:
+def _result(
+    window: Window, seen: WindowRows, committed: Committed, shape: Shape, quarantined_rows: int
+) -> WindowCommit:
     snapshot = committed.table.metadata.snapshot_by_id(committed.snapshot_id)
     summary = snapshot.summary if snapshot else None
     return WindowCommit(
@@ -127,5 +141,6 @@ def _result(window: Window, seen: WindowRows, committed: Committed, sources: Map
         preview=seen.preview,
         total_rows=int(summary["total-records"] or 0) if summary else 0,
         table=committed.table,
-        sources=sources,
+        sources=shape.sources,
+        quarantined_rows=quarantined_rows,
     )

@@ -42,16 +42,31 @@ class ShapedColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Misfit:
+    """A column of the rows that has no place in their table.
+
+    Attributes:
+        column: Its name in the rows.
+        reason: Why.
+    """
+
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """What the rows of a window look like in their table.
 
     Attributes:
         columns: The columns that the rows fill.
         time_column: The one that places them in a window, never null.
+        misfits: Columns that are left out; rows with a value in one must not come here.
     """
 
     columns: tuple[ShapedColumn, ...]
     time_column: str
+    misfits: tuple[Misfit, ...] = ()
     schema: pa.Schema = field(init=False)
 
     def __post_init__(self) -> None:

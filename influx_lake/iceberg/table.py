@@ -16,6 +16,7 @@ from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape, shape_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.iceberg.type_conflicts import settled
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -45,7 +46,7 @@ def ensure_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> t
     """
     table = find_table(catalog, target.identifier) or _create(catalog, target, shape_of(columns, target).schema)
     for attempt in range(_ATTEMPTS):
-        shape = shape_of(columns, target, table.schema())
+        shape = settled(shape_of(columns, target, table.schema()), table.schema(), target)
         change = evolution(shape, table, target)
         if not change or _evolve(table, change, target):
             return table, shape

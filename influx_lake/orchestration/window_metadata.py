@@ -31,6 +31,7 @@ def replication_facts(result: WindowResult) -> Facts:
         **commit_facts(result.commit),
         **table_facts(result.commit, result.schema),
         "previous_rows": dg.MetadataValue.int(result.previous_rows),
+        "quarantined_rows": dg.MetadataValue.int(result.quarantined_rows),
         "seconds": _rounded(result.seconds, 3),
         "read_seconds": _rounded(result.read_seconds, 3),
         "write_seconds": _rounded(result.write_seconds, 3),

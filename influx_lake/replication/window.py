@@ -74,6 +74,11 @@ class WindowResult:
         return self.commit.previous_rows
 
     @property
+    def quarantined_rows(self) -> int:
+        """How many rows went to the table's quarantine: the table has another type for a column of theirs."""
+        return self.commit.quarantined_rows
+
+    @property
     def empty(self) -> bool:
         return self.commit.rows == 0
 

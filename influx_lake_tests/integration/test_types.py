@@ -238,7 +238,7 @@ def test_types_that_were_asked_for(typed_lake: TypedLake) -> None:
             "price": Decimal("19.99"),
         }
     typed_lake.write(f"cpu,host=7 count=3.5 {START_NS}")
-    with pytest.raises(DataRefused, match="column 'count' holds a value that int64 cannot hold exactly: .*3.5"):
+    with pytest.raises(DataRefused, match=r"column 'count' holds a value that int64 cannot hold exactly: .*3.5"):
         typed_lake.load(of)
     with pytest.raises(SchemaConflict, match="'host' is string, which cannot become double exactly"):
         typed_lake.load(measurement(types=TypeOptions(types={"host": "double"}), table="other"))
