@@ -196,9 +196,9 @@ class DefaultOptions(TypeOptions):
     write: WriteOptions = Field(default=WriteOptions(), description="How data files are written.")
     schema_evolution: SchemaEvolution = Field(
         default=SchemaEvolution.ADD_COLUMNS,
-        description="How the table may change when the source's columns do: `add_columns` adds the new ones, `full` also "
-        "widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and stops the "
-        "run.",
+        description="How the table may change when the source's columns do: `add_columns` adds the new ones, `full` "
+        "also widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and "
+        "stops the run.",
     )
     on_shrink: OnShrink = Field(
         default=OnShrink.FAIL,

@@ -99,15 +99,15 @@ class TypeOptions(BaseModel):
     )
     types: Annotated[dict[str, Annotated[str, AfterValidator(_iceberg_type)]], AfterValidator(_no_time_among)] = Field(
         default_factory=dict,
-        description="Iceberg types for columns, by their names in InfluxDB: boolean, int, long, float, double, string or "
-        "decimal(precision, scale). A value that the type cannot hold exactly stops the run.",
+        description="Iceberg types for columns, by their names in InfluxDB: boolean, int, long, float, double, string "
+        "or decimal(precision, scale). A value that the type cannot hold exactly stops the run.",
         examples=[{"count": "long", "price": "decimal(12, 2)"}],
     )
     on_type_conflict: OnTypeConflict = Field(
         default=OnTypeConflict.FAIL,
         description="What happens to a column whose type the table's column cannot hold: `fail` stops the run, "
-        "`new_column` writes `value__string` beside `value`, `quarantine` sends the rows that have a value in it to the "
-        "table's own `__quarantine` table.",
+        "`new_column` writes `value__string` beside `value`, `quarantine` sends the rows that have a value in it to "
+        "the table's own `__quarantine` table.",
     )
 
 

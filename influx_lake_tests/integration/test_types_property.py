@@ -118,7 +118,7 @@ def key_of(row: Row, names: ColumnNames, *, is_whole: bool) -> tuple[int, str | 
 
 
 def values_of(row: Row, names: ColumnNames) -> tuple[str | None, ...]:
-    """The fields as text that tells 0.0 from -0.0, and no value from an empty one; decimals as the integers they are."""
+    """The fields as text, which tells 0.0 from -0.0 and no value from an empty one."""
     found = {name: row.get(column_name(name, names)) for name in FIELDS}
     found["Unsigned"] = None if found["Unsigned"] is None else int(found["Unsigned"])
     return tuple(None if value is None else repr(value) for value in found.values())
