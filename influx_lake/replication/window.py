@@ -80,7 +80,8 @@ class WindowResult:
 
     @property
     def empty(self) -> bool:
-        return self.commit.rows == 0
+        """Whether the source has no rows for the window."""
+        return self.commit.rows + self.commit.quarantined_rows == 0
 
     @property
     def files_added(self) -> int:

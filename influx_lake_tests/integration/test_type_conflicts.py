@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pyiceberg.table import Table
 
+from influx_lake.cli.loading import window_facts, window_line
 from influx_lake.config import OnTypeConflict, SchemaEvolution, Secret, TypeOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import SchemaConflict, StorageError, WindowShrank
@@ -108,6 +109,8 @@ def test_rows_that_do_not_fit_go_to_quarantine_whole(typed_lake: TypedLake, chan
         result = typed_lake.load(ASIDE, source=changed)
         assert (result.rows, result.quarantined_rows) == (2, 4)
         assert replication_facts(result)["quarantined_rows"].value == 4
+        assert "and 4 in quarantine" in window_line(result)
+        assert window_facts(result)["quarantined_rows"] == 4
         assert [row["big"] for row in typed_lake.rows(ASIDE)] == [Decimal(1), Decimal(1)]
         rows = quarantined(typed_lake)
         assert [row["time"] - day(0).start for row in rows] == [timedelta(microseconds=us) for us in (0, 1, 2, 9)]
@@ -150,7 +153,8 @@ def test_quarantined_rows_are_not_lost_to_the_shrink_guard(
     assert not typed_lake.catalog.table_exists(QUARANTINE.identifier) or quarantined(typed_lake) == []
     assert len(typed_lake.rows(ASIDE)) == 5
     typed_lake.write(*points('value="v"', count=5), database="changed")
-    assert typed_lake.load(ASIDE, source=changed).rows == 0
+    result = typed_lake.load(ASIDE, source=changed)
+    assert (result.rows, result.empty) == (0, False)
     # And those in quarantine cannot be forgotten unnoticed either.
     with pytest.raises(WindowShrank, match=r"only 2 rows.*holds 5"):
         typed_lake.load(ASIDE, source=shorter)

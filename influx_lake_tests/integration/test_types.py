@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -243,3 +244,15 @@ def test_types_that_were_asked_for(typed_lake: TypedLake) -> None:
     with pytest.raises(SchemaConflict, match="'host' is string, which cannot become double exactly"):
         typed_lake.load(measurement(types=TypeOptions(types={"host": "double"}), table="other"))
     assert not typed_lake.catalog.table_exists(("telemetry", "other"))
+
+
+def test_several_loads_meet_their_first_fine_times_at_once(typed_lake: TypedLake) -> None:
+    typed_lake.write(f"cpu,host=a value=1 {START_NS}")
+    typed_lake.load(CPU)
+    fine = [START_NS + number * DAY_NS + number for number in range(1, 5)]
+    typed_lake.write(*(f"cpu,host=a value=1,own{number}=1 {ns}" for number, ns in enumerate(fine)))
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda number: typed_lake.load(CPU, number), range(1, 5)))
+    assert [result.rows for result in results] == [1] * 4
+    found = {row["time_ns"] for row in through_polars(typed_lake.table(CPU))}
+    assert found == {None, *fine}
