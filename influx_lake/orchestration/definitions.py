@@ -6,11 +6,9 @@ import dagster as dg
 
 from influx_lake.config import Lake
 from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, resource_key, source_assets
+from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.io_manager import IcebergIOManager
-from influx_lake.orchestration.resources import IcebergCatalogResource, InfluxDB3Resource
-
-CATALOG_KEY = "iceberg_catalog"
-"""The resource key of the lake's catalog."""
+from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, InfluxDB3Resource
 
 
 def build_definitions(lake: Lake) -> dg.Definitions:
@@ -25,6 +23,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *upstream.values(),
             *(measurement_asset(each, upstream[each.source, each.name], warehouse) for each in lake.measurements),
         ],
+        asset_checks=[check for each in lake.measurements for check in measurement_checks(each)],
         resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},
         # A process per step would load all definitions again for every window.
         executor=dg.in_process_executor,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _ROOT = "The folder that relative files, also those of ${file:...}, are below. Default: the current one."
 
+CATALOG_KEY = "iceberg_catalog"
+"""The resource key of the lake's catalog."""
+
 
 class TlsOptions(dg.Config):
     """How the server of an `https` host is recognised, and how we identify ourselves to it."""
