@@ -84,7 +84,7 @@ class Bar:
         self._bars.update(self._task, description=f"{self._subject}: {so_far(progress)}")
 
     def end(self) -> None:
-        self._bars.advance(self._task)
+        self._bars.update(self._task, advance=1, refresh=True)
 
 
 def so_far(progress: Progress) -> str:
