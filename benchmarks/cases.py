@@ -1,4 +1,4 @@
-"""The things that are timed, each run in a process of its own: `python -m benchmarks.cases CASE ROWS [LAYOUT | URL TOKEN]`."""
+"""The things that are timed, each in a process of its own: `python -m benchmarks.cases CASE ROWS [LAYOUT | URL TOKEN]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from pyiceberg.catalog import Catalog
 
 from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches

@@ -100,8 +100,8 @@ def print_table(rows: int, runs: int) -> None:
 def print_row(case: str, rows: int, costs: list[Cost], raw: list[Cost]) -> None:
     wall, cpu, size = (median(costs, figure) for figure in ("wall", "cpu", "bytes"))
     peak = median(costs, "peak_mb") - median(costs, "base_mb")
-    speed = rows / wall
-    print(f"{case:<24}{wall:>9.2f}{cpu:>9.2f}{speed:>12,.0f}{peak:>9.0f}{size / 1e6:>9.1f}{ratio(raw, costs, 'cpu'):>11}")
+    speed, cheaper = rows / wall, ratio(raw, costs, "cpu")
+    print(f"{case:<24}{wall:>9.2f}{cpu:>9.2f}{speed:>12,.0f}{peak:>9.0f}{size / 1e6:>9.1f}{cheaper:>11}")
 
 
 def main() -> None:
