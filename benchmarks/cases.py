@@ -1,4 +1,4 @@
-"""The things that are timed, each in a process of its own: `python -m benchmarks.cases CASE ROWS [LAYOUT | URL TOKEN]`."""
+"""What is timed, each in a process of its own: `python -m benchmarks.cases CASE ROWS [LAYOUT | URL TOKEN]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pyiceberg.catalog import Catalog
 from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
 from benchmarks.measure import measured
 from influx_lake.config import Measurement, Secret
+from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.config.windows import Every, Scheme, Window, parse_moment
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.replace import replace_window
@@ -54,6 +55,7 @@ class Layout:
 LAYOUTS = {
     "one-day": Layout(),
     "by-day": Layout(days=7),
+    "bucket": Layout(target=replace(TARGET, partition=(PartitionTerm("bucket", "host", 16),))),
 }
 
 

@@ -53,6 +53,7 @@ class OpenFile:
         """Write one row group."""
         self.writer.write_table(rows, row_group_size=len(rows))
         self.rows += len(rows)
+        pa.default_memory_pool().release_unused()
 
     def is_full(self) -> bool:
         return self.stream.tell() >= self.target_size * FULL_ENOUGH

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionKey
     from pyiceberg.table import Table
 
-INCOMING_BYTES = 8 * 2**20
+INCOMING_BYTES = 6 * 2**20
 """How much is cast and split at once."""
-PENDING_BYTES = 48 * 2**20
+PENDING_BYTES = 32 * 2**20
 """How much waits for its row group, over all partitions, before the largest part is written early."""
 MAX_OPEN_FILES = 64
 
