@@ -195,7 +195,7 @@ class DefaultOptions(TypeOptions):
         default=None,
         description="The partition fields of the Iceberg table: a list of columns, identity(col), bucket(n, col), "
         "truncate(w, col), year(time), month(time), day(time) and hour(time); or `none`. A table that exists is "
-        "changed to it; its files stay. `table_default`: a new table has day(time), and one that exists stays as it is.",
+        "changed to it, and its files stay. `table_default`: a new table has day(time), another stays as it is.",
     )
     lag: Duration = Field(
         default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."

@@ -49,6 +49,8 @@ def parse_term(text: object) -> PartitionTerm:
         raise ValueError("is not a partition field: write a column, or a transform such as day(time)")
     call = _CALL.fullmatch(text.strip())
     if call is None:
+        if set("()") & set(text):
+            raise ValueError("is not a partition field: write such a column as identity(...)")
         return PartitionTerm("identity", text.strip())
     transform, arguments = call[1].lower(), call[2].strip()
     if transform in _WITH_WIDTH:
@@ -70,9 +72,9 @@ def _read_terms(value: Any) -> Any:
         return None
     if value == NONE:
         return ()
-    if isinstance(value, str):
-        raise ValueError(f"is not a partitioning: write a list such as [day(time)], {NONE} or {TABLE_DEFAULT}")
-    return value
+    if not isinstance(value, str):
+        return value
+    raise ValueError(f"is not a partitioning: write a list such as [day(time)], {NONE} or {TABLE_DEFAULT}")
 
 
 def _check_terms(terms: Sequence[PartitionTerm] | None) -> Sequence[PartitionTerm] | None:

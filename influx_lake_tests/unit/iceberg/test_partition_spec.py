@@ -18,6 +18,19 @@ def partitioned(*terms: str) -> TableTarget:
     return changed(TARGET, partition=tuple(parse_term(term) for term in terms))
 
 
+def counted_by_duckdb(catalog: Catalog) -> int:
+    import duckdb
+    from duckdb_extensions import import_extension
+
+    connection = duckdb.connect()
+    for extension in ("avro", "iceberg"):
+        import_extension(extension, con=connection)
+        connection.load_extension(extension)
+    found = connection.sql(f"select count(*) from iceberg_scan('{table(catalog).metadata_location}')").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
 def spec(catalog: Catalog) -> set[str]:
     return {f"{field.name}: {field.transform}" for field in table(catalog).spec().fields}
 
@@ -67,6 +80,7 @@ def test_windows_are_replaced_across_specs(catalog: Catalog) -> None:
         assert replace(catalog, inside, rows(inside, 10), target=last).previous_rows == 60
     assert held(catalog).num_rows == 5 * 190
     assert pl.scan_iceberg(table(catalog)).select(pl.len()).collect().item() == 5 * 190
+    assert counted_by_duckdb(catalog) == 5 * 190
     for number in range(len(specs)):
         assert replace(catalog, day(number), rows(day(number), 3), target=last).previous_rows == 190
     listed = [task.file.file_path for task in table(catalog).scan().plan_files()]
