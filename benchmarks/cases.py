@@ -1,19 +1,23 @@
-"""The things that are timed, each run in a process of its own: `python -m benchmarks.cases CASE ROWS [URL TOKEN]`."""
+"""What is timed, each in a process of its own: `python -m benchmarks.cases CASE ROWS [LAYOUT | URL TOKEN]`."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyiceberg.catalog import Catalog
 
-from benchmarks.dataset import SCHEMA, START, TAGS, batches
+from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
 from benchmarks.measure import measured
 from influx_lake.config import Measurement, Secret
+from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.config.windows import Every, Scheme, Window, parse_moment
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.replace import replace_window
@@ -22,12 +26,37 @@ from influx_lake.replication.window import replicate_window
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 
 DATABASE = "bench"
+PROVENANCE = Provenance("bench", "run")
 SCHEME = Scheme(Every.DAY, parse_moment(START))
 WINDOW: Window = SCHEME.window_at(SCHEME.start)
 CPU = Measurement(
     key="cpu", name="cpu", source="default", database=DATABASE, namespace=("bench",), table="cpu", scheme=SCHEME
 )
 TARGET = TableTarget(CPU.identifier, dictionary_columns=frozenset(TAGS))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows and the table they go to.
+
+    Attributes:
+        days: How many days the rows are dealt to in turns.
+        target: The table.
+    """
+
+    days: int = 1
+    target: TableTarget = TARGET
+
+    @property
+    def window(self) -> Window:
+        return Window(WINDOW.start, WINDOW.start + timedelta(days=self.days))
+
+
+LAYOUTS = {
+    "one-day": Layout(),
+    "by-day": Layout(days=7),
+    "bucket": Layout(target=replace(TARGET, partition=(PartitionTerm("bucket", "host", 16),))),
+}
 
 
 @dataclass(frozen=True)
@@ -48,24 +77,27 @@ def to_parquet(rows: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) 
     return path.stat().st_size
 
 
-def catalog(folder: Path) -> object:
+def catalog(folder: Path) -> Catalog:
     return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/lake"})
 
 
-def write_raw(folder: Path, rows: int) -> Callable[[], int]:
-    data = list(batches(rows))
+def write_raw(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
+    data = list(batches(rows, days=LAYOUTS[layout].days))
     return lambda: to_parquet(data, SCHEMA, folder)
 
 
-def write_ours(folder: Path, rows: int) -> Callable[[], int]:
-    data, opened = list(batches(rows)), catalog(folder)
-    return lambda: replace_window(opened, TARGET, Rows(data), WINDOW, Provenance("bench", "run")).bytes_written  # type: ignore[arg-type]
+def write_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
+    data, opened, chosen = list(batches(rows, days=LAYOUTS[layout].days)), catalog(folder), LAYOUTS[layout]
+    return lambda: replace_window(opened, chosen.target, Rows(data), chosen.window, PROVENANCE).bytes_written
 
 
-def stream_ours(folder: Path, rows: int) -> Callable[[], int]:
+def stream_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
     """Rows made as they are written: the memory is the writer's own."""
-    opened = catalog(folder)
-    return lambda: replace_window(opened, TARGET, Rows(batches(rows)), WINDOW, Provenance("bench", "run")).bytes_written  # type: ignore[arg-type]
+    opened, chosen = catalog(folder), LAYOUTS[layout]
+    # What makes the rows takes its memory before the measuring begins.
+    deque(batches(BATCH_ROWS * 32), maxlen=0)
+    coming = Rows(batches(rows, days=chosen.days))
+    return lambda: replace_window(opened, chosen.target, coming, chosen.window, PROVENANCE).bytes_written
 
 
 def flight_raw(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:
@@ -80,7 +112,7 @@ def flight_raw(folder: Path, _rows: int, url: str, token: str) -> Callable[[], i
 
 def flight_ours(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:
     source, opened = InfluxDB3Source(url, DATABASE, Secret(token)), catalog(folder)
-    return lambda: replicate_window(source, opened, CPU, WINDOW, run_id="run").bytes_written  # type: ignore[arg-type]
+    return lambda: replicate_window(source, opened, CPU, WINDOW, run_id="run").bytes_written
 
 
 CASES: dict[str, Callable[..., Callable[[], int]]] = {

@@ -21,7 +21,7 @@ with numbered as (
          (i // ({points} * {hosts})) * {points} + i % {points} as tick
   from range({first}, {last}) t(i)
 )
-select make_timestamp_ns((epoch_ns(timestamp '{start}') + tick * {step_ns})::bigint) as time,
+select make_timestamp_ns((epoch_ns(timestamp '{start}') + tick * {step_ns} + (i % {days}) * {day_ns})::bigint) as time,
        'dc' || (host % 4) as datacenter,
        'host-' || lpad(host::varchar, 4, '0') as host,
        'service-' || (host % 17) as service,
@@ -50,12 +50,13 @@ SCHEMA = pa.schema(
 )
 
 
-def batches(rows: int, *, step_ns: int | None = None) -> Iterator[pa.RecordBatch]:
+def batches(rows: int, *, step_ns: int | None = None, days: int = 1) -> Iterator[pa.RecordBatch]:
     """Yield `rows` rows of SCHEMA in batches.
 
     Args:
         rows: How many.
         step_ns: The time between two points of a host; the default fits all rows in one day.
+        days: Deal the rows to this many days in turns, so that every batch holds some of each.
     """
     import duckdb
 
@@ -67,7 +68,14 @@ def batches(rows: int, *, step_ns: int | None = None) -> Iterator[pa.RecordBatch
     chunk = BATCH_ROWS * 16
     for first in range(0, rows, chunk):
         query = _QUERY.format(
-            points=POINTS, hosts=HOSTS, first=first, last=min(rows, first + chunk), start=START, step_ns=step
+            points=POINTS,
+            hosts=HOSTS,
+            first=first,
+            last=min(rows, first + chunk),
+            start=START,
+            step_ns=step,
+            days=days,
+            day_ns=86_400 * 10**9,
         )
         for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
             yield pa.RecordBatch.from_arrays(

@@ -20,6 +20,7 @@ from influx_lake.config.options import (
     WriteOptions,
 )
 from influx_lake.config.problems import Location
+from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.config.types import TypeOptions, type_options
 from influx_lake.config.windows import Every, Scheme, utc_text, window_of
 
@@ -40,6 +41,7 @@ class Measurement:
         table: The table's own name.
         scheme: How its time is cut into windows.
         lag: How long after its end a window is due.
+        iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
         write: How data files are written.
         types: How its columns become columns of the table.
         schema_evolution: How the table may change when the source's columns do.
@@ -58,6 +60,7 @@ class Measurement:
     table: str
     scheme: Scheme
     lag: timedelta = timedelta(minutes=10)
+    iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
     types: TypeOptions = field(default=TypeOptions(), hash=False)
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
@@ -106,6 +109,7 @@ def resolve_measurement(
         table=options.table or safe_table_name(key),
         scheme=_scheme(options.partition),
         lag=options.lag,
+        iceberg_partition=options.iceberg_partition,
         write=options.write,
         types=type_options(options),
         schema_evolution=options.schema_evolution,

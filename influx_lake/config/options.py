@@ -19,6 +19,7 @@ from pydantic import (
 
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration, Size
+from influx_lake.config.table_layout import PartitionTerms
 from influx_lake.config.types import TypeOptions
 from influx_lake.config.windows import Every
 
@@ -190,6 +191,12 @@ class DefaultOptions(TypeOptions):
         examples=["telemetry", "plant.raw"],
     )
     partition: PartitionOptions = Field(default=PartitionOptions(), description="How time is cut into partitions.")
+    iceberg_partition: PartitionTerms = Field(
+        default=None,
+        description="The partition fields of the Iceberg table: a list of columns, identity(col), bucket(n, col), "
+        "truncate(w, col), year(time), month(time), day(time) and hour(time); or `none`. A table that exists is "
+        "changed to it, and its files stay. `table_default`: a new table has day(time), another stays as it is.",
+    )
     lag: Duration = Field(
         default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."
     )

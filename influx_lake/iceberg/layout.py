@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from influx_lake.config.table_layout import PartitionTerm
+from influx_lake.iceberg.partition_spec import new_spec
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -16,20 +18,14 @@ if TYPE_CHECKING:
 _SAFE_IN_A_PATH = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-def partition_spec(schema: Schema, time_column: str) -> PartitionSpec:
-    """By day of the time."""
-    from pyiceberg.partitioning import PARTITION_FIELD_ID_START, PartitionField, PartitionSpec
-    from pyiceberg.transforms import DayTransform
+def spec_of(target: TableTarget, schema: Schema) -> PartitionSpec:
+    """What was asked for, or by day of the time.
 
-    source = schema.find_field(time_column)
-    return PartitionSpec(
-        PartitionField(
-            source_id=source.field_id,
-            field_id=PARTITION_FIELD_ID_START,
-            transform=DayTransform(),
-            name=f"{time_column}_day",
-        )
-    )
+    Raises:
+        SchemaConflict: A field's column is not there, or its type does not go with the transform.
+    """
+    by_day = (PartitionTerm("day", target.time_column),)
+    return new_spec(by_day if target.partition is None else target.partition, schema)
 
 
 def table_properties(target: TableTarget) -> dict[str, str]:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from influx_lake.errors import CommitConflict
 from influx_lake.iceberg.evolution import Evolution, evolution
-from influx_lake.iceberg.layout import partition_spec, table_location, table_properties
+from influx_lake.iceberg.layout import spec_of, table_location, table_properties
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.relayout import with_layout
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape, shape_of
 from influx_lake.iceberg.target import TableTarget
@@ -27,7 +28,7 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 
 def ensure_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> tuple[Table, Shape]:
-    """Load the target's table with every column of the rows in it; make it, and its namespace, when it is missing.
+    """Load the target's table with every column of the rows in it, laid out as was stated; make it when it is missing.
 
     Several processes may do this at once for the same table.
 
@@ -49,7 +50,7 @@ def ensure_table(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> t
         shape = settled(shape_of(columns, target, table.schema()), table.schema(), target)
         change = evolution(shape, table, target)
         if not change or _evolve(table, change, target):
-            return table, shape
+            return with_layout(catalog, table, target), shape
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))
         with catalog_errors(f"load the table {target.name}"):
             table = catalog.load_table(target.identifier)
@@ -61,6 +62,7 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> Table:
     from sqlalchemy.exc import IntegrityError
 
     schema = iceberg_schema(columns, target.time_column)
+    spec = spec_of(target, schema)
     namespace = target.identifier[:-1]
     with catalog_errors(f"create the table {target.name}"):
         try:
@@ -73,7 +75,7 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema) -> Table:
                 target.identifier,
                 schema,
                 location=table_location(catalog, target.identifier),
-                partition_spec=partition_spec(schema, target.time_column),
+                partition_spec=spec,
                 properties=table_properties(target),
             )
         except TableAlreadyExistsError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from influx_lake.config import Nanoseconds, SchemaEvolution, TypeOptions, WriteOptions
 from influx_lake.config.columns import TIME
+from influx_lake.config.table_layout import PartitionTerm
 
 DEFAULT_WRITE = WriteOptions()
 DEFAULT_TYPES = TypeOptions(nanoseconds=Nanoseconds.REFUSE)
@@ -14,7 +15,7 @@ DEFAULT_TYPES = TypeOptions(nanoseconds=Nanoseconds.REFUSE)
 
 @dataclass(frozen=True, slots=True)
 class TableTarget:
-    """A table as its writer wants it; a table that already exists keeps its partitioning and properties.
+    """A table as its writer wants it.
 
     Attributes:
         identifier: Namespace parts and the table's name.
@@ -24,6 +25,7 @@ class TableTarget:
         types: How columns of the rows become columns of the table.
         with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
         schema_evolution: What happens to columns the table does not have.
+        partition: Its partition fields; None: by day of the time for a new table, and what an existing one has.
     """
 
     identifier: tuple[str, ...]
@@ -33,6 +35,7 @@ class TableTarget:
     types: TypeOptions = field(default=DEFAULT_TYPES, hash=False)
     with_nanoseconds: bool = False
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
+    partition: tuple[PartitionTerm, ...] | None = None
 
     @property
     def name(self) -> str:

@@ -219,6 +219,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
         write=measurement.write,
         types=measurement.types,
         schema_evolution=measurement.schema_evolution,
+        partition=measurement.iceberg_partition,
     )
 
 

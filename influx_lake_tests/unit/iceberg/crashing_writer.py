@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyiceberg.catalog import sql
 
 from influx_lake.config import WriteOptions
-from influx_lake.iceberg import snapshot, table, writer
+from influx_lake.iceberg import data_file, snapshot, table
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.replace import replace_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, rows
@@ -54,7 +54,7 @@ def coming(step: str) -> Iterator[pa.RecordBatch]:
 STEPS: dict[str, tuple[Any, str, bool]] = {
     "before adding columns": (table, "_evolve", False),
     "after adding columns": (table, "_evolve", True),
-    "after closing a file": (writer, "_data_file", True),
+    "after closing a file": (data_file, "describe", True),
     "before the manifests": (snapshot.ReplaceCommit, "prepare", False),
     "after the manifests": (snapshot.ReplaceCommit, "prepare", True),
     "before the catalog": (sql.SqlCatalog, "commit_table", False),

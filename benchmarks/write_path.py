@@ -1,0 +1,120 @@
+"""The write path beside a plain Parquet writer fed the same batches, and beside others that write Iceberg tables.
+
+`python -m benchmarks.write_path [--rows N] [--runs N] [--json]`
+
+`cpu_ratio` is the CPU of pyarrow's ParquetWriter (zstd, its defaults, no table) over ours for rows of one day;
+`cpu_ratio_by_day` the same for rows dealt to seven days in turns, which we write to a table partitioned by day: above
+1.0 we are faster. `peak_mb_5m` and `peak_mb_50m` say how far the memory of a process rises above what it had before,
+while it writes rows that are made as they stream. `bytes_ratio` is our size over the plain writer's. With --json only
+these are measured; the table without it has the others, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+from dataclasses import dataclass, field
+
+from benchmarks.cases import LAYOUTS
+from benchmarks.measure import Cost, in_process, median, ratio
+from benchmarks.others import OTHERS
+
+
+@dataclass
+class Comparison:
+    """The runs of one layout: the plain writer's and ours, in turns, so that a busy machine touches both alike."""
+
+    layout: str
+    raw: list[Cost] = field(default_factory=list)
+    ours: list[Cost] = field(default_factory=list)
+
+    def run(self, rows: int) -> None:
+        self.raw.append(in_process("benchmarks.cases", "write-raw", str(rows), self.layout))
+        self.ours.append(in_process("benchmarks.cases", "write-ours", str(rows), self.layout))
+
+    def report(self) -> dict[str, float]:
+        return {
+            "cpu_ratio": ratio(self.raw, self.ours, "cpu"),
+            "wall_ratio": ratio(self.raw, self.ours, "wall"),
+            "bytes_ratio": round(median(self.ours, "bytes") / median(self.raw, "bytes"), 3),
+        }
+
+
+def run(rows: int, runs: int) -> dict[str, object]:
+    """Measure every layout."""
+    compared = {layout: Comparison(layout) for layout in LAYOUTS}
+    for _ in range(runs):
+        for comparison in compared.values():
+            comparison.run(rows)
+    layouts = {layout: comparison.report() for layout, comparison in compared.items()}
+    peaks = {size: {layout: peak_over(layout, rows * factor) for layout in LAYOUTS} for size, factor in SIZES.items()}
+    for layout, report in layouts.items():
+        report |= {f"peak_mb_{size}": found[layout] for size, found in peaks.items()}
+    one_day, by_day = layouts["one-day"], layouts["by-day"]
+    return {
+        "rows": rows,
+        "runs": runs,
+        "cpu_ratio": one_day["cpu_ratio"],
+        "cpu_ratio_by_day": by_day["cpu_ratio"],
+        "wall_ratio": one_day["wall_ratio"],
+        "peak_mb_5m": one_day["peak_mb_5m"],
+        "peak_mb_50m": one_day["peak_mb_50m"],
+        "bytes_ratio": one_day["bytes_ratio"],
+        "bytes_ratio_by_day": by_day["bytes_ratio"],
+        "layouts": layouts,
+    }
+
+
+SIZES = {"5m": 1, "50m": 10}
+"""How many times `--rows` (5 million) stream by while memory is watched."""
+
+
+def peak_over(layout: str, rows: int) -> float:
+    """How far memory rises, in MB, while rows are written that are made as they stream."""
+    cost = in_process("benchmarks.cases", "stream-ours", str(rows), layout)
+    return round(cost.peak_mb - cost.base_mb)
+
+
+def print_table(rows: int, runs: int) -> None:
+    """Print every case with its time, memory and size."""
+    print(f"{rows:,} rows, medians of {runs}; peak: above what the process had with its input")
+    print(f"{'case':<24}{'wall s':>9}{'CPU s':>9}{'rows/s':>12}{'peak MB':>9}{'MB out':>9}{'CPU ratio':>11}")
+    compared = {layout: Comparison(layout) for layout in LAYOUTS}
+    others: dict[str, list[Cost]] = {name: [] for name in OTHERS if importlib.util.find_spec(name)}
+    for _ in range(runs):
+        for comparison in compared.values():
+            comparison.run(rows)
+        for name, costs in others.items():
+            costs.append(in_process("benchmarks.others", name, str(rows)))
+    for layout, comparison in compared.items():
+        print_row(f"raw Parquet, {layout}", rows, comparison.raw, comparison.raw)
+        print_row(f"influx_lake, {layout}", rows, comparison.ours, comparison.raw)
+    for name in OTHERS:
+        if name in others:
+            print_row(name, rows, others[name], compared["one-day"].raw)
+        else:
+            print(f"{name:<24}skipped: it is not installed")
+
+
+def print_row(case: str, rows: int, costs: list[Cost], raw: list[Cost]) -> None:
+    wall, cpu, size = (median(costs, figure) for figure in ("wall", "cpu", "bytes"))
+    peak = median(costs, "peak_mb") - median(costs, "base_mb")
+    speed, cheaper = rows / wall, ratio(raw, costs, "cpu")
+    print(f"{case:<24}{wall:>9.2f}{cpu:>9.2f}{speed:>12,.0f}{peak:>9.0f}{size / 1e6:>9.1f}{cheaper:>11}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    if arguments.json:
+        print(json.dumps(run(arguments.rows, arguments.runs), indent=2))
+    else:
+        print_table(arguments.rows, arguments.runs)
+
+
+if __name__ == "__main__":
+    main()

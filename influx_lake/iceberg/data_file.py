@@ -1,0 +1,110 @@
+"""One Parquet file of a table, from its first row group to its entry in a manifest."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from influx_lake.iceberg.file_format import FileFormat
+from influx_lake.iceberg.target import TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.io import OutputStream
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.partitioning import PartitionKey
+    from pyiceberg.table import Table
+
+ROW_GROUP_ROWS = 262_144
+ROW_GROUP_BYTES = 64 * 2**20
+MIN_ROW_GROUP_ROWS = 1_024
+FULL_ENOUGH = 0.95
+"""A file this near its target size is closed: a row group that still fits would be too small for its overhead."""
+
+
+@dataclass(slots=True)
+class OpenFile:
+    """A file that is being written."""
+
+    path: str
+    stream: OutputStream
+    writer: pq.ParquetWriter
+    target_size: int
+    rows: int = 0
+
+    @classmethod
+    def create(cls, table: Table, key: PartitionKey | None, form: FileFormat, target: TableTarget) -> OpenFile:
+        path = table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet", key)
+        stream = table.io.new_output(path).create(overwrite=True)
+        writer = pq.ParquetWriter(stream, form.schema, **form.options)
+        return cls(path, stream, writer, target.write.target_file_size)
+
+    def fitting_rows(self, rows: pa.Table) -> int:
+        """How many of the rows make the next row group: no more than fit the file, as far as that can be foreseen."""
+        in_memory = max(1, int(rows.nbytes) // len(rows))
+        on_disk = max(1, self.stream.tell() // self.rows) if self.rows else in_memory
+        space = (self.target_size - self.stream.tell()) // on_disk
+        return max(MIN_ROW_GROUP_ROWS, min(ROW_GROUP_ROWS, ROW_GROUP_BYTES // in_memory, space))
+
+    def write(self, rows: pa.Table) -> None:
+        """Write one row group."""
+        self.writer.write_table(rows, row_group_size=len(rows))
+        self.rows += len(rows)
+        pa.default_memory_pool().release_unused()
+
+    def is_full(self) -> bool:
+        return self.stream.tell() >= self.target_size * FULL_ENOUGH
+
+    def finish(self, table: Table, key: PartitionKey | None, target: TableTarget) -> DataFile:
+        """Close the file and describe it."""
+        with self.stream:
+            self.writer.close()
+            size = self.stream.tell()
+        return describe(table, self.path, size, key, self.writer.writer.metadata, target)
+
+    def close_quietly(self) -> None:
+        """Give the file up."""
+        for closing in (self.writer, self.stream):
+            try:
+                closing.close()
+            except OSError:
+                # The file is given up: that its end cannot be written is the reason for it, or changes nothing.
+                continue
+
+
+def describe(
+    table: Table, path: str, size: int, key: PartitionKey | None, footer: pq.FileMetaData, target: TableTarget
+) -> DataFile:
+    """The file's entry in a manifest: its partition, and what its columns hold."""
+    from pyiceberg.io.pyarrow import (
+        compute_statistics_plan,
+        data_file_statistics_from_parquet_metadata,
+        parquet_path_to_id_mapping,
+    )
+    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+    from pyiceberg.schema import sanitize_column_names
+    from pyiceberg.typedef import Record
+
+    schema = sanitize_column_names(table.schema())
+    # Without bounds of its time a file cannot be told to lie inside a window: it would be rewritten, not dropped.
+    properties = {**table.metadata.properties, f"write.metadata.metrics.column.{target.time_column}": "full"}
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=footer,
+        stats_columns=compute_statistics_plan(schema, properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    )
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=path,
+        file_format=FileFormat.PARQUET,
+        partition=key.partition if key else Record(),
+        file_size_in_bytes=size,
+        sort_order_id=None,
+        spec_id=table.spec().spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
