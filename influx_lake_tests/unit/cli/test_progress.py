@@ -57,7 +57,8 @@ def everything(terminal: int) -> str:
 def test_a_bar_on_a_terminal_and_results_in_a_file() -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color"}
+    # What says how wide a terminal is comes before the terminal itself.
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "160", "LINES": "40"}
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=theirs, env=environment, check=True
     )
