@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from influx_lake.errors import StorageError
@@ -28,13 +30,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+def incompressible(batch: pa.RecordBatch) -> pa.RecordBatch:
+    dice = random.Random(4711)
+    return batch.set_column(2, "value", pa.array([dice.random() for _ in range(len(batch))]))
+
+
 def test_the_window_fails_and_the_table_stays(tmp_path: Path, small_disk: Path) -> None:
     catalog = open_catalog(
         "lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": str(small_disk)}
     )
     replace(catalog, day(0), rows(day(0), 1000))
     before, files = held(catalog), set(small_disk.rglob("*.parquet"))
-    pieces = [rows(hours(0, hour, hour + 1), 200_000, value=hour / 7) for hour in range(4)]
+    pieces = [incompressible(rows(hours(0, hour, hour + 1), 100_000)) for hour in range(4)]
     with pytest.raises(StorageError, match="No space left") as raised:
         replace(catalog, day(0), *pieces)
     assert "Free space" in str(raised.value)
