@@ -13,7 +13,8 @@ LakeError
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
 ├── StorageError            files of the table cannot be written or read
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
-└── GuardError              a rule that protects the lake stopped the window: WindowShrank
+└── GuardError              a rule that protects the lake stopped the window: WindowShrank, WindowTooLarge,
+                            ForeignTable, RowsUnaccounted, WindowNotOver
 ```
 """
 
@@ -183,3 +184,19 @@ class GuardError(LakeError):
 
 class WindowShrank(GuardError):
     """The source holds fewer rows for the window than the lake does."""
+
+
+class WindowTooLarge(GuardError):
+    """The source holds more rows for the window than `max_window_rows` allows."""
+
+
+class ForeignTable(GuardError):
+    """The table holds rows of another source, or of somebody else, and was not adopted."""
+
+
+class RowsUnaccounted(GuardError):
+    """Rows should be appended where the table holds rows that no load accounts for."""
+
+
+class WindowNotOver(GuardError):
+    """Rows should be appended of time that is not over, where late rows would be missed for good."""

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from influx_lake.config.catalog import DEFAULT_CATALOG, CatalogSection
 from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.guards import Tolerance
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.quantities import format_duration
 
@@ -63,7 +64,9 @@ def lake_json_schema() -> dict[str, Any]:
 
 class _Generator(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
-        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+        if isinstance(dft, timedelta):
+            return format_duration(dft)
+        return str(dft) if isinstance(dft, Tolerance) else super().encode_default(dft)
 
 
 def _with_references(node: Any) -> Any:

@@ -10,11 +10,12 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
+from influx_lake.config.modes import WriteMode
 from influx_lake.config.options import (
     COMPRESSION_LEVELS,
     FIRST_START,
     MeasurementOptions,
-    OnShrink,
     PartitionOptions,
     SchemaEvolution,
     WriteOptions,
@@ -46,6 +47,9 @@ class Measurement:
         types: How its columns become columns of the table.
         schema_evolution: How the table may change when the source's columns do.
         on_shrink: What happens when the source holds fewer rows for a window than the lake.
+        shrink_tolerance: How many rows fewer are no cause for that.
+        max_window_rows: How many rows a window may hold at most.
+        adopt: Whether a table that belongs to another source, or to nobody, is written to.
         description: What it is, for people.
         owners: Who answers for it.
         tags: Labels to find it by.
@@ -65,6 +69,9 @@ class Measurement:
     types: TypeOptions = field(default=TypeOptions(), hash=False)
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     on_shrink: OnShrink = OnShrink.FAIL
+    shrink_tolerance: Tolerance = NO_TOLERANCE
+    max_window_rows: int | None = None
+    adopt: bool = False
     description: str | None = None
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -99,6 +106,7 @@ def resolve_measurement(
         OptionMistake: Options contradict each other.
     """
     _check_compression(options.write)
+    _check_mode(options)
     namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
     return Measurement(
         key=key,
@@ -114,6 +122,9 @@ def resolve_measurement(
         types=type_options(options),
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
+        shrink_tolerance=options.shrink_tolerance,
+        max_window_rows=options.max_window_rows,
+        adopt=options.adopt,
         description=options.description,
         owners=options.owners,
         tags=options.tags,
@@ -139,6 +150,15 @@ def _check_compression(write: WriteOptions) -> None:
     else:
         return
     raise OptionMistake(message, ("write", "compression_level"), ("write", "compression"))
+
+
+def _check_mode(options: MeasurementOptions) -> None:
+    upserting = options.write.mode is WriteMode.UPSERT
+    if options.write.merge_fields and not upserting:
+        raise OptionMistake("merge_fields is for `mode: upsert`", ("write", "merge_fields"), ("write", "mode"))
+    if options.write.key and not upserting and options.on_shrink is not OnShrink.MERGE:
+        message = "key is for `mode: upsert` and `on_shrink: merge`: otherwise rows are not compared"
+        raise OptionMistake(message, ("write", "key"), ("write", "mode"), ("on_shrink",))
 
 
 @lru_cache(maxsize=256)

@@ -17,6 +17,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from influx_lake.config.guards import GuardOptions
+from influx_lake.config.modes import ModeOptions
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration, Size
 from influx_lake.config.table_layout import PartitionTerms
@@ -40,13 +42,6 @@ class SchemaEvolution(StrEnum):
     STRICT = "strict"
     ADD_COLUMNS = "add_columns"
     FULL = "full"
-
-
-class OnShrink(StrEnum):
-    """What happens when the source holds fewer rows for a window than the lake."""
-
-    FAIL = "fail"
-    REPLACE = "replace"
 
 
 class Compression(StrEnum):
@@ -160,10 +155,8 @@ class PartitionOptions(BaseModel):
     )
 
 
-class WriteOptions(BaseModel):
-    """How data files are written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class WriteOptions(ModeOptions):
+    """How rows get into the table, and how its data files are written."""
 
     compression: Compression = Field(default=Compression.ZSTD, description="How Parquet pages are compressed.")
     compression_level: int | None = Field(
@@ -177,7 +170,7 @@ class WriteOptions(BaseModel):
     )
 
 
-class DefaultOptions(TypeOptions):
+class DefaultOptions(TypeOptions, GuardOptions):
     """What holds for every measurement that does not say otherwise."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -200,17 +193,12 @@ class DefaultOptions(TypeOptions):
     lag: Duration = Field(
         default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."
     )
-    write: WriteOptions = Field(default=WriteOptions(), description="How data files are written.")
+    write: WriteOptions = Field(default=WriteOptions(), description="How rows get into the table, and its files.")
     schema_evolution: SchemaEvolution = Field(
         default=SchemaEvolution.ADD_COLUMNS,
         description="How the table may change when the source's columns do: `add_columns` adds the new ones, `full` "
         "also widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and "
         "stops the run.",
-    )
-    on_shrink: OnShrink = Field(
-        default=OnShrink.FAIL,
-        description="What happens when the source holds fewer rows for a window than the lake: `fail` stops the run, "
-        "`replace` believes the source.",
     )
     description: Text | None = Field(
         default=None, description="What the measurement is, in Markdown, for the catalog of assets."

@@ -1,34 +1,33 @@
-"""Puts written files in the place of a window's, in one snapshot, whoever else writes to the table meanwhile."""
+"""Commits a planned change in one snapshot, whoever else writes to the table and whatever the catalog answers."""
 
 from __future__ import annotations
 
-import itertools
-import random
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
-from influx_lake.errors import CommitConflict, CommitOutcomeUnknown
-from influx_lake.iceberg import coverage
+from influx_lake.errors import CatalogUnavailable, CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
+from influx_lake.iceberg import coverage, ownership, recent_commits
+from influx_lake.iceberg.change import Change, Planner
 from influx_lake.iceberg.commit_lock import commit_lock
-from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.reader import arrow_schema, conform, outside, read_tasks
+from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.iceberg.translation import catalog_errors, first_line, safe_cause, translate
-from influx_lake.iceberg.window_files import files_of
-from influx_lake.iceberg.writer import DataFileWriter, delete_files
+from influx_lake.iceberg.translation import catalog_errors, safe_cause, translate
+from influx_lake.iceberg.tries import tries
+from influx_lake.iceberg.writer import delete_files
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
-    from pyiceberg.manifest import DataFile
-    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-_LONGEST_PAUSE_SECONDS = 5.0
+    from influx_lake.iceberg.snapshot import ReplaceCommit
+
+SETTLING_SECONDS = 10.0
+"""How long a commit of unknown outcome is looked for before it is tried again: catalogs finish what they began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +37,45 @@ class Committed:
     Attributes:
         table: The table with it.
         snapshot_id: Its snapshot.
-        previous_rows: How many rows the window held before.
-        added: The files it added.
-        removed: The files it removed.
+        change: What it changed.
     """
 
     table: Table
     snapshot_id: int
-    previous_rows: int
-    added: tuple[DataFile, ...]
-    removed: tuple[DataFile, ...]
+    change: Change
 
 
 @dataclass(slots=True)
-class Replacement:
-    """The commit of written files in the place of a window's, planned again on every try for the table as it is then.
+class _Try:
+    """A commit that the catalog was asked for.
+
+    Attributes:
+        commit: The commit.
+        change: What it changes.
+        parent: The snapshot it holds for: when the table has another one, it can no longer take place.
+        outcome: What the catalog's answer said.
+    """
+
+    commit: ReplaceCommit
+    change: Change
+    parent: int | None
+    outcome: Outcome = Outcome.UNKNOWN
+
+
+@dataclass(slots=True)
+class Committer:
+    """Commits a change, planned again on every try for the table as it is then.
+
+    Two tries never both take place: each holds only for the snapshot that it was planned on.
 
     Attributes:
         catalog: The catalog.
         target: The table.
         table: The table as the files were written for it; afterwards as it is now.
-        window: The window that is replaced.
+        window: The window that is loaded.
         provenance: Where the rows come from.
-        rows: How many there are.
-        files: The files that hold them.
-        approve: Told how many rows come and how many go, before each try; raises to stop.
-        loaded: What of the window is complete, and recorded as loaded; None when nothing of it is.
-        commit_id: Tells the commit from every other, when it has to be found in the table.
+        planner: Plans the change.
+        commit_id: Tells this load from every other; kept in the snapshot.
     """
 
     catalog: Catalog
@@ -72,140 +83,185 @@ class Replacement:
     table: Table
     window: Window
     provenance: Provenance
-    rows: int
-    files: list[DataFile]
-    approve: Callable[[int, int], None]
-    loaded: Window | None
+    planner: Planner
     commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    _kept: dict[str, tuple[int, list[DataFile]]] = field(default_factory=dict)
-    _asked: bool = False
-    _spec_id: int = field(init=False)
+    _open: list[_Try] = field(default_factory=list)
+    _failure: LakeError | None = None
+    _written_for: tuple[object, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._spec_id = self.table.spec().spec_id
+        self._written_for = _identity(self.table)
 
     def run(self, budget: timedelta) -> Committed:
-        """Commit, trying again for as long as other writers are first and the budget lasts.
+        """Commit, trying again for as long as other writers are first or the catalog fails, and the budget lasts.
 
         Raises:
-            LakeError: It was not committed; the files are deleted where that is safe.
+            CommitOutcomeUnknown: Whether it was committed could not be found out; the files are kept.
+            LakeError: It was not committed; the files are deleted.
         """
         deadline = time.monotonic() + budget.total_seconds()
         try:
-            for attempt in itertools.count():
-                with commit_lock(self.table.metadata.table_uuid):
-                    if (done := self._try()) is not None:
-                        return done
-                pause = random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(attempt, 10)))
-                if time.monotonic() + pause > deadline:
-                    break
-                time.sleep(pause)
+            done = self._until(deadline)
         except BaseException:
-            if not self._asked:
-                self._abandon()
+            self._abandon()
             raise
-        self._abandon()
-        raise CommitConflict(
-            f"other writers kept winning the race for {self.target.name} for {budget}",
-            remedy="Run the window again when fewer runs write to this table at once",
-        )
+        if done is None:
+            raise self._given_up(budget)
+        self._delete_except(done.change)
+        return done
 
-    def _try(self) -> Committed | None:
-        """Plan on the table as it is now and commit; None when another writer was first."""
-        from pyiceberg.exceptions import CommitFailedException
+    def _until(self, deadline: float) -> Committed | None:
+        for _ in tries(deadline):
+            with commit_lock(self.table.metadata.table_uuid):
+                if (done := self._once()) is not None:
+                    return done
+            if self._is_unknown() and (done := self._settled(deadline)) is not None:
+                return done
+        return self._landed() if self._open and self._load() else None
 
+    def _once(self) -> Committed | None:
+        """Plan on the table as it is now and commit; None when that failed in a way that allows another try."""
+        if not self._load():
+            return None
+        if (done := self._landed()) is not None:
+            return done
+        self._check_table()
+        if (asked := self._prepared()) is None:
+            return None
+        self._open.append(asked)
+        try:
+            asked.commit.commit()
+        except Exception as error:
+            asked.outcome = outcome_of(error)
+            self._failure = translate(error, f"commit {self.window} to {self.target.name}")
+            if asked.outcome is Outcome.REFUSED:
+                self._close(asked)
+                raise self._failure from safe_cause(error)
+            return None
+        return Committed(self.table, asked.commit.snapshot_id, asked.change)
+
+    def _load(self) -> bool:
+        """Load the table as it is now; False when the catalog fails in a way that may pass."""
+        try:
+            self.table = self.catalog.load_table(self.target.identifier)
+        except Exception as error:
+            failure = translate(error, f"load the table {self.target.name}")
+            if outcome_of(error) is Outcome.REFUSED:
+                raise failure from safe_cause(error)
+            self._failure = failure
+            return False
+        return True
+
+    def _prepared(self) -> _Try | None:
+        """Plan and write the manifests; None when the table's files went away under the plan."""
         from influx_lake.iceberg.snapshot import ReplaceCommit
 
-        with catalog_errors(f"load the table {self.target.name}"):
-            self.table = self.catalog.load_table(self.target.identifier)
-        self._check_spec()
-        with catalog_errors(f"plan the replacement of {self.window} in {self.target.name}"):
-            found = files_of(self.table, self.window, self.target.time_column)
-            kept = [self._rows_outside(task) for task in found.straddling]
-        removed = [task.file for task in (*found.inside, *found.straddling)]
-        added = [*self.files, *(file for _, files in kept for file in files)]
-        previous = sum(file.record_count for file in removed) - sum(count for count, _ in kept)
-        self.approve(self.rows, previous)
-        summary, properties = self._summary(previous), self._properties()
-        commit = ReplaceCommit(self.table, removed, added, summary, properties)
-        with catalog_errors(f"write the manifests of {self.target.name}"):
-            try:
-                commit.prepare()
-            except BaseException:
-                commit.clean_up()
+        try:
+            change = self.planner.plan(self.table)
+            commit = ReplaceCommit(self.table, change.removed, change.added, self._summary(change))
+            properties = self._properties(change, commit.snapshot_id)
+            with catalog_errors(f"write the manifests of {self.target.name}"):
+                try:
+                    commit.prepare(properties)
+                except BaseException:
+                    commit.clean_up()
+                    raise
+        except StorageError as failure:
+            planned_on = self.table.metadata_location
+            if not self._load() or self.table.metadata_location == planned_on:
                 raise
-        self._asked = True
-        try:
-            commit.commit()
-        except CommitFailedException:
-            self._asked = False
-            commit.clean_up()
+            self._failure = failure
             return None
-        except Exception as error:
-            self._find_out(error)
-        return Committed(self.table, commit.snapshot_id, previous, tuple(added), tuple(removed))
+        return _Try(commit, change, _head(self.table))
 
-    def _find_out(self, error: Exception) -> None:
-        """Return when the commit that ended with an error took place all the same, and raise when it did not.
+    def _landed(self) -> Committed | None:
+        """The try that took place although the catalog said otherwise, or nothing; those that no longer can are closed.
 
-        The files stay: a catalog that answered with an error may still be about to commit them.
+        A proxy or a client library that repeats a request makes a conflict of a commit that took place.
         """
-        failure = translate(error, f"commit {self.window} to {self.target.name}")
-        try:
-            self.table = self.catalog.load_table(self.target.identifier)
-        except Exception as again:
-            raise CommitOutcomeUnknown(
-                f"{failure.message}; and whether it took place could not be found out ({first_line(again)})",
-                remedy="Run the window again: it is replaced as a whole, whatever happened",
-            ) from None
-        if not any(commit_id_of(snapshot) == self.commit_id for snapshot in self.table.metadata.snapshots):
-            raise failure from safe_cause(error)
+        for asked in list(self._open):
+            if recent_commits.has_taken(self.table, asked.commit.snapshot_id):
+                return Committed(self.table, asked.commit.snapshot_id, asked.change)
+            if asked.outcome is Outcome.LOST or asked.parent != _head(self.table):
+                self._close(asked)
+        return None
 
-    def _check_spec(self) -> None:
-        if self.table.spec().spec_id != self._spec_id:
+    def _settled(self, deadline: float) -> Committed | None:
+        """Look for a commit of unknown outcome, again and again, for a while."""
+        for _ in tries(min(deadline, time.monotonic() + SETTLING_SECONDS)):
+            if self._load() and ((done := self._landed()) is not None or not self._is_unknown()):
+                return done
+        return None
+
+    def _is_unknown(self) -> bool:
+        return any(asked.outcome is Outcome.UNKNOWN for asked in self._open)
+
+    def _close(self, asked: _Try) -> None:
+        self._open.remove(asked)
+        asked.commit.clean_up()
+
+    def _check_table(self) -> None:
+        ownership.check_owner(self.table, self.target.name, self.provenance)
+        if _identity(self.table) != self._written_for:
             raise CommitConflict(
-                f"the partitioning of {self.target.name} was changed while the window was written",
+                f"{self.target.name} was made anew, or its partitioning changed, while the window was written",
                 remedy="Run the window again",
             )
 
-    def _rows_outside(self, task: FileScanTask) -> tuple[int, list[DataFile]]:
-        """Write the rows of a file that lie outside the window to files of their own, once per file."""
-        from pyiceberg.expressions import AlwaysTrue
-
-        path = task.file.file_path
-        if path not in self._kept:
-            schema = arrow_schema(self.table.schema())
-            writer = DataFileWriter(self.table, schema, self.target)
-            try:
-                for batch in read_tasks(self.table, [task], AlwaysTrue(), self.table.schema()):
-                    rest = outside(conform(batch, schema), self.window, self.target.time_column)
-                    if len(rest):
-                        writer.write(rest)
-                self._kept[path] = (writer.rows, writer.finish())
-            except BaseException:
-                writer.abort()
-                raise
-        return self._kept[path]
-
-    def _summary(self, previous_rows: int) -> dict[str, str]:
+    def _summary(self, change: Change) -> dict[str, str]:
         return {
             "influx-lake.window": str(self.window),
-            "influx-lake.rows": str(self.rows),
-            "influx-lake.previous-rows": str(previous_rows),
+            "influx-lake.rows": str(change.rows),
+            "influx-lake.previous-rows": str(change.previous_rows),
             "influx-lake.source": self.provenance.source,
             "influx-lake.run-id": self.provenance.run_id,
             "influx-lake.commit-id": self.commit_id,
+            **change.notes,
         }
 
-    def _properties(self) -> dict[str, str]:
-        held = Coverage.of(self.table)
-        return {coverage.PROPERTY: str(held.adding(self.loaded) if self.loaded else held)}
+    def _properties(self, change: Change, snapshot_id: int) -> dict[str, str]:
+        return {
+            coverage.PROPERTY: str(change.coverage),
+            recent_commits.PROPERTY: recent_commits.recording(self.table, snapshot_id),
+            **ownership.claim(self.table, self.provenance),
+        }
+
+    def _given_up(self, budget: timedelta) -> LakeError:
+        unknown = self._is_unknown()
+        self._abandon()
+        assert self._failure is not None
+        reason = self._failure.message
+        if unknown:
+            return CommitOutcomeUnknown(
+                f"{reason}; and whether it took place could not be found out for {budget}",
+                remedy="Run the window again: it is made right, whatever happened",
+            )
+        if isinstance(self._failure, CatalogUnavailable):
+            return self._failure
+        return CommitConflict(
+            f"{self.target.name} could not be committed to for {budget}: other writers were first ({reason})",
+            remedy="Run the window again when fewer runs write to this table at once, or raise write.commit_timeout",
+        )
 
     def _abandon(self) -> None:
-        kept = (file for _, files in self._kept.values() for file in files)
-        delete_files(self.table, [file.file_path for file in (*self.files, *kept)])
+        """Delete what was written, unless a commit with it may yet take place: then it stays, at worst as an orphan."""
+        if not self._open:
+            delete_files(self.table, [file.file_path for file in self.planner.written()])
+
+    def _delete_except(self, change: Change) -> None:
+        """Delete files that were written for plans that did not take place, which now none of them can."""
+        written = {file.file_path for file in self.planner.written()}
+        delete_files(self.table, sorted(written - {file.file_path for file in change.added}))
 
 
 def commit_id_of(snapshot: Snapshot) -> str | None:
-    """Which of our commits made a snapshot."""
+    """The id of the load that made a snapshot."""
     return snapshot.summary.additional_properties.get("influx-lake.commit-id") if snapshot.summary else None
+
+
+def _identity(table: Table) -> tuple[object, int]:
+    return table.metadata.table_uuid, table.spec().spec_id
+
+
+def _head(table: Table) -> int | None:
+    return table.metadata.current_snapshot_id

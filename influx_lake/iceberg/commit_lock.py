@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+PATIENCE_SECONDS = 30.0
+"""How long the lock is waited for: a holder that hangs must not stop those that would commit correctly without it."""
+_LONGEST_PAUSE_SECONDS = 0.02
 
 
 @contextmanager
 def commit_lock(table_uuid: object) -> Iterator[None]:
-    """Hold the table's lock among the processes and threads of this user on this machine.
+    """Hold the table's lock among the processes and threads of this user on this machine, or go on without it.
 
     It only saves work: commits are correct without it, and other machines do not see it. The system releases it when
     the process dies.
@@ -20,5 +27,16 @@ def commit_lock(table_uuid: object) -> Iterator[None]:
     folder = Path(tempfile.gettempdir()) / f"influx-lake-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     with (folder / f"{table_uuid}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _wait_for(file)
         yield
+
+
+def _wait_for(file: IO[str]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))
+        else:
+            return

@@ -37,8 +37,10 @@ class Coverage:
     def __str__(self) -> str:
         return ",".join(str(interval) for interval in self.intervals)
 
-    def adding(self, window: Window) -> Coverage:
-        """The coverage after a window was loaded."""
+    def adding(self, window: Window | None) -> Coverage:
+        """The coverage after a window was loaded; None adds nothing."""
+        if window is None:
+            return self
         merged: list[Window] = []
         for interval in sorted((*self.intervals, window)):
             if merged and interval.start <= merged[-1].end:
@@ -50,6 +52,15 @@ class Coverage:
     def holds(self, window: Window) -> bool:
         """Whether the whole window was loaded."""
         return any(interval.start <= window.start and window.end <= interval.end for interval in self.intervals)
+
+    def gaps(self, window: Window) -> tuple[Window, ...]:
+        """The parts of a window that were not loaded, oldest first."""
+        gaps, start = [], window.start
+        for interval in self.intervals:
+            if start < interval.start and start < window.end:
+                gaps.append(Window(start, min(interval.start, window.end)))
+            start = max(start, interval.end)
+        return (*gaps, Window(start, window.end)) if start < window.end else tuple(gaps)
 
     def missing(self, windows: Iterable[Window]) -> list[Window]:
         """The windows that were not wholly loaded, in their order."""

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from influx_lake.config import Nanoseconds, OnTypeConflict, TypeOptions
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
-from influx_lake.iceberg.commit import Replacement, commit_id_of
+from influx_lake.iceberg.commit import Committer, commit_id_of
 from influx_lake.iceberg.reader import count_rows, find_table
+from influx_lake.iceberg.replacement import Replacement
 from influx_lake.iceberg.rows import WindowRows
 from influx_lake.iceberg.shape import Misfit, Shape
 from influx_lake.iceberg.table import ensure_table
@@ -149,20 +150,11 @@ class Quarantine:
             return
         table, _, writer = self._open()
         files = writer.finish()
-        replacement = Replacement(
-            self._catalog,
-            self.target,
-            table,
-            self._window,
-            self._provenance,
-            self.rows,
-            files,
-            approve=lambda rows, previous_rows: None,
-            loaded=None,
-            commit_id=self._commit_id,
-        )
+        replacement = Replacement(self.target, self._window, None, table, self.rows, files)
         self._handed_over = True
-        replacement.run(budget)
+        Committer(self._catalog, self.target, table, self._window, self._provenance, replacement, self._commit_id).run(
+            budget
+        )
 
     def _take(self, rows: pa.RecordBatch) -> None:
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -174,7 +166,7 @@ class Quarantine:
     def _open(self) -> tuple[Table, Shape, DataFileWriter]:
         if self._opened is None:
             columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in _TEXTS)])
-            table, shape = ensure_table(self._catalog, self.target, columns)
+            table, shape = ensure_table(self._catalog, self.target, columns, self._provenance)
             self._opened = table, shape, DataFileWriter(table, shape.schema, self.target)
         return self._opened
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -74,17 +75,30 @@ def read_windows(
 
 
 def read_tasks(
-    table: Table, tasks: Iterable[FileScanTask], row_filter: BooleanExpression, projection: Schema
+    table: Table,
+    tasks: Iterable[FileScanTask],
+    row_filter: BooleanExpression,
+    projection: Schema,
+    encoded: tuple[str, ...] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Stream the rows of planned files, one file at a time, with other engines' deletes applied.
 
     pyiceberg's own batch reader decodes whole files ahead of its consumer.
+
+    Args:
+        table: The table.
+        tasks: The files.
+        row_filter: Only rows for which it holds.
+        projection: Only these columns.
+        encoded: Columns of text to give as dictionaries, which is how files keep them.
     """
     from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files
 
+    if encoded:
+        logging.getLogger("pyiceberg.io.pyarrow").addFilter(_says_more_than_that_text_is_encoded)
     tasks = list(tasks)
     with catalog_errors(f"read {'.'.join(table.name())}"):
-        scan = ArrowScan(table.metadata, table.io, projection, row_filter)
+        scan = ArrowScan(table.metadata, table.io, projection, row_filter, dictionary_columns=encoded)
         deletes = _read_all_delete_files(table.io, tasks)
         yield from scan._record_batches_from_scan_tasks_and_deletes(tasks, deletes)
 
@@ -99,6 +113,11 @@ def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
         expression = in_windows([window], table, time_column)
         counted += sum(len(batch) for batch in read_tasks(table, files.straddling, expression, projection))
     return counted
+
+
+def _says_more_than_that_text_is_encoded(record: logging.LogRecord) -> bool:
+    # pyiceberg warns for every column of every batch of what it was asked for.
+    return not str(record.msg).startswith("Iceberg does not have a dictionary type")
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:

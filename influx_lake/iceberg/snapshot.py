@@ -120,16 +120,10 @@ class ReplaceCommit:
         removed: Files of its current snapshot.
         added: Files written for it.
         summary: Properties of the snapshot.
-        properties: Properties of the table that change with it.
     """
 
     def __init__(
-        self,
-        table: Table,
-        removed: Iterable[DataFile],
-        added: Iterable[DataFile],
-        summary: dict[str, str],
-        properties: dict[str, str],
+        self, table: Table, removed: Iterable[DataFile], added: Iterable[DataFile], summary: dict[str, str]
     ) -> None:
         self._table = table
         self._producer = ReplaceFiles(
@@ -142,16 +136,19 @@ class ReplaceCommit:
             self._producer.delete_data_file(file)
         for file in added:
             self._producer.append_data_file(file)
-        self._properties = properties
 
     @property
     def snapshot_id(self) -> int:
         return self._producer.snapshot_id
 
-    def prepare(self) -> None:
-        """Write the manifests; the catalog is not asked yet."""
+    def prepare(self, properties: dict[str, str]) -> None:
+        """Write the manifests; the catalog is not asked yet.
+
+        Args:
+            properties: Properties of the table that change with it.
+        """
         updates, requirements = self._producer._commit()
-        self._updates: tuple[TableUpdate, ...] = (*updates, SetPropertiesUpdate(updates=self._properties))
+        self._updates: tuple[TableUpdate, ...] = (*updates, SetPropertiesUpdate(updates=properties))
         self._requirements: tuple[TableRequirement, ...] = (
             *requirements,
             AssertTableUUID(uuid=self._table.metadata.table_uuid),

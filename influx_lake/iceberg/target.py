@@ -21,6 +21,7 @@ class TableTarget:
         identifier: Namespace parts and the table's name.
         time_column: The column that places a row in a window.
         dictionary_columns: Columns of few distinct values (tags), dictionary-encoded in the files.
+        key: The columns that, with the time, tell points apart.
         write: Compression and file size.
         types: How columns of the rows become columns of the table.
         with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
@@ -31,6 +32,7 @@ class TableTarget:
     identifier: tuple[str, ...]
     time_column: str = TIME
     dictionary_columns: frozenset[str] = frozenset()
+    key: tuple[str, ...] = ()
     write: WriteOptions = DEFAULT_WRITE
     types: TypeOptions = field(default=DEFAULT_TYPES, hash=False)
     with_nanoseconds: bool = False
@@ -50,7 +52,9 @@ class Provenance:
     Attributes:
         source: The identity of the source: another source's rows are not replaced unnoticed.
         run_id: The run that wrote them.
+        adopt: Whether a table that belongs to another source, or to nobody, becomes this source's.
     """
 
     source: str
     run_id: str
+    adopt: bool = False

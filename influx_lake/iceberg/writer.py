@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from influx_lake.iceberg.file_format import FileFormat
 from influx_lake.iceberg.partitioning import Partitioner
 from influx_lake.iceberg.schema import file_schema, to_file
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.translation import catalog_errors
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -101,6 +103,26 @@ class DataFileWriter:
             found = _PartitionWriter(self.table, key, form, self._target, self._paths)
         self._partitions[path] = found
         return found
+
+
+def write_files(
+    table: Table, target: TableTarget, batches: Iterable[pa.RecordBatch], columns: pa.Schema
+) -> list[DataFile]:
+    """Write rows to files of a table; when that fails, none of them stays.
+
+    Raises:
+        StorageError: A file cannot be written.
+        LakeError: What the batches raise.
+    """
+    writer = DataFileWriter(table, columns, target)
+    try:
+        with catalog_errors(f"write files of {target.name}"):
+            for batch in batches:
+                writer.write(batch)
+            return writer.finish()
+    except BaseException:
+        writer.abort()
+        raise
 
 
 @dataclass(slots=True)

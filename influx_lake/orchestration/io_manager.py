@@ -25,7 +25,8 @@ class IcebergIOManager(dg.ConfigurableIOManager):
 
     The table is the asset's key: `["telemetry", "cpu"]` is the table `cpu` in the namespace `telemetry`; an asset whose
     key has one part goes to the namespace `namespace`. Its column of time is `time`, or what the asset's metadata says:
-    `metadata={"time_column": "ts"}`.
+    `metadata={"time_column": "ts"}`. A table that holds the rows of another asset or source is refused, unless the
+    metadata says `"adopt": True`.
 
     An asset has time-window partitions and returns the rows of the partitions it is run for, as a pyarrow Table or
     RecordBatchReader, a Polars DataFrame or LazyFrame, or a DuckDB relation. They replace exactly the rows of those

@@ -41,7 +41,8 @@ def store_partitions(
     stream = as_reader(output)
     strings = (column.name for column in stream.schema if pa.types.is_string(column.type))
     target = TableTarget(identifier, time_column=time_column, dictionary_columns=frozenset(strings))
-    provenance = Provenance(source=f"dagster:{context.asset_key.to_user_string()}", run_id=context.run_id)
+    adopt = bool(context.definition_metadata.get("adopt", False))
+    provenance = Provenance(f"dagster:{context.asset_key.to_user_string()}", context.run_id, adopt)
     spans = joined(windows.values())
     if len(spans) > 1:
         raise ConfigurationError(

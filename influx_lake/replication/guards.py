@@ -2,25 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
 from influx_lake.config import Measurement, OnShrink
-from influx_lake.errors import WindowShrank
+from influx_lake.errors import WindowShrank, WindowTooLarge
+from influx_lake.sources.protocol import RowStream
 
 
 def check_shrink(measurement: Measurement, rows: int, previous_rows: int) -> None:
-    """Stop a window that would leave fewer rows than the lake holds, unless the measurement says `on_shrink: replace`.
+    """Stop a window that would leave fewer rows than the lake holds, where the measurement says `on_shrink: fail`.
 
     A source forgets without anything having been deleted on purpose: by its retention, or because InfluxDB 3 Core does
     not serve old files after a restart.
 
     Raises:
-        WindowShrank: The source has fewer rows than the lake.
+        WindowShrank: The source has fewer rows than the lake, and more of them are missing than is tolerated.
     """
-    if rows >= previous_rows or measurement.on_shrink is OnShrink.REPLACE:
+    if measurement.on_shrink is not OnShrink.FAIL or not has_shrunk(measurement, rows, previous_rows):
         return
     has = f"only {rows:,} rows" if rows else "no rows"
+    lost = previous_rows - rows
+    tolerance = measurement.shrink_tolerance
+    tolerated = f", where {tolerance} may go" if tolerance.amount else ""
     raise WindowShrank(
         f"the source has {has} for the window, and {measurement.table_name} holds {previous_rows:,}: "
-        f"replacing them would lose {previous_rows - rows:,}; the table is unchanged",
+        f"replacing them would lose {lost:,} ({lost / previous_rows:.1%}){tolerated}; the table is unchanged",
         remedy="Check the source's retention and whether it was restarted; if the rows were deleted on purpose, set "
-        "on_shrink: replace for this measurement",
+        "on_shrink: replace for this measurement; to keep them beside what the source has, on_shrink: merge",
     )
+
+
+def keeps_missing(measurement: Measurement, rows: int, previous_rows: int) -> bool:
+    """Whether the lake's rows that the source no longer has stay, because the measurement says `on_shrink: merge`."""
+    return measurement.on_shrink is OnShrink.MERGE and has_shrunk(measurement, rows, previous_rows)
+
+
+def has_shrunk(measurement: Measurement, rows: int, previous_rows: int) -> bool:
+    """Whether more rows are missing than the measurement tolerates."""
+    missing = previous_rows - rows
+    return missing > 0 and not measurement.shrink_tolerance.allows(missing, previous_rows)
+
+
+@dataclass(slots=True)
+class LimitedRows:
+    """A stream that stops when it turns out to hold more rows than a measurement's window may."""
+
+    rows: RowStream
+    measurement: Measurement
+    seen: int = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.rows.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        limit = self.measurement.max_window_rows
+        for batch in self.rows:
+            self.seen += len(batch)
+            if limit is not None and self.seen > limit:
+                raise WindowTooLarge(
+                    f"the source has more than {limit:,} rows for the window (max_window_rows); the table is unchanged",
+                    remedy="Load shorter windows (`--every`, or `partition.every`), or raise max_window_rows",
+                )
+            yield batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,10 +15,12 @@ from influx_lake.config import Measurement, column_name
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
-from influx_lake.iceberg.replace import WindowCommit, replace_window
+from influx_lake.iceberg.rows import Rows
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.times import FineTimesMet
-from influx_lake.replication.guards import check_shrink
+from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake.replication.guards import LimitedRows
+from influx_lake.replication.modes import Load
 from influx_lake.sources.protocol import RowStream, Source
 
 if TYPE_CHECKING:
@@ -137,7 +140,8 @@ def replicate_window(
     run_id: str,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> WindowResult:
-    """Load one window of a measurement: afterwards the table holds exactly the source's rows for it.
+    """Load one window of a measurement, as its `write.mode` says: by default, afterwards the table holds exactly the
+    source's rows for it.
 
     Doing it again, after a crash or from two processes, leaves the same rows. Of a window that has not been closed for
     the measurement's lag, only what lies before now, less the lag, counts as loaded: it stays due.
@@ -154,68 +158,43 @@ def replicate_window(
         LakeError: Of the class that says what can be done about it, naming measurement and window; the table is as it
             was.
     """
-    began, asked_at = time.monotonic(), datetime.now(UTC)
+    began, asked_at, waited = time.monotonic(), datetime.now(UTC), _Waited()
     try:
         schema = source.schema(measurement.name)
-        loading = _Loading(
-            source,
-            catalog,
-            measurement,
-            schema,
-            window,
-            Provenance(source.identity, run_id),
-            complete_until=asked_at - measurement.lag,
+
+        @contextmanager
+        def read(part: Window) -> Iterator[Rows]:
+            with source.read(schema, part) as stream:
+                yield LimitedRows(_TimedRows(stream, waited), measurement)
+
+        load = Load(
+            catalog=catalog,
+            measurement=measurement,
+            target=table_target(measurement, schema),
+            provenance=Provenance(source.identity, run_id, measurement.adopt),
+            read=read,
+            on_rows=_reporter(on_progress, began) if on_progress else lambda rows: None,
+            now=asked_at,
         )
-        on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
-        target = table_target(measurement, schema)
         try:
-            commit = loading.load(target, on_rows)
+            commit = load.run(window)
         except FineTimesMet:
             # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
-            commit = loading.load(replace(target, with_nanoseconds=True), on_rows)
+            commit = replace(load, target=replace(load.target, with_nanoseconds=True)).run(window)
     except LakeError as error:
         error.about(measurement.name, window)
         raise
-    return WindowResult(measurement, window, schema, commit, time.monotonic() - began, loading.read_seconds)
-
-
-@dataclass(slots=True)
-class _Loading:
-    """A window on its way."""
-
-    source: Source
-    catalog: Catalog
-    measurement: Measurement
-    schema: MeasurementSchema
-    window: Window
-    provenance: Provenance
-    complete_until: datetime
-    read_seconds: float = 0.0
-
-    def load(self, target: TableTarget, on_rows: Callable[[int], None]) -> WindowCommit:
-        """Read the window and put it in the place of the table's."""
-        with self.source.read(self.schema, self.window) as stream:
-            timed = _TimedRows(stream)
-            try:
-                return replace_window(
-                    self.catalog,
-                    target,
-                    timed,
-                    self.window,
-                    self.provenance,
-                    on_rows=on_rows,
-                    approve=lambda rows, previous: check_shrink(self.measurement, rows, previous),
-                    complete_until=self.complete_until,
-                )
-            finally:
-                self.read_seconds += timed.seconds
+    return WindowResult(measurement, window, schema, commit, time.monotonic() - began, waited.seconds)
 
 
 def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:
     """The table a measurement's rows go to."""
+    names = measurement.types.column_names
+    tags = tuple(column_name(tag, names) for tag in schema.tags)
     return TableTarget(
         identifier=measurement.identifier,
-        dictionary_columns=frozenset(column_name(tag, measurement.types.column_names) for tag in schema.tags),
+        dictionary_columns=frozenset(tags),
+        key=tuple(column_name(name, names) for name in measurement.write.key) or tags,
         write=measurement.write,
         types=measurement.types,
         schema_evolution=measurement.schema_evolution,
@@ -223,23 +202,30 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
     )
 
 
-class _TimedRows:
-    """A stream that knows how long its consumer waited for it."""
+@dataclass(slots=True)
+class _Waited:
+    """How long the source was waited for."""
 
-    def __init__(self, rows: RowStream) -> None:
-        self._rows = rows
-        self.seconds = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _TimedRows:
+    """A stream that notes how long its consumer waited for it."""
+
+    rows: RowStream
+    waited: _Waited
 
     @property
     def schema(self) -> pa.Schema:
-        return self._rows.schema
+        return self.rows.schema
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        batches = iter(self._rows)
+        batches = iter(self.rows)
         while True:
             asked = time.monotonic()
             batch = next(batches, None)
-            self.seconds += time.monotonic() - asked
+            self.waited.seconds += time.monotonic() - asked
             if batch is None:
                 return
             yield batch

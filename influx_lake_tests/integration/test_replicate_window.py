@@ -208,7 +208,7 @@ def test_a_field_of_another_type_than_the_table_has(lake: Lake) -> None:
     lake.box.write("other", f'cpu,host=a value="text" {START_NS}')
     other = InfluxDB3Source(lake.box.url, "other", Secret(str(lake.box.token)))
     with pytest.raises(SchemaConflict, match="'value' is string in the source and double in the table"):
-        replicate_window(other, lake.catalog, CPU, day(0), run_id="test")
+        replicate_window(other, lake.catalog, replace(CPU, adopt=True), day(0), run_id="test")
 
 
 def test_one_window_from_several_threads(lake: Lake) -> None:

@@ -190,10 +190,10 @@ def test_a_crash_between_the_two_commits_is_healed_by_a_re_run(
     typed_lake.write(*points('value="v"'), database="changed")
     prepare = ReplaceCommit.prepare
 
-    def crashing(self: ReplaceCommit) -> None:
+    def crashing(self: ReplaceCommit, properties: dict[str, str]) -> None:
         if self._table.name()[-1] == "cpu":
             raise StorageError("killed")
-        prepare(self)
+        prepare(self, properties)
 
     with monkeypatch.context() as patched:
         patched.setattr(ReplaceCommit, "prepare", crashing)

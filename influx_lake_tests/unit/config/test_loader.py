@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import ConfigurationProblems, Lake, Secret, find_config, lake_of, load_lake, secret
-from influx_lake.config.options import Compression, OnShrink, SchemaEvolution
+from influx_lake.config.guards import OnShrink
+from influx_lake.config.options import Compression, SchemaEvolution
 from influx_lake.config.problems import Location, Place
 from influx_lake.config.windows import Every
 from influx_lake.errors import ConfigurationError
@@ -184,8 +185,8 @@ def test_names_that_no_file_can_have(mistakes_of: Callable[..., list[str]], tmp_
         ("measurements: {cpu: {write: {compression: snappy, compression_level: 1}}}\n", "snappy has no levels"),
         ("measurements: {cpu: {write: {target_file_size: big}}}\n", "'big' is not an amount of data"),
         ("measurements: {cpu: {write: {target_file_size: 0}}}\n", "target_file_size: '0' is less than 1"),
-        ("measurements: {cpu: {write: {mode: append}}}\n", "write.mode: unknown option"),
-        ("measurements: {cpu: {on_shrink: merge}}\n", "on_shrink: 'merge' is not one of fail, replace"),
+        ("measurements: {cpu: {write: {mod: append}}}\n", "write.mod: unknown option"),
+        ("measurements: {cpu: {on_shrink: shrug}}\n", "on_shrink: 'shrug' is not one of fail, merge, replace"),
         ("measurements: {cpu: {schema_evolution: add}}\n", "is not one of strict, add_columns, full"),
         ("measurements: {cpu: {owners: team:x}}\n", "owners: must be a list, such as [a, b], not 'team:x'"),
         ("measurements: {cpu: {tags: {a b: c}}}\n", "tags.'a b': 'a b' is not a tag"),

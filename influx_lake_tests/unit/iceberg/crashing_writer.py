@@ -1,6 +1,6 @@
-"""Replaces a window and stops for ever at a chosen step, so that it can be killed there.
+"""Loads a window and stops for ever at a chosen step, so that it can be killed there.
 
-Usage: crashing_writer.py FOLDER STEP
+Usage: crashing_writer.py FOLDER STEP MODE
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace as changed
 from typing import Any
 
@@ -16,9 +17,11 @@ import pyarrow as pa
 from pyiceberg.catalog import sql
 
 from influx_lake.config import WriteOptions
-from influx_lake.iceberg import data_file, snapshot, table
+from influx_lake.iceberg import data_file, overlay, snapshot, table
+from influx_lake.iceberg.append import append_window
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.upsert import upsert_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, rows
 
 
@@ -43,7 +46,7 @@ def stopping(owner: Any, name: str, *, after: bool) -> None:
 
 def coming(step: str) -> Iterator[pa.RecordBatch]:
     for number in range(4):
-        batch = rows(day(0), 5_000, value=number)
+        batch = rows(day(0), 20_000, value=0.5).slice(number * 5_000, 5_000)
         # New columns are a commit of their own, before that of the rows.
         grown = batch.append_column("later", pa.array([number] * len(batch), pa.int64()))
         yield grown if "columns" in step else batch
@@ -60,19 +63,28 @@ STEPS: dict[str, tuple[Any, str, bool]] = {
     "before the catalog": (sql.SqlCatalog, "commit_table", False),
     "metadata written": (sql.SqlCatalog, "_write_metadata", True),
     "after the catalog": (sql.SqlCatalog, "commit_table", True),
+    "before old metadata is deleted": (sql.SqlCatalog, "_delete_old_metadata", False),
+}
+JOINING: dict[str, tuple[Any, str, bool]] = {
+    "before the join": (overlay.Overlay, "plan", False),
+    "after the join": (overlay.Overlay, "_keep", True),
 }
 
 
-def main(folder: str, step: str) -> None:
+def main(folder: str, step: str, mode: str) -> None:
     catalog = open_catalog(
         "lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/warehouse"}
     )
-    if step in STEPS:
-        owner, name, after = STEPS[step]
+    steps = {**STEPS, **JOINING}
+    if step in steps:
+        owner, name, after = steps[step]
         stopping(owner, name, after=after)
     batches = Batches(next(coming(step)).schema, coming(step))
-    target = changed(TARGET, write=WriteOptions(target_file_size=20_000))
-    replace_window(catalog, target, batches, day(0), PROVENANCE)
+    target = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=20_000))
+    if mode == "append":
+        append_window(catalog, target, lambda part: nullcontext(batches), day(0), PROVENANCE)
+    else:
+        {"replace": replace_window, "upsert": upsert_window}[mode](catalog, target, batches, day(0), PROVENANCE)
 
 
 if __name__ == "__main__":

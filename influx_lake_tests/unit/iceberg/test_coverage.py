@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,18 @@ def test_it_holds_what_was_added_and_nothing_else(added: list[Window], asked: Wi
     assert coverage.missing(added) == []
     assert Coverage.parse(str(coverage)) == coverage
     assert {hour for interval in coverage.intervals for hour in hours_of(interval)} == loaded
+
+
+@given(st.lists(windows, max_size=30), windows)
+def test_gaps_are_what_is_left_of_a_window(added: list[Window], asked: Window) -> None:
+    coverage = Coverage()
+    for one in added:
+        coverage = coverage.adding(one)
+    gaps = coverage.gaps(asked)
+    loaded = {hour for one in added for hour in hours_of(one)}
+    assert {hour for gap in gaps for hour in hours_of(gap)} == hours_of(asked) - loaded
+    assert all(left.end < right.start for left, right in pairwise(gaps))
+    assert coverage.adding(None) == coverage
 
 
 @given(st.lists(windows, max_size=30))

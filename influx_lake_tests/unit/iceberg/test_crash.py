@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
+from dataclasses import replace as changed
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake_tests.unit.iceberg.crashing_writer import STEPS
-from influx_lake_tests.unit.iceberg.tables import day, held, replace, rows, table
+from influx_lake.iceberg.append import append_window
+from influx_lake.iceberg.upsert import upsert_window
+from influx_lake_tests.unit.iceberg.crashing_writer import JOINING, STEPS
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
 
-DONE = {"after the catalog"}
+DONE = {"after the catalog", "before old metadata is deleted"}
+BATCHES = [f"batch {number}" for number in range(4)]
+BY_POINT = changed(TARGET, key=("host", "count"))
 
 
 @pytest.mark.parametrize("step", ["batch 0", "batch 3", *STEPS])
-def test_killed(step: str, catalog: Catalog, lake_folder: Path) -> None:
+def test_killed_while_replacing(step: str, catalog: Catalog, lake_folder: Path) -> None:
     replace(catalog, day(0), rows(day(0), 700))
     replace(catalog, day(1), rows(day(1), 70))
     before = held(catalog)
 
-    kill_at(step, lake_folder)
+    kill_at(step, lake_folder, "replace")
 
     after = held(catalog)
     if step in DONE:
@@ -31,16 +38,69 @@ def test_killed(step: str, catalog: Catalog, lake_folder: Path) -> None:
     commit = replace(catalog, day(0), rows(day(0), 900))
     assert commit.total_rows == 970
     assert held(catalog, [day(1)]).num_rows == 70
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [*BATCHES, *STEPS, *JOINING])
+def test_killed_while_upserting(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    there, coming = rows(day(0), 30_000), rows(day(0), 20_000, value=0.5)
+    replace(catalog, day(0), there)
+    replace(catalog, day(1), rows(day(1), 70))
+    before = held(catalog)
+
+    kill_at(step, lake_folder, "upsert")
+
+    if step not in DONE:
+        assert held(catalog).select(before.column_names) == before
+    upsert_window(catalog, BY_POINT, stream(coming), day(0), PROVENANCE)
+    assert points(held(catalog, [day(0)])) == {**points(plain(there)), **points(plain(coming))}
+    assert held(catalog, [day(1)]).num_rows == 70
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [*BATCHES, *STEPS])
+def test_killed_while_appending(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    replace(catalog, day(1), rows(day(1), 70))
+
+    kill_at(step, lake_folder, "append")
+
+    assert held(catalog).num_rows == (20_070 if step in DONE else 70)
+    for _ in range(2):
+        coming = stream(rows(day(0), 20_000, value=0.5))
+        append_window(catalog, TARGET, lambda part, coming=coming: nullcontext(coming), day(0), PROVENANCE)  # type: ignore[misc]
+    assert points(held(catalog, [day(0)])) == points(plain(rows(day(0), 20_000, value=0.5)))
+    assert held(catalog).num_rows == 20_070
+    assert_each_file_once(catalog)
+
+
+def plain(batch: pa.RecordBatch) -> pa.Table:
+    found = pa.Table.from_batches([batch])
+    return found.set_column(0, "time", found["time"].cast(pa.timestamp("us", "UTC")))
+
+
+def points(found: pa.Table) -> dict[object, object]:
+    keys = zip(
+        found["time"].cast(pa.int64()).to_pylist(), found["host"].to_pylist(), found["count"].to_pylist(), strict=True
+    )
+    keyed = dict(zip(keys, found["value"].to_pylist(), strict=True))
+    assert len(keyed) == found.num_rows
+    return keyed
+
+
+def assert_each_file_once(catalog: Catalog) -> None:
     listed = [task.file.file_path for task in table(catalog).scan().plan_files()]
-    assert len(listed) == len(set(listed)) == 2
+    assert len(listed) == len(set(listed))
+    assert all(Path(path.removeprefix("file://")).exists() for path in listed)
 
 
-def kill_at(step: str, folder: Path) -> None:
+def kill_at(step: str, folder: Path, mode: str) -> None:
     """Run the writer until it says that it reached the step, and kill it there."""
     script = Path(__file__).with_name("crashing_writer.py")
     root = Path(__file__).parents[3]
     with subprocess.Popen(
-        [sys.executable, str(script), str(folder), step],
+        [sys.executable, str(script), str(folder), step, mode],
         cwd=root,
         env={"PYTHONPATH": str(root), "PATH": ""},
         stdout=subprocess.PIPE,

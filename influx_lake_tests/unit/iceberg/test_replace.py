@@ -10,9 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 
-from influx_lake.errors import CatalogRefused, CommitConflict, CommitOutcomeUnknown, DataRefused, StreamBroken
+from influx_lake.errors import DataRefused, StreamBroken
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import count_rows
@@ -192,87 +191,3 @@ def test_writers_of_different_windows_all_succeed(properties: dict[str, str], ca
     assert [count_rows(table(catalog), day(number)) for number in range(8)] == [50 + number for number in range(8)]
     assert len(files_in_table(catalog)) == len(set(files_in_table(catalog))) == 8
     assert Coverage.of(table(catalog)).holds(day(0, 8))
-
-
-class Interfering:
-    """Stands between the commit and the catalog, where a fault cannot be caused from outside."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
-        self.commit_table = catalog.commit_table
-        catalog.commit_table = self  # type: ignore[method-assign,assignment]
-        self.before: list[BaseException | None] = []
-        self.after: list[BaseException | None] = []
-
-    def __call__(self, *arguments: object) -> object:
-        if self.before and (error := self.before.pop(0)):
-            raise error
-        answer = self.commit_table(*arguments)  # type: ignore[arg-type]
-        if self.after and (error := self.after.pop(0)):
-            raise error
-        return answer
-
-
-def test_a_lost_race_is_planned_again_on_what_won(catalog: Catalog, properties: dict[str, str]) -> None:
-    replace(catalog, day(0), rows(day(0), 100))
-    other = open_catalog("lake", properties)
-    raced = []
-
-    def race(coming: int, previous: int) -> None:
-        raced.append(previous)
-        if len(raced) == 1:
-            other.load_table(TARGET.identifier).delete(f"time >= '{day(0).start:%Y-%m-%dT%H:%M:%S}+00:00'")
-
-    commit = replace_window(catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, approve=race)
-    assert raced == [100, 0]
-    assert commit.previous_rows == 0
-    assert count_rows(table(catalog), day(0)) == 30
-
-
-def test_a_race_that_is_always_lost_ends_and_removes_its_files(catalog: Catalog, lake_folder: Path) -> None:
-    replace(catalog, day(0), rows(day(0), 100))
-    before = files_on_disk(lake_folder)
-    Interfering(catalog).before = [CommitFailedException("somebody else")] * 1000
-    with pytest.raises(CommitConflict):
-        replace_window(
-            catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, commit_budget=timedelta(seconds=0.3)
-        )
-    assert files_on_disk(lake_folder) == before
-
-
-def test_a_commit_that_took_place_and_answered_with_an_error_is_found(catalog: Catalog) -> None:
-    replace(catalog, day(0), rows(day(0), 100))
-    Interfering(catalog).after = [CommitStateUnknownException("502")]
-    commit = replace(catalog, day(0), rows(day(0), 130))
-    assert (commit.rows, commit.total_rows) == (130, 130)
-    assert len(table(catalog).snapshots()) == 2
-
-
-def test_the_files_of_a_commit_of_unknown_outcome_are_kept(catalog: Catalog, lake_folder: Path) -> None:
-    replace(catalog, day(0), rows(day(0), 100))
-    before = files_on_disk(lake_folder)
-    Interfering(catalog).before = [CommitStateUnknownException("504")]
-    with pytest.raises(CatalogRefused):
-        replace(catalog, day(0), rows(day(0), 130))
-    assert len(files_on_disk(lake_folder) - before) == 1
-    assert count_rows(table(catalog), day(0)) == 100
-    assert replace(catalog, day(0), rows(day(0), 130)).total_rows == 130
-
-
-def test_an_outcome_that_cannot_be_found_out_is_said_to_be_unknown(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace(catalog, day(0), rows(day(0), 100))
-    load_table = catalog.load_table
-
-    def commit_and_vanish(*arguments: object) -> object:
-        def gone(identifier: object) -> object:
-            raise ConnectionError("refused")
-
-        monkeypatch.setattr(catalog, "load_table", gone)
-        raise ConnectionError("reset")
-
-    monkeypatch.setattr(catalog, "commit_table", commit_and_vanish)
-    with pytest.raises(CommitOutcomeUnknown, match="could not be found out"):
-        replace(catalog, day(0), rows(day(0), 130))
-    assert load_table(TARGET.identifier).scan().count() == 100

@@ -1,0 +1,47 @@
+"""How the rows of a window become rows of the table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from influx_lake.config.quantities import Duration
+
+
+class WriteMode(StrEnum):
+    """What a load does with the rows that the table holds for its window."""
+
+    REPLACE = "replace"
+    APPEND = "append"
+    UPSERT = "upsert"
+
+
+class ModeOptions(BaseModel):
+    """What a load does with the rows that the table holds for its window."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: WriteMode = Field(
+        default=WriteMode.REPLACE,
+        description="`replace` makes the window's rows exactly the source's; `append` adds what was not loaded yet and "
+        "touches nothing else; `upsert` adds new points, gives points that are there their new values, and keeps the "
+        "others.",
+    )
+    key: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="The columns that, with the time, tell points apart for `mode: upsert` and `on_shrink: merge`. "
+        "Default: the tags.",
+        examples=[["host", "region"]],
+    )
+    merge_fields: bool = Field(
+        default=False,
+        description="With `mode: upsert`: a field that is null in the source keeps the value it has in the table, as "
+        "InfluxDB does when a point is written twice.",
+    )
+    commit_timeout: Duration = Field(
+        default=timedelta(minutes=10),
+        description="How long a commit is tried again while other writers are first or the catalog fails.",
+    )

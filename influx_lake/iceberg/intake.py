@@ -1,0 +1,64 @@
+"""Rows on their way into a table: shaped as it has them, seen, and rid of those that it cannot take."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.quarantine import Quarantine
+from influx_lake.iceberg.rows import Rows, WindowRows
+from influx_lake.iceberg.shape import Shape
+from influx_lake.iceberg.table import ensure_table
+from influx_lake.iceberg.target import Provenance, TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What takes the rows of a window in.
+
+    Attributes:
+        table: The table, with every column of the rows.
+        shape: How the rows become rows of it.
+        seen: What is known of the rows that were taken.
+        quarantine: Takes those that the table cannot.
+        commit_id: Ties the commits of both.
+    """
+
+    table: Table
+    shape: Shape
+    seen: WindowRows
+    quarantine: Quarantine
+    commit_id: str
+
+    def batches(self, rows: Rows, on_rows: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
+        """The rows that the table takes; tells how many came so far each time the next ones are asked for."""
+        for batch in map(self.shape.apply, map(self.quarantine.sift, rows)):
+            if len(batch):
+                self.seen.see(batch)
+                yield batch
+                on_rows(self.seen.rows)
+
+
+@contextmanager
+def taking_in(
+    catalog: Catalog, target: TableTarget, columns: pa.Schema, window: Window, provenance: Provenance
+) -> Iterator[Intake]:
+    """Make a table ready for the rows of a window; leaving it deletes what was taken out of them and not committed.
+
+    Raises:
+        LakeError: The table cannot take such rows; see `ensure_table`.
+    """
+    table, shape = ensure_table(catalog, target, columns, provenance)
+    seen, commit_id = WindowRows(target.time_column, window, target.name), str(uuid.uuid4())
+    with Quarantine(catalog, target, table, shape.misfits, window, provenance, commit_id) as quarantine:
+        yield Intake(table, shape, seen, quarantine, commit_id)

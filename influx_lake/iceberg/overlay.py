@@ -1,0 +1,157 @@
+"""Puts files beside those rows of a window that hold other points: the cheap way to lay rows over others."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config.windows import EPOCH, MICROSECOND, Window
+from influx_lake.iceberg.change import Change
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.merge import Merge, read_written, touched_by
+from influx_lake.iceberg.outside_rows import OutsideRows
+from influx_lake.iceberg.points_aside import PointsAside
+from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
+from influx_lake.iceberg.rows import WindowRows
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.time_slices import TimeSlices
+from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.iceberg.window_files import files_of, in_windows
+from influx_lake.iceberg.writer import write_files
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import FileScanTask, Table
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the table held for the window, and the files of those rows whose points do not come."""
+
+    held: int
+    rows: int
+    files: tuple[DataFile, ...]
+
+
+@dataclass(slots=True)
+class Overlay:
+    """Adds files with the rows that come, and keeps the rows of the window whose points do not.
+
+    Only the columns that tell points apart are read of the window's files, and the whole of those rows that are kept.
+
+    Attributes:
+        target: The table.
+        window: The window.
+        loaded: What of it is complete, and recorded as loaded; None when nothing of it is.
+        table: The table as the files were written for it.
+        files: The files that hold the rows that come.
+        seen: What is known of these rows.
+        points: Their points.
+        approve: Told how many rows come and how many are there, before each try; raises to stop.
+    """
+
+    target: TableTarget
+    window: Window
+    loaded: Window | None
+    table: Table
+    files: list[DataFile]
+    seen: WindowRows
+    points: PointsAside
+    approve: Callable[[int, int], None] = lambda rows, previous_rows: None
+    _merge: Merge | None = None
+    _kept: dict[frozenset[str], _Kept] = field(default_factory=dict)
+    _outside: OutsideRows = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._outside = OutsideRows(self.target, self.window)
+
+    def plan(self, table: Table) -> Change:
+        """Remove the window's files that hold times of the rows; add those of the rows, and of what is kept."""
+        with catalog_errors(f"plan the upsert of {self.window} into {self.target.name}"):
+            found = files_of(table, self.window, self.target.time_column)
+        touched, untouched = touched_by(table, found, self.target.time_column, self.seen.first_us, self.seen.last_us)
+        outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
+        kept = self._keep(table, touched) if self.files else _Kept(0, 0, ())
+        if self.points.twice:
+            return self._merged(table)
+        self.approve(self.seen.rows, kept.held)
+        left = sum(task.file.record_count for task in untouched)
+        return Change(
+            removed=tuple(task.file for task in touched),
+            added=(*self.files, *kept.files, *(file for part in outside for file in part.files)),
+            rows=self.seen.rows + kept.rows + left,
+            previous_rows=kept.held + left,
+            coverage=Coverage.of(table).adding(self.loaded),
+            notes={"influx-lake.kept-rows": str(kept.rows + left)},
+        )
+
+    def written(self) -> list[DataFile]:
+        """The files of the rows, of those that are kept, and of those outside the window."""
+        kept = (file for part in self._kept.values() for file in part.files)
+        return [*self.files, *kept, *self._outside.written(), *(self._merge.written() if self._merge else ())]
+
+    def close(self) -> None:
+        """Delete what was kept aside."""
+        self.points.close()
+        if self._merge is not None:
+            self._merge.close()
+
+    def _keep(self, table: Table, tasks: list[FileScanTask]) -> _Kept:
+        state = frozenset(file.file_path for task in tasks for file in (task.file, *task.delete_files))
+        if state not in self._kept:
+            held = 0
+
+            def points() -> Iterator[pa.RecordBatch]:
+                nonlocal held
+                for batch in read_tasks(
+                    table,
+                    tasks,
+                    in_windows([self.window], table, self._time),
+                    self._key_of(table),
+                    self._text_of(table),
+                ):
+                    held += len(batch)
+                    yield batch
+
+            stretches = self.points.lacking_times(points())
+            windows = [Window(EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND) for start, end in stretches]
+            files = self._write_lacking(table, tasks, windows) if windows and not self.points.twice else []
+            self._kept[state] = _Kept(held, sum(file.record_count for file in files), tuple(files))
+        return self._kept[state]
+
+    def _write_lacking(self, table: Table, tasks: list[FileScanTask], windows: list[Window]) -> list[DataFile]:
+        schema = arrow_schema(table.schema())
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="influx-lake-upsert-"))
+            rows = TimeSlices(schema, self._time, self.window.start_us, self.window.end_us, Path(folder))
+            stack.enter_context(closing(rows))
+            for batch in read_tasks(table, tasks, in_windows(windows, table, self._time), table.schema()):
+                rows.add(conform(batch, schema))
+            return write_files(table, self.target, self.points.lacking_rows(rows), schema)
+
+    def _merged(self, table: Table) -> Change:
+        """Compare whole rows instead: of points that come twice the last has to be found."""
+        if self._merge is None:
+            schema = arrow_schema(self.table.schema())
+            self._merge = Merge(self.target, self.window, self.loaded, schema, self.points.key, approve=self.approve)
+            self._merge.take(read_written(self.table, self.files))
+        return self._merge.plan(table)
+
+    def _key_of(self, table: Table) -> Schema:
+        return table.schema().select(*self.points.key.all)
+
+    def _text_of(self, table: Table) -> tuple[str, ...]:
+        """The columns of the key that are text, which Parquet keeps as numbers already."""
+        text = (table.schema().find_field(name) for name in self.points.key.columns)
+        return tuple(field.name for field in text if str(field.field_type) == "string")
+
+    @property
+    def _time(self) -> str:
+        return self.target.time_column

@@ -1,0 +1,139 @@
+"""Rows kept aside by time, on disk when they are many, so that two sets of them can be compared piece by piece."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SLICES = 64
+PAIR_BYTES = 64 * 2**20
+"""How much of two sets is compared at once; a slice with more is cut again, down to a microsecond."""
+IN_MEMORY_BYTES = 32 * 2**20
+"""How much waits before it is written out."""
+
+
+class TimeSlices:
+    """Rows of one schema, cut by time into slices of equal length.
+
+    Args:
+        schema: The rows' schema.
+        time_column: A column of timestamps in microseconds.
+        start_us: The first time, in microseconds since 1970.
+        end_us: The end of time: no row is at it or after.
+        folder: Where rows that do not fit in memory go.
+    """
+
+    def __init__(self, schema: pa.Schema, time_column: str, start_us: int, end_us: int, folder: Path) -> None:
+        self.schema = schema
+        self.start_us = start_us
+        self.end_us = end_us
+        self._time_column = time_column
+        self._folder = folder
+        self._width = -(-(end_us - start_us) // SLICES)
+        self._waiting: dict[int, list[pa.RecordBatch]] = {}
+        self._waiting_bytes = 0
+        self._sizes = dict.fromkeys(range(SLICES), 0)
+        self._files: dict[int, tuple[pa.OSFile, pa.ipc.RecordBatchStreamWriter]] = {}
+        self._paths: dict[int, Path] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Keep the rows of a batch."""
+        for number, part in self._split(batch):
+            self._waiting.setdefault(number, []).append(part)
+            self._waiting_bytes += part.nbytes
+            self._sizes[number] += part.nbytes
+        if self._waiting_bytes > IN_MEMORY_BYTES:
+            self._write_out()
+
+    def size(self, number: int) -> int:
+        """How many bytes a slice has in memory."""
+        return self._sizes[number]
+
+    def is_finest(self) -> bool:
+        """Whether a slice is a microsecond, and cannot be cut again."""
+        return self._width <= 1
+
+    def finer(self, number: int) -> TimeSlices:
+        """The rows of a slice, cut by time again."""
+        start = self.start_us + number * self._width
+        cut = TimeSlices(self.schema, self._time_column, start, start + self._width, self._folder)
+        for batch in self.read(number):
+            cut.add(batch)
+        return cut
+
+    def table(self, number: int) -> pa.Table:
+        """The rows of a slice at once."""
+        return pa.Table.from_batches(self.read(number), self.schema)
+
+    def read(self, number: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a slice; they can be read again."""
+        if number in self._paths:
+            self._finish(number)
+            with pa.memory_map(str(self._paths[number])) as file:
+                yield from pa.ipc.open_stream(file)
+        yield from self._waiting.get(number, ())
+
+    def close(self) -> None:
+        """Delete what is on disk."""
+        for number in list(self._files):
+            self._finish(number)
+        for path in self._paths.values():
+            path.unlink()
+        self._paths.clear()
+
+    def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+        times = batch.column(self._time_column).cast(pa.int64())
+        numbers = pc.divide(pc.subtract(times, self.start_us), self._width)
+        ends = pc.min_max(numbers).as_py()
+        if ends["min"] == ends["max"]:
+            yield ends["min"], batch
+            return
+        order = pc.array_sort_indices(numbers)
+        ordered, first = batch.take(order), 0
+        for run in pc.value_counts(numbers.take(order)):
+            yield run["values"].as_py(), ordered.slice(first, run["counts"].as_py())
+            first += run["counts"].as_py()
+
+    def _write_out(self) -> None:
+        for number, batches in self._waiting.items():
+            if number not in self._files:
+                self._files[number] = self._open(number)
+            for batch in batches:
+                self._files[number][1].write_batch(batch)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+    def _open(self, number: int) -> tuple[pa.OSFile, pa.ipc.RecordBatchStreamWriter]:
+        if number in self._paths:
+            raise RuntimeError("rows are added to a slice that was read")
+        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".arrows", delete=False) as named:
+            self._paths[number] = Path(named.name)
+        file = pa.OSFile(named.name, "wb")
+        return file, pa.ipc.new_stream(file, self.schema)
+
+    def _finish(self, number: int) -> None:
+        if number in self._files:
+            file, writer = self._files.pop(number)
+            writer.close()
+            file.close()
+
+
+def pairs(one: TimeSlices, other: TimeSlices) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows of two sets that are cut alike, oldest first, as much at once as fits in memory.
+
+    Args:
+        one: A set of rows; it can be used again afterwards.
+        other: Another one, of the same bounds.
+    """
+    for number in range(SLICES):
+        size = one.size(number) + other.size(number)
+        if size > PAIR_BYTES and not one.is_finest():
+            with closing(one.finer(number)) as finer, closing(other.finer(number)) as other_finer:
+                yield from pairs(finer, other_finer)
+        elif size:
+            yield one.table(number), other.table(number)

@@ -1,0 +1,84 @@
+"""Gives points of a window their new values, adds new ones and keeps the others, in one snapshot."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.change import Planner
+from influx_lake.iceberg.commit import Committer
+from influx_lake.iceberg.intake import taking_in
+from influx_lake.iceberg.merge import Merge, as_read
+from influx_lake.iceberg.overlay import Overlay
+from influx_lake.iceberg.point_key import point_key
+from influx_lake.iceberg.points_aside import PointsAside
+from influx_lake.iceberg.reader import arrow_schema
+from influx_lake.iceberg.replace import COMMIT_BUDGET
+from influx_lake.iceberg.rows import Rows
+from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.iceberg.window_commit import WindowCommit, window_commit
+from influx_lake.iceberg.writer import write_files
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+def upsert_window(
+    catalog: Catalog,
+    target: TableTarget,
+    rows: Rows,
+    window: Window,
+    provenance: Provenance,
+    *,
+    merge_fields: bool = False,
+    on_rows: Callable[[int], None] = lambda rows: None,
+    complete_until: datetime | None = None,
+    commit_budget: timedelta = COMMIT_BUDGET,
+) -> WindowCommit:
+    """Lay rows over those that the table holds for a window: new values win, points that do not come stay.
+
+    Doing it again leaves the same rows. Points are the same where the target's key and the time are.
+
+    Args:
+        catalog: The catalog.
+        target: The table.
+        rows: Rows of the window, and none outside it.
+        window: The window.
+        provenance: Where the rows come from.
+        merge_fields: Let a null that comes keep the value that is there.
+        on_rows: Told how many rows came so far.
+        complete_until: The source may still get points from this time on: what of the window lies before it is recorded
+            as loaded. Without it the whole window is.
+        commit_budget: How long to try again when other writers win the race for the table, or the catalog fails.
+
+    Raises:
+        LakeError: Of the class that says what can be done about it; the table is unchanged, but for
+            `CommitOutcomeUnknown`.
+    """
+    loaded = window.until(complete_until) if complete_until else window
+    with ExitStack() as stack:
+        intake = stack.enter_context(taking_in(catalog, target, rows.schema, window, provenance))
+        key = point_key(target, intake.shape.schema)
+        quarantining = intake.quarantine.committing_first(lambda rows, previous_rows: None, commit_budget)
+        batches = intake.batches(rows, on_rows)
+        planner: Planner
+        if merge_fields:
+            schema = arrow_schema(intake.table.schema())
+            merge = stack.enter_context(closing(Merge(target, window, loaded, schema, key, True, quarantining)))
+            with catalog_errors(f"keep rows of {target.name} aside"):
+                merge.take(as_read(batches, intake.table))
+            planner = merge
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="influx-lake-upsert-")))
+            points = PointsAside(key, target.time_column, window, folder)
+            files = write_files(intake.table, target, points.noting(batches), intake.shape.schema)
+            planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, quarantining)
+            stack.enter_context(closing(planner))
+        committer = Committer(catalog, target, intake.table, window, provenance, planner, intake.commit_id)
+        return window_commit(window, intake, committer.run(commit_budget))

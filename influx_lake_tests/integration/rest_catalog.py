@@ -1,0 +1,126 @@
+"""A minimal Iceberg REST catalog for tests: the protocol's requests, answered by pyiceberg's own SQL catalog.
+
+It proves our side of the protocol under concurrency (conflicts as 409, commits over HTTP), not any server's.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchNamespaceError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import CommitTableRequest, Table
+
+from influx_lake.iceberg.catalog import open_catalog
+
+STATUS = {
+    CommitFailedException: 409,
+    NamespaceAlreadyExistsError: 409,
+    TableAlreadyExistsError: 409,
+    NoSuchNamespaceError: 404,
+    NoSuchTableError: 404,
+}
+
+
+@contextmanager
+def rest_catalog(properties: dict[str, str]) -> Iterator[str]:
+    """Serve a SQL catalog as a REST catalog on a free port of loopback; yields its address."""
+    catalog = open_catalog("behind", properties)
+
+    class Handler(_Handler):
+        behind = catalog
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    behind: Catalog
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer("GET")
+
+    def do_HEAD(self) -> None:
+        self._answer("HEAD")
+
+    def do_POST(self) -> None:
+        self._answer("POST")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+    def _answer(self, method: str) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.partition("?")[0].strip("/").split("/")[1:]
+        try:
+            status, answer = 200, self._handle(method, path, json.loads(body) if body else {})
+        except tuple(STATUS) as error:
+            status = STATUS[type(error)]
+            answer = {"error": {"message": str(error), "type": type(error).__name__, "code": status}}
+        except Exception as error:
+            status, answer = 500, {"error": {"message": repr(error), "type": "ServerError", "code": 500}}
+        encoded = b"" if answer is None or method == "HEAD" else json.dumps(answer).encode()
+        self.send_response(204 if answer is None else status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(encoded)))
+        self.end_headers()
+        self.wfile.write(encoded)
+
+    def _handle(self, method: str, path: list[str], body: dict[str, Any]) -> dict[str, Any] | None:
+        match method, path:
+            case "GET", ["config"]:
+                return {"defaults": {}, "overrides": {}}
+            case "POST", ["namespaces"]:
+                self.behind.create_namespace(tuple(body["namespace"]))
+                return {"namespace": body["namespace"], "properties": {}}
+            case (("GET" | "HEAD"), ["namespaces", namespace]):
+                return {"namespace": [namespace], "properties": self.behind.load_namespace_properties((namespace,))}
+            case "POST", ["namespaces", namespace, "tables"]:
+                return _loaded(self._create(namespace, body))
+            case (("GET" | "HEAD"), ["namespaces", namespace, "tables", name]):
+                return _loaded(self.behind.load_table((namespace, name)))
+            case "POST", ["namespaces", namespace, "tables", name]:
+                return self._commit((namespace, name), body)
+        raise NoSuchTableError(f"{method} {'/'.join(path)}")
+
+    def _create(self, namespace: str, body: dict[str, Any]) -> Table:
+        spec = body.get("partition-spec")
+        return self.behind.create_table(
+            (namespace, body["name"]),
+            Schema.model_validate(body["schema"]),
+            location=body.get("location"),
+            partition_spec=PartitionSpec.model_validate(spec) if spec else UNPARTITIONED_PARTITION_SPEC,
+            properties=body.get("properties", {}),
+        )
+
+    def _commit(self, identifier: tuple[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        namespace, name = identifier
+        body["identifier"] = {"namespace": [namespace], "name": name}
+        request = CommitTableRequest.model_validate(body)
+        done = self.behind.commit_table(self.behind.load_table(identifier), request.requirements, request.updates)
+        return {"metadata-location": done.metadata_location, "metadata": json.loads(done.metadata.model_dump_json())}
+
+
+def _loaded(table: Table) -> dict[str, Any]:
+    metadata = json.loads(table.metadata.model_dump_json())
+    return {"metadata-location": table.metadata_location, "metadata": metadata, "config": {}}

@@ -1,0 +1,138 @@
+"""What is loaded once is never added again, and nothing that is over is left out."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import replace as changed
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+
+from influx_lake.config import WriteMode, WriteOptions
+from influx_lake.config.windows import Window
+from influx_lake.errors import RowsUnaccounted, WindowNotOver
+from influx_lake.iceberg import commit as committing
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake_tests.unit.iceberg.interfering import Interfering
+from influx_lake_tests.unit.replication.fake_source import FakeSource
+from influx_lake_tests.unit.replication.loading import APPENDING, CPU, day, exact, held, hours, load
+
+
+def test_doing_it_again_reads_and_writes_nothing(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 100)
+    first = load(source, catalog, day(0), APPENDING)
+    before = catalog.load_table(CPU.identifier).metadata_location
+    again = load(source, catalog, day(0), APPENDING)
+    assert source.asked == [day(0)]
+    assert (again.rows, again.previous_rows, again.files_added, again.snapshot_id) == (100, 100, 0, first.snapshot_id)
+    assert catalog.load_table(CPU.identifier).metadata_location == before
+
+
+def test_only_what_lies_after_the_watermark_is_read(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 240)
+    load(source, catalog, hours(0, 6), APPENDING)
+    result = load(source, catalog, day(0), APPENDING)
+    assert source.asked == [hours(0, 6), hours(6, 24)]
+    assert (result.rows, result.previous_rows) == (240, 60)
+    assert exact(source, catalog)
+    summary = catalog.load_table(CPU.identifier).current_snapshot().summary  # type: ignore[union-attr]
+    assert summary is not None
+    assert summary["influx-lake.watermark"] == "2026-01-02T00:00:00Z"
+
+
+def test_files_that_are_there_stay(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 24)
+    load(source, catalog, hours(0, 6), APPENDING)
+    before = {task.file.file_path for task in catalog.load_table(CPU.identifier).scan().plan_files()}
+    assert load(source, catalog, day(0), APPENDING).commit.files_removed == 0
+    assert before < {task.file.file_path for task in catalog.load_table(CPU.identifier).scan().plan_files()}
+
+
+def test_windows_may_come_in_any_order_and_overlap(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0, 2), 480)
+    order = random.Random(7)
+    for _ in range(12):
+        first = order.randrange(0, 40)
+        load(source, catalog, hours(first, first + order.randrange(1, 9)), APPENDING)
+    load(source, catalog, hours(0, 48), APPENDING)
+    assert exact(source, catalog)
+    assert Coverage.of(catalog.load_table(CPU.identifier)).holds(hours(0, 48))
+
+
+def test_a_window_that_is_not_over_is_loaded_as_far_as_it_is(source: FakeSource, catalog: Catalog) -> None:
+    now = datetime.now(UTC)
+    open_window = Window(now - timedelta(hours=2), now + timedelta(hours=2))
+    source.put(open_window, 240)
+    load(source, catalog, open_window, APPENDING)
+    loaded = held(catalog).num_rows
+    assert 105 <= loaded <= 111
+    assert load(source, catalog, open_window, changed(APPENDING, lag=timedelta(0))).rows > loaded
+    times = held(catalog).column("time").to_pylist()
+    assert len(times) == len(set(times)) == held(catalog).num_rows
+
+
+def test_a_window_that_has_not_begun(source: FakeSource, catalog: Catalog) -> None:
+    now = datetime.now(UTC)
+    with pytest.raises(WindowNotOver, match="only what is over"):
+        load(source, catalog, Window(now, now + timedelta(hours=1)), APPENDING)
+
+
+def test_rows_that_no_load_accounts_for_are_not_doubled(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 24)
+    load(source, catalog, day(0))
+    with catalog.load_table(CPU.identifier).transaction() as transaction:
+        transaction.remove_properties("influx-lake.coverage")
+    with pytest.raises(RowsUnaccounted, match="holds 24 rows"):
+        load(source, catalog, day(0), APPENDING)
+    load(source, catalog, day(0), changed(CPU, write=WriteOptions(mode=WriteMode.UPSERT)))
+    load(source, catalog, day(0), APPENDING)
+    assert exact(source, catalog)
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_commit_of_unknown_outcome_is_not_doubled(
+    source: FakeSource, catalog: Catalog, happened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "SETTLING_SECONDS", 0.2)
+    source.put(day(0, 2), 48)
+    load(source, catalog, day(0), APPENDING)
+    interfering = Interfering(catalog)
+    (interfering.after if happened else interfering.before).append(CommitStateUnknownException("504"))
+    load(source, catalog, day(1), APPENDING)
+    assert exact(source, catalog)
+
+
+def test_a_commit_that_lands_late_is_refused(
+    source: FakeSource, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "SETTLING_SECONDS", 0.2)
+    source.put(day(0, 2), 48)
+    load(source, catalog, day(0), APPENDING)
+    interfering = Interfering(catalog)
+    interfering.swallowing = CommitStateUnknownException("504")
+    load(source, catalog, day(1), APPENDING)
+    with pytest.raises(CommitFailedException):
+        interfering.late[0]()
+    assert exact(source, catalog)
+
+
+def test_several_runs_at_once_add_each_row_once(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 240)
+    failures: list[BaseException] = []
+
+    def run(first: int) -> None:
+        try:
+            load(source, catalog, hours(first, first + 12), APPENDING)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in (0, 0, 4, 8, 12, 12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert exact(source, catalog)
