@@ -35,6 +35,8 @@ def measurement(name: str = "cpu", types: TypeOptions | None = None, **options: 
         table=options.pop("table", name),
         scheme=SCHEME,
         types=types or TypeOptions(),
+        # A database made anew is another source.
+        adopt=True,
         **options,
     )
 
