@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from influx_lake.errors import ForeignTable
 from influx_lake.iceberg.target import Provenance
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 PROPERTY = "influx-lake.owner"
 """The table property: the identity of the source whose rows the table holds."""
 _SOURCE = "influx-lake.source"
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def check_owner(table: Table, name: str, provenance: Provenance) -> None:
@@ -22,7 +24,8 @@ def check_owner(table: Table, name: str, provenance: Provenance) -> None:
         ForeignTable: It belongs to another source, or somebody else put rows into it.
     """
     owner = owner_of(table)
-    if provenance.adopt or owner == provenance.source or (owner is None and not _holds_rows(table)):
+    is_ours = not _holds_rows(table) if owner is None else _place(owner) == _place(provenance.source)
+    if provenance.adopt or is_ours:
         return
     belongs = f"holds the rows of {owner}" if owner else "holds rows that were not loaded by influx-lake"
     raise ForeignTable(
@@ -46,6 +49,12 @@ def owner_of(table: Table) -> str | None:
     summaries = (snapshot.summary for snapshot in reversed(table.metadata.snapshots) if snapshot.summary)
     sources = (summary.additional_properties.get(_SOURCE) for summary in summaries)
     return next((source for source in sources if source), None)
+
+
+def _place(source: str) -> str:
+    """A source's identity, without the port where it is on this machine: a server there may get another each time."""
+    parts = urlsplit(source)
+    return f"{parts.scheme}://this machine{parts.path}" if parts.hostname in _THIS_MACHINE else source
 
 
 def _holds_rows(table: Table) -> bool:

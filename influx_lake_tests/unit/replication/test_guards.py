@@ -129,3 +129,24 @@ def test_a_table_from_before_owners_were_kept_belongs_to_its_latest_load(source:
         transaction.remove_properties(ownership.PROPERTY)
     load(source, catalog, day(0))
     assert ownership.PROPERTY in catalog.load_table(CPU.identifier).properties
+
+
+@pytest.mark.parametrize(
+    ("other", "refused"),
+    [
+        ("influxdb3://localhost:9999/telemetry", False),
+        ("influxdb3://127.0.0.1:8181/other", True),
+        ("influxdb3://influx.example.com:8181/telemetry", True),
+    ],
+)
+def test_a_server_on_this_machine_may_get_another_port(catalog: Catalog, other: str, refused: bool) -> None:
+    first, second = FakeSource("influxdb3://127.0.0.1:8181/telemetry"), FakeSource(other)
+    for source in (first, second):
+        source.put(day(0), 5)
+    load(first, catalog, day(0))
+    if refused:
+        with pytest.raises(ForeignTable):
+            load(second, catalog, day(0))
+    else:
+        load(second, catalog, day(0))
+    assert exact(first, catalog)
