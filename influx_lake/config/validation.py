@@ -38,7 +38,7 @@ def validated(
         mistakes = error.errors(include_url=False)
     kept, removed = copy.deepcopy(data), list[Location]()
     for mistake in mistakes:
-        inside = tuple(part for part in mistake["loc"] if part != "[key]")
+        inside = _inside(mistake)
         where = (*location, *inside)
         if not report.is_lost(where):
             shown = _shown(mistake["input"], report.written.get(where), bool(hide & set(inside)))
@@ -51,6 +51,12 @@ def validated(
         return model.model_validate(kept, context=context), kept
     except ValidationError:
         return None, kept
+
+
+def _inside(mistake: ErrorDetails) -> Location:
+    """Where in an entry a mistake is; pydantic marks one in a name with what may itself be a name."""
+    place = mistake["loc"]
+    return place[:-1] if place[-1:] == ("[key]",) and mistake["type"] != "extra_forbidden" else place
 
 
 def options_of(model: type[BaseModel], inside: Location = ()) -> list[str]:

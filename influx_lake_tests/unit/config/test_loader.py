@@ -609,3 +609,7 @@ def test_any_bytes_are_a_lake_or_a_configuration_error(content: bytes, tmp_path:
     path.write_bytes(content)
     with pytest.raises(ConfigurationError):
         load_lake(path)
+
+
+def test_an_option_called_as_pydantic_marks_names(mistakes_of: Callable[..., list[str]]) -> None:
+    assert any("unknown option" in mistake for mistake in mistakes_of('defaults: {"[key]": 1}\n'))
