@@ -19,7 +19,7 @@ LAKE = """
 sources:
   default: {{type: influxdb3, host: "{url}", database: {database}, token: "${{BOX_TOKEN}}"}}
 catalog: {{name: lake, type: sql, uri: "sqlite:///catalog.db", warehouse: warehouse}}
-defaults: {{namespace: telemetry, on_type_conflict: quarantine}}
+defaults: {{namespace: telemetry, on_type_conflict: quarantine, adopt: true}}
 measurements:
   cpu: {{}}
   mem: {{on_type_conflict: fail}}
