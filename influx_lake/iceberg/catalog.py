@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from influx_lake.iceberg.translation import catalog_errors
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from pyiceberg.catalog import Catalog
 
 _SQLITE = "sqlite:///"
@@ -29,14 +31,37 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
     from pyiceberg.catalog import load_catalog
 
     prepared = dict(properties)
+    database = _sqlite_file(prepared.get("uri", ""))
     with catalog_errors(f"open the catalog {name}"):
         if "s3.endpoint" in prepared:
             # S3 servers that do not know aws-chunked uploads answer 411, or store the framing as data.
             os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-        uri = prepared.get("uri", "")
-        database = uri.removeprefix(_SQLITE).partition("?")[0] if uri.startswith(_SQLITE) else ""
-        if database not in ("", ":memory:"):
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
+            uri = prepared["uri"]
             if "timeout=" not in uri:
                 prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_BUSY_SECONDS}"
-        return load_catalog(name, **prepared)
+        catalog = load_catalog(name, **prepared)
+    if database is not None:
+        _begin_sessions_anew(catalog)
+    return catalog
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    database = uri.removeprefix(_SQLITE).partition("?")[0] if uri.startswith(_SQLITE) else ""
+    return None if database in ("", ":memory:") else Path(database)
+
+
+def _begin_sessions_anew(catalog: Catalog) -> None:
+    """Let no session see what an earlier one failed to commit.
+
+    SQLite keeps the transaction of a COMMIT that another process's lock refused, and SQLAlchemy gives its connection
+    to the next session: that would read the table as it was never committed, and take the commit for done.
+    """
+    from sqlalchemy import event
+
+    def roll_back(connection: sqlite3.Connection, *_: object) -> None:
+        if connection.in_transaction:
+            connection.rollback()
+
+    event.listen(catalog.engine, "checkout", roll_back)  # type: ignore[attr-defined]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import traceback
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from influx_lake.config import Secret
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, StorageError
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.reader import find_table, open_table
-from influx_lake_tests.unit.iceberg.tables import TARGET, day, replace, rows
+from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, replace, rows
 
 
 def test_folders_are_made(tmp_path: Path) -> None:
@@ -59,3 +61,16 @@ def test_tables_with_alike_names_do_not_share_a_folder(tmp_path: Path) -> None:
         for name in names
     }
     assert len(places) == len(names)
+
+
+def test_a_commit_that_another_process_locked_out_is_no_success(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/c.db?timeout=0.2"
+    catalog = open_catalog("lake", {"type": "sql", "uri": uri, "warehouse": f"{tmp_path}/w"})
+    replace(catalog, day(0), rows(day(0), 1))
+    with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as reader:
+        reader.execute("begin")
+        reader.execute("select * from iceberg_tables").fetchall()
+        with pytest.raises(CatalogUnavailable, match="database is locked"):
+            replace(catalog, day(0), rows(day(0), 5))
+    assert len(held(catalog)) == 1
+    assert replace(catalog, day(0), rows(day(0), 5)).previous_rows == 1
