@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 STAMP := $(VENV)/.installed
+ENGINES := $(VENV)/.engines
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-servers test-all lint format types layers lock schema snapshot ui bench clean
+.PHONY: help setup engines demo test test-servers test-all lint format types layers lock schema snapshot ui bench clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,6 +20,12 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+engines: $(ENGINES) ## Add Spark and ClickHouse to .venv, for their tests (1 GB; needs Java 17)
+
+$(ENGINES): $(STAMP) requirements-engines.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements-engines.lock
 	@touch $@
 
 demo: $(STAMP) ## Fill a sandbox with a week of metrics and load it into Iceberg tables (under ./.lake)
@@ -49,11 +56,13 @@ types: $(STAMP) ## Check types
 layers: $(STAMP) ## Check that each layer imports only what it may
 	$(BIN)/lint-imports
 
-lock: ## Resolve requirements.lock anew
+lock: ## Resolve the lock files anew
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
 	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(UV) pip compile pyproject.toml --universal --generate-hashes --all-extras --group dev --python-version 3.11 \
 	  --no-header --quiet --output-file requirements.lock
+	$(UV) pip compile --group pyproject.toml:engines --constraint requirements.lock --universal --generate-hashes \
+	  --python-version 3.11 --no-header --quiet --output-file requirements-engines.lock
 
 schema: $(STAMP) ## Write lake.schema.json anew
 	$(BIN)/influx-lake schema > lake.schema.json

@@ -1,0 +1,103 @@
+"""A local Spark that shares the catalog of a lake: writes of each are seen by the other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from influx_lake.config import Measurement
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.reader import count_rows, read_windows
+from influx_lake_tests.integration.engine_cases import telling
+from influx_lake_tests.integration.typed_lake import Row, TypedLake
+
+_SQLITE_DRIVER = Path("/usr/share/java/sqlite-jdbc.jar")
+_MERGE_ON_READ = ", ".join(f"'write.{what}.mode' = 'merge-on-read'" for what in ("delete", "update", "merge"))
+
+
+@dataclass
+class Spark:
+    """A session; tables are `lake.telemetry.<name>`."""
+
+    session: Any
+
+    def run(self, statement: str) -> list[Row]:
+        return [row.asDict() for row in self.session.sql(statement).collect()]
+
+    def rows(self, table: str) -> list[Row]:
+        """All rows; times as microseconds since 1970, for Python's own would be this machine's local ones."""
+        from pyspark.sql.functions import expr
+
+        frame = self.session.table(table).withColumn("time", expr("unix_micros(cast(time as timestamp))"))
+        return [row.asDict() for row in frame.collect()]
+
+    def types(self, table: str) -> dict[str, str]:
+        return dict(self.session.table(table).dtypes)
+
+    def merge_on_read(self, table: str) -> None:
+        """Let Spark write position deletes from now on, and leave the data files as they are."""
+        self.run(f"alter table {table} set tblproperties ({_MERGE_ON_READ})")
+
+
+@contextmanager
+def spark_session(folder: Path) -> Iterator[Spark]:
+    """Start Spark on the SQLite catalog `c.db` and the warehouse `w` of a folder, on loopback."""
+    pytest.importorskip("pyspark", reason="Spark is not installed: make engines")
+    iceberg = pytest.importorskip("snowpark_connect_deps_iceberg", reason="Iceberg for Spark is not installed")
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed")
+    if not _SQLITE_DRIVER.exists():
+        pytest.skip("SQLite's JDBC driver is not installed (Debian: libxerial-sqlite-jdbc-java)")
+    from pyspark.sql import SparkSession
+
+    (runtime,) = (Path(iceberg.__file__).parent / "jars").glob("iceberg-spark-runtime-3.5_2.12-*.jar")
+    options = {
+        "spark.jars": f"{runtime},{_SQLITE_DRIVER}",
+        "spark.driver.memory": "1g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(folder / "spark"),
+        "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.caseSensitive": "true",
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
+        "spark.sql.catalog.lake.catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
+        "spark.sql.catalog.lake.uri": f"jdbc:sqlite:{folder}/c.db?busy_timeout=60000",
+        "spark.sql.catalog.lake.warehouse": f"{folder}/w",
+        "spark.sql.catalog.lake.jdbc.schema-version": "V1",
+        # Looking for the catalog's tables leaves a read lock behind in SQLite, and nobody else can commit any more.
+        "spark.sql.catalog.lake.jdbc.init-catalog-tables": "false",
+        "spark.sql.catalog.lake.cache-enabled": "false",
+    }
+    builder = SparkSession.builder.master("local[2]").appName("influx_lake")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    try:
+        yield Spark(session)
+    finally:
+        gateway = session.sparkContext._gateway
+        session.stop()
+        # Else the JVM lives as long as the test run.
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait(30)
+
+
+def assert_same(spark: Spark, lake: TypedLake, of: Measurement, window: Window) -> list[Row]:
+    """What Spark and influx_lake see of a table that holds one window is the same; gives the rows."""
+    rows: list[Row] = read_windows(lake.table(of), [window]).read_all().to_pylist()
+    assert telling(rows) == telling(spark.rows(f"lake.{of.table_name}"))
+    assert count_rows(lake.table(of), window) == len(rows)
+    return rows
