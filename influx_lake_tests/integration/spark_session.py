@@ -87,12 +87,19 @@ def spark_session(folder: Path) -> Iterator[Spark]:
     try:
         yield Spark(session)
     finally:
-        gateway = session.sparkContext._gateway
-        session.stop()
-        # Else the JVM lives as long as the test run.
-        gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait(30)
+        _stop(session)
+
+
+def _stop(session: Any) -> None:
+    from pyspark import SparkContext
+
+    gateway = session.sparkContext._gateway
+    session.stop()
+    # Else the JVM lives as long as the test run, and a later session would ask it.
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(30)
+    SparkContext._gateway = SparkContext._jvm = None
 
 
 def assert_same(spark: Spark, lake: TypedLake, of: Measurement, window: Window) -> list[Row]:

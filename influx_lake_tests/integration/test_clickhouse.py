@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.config.options import Compression
-from influx_lake_tests.integration.engine_cases import CASES, Case, packed, telling
+from influx_lake_tests.integration.engine_cases import CASES, Case, other_options, packed, telling
 from influx_lake_tests.integration.typed_lake import Row, TypedLake
 
 pytestmark = pytest.mark.servers
@@ -36,7 +36,6 @@ def clickhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
     chdb = pytest.importorskip("chdb", reason="ClickHouse is not installed: make engines")
     # It opens files below the working folder only.
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TZ", "UTC")
     connection = chdb.connect(":memory:")
     yield connection
     connection.close()
@@ -76,3 +75,13 @@ def test_the_folder_alone_is_enough(clickhouse: Any, typed_lake: TypedLake) -> N
     typed_lake.load(case.of)
     location = typed_lake.table(case.of).location()
     assert telling(answer(clickhouse, f"from icebergLocal('{location}')")) == telling(case.rows)
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("UTC", "00"), ("Europe/Berlin", "01")])
+def test_a_time_without_a_zone_is_shown_in_clickhouses_own(
+    clickhouse: Any, typed_lake: TypedLake, zone: str, hour: str
+) -> None:
+    case = other_options(typed_lake)
+    query = f"select toString(min(time)) as first from {function(typed_lake, case)}"
+    (row,) = answer(clickhouse, f"{query} settings session_timezone = '{zone}'")
+    assert row == {"first": f"2026-01-01 {hour}:00:00.000000"}

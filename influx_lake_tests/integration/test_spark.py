@@ -83,6 +83,22 @@ def test_spark_has_no_brotli_of_its_own(spark: Spark, lake: TypedLake) -> None:
         spark.rows(f"lake.{case.of.table_name}")
 
 
+def test_names_that_differ_in_case_only_need_a_setting(spark: Spark, lake: TypedLake) -> None:
+    from pyspark.errors import AnalysisException
+
+    of = measurement("twins")
+    lake.write(f"twins,Host=a,host=b value=1 {START_NS}")
+    lake.load(of)
+    both = "select Host, host from lake.telemetry.twins"
+    assert spark.run(both) == [{"Host": "a", "host": "b"}]
+    spark.run("set spark.sql.caseSensitive = false")
+    try:
+        with pytest.raises(AnalysisException, match="AMBIGUOUS"):
+            spark.run(both)
+    finally:
+        spark.run("set spark.sql.caseSensitive = true")
+
+
 def test_rows_that_spark_deleted_are_neither_counted_nor_read(spark: Spark, lake: TypedLake) -> None:
     of = a_day(lake, "deleted")
     spark.merge_on_read("lake.telemetry.deleted")
