@@ -75,16 +75,21 @@ class Partitioner:
 
         transform = field.transform.pyarrow_transform(self._schema.find_field(field.source_id).field_type)
         if isinstance(field.transform, TimeTransform):
-            return transform(values)
+            return transform(_aligned(values))
         # The values of a tag are few: each is transformed once.
         encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-        return transform(encoded.dictionary).take(encoded.indices)
+        return transform(_aligned(encoded.dictionary)).take(encoded.indices)
 
     def _key(self, values: list[Any]) -> PartitionKey:
         from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
 
         pairs = zip(self._spec.fields, values, strict=True)
         return PartitionKey([PartitionFieldValue(field, value) for field, value in pairs], self._spec, self._schema)
+
+
+def _aligned(values: pa.Array) -> pa.Array:
+    """A copy that lies as Rust wants it: the transforms panic at buffers that came from the network as they are."""
+    return pa.concat_arrays([values, values.slice(0, 0)])
 
 
 def _numbered(values: list[pa.Array]) -> pa.Array:
