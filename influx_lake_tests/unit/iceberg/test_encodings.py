@@ -16,7 +16,7 @@ from influx_lake.iceberg.file_format import FileFormat
 COUNT = 60_000
 RANDOM = random.Random(7)
 COLUMNS: dict[str, tuple[Encoding, list[object]]] = {
-    "noise": (Encoding.SPLIT, [RANDOM.random() for _ in range(COUNT)]),
+    "noise": (Encoding.PLAIN, [RANDOM.random() for _ in range(COUNT)]),
     "one decimal": (Encoding.DICTIONARY, [round(20 + 10 * RANDOM.random(), 1) for _ in range(COUNT)]),
     "counter": (Encoding.DELTA, [1_000 * i + RANDOM.randrange(900) for i in range(COUNT)]),
     "codes": (Encoding.DICTIONARY, [RANDOM.choice([2**40, 2**50, 17]) for _ in range(COUNT)]),
