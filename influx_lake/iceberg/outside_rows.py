@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Rows of one file that lie outside the window, and the files that hold them now."""
+    """How many rows of one file the window holds, and the files that hold its other rows now."""
 
-    rows: int
+    inside: int
     files: tuple[DataFile, ...]
 
 
@@ -52,12 +52,14 @@ class OutsideRows:
 
         schema = arrow_schema(table.schema())
         writer = DataFileWriter(table, schema, self.target)
+        inside = 0
         try:
             for batch in read_tasks(table, [task], AlwaysTrue(), table.schema()):
                 rest = outside(conform(batch, schema), self.window, self.target.time_column)
+                inside += len(batch) - len(rest)
                 if len(rest):
                     writer.write(rest)
-            return Kept(writer.rows, tuple(writer.finish()))
+            return Kept(inside, tuple(writer.finish()))
         except BaseException:
             writer.abort()
             raise

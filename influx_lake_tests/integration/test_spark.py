@@ -136,7 +136,7 @@ def test_rows_that_spark_deletes_while_the_window_is_committed_do_not_come_back(
     schema = lake.source.schema(of.name)
     with lake.source.read(schema, window) as rows:
         target = table_target(of, schema)
-        provenance = Provenance(source="test://here/telemetry", run_id="test")
+        provenance = Provenance(source=lake.source.identity, run_id="test")
         replace_window(lake.catalog, target, rows, window, provenance, approve=delete_first)
     assert seen == [12, 11]
     assert_same(spark, lake, of, day(0))

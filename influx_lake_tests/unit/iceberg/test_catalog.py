@@ -5,15 +5,17 @@ from __future__ import annotations
 import sqlite3
 import traceback
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from influx_lake.config import Secret
-from influx_lake.errors import CatalogRefused, CatalogUnavailable, StorageError
+from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitOutcomeUnknown, StorageError
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.reader import find_table, open_table
-from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, replace, rows
+from influx_lake.iceberg.replace import replace_window
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream
 
 
 def test_folders_are_made(tmp_path: Path) -> None:
@@ -70,7 +72,9 @@ def test_a_commit_that_another_process_locked_out_is_no_success(tmp_path: Path) 
     with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as reader:
         reader.execute("begin")
         reader.execute("select * from iceberg_tables").fetchall()
-        with pytest.raises(CatalogUnavailable, match="database is locked"):
-            replace(catalog, day(0), rows(day(0), 5))
+        with pytest.raises((CatalogUnavailable, CommitOutcomeUnknown), match="database is locked"):
+            replace_window(
+                catalog, TARGET, stream(rows(day(0), 5)), day(0), PROVENANCE, commit_budget=timedelta(seconds=1)
+            )
     assert len(held(catalog)) == 1
     assert replace(catalog, day(0), rows(day(0), 5)).previous_rows == 1
