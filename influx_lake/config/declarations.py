@@ -125,8 +125,9 @@ class _Reader:
         try:
             return resolve_measurement(key, name, options, source or "", self._sources.get(source or "", STAND_IN))
         except OptionMistake as mistake:
-            own = [("measurements", key, *option) for option in mistake.options]
-            written = next((location for location in own if location in self._report.places), None)
+            sections: tuple[Location, ...] = (("measurements", key), ("defaults",))
+            stated = [(*section, *option) for section in sections for option in mistake.options]
+            written = next((location for location in stated if location in self._report.places), None)
             self._report.mistake(written or ("defaults", *mistake.options[0]), mistake.message)
             return None
 

@@ -22,8 +22,10 @@ from influx_lake.config.options import (
 )
 from influx_lake.config.problems import Location
 from influx_lake.config.table_layout import PartitionTerm
+from influx_lake.config.table_properties import LEVEL
 from influx_lake.config.types import TypeOptions, type_options
 from influx_lake.config.windows import Every, Scheme, utc_text, window_of
+from influx_lake.config.write_properties import PropertyMistake, agreed_write
 
 _NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_IN_GROUP = re.compile(r"[^A-Za-z0-9_]")
@@ -44,6 +46,7 @@ class Measurement:
         lag: How long after its end a window is due.
         iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
         write: How data files are written.
+        table_properties: Properties of the table.
         types: How its columns become columns of the table.
         schema_evolution: How the table may change when the source's columns do.
         on_shrink: What happens when the source holds fewer rows for a window than the lake.
@@ -66,6 +69,7 @@ class Measurement:
     lag: timedelta = timedelta(minutes=10)
     iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
+    table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     types: TypeOptions = field(default=TypeOptions(), hash=False)
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     on_shrink: OnShrink = OnShrink.FAIL
@@ -105,7 +109,11 @@ def resolve_measurement(
     Raises:
         OptionMistake: Options contradict each other.
     """
-    _check_compression(options.write)
+    try:
+        _check_compression(agreed_write(options.write, options.table_properties))
+    except PropertyMistake as mistake:
+        locations = ("table_properties", mistake.key), ("write", mistake.option)
+        raise OptionMistake(str(mistake), *locations) from None
     _check_mode(options)
     namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
     return Measurement(
@@ -119,6 +127,7 @@ def resolve_measurement(
         lag=options.lag,
         iceberg_partition=options.iceberg_partition,
         write=options.write,
+        table_properties=options.table_properties,
         types=type_options(options),
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
@@ -149,7 +158,8 @@ def _check_compression(write: WriteOptions) -> None:
         message = f"{level} is not a compression_level of {write.compression}, which has {levels[0]} to {levels[-1]}"
     else:
         return
-    raise OptionMistake(message, ("write", "compression_level"), ("write", "compression"))
+    levels_of = (("write", "compression_level"), ("table_properties", LEVEL), ("write", "compression"))
+    raise OptionMistake(message, *levels_of)
 
 
 def _check_mode(options: MeasurementOptions) -> None:

@@ -22,6 +22,7 @@ from influx_lake.config.modes import ModeOptions
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration, Size
 from influx_lake.config.table_layout import PartitionTerms
+from influx_lake.config.table_properties import TableProperties
 from influx_lake.config.types import TypeOptions
 from influx_lake.config.windows import Every
 
@@ -168,6 +169,18 @@ class WriteOptions(ModeOptions):
     target_file_size: Size = Field(
         default=512_000_000, ge=1, description="How large a data file gets on disk before the next one is begun."
     )
+    row_group_size: int = Field(
+        default=262_144,
+        ge=1,
+        description="How many rows a row group has at most. Fewer where they would take more memory: 64 MiB, or "
+        "256 MiB where this is stated.",
+    )
+    bloom_filter: tuple[Text, ...] = Field(
+        default=(),
+        description="Columns, as they are called in the table, whose files get a bloom filter: readers that look for "
+        "single values pass over the row groups without them.",
+        examples=[["host"]],
+    )
 
 
 class DefaultOptions(TypeOptions, GuardOptions):
@@ -194,6 +207,12 @@ class DefaultOptions(TypeOptions, GuardOptions):
         default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."
     )
     write: WriteOptions = Field(default=WriteOptions(), description="How rows get into the table, and its files.")
+    table_properties: TableProperties = Field(
+        default_factory=dict,
+        description="Properties of the Iceberg table, set where the table has others. Those that concern the lake's "
+        "writer and commits are honoured, those of other engines kept for them, the rest is refused.",
+        examples=[{"write.parquet.page-size-bytes": 262144, "history.expire.min-snapshots-to-keep": 5}],
+    )
     schema_evolution: SchemaEvolution = Field(
         default=SchemaEvolution.ADD_COLUMNS,
         description="How the table may change when the source's columns do: `add_columns` adds the new ones, `full` "

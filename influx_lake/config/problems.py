@@ -134,8 +134,8 @@ def shown_path(path: Path) -> str:
     return os.fspath(below)
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """` (did you mean day?)`, or nothing where no known word is close."""
+def suggestion(word: str, known: Iterable[str], least: float = 0.6) -> str:
+    """` (did you mean day?)`, or nothing where no known word is as close as `least`, 1.0 being the same."""
     by_folded = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=least)
     return f" (did you mean {by_folded[close[0]]}?)" if close else ""

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from influx_lake.iceberg.file_format import FileFormat
+from influx_lake.iceberg.metrics import statistics_plan
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.write_settings import WriteSettings
 
 if TYPE_CHECKING:
     from pyiceberg.io import OutputStream
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionKey
     from pyiceberg.table import Table
 
-ROW_GROUP_ROWS = 262_144
-ROW_GROUP_BYTES = 64 * 2**20
 MIN_ROW_GROUP_ROWS = 1_024
 FULL_ENOUGH = 0.95
 """A file this near its target size is closed: a row group that still fits would be too small for its overhead."""
@@ -32,22 +32,23 @@ class OpenFile:
     path: str
     stream: OutputStream
     writer: pq.ParquetWriter
-    target_size: int
+    settings: WriteSettings
     rows: int = 0
 
     @classmethod
-    def create(cls, table: Table, key: PartitionKey | None, form: FileFormat, target: TableTarget) -> OpenFile:
+    def create(cls, table: Table, key: PartitionKey | None, form: FileFormat) -> OpenFile:
         path = table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet", key)
         stream = table.io.new_output(path).create(overwrite=True)
         writer = pq.ParquetWriter(stream, form.schema, **form.options)
-        return cls(path, stream, writer, target.write.target_file_size)
+        return cls(path, stream, writer, form.settings)
 
     def fitting_rows(self, rows: pa.Table) -> int:
         """How many of the rows make the next row group: no more than fit the file, as far as that can be foreseen."""
         in_memory = max(1, int(rows.nbytes) // len(rows))
         on_disk = max(1, self.stream.tell() // self.rows) if self.rows else in_memory
-        space = (self.target_size - self.stream.tell()) // on_disk
-        return max(MIN_ROW_GROUP_ROWS, min(ROW_GROUP_ROWS, ROW_GROUP_BYTES // in_memory, space))
+        space = (self.settings.target_file_size - self.stream.tell()) // on_disk
+        fitting = min(self.settings.row_group_bytes // in_memory, space)
+        return min(self.settings.row_group_rows, max(MIN_ROW_GROUP_ROWS, fitting))
 
     def write(self, rows: pa.Table) -> None:
         """Write one row group."""
@@ -56,7 +57,7 @@ class OpenFile:
         pa.default_memory_pool().release_unused()
 
     def is_full(self) -> bool:
-        return self.stream.tell() >= self.target_size * FULL_ENOUGH
+        return self.stream.tell() >= self.settings.target_file_size * FULL_ENOUGH
 
     def finish(self, table: Table, key: PartitionKey | None, target: TableTarget) -> DataFile:
         """Close the file and describe it."""
@@ -80,7 +81,6 @@ def describe(
 ) -> DataFile:
     """The file's entry in a manifest: its partition, and what its columns hold."""
     from pyiceberg.io.pyarrow import (
-        compute_statistics_plan,
         data_file_statistics_from_parquet_metadata,
         parquet_path_to_id_mapping,
     )
@@ -89,11 +89,9 @@ def describe(
     from pyiceberg.typedef import Record
 
     schema = sanitize_column_names(table.schema())
-    # Without bounds of its time a file cannot be told to lie inside a window: it would be rewritten, not dropped.
-    properties = {**table.metadata.properties, f"write.metadata.metrics.column.{target.time_column}": "full"}
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=footer,
-        stats_columns=compute_statistics_plan(schema, properties),
+        stats_columns=statistics_plan(table, target.time_column),
         parquet_column_mapping=parquet_path_to_id_mapping(schema),
     )
     return DataFile.from_args(

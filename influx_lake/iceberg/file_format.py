@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.config import WriteOptions
+from influx_lake.iceberg.bloom import bloom_options
 from influx_lake.iceberg.encodings import Encodings
+from influx_lake.iceberg.write_settings import WriteSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +19,23 @@ class FileFormat:
     Attributes:
         schema: The columns that the Parquet writer is given.
         options: Its other arguments.
+        settings: What is settled of the files beside that.
     """
 
     schema: pa.Schema
     options: dict[str, Any]
+    settings: WriteSettings
 
     @classmethod
-    def suiting(cls, rows: pa.Table, write: WriteOptions, *, encode_text: bool) -> FileFormat:
+    def suiting(cls, rows: pa.Table, settings: WriteSettings, *, encode_text: bool) -> FileFormat:
         """The format for files that begin with these rows.
 
         Args:
             rows: The rows, in the types of the table's files.
-            write: Compression.
+            settings: How files are to be.
             encode_text: Whether rows are copied before they are written, which is cheap for dictionaries only.
         """
-        compression = {"compression": write.compression.value, "compression_level": write.compression_level}
+        compression = {"compression": settings.compression.value, "compression_level": settings.compression_level}
         encodings = Encodings.chosen_for(rows, compression)
         options = {
             **compression,
@@ -40,8 +43,12 @@ class FileFormat:
             # An embedded Arrow schema would make readers see dictionaries that the Iceberg schema does not have.
             "store_schema": False,
             "write_page_index": True,
+            "data_page_size": settings.page_bytes,
+            "max_rows_per_page": settings.page_rows,
+            "dictionary_pagesize_limit": settings.dictionary_bytes,
+            "bloom_filter_options": bloom_options(rows, settings),
         }
-        return cls(encodings.schema(rows.schema, encode_text=encode_text), options)
+        return cls(encodings.schema(rows.schema, encode_text=encode_text), options, settings)
 
     def conform(self, rows: pa.Table) -> pa.Table:
         """The rows as the Parquet writer takes them; one dictionary per column, so that none is built again."""

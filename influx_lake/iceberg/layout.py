@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from influx_lake.config import table_properties as names
 from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.iceberg.partition_spec import new_spec
 from influx_lake.iceberg.target import TableTarget
@@ -28,18 +29,24 @@ def spec_of(target: TableTarget, schema: Schema) -> PartitionSpec:
     return new_spec(by_day if target.partition is None else target.partition, schema)
 
 
-def table_properties(target: TableTarget) -> dict[str, str]:
-    """What other engines should know when they write to the table, and what keeps its metadata small."""
+def new_table_properties(target: TableTarget) -> dict[str, str]:
+    """What was stated, what other engines should know when they write to the table, and what keeps metadata small."""
     write = target.write
     codec = "uncompressed" if write.compression.value == "none" else write.compression.value
-    return {
-        "format-version": "2",
-        "write.parquet.compression-codec": codec,
-        "write.target-file-size-bytes": str(write.target_file_size),
+    properties = {
+        names.FORMAT_VERSION: "2",
+        names.CODEC: codec,
+        names.TARGET_FILE_SIZE: str(write.target_file_size),
         "write.metadata.delete-after-commit.enabled": "true",
         "write.metadata.previous-versions-max": "100",
-        f"write.metadata.metrics.column.{target.time_column}": "full",
+        f"{names.METRICS_OF}{target.time_column}": "full",
     }
+    if write.compression_level is not None:
+        properties[names.LEVEL] = str(write.compression_level)
+    if "row_group_size" in write.model_fields_set:
+        properties[names.ROW_GROUP_ROWS] = str(write.row_group_size)
+    properties |= {names.BLOOM_FILTER + column: "true" for column in write.bloom_filter}
+    return properties | dict(target.properties)
 
 
 def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:

@@ -192,7 +192,8 @@ def quarantine_of(target: TableTarget) -> TableTarget:
     return TableTarget(
         identifier=(*target.identifier[:-1], target.identifier[-1] + SUFFIX),
         dictionary_columns=frozenset({"reason", "column", "source"}),
-        write=target.write,
+        # Its columns are others.
+        write=target.write.model_copy(update={"bloom_filter": ()}),
         # The row itself holds its whole time.
         types=TypeOptions(nanoseconds=Nanoseconds.TRUNCATE, time_type=target.types.time_type),
     )

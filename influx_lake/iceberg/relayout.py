@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import CommitConflict
-from influx_lake.iceberg import partition_spec
+from influx_lake.iceberg import partition_spec, stated_properties
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 
@@ -41,10 +41,13 @@ def with_layout(catalog: Catalog, table: Table, target: TableTarget) -> Table:
 
 
 def _differs(table: Table, target: TableTarget) -> bool:
+    if stated_properties.differing(table, target):
+        return True
     return target.partition is not None and partition_spec.differs(target.partition, table.spec(), table.schema())
 
 
 def _change(table: Table, target: TableTarget) -> None:
     with table.transaction() as transaction:
+        stated_properties.stage(transaction, table, target)
         if target.partition is not None:
             partition_spec.evolve(transaction, target.partition, table.spec(), table.schema())

@@ -10,12 +10,13 @@ import pyarrow as pa
 from influx_lake.errors import CommitConflict, LakeError, StorageError
 from influx_lake.iceberg import ownership
 from influx_lake.iceberg.evolution import Evolution, evolution
-from influx_lake.iceberg.layout import spec_of, table_location, table_properties
+from influx_lake.iceberg.layout import new_table_properties, spec_of, table_location
 from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.reader import find_table
 from influx_lake.iceberg.relayout import with_layout
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape, shape_of
+from influx_lake.iceberg.stated_properties import check_columns
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import safe_cause, translate
 from influx_lake.iceberg.tries import tries
@@ -46,7 +47,8 @@ def ensure_table(
 
     Raises:
         ForeignTable: The table is not this source's.
-        SchemaConflict: A column has another type in the table, or is new where `schema_evolution` is `strict`.
+        SchemaConflict: A column has another type in the table, or is new where `schema_evolution` is `strict`; or
+            something was stated of a column that is not there.
         DataRefused: A column has no Iceberg type, or one that the options refuse.
         CatalogError: The catalog fails.
     """
@@ -76,6 +78,7 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenanc
 
     schema = iceberg_schema(columns, target.time_column)
     spec = spec_of(target, schema)
+    check_columns(target, schema)
     namespace = target.identifier[:-1]
     try:
         if not catalog.namespace_exists(namespace):
@@ -88,7 +91,7 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenanc
             schema,
             location=table_location(catalog, target.identifier),
             partition_spec=spec,
-            properties={**table_properties(target), ownership.PROPERTY: provenance.source},
+            properties={**new_table_properties(target), ownership.PROPERTY: provenance.source},
         )
     except TableAlreadyExistsError:
         return catalog.load_table(target.identifier)

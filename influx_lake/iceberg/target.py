@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from influx_lake.config import Nanoseconds, SchemaEvolution, TypeOptions, WriteOptions
@@ -22,7 +23,8 @@ class TableTarget:
         time_column: The column that places a row in a window.
         dictionary_columns: Columns of few distinct values (tags), dictionary-encoded in the files.
         key: The columns that, with the time, tell points apart.
-        write: Compression and file size.
+        write: How rows get into the table; how its files are, where that is stated: what is not is as the table says.
+        properties: Properties that the table is to have.
         types: How columns of the rows become columns of the table.
         with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
         schema_evolution: What happens to columns the table does not have.
@@ -34,6 +36,7 @@ class TableTarget:
     dictionary_columns: frozenset[str] = frozenset()
     key: tuple[str, ...] = ()
     write: WriteOptions = DEFAULT_WRITE
+    properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     types: TypeOptions = field(default=DEFAULT_TYPES, hash=False)
     with_nanoseconds: bool = False
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS

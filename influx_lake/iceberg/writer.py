@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.iceberg.data_file import ROW_GROUP_BYTES, ROW_GROUP_ROWS, OpenFile
+from influx_lake.iceberg.data_file import OpenFile
 from influx_lake.iceberg.file_format import FileFormat
 from influx_lake.iceberg.partitioning import Partitioner
 from influx_lake.iceberg.schema import file_schema, to_file
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.iceberg.write_settings import WriteSettings
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.partitioning import PartitionKey
     from pyiceberg.table import Table
 
+INCOMING_ROWS = 262_144
 INCOMING_BYTES = 6 * 2**20
 """How much is cast and split at once."""
 PENDING_BYTES = 32 * 2**20
@@ -35,7 +37,10 @@ class DataFileWriter:
     Args:
         table: The table as it is now; its schema and partition spec hold for all files.
         columns: The schema of the batches.
-        target: Compression and file size.
+        target: How the files are to be.
+
+    Raises:
+        CatalogRefused: A property of the table says something of its files that cannot be done.
     """
 
     def __init__(self, table: Table, columns: pa.Schema, target: TableTarget) -> None:
@@ -43,6 +48,7 @@ class DataFileWriter:
         self.rows = 0
         self._schema = table.schema()
         self._target = target
+        self._settings = WriteSettings.of(table, target)
         self._stored = file_schema(self._schema, columns)
         self._partitioner = Partitioner(table.spec(), self._schema)
         self._format: FileFormat | None = None
@@ -62,7 +68,7 @@ class DataFileWriter:
         self.rows += len(batch)
         self._incoming.append(batch)
         self._incoming_size.add(batch)
-        if self._incoming_size.reaches(ROW_GROUP_ROWS, INCOMING_BYTES):
+        if self._incoming_size.reaches(INCOMING_ROWS, INCOMING_BYTES):
             self._distribute()
 
     def finish(self) -> list[DataFile]:
@@ -86,11 +92,12 @@ class DataFileWriter:
         self._incoming, self._incoming_size = [], Size()
         if self._format is None:
             mixed = not self._partitioner.is_single(rows)
-            self._format = FileFormat.suiting(rows, self._target.write, encode_text=mixed)
+            self._format = FileFormat.suiting(rows, self._settings, encode_text=mixed)
         rows = self._format.conform(rows)
         for key, part in self._partitioner.split(rows):
             self._partition(key, self._format).add(part)
-        while sum(partition.pending.bytes for partition in self._partitions.values()) > PENDING_BYTES:
+        most = max(PENDING_BYTES, self._settings.pending_bytes)
+        while sum(partition.pending.bytes for partition in self._partitions.values()) > most:
             max(self._partitions.values(), key=lambda partition: partition.pending.bytes).write_row_group()
 
     def _partition(self, key: PartitionKey | None, form: FileFormat) -> _PartitionWriter:
@@ -157,7 +164,7 @@ class _PartitionWriter:
     def add(self, rows: pa.Table) -> None:
         self._tables.append(rows)
         self.pending.add(rows)
-        if self.pending.reaches(ROW_GROUP_ROWS, ROW_GROUP_BYTES):
+        if self.pending.reaches(self.form.settings.row_group_rows, self.form.settings.row_group_bytes):
             self.write_row_group()
 
     def write_row_group(self) -> None:
@@ -165,7 +172,7 @@ class _PartitionWriter:
         self._tables, self.pending = [], Size()
         while len(rows):
             if self._open is None:
-                self._open = OpenFile.create(self.table, self.key, self.form, self.target)
+                self._open = OpenFile.create(self.table, self.key, self.form)
                 self.paths.append(self._open.path)
             part = rows.slice(0, self._open.fitting_rows(rows))
             rows = rows.slice(len(part))

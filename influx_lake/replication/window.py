@@ -196,6 +196,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
         dictionary_columns=frozenset(tags),
         key=tuple(column_name(name, names) for name in measurement.write.key) or tags,
         write=measurement.write,
+        properties=measurement.table_properties,
         types=measurement.types,
         schema_evolution=measurement.schema_evolution,
         partition=measurement.iceberg_partition,

@@ -13,7 +13,7 @@ import pytest
 from pyiceberg.table import Table
 
 from influx_lake.cli.loading import window_facts, window_line
-from influx_lake.config import OnTypeConflict, SchemaEvolution, Secret, TypeOptions
+from influx_lake.config import OnTypeConflict, SchemaEvolution, Secret, TypeOptions, WriteOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import SchemaConflict, StorageError, WindowShrank
 from influx_lake.iceberg import writer
@@ -166,7 +166,8 @@ def test_a_failed_run_leaves_no_files_of_its_quarantine(
     typed_lake.write(*points("value={i}"))
     typed_lake.load(ASIDE)
     typed_lake.write(*points('value="v"', count=2), database="changed")
-    monkeypatch.setattr(writer, "ROW_GROUP_ROWS", 1)
+    monkeypatch.setattr(writer, "INCOMING_ROWS", 1)
+    at_once = replace(ASIDE, write=WriteOptions(row_group_size=1))
     written: list[Path] = []
     delete = writer.delete_files
 
@@ -176,7 +177,7 @@ def test_a_failed_run_leaves_no_files_of_its_quarantine(
 
     monkeypatch.setattr(writer, "delete_files", watched)
     with pytest.raises(WindowShrank):
-        typed_lake.load(ASIDE, source=changed)
+        typed_lake.load(at_once, source=changed)
     assert len(written) == 1
     assert not written[0].exists()
     assert quarantined(typed_lake) == []

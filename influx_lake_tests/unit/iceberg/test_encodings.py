@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from influx_lake.config import WriteOptions
 from influx_lake.iceberg.encodings import Encoding
 from influx_lake.iceberg.file_format import FileFormat
+from influx_lake.iceberg.write_settings import WriteSettings
 
 COUNT = 60_000
 RANDOM = random.Random(7)
@@ -40,7 +40,7 @@ def size(rows: pa.Table, **options: object) -> int:
 @pytest.mark.parametrize("name", COLUMNS)
 def test_chosen_by_what_a_column_holds(name: str) -> None:
     rows = table(name)
-    form = FileFormat.suiting(rows, WriteOptions(), encode_text=False)
+    form = FileFormat.suiting(rows, WriteSettings(), encode_text=False)
     expected = COLUMNS[name][0]
     assert form.options["use_dictionary"] == ([name] if expected is Encoding.DICTIONARY else [])
     assert form.options["column_encoding"] == ({} if expected is Encoding.DICTIONARY else {name: expected.value})
@@ -49,18 +49,18 @@ def test_chosen_by_what_a_column_holds(name: str) -> None:
 
 def test_a_dictionary_that_does_not_pay_is_decoded() -> None:
     encoded = pa.table({"uuid": table("uuid").column(0).dictionary_encode()})
-    form = FileFormat.suiting(encoded, WriteOptions(), encode_text=False)
+    form = FileFormat.suiting(encoded, WriteSettings(), encode_text=False)
     assert form.conform(encoded).schema.field("uuid").type == pa.string()
     assert form.conform(encoded).column(0).to_pylist() == COLUMNS["uuid"][1]
 
 
 def test_texts_that_are_copied_become_dictionaries() -> None:
     rows = table("host")
-    form = FileFormat.suiting(rows, WriteOptions(), encode_text=True)
+    form = FileFormat.suiting(rows, WriteSettings(), encode_text=True)
     assert pa.types.is_dictionary(form.conform(rows).schema.field("host").type)
     assert form.conform(rows).column(0).to_pylist() == COLUMNS["host"][1]
 
 
 def test_a_column_without_values() -> None:
     rows = pa.table({kind: pa.nulls(10, kind) for kind in ("double", "int64", "string", "bool", "timestamp[us]")})
-    assert size(rows, **FileFormat.suiting(rows, WriteOptions(), encode_text=True).options)
+    assert size(rows, **FileFormat.suiting(rows, WriteSettings(), encode_text=True).options)
