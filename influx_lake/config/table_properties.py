@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails
 
 from influx_lake.config.columns import TIME
@@ -165,38 +165,42 @@ _REFUSED = {
 }
 
 
-def _read_value(value: Any) -> Any:
+def _read(properties: Any) -> Any:
+    """All entries as texts, and their mistakes at once: those found later would be found in what is left only."""
+    if not isinstance(properties, dict):
+        return properties
+    read = {str(key): _text(value) for key, value in properties.items()}
+    mistakes = [mistake for key, value in read.items() if (mistake := _mistake(key, value))]
+    if mistakes:
+        raise ValidationError.from_exception_data("table_properties", mistakes)
+    return read
+
+
+def _text(value: Any) -> Any:
     """Iceberg's values are texts; YAML's numbers and booleans are written as Iceberg writes them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else value
 
 
-def _check(properties: dict[str, str]) -> dict[str, str]:
-    mistakes = [
-        InitErrorDetails(type="value_error", loc=(key,), input=shown, ctx={"error": ValueError(reason)})
-        for key, value in properties.items()
-        for shown, reason in _mistakes(key, value)
-    ]
-    if mistakes:
-        raise ValidationError.from_exception_data("table_properties", mistakes)
-    return properties
-
-
-def _mistakes(key: str, value: str) -> Iterator[tuple[str, str]]:
+def _mistake(key: str, value: Any) -> InitErrorDetails | None:
     if reason := key_problem(key):
-        yield key, reason
-    elif reason := value_problem(key, value):
-        yield value, reason
-    elif key == f"{METRICS_OF}{TIME}" and value.lower() != "full":
-        yield value, "is too little: the lake finds the files of a window by the bounds of their time, which are `full`"
+        return _wrong(key, key, reason)
+    if not isinstance(value, str):
+        return InitErrorDetails(type="string_type", loc=(key,), input=value)
+    if reason := value_problem(key, value):
+        return _wrong(key, value, reason)
+    if key == f"{METRICS_OF}{TIME}" and value.lower() != "full":
+        why = "is too little: the lake finds the files of a window by the bounds of their time, which are `full`"
+        return _wrong(key, value, why)
+    return None
+
+
+def _wrong(key: str, shown: str, reason: str) -> InitErrorDetails:
+    return InitErrorDetails(type="value_error", loc=(key,), input=shown, ctx={"error": ValueError(reason)})
 
 
 TableProperties: TypeAlias = Annotated[
-    dict[
-        str,
-        Annotated[str, BeforeValidator(_read_value), WithJsonSchema({"type": ["string", "number", "boolean"]})],
-    ],
-    AfterValidator(_check),
+    dict[str, Annotated[str, WithJsonSchema({"type": ["string", "number", "boolean"]})]], BeforeValidator(_read)
 ]
 """Properties by their Iceberg names."""
