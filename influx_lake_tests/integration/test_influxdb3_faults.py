@@ -66,7 +66,7 @@ def read(source: InfluxDB3Source, schema: MeasurementSchema) -> int:
 
 
 def read_once_reconnected(source: InfluxDB3Source, schema: MeasurementSchema) -> int:
-    """The next request may be the one that notices that the connection is gone: that can be tried again, and says so."""
+    """The next request may be the one that notices that the connection is gone, which can be tried again."""
     for _ in range(5):
         with contextlib.suppress(SourceUnavailable):
             return read(source, schema)
