@@ -16,7 +16,8 @@ from pyiceberg.catalog import Catalog
 
 from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
 from benchmarks.measure import measured
-from influx_lake.config import Measurement, Secret
+from influx_lake.config import Measurement, Secret, WriteOptions
+from influx_lake.config.sort_order import SortTerm
 from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.config.windows import Every, Scheme, Window, parse_moment
 from influx_lake.iceberg.catalog import open_catalog
@@ -55,6 +56,7 @@ class Layout:
 LAYOUTS = {
     "one-day": Layout(),
     "by-day": Layout(days=7),
+    "sorted": Layout(target=replace(TARGET, write=WriteOptions(sort_by=(SortTerm("host"), SortTerm("time"))))),
     "bucket": Layout(target=replace(TARGET, partition=(PartitionTerm("bucket", "host", 16),))),
 }
 

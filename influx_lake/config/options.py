@@ -21,6 +21,7 @@ from influx_lake.config.guards import GuardOptions
 from influx_lake.config.modes import ModeOptions
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration, Size
+from influx_lake.config.sort_order import SortTerms
 from influx_lake.config.table_layout import PartitionTerms
 from influx_lake.config.table_properties import TableProperties
 from influx_lake.config.types import TypeOptions
@@ -180,6 +181,11 @@ class WriteOptions(ModeOptions):
         description="Columns, as they are called in the table, whose files get a bloom filter: readers that look for "
         "single values pass over the row groups without them.",
         examples=[["host"]],
+    )
+    sort_by: SortTerms = Field(
+        default=None,
+        description="Sort the rows of each window by these columns, each optionally with `desc`, and record it as the "
+        "table's sort order; `none`: do not sort, and record that. Default: do not sort, and leave the table's order.",
     )
 
 

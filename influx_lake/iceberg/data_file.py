@@ -33,6 +33,7 @@ class OpenFile:
     stream: OutputStream
     writer: pq.ParquetWriter
     settings: WriteSettings
+    sort_order_id: int | None
     rows: int = 0
 
     @classmethod
@@ -40,7 +41,8 @@ class OpenFile:
         path = table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet", key)
         stream = table.io.new_output(path).create(overwrite=True)
         writer = pq.ParquetWriter(stream, form.schema, **form.options)
-        return cls(path, stream, writer, form.settings)
+        order_id = form.order.order_id if form.order else None
+        return cls(path, stream, writer, form.settings, order_id)
 
     def fitting_rows(self, rows: pa.Table) -> int:
         """How many of the rows make the next row group: no more than fit the file, as far as that can be foreseen."""
@@ -64,7 +66,7 @@ class OpenFile:
         with self.stream:
             self.writer.close()
             size = self.stream.tell()
-        return describe(table, self.path, size, key, self.writer.writer.metadata, target)
+        return describe(table, self.path, size, key, self.writer.writer.metadata, target, self.sort_order_id)
 
     def close_quietly(self) -> None:
         """Give the file up."""
@@ -77,7 +79,13 @@ class OpenFile:
 
 
 def describe(
-    table: Table, path: str, size: int, key: PartitionKey | None, footer: pq.FileMetaData, target: TableTarget
+    table: Table,
+    path: str,
+    size: int,
+    key: PartitionKey | None,
+    footer: pq.FileMetaData,
+    target: TableTarget,
+    sort_order_id: int | None,
 ) -> DataFile:
     """The file's entry in a manifest: its partition, and what its columns hold."""
     from pyiceberg.io.pyarrow import (
@@ -100,7 +108,7 @@ def describe(
         file_format=FileFormat.PARQUET,
         partition=key.partition if key else Record(),
         file_size_in_bytes=size,
-        sort_order_id=None,
+        sort_order_id=sort_order_id,
         spec_id=table.spec().spec_id,
         equality_ids=None,
         key_metadata=None,

@@ -193,7 +193,7 @@ def quarantine_of(target: TableTarget) -> TableTarget:
         identifier=(*target.identifier[:-1], target.identifier[-1] + SUFFIX),
         dictionary_columns=frozenset({"reason", "column", "source"}),
         # Its columns are others.
-        write=target.write.model_copy(update={"bloom_filter": ()}),
+        write=target.write.model_copy(update={"bloom_filter": (), "sort_by": None}),
         # The row itself holds its whole time.
         types=TypeOptions(nanoseconds=Nanoseconds.TRUNCATE, time_type=target.types.time_type),
     )

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import CommitConflict
-from influx_lake.iceberg import partition_spec, stated_properties
+from influx_lake.iceberg import partition_spec, sort_order, stated_properties
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 
@@ -43,11 +43,21 @@ def with_layout(catalog: Catalog, table: Table, target: TableTarget) -> Table:
 def _differs(table: Table, target: TableTarget) -> bool:
     if stated_properties.differing(table, target):
         return True
+    return _partition_differs(table, target) or _order_differs(table, target)
+
+
+def _partition_differs(table: Table, target: TableTarget) -> bool:
     return target.partition is not None and partition_spec.differs(target.partition, table.spec(), table.schema())
+
+
+def _order_differs(table: Table, target: TableTarget) -> bool:
+    return target.write.sort_by is not None and sort_order.differs(target.write.sort_by, table)
 
 
 def _change(table: Table, target: TableTarget) -> None:
     with table.transaction() as transaction:
         stated_properties.stage(transaction, table, target)
-        if target.partition is not None:
+        if target.write.sort_by is not None and _order_differs(table, target):
+            sort_order.evolve(transaction, target.write.sort_by)
+        if target.partition is not None and _partition_differs(table, target):
             partition_spec.evolve(transaction, target.partition, table.spec(), table.schema())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.errors import CommitConflict, LakeError, StorageError
-from influx_lake.iceberg import ownership
+from influx_lake.iceberg import ownership, sort_order
 from influx_lake.iceberg.evolution import Evolution, evolution
 from influx_lake.iceberg.layout import new_table_properties, spec_of, table_location
 from influx_lake.iceberg.outcome import Outcome, outcome_of
@@ -79,6 +79,7 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenanc
     schema = iceberg_schema(columns, target.time_column)
     spec = spec_of(target, schema)
     check_columns(target, schema)
+    order = sort_order.new_order(target.write.sort_by or (), schema)
     namespace = target.identifier[:-1]
     try:
         if not catalog.namespace_exists(namespace):
@@ -91,6 +92,7 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenanc
             schema,
             location=table_location(catalog, target.identifier),
             partition_spec=spec,
+            sort_order=order,
             properties={**new_table_properties(target), ownership.PROPERTY: provenance.source},
         )
     except TableAlreadyExistsError:

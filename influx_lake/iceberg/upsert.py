@@ -68,9 +68,10 @@ def upsert_window(
         quarantining = intake.quarantine.committing_first(lambda rows, previous_rows: None, commit_budget)
         batches = intake.batches(rows, on_rows)
         planner: Planner
-        if merge_fields:
+        # Files of sorted rows no longer tell which of two rows of a point came last.
+        if merge_fields or target.write.sort_by:
             schema = arrow_schema(intake.table.schema())
-            merge = stack.enter_context(closing(Merge(target, window, loaded, schema, key, True, quarantining)))
+            merge = stack.enter_context(closing(Merge(target, window, loaded, schema, key, merge_fields, quarantining)))
             with catalog_errors(f"keep rows of {target.name} aside"):
                 merge.take(as_read(batches, intake.table))
             planner = merge

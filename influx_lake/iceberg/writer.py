@@ -12,6 +12,8 @@ from influx_lake.iceberg.data_file import OpenFile
 from influx_lake.iceberg.file_format import FileFormat
 from influx_lake.iceberg.partitioning import Partitioner
 from influx_lake.iceberg.schema import file_schema, to_file
+from influx_lake.iceberg.sort_order import FileOrder
+from influx_lake.iceberg.sorting import sorted_batches
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.write_settings import WriteSettings
@@ -38,17 +40,19 @@ class DataFileWriter:
         table: The table as it is now; its schema and partition spec hold for all files.
         columns: The schema of the batches.
         target: How the files are to be.
+        order: The order that the rows come in; None: in any.
 
     Raises:
         CatalogRefused: A property of the table says something of its files that cannot be done.
     """
 
-    def __init__(self, table: Table, columns: pa.Schema, target: TableTarget) -> None:
+    def __init__(self, table: Table, columns: pa.Schema, target: TableTarget, order: FileOrder | None = None) -> None:
         self.table = table
         self.rows = 0
         self._schema = table.schema()
         self._target = target
         self._settings = WriteSettings.of(table, target)
+        self._order = order
         self._stored = file_schema(self._schema, columns)
         self._partitioner = Partitioner(table.spec(), self._schema)
         self._format: FileFormat | None = None
@@ -92,7 +96,7 @@ class DataFileWriter:
         self._incoming, self._incoming_size = [], Size()
         if self._format is None:
             mixed = not self._partitioner.is_single(rows)
-            self._format = FileFormat.suiting(rows, self._settings, encode_text=mixed)
+            self._format = FileFormat.suiting(rows, self._settings, encode_text=mixed, order=self._order)
         rows = self._format.conform(rows)
         for key, part in self._partitioner.split(rows):
             self._partition(key, self._format).add(part)
@@ -115,16 +119,17 @@ class DataFileWriter:
 def write_files(
     table: Table, target: TableTarget, batches: Iterable[pa.RecordBatch], columns: pa.Schema
 ) -> list[DataFile]:
-    """Write rows to files of a table; when that fails, none of them stays.
+    """Write rows to files of a table, sorted as was asked for; when that fails, none of them stays.
 
     Raises:
         StorageError: A file cannot be written.
         LakeError: What the batches raise.
     """
-    writer = DataFileWriter(table, columns, target)
+    terms = target.write.sort_by or ()
+    writer = DataFileWriter(table, columns, target, FileOrder.of(table, terms))
     try:
         with catalog_errors(f"write files of {target.name}"):
-            for batch in batches:
+            for batch in sorted_batches(batches, columns, terms):
                 writer.write(batch)
             return writer.finish()
     except BaseException:

@@ -1,0 +1,72 @@
+"""Rows that wait on disk, in a file without a name: it goes when it is closed, and with a process that is killed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO
+
+import pyarrow as pa
+
+from influx_lake.errors import StorageError
+
+
+@dataclass(slots=True)
+class Spill:
+    """A temporary file of record batches.
+
+    Attributes:
+        schema: The schema of all of them.
+        size: How many bytes it holds.
+    """
+
+    schema: pa.Schema
+    size: int = 0
+    _file: IO[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def append(self, rows: pa.RecordBatch) -> int:
+        """Write rows and return where they begin.
+
+        Raises:
+            StorageError: The disk is full, or fails.
+        """
+        begin, message = self.size, memoryview(rows.serialize())
+        try:
+            while message:
+                message = message[self._file.write(message) :]
+        except OSError as error:
+            raise self._failure(error) from error
+        self.size = self._file.tell()
+        return begin
+
+    def read(self, begin: int, end: int) -> pa.RecordBatch:
+        """The rows that were written between two places.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        message = pa.allocate_buffer(end - begin)
+        try:
+            read = os.preadv(self._file.fileno(), [message], begin)
+        except OSError as error:
+            raise self._failure(error) from error
+        if read != end - begin:
+            raise StorageError(f"a temporary file in {tempfile.gettempdir()} ends too early", remedy="Check that disk")
+        return pa.ipc.read_record_batch(message, self.schema)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _failure(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"rows that are sorted could not wait on disk, in {tempfile.gettempdir()}, after "
+            f"{self.size / 1e6:,.0f} MB: {error.strerror}",
+            remedy="Free space there, or name another folder in TMPDIR; the table is unchanged",
+        )
