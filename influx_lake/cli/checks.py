@@ -82,7 +82,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
 
 def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None:
     """The remedy, and the sandbox where it is the one that may have been meant."""
-    if not may_be_sandbox(session.lake, session.lake.sources[name]):
+    if not may_be_sandbox(session.lake.sources[name], session.lake):
         return remedy
     return f"{(remedy or '').rstrip('.')}. If the sandbox of this lake is meant: influx-lake sandbox"
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from influx_lake.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
-    from influx_lake.config import InfluxDB3Config, Lake
+    from influx_lake.config import InfluxDB3Config, Lake, SourceConfig
     from influx_lake.sandbox import Sandbox
 
 SANDBOX_FOLDER = Path(".lake") / "sandbox"
@@ -98,8 +98,10 @@ def _token(path: Path) -> str:
 def sandbox_of(lake: Lake) -> Iterator[Sandbox | None]:
     """A lake's own sandbox, where its data are there, a source points to this machine and nothing answers there."""
     for config in lake.sources.values():
+        if not may_be_sandbox(config, lake):
+            continue
         host, port = config.address.host, config.address.port
-        if may_be_sandbox(lake, config) and not is_listening(host, port):
+        if not is_listening(host, port):
             listen = "127.0.0.1" if host == "localhost" else host
             with running_sandbox(lake.root / SANDBOX_FOLDER, host=listen, port=port) as box:
                 yield box
@@ -107,10 +109,13 @@ def sandbox_of(lake: Lake) -> Iterator[Sandbox | None]:
     yield None
 
 
-def may_be_sandbox(lake: Lake, source: InfluxDB3Config) -> bool:
-    """Whether a source is on this machine, and the lake's sandbox has data."""
-    address = source.address
-    here = address.scheme == "http" and _is_loopback(address.host)
+def may_be_sandbox(source: SourceConfig, lake: Lake) -> TypeGuard[InfluxDB3Config]:
+    """Whether a source is an InfluxDB 3 on this machine, and the lake's sandbox has data."""
+    from influx_lake.config import InfluxDB3Config
+
+    if not isinstance(source, InfluxDB3Config):
+        return False
+    here = not source.address.secure and _is_loopback(source.address.host)
     return here and (lake.root / SANDBOX_FOLDER / "databases").is_dir()
 
 

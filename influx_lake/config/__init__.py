@@ -2,7 +2,7 @@
 
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.column_names import ColumnNames, column_name
-from influx_lake.config.connections import InfluxDB3Config, TlsConfig
+from influx_lake.config.connections import InfluxDB3Config, SourceConfig, TlsConfig
 from influx_lake.config.discovery import read_discovered, write_discovered
 from influx_lake.config.example import example_lake
 from influx_lake.config.guards import OnShrink, Tolerance
@@ -32,6 +32,7 @@ __all__ = [
     "Problem",
     "SchemaEvolution",
     "Secret",
+    "SourceConfig",
     "TimeType",
     "TlsConfig",
     "Tolerance",

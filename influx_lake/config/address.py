@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from influx_lake.errors import ConfigurationError
 
-DEFAULT_PORTS = {"http": 8181, "https": 443}
-"""InfluxDB 3's own port, and that of the cloud and of most proxies."""
+INFLUXDB3_PORT = 8181
+HTTPS_PORT = 443
+"""The port of the cloud and of most proxies."""
 
 _EXPECTED = "Write a name or address, with or without http(s):// and port: https://influx.example.com:8181"
 
@@ -27,11 +28,15 @@ class Address:
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> Address:
+    def parse(cls, text: str, http_port: int = INFLUXDB3_PORT) -> Address:
         """Read `name`, `name:port`, `http://name:port`, `[::1]:8181` or `::1`.
 
         Without a scheme it is https, so that a token never travels in the clear by accident; on the loopback interface,
-        where InfluxDB 3 is usually started without TLS, it is http.
+        where InfluxDB is usually started without TLS, it is http.
+
+        Args:
+            text: What a person wrote.
+            http_port: The port of an http address that names none.
 
         Raises:
             ConfigurationError: The text is none of these. It is not repeated: it may hold a password.
@@ -41,9 +46,11 @@ class Address:
             rest = f"[{rest}]"
         host, port = _split(rest)
         scheme = scheme.lower() or ("http" if _is_loopback(host) else "https")
-        if scheme not in DEFAULT_PORTS:
+        if scheme not in ("http", "https"):
             raise ConfigurationError("host: the scheme must be http or https", remedy=_EXPECTED)
-        return cls(scheme, host, DEFAULT_PORTS[scheme] if port is None else port)
+        if port is None:
+            port = HTTPS_PORT if scheme == "https" else http_port
+        return cls(scheme, host, port)
 
     @property
     def url(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.connections import InfluxDB3Config, SourceConfig
 from influx_lake.config.lake import Pattern, is_pattern, same_table
 from influx_lake.config.measurement import Measurement, OptionMistake, resolve_measurement
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
@@ -30,7 +30,7 @@ class Declarations:
 def read_declarations(
     defaults: dict[str, Any],
     entries: dict[str, Any],
-    sources: Mapping[str, InfluxDB3Config],
+    sources: Mapping[str, SourceConfig],
     report: Report,
 ) -> Declarations:
     """Resolve every entry of `measurements` over the defaults.
@@ -45,7 +45,7 @@ def read_declarations(
 
 
 class _Reader:
-    def __init__(self, defaults: dict[str, Any], sources: Mapping[str, InfluxDB3Config], report: Report) -> None:
+    def __init__(self, defaults: dict[str, Any], sources: Mapping[str, SourceConfig], report: Report) -> None:
         self._report = report
         self._sources = sources
         self._found = Declarations()

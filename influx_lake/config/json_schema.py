@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from influx_lake.config.catalog import DEFAULT_CATALOG, CatalogSection
-from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig
 from influx_lake.config.guards import Tolerance
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.quantities import format_duration
@@ -20,6 +20,7 @@ _REFERENCE = {
     "description": "A reference, such as ${VAR} or ${VAR:-default}.",
 }
 _RESTRICTING = ("enum", "const", "pattern")
+_DEFINITION = "#/$defs/{model}"
 _ABOUT = ("description", "default", "examples")
 
 
@@ -33,7 +34,7 @@ class LakeFile(BaseModel):
         description="More files with sections of this lake, relative to this one. The same entry in two is a mistake.",
         examples=[["lake.d/*.yaml"]],
     )
-    sources: dict[str, InfluxDB3Config] = Field(
+    sources: dict[str, SourceConfig] = Field(
         description="The databases to read, by a name of your choice; `default` is the one where none is named."
     )
     catalog: CatalogSection = Field(
@@ -55,11 +56,34 @@ def lake_json_schema() -> dict[str, Any]:
     written = LakeFile.model_json_schema(schema_generator=_Generator)
     schema: dict[str, Any] = _with_references(written)
     schema["$defs"]["Reference"] = _REFERENCE
+    schema["properties"]["sources"]["additionalProperties"] = _source_schema(schema["$defs"])
     schema["$defs"]["CatalogSection"]["additionalProperties"] = {"type": ["string", "number", "boolean"]}
     measurements = schema["properties"]["measurements"]
     # `cpu:` alone says all that there is to say of many a measurement.
     measurements["additionalProperties"] = {"anyOf": [measurements["additionalProperties"], {"type": "null"}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lake.yaml"}
+
+
+def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
+    """A source of any type: its `type` decides which options there are, so that an editor speaks of those alone."""
+    del definitions["SourceConfig"]
+    for model in SOURCE_TYPES.values():
+        own = _with_references(model.model_json_schema(schema_generator=_Generator, ref_template=_DEFINITION))
+        definitions.update(own.pop("$defs", {}))
+        definitions[model.__name__] = own
+    named = [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": {"$ref": _DEFINITION.format(model=model.__name__)},
+        }
+        for name, model in SOURCE_TYPES.items()
+    ]
+    unnamed = {
+        "if": {"not": {"required": ["type"]}},
+        "then": {"$ref": _DEFINITION.format(model=SOURCE_TYPES[DEFAULT_TYPE].__name__)},
+    }
+    kind = {"anyOf": [{"enum": list(SOURCE_TYPES)}, {"$ref": _DEFINITION.format(model="Reference")}]}
+    return {"type": "object", "properties": {"type": kind}, "allOf": [*named, unnamed]}
 
 
 class _Generator(GenerateJsonSchema):

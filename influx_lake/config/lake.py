@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from influx_lake.config.catalog import CatalogConfig
-from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.connections import SourceConfig
 from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.options import MeasurementOptions
 from influx_lake.config.problems import Problem, suggestion
@@ -62,7 +62,7 @@ class Lake:
     """
 
     path: Path
-    sources: Mapping[str, InfluxDB3Config]
+    sources: Mapping[str, SourceConfig]
     catalog: CatalogConfig
     measurements: tuple[Measurement, ...] = ()
     patterns: tuple[Pattern, ...] = ()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
-from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig, source_model
 from influx_lake.config.declarations import STAND_IN, read_declarations
 from influx_lake.config.discovery import STATE, read_discovered
 from influx_lake.config.document import read_document
@@ -116,25 +116,34 @@ class _Loader:
         self._report.mistake((name,), "must hold entries, such as `key: value`")
         return {}
 
-    def _sources(self, entries: dict[str, Any]) -> dict[str, InfluxDB3Config]:
+    def _sources(self, entries: dict[str, Any]) -> dict[str, SourceConfig]:
         if not entries and not self._report.problems:
             example = "sources: {default: {host: http://127.0.0.1:8181, database: telemetry}}"
             self._report.mistake(("sources",), f"no source is declared: write `{example}`")
         return {name: self._source(name, entry) for name, entry in entries.items()}
 
-    def _source(self, name: str, entry: Any) -> InfluxDB3Config:
+    def _source(self, name: str, entry: Any) -> SourceConfig:
         location = ("sources", name)
         if _SOURCE_NAME.fullmatch(name) is None:
             self._report.mistake(location, "is not a name: letters, digits, _ and -")
         if not isinstance(entry, dict):
             self._report.mistake(location, "must hold options, such as `host` and `database`")
             return STAND_IN
-        token = entry.get("token")
-        if isinstance(token, str) and token:
-            secret = Secret(token, root=self._root, lake=self._lake, location=(*location, "token"))
-            self._warn_of_literal(secret, (*location, "token"), "INFLUXDB3_TOKEN")
-            entry = {**entry, "token": secret}
-        config, kept = validated(InfluxDB3Config, entry, location, self._report, hide=frozenset({"token"}))
+        model = source_model(entry)
+        if model is None:
+            self._report.mistake(
+                (*location, "type"), self._not_one_of(entry["type"], SOURCE_TYPES, (*location, "type"))
+            )
+            return STAND_IN
+
+        def close(text: str, inside: Location) -> Secret:
+            where = (*location, *(str(part) for part in inside))
+            secret = Secret(text, root=self._root, lake=self._lake, location=where)
+            self._warn_of_literal(secret, where, f"{entry.get('type', DEFAULT_TYPE)}_{inside[-1]}".upper())
+            return secret
+
+        entry = model.with_secrets(entry, close)
+        config, kept = validated(model, entry, location, self._report, hide=model.secret_options())
         return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
 
     def _catalog(self, entries: dict[str, Any]) -> CatalogConfig:
@@ -144,14 +153,18 @@ class _Loader:
         catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake)
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
-            written = self._report.written.get(("catalog", "type"))
-            shown = f"the value of {written!r}" if written else repr(kind)
-            message = f"{shown} is not one of {', '.join(CATALOG_TYPES)}{suggestion(kind, CATALOG_TYPES)}"
-            self._report.mistake(("catalog", "type"), message)
+            self._report.mistake(("catalog", "type"), self._not_one_of(kind, CATALOG_TYPES, ("catalog", "type")))
         for key, value in catalog.entries.items():
             if isinstance(value, Secret):
                 self._warn_of_literal(value, ("catalog", key), re.sub(r"\W", "_", key).upper())
         return catalog
+
+    def _not_one_of(self, value: Any, known: Iterable[str], location: Location) -> str:
+        if not isinstance(value, str):
+            return f"must be one of {', '.join(known)}"
+        written = self._report.written.get(location)
+        shown = f"the value of {written!r}" if written else repr(value)
+        return f"{shown} is not one of {', '.join(known)}{suggestion(value, known)}"
 
     def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
         if secret.is_literal:

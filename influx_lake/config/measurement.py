@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from influx_lake.config.connections import InfluxDB3Config
+from influx_lake.config.connections import SourceConfig
 from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
 from influx_lake.config.modes import WriteMode
 from influx_lake.config.options import (
@@ -102,7 +102,7 @@ class OptionMistake(Exception):
 
 
 def resolve_measurement(
-    key: str, name: str, options: MeasurementOptions, source: str, config: InfluxDB3Config
+    key: str, name: str, options: MeasurementOptions, source: str, config: SourceConfig
 ) -> Measurement:
     """Decide everything that the options leave open.
 

@@ -47,7 +47,7 @@ def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
             (measurement.source, name),
             dg.AssetSpec(
                 ["influxdb", *place, name],
-                description=f"Measurement `{name}` in the InfluxDB database `{database}`.",
+                description=f"Measurement `{name}` in {lake.sources[measurement.source].label}.",
                 group_name="influxdb",
                 kinds={"influxdb"},
                 partitions_def=partitions_for(measurement.scheme),

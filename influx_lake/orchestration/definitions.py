@@ -8,7 +8,7 @@ from influx_lake.config import Lake
 from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, resource_key, source_assets
 from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.io_manager import IcebergIOManager
-from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, InfluxDB3Resource
+from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
 
 
 def build_definitions(lake: Lake) -> dg.Definitions:
@@ -17,7 +17,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
     catalog = IcebergCatalogResource.of(lake.catalog)
     # Other catalogs decide themselves where a table goes.
     warehouse = catalog.properties.get("warehouse") if catalog.properties.get("type") == "sql" else None
-    sources = {resource_key(name): InfluxDB3Resource.of(config, lake.root) for name, config in lake.sources.items()}
+    sources = {resource_key(name): source_resource(config, lake.root) for name, config in lake.sources.items()}
     return dg.Definitions(
         assets=[
             *upstream.values(),

@@ -7,14 +7,15 @@ lake.yaml (`${INFLUXDB3_TOKEN}`, `${file:...}`, `${aws-secret:...}`), which is r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 from pydantic import Field, ValidationError
 
-from influx_lake.config import CatalogConfig, InfluxDB3Config, Secret
+from influx_lake.config import CatalogConfig, InfluxDB3Config, Secret, SourceConfig
+from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, source_model
 from influx_lake.config.quantities import format_duration
 from influx_lake.errors import ConfigurationError
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from influx_lake.sources.protocol import Source
 
 _ROOT = "The folder that relative files, also those of ${file:...}, are below. Default: the current one."
+
+_C = TypeVar("_C", bound=SourceConfig)
 
 CATALOG_KEY = "iceberg_catalog"
 """The resource key of the lake's catalog."""
@@ -86,26 +89,77 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
         data: dict[str, Any] = self.model_dump(include={"host", "database", "query_port", "timeout", "connect_timeout"})
         data["token"] = Secret(self.token, root=root, location=("token",)) if self.token else None
         data["tls"] = self.tls.model_dump()
-        try:
-            return InfluxDB3Config.model_validate(data, context={"root": root})
-        except ValidationError as error:
-            mistakes = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-            # Not chained: pydantic's error holds what was put in.
-            raise ConfigurationError(f"InfluxDB3Resource cannot be used: {'; '.join(mistakes)}") from None
+        return _checked(InfluxDB3Config, data, root, resource=type(self).__name__)
 
-    @contextmanager
-    def open(self) -> Iterator[Source]:
+    def open(self) -> AbstractContextManager[Source]:
         """The database, for as long as the context lasts."""
-        from influx_lake.sources import open_source
-
-        source = open_source(self.config())
-        try:
-            yield source
-        finally:
-            source.close()
+        return _opened(self.config())
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield from (("host", self.host), ("database", self.database))
+
+
+class SourceResource(dg.ConfigurableResource[None]):
+    """A source of any type, with the options that it has in lake.yaml.
+
+    ```python
+    history = SourceResource(
+        options={"type": "influxdb3", "host": "https://influxdb.example.com", "database": "telemetry"},
+        secrets={"token": dg.EnvVar("INFLUXDB3_TOKEN")},
+    )
+    ```
+    """
+
+    options: dict[str, Any] = Field(
+        description="`type` and what belongs to it; secrets only as references, such as ${INFLUXDB3_TOKEN}."
+    )
+    # Dagster resolves EnvVar(...) only where every value is a text.
+    secrets: dict[str, str] = Field(default={}, description="The options that are secrets: EnvVar(...) or references.")
+    root: str | None = Field(default=None, description=_ROOT)
+
+    @classmethod
+    def of(cls, config: SourceConfig, root: Path) -> SourceResource:
+        """The resource for a source of a lake.
+
+        Args:
+            config: The source.
+            root: The lake's folder.
+        """
+        return cls(options=config.options(), root=str(root))
+
+    def config(self) -> SourceConfig:
+        """The configuration, its secrets still closed.
+
+        Raises:
+            ConfigurationError: An option has no usable value.
+        """
+        options = {**self.options, **self.secrets}
+        model = source_model(options)
+        if model is None:
+            kind = options["type"]
+            raise ConfigurationError(
+                f"SourceResource cannot be used: there is no source of type {kind!r}",
+                remedy=f"Give one of {', '.join(SOURCE_TYPES)}",
+            )
+        root = Path(self.root) if self.root else Path.cwd()
+        closed = model.with_secrets(
+            options, lambda text, inside: Secret(text, root=root, location=tuple(map(str, inside)))
+        )
+        return _checked(model, closed, root, resource=type(self).__name__)
+
+    def open(self) -> AbstractContextManager[Source]:
+        """The source, for as long as the context lasts."""
+        return _opened(self.config())
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from (("type", self.options.get("type", DEFAULT_TYPE)), ("options", sorted(self.options)))
+
+
+def source_resource(config: SourceConfig, root: Path) -> InfluxDB3Resource | SourceResource:
+    """The resource for a source of a lake: the one of its type, where there is one."""
+    if isinstance(config, InfluxDB3Config):
+        return InfluxDB3Resource.of(config, root)
+    return SourceResource.of(config, root)
 
 
 class IcebergCatalogResource(dg.ConfigurableResource[None]):
@@ -146,6 +200,26 @@ class IcebergCatalogResource(dg.ConfigurableResource[None]):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield from (("name", self.name), ("properties", sorted(self.properties)))
+
+
+@contextmanager
+def _opened(config: SourceConfig) -> Iterator[Source]:
+    from influx_lake.sources import open_source
+
+    source = open_source(config)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _checked(model: type[_C], options: dict[str, Any], root: Path, *, resource: str) -> _C:
+    try:
+        return model.model_validate(options, context={"root": root})
+    except ValidationError as error:
+        mistakes = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        # Not chained: pydantic's error holds what was put in.
+        raise ConfigurationError(f"{resource} cannot be used: {'; '.join(mistakes)}") from None
 
 
 def _reference(secret: Secret | None) -> str | None:

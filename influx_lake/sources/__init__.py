@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 
 if TYPE_CHECKING:
-    from influx_lake.config import InfluxDB3Config
+    from influx_lake.config import InfluxDB3Config, SourceConfig
 
 __all__ = ["RowStream", "ServerInfo", "Source", "open_source"]
 
 
-def open_source(config: InfluxDB3Config) -> Source:
+def open_source(config: SourceConfig) -> Source:
     """The source that a configuration describes. Nothing is contacted before it is used."""
+    from influx_lake.config import InfluxDB3Config
+
+    match config:
+        case InfluxDB3Config():
+            return _influxdb3(config)
+    raise TypeError(f"no source is known for {type(config).__name__}")
+
+
+def _influxdb3(config: InfluxDB3Config) -> Source:
     from influx_lake.sources.influxdb3 import InfluxDB3Source
 
     return InfluxDB3Source(

@@ -114,6 +114,35 @@ def test_editor_and_loader_refuse_the_same(text: str, allowed: Check, write_lake
         load_lake(write_lake(text, sources=True))
 
 
+@pytest.mark.parametrize(
+    ("source", "right"),
+    [
+        ("{host: h, database: d}", True),
+        ("{type: influxdb3, host: h, database: d, query_port: 9}", True),
+        ("{host: h, database: d, hots: x}", False),
+        ("{type: influxdb3, host: h}", False),
+        ("{type: influx, host: h, database: d}", False),
+    ],
+)
+def test_editor_and_loader_agree_on_sources(
+    source: str, right: bool, schema: dict[str, Any], write_lake: LakeWriter
+) -> None:
+    text = f"sources: {{default: {source}}}\n"
+    assert jsonschema.Draft202012Validator(schema).is_valid(yaml.safe_load(text)) is right
+    if right:
+        load_lake(write_lake(text))
+    else:
+        with pytest.raises(ConfigurationProblems):
+            load_lake(write_lake(text))
+
+
+def test_an_editor_speaks_of_the_type_that_is_written(schema: dict[str, Any]) -> None:
+    written = {"sources": {"default": {"type": "influxdb3", "host": "h", "database": "d", "querry_port": 1}}}
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(written))
+    assert len(errors) == 1
+    assert "querry_port" in errors[0].message
+
+
 def test_every_option_says_what_it_is(schema: dict[str, Any]) -> None:
     missing = [
         f"{model}.{name}"

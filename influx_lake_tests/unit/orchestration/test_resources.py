@@ -8,7 +8,7 @@ import pytest
 from influx_lake.config import load_lake
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.io_manager import IcebergIOManager
-from influx_lake.orchestration.resources import IcebergCatalogResource, InfluxDB3Resource, TlsOptions
+from influx_lake.orchestration.resources import IcebergCatalogResource, InfluxDB3Resource, SourceResource, TlsOptions
 
 TOKEN = "apiv3_a-token-of-some-length"
 
@@ -61,10 +61,35 @@ def test_every_option_of_a_source_reaches_the_resource_and_comes_back(
     )
     config = load_lake(lake).sources["default"]
 
-    again = used(InfluxDB3Resource.of(config, tmp_path)).config()
+    for resource in (InfluxDB3Resource.of(config, tmp_path), SourceResource.of(config, tmp_path)):
+        again = used(resource).config()
 
-    assert again.model_dump(exclude={"token"}) == config.model_dump(exclude={"token"})
-    assert again.token.reveal() == config.token.reveal() == TOKEN
+        assert again.model_dump(exclude={"token"}) == config.model_dump(exclude={"token"})
+        assert again.token.reveal() == config.token.reveal() == TOKEN  # type: ignore[attr-defined]
+
+
+def test_a_source_of_any_type_takes_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", TOKEN)
+    options = {"type": "influxdb3", "host": "http://127.0.0.1:1", "database": "plant"}
+
+    resource = used(SourceResource(options=options, secrets={"token": dg.EnvVar("MY_TOKEN")}))
+
+    assert resource.config().token.reveal() == TOKEN
+    assert TOKEN not in repr(resource) + str(resource) + repr(resource.config())
+    with resource.open() as source:
+        assert source.identity == "influxdb3://127.0.0.1:1/plant"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"type": "influx9", "host": "h", "database": "d"}, "no source of type 'influx9'.*Give one of influxdb3"),
+        ({"type": "influxdb3", "host": "h"}, "SourceResource cannot be used: database"),
+    ],
+)
+def test_a_source_with_mistakes_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        SourceResource(options={**options, "token": TOKEN}).config()
 
 
 def test_opening_contacts_nothing_and_leaving_closes() -> None:

@@ -1,10 +1,10 @@
-"""How InfluxDB is reached."""
+"""How a server is reached: its address, TLS, and how long to wait for it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from influx_lake.config.address import Address
+from influx_lake.config.connections.base import SourceConfig
 from influx_lake.config.quantities import Duration
-from influx_lake.config.secret import Secret
 from influx_lake.errors import ConfigurationError
 
 
@@ -62,30 +62,15 @@ class TlsConfig(BaseModel):
         return self
 
 
-class InfluxDB3Config(BaseModel):
-    """One database of an InfluxDB 3 server (Core, Enterprise or Cloud)."""
+class ServerConfig(SourceConfig):
+    """A source that is a server."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    PORT: ClassVar[int]
+    """The port of an `http` host that names none."""
 
-    type: Literal["influxdb3"] = Field(default="influxdb3", description="What speaks at the other end.")
-    host: str = Field(
-        min_length=1,
-        description="The server's address, such as http://127.0.0.1:8181 or https://influxdb.example.com. Without a "
-        "scheme it is http on this machine and https elsewhere; without a port, 8181 for http and 443 for https.",
-        examples=["http://127.0.0.1:8181", "https://influxdb.example.com"],
-    )
-    database: str = Field(min_length=1, description="The database that holds the measurements.")
-    token: Secret | None = Field(
-        default=None,
-        description="The token, from the environment, a file or a secret store. Leave it out for a server that runs "
-        "without authorization.",
-        examples=["${INFLUXDB3_TOKEN}", "${file:influxdb.token}", "${aws-secret:influxdb#token}"],
-    )
+    host: str = Field(min_length=1, description="The server's address.")
     tls: Annotated[TlsConfig, BeforeValidator(_or_empty)] = Field(
         default=TlsConfig(), description="TLS options; they need an https host."
-    )
-    query_port: int | None = Field(
-        default=None, ge=1, le=65535, description="The port of Arrow Flight queries, where it is not the host's own."
     )
     timeout: Duration = Field(
         default=timedelta(minutes=5),
@@ -97,7 +82,7 @@ class InfluxDB3Config(BaseModel):
     @classmethod
     def _check_host(cls, host: str) -> str:
         try:
-            Address.parse(host)
+            Address.parse(host, cls.PORT)
         except ConfigurationError as error:
             raise ValueError(str(error).removeprefix("host: ")) from None
         return host
@@ -118,4 +103,4 @@ class InfluxDB3Config(BaseModel):
     @property
     def address(self) -> Address:
         """The server's address, complete with scheme and port."""
-        return Address.parse(self.host)
+        return Address.parse(self.host, self.PORT)

@@ -1,0 +1,35 @@
+"""Where rows come from: one model per type of source, chosen by `type`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from influx_lake.config.connections.base import CloseSecret, SourceConfig
+from influx_lake.config.connections.influxdb3 import InfluxDB3Config
+from influx_lake.config.connections.server import LocalFile, ServerConfig, TlsConfig
+
+__all__ = [
+    "DEFAULT_TYPE",
+    "SOURCE_TYPES",
+    "CloseSecret",
+    "InfluxDB3Config",
+    "LocalFile",
+    "ServerConfig",
+    "SourceConfig",
+    "TlsConfig",
+    "source_model",
+]
+
+DEFAULT_TYPE = "influxdb3"
+"""What a source is that does not say it."""
+
+SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType({"influxdb3": InfluxDB3Config})
+"""The types of sources, by the word for each in lake.yaml."""
+
+
+def source_model(options: Mapping[str, Any]) -> type[SourceConfig] | None:
+    """The model of the type that an entry names; None for a type that does not exist."""
+    kind = options.get("type", DEFAULT_TYPE)
+    return SOURCE_TYPES.get(kind) if isinstance(kind, str) else None

@@ -1,0 +1,81 @@
+"""What every type of source has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from influx_lake.config.problems import Location
+from influx_lake.config.quantities import format_duration
+from influx_lake.config.secret import Secret
+
+CloseSecret = Callable[[str, Location], Secret]
+"""Makes a secret of what is written, and of where in the source's options it is."""
+
+
+class SourceConfig(BaseModel):
+    """One source of rows, of any type. Each type is a model of its own, known to `SOURCE_TYPES`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    if TYPE_CHECKING:
+        # For the type checker only: pydantic takes an attribute of a base class for a field's default.
+        @property
+        def type(self) -> str:
+            """The word for this type of source in lake.yaml."""
+            ...
+
+        @property
+        def database(self) -> str:
+            """What the measurements are of: namespaces, asset keys and descriptions are made of it."""
+            ...
+
+    @property
+    def label(self) -> str:
+        """What it is, for people."""
+        return f"the InfluxDB database `{self.database}`"
+
+    @classmethod
+    def secret_options(cls) -> frozenset[str]:
+        """The options that hold secrets."""
+        return frozenset(
+            name
+            for name, field in cls.model_fields.items()
+            if field.annotation is Secret or Secret in get_args(field.annotation)
+        )
+
+    @classmethod
+    def with_secrets(cls, entry: Mapping[str, Any], close: CloseSecret) -> dict[str, Any]:
+        """The entry of a lake.yaml with its secrets closed, before anything looks at the values."""
+        closed = dict(entry)
+        for name in cls.secret_options() & entry.keys():
+            if isinstance(entry[name], str) and entry[name]:
+                closed[name] = close(entry[name], (name,))
+        return closed
+
+    def options(self) -> dict[str, Any]:
+        """The options as lake.yaml would hold them, with references in the place of secrets.
+
+        Raises:
+            ConfigurationError: A secret was given as a value, and not in a lake.yaml.
+        """
+        return {"type": self.type, **_written(self.model_dump(exclude_defaults=True))}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _written(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(item) for item in value]
+    if isinstance(value, Secret):
+        return value.reference
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value

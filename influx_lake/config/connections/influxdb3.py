@@ -1,0 +1,34 @@
+"""An InfluxDB 3 server as a source."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from influx_lake.config.connections.server import ServerConfig
+from influx_lake.config.secret import Secret
+
+
+class InfluxDB3Config(ServerConfig):
+    """One database of an InfluxDB 3 server (Core, Enterprise or Cloud)."""
+
+    PORT: ClassVar[int] = 8181
+
+    type: Literal["influxdb3"] = Field(default="influxdb3", description="What speaks at the other end.")
+    host: str = Field(
+        min_length=1,
+        description="The server's address, such as http://127.0.0.1:8181 or https://influxdb.example.com. Without a "
+        "scheme it is http on this machine and https elsewhere; without a port, 8181 for http and 443 for https.",
+        examples=["http://127.0.0.1:8181", "https://influxdb.example.com"],
+    )
+    database: str = Field(min_length=1, description="The database that holds the measurements.")
+    token: Secret | None = Field(
+        default=None,
+        description="The token, from the environment, a file or a secret store. Leave it out for a server that runs "
+        "without authorization.",
+        examples=["${INFLUXDB3_TOKEN}", "${file:influxdb.token}", "${aws-secret:influxdb#token}"],
+    )
+    query_port: int | None = Field(
+        default=None, ge=1, le=65535, description="The port of Arrow Flight queries, where it is not the host's own."
+    )
