@@ -5,13 +5,14 @@ from influx_lake.config.column_names import ColumnNames, column_name
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig, TlsConfig
 from influx_lake.config.discovery import read_discovered, write_discovered
 from influx_lake.config.example import example_lake
+from influx_lake.config.files import Compression, WriteOptions
 from influx_lake.config.guards import OnShrink, Tolerance
 from influx_lake.config.json_schema import lake_json_schema
 from influx_lake.config.lake import Lake, Pattern
 from influx_lake.config.loader import find_config, lake_of, load_lake
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.modes import WriteMode
-from influx_lake.config.options import Compression, SchemaEvolution, WriteOptions
+from influx_lake.config.options import SchemaEvolution
 from influx_lake.config.problems import ConfigurationProblems, Problem
 from influx_lake.config.references import resolve_reference_text
 from influx_lake.config.secret import Secret, leaks, redact

@@ -10,16 +10,10 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from influx_lake.config.connections import SourceConfig
+from influx_lake.config.files import COMPRESSION_LEVELS, WriteOptions
 from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
 from influx_lake.config.modes import WriteMode
-from influx_lake.config.options import (
-    COMPRESSION_LEVELS,
-    FIRST_START,
-    MeasurementOptions,
-    PartitionOptions,
-    SchemaEvolution,
-    WriteOptions,
-)
+from influx_lake.config.options import FIRST_START, MeasurementOptions, PartitionOptions, SchemaEvolution
 from influx_lake.config.problems import Location
 from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.config.table_properties import LEVEL

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from influx_lake.config import table_properties as names
-from influx_lake.config.options import Compression, WriteOptions
+from influx_lake.config.files import Compression, WriteOptions
 
 
 class PropertyMistake(Exception):

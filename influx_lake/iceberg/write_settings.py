@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from influx_lake.config import Compression, WriteOptions
 from influx_lake.config import table_properties as names
-from influx_lake.config.options import COMPRESSION_LEVELS
+from influx_lake.config.files import COMPRESSION_LEVELS
 from influx_lake.config.write_properties import SAME
 from influx_lake.errors import CatalogRefused
 from influx_lake.iceberg.bloom import BloomFilter, bloom_filters

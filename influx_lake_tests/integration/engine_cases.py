@@ -19,7 +19,7 @@ from influx_lake.config import (
     Unsigned,
     WriteOptions,
 )
-from influx_lake.config.options import Compression
+from influx_lake.config.files import Compression
 from influx_lake.config.windows import EPOCH, MICROSECOND
 from influx_lake.iceberg.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from influx_lake.config import Measurement, OnShrink, Secret
-from influx_lake.config.options import Compression
+from influx_lake.config.files import Compression
 from influx_lake.config.windows import Window
 from influx_lake.errors import WindowShrank
 from influx_lake.iceberg.catalog import open_catalog

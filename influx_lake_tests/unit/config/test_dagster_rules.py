@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from influx_lake.config.options import MeasurementOptions, Owner, TagKey, TagValue
+from influx_lake.config.names import Owner, TagKey, TagValue
+from influx_lake.config.options import MeasurementOptions
 
 short = st.text(alphabet="aZ0._-/@+: %\nä", max_size=12)
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import ConfigurationProblems, Lake, Secret, find_config, lake_of, load_lake, secret
+from influx_lake.config.files import Compression
 from influx_lake.config.guards import OnShrink
-from influx_lake.config.options import Compression, SchemaEvolution
+from influx_lake.config.options import SchemaEvolution
 from influx_lake.config.problems import Location, Place
 from influx_lake.config.windows import Every
 from influx_lake.errors import ConfigurationError
