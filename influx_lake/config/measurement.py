@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from influx_lake.config.chunks import WINDOWS_PER_RUN, windows_per_run
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.files import COMPRESSION_LEVELS, WriteOptions
 from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
@@ -47,6 +48,7 @@ class Measurement:
         shrink_tolerance: How many rows fewer are no cause for that.
         max_window_rows: How many rows a window may hold at most.
         adopt: Whether a table that belongs to another source, or to nobody, is written to.
+        windows_per_run: How many windows one run loads at most.
         description: What it is, for people.
         owners: Who answers for it.
         tags: Labels to find it by.
@@ -70,6 +72,7 @@ class Measurement:
     shrink_tolerance: Tolerance = NO_TOLERANCE
     max_window_rows: int | None = None
     adopt: bool = False
+    windows_per_run: int = WINDOWS_PER_RUN[Every.DAY]
     description: str | None = None
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -128,6 +131,7 @@ def resolve_measurement(
         shrink_tolerance=options.shrink_tolerance,
         max_window_rows=options.max_window_rows,
         adopt=options.adopt,
+        windows_per_run=windows_per_run(options, options.partition.every),
         description=options.description,
         owners=options.owners,
         tags=options.tags,

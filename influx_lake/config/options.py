@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from influx_lake.config.chunks import ChunkOptions
 from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import GuardOptions
 from influx_lake.config.names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
@@ -95,7 +96,7 @@ class PartitionOptions(BaseModel):
     )
 
 
-class DefaultOptions(TypeOptions, GuardOptions):
+class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
     """What holds for every measurement that does not say otherwise."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

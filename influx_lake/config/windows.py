@@ -121,6 +121,14 @@ class Scheme:
             yield window
             window = Window(window.end, _next(self.every, self.timezone, window.end))
 
+    def windows_back(self, begin: datetime, end: datetime) -> Iterator[Window]:
+        """The scheme's windows that share time with [begin, end), newest first."""
+        begin = max(begin, self.start)
+        while begin < end:
+            window = self.window_at(end - MICROSECOND)
+            yield window
+            end = window.start
+
     def closed_windows(self, now: datetime, lag: timedelta) -> Iterator[Window]:
         """The windows from the scheme's start that ended at least `lag` before `now`."""
         return (window for window in self.windows(self.start, now - lag) if window.end <= now - lag)

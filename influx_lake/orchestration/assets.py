@@ -8,16 +8,11 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.quantities import format_duration
-from influx_lake.config.windows import Every
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.replicating import MeasurementWindows
 
 IO_MANAGER_KEY = "iceberg_io_manager"
 """The resource key of the lake's `IcebergIOManager`; an asset with it is stored in the lake's catalog."""
-
-WINDOWS_PER_RUN = {Every.HOUR: 24, Every.DAY: 4, Every.WEEK: 1, Every.MONTH: 1}
-"""How many windows one run of a backfill loads. A run takes seconds to start and its windows are recorded when it ends,
-so neither few nor many; runs are what is parallel."""
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
 
@@ -86,7 +81,7 @@ def measurement_asset(
         # Not `deps`: it makes an input name of the key, which may hold any character.
         ins={"measurement": dg.AssetIn(key=upstream.key, dagster_type=dg.Nothing)},
         partitions_def=partitions_for(measurement.scheme),
-        backfill_policy=dg.BackfillPolicy.multi_run(WINDOWS_PER_RUN[measurement.scheme.every]),
+        backfill_policy=dg.BackfillPolicy.multi_run(measurement.windows_per_run),
         required_resource_keys={key},
         pool=key,
     )

@@ -46,6 +46,7 @@ def write_lake(folder: Path, sandbox: Sandbox, first: datetime = FIRST_DAY) -> N
 sources:
   default: {{host: "{sandbox.url}", database: {DATABASE}, token: "${{INFLUXDB3_TOKEN}}", connect_timeout: 2s}}
 defaults:
+  windows_per_run: 4
   partition: {{every: day, start: {first:%Y-%m-%d}}}
 measurements: {{{", ".join(f"{name}: {{}}" for name in MEASUREMENTS)}}}
 """,

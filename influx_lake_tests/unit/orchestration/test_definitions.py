@@ -126,8 +126,8 @@ def test_runs_stay_in_one_process_and_backfills_in_chunks(lake_file: Callable[[s
 
     assert job.executor_def is dg.in_process_executor
     assets = definitions.resolve_asset_graph()
-    assert assets.get(dg.AssetKey(["telemetry", "cpu"])).backfill_policy == dg.BackfillPolicy.multi_run(4)
-    assert assets.get(dg.AssetKey(["telemetry", "mem"])).backfill_policy == dg.BackfillPolicy.multi_run(24)
+    assert assets.get(dg.AssetKey(["telemetry", "cpu"])).backfill_policy == dg.BackfillPolicy.multi_run(30)
+    assert assets.get(dg.AssetKey(["telemetry", "mem"])).backfill_policy == dg.BackfillPolicy.multi_run(48)
     assert assets.get(dg.AssetKey(["telemetry", "cpu"])).pools == {"influxdb_default"}
 
 

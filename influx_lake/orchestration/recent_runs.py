@@ -1,0 +1,144 @@
+"""What Dagster is doing already, and what it failed to do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.tags import partitions_of
+from influx_lake.replication.due import DueWindow
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+    from dagster._core.execution.asset_backfill import AssetBackfillData
+
+FIRST_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(hours=2)
+"""A window that failed waits before it is tried again: 5 minutes, then twice as long each time, up to this."""
+_REMEMBERED = timedelta(hours=12)
+_FAILED_RUNS = 1_000
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Partitions of an asset that a run had: from the first to the last."""
+
+    first: str
+    last: str
+    ended: datetime | None = None
+
+    def holds(self, key: str) -> bool:
+        return self.first <= key <= self.last
+
+
+@dataclass(frozen=True)
+class RecentRuns:
+    """The runs that matter for what is to be run next.
+
+    Attributes:
+        now: The present.
+        unfinished: How many runs are waiting or running.
+    """
+
+    now: datetime
+    unfinished: int = 0
+    _busy: dict[dg.AssetKey, list[_Span]] = field(default_factory=dict)
+    _failed: dict[dg.AssetKey, list[_Span]] = field(default_factory=dict)
+    _backfills: Sequence[AssetBackfillData] = ()
+
+    @classmethod
+    def of(
+        cls, instance: dg.DagsterInstance, now: datetime, asset_graph: BaseAssetGraph[Any] | None = None
+    ) -> RecentRuns:
+        """Ask an instance: two queries for runs and one for backfills, however many measurements there are.
+
+        Args:
+            instance: Dagster's instance.
+            now: The present.
+            asset_graph: The assets, for backfills that have not made their runs yet; without it they are not known.
+        """
+        unfinished = instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+        failed = instance.get_run_records(
+            dg.RunsFilter(statuses=_FAILED, updated_after=now - _REMEMBERED), limit=_FAILED_RUNS
+        )
+        return cls(now, len(unfinished), _spans(unfinished), _spans(failed), _open_backfills(instance, asset_graph))
+
+    def is_busy(self, due: DueWindow) -> bool:
+        """Whether a run or a backfill loads the window, or is going to."""
+        asset = asset_key(due.measurement)
+        if any(span.holds(due.key) for span in self._busy.get(asset, ())):
+            return True
+        return any(_targets(backfill, asset, due.key) for backfill in self._backfills)
+
+    def failures(self, due: DueWindow) -> int:
+        """How many runs with the window failed lately."""
+        return len(self._failures(due))
+
+    def is_pausing(self, due: DueWindow) -> bool:
+        """Whether the window failed, and it is too early to try it again."""
+        ends = [span.ended for span in self._failures(due) if span.ended is not None]
+        return bool(ends) and self.now < max(ends) + pause_after(len(ends))
+
+    def _failures(self, due: DueWindow) -> list[_Span]:
+        return [span for span in self._failed.get(asset_key(due.measurement), ()) if span.holds(due.key)]
+
+
+def pause_after(failures: int) -> timedelta:
+    """How long a window waits that failed so many times."""
+    doublings = min(failures - 1, 16)
+    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
+
+
+def _spans(records: Iterable[dg.RunRecord]) -> dict[dg.AssetKey, list[_Span]]:
+    spans: dict[dg.AssetKey, list[_Span]] = defaultdict(list)
+    for record in records:
+        if (partitions := partitions_of(record.dagster_run)) is None:
+            continue
+        ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+        span = _Span(*partitions, ended if ended.tzinfo else ended.replace(tzinfo=UTC))
+        for asset in record.dagster_run.asset_selection or ():
+            spans[asset].append(span)
+    return spans
+
+
+def _open_backfills(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any] | None) -> list[AssetBackfillData]:
+    from dagster._core.errors import DagsterDefinitionChangedDeserializationError
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    if asset_graph is None:
+        return []
+    found = []
+    for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+        if backfill.is_asset_backfill:
+            try:
+                found.append(backfill.get_asset_backfill_data(asset_graph))
+            except DagsterDefinitionChangedDeserializationError:
+                # Its assets or partitions are no longer these; Dagster itself ends such a backfill.
+                continue
+    return found
+
+
+def _targets(backfill: AssetBackfillData, asset: dg.AssetKey, key: str) -> bool:
+    from dagster._core.definitions.events import AssetKeyPartitionKey
+
+    partition = AssetKeyPartitionKey(asset, key)
+    return (
+        partition in backfill.target_subset
+        and partition not in backfill.materialized_subset
+        and partition not in backfill.failed_and_downstream_subset
+    )

@@ -1,0 +1,76 @@
+"""Which windows have to be loaded now, and are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from influx_lake.config import Measurement
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.coverage import Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class DueWindow:
+    """A window of a measurement that has to be loaded, whatever the reason.
+
+    Attributes:
+        measurement: The measurement.
+        window: The window, one of the measurement's scheme.
+    """
+
+    measurement: Measurement
+    window: Window
+
+    @property
+    def key(self) -> str:
+        """Its Dagster partition key."""
+        return self.measurement.scheme.key(self.window)
+
+
+def due_windows(
+    measurement: Measurement,
+    coverage: Coverage,
+    now: datetime,
+    *,
+    newest_first: bool = True,
+    limit: int | None = None,
+) -> list[DueWindow]:
+    """The windows that closed at least the measurement's lag ago and are not wholly in its table.
+
+    What it costs depends on what is missing, and not on how long the history is.
+
+    Args:
+        measurement: The measurement.
+        coverage: What its table holds.
+        now: The present.
+        newest_first: From the newest window back, or from the oldest on.
+        limit: Not more than these.
+    """
+    found = _missing(measurement, coverage, now, newest_first=newest_first)
+    return [DueWindow(measurement, window) for window in islice(found, limit)]
+
+
+def newest_closed(measurement: Measurement, now: datetime) -> Window | None:
+    """The newest window that closed at least the measurement's lag ago; None before the first."""
+    scheme, until = measurement.scheme, now - measurement.lag
+    open_one = scheme.window_at(until)
+    return next(scheme.windows_back(scheme.start, open_one.start), None)
+
+
+def _missing(measurement: Measurement, coverage: Coverage, now: datetime, *, newest_first: bool) -> Iterator[Window]:
+    scheme = measurement.scheme
+    newest = newest_closed(measurement, now)
+    if newest is None:
+        return
+    gaps = coverage.gaps(Window(scheme.start, newest.end))
+    cut = scheme.windows_back if newest_first else scheme.windows
+    last = None
+    for gap in reversed(gaps) if newest_first else gaps:
+        for window in cut(gap.start, gap.end):
+            # Two gaps may lie in one window.
+            if window != last:
+                yield window
+            last = window
