@@ -5,7 +5,8 @@ LakeError
 ├── ConfigurationError      edit lake.yaml, the arguments or the environment
 │   └── MissingExtra        install the named extra
 ├── SourceError             the InfluxDB side
-│   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken
+│   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing,
+│   │                           WindowInterrupted
 │   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, TlsFailed, DatabaseNotFound,
 │                               MeasurementNotFound, QueryRejected, FileLimitExceeded, UnexpectedAnswer
 ├── DataRefused             a value cannot be stored exactly
@@ -20,6 +21,7 @@ LakeError
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar, Self
 
 
@@ -83,13 +85,24 @@ class MissingExtra(ConfigurationError):
 
 
 class SourceError(LakeError):
-    """The InfluxDB side failed."""
+    """The InfluxDB side failed.
+
+    Attributes:
+        too_large: Whether a query for less time may succeed where this one failed.
+    """
+
+    too_large: ClassVar[bool] = False
 
 
 class TransientSourceError(SourceError):
-    """The same request may succeed later."""
+    """The same request may succeed later.
+
+    Attributes:
+        retry_after: How long the server asks to be left alone, when it says so.
+    """
 
     transient = True
+    retry_after: timedelta | None = None
 
 
 class SourceUnavailable(TransientSourceError):
@@ -99,9 +112,19 @@ class SourceUnavailable(TransientSourceError):
 class SourceTimeout(TransientSourceError):
     """The server did not answer in the time it was given."""
 
+    too_large = True
+
 
 class StreamBroken(TransientSourceError):
     """The stream of rows ended with an error after it had begun."""
+
+
+class RowsMissing(TransientSourceError):
+    """Fewer or more rows arrived than the server says there are."""
+
+
+class WindowInterrupted(TransientSourceError):
+    """Rows were passed on before the source failed: the window has to be begun again, and can be at once."""
 
 
 class PermanentSourceError(SourceError):
@@ -130,6 +153,8 @@ class QueryRejected(PermanentSourceError):
 
 class FileLimitExceeded(PermanentSourceError):
     """The window touches more Parquet files than InfluxDB 3 Core is willing to open."""
+
+    too_large = True
 
 
 class UnexpectedAnswer(PermanentSourceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import pyarrow as pa
 from influx_lake.config import Measurement, column_name
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
-from influx_lake.errors import LakeError
+from influx_lake.errors import LakeError, WindowInterrupted
 from influx_lake.iceberg.rows import Rows
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.times import FineTimesMet
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 PROGRESS_SECONDS = 2.0
+MOST_INTERRUPTIONS = 3
+
+log = logging.getLogger("influx_lake.replication")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,9 @@ def replicate_window(
 
         @contextmanager
         def read(part: Window) -> Iterator[Rows]:
+            opened = time.monotonic()
             with source.read(schema, part) as stream:
+                waited.seconds += time.monotonic() - opened
                 yield LimitedRows(_TimedRows(stream, waited), measurement)
 
         load = Load(
@@ -176,15 +182,27 @@ def replicate_window(
             on_rows=_reporter(on_progress, began) if on_progress else lambda rows: None,
             now=asked_at,
         )
-        try:
-            commit = load.run(window)
-        except FineTimesMet:
-            # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
-            commit = replace(load, target=replace(load.target, with_nanoseconds=True)).run(window)
+        commit = _run(load, window)
     except LakeError as error:
         error.about(measurement.name, window)
         raise
     return WindowResult(measurement, window, schema, commit, time.monotonic() - began, waited.seconds)
+
+
+def _run(load: Load, window: Window) -> WindowCommit:
+    """Load a window, from its beginning again where what was written of it cannot be the whole."""
+    interruptions = 0
+    while True:
+        try:
+            return load.run(window)
+        except FineTimesMet:
+            # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
+            load = replace(load, target=replace(load.target, with_nanoseconds=True))
+        except WindowInterrupted as error:
+            interruptions += 1
+            if interruptions > MOST_INTERRUPTIONS:
+                raise
+            log.warning("%s: the window is begun again: %s", load.measurement.name, error)
 
 
 def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:

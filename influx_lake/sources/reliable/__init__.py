@@ -1,0 +1,6 @@
+"""Reading that survives a bad day."""
+
+from influx_lake.sources.reliable.limits import limits_of
+from influx_lake.sources.reliable.source import ReliableSource
+
+__all__ = ["ReliableSource", "limits_of"]

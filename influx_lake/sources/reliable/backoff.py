@@ -1,0 +1,80 @@
+"""Waiting between tries: longer each time, by chance, and not for ever."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from influx_lake.config.reading import RetryOptions
+from influx_lake.errors import TransientSourceError
+
+T = TypeVar("T")
+
+log = logging.getLogger("influx_lake.sources")
+
+
+@dataclass(slots=True)
+class Backoff:
+    """The waits of one request that fails, with full jitter: each is a random part of a bound that doubles.
+
+    Attributes:
+        options: The bounds, and how long all of it may take.
+        sleep: Waits for some seconds.
+        clock: Tells seconds.
+    """
+
+    options: RetryOptions
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    failures: int = field(default=0, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    def progressed(self) -> None:
+        """Start anew: the server has delivered something."""
+        self.failures = 0
+
+    def wait(self, error: TransientSourceError) -> None:
+        """Wait before the next try.
+
+        Raises:
+            TransientSourceError: The error, when there is no time left for another try.
+        """
+        now = self.clock()
+        if not self.failures:
+            self._since = now
+        self.failures += 1
+        left = self._since + self.options.budget.total_seconds() - now
+        asked = error.retry_after.total_seconds() if error.retry_after else 0.0
+        wait = max(self._drawn(), asked)
+        if wait > left:
+            self._tell(error)
+            raise error
+        log.warning("%s (try %d failed, the next in %.1f s)", error, self.failures, wait)
+        self.sleep(wait)
+
+    def _drawn(self) -> float:
+        bound = self.options.first_wait.total_seconds() * 2 ** min(self.failures - 1, 32)
+        return random.uniform(0, min(bound, self.options.longest_wait.total_seconds()))
+
+    def _tell(self, error: TransientSourceError) -> None:
+        if self.failures > 1:
+            budget = self.options.budget.total_seconds()
+            error.message += f" (tried {self.failures} times; retry.budget: {budget:g} s)"
+
+
+def retried(call: Callable[[], T], options: RetryOptions) -> T:
+    """What a request answers, tried again while its failures can pass.
+
+    Raises:
+        SourceError: It failed for good, or for longer than the budget.
+    """
+    backoff = Backoff(options)
+    while True:
+        try:
+            return call()
+        except TransientSourceError as error:
+            backoff.wait(error)

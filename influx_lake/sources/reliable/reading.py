@@ -1,0 +1,128 @@
+"""The rows of one window, through failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from influx_lake.config.reading import ReadingOptions
+from influx_lake.config.windows import Window
+from influx_lake.errors import RowsMissing, SourceError, TransientSourceError, WindowInterrupted
+from influx_lake.sources.protocol import RowStream
+from influx_lake.sources.reliable.backoff import Backoff
+from influx_lake.sources.reliable.pieces import WorkingSizes
+from influx_lake.sources.reliable.spool import spooled
+
+
+@dataclass(slots=True)
+class WindowReading:
+    """Reads a window piece by piece.
+
+    Attributes:
+        open_stream: Starts to read a piece.
+        count: Tells how many rows the server holds for a piece.
+        options: How often to try again, and whether to count.
+        sizes: In which pieces the server can be asked.
+        measurement: What is read.
+        window: The window.
+        keeping: Whether each piece is kept until it is complete, before any of it is passed on.
+        layout: The columns of the rows; known when the first batch, or the end, has been reached.
+    """
+
+    open_stream: Callable[[Window], AbstractContextManager[RowStream]]
+    count: Callable[[Window], int]
+    options: ReadingOptions
+    sizes: WorkingSizes
+    measurement: str
+    window: Window
+    keeping: bool
+    layout: pa.Schema = field(init=False)
+    _laid_out: bool = field(default=False, init=False)
+    _passed_on: int = field(default=0, init=False)
+    _counts: dict[Window, int] = field(default_factory=dict, init=False)
+
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
+        """The rows.
+
+        Raises:
+            WindowInterrupted: A piece failed of which rows were passed on.
+            SourceError: It failed for good, or for longer than the budget.
+        """
+        backoff = Backoff(self.options.retry)
+        pieces = self.sizes.pieces(self.measurement, self.window)
+        while pieces:
+            piece = pieces.popleft()
+            self._passed_on = 0
+            try:
+                yield from self._kept(piece) if self.keeping else self._streamed(piece)
+            except SourceError as error:
+                pieces.extendleft(reversed(self._again(piece, error, backoff)))
+            else:
+                backoff.progressed()
+
+    def _again(self, piece: Window, error: SourceError, backoff: Backoff) -> tuple[Window, ...]:
+        """What to read in place of a piece that failed, after a wait where one helps."""
+        halves = self.sizes.halves(self.measurement, piece) if error.too_large else None
+        if not isinstance(error, TransientSourceError) and halves is None:
+            raise error
+        if self._passed_on:
+            self.sizes.broke(self.measurement, piece)
+            raise WindowInterrupted(error.message, remedy=error.remedy).about(self.measurement, self.window) from None
+        if halves is not None:
+            return halves
+        if isinstance(error, TransientSourceError):
+            backoff.wait(error)
+        return (piece,)
+
+    def _streamed(self, piece: Window) -> Generator[pa.RecordBatch, None, None]:
+        with self.open_stream(piece) as rows:
+            for batch in self._fitted(rows):
+                self._passed_on += len(batch)
+                yield batch
+        self._confirm(piece, self._passed_on)
+
+    def _kept(self, piece: Window) -> Generator[pa.RecordBatch, None, None]:
+        received = 0
+
+        def counted(batches: Generator[pa.RecordBatch, None, None]) -> Generator[pa.RecordBatch, None, None]:
+            nonlocal received
+            for batch in batches:
+                received += len(batch)
+                yield batch
+
+        with ExitStack() as stack:
+            with self.open_stream(piece) as rows:
+                fitted = self._fitted(rows)
+                kept = stack.enter_context(spooled(self.layout, counted(fitted)))
+            self._confirm(piece, received)
+            for batch in kept:
+                self._passed_on += len(batch)
+                yield batch
+
+    def _fitted(self, rows: RowStream) -> Generator[pa.RecordBatch, None, None]:
+        """The rows in the layout of the first piece: a dictionary's index may differ from query to query."""
+        if not self._laid_out:
+            self.layout, self._laid_out = rows.schema, True
+        layout = self.layout
+        return (batch if batch.schema.equals(layout) else batch.cast(layout) for batch in rows)
+
+    def _confirm(self, piece: Window, received: int) -> None:
+        """Hold what arrived against what the server says it has.
+
+        While points are being written to the window the two may differ: between two counts, any number is right.
+        """
+        if not self.options.confirm_rows:
+            return
+        there = self.count(piece)
+        before = self._counts.get(piece, there)
+        if min(before, there) <= received <= max(before, there):
+            return
+        self._counts[piece] = there
+        raise RowsMissing(
+            f"{received:,} rows arrived from {piece}, and the server says that it has {there:,}",
+            remedy="Load the window when it is no longer written to (`lag`); if nobody writes to it, look into the "
+            "server's log; confirm_rows: false takes what arrives",
+        )

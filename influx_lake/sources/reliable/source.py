@@ -1,0 +1,137 @@
+"""Any source, read so that what can pass does: tried again, in pieces that the server can bear, and counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pyarrow as pa
+
+from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.reading import ReadingOptions
+from influx_lake.config.windows import Window
+from influx_lake.errors import SourceError, WindowInterrupted
+from influx_lake.sources.protocol import RowStream, ServerInfo, Source
+from influx_lake.sources.reliable.backoff import retried
+from influx_lake.sources.reliable.limits import ServerLimits
+from influx_lake.sources.reliable.pieces import WorkingSizes
+from influx_lake.sources.reliable.reading import WindowReading
+
+T = TypeVar("T")
+
+
+class ReliableSource:
+    """A source whose failures that can pass are waited out.
+
+    A window is streamed at first. Where its stream breaks after rows were passed on, `WindowInterrupted` says that the
+    window has to be begun again; from then on each of its pieces is kept on disk until it is complete and counted, and
+    a piece that fails is read again alone.
+
+    Args:
+        source: What is read.
+        options: How often, in which pieces, and how much at a time.
+        limits: The limits of its server, shared with all who read from it.
+    """
+
+    def __init__(self, source: Source, options: ReadingOptions, limits: ServerLimits) -> None:
+        self._source = source
+        self._options = options
+        self._limits = limits
+        self._sizes = WorkingSizes(options)
+        self._interrupted: set[tuple[str, Window]] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        return self._source.identity
+
+    def __repr__(self) -> str:
+        return f"ReliableSource({self._source!r})"
+
+    def server(self) -> ServerInfo:
+        return self._asked(self._source.server)
+
+    def measurements(self) -> list[str]:
+        return self._asked(self._source.measurements)
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        return self._asked(lambda: self._source.schema(measurement))
+
+    def count(self, measurement: str, window: Window) -> int:
+        """How many rows the server holds for the window: asked in pieces where it cannot tell at once."""
+        pieces, total = self._sizes.pieces(measurement, window), 0
+        while pieces:
+            piece = pieces.popleft()
+            try:
+                total += self._count(measurement, piece)
+            except SourceError as error:
+                halves = self._sizes.halves(measurement, piece) if error.too_large else None
+                if halves is None:
+                    raise
+                pieces.extendleft(reversed(halves))
+        return total
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
+        """Stream the window's rows.
+
+        Raises:
+            WindowInterrupted: While iterating: it has to be read again, from its beginning.
+            SourceError: It failed for good, or for longer than the budget.
+        """
+        place = (schema.measurement, window)
+        reading = WindowReading(
+            open_stream=lambda piece: self._stream(schema, piece),
+            count=lambda piece: self._count(schema.measurement, piece),
+            options=self._options,
+            sizes=self._sizes,
+            measurement=schema.measurement,
+            window=window,
+            keeping=place in self._interrupted,
+        )
+        batches = reading.batches()
+        try:
+            yield _Rows(reading, next(batches, None), batches)
+        except WindowInterrupted:
+            with self._lock:
+                self._interrupted.add(place)
+            raise
+        else:
+            with self._lock:
+                self._interrupted.discard(place)
+        finally:
+            batches.close()
+
+    def close(self) -> None:
+        self._source.close()
+
+    @contextmanager
+    def _stream(self, schema: MeasurementSchema, piece: Window) -> Iterator[RowStream]:
+        with self._limits.query(), self._source.read(schema, piece) as rows:
+            yield rows
+
+    def _count(self, measurement: str, piece: Window) -> int:
+        return self._asked(lambda: self._source.count(measurement, piece))
+
+    def _asked(self, call: Callable[[], T]) -> T:
+        def limited() -> T:
+            with self._limits.query():
+                return call()
+
+        return retried(limited, self._options.retry)
+
+
+class _Rows:
+    """A `RowStream` whose first batch is there already."""
+
+    def __init__(self, reading: WindowReading, first: pa.RecordBatch | None, others: Iterator[pa.RecordBatch]) -> None:
+        self.schema = reading.layout
+        self._first = first
+        self._others = others
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        if self._first is not None:
+            yield self._first
+        yield from self._others
