@@ -121,7 +121,7 @@ def _load_one(session: Session, measurement: Measurement, window: Window, run_id
 
     shown.begin(measurement.name, window)
     result = replicate_window(
-        session.source(measurement.source),
+        session.reliable_source(measurement.source),
         session.catalog,
         measurement,
         window,

@@ -30,6 +30,7 @@ class Session:
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self._sources: dict[str, Source] = {}
+        self._reliable: dict[str, Source] = {}
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -43,12 +44,20 @@ class Session:
         return open_catalog(self.lake.catalog.name, self.lake.catalog.properties())
 
     def source(self, name: str) -> Source:
-        """One of the lake's sources."""
+        """One of the lake's sources, to ask it something: it answers or fails at once."""
         from influx_lake.sources import open_source
 
         if name not in self._sources:
             self._sources[name] = open_source(self.lake.sources[name])
         return self._sources[name]
+
+    def reliable_source(self, name: str) -> Source:
+        """One of the lake's sources, to load from it: what can pass is waited for."""
+        from influx_lake.sources import open_reliable_source
+
+        if name not in self._reliable:
+            self._reliable[name] = open_reliable_source(self.lake.sources[name])
+        return self._reliable[name]
 
     def coverage(self, measurement: Measurement) -> Coverage:
         """Which time a measurement's table holds; none where there is no table yet."""
@@ -101,7 +110,7 @@ class Session:
 
     def close(self) -> None:
         """Close the sources."""
-        for source in self._sources.values():
+        for source in (*self._sources.values(), *self._reliable.values()):
             source.close()
 
 

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from influx_lake.config import CatalogConfig, InfluxDB3Config, Secret, SourceConfig
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, source_model
 from influx_lake.config.quantities import format_duration
+from influx_lake.config.reading import ReadingOptions
 from influx_lake.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
     )
     timeout: str = Field(default="5m", description="How long to wait for the next rows of an answer.")
     connect_timeout: str = Field(default="10s", description="How long to wait for a connection.")
+    reading: dict[str, Any] = Field(
+        default={}, description="How it is read, as in lake.yaml: `retry`, `longest_query`, `max_concurrent_queries`, ..."
+    )
     root: str | None = Field(default=None, description=_ROOT)
 
     @classmethod
@@ -76,6 +80,7 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
             query_port=config.query_port,
             timeout=format_duration(config.timeout),
             connect_timeout=format_duration(config.connect_timeout),
+            reading={name: value for name, value in config.options().items() if name in ReadingOptions.model_fields},
             root=str(root),
         )
 
@@ -89,6 +94,7 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
         data: dict[str, Any] = self.model_dump(include={"host", "database", "query_port", "timeout", "connect_timeout"})
         data["token"] = Secret(self.token, root=root, location=("token",)) if self.token else None
         data["tls"] = self.tls.model_dump()
+        data |= self.reading
         return _checked(InfluxDB3Config, data, root, resource=type(self).__name__)
 
     def open(self) -> AbstractContextManager[Source]:
@@ -204,9 +210,9 @@ class IcebergCatalogResource(dg.ConfigurableResource[None]):
 
 @contextmanager
 def _opened(config: SourceConfig) -> Iterator[Source]:
-    from influx_lake.sources import open_source
+    from influx_lake.sources import open_reliable_source
 
-    source = open_source(config)
+    source = open_reliable_source(config)
     try:
         yield source
     finally:

@@ -202,7 +202,7 @@ def _run(load: Load, window: Window) -> WindowCommit:
             interruptions += 1
             if interruptions > MOST_INTERRUPTIONS:
                 raise
-            log.warning("%s: the window is begun again: %s", load.measurement.name, error)
+            log.warning("%s (the window is begun again)", error)
 
 
 def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:

@@ -9,7 +9,7 @@ from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 if TYPE_CHECKING:
     from influx_lake.config import InfluxDB3Config, SourceConfig
 
-__all__ = ["RowStream", "ServerInfo", "Source", "open_source"]
+__all__ = ["RowStream", "ServerInfo", "Source", "open_reliable_source", "open_source"]
 
 
 def open_source(config: SourceConfig) -> Source:
@@ -20,6 +20,20 @@ def open_source(config: SourceConfig) -> Source:
         case InfluxDB3Config():
             return _influxdb3(config)
     raise TypeError(f"no source is known for {type(config).__name__}")
+
+
+def open_reliable_source(config: SourceConfig) -> Source:
+    """The source that a configuration describes, read through failures that can pass, as its options say.
+
+    Files need it not: the libraries that open them try again themselves, and a file does not change under a reader.
+    """
+    from influx_lake.config.connections import ServerConfig
+    from influx_lake.sources.reliable import ReliableSource, limits_of
+
+    source = open_source(config)
+    if not isinstance(config, ServerConfig):
+        return source
+    return ReliableSource(source, config.reading, limits_of(config.address.url, config.reading))
 
 
 def _influxdb3(config: InfluxDB3Config) -> Source:

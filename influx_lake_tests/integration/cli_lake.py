@@ -25,7 +25,7 @@ DAY_NS = 86_400 * 10**9
 FIRST_DAY_NS = 1_767_225_600 * 10**9  # 2026-01-01
 LAKE = """\
 sources:
-  default: {{host: {host}, database: telemetry, token: "${{file:token}}"}}
+  default: {{host: {host}, database: telemetry, token: "${{file:token}}", retry: {{budget: 1s}}}}
 catalog: {catalog}
 measurements:
   cpu: {{}}

@@ -83,10 +83,17 @@ def test_the_server_is_down(lake: CliLake) -> None:
 
 
 def test_the_stream_breaks(lake: CliLake) -> None:
-    lake.box.faults.fail_after_rows = 100
+    lake.box.faults.fail_after_rows = 10
     files = lake.data_files()
     fails(lake, "broke off", kind="StreamBroken")
     assert lake.data_files() == files
+
+
+def test_a_stream_that_breaks_once_is_begun_again(lake: CliLake) -> None:
+    lake.box.faults.update(fail_after_rows=100, fail_times=1)
+    told = lake.tell("replicate", "cpu", *DAY)
+    assert told.code == 0
+    assert "500 rows (as before)" in told.out
 
 
 def test_the_source_forgot_rows(lake: CliLake) -> None:

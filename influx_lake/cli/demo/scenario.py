@@ -143,7 +143,7 @@ class Demonstration:
 
     def _load(self, session: Session, measurement: Measurement, window: Window) -> WindowResult:
         return replicate_window(
-            session.source(measurement.source), session.catalog, measurement, window, run_id=self._run_id
+            session.reliable_source(measurement.source), session.catalog, measurement, window, run_id=self._run_id
         )
 
     def _compare(self, session: Session, client: HttpClient, plan: Plan) -> dict[str, Outcome]:

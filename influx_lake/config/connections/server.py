@@ -20,6 +20,7 @@ from pydantic import (
 from influx_lake.config.address import Address
 from influx_lake.config.connections.base import SourceConfig
 from influx_lake.config.quantities import Duration
+from influx_lake.config.reading import ReadingOptions
 from influx_lake.errors import ConfigurationError
 
 
@@ -62,7 +63,7 @@ class TlsConfig(BaseModel):
         return self
 
 
-class ServerConfig(SourceConfig):
+class ServerConfig(ReadingOptions, SourceConfig):
     """A source that is a server."""
 
     PORT: ClassVar[int]
@@ -99,6 +100,11 @@ class ServerConfig(SourceConfig):
         if self.tls != TlsConfig() and not self.address.secure:
             raise ValueError(f"tls has no effect, since {self.address.url} is not reached by TLS: write https://")
         return self
+
+    @property
+    def reading(self) -> ReadingOptions:
+        """How it is read."""
+        return ReadingOptions.model_validate(self.model_dump(include=set(ReadingOptions.model_fields)))
 
     @property
     def address(self) -> Address:
