@@ -60,7 +60,7 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
     timeout: str = Field(default="5m", description="How long to wait for the next rows of an answer.")
     connect_timeout: str = Field(default="10s", description="How long to wait for a connection.")
     reading: dict[str, Any] = Field(
-        default={}, description="How it is read, as in lake.yaml: `retry`, `longest_query`, `max_concurrent_queries`, ..."
+        default={}, description="How it is read, as in lake.yaml: `retry`, `longest_query`, ..."
     )
     root: str | None = Field(default=None, description=_ROOT)
 
