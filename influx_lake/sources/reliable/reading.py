@@ -65,6 +65,8 @@ class WindowReading:
 
     def _again(self, piece: Window, error: SourceError, backoff: Backoff) -> tuple[Window, ...]:
         """What to read in place of a piece that failed, after a wait where one helps."""
+        if piece != self.window:
+            error.message, error.window = f"{error.message} (while reading {piece})", str(self.window)
         halves = self.sizes.halves(self.measurement, piece) if error.too_large else None
         if not isinstance(error, TransientSourceError) and halves is None:
             raise error
