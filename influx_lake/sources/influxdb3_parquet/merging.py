@@ -1,0 +1,49 @@
+"""Points that are in several files, as the server would show them.
+
+A point is its tags and its time. Where files hold the same point, each field has the last value that is not null, in the
+server's order of files: InfluxDB 3 Core sorts them by falling first time and numbers them, so that the file which
+begins first wins. Source: `iox_query/src/provider/deduplicate.rs` and `influxdb3_write/src/write_buffer/
+persisted_files.rs` of InfluxDB 3.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.columns import TIME, MeasurementSchema
+
+
+class Ordered(Protocol):
+    """A file, as far as its rank goes."""
+
+    @property
+    def min_time(self) -> int: ...
+
+    @property
+    def sequence(self) -> int: ...
+
+
+def server_order(files: Iterable[Ordered]) -> list[Ordered]:
+    """The files in the order in which the server lets them win, the winner last; of equals the newer one wins."""
+    return sorted(files, key=lambda file: (-file.min_time, file.sequence))
+
+
+def merged(parts: Sequence[pa.Table], schema: MeasurementSchema) -> pa.Table:
+    """One row for each point.
+
+    Args:
+        parts: The rows of each file, the winner last, all with the same columns.
+        schema: Which of the columns are tags and fields.
+    """
+    rows = pa.concat_tables(parts)
+    keys, fields = [*schema.tags, TIME], list(schema.fields)
+    if len(parts) == 1 or pc.count_distinct(rows[TIME]).as_py() == len(rows):
+        return rows
+    last = pc.ScalarAggregateOptions(skip_nulls=True, min_count=0)
+    # Threads would lose the order that decides which value is the last.
+    grouped = rows.group_by(keys, use_threads=False).aggregate([(name, "last", last) for name in fields])
+    return grouped.rename_columns([*keys, *fields]).select(rows.column_names).cast(rows.schema)
