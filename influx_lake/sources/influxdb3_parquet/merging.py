@@ -1,7 +1,7 @@
 """Points that are in several files, as the server would show them.
 
-A point is its tags and its time. Where files hold the same point, each field has the last value that is not null, in the
-server's order of files: InfluxDB 3 Core sorts them by falling first time and numbers them, so that the file which
+A point is its tags and its time. Where files hold the same point, each field has the last value that is not null, in
+the server's order of files: InfluxDB 3 Core sorts them by falling first time and numbers them, so that the file which
 begins first wins. Source: `iox_query/src/provider/deduplicate.rs` and `influxdb3_write/src/write_buffer/
 persisted_files.rs` of InfluxDB 3.10.
 """

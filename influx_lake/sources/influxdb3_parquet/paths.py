@@ -1,7 +1,8 @@
 """Where InfluxDB 3 Core keeps its Parquet files: `{node}/dbs/{database}/{table}/{date}/{time}/{sequence}.parquet`.
 
-Databases and tables are there by number. A folder of date and time is a *chunk*: the stretch of time, ten minutes unless
-the server was told otherwise, whose points its files hold. Source: `influxdb3_write/src/paths.rs` of InfluxDB 3.10.
+Databases and tables are there by number. A folder of date and time is a *chunk*: the stretch of time, ten minutes
+unless the server was told otherwise, whose points its files hold. Source: `influxdb3_write/src/paths.rs` of InfluxDB
+3.10.
 """
 
 from __future__ import annotations
