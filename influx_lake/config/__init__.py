@@ -1,6 +1,7 @@
 """What the user declares: `lake.yaml`, read, checked and resolved."""
 
 from influx_lake.config.catalog import CatalogConfig
+from influx_lake.config.checks import CheckOptions, FreshnessOptions, Severity, ValueRule
 from influx_lake.config.column_names import ColumnNames, column_name
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig, TlsConfig
 from influx_lake.config.discovery import read_discovered, write_discovered
@@ -20,9 +21,11 @@ from influx_lake.config.types import Nanoseconds, OnTypeConflict, TimeType, Type
 
 __all__ = [
     "CatalogConfig",
+    "CheckOptions",
     "ColumnNames",
     "Compression",
     "ConfigurationProblems",
+    "FreshnessOptions",
     "InfluxDB3Config",
     "Lake",
     "Measurement",
@@ -33,12 +36,14 @@ __all__ = [
     "Problem",
     "SchemaEvolution",
     "Secret",
+    "Severity",
     "SourceConfig",
     "TimeType",
     "TlsConfig",
     "Tolerance",
     "TypeOptions",
     "Unsigned",
+    "ValueRule",
     "WriteMode",
     "WriteOptions",
     "column_name",

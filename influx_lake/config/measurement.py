@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from influx_lake.config.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.chunks import WINDOWS_PER_RUN, windows_per_run
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.files import COMPRESSION_LEVELS, WriteOptions
@@ -49,6 +50,8 @@ class Measurement:
         max_window_rows: How many rows a window may hold at most.
         adopt: Whether a table that belongs to another source, or to nobody, is written to.
         windows_per_run: How many windows one run loads at most.
+        freshness: How late it may be; None when nobody waits for it.
+        checks: What is looked at after it was loaded.
         description: What it is, for people.
         owners: Who answers for it.
         tags: Labels to find it by.
@@ -73,6 +76,8 @@ class Measurement:
     max_window_rows: int | None = None
     adopt: bool = False
     windows_per_run: int = WINDOWS_PER_RUN[Every.DAY]
+    freshness: FreshnessOptions | None = None
+    checks: CheckOptions = field(default=CheckOptions(), hash=False)
     description: str | None = None
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -112,6 +117,8 @@ def resolve_measurement(
         locations = ("table_properties", mistake.key), ("write", mistake.option)
         raise OptionMistake(str(mistake), *locations) from None
     _check_mode(options)
+    if options.freshness is None and options.checks.freshness.enabled:
+        raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
     namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
     return Measurement(
         key=key,
@@ -132,6 +139,8 @@ def resolve_measurement(
         max_window_rows=options.max_window_rows,
         adopt=options.adopt,
         windows_per_run=windows_per_run(options, options.partition.every),
+        freshness=options.freshness,
+        checks=options.checks,
         description=options.description,
         owners=options.owners,
         tags=options.tags,

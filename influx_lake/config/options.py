@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from influx_lake.config.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.chunks import ChunkOptions
 from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import GuardOptions
@@ -132,6 +133,10 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
         "also widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and "
         "stops the run.",
     )
+    freshness: FreshnessOptions | None = Field(
+        default=None, description="How late it may be. Default: nobody waits for it."
+    )
+    checks: CheckOptions = Field(default=CheckOptions(), description="What is looked at after it was loaded.")
     description: Text | None = Field(
         default=None, description="What the measurement is, in Markdown, for the catalog of assets."
     )

@@ -36,21 +36,32 @@ def validated(
         return model.model_validate(data, context=context), data
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
-    kept, removed = copy.deepcopy(data), list[Location]()
     for mistake in mistakes:
         inside = _inside(mistake)
         where = (*location, *inside)
         if not report.is_lost(where):
             shown = _shown(mistake["input"], report.written.get(where), bool(hide & set(inside)))
             report.mistake(where, _explain(mistake, model, inside, shown))
-        removed.append(inside)
-    # Last items of a list first: taking one out moves those behind it.
-    for inside in sorted(removed, key=lambda path: -path[-1] if path and isinstance(path[-1], int) else 0):
-        _remove(kept, inside)
-    try:
-        return model.model_validate(kept, context=context), kept
-    except ValidationError:
-        return None, kept
+    return _without(mistakes, model, data, context)
+
+
+def _without(
+    mistakes: list[ErrorDetails], model: type[_M], data: dict[str, Any], context: dict[str, Any]
+) -> tuple[_M | None, dict[str, Any]]:
+    """The entry without its mistakes, and without what cannot be right once they are gone."""
+    kept, gone = copy.deepcopy(data), {_inside(mistake) for mistake in mistakes}
+    seen: set[frozenset[Location]] = set()
+    while () not in gone and frozenset(gone) not in seen:
+        seen.add(frozenset(gone))
+        # Last items of a list first: taking one out moves those behind it.
+        for inside in sorted(gone, key=lambda path: -path[-1] if isinstance(path[-1], int) else 0):
+            _remove(kept, inside)
+        try:
+            return model.model_validate(kept, context=context), kept
+        except ValidationError as error:
+            left = error.errors(include_url=False)
+        gone = {_inside(mistake)[:-1] if mistake["type"] == "missing" else _inside(mistake) for mistake in left}
+    return None, kept
 
 
 def _inside(mistake: ErrorDetails) -> Location:

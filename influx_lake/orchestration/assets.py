@@ -8,6 +8,7 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.quantities import format_duration
+from influx_lake.orchestration.freshness_policy import freshness_policy
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.replicating import MeasurementWindows
 
@@ -76,6 +77,7 @@ def measurement_asset(
                 kinds={"influxdb", "iceberg"},
                 metadata=_metadata(measurement, warehouse),
                 io_manager_key=IO_MANAGER_KEY,
+                freshness_policy=freshness_policy(measurement),
             )
         },
         # Not `deps`: it makes an input name of the key, which may hold any character.

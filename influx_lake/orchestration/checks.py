@@ -1,65 +1,152 @@
-"""What is looked at after a measurement was loaded."""
+"""What is looked at after a measurement was loaded, as Dagster's asset checks."""
 
-from collections import Counter
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from influx_lake.config import Measurement, OnTypeConflict
-from influx_lake.orchestration.assets import asset_key, safe_name
-from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.checks.suite import MEANINGS, checks_of, evaluate, is_blocking
+from influx_lake.config import Measurement, Severity, redact
+from influx_lake.config.windows import Window
+from influx_lake.errors import LakeError
+from influx_lake.orchestration.assets import asset_key, resource_key, safe_name
+from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.partitions import partitions_for, window_of
 from influx_lake.orchestration.resources import CATALOG_KEY
+from influx_lake.orchestration.tags import partitions_of
+from influx_lake.orchestration.window_metadata import preview
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
+    from influx_lake.checks.outcome import Figure, Outcome
+    from influx_lake.checks.subject import Subject
 
-QUARANTINE_CHECK = "nothing_in_quarantine"
-_REASONS_FROM_ROWS = 10_000
+SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
+RETRIES = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+"""A check asks the source again when it was away: the load before it succeeded."""
+_HISTORY = 100
 
 
 def measurement_checks(measurement: Measurement) -> list[dg.AssetChecksDefinition]:
-    """The checks of a measurement's asset: those that its options give something to look at."""
-    quarantines = measurement.types.on_type_conflict is OnTypeConflict.QUARANTINE
-    return [_quarantine_check(measurement)] if quarantines else []
+    """The checks of a measurement's asset, all of them one step."""
+    names = checks_of(measurement)
+    return [_checks(measurement, names)] if names else []
 
 
-def _quarantine_check(measurement: Measurement) -> dg.AssetChecksDefinition:
-    spec = dg.AssetCheckSpec(
-        QUARANTINE_CHECK,
-        asset=asset_key(measurement),
-        description="Rows whose values have another type than the table's column wait in a table of their own.",
+def check_result(key: dg.AssetKey, name: str, about: str, outcome: Outcome, severity: Severity) -> dg.AssetCheckResult:
+    """What a check found, as Dagster shows it."""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=name,
+        passed=outcome.passed,
+        severity=SEVERITIES[severity],
+        description=redact(about),
+        metadata=_metadata(outcome.figures),
     )
+
+
+def _checks(measurement: Measurement, names: Sequence[str]) -> dg.AssetChecksDefinition:
+    key, source = asset_key(measurement), resource_key(measurement.source)
+    specs = [
+        dg.AssetCheckSpec(name, asset=key, description=MEANINGS[name], blocking=is_blocking(measurement, name))
+        for name in names
+    ]
 
     @dg.multi_asset_check(
-        name=safe_name(f"{'__'.join(measurement.identifier)}__{QUARANTINE_CHECK}"),
-        specs=[spec],
-        required_resource_keys={CATALOG_KEY},
+        name=safe_name(f"{'__'.join(measurement.identifier)}__checks"),
+        specs=specs,
+        required_resource_keys={CATALOG_KEY, source},
+        # By the spec's own key: an input's name could not hold every character of it.
+        ins={"table": dg.AssetIn(key=key, dagster_type=dg.Nothing)},
+        retry_policy=RETRIES,
+        can_subset=True,
+        pool=source,
     )
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        from influx_lake.iceberg.quarantine import SUFFIX
-        from influx_lake.iceberg.reader import find_table
-        from influx_lake.replication.status import total_rows
-
-        with failing_clearly(measurement.name):
-            catalog = getattr(context.resources, CATALOG_KEY).open()
-            table = find_table(catalog, (*measurement.namespace, measurement.table + SUFFIX))
-            rows = total_rows(table) if table else 0
-            yield dg.AssetCheckResult(
-                passed=rows == 0,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"{rows:,} rows in {measurement.table_name}{SUFFIX}" if rows else None,
-                metadata={
-                    "rows": dg.MetadataValue.int(rows),
-                    **({"reasons": _reasons(table)} if table and rows else {}),
-                },
-            )
+        chosen = {selected.name for selected in context.selected_asset_check_keys}
+        with failing_clearly(measurement.name), ExitStack() as stack:
+            subject = _subject(context, measurement, stack)
+            yield from _results(context, subject, [name for name in names if name in chosen])
 
     return check
 
 
-def _reasons(table: "Table") -> dg.MarkdownMetadataValue:
-    """Why rows are there, the most frequent reason first."""
-    found = table.scan(selected_fields=("reason",), limit=_REASONS_FROM_ROWS).to_arrow().column("reason").to_pylist()
-    counted = Counter(found).most_common(10)
-    return dg.MetadataValue.md("\n".join(f"- {reason} ({count:,} rows)" for reason, count in counted))
+def _results(
+    context: dg.AssetCheckExecutionContext, subject: Subject, names: Sequence[str]
+) -> Iterator[dg.AssetCheckResult]:
+    """The results of all checks that can be done; only then is it an error that one could not.
+
+    Raises:
+        Failure: A check could not be done.
+    """
+    failed: list[LakeError] = []
+    for name in names:
+        try:
+            for _, outcome, severity in evaluate(subject, [name]):
+                about = subject.about(outcome.message)
+                context.log.info(f"{name}: {'passed' if outcome.passed else 'failed'}: {redact(about)}")
+                yield check_result(asset_key(subject.measurement), name, about, outcome, severity)
+        except LakeError as error:
+            failed.append(error.about(subject.measurement.name))
+            context.log.warning(f"{name} could not be done: {redact(str(error))}")
+    if failed:
+        raise as_failure(next((error for error in failed if not error.transient), failed[0]))
+
+
+def _subject(context: dg.AssetCheckExecutionContext, measurement: Measurement, stack: ExitStack) -> Subject:
+    from influx_lake.checks.subject import Subject
+
+    source = getattr(context.resources, resource_key(measurement.source))
+    return Subject(
+        measurement=measurement,
+        catalog=getattr(context.resources, CATALOG_KEY).open(),
+        open_source=lambda: stack.enter_context(source.open()),
+        now=datetime.now(UTC),
+        asked=_windows_of_run(context, measurement),
+        known_means=lambda: _known_means(context.instance, asset_key(measurement)),
+    )
+
+
+def _windows_of_run(context: dg.AssetCheckExecutionContext, measurement: Measurement) -> list[Window]:
+    """The windows of the run's partitions; none for a run of no partition, as the check's alone is."""
+    ends = partitions_of(context.run)
+    if ends is None:
+        return []
+    partitions = partitions_for(measurement.scheme)
+    first, last = (window_of(partitions, key) for key in ends)
+    return list(measurement.scheme.windows(first.start, last.end))
+
+
+def _known_means(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[Window, Mapping[str, float]]:
+    """The means that earlier checks found, the latest of each window."""
+    from influx_lake.checks.outliers import MEANS
+
+    storage = instance.event_log_storage
+    found: dict[Window, Mapping[str, float]] = {}
+    for record in storage.get_asset_check_execution_history(dg.AssetCheckKey(key, "outliers"), limit=_HISTORY):
+        event = record.event.dagster_event if record.event else None
+        data = event.event_specific_data if event else None
+        means = data.metadata.get(MEANS) if isinstance(data, dg.AssetCheckEvaluation) else None
+        if isinstance(means, dg.JsonMetadataValue) and isinstance(means.data, dict):
+            for window, of in means.data.items():
+                found.setdefault(Window.parse(window), of)
+    return found
+
+
+def _metadata(figures: Mapping[str, Figure]) -> dict[str, dg.MetadataValue]:
+    return {name: _metadata_value(value) for name, value in figures.items()}
+
+
+def _metadata_value(value: Figure) -> dg.MetadataValue:
+    if isinstance(value, datetime):
+        return dg.MetadataValue.timestamp(value)
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    if isinstance(value, float):
+        return dg.MetadataValue.float(value)
+    if isinstance(value, str):
+        return dg.MetadataValue.text(redact(value))
+    return dg.MetadataValue.json(dict(value)) if isinstance(value, Mapping) else preview(value)

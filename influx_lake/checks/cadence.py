@@ -1,0 +1,166 @@
+"""How long nothing came, from whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.checks.subject import Subject
+from influx_lake.config.columns import TIME
+from influx_lake.config.quantities import format_duration
+from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.reader import read_windows
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+MOST_STRETCHES = 5_000_000
+"""How many stretches of time are held at most, of all who are listened to together: about 200 MB."""
+_BUCKET, _FIRST, _LAST = "bucket", "first", "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A time without points.
+
+    Attributes:
+        who: Whose: `host=a`; the whole measurement's where nobody is told apart.
+        since: The last point before it, or the window's start.
+        until: The first point after it, or the end of what is loaded.
+    """
+
+    who: str
+    since: datetime
+    until: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.until - self.since
+
+    def __str__(self) -> str:
+        minutes = self.length.total_seconds() / 60
+        start = utc_text(self.since.replace(microsecond=0))
+        return f"no points from {self.who} for {minutes:,.0f} min from {start}"
+
+
+def silences(subject: Subject) -> list[Silence]:
+    """Who sent nothing for longer than allowed, while the windows lasted or across their start.
+
+    Whoever had a point no longer before a window than allowed is missed in it from then on.
+
+    Raises:
+        ConfigurationError: A column to tell them apart by is not in the table, or tells too many apart.
+    """
+    limit, by = subject.measurement.checks.gaps.longer_than, subject.measurement.checks.gaps.by
+    if limit is None or subject.table is None:
+        return []
+    _check_columns(subject.table, by)
+    found: list[Silence] = []
+    for window in subject.windows:
+        found += _silences_in(subject.table, window, by, limit)
+    return found
+
+
+def _check_columns(table: Table, by: tuple[str, ...]) -> None:
+    names = {column.name for column in table.schema().fields}
+    unknown = [name for name in by if name not in names]
+    if unknown:
+        raise ConfigurationError(
+            f"checks.gaps.by names {', '.join(unknown)}, which the table does not have",
+            remedy=f"Name columns of the table: {', '.join(sorted(names))}",
+        )
+
+
+def _silences_in(table: Table, window: Window, by: tuple[str, ...], limit: timedelta) -> list[Silence]:
+    before = Window(window.start - limit, window.start)
+    heard = _Heard(by, limit // MICROSECOND)
+    for batch in read_windows(table, [Window(before.start, window.end)], columns=[TIME, *by]):
+        heard.add(batch)
+    silent = heard.silences(window)
+    if not by and heard.is_empty():
+        return [Silence("the measurement", window.start, window.end)] if window.end - window.start > limit else []
+    return silent
+
+
+@dataclass(slots=True)
+class _Heard:
+    """The first and last point of each stretch of time, of each of those who are listened to.
+
+    A stretch is no longer than the silence that is allowed, so that a longer one lies between two stretches: that is
+    exact, and needs no row to be kept.
+    """
+
+    by: tuple[str, ...]
+    limit_us: int
+    _waiting: list[pa.Table] = field(default_factory=list)
+    _rows: int = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Hear the points of a batch."""
+        if not len(batch):
+            return
+        moments = batch.column(TIME).cast(pa.int64())
+        columns = [*(batch.column(name) for name in self.by), pc.divide(moments, self.limit_us), moments, moments]
+        stretches = _merged(pa.table(columns, names=[*self.by, _BUCKET, _FIRST, _LAST]), self.by)
+        self._waiting.append(stretches)
+        self._rows += len(stretches)
+        if len(self._waiting) >= 64:
+            self._together()
+
+    def is_empty(self) -> bool:
+        """Whether nothing was heard at all."""
+        return self._rows == 0
+
+    def silences(self, window: Window) -> list[Silence]:
+        """The silences that end in a window, or last to its end."""
+        if self.is_empty():
+            return []
+        order = [(name, "ascending") for name in (*self.by, _BUCKET)]
+        heard = self._together().sort_by(order).combine_chunks()
+        since, until, rows = self._between(heard, window)
+        long = pc.and_(pc.greater(pc.subtract(until, since), self.limit_us), pc.greater(until, window.start_us))
+        keys = heard.select(list(self.by)).take(rows).filter(long).to_pylist()
+        ends = zip(since.filter(long).to_pylist(), until.filter(long).to_pylist(), strict=True)
+        return [
+            Silence(_who(key), EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND)
+            for key, (start, end) in zip(keys or [{}] * pc.sum(long).as_py(), ends, strict=True)
+        ]
+
+    def _between(self, heard: pa.Table, window: Window) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """Where each stretch's silence starts and ends, and its row: the next of the same, or the window's end."""
+        first, last = (heard.column(name).combine_chunks() for name in (_FIRST, _LAST))
+        end = pa.scalar(window.end_us, pa.int64())
+        following = pa.concat_arrays([first.slice(1), pa.array([window.end_us], pa.int64())])
+        same = pa.array([True] * len(heard))
+        for name in self.by:
+            values = pc.dictionary_encode(heard.column(name).combine_chunks(), null_encoding="encode").indices
+            shifted = pa.concat_arrays([values.slice(1), pa.array([-1], values.type)])
+            same = pc.and_(same, pc.equal(values, shifted))
+        return last, pc.if_else(same, following, end), pa.array(range(len(heard)), pa.int64())
+
+    def _together(self) -> pa.Table:
+        merged = _merged(pa.concat_tables(self._waiting), self.by)
+        self._waiting, self._rows = [merged], len(merged)
+        if self._rows > MOST_STRETCHES:
+            limit = format_duration(self.limit_us * MICROSECOND)
+            raise ConfigurationError(
+                f"checks.gaps listens to more than can be held: {', '.join(self.by)} in stretches of {limit}",
+                remedy="Name columns with fewer values in `by`, or allow longer gaps",
+            )
+        return merged
+
+
+def _merged(stretches: pa.Table, by: tuple[str, ...]) -> pa.Table:
+    keys = [*by, _BUCKET]
+    found = stretches.group_by(keys).aggregate([(_FIRST, "min"), (_LAST, "max")])
+    return found.select([*keys, f"{_FIRST}_min", f"{_LAST}_max"]).rename_columns([*keys, _FIRST, _LAST])
+
+
+def _who(key: dict[str, object]) -> str:
+    named = ", ".join(f"{name}={'' if value is None else value}" for name, value in key.items())
+    return named or "the measurement"

@@ -1,0 +1,92 @@
+"""SQL conditions over rows, judged by DuckDB in a room without doors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.errors import ConfigurationError, MissingExtra
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from influx_lake.checks.value_rules import Tally
+
+_CLOSED: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "memory_limit": "512MB",
+    "threads": 2,
+}
+"""No files, no network, no extensions, no Python variables."""
+_BATCH_ROWS = 65_536
+
+
+def failing_conditions(
+    rows: pa.RecordBatchReader, tallies: Sequence[Tally], shown: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Count the rows for which a condition is false; one that is null is kept, as with SQL's own CHECK.
+
+    Args:
+        rows: The rows.
+        tallies: The conditions, and where their rows are counted.
+        shown: The columns of examples.
+
+    Yields:
+        The rows, one batch after the other, once they were counted.
+
+    Raises:
+        ConfigurationError: A condition does not fit the columns.
+        MissingExtra: DuckDB is not installed.
+    """
+    try:
+        import duckdb
+    except ImportError as error:
+        raise MissingExtra("a SQL condition in checks.values", "duckdb") from error
+    with duckdb.connect(":memory:", config=_CLOSED) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET lock_configuration = true")
+        for tally in tallies:
+            _check(connection, rows.schema, str(tally.rule.condition))
+        judged = [
+            duckdb.SQLExpression(f"coalesce(NOT CAST(({tally.rule.condition}\n) AS BOOLEAN), false)").alias(_name(each))
+            for each, tally in enumerate(tallies)
+        ]
+        try:
+            relation = connection.from_arrow(rows).select(duckdb.StarExpression(), *judged)
+            for batch in relation.to_arrow_reader(_BATCH_ROWS):
+                for number, tally in enumerate(tallies):
+                    tally.add(batch, batch.column(_name(number)), shown)
+                yield batch
+        except duckdb.Error as error:
+            raise _refused(str(error)) from None
+
+
+def _check(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, condition: str) -> None:
+    """Bind a condition to the columns before any row is read.
+
+    Raises:
+        ConfigurationError: It does not fit them.
+    """
+    import duckdb
+
+    try:
+        connection.from_arrow(schema.empty_table()).select(duckdb.SQLExpression(condition)).fetchall()
+    except duckdb.Error as error:
+        raise _refused(str(error), condition) from None
+
+
+def _refused(reason: str, condition: str | None = None) -> ConfigurationError:
+    which = f"the condition {condition!r}" if condition else "a condition"
+    return ConfigurationError(
+        f"checks.values: {which} cannot be judged: {reason.partition(chr(10))[0]}",
+        remedy="Use columns of the table and DuckDB's functions; files and network are out of reach",
+    )
+
+
+def _name(number: int) -> str:
+    return f"influx_lake_broken_{number}"

@@ -1,0 +1,80 @@
+"""Whether a point is in the table twice."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.checks.outcome import SHOWN, Outcome
+from influx_lake.checks.subject import Subject
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.point_key import PointKey, point_key
+from influx_lake.iceberg.reader import arrow_schema, read_windows
+from influx_lake.iceberg.time_slices import PAIR_BYTES, SLICES, TimeSlices
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+_BELOW = "nanoseconds below"
+
+
+def no_duplicate_points(subject: Subject) -> Outcome:
+    """Look for rows with the same series and time, in memory that does not depend on how many there are.
+
+    Nanoseconds count, where the table keeps them.
+    """
+    rows, surplus, points, examples = 0, 0, 0, list[pa.Table]()
+    if subject.table is not None:
+        key = point_key(subject.target, arrow_schema(subject.table.schema()))
+        for window in subject.windows:
+            for part in _slices_of(subject.table, key, window):
+                twice = _twice(part, key)
+                rows += len(part)
+                points += len(twice)
+                surplus += (pc.sum(twice.column("rows")).as_py() or 0) - len(twice)
+                if len(twice) and sum(map(len, examples)) < SHOWN:
+                    examples.append(twice.slice(0, SHOWN))
+    figures = {"rows": rows, "duplicate_rows": surplus, "duplicate_points": points}
+    if not surplus:
+        return Outcome(True, f"{rows:,} rows, each point once", figures)
+    message = f"{surplus:,} of {rows:,} rows repeat a point (same series and time). Materialise the windows again"
+    return Outcome(False, message, {**figures, "examples": pa.concat_tables(examples).slice(0, SHOWN)})
+
+
+def _slices_of(table: Table, key: PointKey, window: Window) -> Iterator[pa.Table]:
+    """The keys of a window, in pieces that share no time and fit in memory."""
+    reader = read_windows(table, [window], key.time, key.all)
+    with tempfile.TemporaryDirectory(prefix="influx-lake-duplicates-") as folder:
+        slices = TimeSlices(reader.schema, key.time, window.start_us, window.end_us, Path(folder))
+        with closing(slices):
+            for batch in reader:
+                slices.add(batch)
+            yield from _fitting(slices)
+
+
+def _fitting(slices: TimeSlices) -> Iterator[pa.Table]:
+    for number in range(SLICES):
+        if slices.size(number) > PAIR_BYTES and not slices.is_finest():
+            with closing(slices.finer(number)) as finer:
+                yield from _fitting(finer)
+        elif slices.size(number):
+            yield slices.table(number)
+
+
+def _twice(rows: pa.Table, key: PointKey) -> pa.Table:
+    """The points that are there more than once, with how many rows each has."""
+    below = key.below_microseconds(rows)
+    names = [*key.columns, key.time]
+    keyed = rows.select(names)
+    if below is not None:
+        names.append(_BELOW)
+        keyed = keyed.append_column(_BELOW, below)
+    counted = keyed.group_by(names).aggregate([([], "count_all")])
+    counted = counted.filter(pc.greater(counted.column("count_all"), 1))
+    return counted.rename_columns(["rows" if name == "count_all" else name for name in counted.column_names])

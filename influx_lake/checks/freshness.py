@@ -1,0 +1,84 @@
+"""Whether a measurement is as recent as it should be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.checks.outcome import Figure, Outcome
+from influx_lake.checks.subject import Subject
+from influx_lake.config import FreshnessOptions, Severity
+from influx_lake.config.columns import TIME
+from influx_lake.config.quantities import format_duration
+from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
+from influx_lake.iceberg.window_files import in_windows, time_bounds
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+_SECOND = timedelta(seconds=1)
+_LONGEST = timedelta(days=366)
+
+
+def freshness(subject: Subject) -> Outcome:
+    """See how late the newest due window is, and how long before the end of what is loaded its newest event was.
+
+    Only metadata of the table are read. A feed whose windows arrive empty is not fresh.
+    """
+    options = subject.measurement.freshness or FreshnessOptions(fail=_LONGEST)
+    late, silent = lateness(subject), timedelta(0)
+    figures: dict[str, Figure] = {"late_seconds": round(late.total_seconds())}
+    newest = None
+    if subject.table and subject.coverage.intervals:
+        recent = _recent(subject, options.fail)
+        newest = newest_event(subject.table, recent)
+        silent = max(timedelta(0), recent.end - (newest or recent.start))
+        figures |= {"loaded_until": recent.end, "silent_seconds": round(silent.total_seconds())}
+    if newest:
+        figures["newest_event"] = newest
+    worst = max(late, silent)
+    if worst > options.fail or (options.warn is not None and worst > options.warn):
+        severity = Severity.ERROR if worst > options.fail else Severity.WARN
+        limit = options.fail if severity is Severity.ERROR else options.warn
+        return Outcome(False, _stale(subject, late, silent, newest, limit or options.fail), figures, severity)
+    return Outcome(True, f"fresh: loaded until {utc_text(subject.coverage.intervals[-1].end)}", figures)
+
+
+def lateness(subject: Subject) -> timedelta:
+    """How long ago the first window that is not there after the newest that is should have been loaded."""
+    scheme, lag = subject.measurement.scheme, subject.measurement.lag
+    loaded = subject.coverage.intervals[-1].end if subject.coverage.intervals else scheme.start
+    due = scheme.window_at(loaded).end + lag
+    return max(timedelta(0), subject.now - due)
+
+
+def newest_event(table: Table, window: Window) -> datetime | None:
+    """The time of the newest row of a window, from the bounds that its files state."""
+    time_id = table.schema().find_field(TIME).field_id
+    tasks = table.scan(row_filter=in_windows([window], table, TIME)).plan_files()
+    lasts = [bounds[1] for task in tasks if (bounds := time_bounds(task.file, time_id))]
+    return min(EPOCH + max(lasts) * MICROSECOND, window.end) if lasts else None
+
+
+def _recent(subject: Subject, limit: timedelta) -> Window:
+    """The end of what is loaded, as much of it as has to be looked at to tell who is silent for too long."""
+    newest = subject.coverage.intervals[-1]
+    end = min(newest.end, subject.now)
+    length = newest.end - subject.measurement.scheme.window_at(newest.end - MICROSECOND).start
+    return Window(end - length - min(limit, _LONGEST), end)
+
+
+def _stale(subject: Subject, late: timedelta, silent: timedelta, newest: datetime | None, limit: timedelta) -> str:
+    allowed = f"(allowed: {format_duration(limit)})"
+    if late >= silent:
+        what = subject.coverage.intervals and f"loaded until {utc_text(subject.coverage.intervals[-1].end)}"
+        return (
+            f"{what or 'nothing is loaded'}; the next window is late by {_text(late)} {allowed}. "
+            "See whether its schedule runs and its runs succeed"
+        )
+    last = f"the newest event is of {utc_text(newest.replace(microsecond=0))}" if newest else "there are no events"
+    return f"{last}, {_text(silent)} before the end of what is loaded {allowed}. See whether its writers still write"
+
+
+def _text(length: timedelta) -> str:
+    return format_duration(length - length % _SECOND)

@@ -1,0 +1,116 @@
+"""Whether a window is unlike those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
+from influx_lake.checks.subject import Subject
+from influx_lake.config.windows import Window
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.reader import arrow_schema, read_windows
+from influx_lake.iceberg.window_counts import rows_by_window
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+FEWEST = 5
+"""A window is compared with no fewer others."""
+MEANS = "means"
+"""The figure that later checks read."""
+_NORMAL = 1.4826
+"""What a median absolute deviation has to be multiplied with to be a standard deviation."""
+_LEAST = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlier:
+    window: Window
+    what: str
+    value: float
+    usual: float
+
+    def __str__(self) -> str:
+        return f"{self.window}: {self.what} {self.value:,.6g}, usually {self.usual:,.6g}"
+
+
+def outliers(subject: Subject) -> Outcome:
+    """Compare each window's rows, and the means of the columns that are named, with those of the windows before it.
+
+    Row counts come from the table's metadata, the means of earlier windows from earlier checks.
+    """
+    if subject.table is None or not subject.windows:
+        return Outcome(True, "nothing is loaded yet")
+    options = subject.measurement.checks.outliers
+    whole = [window for window in subject.windows if subject.measurement.scheme.window_at(window.start) == window]
+    before = {window: subject.before(window, options.windows) for window in whole}
+    everything = {*whole, *(each for windows in before.values() for each in windows)}
+    rows = rows_by_window(subject.table, sorted(everything))
+    means = {window: _means(subject.table, window, options.columns) for window in whole} if options.columns else {}
+    earlier = {**(subject.known_means() if options.columns else {}), **means}
+    found: list[_Outlier] = []
+    compared = 0
+    for window in whole:
+        others = [float(rows[each]) for each in before[window]]
+        compared += len(others) >= FEWEST
+        found += _unusual(window, "rows", rows[window], others, options.threshold)
+        for column, mean in means.get(window, {}).items():
+            others = [earlier[each][column] for each in before[window] if column in earlier.get(each, {})]
+            found += _unusual(window, f"mean of {column}", mean, others, options.threshold)
+    return _outcome(found, whole, compared, rows, means)
+
+
+def _outcome(
+    found: Sequence[_Outlier],
+    whole: Sequence[Window],
+    compared: int,
+    rows: Mapping[Window, int],
+    means: Mapping[Window, Mapping[str, float]],
+) -> Outcome:
+    figures: dict[str, Figure] = {"windows": len(whole), "compared": compared, "outliers": len(found)}
+    if whole:
+        figures["rows"] = rows[whole[-1]]
+    if means:
+        figures[MEANS] = {str(window): dict(of) for window, of in means.items()}
+        figures |= {f"mean: {column}": mean for column, mean in means[whole[-1]].items()}
+    if not found:
+        few = f"; fewer than {FEWEST} windows are there to compare with" if not compared else ""
+        return Outcome(True, f"{len(whole)} windows are like those before them{few}", figures)
+    examples = [
+        {"window": str(each.window), "what": each.what, "value": each.value, "usual": each.usual} for each in found
+    ]
+    figures["examples"] = pa.Table.from_pylist(examples[:SHOWN])
+    return Outcome(False, f"unlike the windows before: {listed(found)}", figures)
+
+
+def _unusual(window: Window, what: str, value: float, others: Sequence[float], threshold: float) -> Iterator[_Outlier]:
+    if len(others) < FEWEST:
+        return
+    middle = median(others)
+    deviation = _NORMAL * median(abs(other - middle) for other in others)
+    if abs(value - middle) > threshold * max(deviation, _LEAST * abs(middle)):
+        yield _Outlier(window, what, value, middle)
+
+
+def _means(table: Table, window: Window, columns: Sequence[str]) -> dict[str, float]:
+    schema = arrow_schema(table.schema())
+    for name in columns:
+        if name not in schema.names or not (
+            pa.types.is_integer(schema.field(name).type) or pa.types.is_floating(schema.field(name).type)
+        ):
+            raise ConfigurationError(
+                f"checks.outliers.columns names {name}, which is no number of the table",
+                remedy="Name columns of integers or floats",
+            )
+    sums, counts = dict.fromkeys(columns, 0.0), dict.fromkeys(columns, 0)
+    for batch in read_windows(table, [window], columns=list(columns)):
+        for name in columns:
+            sums[name] += pc.sum(batch.column(name).cast(pa.float64())).as_py() or 0.0
+            counts[name] += len(batch) - batch.column(name).null_count
+    return {name: sums[name] / counts[name] for name in columns if counts[name]}

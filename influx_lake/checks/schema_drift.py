@@ -1,0 +1,48 @@
+"""Whether the table's columns are still those of the source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.checks.outcome import SHOWN, Outcome
+from influx_lake.checks.subject import Subject
+from influx_lake.config.columns import TIME
+from influx_lake.iceberg.promotion import holds
+from influx_lake.iceberg.schema import iceberg_type
+from influx_lake.iceberg.shape import ShapedColumn, shape_of
+from influx_lake.sources.influxdb3.declared import ARROW_TYPES
+
+if TYPE_CHECKING:
+    from pyiceberg.types import IcebergType
+
+
+def schema_drift(subject: Subject) -> Outcome:
+    """Compare the source's columns with the table's; neither side's rows are read."""
+    if subject.table is None:
+        return Outcome(True, "nothing is loaded yet")
+    declared = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in subject.schema.columns])
+    schema = subject.table.schema()
+    expected = shape_of(declared, subject.target, schema).columns
+    there = {column.name: column.field_type for column in schema.fields}
+    missing = [column for column in expected if column.name not in there]
+    unfit = [column for column in expected if column.name in there and not holds(there[column.name], _kind(column))]
+    # `value__string` beside `value` holds what does not fit there, as `on_type_conflict: new_column` has it.
+    unfit = [column for column in unfit if f"{column.name}__{str(_kind(column)).partition('(')[0]}" not in there]
+    known = {column.name for column in expected} | {TIME, subject.measurement.types.nanoseconds_column}
+    left = sorted(name for name in there.keys() - known if name.rpartition("__")[0] not in known)
+    figures = {"columns": len(there), "missing": len(missing), "changed": len(unfit), "left_the_source": len(left)}
+    if not (missing or unfit or left):
+        return Outcome(True, f"{len(there)} columns, as in the source", figures)
+    changes = [
+        *({"column": column.name, "source": str(_kind(column)), "table": "missing"} for column in missing),
+        *({"column": each.name, "source": str(_kind(each)), "table": str(there[each.name])} for each in unfit),
+        *({"column": name, "source": "gone", "table": str(there[name])} for name in left),
+    ]
+    said = "; ".join(f"{each['column']} (source: {each['source']}, table: {each['table']})" for each in changes[:SHOWN])
+    return Outcome(False, f"columns differ: {said}", {**figures, "changes": pa.Table.from_pylist(changes[:SHOWN])})
+
+
+def _kind(column: ShapedColumn) -> IcebergType:
+    return iceberg_type(column.type)

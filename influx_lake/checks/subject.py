@@ -1,0 +1,111 @@
+"""What is checked: some loaded windows of a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.windows import MICROSECOND as _INSTANT
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.replication.window import table_target
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+    from influx_lake.sources.protocol import Source
+
+NEWEST = 3
+"""How many windows are checked where nobody says which."""
+
+Means = Mapping[Window, Mapping[str, float]]
+"""Means of columns by window."""
+
+
+@dataclass
+class Subject:
+    """Some windows of a measurement, on both sides. Nothing is asked before a check needs it.
+
+    Attributes:
+        measurement: The measurement.
+        catalog: The catalog of its table.
+        open_source: Opens its source.
+        now: The present.
+        asked: The windows to check; none for the newest that are loaded.
+        known_means: The means that earlier checks of a window found, newest first.
+    """
+
+    measurement: Measurement
+    catalog: Catalog
+    open_source: Callable[[], Source]
+    now: datetime
+    asked: Sequence[Window] = ()
+    known_means: Callable[[], Means] = dict
+
+    @cached_property
+    def source(self) -> Source:
+        return self.open_source()
+
+    @cached_property
+    def schema(self) -> MeasurementSchema:
+        """The measurement's columns as the source declares them now."""
+        return self.source.schema(self.measurement.name)
+
+    @cached_property
+    def target(self) -> TableTarget:
+        """The table as its writer wants it."""
+        return table_target(self.measurement, self.schema)
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The measurement's table; None before its first load."""
+        return find_table(self.catalog, self.measurement.identifier)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """What of the measurement is loaded."""
+        return Coverage.of(self.table) if self.table else Coverage()
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that are checked, oldest first: what is loaded of those that were asked for."""
+        asked = self.asked or self._newest()
+        return tuple(part for window in sorted(asked) for part in self._loaded(window))
+
+    @property
+    def span(self) -> str:
+        """From the first window's start to the last one's end."""
+        return f"{Window(self.windows[0].start, self.windows[-1].end)}" if self.windows else "none"
+
+    def about(self, message: str) -> str:
+        """The message with what it is about before it."""
+        subject = f"measurement {self.measurement.name}"
+        return f"{subject}, window {self.span}: {message}" if self.windows else f"{subject}: {message}"
+
+    def before(self, window: Window, count: int) -> list[Window]:
+        """As many loaded windows as there are before one, at most `count`, newest first."""
+        if not self.coverage.intervals:
+            return []
+        earlier = self.measurement.scheme.windows_back(self.coverage.intervals[0].start, window.start)
+        return list(islice(filter(self.coverage.holds, earlier), count))
+
+    def _newest(self) -> list[Window]:
+        if not self.coverage.intervals:
+            return []
+        scheme = self.measurement.scheme
+        current = scheme.window_at(self.coverage.intervals[-1].end - _INSTANT)
+        return [current, *self.before(current, NEWEST - 1)]
+
+    def _loaded(self, window: Window) -> list[Window]:
+        """The parts of a window that are loaded."""
+        overlapping = (part for part in self.coverage.intervals if part.start < window.end and window.start < part.end)
+        return [Window(max(part.start, window.start), min(part.end, window.end)) for part in overlapping]

@@ -1,0 +1,85 @@
+"""The checks by name, and which of them a measurement has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement, OnShrink, OnTypeConflict, Severity, WriteMode
+
+if TYPE_CHECKING:
+    from influx_lake.checks.outcome import Outcome
+    from influx_lake.checks.subject import Subject
+
+VALUES = "values"
+
+_MODULES = {
+    "source_equals_lake": "source_equality",
+    "no_duplicate_points": "duplicates",
+    "gaps": "gaps",
+    "freshness": "freshness",
+    "schema_drift": "schema_drift",
+    "nothing_in_quarantine": "quarantine",
+    "outliers": "outliers",
+    VALUES: "value_rules",
+}
+"""Where each check is, a function of its own name: imported when it is done, for definitions need only the names."""
+
+
+def _adds_rows(measurement: Measurement) -> bool:
+    """Whether loads put rows beside those that are there, so that only care keeps points from being there twice."""
+    return measurement.write.mode is not WriteMode.REPLACE or measurement.on_shrink is OnShrink.MERGE
+
+
+_ON: dict[str, Callable[[Measurement], bool]] = {
+    "source_equals_lake": lambda measurement: True,
+    "no_duplicate_points": _adds_rows,
+    "gaps": lambda measurement: True,
+    "freshness": lambda measurement: measurement.freshness is not None,
+    "schema_drift": lambda measurement: True,
+    "nothing_in_quarantine": lambda measurement: measurement.types.on_type_conflict is OnTypeConflict.QUARANTINE,
+    "outliers": lambda measurement: False,
+}
+"""What is done where nobody says whether."""
+
+MEANINGS = {
+    "source_equals_lake": "The source has as many rows for the window as the lake.",
+    "no_duplicate_points": "No two rows of the window have the same series and time.",
+    "gaps": "No window is missing, and nobody was silent for longer than `checks.gaps` allows.",
+    "freshness": "The newest due window is there, and its events are recent.",
+    "schema_drift": "The table's columns are those of the source.",
+    "nothing_in_quarantine": "No row waits in quarantine: rows whose values have another type than their column.",
+    "outliers": "The window has about as many rows as those before it.",
+    VALUES: "The window's rows keep the rules of `checks.values`.",
+}
+
+
+def checks_of(measurement: Measurement) -> list[str]:
+    """The names of a measurement's checks."""
+    settings = measurement.checks.settings()
+    names = [name for name, setting in settings if setting.is_on(by_default=_ON[name](measurement))]
+    return [*names, VALUES] if measurement.checks.values else names
+
+
+def is_blocking(measurement: Measurement, name: str) -> bool:
+    """Whether a failed check keeps what is downstream from running."""
+    return name != VALUES and bool(getattr(measurement.checks, name).blocking)
+
+
+def evaluate(subject: Subject, names: Iterable[str]) -> Iterator[tuple[str, Outcome, Severity]]:
+    """Do some checks, one after the other.
+
+    Yields:
+        The check, what it found, and how bad that is.
+
+    Raises:
+        LakeError: A check could not be done.
+    """
+    for name in names:
+        outcome = getattr(import_module(f"influx_lake.checks.{_MODULES[name]}"), name)(subject)
+        yield name, outcome, outcome.severity or _severity(subject.measurement, name)
+
+
+def _severity(measurement: Measurement, name: str) -> Severity:
+    return Severity.ERROR if name == VALUES else getattr(measurement.checks, name).counts_as

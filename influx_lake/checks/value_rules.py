@@ -1,0 +1,182 @@
+"""Rules for the values of the windows' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.checks.conditions import failing_conditions
+from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
+from influx_lake.checks.subject import Subject
+from influx_lake.config import Severity, ValueRule
+from influx_lake.config.columns import TIME
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.reader import arrow_schema, read_windows
+
+_EXAMPLES_PER_RULE = 3
+_LONGS = Decimal(-(2**63)), Decimal(2**63 - 1)
+
+Failing = Callable[[pa.RecordBatch], pa.Array]
+"""Which rows of a batch break a rule: true, false, never null."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many rows broke a rule.
+
+    Attributes:
+        rule: The rule.
+        rows: How many.
+        examples: The first few.
+    """
+
+    rule: ValueRule
+    rows: int = 0
+    examples: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, batch: pa.RecordBatch, failing: pa.Array, shown: Sequence[str]) -> None:
+        """Count the failing rows of a batch."""
+        broken = batch.filter(failing)
+        self.rows += len(broken)
+        missing = _EXAMPLES_PER_RULE - len(self.examples)
+        if missing > 0 and len(broken):
+            rows = broken.select([name for name in shown if name in batch.schema.names]).slice(0, missing)
+            self.examples += [{"rule": self.rule.title, **row} for row in rows.to_pylist()]
+
+
+def values(subject: Subject) -> Outcome:
+    """Count the rows that break each rule; all rules see the rows in one pass.
+
+    Raises:
+        ConfigurationError: A rule does not fit the columns.
+        MissingExtra: There are conditions, and no DuckDB.
+    """
+    rules = subject.measurement.checks.values
+    tallies = [Tally(rule) for rule in rules]
+    rows = sum(len(batch) for batch in _looked_at(subject, tallies)) if subject.table else 0
+    broken = [tally for tally in tallies if tally.rows]
+    figures: dict[str, Figure] = {"rows": rows, "rules": len(rules), "broken_rules": len(broken)}
+    figures |= {f"failing: {tally.rule.title}": tally.rows for tally in tallies}
+    if not broken:
+        return Outcome(True, f"{rows:,} rows keep {len(rules)} rules", figures)
+    examples = [example for tally in broken for example in tally.examples]
+    figures["examples"] = pa.Table.from_pylist(_as_texts(examples[: SHOWN * 2]))
+    is_error = any(tally.rule.severity is Severity.ERROR for tally in broken)
+    said = listed(f"{tally.rule.title} ({tally.rows:,} of {rows:,} rows)" for tally in broken)
+    return Outcome(False, f"rows break {said}", figures, Severity.ERROR if is_error else Severity.WARN)
+
+
+def _looked_at(subject: Subject, tallies: Sequence[Tally]) -> Iterator[pa.RecordBatch]:
+    table = subject.table
+    assert table is not None
+    plain = [tally for tally in tallies if tally.rule.condition is None]
+    conditional = [tally for tally in tallies if tally.rule.condition is not None]
+    schema = arrow_schema(table.schema())
+    failing = [_failing(tally.rule, schema) for tally in plain]
+    shown = [TIME, *_series(subject, schema)]
+    reader = read_windows(table, subject.windows, columns=_columns(plain, conditional, shown, schema))
+    batches: Iterator[pa.RecordBatch] = iter(reader)
+    if conditional:
+        reader = pa.RecordBatchReader.from_batches(reader.schema, _seen(batches, plain, failing, shown))
+        yield from failing_conditions(reader, conditional, shown)
+    else:
+        yield from _seen(batches, plain, failing, shown)
+
+
+def _seen(
+    batches: Iterator[pa.RecordBatch], tallies: Sequence[Tally], failing: Sequence[Failing], shown: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for tally, breaks in zip(tallies, failing, strict=True):
+            tally.add(batch, breaks(batch), [*shown, str(tally.rule.column)])
+        yield batch
+
+
+def _series(subject: Subject, schema: pa.Schema) -> list[str]:
+    return [name for name in subject.target.key if name in schema.names]
+
+
+def _columns(
+    plain: Sequence[Tally], conditional: Sequence[Tally], shown: Sequence[str], schema: pa.Schema
+) -> list[str]:
+    """What has to be read: a condition may name any column."""
+    if conditional:
+        return list(schema.names)
+    named = [str(tally.rule.column) for tally in plain if tally.rule.column in schema.names]
+    return list(dict.fromkeys([*shown, *named]))
+
+
+def _failing(rule: ValueRule, schema: pa.Schema) -> Failing:
+    column = str(rule.column)
+    if column not in schema.names:
+        # InfluxDB's columns come with their first point: until then every value is null.
+        return lambda batch: pa.repeat(pa.scalar(rule.not_null), len(batch))
+    kind = schema.field(column).type
+    if rule.not_null:
+        return lambda batch: pc.is_null(batch.column(column))
+    if rule.between is not None:
+        low, high = rule.between
+        return _outside(column, kind, low, high)
+    return _not_among(column, kind, rule.accepted_values or ())
+
+
+def _outside(column: str, kind: pa.DataType, low: Decimal | None, high: Decimal | None) -> Failing:
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        raise ConfigurationError(
+            f"checks.values asks whether {column} lies between two numbers, and it is a {kind}",
+            remedy="Give it accepted_values, or a condition",
+        )
+    limits = [(pc.less, _limit(low, kind, ROUND_CEILING)), (pc.greater, _limit(high, kind, ROUND_FLOOR))]
+
+    def failing(batch: pa.RecordBatch) -> pa.Array:
+        values = batch.column(column)
+        broken = pa.repeat(pa.scalar(False), len(batch))
+        for beyond, limit in limits:
+            if limit is not None:
+                broken = pc.or_(broken, pc.fill_null(beyond(values, limit), False))
+        # NaN is neither less nor greater than anything, and lies between nothing.
+        return pc.or_(broken, pc.fill_null(pc.is_nan(values), False)) if pa.types.is_floating(kind) else broken
+
+    return failing
+
+
+def _limit(end: Decimal | None, kind: pa.DataType, rounding: str) -> pa.Scalar | None:
+    """An end of a range in the type of the column, so that no value has to be converted."""
+    if end is None:
+        return None
+    if pa.types.is_floating(kind):
+        return pa.scalar(float(end), kind)
+    whole = end.to_integral_value(rounding)
+    if pa.types.is_integer(kind):
+        return pa.scalar(int(min(max(whole, _LONGS[0]), _LONGS[1])), pa.int64())
+    return pa.scalar(end)
+
+
+def _not_among(column: str, kind: pa.DataType, accepted: Sequence[str]) -> Failing:
+    try:
+        known = pa.array(accepted, pa.string()).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ConfigurationError(
+            f"checks.values: the accepted values of {column} are none of its type, {kind}: {error}",
+            remedy="Correct accepted_values",
+        ) from None
+
+    def failing(batch: pa.RecordBatch) -> pa.Array:
+        values = batch.column(column)
+        return pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, value_set=known)))
+
+    return failing
+
+
+def _as_texts(examples: Sequence[dict[str, object]]) -> list[dict[str, str | None]]:
+    """Rows of different rules have different columns, and values of different types."""
+    names = dict.fromkeys(name for example in examples for name in example)
+    return [{name: _text(example.get(name)) for name in names} for example in examples]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
