@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from influx_lake.config.columns import TIME
 from influx_lake.config.quantities import format_duration
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import read_windows
 
 if TYPE_CHECKING:
@@ -61,9 +64,14 @@ def silences(subject: Subject) -> list[Silence]:
         return []
     _check_columns(subject.table, by)
     found: list[Silence] = []
-    for window in subject.windows:
+    for window in _joined(subject.windows):
         found += _silences_in(subject.table, window, by, limit)
     return found
+
+
+def _joined(windows: Iterable[Window]) -> list[Window]:
+    """Windows that touch as one: a silence across their bounds is one silence."""
+    return list(reduce(Coverage.adding, windows, Coverage()).intervals)
 
 
 def _check_columns(table: Table, by: tuple[str, ...]) -> None:

@@ -1,7 +1,5 @@
 """What is looked at after a measurement was loaded, as Dagster's asset checks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -28,6 +26,7 @@ SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.Asse
 RETRIES = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 """A check asks the source again when it was away: the load before it succeeded."""
 _HISTORY = 100
+_EXAMPLE_CHARACTERS = 200
 
 
 def measurement_checks(measurement: Measurement) -> list[dg.AssetChecksDefinition]:
@@ -36,7 +35,9 @@ def measurement_checks(measurement: Measurement) -> list[dg.AssetChecksDefinitio
     return [_checks(measurement, names)] if names else []
 
 
-def check_result(key: dg.AssetKey, name: str, about: str, outcome: Outcome, severity: Severity) -> dg.AssetCheckResult:
+def check_result(
+    key: dg.AssetKey, name: str, about: str, outcome: "Outcome", severity: Severity
+) -> dg.AssetCheckResult:
     """What a check found, as Dagster shows it."""
     return dg.AssetCheckResult(
         asset_key=key,
@@ -59,8 +60,6 @@ def _checks(measurement: Measurement, names: Sequence[str]) -> dg.AssetChecksDef
         name=safe_name(f"{'__'.join(measurement.identifier)}__checks"),
         specs=specs,
         required_resource_keys={CATALOG_KEY, source},
-        # By the spec's own key: an input's name could not hold every character of it.
-        ins={"table": dg.AssetIn(key=key, dagster_type=dg.Nothing)},
         retry_policy=RETRIES,
         can_subset=True,
         pool=source,
@@ -75,7 +74,7 @@ def _checks(measurement: Measurement, names: Sequence[str]) -> dg.AssetChecksDef
 
 
 def _results(
-    context: dg.AssetCheckExecutionContext, subject: Subject, names: Sequence[str]
+    context: dg.AssetCheckExecutionContext, subject: "Subject", names: Sequence[str]
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of all checks that can be done; only then is it an error that one could not.
 
@@ -96,7 +95,7 @@ def _results(
         raise as_failure(next((error for error in failed if not error.transient), failed[0]))
 
 
-def _subject(context: dg.AssetCheckExecutionContext, measurement: Measurement, stack: ExitStack) -> Subject:
+def _subject(context: dg.AssetCheckExecutionContext, measurement: Measurement, stack: ExitStack) -> "Subject":
     from influx_lake.checks.subject import Subject
 
     source = getattr(context.resources, resource_key(measurement.source))
@@ -136,11 +135,11 @@ def _known_means(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[Window,
     return found
 
 
-def _metadata(figures: Mapping[str, Figure]) -> dict[str, dg.MetadataValue]:
+def _metadata(figures: Mapping[str, "Figure"]) -> dict[str, dg.MetadataValue]:
     return {name: _metadata_value(value) for name, value in figures.items()}
 
 
-def _metadata_value(value: Figure) -> dg.MetadataValue:
+def _metadata_value(value: "Figure") -> dg.MetadataValue:
     if isinstance(value, datetime):
         return dg.MetadataValue.timestamp(value)
     if isinstance(value, int):
@@ -149,4 +148,4 @@ def _metadata_value(value: Figure) -> dg.MetadataValue:
         return dg.MetadataValue.float(value)
     if isinstance(value, str):
         return dg.MetadataValue.text(redact(value))
-    return dg.MetadataValue.json(dict(value)) if isinstance(value, Mapping) else preview(value)
+    return dg.MetadataValue.json(dict(value)) if isinstance(value, Mapping) else preview(value, _EXAMPLE_CHARACTERS)

@@ -103,14 +103,14 @@ def column_schema(
     )
 
 
-def preview(rows: pa.Table) -> dg.MarkdownMetadataValue:
-    """The first rows as a Markdown table; wide tables and long values are cut."""
+def preview(rows: pa.Table, characters: int = _PREVIEW_CHARACTERS) -> dg.MarkdownMetadataValue:
+    """The first rows as a Markdown table; wide tables, and values with more characters than these, are cut."""
     names = rows.column_names[:_PREVIEW_COLUMNS]
     more = len(rows.column_names) - len(names)
     if not len(rows):
         return dg.MetadataValue.md("No rows in this window.")
-    lines = [_line(names), "|" + " --- |" * len(names)]
-    lines += [_line(row.values()) for row in rows.select(names).slice(0, PREVIEW_ROWS).to_pylist()]
+    lines = [_line(names, characters), "|" + " --- |" * len(names)]
+    lines += [_line(row.values(), characters) for row in rows.select(names).slice(0, PREVIEW_ROWS).to_pylist()]
     return dg.MetadataValue.md("\n".join(lines) + (f"\n\n... and {more} more columns" if more else ""))
 
 
@@ -118,11 +118,11 @@ def _rounded(value: float, digits: int) -> dg.FloatMetadataValue:
     return dg.MetadataValue.float(round(value, digits))
 
 
-def _line(values: Iterable[object]) -> str:
-    return f"| {' | '.join(map(_cell, values))} |"
+def _line(values: Iterable[object], characters: int) -> str:
+    return f"| {' | '.join(_cell(value, characters) for value in values)} |"
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, characters: int) -> str:
     text = "" if value is None else str(value)
-    short = text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 1] + "…"
+    short = text if len(text) <= characters else text[: characters - 1] + "…"
     return short.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
