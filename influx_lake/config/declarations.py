@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig
-from influx_lake.config.lake import Pattern, is_pattern, same_table
+from influx_lake.config.lake import Pattern, is_pattern
 from influx_lake.config.measurement import Measurement, OptionMistake, resolve_measurement
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.problems import Location, Report, suggestion
+from influx_lake.config.table_names import TableNames
 from influx_lake.config.validation import options_of, validated
 
 DEFAULT_SOURCE = "default"
@@ -49,7 +50,7 @@ class _Reader:
         self._report = report
         self._sources = sources
         self._found = Declarations()
-        self._tables: dict[tuple[str, ...], Measurement] = {}
+        self._tables = TableNames()
         for option in sorted(defaults.keys() & set(options_of(MeasurementOptions)) - set(options_of(DefaultOptions))):
             report.mistake(("defaults", option), "belongs to one measurement and cannot be a default")
             defaults = {name: value for name, value in defaults.items() if name != option}
@@ -88,10 +89,9 @@ class _Reader:
         self._found.listed.add((source, name))
         if measurement is None or not options.enabled:
             return
-        other = self._tables.setdefault(measurement.identifier, measurement)
-        if other is not measurement:
-            place = self._report.place(("measurements", other.key))
-            message = f"{same_table(other, measurement)} ({other.key}: {place}): give one of them a `table` of its own"
+        if clash := self._tables.claim(measurement):
+            place = self._report.place(("measurements", clash.other.key))
+            message = f"{clash.reason} ({clash.other.key}: {place}): give one of them a `table` of its own"
             self._report.mistake(("measurements", key, "table"), message)
             return
         self._found.measurements.append(measurement)

@@ -14,6 +14,7 @@ from influx_lake.config.connections import SourceConfig
 from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.options import MeasurementOptions
 from influx_lake.config.problems import Problem, suggestion
+from influx_lake.config.table_names import TableNames
 from influx_lake.errors import ConfigurationError
 
 _GLOB = re.compile(r"[*?\[]")
@@ -100,14 +101,15 @@ class Lake:
         Raises:
             ConfigurationError: Two measurements would share a table.
         """
+        tables = TableNames(self.measurements)
         known = {measurement.identifier: measurement for measurement in self.measurements}
         for pattern, measurement in self.match(source, names):
-            other = known.setdefault(measurement.identifier, measurement)
-            if (other.source, other.name) != (source, measurement.name):
+            if clash := tables.claim(measurement):
                 raise ConfigurationError(
-                    same_table(measurement, other),
+                    clash.reason,
                     remedy=f"List one of them under `measurements` with a `table` of its own (pattern {pattern.text})",
                 )
+            known.setdefault(measurement.identifier, measurement)
         return tuple(known.values())
 
     def find(self, name: str) -> Measurement:
@@ -128,11 +130,6 @@ class Lake:
             f"{self.path.name} has no measurement {name}{suggestion(name, keys)}",
             remedy="List it under `measurements`" + (", or run `influx-lake discover`" if self.patterns else ""),
         )
-
-
-def same_table(one: Measurement, other: Measurement) -> str:
-    """What to say of two measurements that would write one table."""
-    return f"{one.key} and {other.key} would both be the table {one.table_name}"
 
 
 def _by_key(measurement: Measurement) -> str:

@@ -15,10 +15,11 @@ from influx_lake.config.declarations import STAND_IN, read_declarations
 from influx_lake.config.discovery import STATE, read_discovered
 from influx_lake.config.document import read_document
 from influx_lake.config.interpolation import interpolate
-from influx_lake.config.lake import Lake, same_table
+from influx_lake.config.lake import Lake
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.problems import Location, Place, Report, suggestion
 from influx_lake.config.secret import Secret
+from influx_lake.config.table_names import TableNames
 from influx_lake.config.validation import validated
 from influx_lake.errors import ConfigurationError
 
@@ -180,14 +181,12 @@ class _Loader:
         except ConfigurationError as error:
             self._report.mistake((), str(error), Place(lake.root / STATE, 1))
             return []
-        known = {measurement.identifier: measurement for measurement in lake.measurements}
-        found = []
+        tables, found = TableNames(lake.measurements), []
         for source in sorted(discovered.keys() & lake.sources.keys()):
             for pattern, measurement in lake.match(source, discovered[source]):
-                other = known.setdefault(measurement.identifier, measurement)
-                if other is measurement:
-                    found.append(measurement)
-                else:
-                    message = f"{same_table(other, measurement)}: list one under `measurements` with its own `table`"
+                if clash := tables.claim(measurement):
+                    message = f"{clash.reason}: list one under `measurements` with its own `table`"
                     self._report.mistake(("measurements", pattern.text), message)
+                else:
+                    found.append(measurement)
         return sorted(found, key=lambda measurement: measurement.identifier)

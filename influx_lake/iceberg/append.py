@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window, utc_text
 from influx_lake.errors import RowsUnaccounted
 from influx_lake.iceberg.change import Change
-from influx_lake.iceberg.commit import Committer
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.intake import taking_in
 from influx_lake.iceberg.ownership import check_owner
@@ -56,6 +56,9 @@ def append_window(
         on_rows: Told how many rows were written so far.
         commit_budget: How long to try again when other writers win the race for the table, or the catalog fails.
 
+    Returns:
+        What all parts came to; of the last commit its snapshot and table.
+
     Raises:
         RowsUnaccounted: The table holds rows of a time that no load says it loaded.
         LakeError: Of the class that says what can be done about it; the table is unchanged, but for
@@ -69,10 +72,17 @@ def append_window(
             check_owner(table, target.name, provenance)
             return done or unchanged(window, target, table)
         with read(missing[0]) as rows:
+            before = done.rows - done.previous_rows if done else 0
+            counting = partial(_tell, on_rows, before)
             try:
-                done = _append(catalog, target, rows, window, missing[0], provenance, on_rows, commit_budget)
+                part = _append(catalog, target, rows, window, missing[0], provenance, counting, commit_budget)
             except _Overtaken:
                 continue
+            done = part.with_earlier(done) if done else part
+
+
+def _tell(on_rows: Callable[[int], None], before: int, rows: int) -> None:
+    on_rows(before + rows)
 
 
 def _append(
@@ -89,8 +99,7 @@ def _append(
         files = write_files(intake.table, target, intake.batches(rows, on_rows), intake.shape.schema)
         quarantining = intake.quarantine.committing_first(lambda rows, previous_rows: None, commit_budget)
         addition = Addition(target, window, part, intake.seen.rows, files, quarantining)
-        committer = Committer(catalog, target, intake.table, part, provenance, addition, intake.commit_id)
-        return window_commit(window, intake, committer.run(commit_budget))
+        return window_commit(window, intake, intake.commit(addition, commit_budget))
 
 
 @dataclass(slots=True)

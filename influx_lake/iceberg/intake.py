@@ -6,11 +6,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from influx_lake.config.windows import Window
+from influx_lake.iceberg.change import Planner
+from influx_lake.iceberg.commit import Committed, Committer
 from influx_lake.iceberg.quarantine import Quarantine
 from influx_lake.iceberg.rows import Rows, WindowRows
 from influx_lake.iceberg.shape import Shape
@@ -32,6 +35,10 @@ class Intake:
         seen: What is known of the rows that were taken.
         quarantine: Takes those that the table cannot.
         commit_id: Ties the commits of both.
+        catalog: The catalog of the table.
+        target: The table as its writer wants it.
+        window: The window.
+        provenance: Where the rows come from.
     """
 
     table: Table
@@ -39,6 +46,10 @@ class Intake:
     seen: WindowRows
     quarantine: Quarantine
     commit_id: str
+    catalog: Catalog
+    target: TableTarget
+    window: Window
+    provenance: Provenance
 
     def batches(self, rows: Rows, on_rows: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
         """The rows that the table takes; tells how many came so far each time the next ones are asked for."""
@@ -47,6 +58,13 @@ class Intake:
                 self.seen.see(batch)
                 yield batch
                 on_rows(self.seen.rows)
+
+    def commit(self, planner: Planner, budget: timedelta) -> Committed:
+        """Commit what is planned of the rows; see `Committer.run`."""
+        committer = Committer(
+            self.catalog, self.target, self.table, self.window, self.provenance, planner, self.commit_id
+        )
+        return committer.run(budget)
 
 
 @contextmanager
@@ -61,4 +79,4 @@ def taking_in(
     table, shape = ensure_table(catalog, target, columns, provenance)
     seen, commit_id = WindowRows(target.time_column, window, target.name), str(uuid.uuid4())
     with Quarantine(catalog, target, table, shape.misfits, window, provenance, commit_id) as quarantine:
-        yield Intake(table, shape, seen, quarantine, commit_id)
+        yield Intake(table, shape, seen, quarantine, commit_id, catalog, target, window, provenance)

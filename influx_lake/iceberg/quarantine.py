@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from influx_lake.config import Nanoseconds, OnTypeConflict, TypeOptions
 from influx_lake.config.columns import TIME
+from influx_lake.config.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.commit import Committer, commit_id_of
 from influx_lake.iceberg.reader import count_rows, find_table
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 Approve = Callable[[int, int], None]
 
-SUFFIX = "__quarantine"
 ROWS_AT_ONCE = 1_000
 """Rows are turned into text in pieces: a row may hold megabytes, and text of it is larger still."""
 _TEXTS = ("reason", "column", "source", "row")
@@ -190,7 +190,7 @@ class Quarantine:
 def quarantine_of(target: TableTarget) -> TableTarget:
     """The table for the rows that a table cannot take."""
     return TableTarget(
-        identifier=(*target.identifier[:-1], target.identifier[-1] + SUFFIX),
+        identifier=(*target.identifier[:-1], target.identifier[-1] + QUARANTINE_SUFFIX),
         dictionary_columns=frozenset({"reason", "column", "source"}),
         # Its columns are others.
         write=target.write.model_copy(update={"bloom_filter": (), "sort_by": None}),

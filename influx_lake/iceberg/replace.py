@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
-from influx_lake.iceberg.commit import Committer
 from influx_lake.iceberg.intake import taking_in
 from influx_lake.iceberg.replacement import Replacement
 from influx_lake.iceberg.rows import Rows
@@ -68,5 +67,4 @@ def replace_window(
             target, window, loaded, intake.table, intake.seen.rows, files, approving, keeps_missing
         )
         with closing(replacement):
-            committer = Committer(catalog, target, intake.table, window, provenance, replacement, intake.commit_id)
-            return window_commit(window, intake, committer.run(commit_budget))
+            return window_commit(window, intake, intake.commit(replacement, commit_budget))

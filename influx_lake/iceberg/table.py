@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.errors import CommitConflict, LakeError, StorageError
-from influx_lake.iceberg import ownership, sort_order
+from influx_lake.iceberg import ownership, relayout, sort_order
 from influx_lake.iceberg.evolution import Evolution, evolution
 from influx_lake.iceberg.layout import new_table_properties, spec_of, table_location
 from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.reader import find_table
-from influx_lake.iceberg.relayout import with_layout
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape, shape_of
 from influx_lake.iceberg.stated_properties import check_columns
@@ -55,14 +54,16 @@ def ensure_table(
     failure: LakeError | None = None
     for _ in tries(time.monotonic() + _PATIENCE_SECONDS):
         found = find_table(catalog, target.identifier)
-        doing = f"change the columns of {target.name}" if found else f"create the table {target.name}"
+        doing = f"change the columns or the layout of {target.name}" if found else f"create the table {target.name}"
         try:
             table = found or _create(catalog, target, shape_of(columns, target).schema, provenance)
             ownership.check_owner(table, target.name, provenance)
             shape = settled(shape_of(columns, target, table.schema()), table.schema(), target)
             if change := evolution(shape, table, target):
                 _evolve(table, change)
-            return with_layout(catalog, table, target), shape
+            if relayout.differs(table, target):
+                relayout.change(table, target)
+            return table, shape
         except LakeError:
             raise
         except Exception as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Planner
-from influx_lake.iceberg.commit import Committer
 from influx_lake.iceberg.intake import taking_in
 from influx_lake.iceberg.merge import Merge, as_read
 from influx_lake.iceberg.overlay import Overlay
@@ -43,23 +42,19 @@ def upsert_window(
 ) -> WindowCommit:
     """Lay rows over those that the table holds for a window: new values win, points that do not come stay.
 
-    Doing it again leaves the same rows. Points are the same where the target's key and the time are.
+    Doing it again leaves the same rows. Points are the same where the target's key and the time are. What is raised is
+    what `replace_window` raises.
 
     Args:
         catalog: The catalog.
-        target: The table.
+        target: The table; its key and the time tell points apart.
         rows: Rows of the window, and none outside it.
         window: The window.
         provenance: Where the rows come from.
         merge_fields: Let a null that comes keep the value that is there.
         on_rows: Told how many rows came so far.
-        complete_until: The source may still get points from this time on: what of the window lies before it is recorded
-            as loaded. Without it the whole window is.
-        commit_budget: How long to try again when other writers win the race for the table, or the catalog fails.
-
-    Raises:
-        LakeError: Of the class that says what can be done about it; the table is unchanged, but for
-            `CommitOutcomeUnknown`.
+        complete_until: As for `replace_window`.
+        commit_budget: As for `replace_window`.
     """
     loaded = window.until(complete_until) if complete_until else window
     with ExitStack() as stack:
@@ -81,5 +76,4 @@ def upsert_window(
             files = write_files(intake.table, target, points.noting(batches), intake.shape.schema)
             planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, quarantining)
             stack.enter_context(closing(planner))
-        committer = Committer(catalog, target, intake.table, window, provenance, planner, intake.commit_id)
-        return window_commit(window, intake, committer.run(commit_budget))
+        return window_commit(window, intake, intake.commit(planner, commit_budget))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,23 @@ class WindowCommit:
     table: Table
     sources: Mapping[str, str]
     quarantined_rows: int
+
+    def with_earlier(self, earlier: WindowCommit) -> WindowCommit:
+        """The figures of this commit and of one before it, of another part of the window, as those of one load."""
+        firsts = [time for time in (earlier.first_time, self.first_time) if time is not None]
+        lasts = [time for time in (earlier.last_time, self.last_time) if time is not None]
+        return replace(
+            self,
+            previous_rows=earlier.previous_rows,
+            files_added=earlier.files_added + self.files_added,
+            files_removed=earlier.files_removed + self.files_removed,
+            bytes_written=earlier.bytes_written + self.bytes_written,
+            first_time=min(firsts, default=None),
+            last_time=max(lasts, default=None),
+            preview=earlier.preview if len(earlier.preview) else self.preview,
+            sources={**earlier.sources, **self.sources},
+            quarantined_rows=earlier.quarantined_rows + self.quarantined_rows,
+        )
 
 
 def window_commit(window: Window, intake: Intake, committed: Committed) -> WindowCommit:

@@ -96,6 +96,49 @@ def test_matches_that_would_share_a_table_are_refused(write_lake: LakeWriter, tm
         load_lake(path)
 
 
+@pytest.mark.parametrize(
+    ("listed", "found", "message"),
+    [
+        ("cpu", "CPU", r"cpu and CPU would be the tables telemetry\.cpu and telemetry\.CPU, which are one where names "),
+        ("cpu", "cpu__quarantine", r"cpu__quarantine would be the table telemetry\.cpu__quarantine, which is the quar.*"),
+        ("Cpu__Quarantine", "cpu", r"Cpu__Quarantine would be the table .* is the quarantine of cpu"),
+    ],
+)
+def test_tables_that_only_look_different_are_refused(
+    listed: str, found: str, message: str, write_lake: LakeWriter, tmp_path: Path
+) -> None:
+    both = write_lake(f"measurements:\n  {listed}: \n  {found}: \n", sources=True)
+    with pytest.raises(ConfigurationError, match=rf"lake\.yaml:4: measurements\.{found}.*: {message}"):
+        load_lake(both)
+    pattern = write_lake(f'measurements:\n  {listed}: \n  "*": \n', sources=True)
+    with pytest.raises(ConfigurationError, match=message):
+        load_lake(pattern).resolve("default", [found])
+    write_discovered(tmp_path, {"default": [found]})
+    with pytest.raises(ConfigurationError, match=rf"lake\.yaml:4: measurements\.\*: {message}"):
+        load_lake(pattern)
+
+
+def test_names_that_differ_in_case_have_tables_of_their_own_where_they_are_given(write_lake: LakeWriter) -> None:
+    text = "measurements: {cpu: , CPU: {table: cpu_upper}, Mem: {namespace: other}, mem: }\n"
+    lake = load_lake(write_lake(text, sources=True))
+    assert [measurement.table_name for measurement in lake.measurements] == [
+        "telemetry.cpu",
+        "telemetry.cpu_upper",
+        "other.Mem",
+        "telemetry.mem",
+    ]
+
+
+def test_namespaces_that_differ_in_case_are_one(mistakes_of: Callable[..., list[str]]) -> None:
+    (found,) = mistakes_of("measurements: {cpu: {namespace: A.b}, cpu2: {namespace: a.B, table: CPU}}\n")
+    assert "cpu and cpu2 would be the tables A.b.cpu and a.B.CPU" in found
+
+
+def test_one_measurement_is_not_loaded_twice_into_one_table(mistakes_of: Callable[..., list[str]]) -> None:
+    (found,) = mistakes_of("measurements: {a: {measurement: cpu, table: t}, b: {measurement: cpu, table: t}}\n")
+    assert "a and b would both be the table telemetry.t" in found
+
+
 def test_two_sources_with_one_namespace_collide(write_lake: LakeWriter) -> None:
     path = write_lake(
         """
@@ -190,7 +233,7 @@ def test_any_live_names_are_matched_or_refused(found: list[str], lake_of: Callab
     try:
         matched = lake.resolve("default", found)
     except ConfigurationError:
-        tables = [measurement.table for _, measurement in lake.match("default", found)] + ["cpu"]
-        assert len(set(tables)) < len(tables)
+        tables = [measurement.table.casefold() for _, measurement in lake.match("default", found)] + ["cpu"]
+        assert len(set(tables)) < len(tables) or any(f"{table}__quarantine" in tables for table in tables)
         return
     assert {measurement.name for measurement in matched} == {"cpu", *found} - {""}

@@ -6,6 +6,7 @@ import random
 import threading
 from dataclasses import replace as changed
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from pyiceberg.catalog import Catalog
@@ -15,7 +16,10 @@ from influx_lake.config import WriteMode, WriteOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import RowsUnaccounted, WindowNotOver
 from influx_lake.iceberg import commit as committing
+from influx_lake.iceberg.append import append_window
 from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.target import Provenance
+from influx_lake.replication.window import table_target
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, day, exact, held, hours, load
@@ -41,6 +45,34 @@ def test_only_what_lies_after_the_watermark_is_read(source: FakeSource, catalog:
     summary = catalog.load_table(CPU.identifier).current_snapshot().summary  # type: ignore[union-attr]
     assert summary is not None
     assert summary["influx-lake.watermark"] == "2026-01-02T00:00:00Z"
+
+
+def test_the_figures_are_those_of_all_gaps(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 240)
+    load(source, catalog, hours(3, 6), APPENDING)
+    load(source, catalog, hours(12, 15), APPENDING)
+    before = {task.file.file_path for task in catalog.load_table(CPU.identifier).scan().plan_files()}
+    result = load(source, catalog, day(0), APPENDING)
+    assert source.asked[2:] == [hours(0, 3), hours(6, 12), hours(15, 24)]
+    tasks = catalog.load_table(CPU.identifier).scan().plan_files()
+    added = [task.file for task in tasks if task.file.file_path not in before]
+    assert (result.rows, result.previous_rows) == (240, 60)
+    assert (result.files_added, result.bytes_written) == (len(added), sum(file.file_size_in_bytes for file in added))
+    assert len(added) == 3
+    assert (result.first_time, result.last_time) == (day(0).start, day(0).end - timedelta(minutes=6))
+    assert result.preview["time"][0].as_py() == day(0).start
+    assert result.snapshot_id == catalog.load_table(CPU.identifier).metadata.current_snapshot_id
+
+
+def test_progress_goes_on_over_gaps(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 240)
+    load(source, catalog, hours(6, 12), APPENDING)
+    told: list[int] = []
+    schema = source.schema("cpu")
+    target, provenance = table_target(CPU, schema), Provenance(source.identity, "test")
+    append_window(catalog, target, partial(source.read, schema), day(0), provenance, on_rows=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 180
 
 
 def test_files_that_are_there_stay(source: FakeSource, catalog: Catalog) -> None:
