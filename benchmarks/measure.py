@@ -37,10 +37,10 @@ class Cost:
 
 def measured(case: Callable[[], int]) -> Cost:
     """Run a case, which returns how many bytes of Parquet it wrote, in this process."""
-    base = _resident_mb()
+    base = resident_mb()
     wall, cpu = time.monotonic(), _cpu_seconds()
     written = case()
-    return Cost(time.monotonic() - wall, _cpu_seconds() - cpu, _resident_mb(), base, written)
+    return Cost(time.monotonic() - wall, _cpu_seconds() - cpu, resident_mb(), base, written)
 
 
 def in_process(module: str, *arguments: str) -> Cost:
@@ -64,5 +64,6 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _resident_mb() -> float:
+def resident_mb() -> float:
+    """The largest resident size of this process so far, in MB of a million bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
