@@ -1,6 +1,6 @@
 """A day loaded again and again: `python -m benchmarks.rematerialise [--rows N] [--times N] [--json]`
 
-What must not grow with it: the manifests and data files of the current snapshot, the time and the memory that a load takes.
+What must not grow with it: the manifests and data files of the current snapshot, the time and memory that a load takes.
 Rows are a time, a tag and a value; `peak_mb` is the process's largest resident size after each load, in MB of a million
 bytes. Snapshots and the metadata file grow by an entry each: that is what expiring snapshots is for.
 """
