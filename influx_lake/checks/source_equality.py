@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from influx_lake.checks.outcome import SHOWN, Outcome, listed
 from influx_lake.checks.subject import Subject
 from influx_lake.config import OnShrink, OnTypeConflict, WriteMode
+from influx_lake.config.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.windows import Window
-from influx_lake.iceberg.quarantine import SUFFIX
 from influx_lake.iceberg.reader import count_rows, find_table
 
 
@@ -59,7 +59,7 @@ def _quarantined(subject: Subject, window: Window) -> int:
     measurement = subject.measurement
     if measurement.types.on_type_conflict is not OnTypeConflict.QUARANTINE:
         return 0
-    table = find_table(subject.catalog, (*measurement.namespace, measurement.table + SUFFIX))
+    table = find_table(subject.catalog, (*measurement.namespace, measurement.table + QUARANTINE_SUFFIX))
     return count_rows(table, window) if table else 0
 
 
