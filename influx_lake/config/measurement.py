@@ -17,8 +17,10 @@ from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
 from influx_lake.config.modes import WriteMode
 from influx_lake.config.options import FIRST_START, MeasurementOptions, PartitionOptions, SchemaEvolution
 from influx_lake.config.problems import Location
+from influx_lake.config.quantities import format_duration
 from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.config.table_properties import LEVEL
+from influx_lake.config.tail import DEFAULT_LAG, TailOptions
 from influx_lake.config.types import TypeOptions, type_options
 from influx_lake.config.windows import Every, Scheme, utc_text, window_of
 from influx_lake.config.write_properties import PropertyMistake, agreed_write
@@ -40,6 +42,7 @@ class Measurement:
         table: The table's own name.
         scheme: How its time is cut into windows.
         lag: How long after its end a window is due.
+        tail: How often the open window is loaded, its `lag` decided; None: not before it has closed.
         iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
         write: How data files are written.
         table_properties: Properties of the table.
@@ -66,6 +69,7 @@ class Measurement:
     table: str
     scheme: Scheme
     lag: timedelta = timedelta(minutes=10)
+    tail: TailOptions | None = None
     iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -129,6 +133,7 @@ def resolve_measurement(
         table=options.table or safe_table_name(key),
         scheme=_scheme(options.partition),
         lag=options.lag,
+        tail=_tail(options),
         iceberg_partition=options.iceberg_partition,
         write=options.write,
         table_properties=options.table_properties,
@@ -176,6 +181,22 @@ def _check_mode(options: MeasurementOptions) -> None:
     if options.write.key and not upserting and options.on_shrink is not OnShrink.MERGE:
         message = "key is for `mode: upsert` and `on_shrink: merge`: otherwise rows are not compared"
         raise OptionMistake(message, ("write", "key"), ("write", "mode"), ("on_shrink",))
+
+
+def _tail(options: MeasurementOptions) -> TailOptions | None:
+    """The tail with its lag decided."""
+    tail, appending = options.tail, options.write.mode is WriteMode.APPEND
+    if tail is None or tail.lag is None:
+        decided = options.lag if appending else min(options.lag, DEFAULT_LAG)
+        return tail and tail.model_copy(update={"lag": decided})
+    places: tuple[Location, ...] = (("tail", "lag"), ("lag",), ("tail",))
+    if appending and tail.lag != options.lag:
+        message = "a tail has no lag of its own with `write.mode: append`, which never looks at a time again: use `lag`"
+        raise OptionMistake(message, *places)
+    if tail.lag > options.lag:
+        given, own = format_duration(tail.lag), format_duration(options.lag)
+        raise OptionMistake(f"the tail's lag of {given} is longer than the measurement's lag of {own}", *places)
+    return tail
 
 
 @lru_cache(maxsize=256)

@@ -25,6 +25,7 @@ from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration
 from influx_lake.config.table_layout import PartitionTerms
 from influx_lake.config.table_properties import TableProperties
+from influx_lake.config.tail import Tailing
 from influx_lake.config.types import TypeOptions
 from influx_lake.config.windows import Every
 
@@ -119,6 +120,12 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
     )
     lag: Duration = Field(
         default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."
+    )
+    tail: Tailing = Field(
+        default=None,
+        description="Add the new points of the open window to the table every so often: `{every: 1m}`; `off` waits "
+        "until the window has closed.",
+        examples=[{"every": "1m", "lag": "10s"}],
     )
     write: WriteOptions = Field(default=WriteOptions(), description="How rows get into the table, and its files.")
     table_properties: TableProperties = Field(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window, utc_text
 from influx_lake.errors import RowsUnaccounted
-from influx_lake.iceberg.change import Change
+from influx_lake.iceberg.change import Change, Overtaken
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.intake import taking_in
 from influx_lake.iceberg.ownership import check_owner
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
-
-
-class _Overtaken(Exception):
-    """Another run loaded the time that was being loaded."""
 
 
 def append_window(
@@ -76,7 +72,7 @@ def append_window(
             counting = partial(_tell, on_rows, before)
             try:
                 part = _append(catalog, target, rows, window, missing[0], provenance, counting, commit_budget)
-            except _Overtaken:
+            except Overtaken:
                 continue
             done = part.with_earlier(done) if done else part
 
@@ -126,7 +122,7 @@ class Addition:
         """Add the files, if nobody else loaded their time."""
         coverage = Coverage.of(table)
         if self.part not in coverage.gaps(self.window):
-            raise _Overtaken
+            raise Overtaken
         unaccounted = count_rows(table, self.part, self.target.time_column)
         if unaccounted:
             raise RowsUnaccounted(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from influx_lake.iceberg.coverage import Coverage
 
@@ -33,6 +34,10 @@ class Change:
     notes: dict[str, str] = field(default_factory=dict)
 
 
+class Overtaken(Exception):
+    """Another run changed what was being loaded: the rows that were read may be older than those that are there."""
+
+
 class Planner(Protocol):
     """Plans a change, again for each try to commit it."""
 
@@ -43,3 +48,12 @@ class Planner(Protocol):
     def written(self) -> list[DataFile]:
         """Every file that was written for any plan."""
         ...
+
+
+Planning: TypeAlias = Callable[[Planner], Planner]
+"""Puts conditions of its own before a plan, or adds to what it says."""
+
+
+def as_planned(planner: Planner) -> Planner:
+    """No conditions, and nothing added."""
+    return planner

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
 from influx_lake.errors import CatalogUnavailable, CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
-from influx_lake.iceberg import coverage, ownership, recent_commits
+from influx_lake.iceberg import ownership, recent_commits
 from influx_lake.iceberg.change import Change, Planner
 from influx_lake.iceberg.commit_lock import commit_lock
 from influx_lake.iceberg.outcome import Outcome, outcome_of
@@ -221,10 +221,15 @@ class Committer:
 
     def _properties(self, change: Change, snapshot_id: int) -> dict[str, str]:
         return {
-            coverage.PROPERTY: str(change.coverage),
+            **self._coverage(change),
             recent_commits.PROPERTY: recent_commits.recording(self.table, snapshot_id),
             **ownership.claim(self.table, self.provenance),
         }
+
+    def _coverage(self, change: Change) -> dict[str, str]:
+        said = change.coverage.properties()
+        # An empty one is only for taking back what the table says.
+        return {name: text for name, text in said.items() if text or name in self.table.metadata.properties}
 
     def _given_up(self, budget: timedelta) -> LakeError:
         unknown = self._is_unknown()

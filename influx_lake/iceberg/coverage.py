@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
@@ -13,41 +14,67 @@ if TYPE_CHECKING:
 
 PROPERTY = "influx-lake.coverage"
 """The table property, written in the same commit as a window's rows: `start/end,start/end`, merged and sorted."""
+TAILS = "influx-lake.tails"
+"""The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The intervals whose windows were loaded, merged where they touch.
+    """Which time a table holds.
 
     A window without rows is loaded too: that nothing happened is known, which row counts cannot tell.
+
+    Attributes:
+        intervals: Time that was loaded and can be counted on, merged where it touches.
+        tails: Time, outside the intervals, whose rows a tail added: in the table, and to be loaded as a whole yet.
     """
 
     intervals: tuple[Window, ...] = ()
+    tails: tuple[Window, ...] = ()
 
     @classmethod
     def of(cls, table: Table) -> Coverage:
         """What the table says it holds."""
-        return cls.parse(table.metadata.properties.get(PROPERTY, ""))
+        properties = table.metadata.properties
+        return cls.parse(properties.get(PROPERTY, ""), properties.get(TAILS, ""))
 
     @classmethod
-    def parse(cls, text: str) -> Coverage:
-        """Read what `str()` wrote."""
-        return cls(tuple(Window.parse(part) for part in text.split(",") if part))
+    def parse(cls, intervals: str, tails: str = "") -> Coverage:
+        """Read the texts of `properties`."""
+        return cls(_parsed(intervals), _parsed(tails))
 
     def __str__(self) -> str:
-        return ",".join(str(interval) for interval in self.intervals)
+        return _text(self.intervals)
+
+    def properties(self) -> dict[str, str]:
+        """The table properties that say so; `TAILS` is among them also where it is empty, for it may have to go."""
+        return {PROPERTY: str(self), TAILS: _text(self.tails)}
 
     def adding(self, window: Window | None) -> Coverage:
         """The coverage after a window was loaded; None adds nothing."""
         if window is None:
             return self
-        merged: list[Window] = []
-        for interval in sorted((*self.intervals, window)):
-            if merged and interval.start <= merged[-1].end:
-                merged[-1] = Window(merged[-1].start, max(merged[-1].end, interval.end))
-            else:
-                merged.append(interval)
-        return Coverage(tuple(merged))
+        return Coverage(_merged((*self.intervals, window)), _without(self.tails, window))
+
+    def replacing(self, window: Window, loaded: Window | None) -> Coverage:
+        """The coverage after all rows of a window were replaced, of which only a part, or nothing, counts as loaded."""
+        return Coverage(self.intervals, _without(self.tails, window)).adding(loaded)
+
+    def tailing(self, part: Window) -> Coverage:
+        """The coverage after a tail added the rows of a part of a window."""
+        tails = _merged((*self.tails, part))
+        for interval in self.intervals:
+            tails = _without(tails, interval)
+        return Coverage(self.intervals, tails)
+
+    def not_tailed(self, window: Window) -> tuple[Window, ...]:
+        """The parts of a window whose rows neither a load nor a tail brought, oldest first."""
+        return Coverage(_merged((*self.intervals, *self.tails))).gaps(window)
+
+    @property
+    def newest(self) -> datetime | None:
+        """The end of the newest time whose rows are there, whatever is missing before it."""
+        return max((part.end for part in (*self.intervals[-1:], *self.tails[-1:])), default=None)
 
     def holds(self, window: Window) -> bool:
         """Whether the whole window was loaded."""
@@ -65,3 +92,31 @@ class Coverage:
     def missing(self, windows: Iterable[Window]) -> list[Window]:
         """The windows that were not wholly loaded, in their order."""
         return [window for window in windows if not self.holds(window)]
+
+
+def _parsed(text: str) -> tuple[Window, ...]:
+    return tuple(Window.parse(part) for part in text.split(",") if part)
+
+
+def _text(windows: Iterable[Window]) -> str:
+    return ",".join(str(window) for window in windows)
+
+
+def _merged(windows: Iterable[Window]) -> tuple[Window, ...]:
+    merged: list[Window] = []
+    for window in sorted(windows):
+        if merged and window.start <= merged[-1].end:
+            merged[-1] = Window(merged[-1].start, max(merged[-1].end, window.end))
+        else:
+            merged.append(window)
+    return tuple(merged)
+
+
+def _without(windows: Iterable[Window], cut: Window) -> tuple[Window, ...]:
+    left: list[Window] = []
+    for window in windows:
+        if window.start < min(window.end, cut.start):
+            left.append(Window(window.start, min(window.end, cut.start)))
+        if max(window.start, cut.end) < window.end:
+            left.append(Window(max(window.start, cut.end), window.end))
+    return tuple(left)

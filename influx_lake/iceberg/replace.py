@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
+from influx_lake.iceberg.change import Planning, as_planned
 from influx_lake.iceberg.intake import taking_in
 from influx_lake.iceberg.replacement import Replacement
 from influx_lake.iceberg.rows import Rows
@@ -34,6 +35,7 @@ def replace_window(
     approve: Callable[[int, int], None] = lambda rows, previous_rows: None,
     keeps_missing: Callable[[int, int], bool] = lambda rows, previous_rows: False,
     complete_until: datetime | None = None,
+    planning: Planning = as_planned,
     commit_budget: timedelta = COMMIT_BUDGET,
 ) -> WindowCommit:
     """Replace exactly the rows of a window by the rows that come, in one snapshot, or change nothing.
@@ -53,6 +55,7 @@ def replace_window(
         keeps_missing: Told the same, then; whether points that the table holds and that do not come stay.
         complete_until: The source may still get points from this time on: what of the window lies before it is recorded
             as loaded. Without it the whole window is.
+        planning: What has to hold for the commit besides.
         commit_budget: How long to try again when other writers win the race for the table, or the catalog fails.
 
     Raises:
@@ -67,4 +70,4 @@ def replace_window(
             target, window, loaded, intake.table, intake.seen.rows, files, approving, keeps_missing
         )
         with closing(replacement):
-            return window_commit(window, intake, intake.commit(replacement, commit_budget))
+            return window_commit(window, intake, intake.commit(planning(replacement), commit_budget))

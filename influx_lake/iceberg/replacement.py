@@ -67,7 +67,7 @@ class Replacement:
             added=(*self.files, *(file for part in kept for file in part.files)),
             rows=self.rows,
             previous_rows=previous,
-            coverage=Coverage.of(table).adding(self.loaded),
+            coverage=Coverage.of(table).replacing(self.window, self.loaded),
         )
 
     def written(self) -> list[DataFile]:

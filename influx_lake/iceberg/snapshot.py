@@ -126,8 +126,10 @@ class ReplaceCommit:
         self, table: Table, removed: Iterable[DataFile], added: Iterable[DataFile], summary: dict[str, str]
     ) -> None:
         self._table = table
+        removed = list(removed)
         self._producer = ReplaceFiles(
-            operation=Operation.APPEND if table.current_snapshot() is None else Operation.OVERWRITE,
+            # Readers that follow a table snapshot by snapshot take only appends.
+            operation=Operation.OVERWRITE if removed else Operation.APPEND,
             transaction=_PlannedOn(table),
             io=table.io,
             snapshot_properties=summary,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
-from influx_lake.iceberg.change import Planner
+from influx_lake.iceberg.change import Planner, Planning, as_planned
 from influx_lake.iceberg.intake import taking_in
 from influx_lake.iceberg.merge import Merge, as_read
 from influx_lake.iceberg.overlay import Overlay
@@ -38,6 +38,7 @@ def upsert_window(
     merge_fields: bool = False,
     on_rows: Callable[[int], None] = lambda rows: None,
     complete_until: datetime | None = None,
+    planning: Planning = as_planned,
     commit_budget: timedelta = COMMIT_BUDGET,
 ) -> WindowCommit:
     """Lay rows over those that the table holds for a window: new values win, points that do not come stay.
@@ -54,6 +55,7 @@ def upsert_window(
         merge_fields: Let a null that comes keep the value that is there.
         on_rows: Told how many rows came so far.
         complete_until: As for `replace_window`.
+        planning: As for `replace_window`.
         commit_budget: As for `replace_window`.
     """
     loaded = window.until(complete_until) if complete_until else window
@@ -76,4 +78,4 @@ def upsert_window(
             files = write_files(intake.table, target, points.noting(batches), intake.shape.schema)
             planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, quarantining)
             stack.enter_context(closing(planner))
-        return window_commit(window, intake, intake.commit(planner, commit_budget))
+        return window_commit(window, intake, intake.commit(planning(planner), commit_budget))

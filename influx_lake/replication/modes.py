@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, WriteMode
 from influx_lake.config.windows import Window, utc_text
 from influx_lake.errors import WindowNotOver
 from influx_lake.iceberg.append import append_window
+from influx_lake.iceberg.change import Planning, as_planned
 from influx_lake.iceberg.replace import replace_window
 from influx_lake.iceberg.rows import Rows
+from influx_lake.iceberg.tail import tail_window
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.upsert import upsert_window
 from influx_lake.iceberg.window_commit import WindowCommit
@@ -49,13 +51,40 @@ class Load:
         """Load the window."""
         match self.measurement.write.mode:
             case WriteMode.REPLACE:
-                return self._replace(window)
+                return self._replace_what_is_over(window)
             case WriteMode.APPEND:
                 return self._append(window)
             case WriteMode.UPSERT:
-                return self._upsert(window)
+                return self._upsert(window, self._complete_until)
 
-    def _replace(self, window: Window) -> WindowCommit:
+    def tail(self, window: Window, lag: timedelta) -> list[WindowCommit]:
+        """Add what is new of a window that is still open, until `lag` before now; the window stays due.
+
+        With `write.mode: append` nothing is loaded again, so there it is loaded for good.
+        """
+        over = window.until(self.now - lag)
+        if over is None:
+            return []
+        if self.measurement.write.mode is WriteMode.APPEND:
+            done = self._append(over)
+            return [done] if done.files_added else []
+        return tail_window(self.catalog, self.target, self._part, over, self.provenance)
+
+    def _part(self, part: Window, planning: Planning) -> WindowCommit:
+        """Load a part of a window that is tailed."""
+        if self.measurement.write.mode is WriteMode.UPSERT:
+            return self._upsert(part, part.start, planning)
+        return self._replace(part, part.start, planning)
+
+    def _replace_what_is_over(self, window: Window) -> WindowCommit:
+        """Replace a window; of one that is open and tailed, what is complete: the rest is for the tails.
+
+        Rows that a tail adds meanwhile lie after that, and stay.
+        """
+        over = window.until(self._complete_until) if self.measurement.tail else None
+        return self._replace(over or window, self._complete_until)
+
+    def _replace(self, window: Window, complete_until: datetime, planning: Planning = as_planned) -> WindowCommit:
         measurement = self.measurement
         with self.read(window) as rows:
             return replace_window(
@@ -67,7 +96,8 @@ class Load:
                 on_rows=self.on_rows,
                 approve=lambda coming, previous: check_shrink(measurement, coming, previous),
                 keeps_missing=lambda coming, previous: keeps_missing(measurement, coming, previous),
-                complete_until=self._complete_until,
+                complete_until=complete_until,
+                planning=planning,
                 commit_budget=measurement.write.commit_timeout,
             )
 
@@ -82,7 +112,7 @@ class Load:
             commit_budget=self.measurement.write.commit_timeout,
         )
 
-    def _upsert(self, window: Window) -> WindowCommit:
+    def _upsert(self, window: Window, complete_until: datetime, planning: Planning = as_planned) -> WindowCommit:
         with self.read(window) as rows:
             return upsert_window(
                 self.catalog,
@@ -92,7 +122,8 @@ class Load:
                 self.provenance,
                 merge_fields=self.measurement.write.merge_fields,
                 on_rows=self.on_rows,
-                complete_until=self._complete_until,
+                complete_until=complete_until,
+                planning=planning,
                 commit_budget=self.measurement.write.commit_timeout,
             )
 

@@ -28,7 +28,7 @@ class MeasurementStatus:
         rows: How many rows the table holds.
         watermark: All time from the scheme's start to this is loaded; None when the first window is not.
         lag: How far the watermark is behind now.
-        newest: The end of the newest time that is loaded, whatever is missing before it.
+        newest: The end of the newest time that is loaded, by a tail too, whatever is missing before it.
         last_snapshot_id: The table's current snapshot.
         last_snapshot_at: When it was made.
     """
@@ -70,7 +70,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         rows=total_rows(table) if table else 0,
         watermark=watermark,
         lag=now - (watermark or start),
-        newest=coverage.intervals[-1].end if coverage.intervals else None,
+        newest=coverage.newest,
         last_snapshot_id=snapshot.snapshot_id if snapshot else None,
         last_snapshot_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
     )

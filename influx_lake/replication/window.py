@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PROGRESS_SECONDS = 2.0
 MOST_INTERRUPTIONS = 3
+
+T = TypeVar("T")
 
 log = logging.getLogger("influx_lake.replication")
 
@@ -162,39 +164,66 @@ def replicate_window(
         LakeError: Of the class that says what can be done about it, naming measurement and window; the table is as it
             was.
     """
-    began, asked_at, waited = time.monotonic(), datetime.now(UTC), _Waited()
+    began, now, waited = time.monotonic(), datetime.now(UTC), Waited()
     try:
         schema = source.schema(measurement.name)
-
-        @contextmanager
-        def read(part: Window) -> Iterator[Rows]:
-            opened = time.monotonic()
-            with source.read(schema, part) as stream:
-                waited.seconds += time.monotonic() - opened
-                yield LimitedRows(_TimedRows(stream, waited), measurement)
-
-        load = Load(
-            catalog=catalog,
-            measurement=measurement,
-            target=table_target(measurement, schema),
-            provenance=Provenance(source.identity, run_id, measurement.adopt),
-            read=read,
-            on_rows=_reporter(on_progress, began) if on_progress else lambda rows: None,
-            now=asked_at,
-        )
-        commit = _run(load, window)
+        on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
+        load = load_of(source, catalog, measurement, schema, run_id=run_id, waited=waited, now=now, on_rows=on_rows)
+        commit = from_the_beginning(load, lambda load: load.run(window))
     except LakeError as error:
         error.about(measurement.name, window)
         raise
     return WindowResult(measurement, window, schema, commit, time.monotonic() - began, waited.seconds)
 
 
-def _run(load: Load, window: Window) -> WindowCommit:
-    """Load a window, from its beginning again where what was written of it cannot be the whole."""
+def load_of(
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    schema: MeasurementSchema,
+    *,
+    run_id: str,
+    waited: Waited,
+    now: datetime,
+    on_rows: Callable[[int], None] = lambda rows: None,
+) -> Load:
+    """What loads windows of a measurement.
+
+    Args:
+        source: The measurement's source.
+        catalog: The catalog of its table.
+        measurement: The measurement.
+        schema: Its columns, as the source has them now.
+        run_id: Who does it; kept in the snapshot.
+        waited: Told how long the source was waited for.
+        now: The present.
+        on_rows: Told how many rows were written so far.
+    """
+
+    @contextmanager
+    def read(part: Window) -> Iterator[Rows]:
+        opened = time.monotonic()
+        with source.read(schema, part) as stream:
+            waited.seconds += time.monotonic() - opened
+            yield LimitedRows(_TimedRows(stream, waited), measurement)
+
+    return Load(
+        catalog=catalog,
+        measurement=measurement,
+        target=table_target(measurement, schema),
+        provenance=Provenance(source.identity, run_id, measurement.adopt),
+        read=read,
+        on_rows=on_rows,
+        now=now,
+    )
+
+
+def from_the_beginning(load: Load, work: Callable[[Load], T]) -> T:
+    """Load, from the beginning again where what was written of a window cannot be the whole."""
     interruptions = 0
     while True:
         try:
-            return load.run(window)
+            return work(load)
         except FineTimesMet:
             # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
             load = replace(load, target=replace(load.target, with_nanoseconds=True))
@@ -222,7 +251,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
 
 
 @dataclass(slots=True)
-class _Waited:
+class Waited:
     """How long the source was waited for."""
 
     seconds: float = 0.0
@@ -233,7 +262,7 @@ class _TimedRows:
     """A stream that notes how long its consumer waited for it."""
 
     rows: RowStream
-    waited: _Waited
+    waited: Waited
 
     @property
     def schema(self) -> pa.Schema:

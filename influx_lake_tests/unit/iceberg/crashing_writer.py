@@ -17,11 +17,15 @@ import pyarrow as pa
 from pyiceberg.catalog import sql
 
 from influx_lake.config import WriteOptions
+from influx_lake.config.windows import Window
 from influx_lake.iceberg import data_file, overlay, snapshot, table
 from influx_lake.iceberg.append import append_window
 from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.change import Planning
 from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.tail import tail_window
 from influx_lake.iceberg.upsert import upsert_window
+from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, rows
 
 
@@ -81,7 +85,15 @@ def main(folder: str, step: str, mode: str) -> None:
         stopping(owner, name, after=after)
     batches = Batches(next(coming(step)).schema, coming(step))
     target = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=20_000))
-    if mode == "append":
+    if mode == "tail":
+
+        def load(part: Window, planning: Planning) -> WindowCommit:
+            return replace_window(
+                catalog, target, batches, part, PROVENANCE, complete_until=part.start, planning=planning
+            )
+
+        tail_window(catalog, target, load, day(0), PROVENANCE)
+    elif mode == "append":
         append_window(catalog, target, lambda part: nullcontext(batches), day(0), PROVENANCE)
     else:
         {"replace": replace_window, "upsert": upsert_window}[mode](catalog, target, batches, day(0), PROVENANCE)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from influx_lake.config.windows import Window, parse_moment
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.coverage import PROPERTY, TAILS, Coverage
 
 START = parse_moment("1969-12-30")
 
@@ -58,3 +59,36 @@ def test_intervals_are_sorted_and_do_not_touch(added: list[Window]) -> None:
 def hours_of(asked: Window) -> set[int]:
     first = (asked.start - START) // timedelta(hours=1)
     return set(range(first, first + (asked.end - asked.start) // timedelta(hours=1)))
+
+
+class Step(NamedTuple):
+    """What happened to a table: a window was loaded, replaced with nothing of it complete, or tailed."""
+
+    what: str
+    window: Window
+
+
+steps = st.lists(st.builds(Step, st.sampled_from(["load", "replace", "tail"]), windows), max_size=20)
+
+
+@given(steps, windows)
+def test_tails_are_kept_apart_from_what_was_loaded(taken: list[Step], asked: Window) -> None:
+    coverage, loaded, tailed = Coverage(), set[int](), set[int]()
+    for step in taken:
+        hours = hours_of(step.window)
+        match step.what:
+            case "load":
+                coverage, loaded = coverage.adding(step.window), loaded | hours
+                tailed -= hours
+            case "replace":
+                coverage, tailed = coverage.replacing(step.window, None), tailed - hours
+            case "tail":
+                coverage, tailed = coverage.tailing(step.window), (tailed | hours) - loaded
+    assert {hour for part in coverage.intervals for hour in hours_of(part)} == loaded
+    assert {hour for part in coverage.tails for hour in hours_of(part)} == tailed
+    assert {hour for part in coverage.not_tailed(asked) for hour in hours_of(part)} == hours_of(asked) - loaded - tailed
+    assert coverage.holds(asked) == (hours_of(asked) <= loaded)
+    written = coverage.properties()
+    assert Coverage.parse(written[PROPERTY], written[TAILS]) == coverage
+    ends = [START + timedelta(hours=hour + 1) for hour in loaded | tailed]
+    assert coverage.newest == max(ends, default=None)

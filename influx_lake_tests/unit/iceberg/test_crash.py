@@ -12,8 +12,14 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
+from influx_lake.config.windows import Window
 from influx_lake.iceberg.append import append_window
+from influx_lake.iceberg.change import Planning
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.tail import tail_window
 from influx_lake.iceberg.upsert import upsert_window
+from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake_tests.unit.iceberg.crashing_writer import JOINING, STEPS
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
 
@@ -72,6 +78,31 @@ def test_killed_while_appending(step: str, catalog: Catalog, lake_folder: Path) 
         append_window(catalog, TARGET, lambda part, coming=coming: nullcontext(coming), day(0), PROVENANCE)  # type: ignore[misc]
     assert points(held(catalog, [day(0)])) == points(plain(rows(day(0), 20_000, value=0.5)))
     assert held(catalog).num_rows == 20_070
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [*BATCHES, *STEPS])
+def test_killed_while_tailing(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    """A tail adds the rows, or nothing; the next one adds what is missing, and a seal makes the window whole."""
+    replace(catalog, day(1), rows(day(1), 70))
+
+    kill_at(step, lake_folder, "tail")
+
+    assert held(catalog).num_rows == (20_070 if step in DONE else 70)
+    coming = rows(day(0), 20_000, value=0.5)
+
+    def load(part: Window, planning: Planning) -> WindowCommit:
+        return replace_window(
+            catalog, TARGET, stream(coming), part, PROVENANCE, complete_until=part.start, planning=planning
+        )
+
+    for _ in range(2):
+        tail_window(catalog, TARGET, load, day(0), PROVENANCE)
+        assert points(held(catalog, [day(0)])) == points(plain(coming))
+        assert Coverage.of(table(catalog)) == Coverage((day(1),), (day(0),))
+    assert replace(catalog, day(0), coming).total_rows == 20_070
+    assert Coverage.of(table(catalog)) == Coverage((day(0, 2),))
     assert_each_file_once(catalog)
 
 

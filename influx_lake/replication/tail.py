@@ -1,0 +1,103 @@
+"""The open windows of a measurement, from its source to its table, as far as they have come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.config.windows import MICROSECOND, Window
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake.replication.modes import Load
+from influx_lake.replication.window import Waited, from_the_beginning, load_of
+from influx_lake.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class TailResult:
+    """What a tail of a measurement did.
+
+    Attributes:
+        measurement: The measurement.
+        until: All points before it that had arrived are in the table.
+        commits: What was added, oldest first; none when there was nothing new.
+        seconds: How long it took.
+        read_seconds: How much of that was spent waiting for the source.
+    """
+
+    measurement: Measurement
+    until: datetime
+    commits: tuple[WindowCommit, ...]
+    seconds: float
+    read_seconds: float
+
+    @property
+    def rows(self) -> int:
+        """How many rows were added."""
+        return sum(commit.rows - commit.previous_rows for commit in self.commits)
+
+    @property
+    def last_time(self) -> datetime | None:
+        """The time of the newest row that came."""
+        return max((commit.last_time for commit in self.commits if commit.last_time is not None), default=None)
+
+
+def tail_measurement(
+    source: Source, catalog: Catalog, measurement: Measurement, *, run_id: str, now: datetime | None = None
+) -> TailResult:
+    """Add the points of the windows that are not due yet and that no load or tail brought, until the tail's lag before
+    now.
+
+    Doing it again, after a crash or from two processes, adds nothing twice. A window that was tailed is due all the
+    same when it has closed: then it is loaded as a whole.
+
+    Args:
+        source: The measurement's source.
+        catalog: The catalog of its table.
+        measurement: The measurement; without a `tail` it is loaded until its own lag before now.
+        run_id: Who does it; kept in the snapshots.
+        now: The present, where it is not this moment.
+
+    Raises:
+        LakeError: Of the class that says what can be done about it, naming measurement and window.
+    """
+    began, waited, now, lag = time.monotonic(), Waited(), now or datetime.now(UTC), tail_lag(measurement)
+    commits: list[WindowCommit] = []
+    try:
+        schema = source.schema(measurement.name)
+        load = load_of(source, catalog, measurement, schema, run_id=run_id, waited=waited, now=now)
+        for window in open_windows(measurement, now):
+            commits += _tail(load, window, lag)
+    except LakeError as error:
+        error.about(measurement.name)
+        raise
+    return TailResult(measurement, now - lag, tuple(commits), time.monotonic() - began, waited.seconds)
+
+
+def _tail(load: Load, window: Window, lag: timedelta) -> list[WindowCommit]:
+    try:
+        return from_the_beginning(load, lambda load: load.tail(window, lag))
+    except LakeError as error:
+        error.about(window=window)
+        raise
+
+
+def open_windows(measurement: Measurement, now: datetime) -> Iterator[Window]:
+    """The windows that have points and are not due yet, oldest first."""
+    until = now - tail_lag(measurement)
+    due = now - measurement.lag
+    begin = min(due, until - MICROSECOND)
+    return (window for window in measurement.scheme.windows(begin, until) if window.end > due)
+
+
+def tail_lag(measurement: Measurement) -> timedelta:
+    """How far a tail of the measurement stays behind the present."""
+    tail = measurement.tail
+    return tail.lag if tail is not None and tail.lag is not None else measurement.lag
