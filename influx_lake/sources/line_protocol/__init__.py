@@ -1,0 +1,1 @@
+"""Files of line protocol: exports of InfluxDB 1.x and 2.x, and what Telegraf writes."""

@@ -1,0 +1,227 @@
+"""The grammar of line protocol, one line at a time, as InfluxDB 1.x and 2.x read it.
+
+It decides what the bulk parser in `blocks` leaves open: lines with escapes in their fields, odd blanks, strings over
+several lines, comments, and lines that are wrong. Names follow the escapes of those versions, where a backslash stands
+for itself unless a comma, a blank or an equals sign follows it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from influx_lake.config.columns import TIME, ColumnType
+
+Tags = tuple[tuple[str, str], ...]
+Value = float | int | bool | str
+
+INT64 = range(-(2**63), 2**63)
+UINT64 = range(2**64)
+
+_SERIES = re.compile(rb"(?:[^ ]|(?<=\\) )+")
+_SERIES_PARTS = re.compile(rb"(?<!\\),")
+_TAG = re.compile(rb"((?:[^=]|(?<=\\)=)+?)(?<!\\)=((?:[^=]|(?<=\\)=)+)", re.DOTALL)
+_KEY = re.compile(rb"((?:[^\\=, ]|\\.|\\\Z)+)=", re.DOTALL)
+_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_WORD = re.compile(rb"[^, ]+")
+_TIMESTAMP = re.compile(rb"-?[0-9]+")
+
+_INTEGER = re.compile(rb"(-?[0-9]+)i")
+_UINTEGER = re.compile(rb"([0-9]+)u")
+_FLOAT = re.compile(rb"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+BOOLEANS = {
+    **dict.fromkeys((b"t", b"T", b"true", b"True", b"TRUE"), True),
+    **dict.fromkeys((b"f", b"F", b"false", b"False", b"FALSE"), False),
+}
+
+_NAME_ESCAPE = re.compile(r"\\([, ])")
+_TAG_ESCAPE = re.compile(r"\\([, =])")
+_FIELD_ESCAPE = re.compile(r'\\([, ="])')
+_STRING_ESCAPE = re.compile(r'\\(["\\])')
+
+
+class BadLine(Exception):
+    """A line is not line protocol; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a line."""
+
+    name: str
+    type: ColumnType
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: its series as it is written, its fields, and its time as a number."""
+
+    series: bytes
+    fields: list[Field]
+    time: int
+
+
+@dataclass(slots=True)
+class LineScan:
+    """Where a string is open, by the rules by which InfluxDB cuts a body into lines."""
+
+    quoted: bool = False
+    fields: bool = False
+    equals: int = 0
+    commas: int = 0
+
+    def ends(self, line: bytes) -> bool:
+        """Read one physical line and say whether the newline behind it ends the whole line."""
+        for mark in _MARKS.findall(line + b"\n"):
+            if mark == b"\\\n":
+                return False
+            self._step(mark)
+        return not self.quoted
+
+    def _step(self, mark: bytes) -> None:
+        if mark == b" ":
+            self.fields = True
+        elif self.fields and mark == b'"':
+            self.quoted ^= self.equals > self.commas
+        elif self.fields and not self.quoted:
+            self.equals += mark == b"="
+            self.commas += mark == b","
+
+
+_MARKS = re.compile(rb'\\.|[ ",=]', re.DOTALL)
+
+
+def parse_line(line: bytes) -> Line:
+    """Take one line apart; its series is only found, and left for `parse_series`.
+
+    Raises:
+        BadLine: It is not line protocol.
+    """
+    line = line.strip(b" \t\r\n")
+    series = _SERIES.match(line)
+    if series is None or series.end() == len(line):
+        raise BadLine("has no fields")
+    at, fields = _field_set(line, series.end())
+    rest = line[at:].strip(b" ")
+    if not rest:
+        raise BadLine("has no timestamp")
+    if _TIMESTAMP.fullmatch(rest) is None or int(rest) not in INT64:
+        raise BadLine(f"has a timestamp that is not a number: {shown(rest)}")
+    return Line(series[0], fields, int(rest))
+
+
+def _field_set(line: bytes, at: int) -> tuple[int, list[Field]]:
+    while line.startswith(b" ", at):
+        at += 1
+    fields: list[Field] = []
+    while True:
+        key = _KEY.match(line, at)
+        if key is None:
+            raise BadLine(f"has no field where one is expected: {shown(line[at:])}")
+        name = _unescaped(key[1], _FIELD_ESCAPE)
+        kind, value, at = _field_value(line, key.end())
+        fields.append(Field(name, kind, value))
+        if line[at : at + 1] != b",":
+            break
+        at += 1
+    if at < len(line) and line[at] != 0x20:
+        raise BadLine(f"goes on after a value: {shown(line[at:])}")
+    return at, fields
+
+
+def _field_value(line: bytes, at: int) -> tuple[ColumnType, Value, int]:
+    if line.startswith(b'"', at):
+        text = _STRING.match(line, at)
+        if text is None:
+            raise BadLine("has a string that is not closed")
+        return ColumnType.STRING, _unescaped(text[1], _STRING_ESCAPE), text.end()
+    word = _WORD.match(line, at)
+    if word is None:
+        raise BadLine("has a field without a value")
+    kind, value = parse_value(word[0])
+    return kind, value, word.end()
+
+
+def parse_value(word: bytes) -> tuple[ColumnType, Value]:
+    """The type and the value of a field that is not a string.
+
+    Raises:
+        BadLine: It is none.
+    """
+    if word in BOOLEANS:
+        return ColumnType.BOOLEAN, BOOLEANS[word]
+    if match := _INTEGER.fullmatch(word):
+        return ColumnType.INTEGER, _within(INT64, int(match[1]), "an integer")
+    if match := _UINTEGER.fullmatch(word):
+        return ColumnType.UINTEGER, _within(UINT64, int(match[1]), "an unsigned integer")
+    if _FLOAT.fullmatch(word):
+        number = float(word)
+        if math.isinf(number):
+            raise BadLine(f"has a number that is too large for a float: {shown(word)}")
+        return ColumnType.FLOAT, number
+    raise BadLine(f"has a value that is of no type: {shown(word)}")
+
+
+def _within(numbers: range, number: int, what: str) -> int:
+    if number not in numbers:
+        raise BadLine(f"has a number that is too large for {what}: {number}")
+    return number
+
+
+def parse_series(series: bytes) -> tuple[str, Tags]:
+    """The measurement and the tags, by name, of a series as it is written.
+
+    Raises:
+        BadLine: It is not one.
+    """
+    measurement, *parts = _SERIES_PARTS.split(series)
+    name = _unescaped(measurement, _NAME_ESCAPE)
+    if not name:
+        raise BadLine("has no measurement")
+    tags: dict[str, str] = {}
+    for part in parts:
+        tag = _TAG.fullmatch(part)
+        if tag is None:
+            raise BadLine(f"has a tag without a name or a value: {shown(part)}")
+        key = _unescaped(tag[1], _TAG_ESCAPE)
+        if key in tags:
+            raise BadLine(f"has the tag {key!r} twice")
+        if key == TIME:
+            raise BadLine(f"has a tag called {TIME!r}, which is the name of the time itself")
+        tags[key] = _unescaped(tag[2], _TAG_ESCAPE)
+    return name, tuple(sorted(tags.items()))
+
+
+def parse_field_name(name: bytes) -> str:
+    """A field's name as it is written, without its escapes.
+
+    Raises:
+        BadLine: It is not text.
+    """
+    return _unescaped(name, _FIELD_ESCAPE)
+
+
+def check_field_name(name: str) -> None:
+    """Make sure that a field may be called so.
+
+    Raises:
+        BadLine: It may not.
+    """
+    if name == TIME:
+        raise BadLine(f"has a field called {TIME!r}, which is the name of the time itself")
+
+
+def _unescaped(raw: bytes, escape: re.Pattern[str]) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise BadLine(f"is not UTF-8: {shown(raw)}") from None
+    return escape.sub(r"\1", text) if "\\" in text else text
+
+
+def shown(raw: bytes) -> str:
+    """The beginning of what a line says, for messages."""
+    text = raw[:60].decode(errors="backslashreplace")
+    return repr(text + ("..." if len(raw) > 60 else ""))

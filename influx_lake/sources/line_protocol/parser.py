@@ -1,0 +1,286 @@
+"""From blocks of line protocol to cells: nearly all lines at once, the odd ones one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from struct import Struct
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from influx_lake.config.columns import ColumnType
+from influx_lake.sources.line_protocol.blocks import Layout, lay_out
+from influx_lake.sources.line_protocol.grammar import (
+    INT64,
+    BadLine,
+    Field,
+    Tags,
+    check_field_name,
+    parse_field_name,
+    parse_series,
+)
+from influx_lake.sources.line_protocol.headers import Headers
+from influx_lake.sources.line_protocol.odd_lines import OddLine, OddLines
+from influx_lake.sources.line_protocol.values import STRING, read_integers, read_values
+from influx_lake.sources.points.bad import BadRecord
+from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
+from influx_lake.sources.points.registry import CODES, Context, Registry
+
+_KNOWN_AT_MOST = 1_000_000
+_DENSE = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a block holds.
+
+    Attributes:
+        cells: The values of its points.
+        bad: Its lines that are none.
+        rest: The beginning of a point that ends in the next block.
+    """
+
+    cells: pa.RecordBatch
+    bad: list[BadRecord]
+    rest: bytes
+
+
+@dataclass(slots=True)
+class LineParser:
+    """Takes the blocks of one file apart, one after the other.
+
+    Attributes:
+        registry: Numbers series and fields.
+        unit: How many nanoseconds the timestamps count in.
+        lines: How many lines were read.
+    """
+
+    registry: Registry
+    unit: int = 1
+    lines: int = 0
+    _headers: Headers = field(default_factory=Headers)
+    _series: dict[bytes, tuple[str, Tags] | None] = field(default_factory=dict)
+    _numbers: dict[tuple[Context, bytes], tuple[int, int]] = field(default_factory=dict)
+
+    def parse(self, block: bytes, *, last: bool = False) -> Parsed:
+        """Take a block apart.
+
+        Args:
+            block: Whole physical lines, each with its newline.
+            last: Whether nothing comes behind it.
+        """
+        usual = _UsualLines.read(block, self)
+        odd = OddLines(block, usual.layout.lines, self._headers, self.unit, self.lines, last)
+        odd.read(usual.mask)
+        usual.leave_out(odd)
+        rows = usual.cells(odd.contexts)
+        if odd.points:
+            rows = _in_order(rows, [_odd_cells(each, self) for each in odd.points])
+        rest = b"" if odd.rest is None else block[odd.rest :]
+        self.lines += len(usual.mask) - rest.count(b"\n")
+        return Parsed(rows.batch, odd.bad, rest)
+
+    def series(self, raw: bytes) -> tuple[str, Tags] | None:
+        """The measurement and tags that a text stands for; None when it is no series."""
+        if raw not in self._series:
+            self._forget()
+            try:
+                self._series[raw] = parse_series(raw)
+            except BadLine:
+                self._series[raw] = None
+        return self._series[raw]
+
+    def numbers(self, context: Context, raw: bytes) -> tuple[int, int]:
+        """The numbers of the measurement and the series of a text that is one."""
+        known = self._numbers.get((context, raw))
+        if known is None:
+            name, tags = self.series(raw) or parse_series(raw)
+            measurement = self.registry.measurement(context, name)
+            known = self._numbers[context, raw] = measurement, self.registry.series_of(measurement, tags)
+        return known
+
+    def _forget(self) -> None:
+        if len(self._series) >= _KNOWN_AT_MOST:
+            self._series.clear()
+            self._numbers.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Cells, and the line that each is from."""
+
+    batch: pa.RecordBatch
+    line: Places
+
+
+@dataclass(slots=True)
+class _UsualLines:
+    """The lines of a block that have the usual form.
+
+    Attributes:
+        parser: The file's parser.
+        layout: Where their parts are.
+        mask: Which lines they are; fewer than by the form alone.
+        times: The time of each line of the form, in nanoseconds.
+        series: The series' text of each line of the form, as a place in `raw_series`.
+        raw_series: The different texts.
+        names: The name of each field, as a place in `raw_names`.
+        raw_names: The different names.
+        code: The code of each field's type.
+        bits: Each value's bits.
+        texts: The values that are strings.
+    """
+
+    parser: LineParser
+    layout: Layout
+    mask: Mask
+    times: Places
+    series: Numbers
+    raw_series: list[bytes]
+    names: Numbers
+    raw_names: list[bytes]
+    code: Places
+    bits: Places
+    texts: pa.Array
+
+    @classmethod
+    def read(cls, block: bytes, parser: LineParser) -> _UsualLines:
+        """Take those lines apart. What is wrong with one is for the grammar to say: it counts as odd."""
+        data, buffer = np.frombuffer(block, np.uint8), pa.py_buffer(block)
+        layout = lay_out(data)
+        mask, places = layout.usual.copy(), np.flatnonzero(layout.usual)
+        values = read_values(data, buffer, layout.values)
+        times, timed = read_integers(data, buffer, layout.times)
+        timed &= (times <= INT64[-1] // parser.unit) & (times >= -(INT64[-1] // parser.unit))
+        series, raw_series = _encoded(layout.series.texts(buffer))
+        names, raw_names = _encoded(layout.keys.texts(buffer))
+        is_series = np.array([parser.series(raw) is not None for raw in raw_series], np.bool_)
+        is_name = np.array([_is_field_name(raw) for raw in raw_names], np.bool_)
+        mask[places[~(timed & is_series[series])]] = False
+        mask[layout.owner[~(values.good & is_name[names])]] = False
+        return cls(
+            parser, layout, mask, times * parser.unit, series, raw_series, names, raw_names, *values.columns
+        )
+
+    def leave_out(self, odd: OddLines) -> None:
+        """Leave out the lines that belong to odd points."""
+        for begin, end in odd.taken:
+            self.mask[begin:end] = False
+        if odd.rest is not None:
+            self.mask[np.searchsorted(self.layout.lines.begin, odd.rest) :] = False
+
+    def cells(self, contexts: list[tuple[int, Context]]) -> _Rows:
+        """Their values. Series and fields get numbers now: those of lines that were left out are none."""
+        measurement, series = self._numbered_series(contexts)
+        rows = self.mask[self.layout.owner]
+        owner = self.layout.owner[rows]
+        code = self.code[rows]
+        fields = self._numbered_fields(measurement[owner], self.names[rows], code)
+        is_text = code == STRING
+        texts = self.texts.filter(pa.array(rows[self.code == STRING])) if len(self.texts) else self.texts
+        times = np.zeros(len(self.mask), np.int64)
+        times[self.layout.usual] = self.times
+        batch = cells(series[owner], fields, times[owner], self.bits[rows], texts, is_text)
+        return _Rows(batch, owner)
+
+    def _numbered_series(self, contexts: list[tuple[int, Context]]) -> tuple[Numbers, Numbers]:
+        """The numbers of each line's measurement and series."""
+        texts = np.zeros(len(self.mask), np.int32)
+        texts[self.layout.usual] = self.series
+        measurement, series = np.zeros_like(texts), np.zeros_like(texts)
+        for (begin, context), (end, _) in pairwise([*contexts, (len(self.mask), Context())]):
+            lines = begin + np.flatnonzero(self.mask[begin:end])
+            distinct, place = _distinct(texts[lines], len(self.raw_series))
+            numbers = [self.parser.numbers(context, self.raw_series[text]) for text in distinct.tolist()]
+            table = np.array(numbers, np.int32).reshape(-1, 2)
+            measurement[lines], series[lines] = table[place, 0], table[place, 1]
+        return measurement, series
+
+    def _numbered_fields(self, measurement: Numbers, names: Numbers, code: Places) -> Numbers:
+        keys, types = len(self.raw_names), len(CODES)
+        combined = (measurement.astype(np.int64) * keys + names) * types + code
+        distinct, place = _distinct(combined, int(combined.max(initial=0)) + 1)
+        numbers = []
+        for each in distinct.tolist():
+            rest, kind = divmod(each, types)
+            owner, name = divmod(rest, keys)
+            numbers.append(self.parser.registry.field(owner, parse_field_name(self.raw_names[name]), kind))
+        return np.array(numbers, np.int32)[place]
+
+
+def _encoded(texts: pa.BinaryArray) -> tuple[Numbers, list[bytes]]:
+    encoded = texts.dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _distinct(numbers: npt.NDArray[np.integer], bound: int) -> tuple[Places, Places]:
+    """The different numbers, and of each number its place among them."""
+    if bound > _DENSE:
+        distinct, place = np.unique(numbers, return_inverse=True)
+        return distinct.astype(np.int64), place
+    there = np.zeros(bound, np.bool_)
+    there[numbers] = True
+    places = np.cumsum(there) - 1
+    return np.flatnonzero(there), places[numbers]
+
+
+def _is_field_name(raw: bytes) -> bool:
+    try:
+        check_field_name(parse_field_name(raw))
+    except BadLine:
+        return False
+    return True
+
+
+def _odd_cells(odd: OddLine, parser: LineParser) -> _Rows:
+    measurement, series = parser.numbers(odd.context, odd.line.series)
+    registry, count = parser.registry, len(odd.line.fields)
+    fields = [registry.field(measurement, each.name, CODES[each.type]) for each in odd.line.fields]
+    texts = [str(each.value) if each.type is ColumnType.STRING else None for each in odd.line.fields]
+    columns = [[series] * count, fields, [odd.line.time] * count, [_bits(each) for each in odd.line.fields], texts]
+    return _Rows(pa.record_batch(columns, schema=SCHEMA), np.full(count, odd.number))
+
+
+_AS_FLOAT, _AS_SIGNED, _AS_UNSIGNED = Struct("<d"), Struct("<q"), Struct("<Q")
+
+
+def _bits(each: Field) -> int:
+    if each.type is ColumnType.STRING:
+        return 0
+    if each.type is ColumnType.FLOAT:
+        packed = _AS_FLOAT.pack(each.value)
+    else:
+        packed = (_AS_UNSIGNED if each.type is ColumnType.UINTEGER else _AS_SIGNED).pack(each.value)
+    return int(_AS_SIGNED.unpack(packed)[0])
+
+
+def _in_order(usual: _Rows, odd: list[_Rows]) -> _Rows:
+    """All rows in the order of their lines."""
+    parts = [usual, *odd]
+    line = np.concatenate([each.line for each in parts])
+    order = np.argsort(line, kind="stable")
+    batch = pa.concat_batches([each.batch for each in parts]).take(pa.array(order))
+    return _Rows(batch, line[order])
+
+
+def blocks(chunks: Iterator[bytes], parser: LineParser) -> Iterator[Parsed]:
+    """Parse a file that comes in chunks of any size.
+
+    Args:
+        chunks: The file.
+        parser: Takes it apart.
+    """
+    waiting: list[bytes] = []
+    for chunk in chunks:
+        cut = chunk.rfind(b"\n") + 1
+        if not cut:
+            waiting.append(chunk)
+            continue
+        parsed = parser.parse(b"".join((*waiting, memoryview(chunk)[:cut])))
+        waiting = [parsed.rest, chunk[cut:]]
+        yield parsed
+    if last := b"".join(waiting):
+        yield parser.parse(last if last.endswith(b"\n") else last + b"\n", last=True)

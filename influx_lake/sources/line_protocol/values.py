@@ -1,0 +1,144 @@
+"""The values of many fields, told apart by type and converted all at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.columns import ColumnType
+from influx_lake.sources.line_protocol.blocks import Bytes, Spans
+from influx_lake.sources.line_protocol.grammar import BOOLEANS
+from influx_lake.sources.points.cells import Mask, Places
+from influx_lake.sources.points.registry import CODES
+
+_FLOAT, _INTEGER, _UINTEGER, _BOOLEAN, STRING = (
+    CODES[kind]
+    for kind in (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.BOOLEAN, ColumnType.STRING)
+)
+_TEXTS_OF_BOOLEANS = pa.array(list(BOOLEANS), pa.binary())
+_BITS_OF_BOOLEANS = np.array([*BOOLEANS.values()], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of fields.
+
+    Attributes:
+        code: The code of each one's type.
+        bits: Their bits, where they are no strings.
+        texts: The strings.
+        good: Which are values of their types.
+    """
+
+    code: Places
+    bits: Places
+    texts: pa.Array
+    good: Mask
+
+    @property
+    def columns(self) -> tuple[Places, Places, pa.Array]:
+        """All but what is good."""
+        return self.code, self.bits, self.texts
+
+
+def read_values(data: Bytes, block: pa.Buffer, spans: Spans) -> Values:
+    """Convert the values of fields. What is left as not good is for the grammar to look at."""
+    code = _codes(data, spans)
+    bits, good = np.zeros(len(code), np.int64), np.ones(len(code), np.bool_)
+    for kind, number in _NUMBERS.items():
+        rows = code == kind
+        if rows.any():
+            bits[rows], good[rows] = number.read(data, block, spans.select(rows))
+    rows = code == _BOOLEAN
+    bits[rows], good[rows] = _booleans(spans.select(rows).texts(block))
+    rows = code == STRING
+    texts, good[rows] = _strings(spans.select(rows).inner(1, 1).texts(block))
+    return Values(code, bits, texts, good)
+
+
+def read_integers(data: Bytes, block: pa.Buffer, spans: Spans) -> tuple[Places, Mask]:
+    """Decimal integers, and which of the parts are."""
+    return _TIMESTAMP.read(data, block, spans)
+
+
+def _codes(data: Bytes, spans: Spans) -> Places:
+    first, last = data[spans.begin], data[np.maximum(spans.end - 1, 0)]
+    number = np.select([last == ord("i"), last == ord("u")], [_INTEGER, _UINTEGER], _FLOAT)
+    digit = (first <= ord("9")) & (first != ord('"'))
+    return np.where(digit, number, np.where(first == ord('"'), STRING, _BOOLEAN))
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """How numbers of a type are written.
+
+    Attributes:
+        type: The type.
+        pattern: All of the number, without the suffix.
+        suffix: How many bytes say the type.
+    """
+
+    type: pa.DataType
+    pattern: str
+    suffix: int = 0
+
+    def read(self, data: Bytes, block: pa.Buffer, spans: Spans) -> tuple[Places, Mask]:
+        """Numbers, and which of the parts are."""
+        texts = spans.inner(end=self.suffix).texts(block)
+        good = _begins_plainly(data, spans)
+        try:
+            numbers = texts.view(pa.string()).cast(self.type)
+        except pa.ArrowInvalid:
+            fits = pc.match_substring_regex(texts, self.pattern)
+            good &= fits.to_numpy(zero_copy_only=False)
+            numbers = self._numbers(pc.if_else(fits, texts, pa.scalar(b"0")))
+            if numbers is None:
+                return np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
+        values = numbers.to_numpy()
+        return values.view(np.int64), good & np.isfinite(values)
+
+    def _numbers(self, texts: pa.BinaryArray) -> pa.Array | None:
+        try:
+            return texts.view(pa.string()).cast(self.type)
+        except pa.ArrowInvalid:
+            # Some are out of range: each is for the grammar.
+            return None
+
+
+def _begins_plainly(data: Bytes, spans: Spans) -> Mask:
+    """Arrow reads more than InfluxDB does: a plus sign, hexadecimal numbers."""
+    first, second = data[spans.begin], data[spans.begin + 1]
+    third = data[np.minimum(spans.begin + 2, len(data) - 1)]
+    digit = (first >= ord("0")) & (first <= ord("9"))
+    return (digit | (first == ord("-")) | (first == ord("."))) & ((second | 32) != ord("x")) & ((third | 32) != ord("x"))
+
+
+_NUMBERS = {
+    _FLOAT: _Number(pa.float64(), r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"),
+    _INTEGER: _Number(pa.int64(), r"^-?[0-9]+$", suffix=1),
+    _UINTEGER: _Number(pa.uint64(), r"^[0-9]+$", suffix=1),
+}
+_TIMESTAMP = _Number(pa.int64(), r"^-?[0-9]+$")
+
+
+def _booleans(texts: pa.BinaryArray) -> tuple[Places, Mask]:
+    places = pc.index_in(texts, _TEXTS_OF_BOOLEANS)
+    return _BITS_OF_BOOLEANS[pc.fill_null(places, 0).to_numpy()], places.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _strings(texts: pa.BinaryArray) -> tuple[pa.Array, Mask]:
+    try:
+        return texts.cast(pa.string()), np.ones(len(texts), np.bool_)
+    except pa.ArrowInvalid:
+        read = [_text(each) for each in texts.to_pylist()]
+        return pa.array([each or "" for each in read], pa.string()), np.array([each is not None for each in read])
+
+
+def _text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None

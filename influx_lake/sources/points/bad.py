@@ -1,0 +1,20 @@
+"""What cannot be read of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A line or record that is no point.
+
+    Attributes:
+        line: Its number, from 1.
+        reason: Why it is none.
+        text: How it begins.
+    """
+
+    line: int
+    reason: str
+    text: str

@@ -1,0 +1,126 @@
+"""A measurement in several files: its series and fields under one numbering, its points by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from influx_lake.config.columns import ColumnType
+from influx_lake.sources.points.cells import SCHEMA, Numbers
+from influx_lake.sources.points.registry import MeasurementKey, Tags
+from influx_lake.sources.points.unit import Unit
+
+FieldName = tuple[str, ColumnType]
+
+ROWS_AT_ONCE = 1_000_000
+
+
+class _Chunk(NamedTuple):
+    """Cells of one measurement, sorted by time; `part` and `run` tell what was written later."""
+
+    first: int
+    part: int
+    run: int
+    number: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one unit has of the measurement.
+
+    Attributes:
+        unit: The unit.
+        number: The measurement's number in it.
+        series: The series' numbers in the measurement, by their numbers in the unit.
+        fields: The fields' numbers in the measurement, by their numbers in the unit.
+    """
+
+    unit: Unit
+    number: int
+    series: Numbers
+    fields: Numbers
+
+
+class MeasurementPoints:
+    """The points of one measurement.
+
+    Args:
+        units: The files, the later ones with the values that count.
+        wanted: The measurement, as it is called in each of them.
+    """
+
+    def __init__(self, units: Sequence[Unit], wanted: Sequence[MeasurementKey]) -> None:
+        series: dict[Tags, int] = {}
+        fields: dict[FieldName, int] = {}
+        self._parts = [
+            _part(unit, number, series, fields)
+            for unit in units
+            for number, key in enumerate(unit.measurements)
+            if key in wanted
+        ]
+        self.series = list(series)
+        self.fields = list(fields)
+
+    def cells(self, begin: int, end: int) -> Iterator[pa.Table]:
+        """The cells of a time [begin, end), in pieces that follow each other in time.
+
+        Rows that are equal in time come in the order in which they were written. Of what was read only the last chunk
+        of each run can have rows behind the next chunk's first: these wait for the next piece.
+        """
+        chunks = sorted(self._chunks(begin, end))
+        waiting: list[tuple[_Chunk, pa.Table]] = []
+        fresh = 0
+        for place, chunk in enumerate(chunks, start=1):
+            waiting.append((chunk, self._read(chunk, begin, end)))
+            fresh += chunk.rows
+            if place < len(chunks) and fresh >= max(ROWS_AT_ONCE, sum(len(rows) for _, rows in waiting) - fresh):
+                bound = chunks[place].first
+                parts = [(each, rows, _place(rows, bound)) for each, rows in waiting]
+                if settled := [(each, rows.slice(0, cut)) for each, rows, cut in parts if cut]:
+                    yield _in_order(settled)
+                    fresh = 0
+                waiting = [(each, rows.slice(cut)) for each, rows, cut in parts if cut < len(rows)]
+        if waiting:
+            yield _in_order(waiting)
+
+    def _chunks(self, begin: int, end: int) -> Iterator[_Chunk]:
+        for place, part in enumerate(self._parts):
+            known = part.unit.chunks
+            inside = (known["measurement"] == part.number) & (known["first"] < end) & (known["last"] >= begin)
+            for number in np.flatnonzero(inside).tolist():
+                first, run, rows = (int(known[name][number]) for name in ("first", "run", "rows"))
+                yield _Chunk(first, place, run, number, rows)
+
+    def _read(self, chunk: _Chunk, begin: int, end: int) -> pa.Table:
+        part = self._parts[chunk.part]
+        rows = pa.Table.from_batches([part.unit.cells().get_batch(chunk.number)])
+        first, last = _place(rows, begin), _place(rows, end)
+        rows = rows.slice(first, last - first)
+        series, fields = part.series[rows.column("series")], part.fields[rows.column("field")]
+        return pa.table([pa.array(series), pa.array(fields), *rows.columns[2:]], schema=SCHEMA)
+
+
+def _part(unit: Unit, number: int, series: dict[Tags, int], fields: dict[FieldName, int]) -> _Part:
+    numbers, tags = unit.series(number)
+    series_map = np.full(int(numbers.max(initial=-1)) + 1, -1, np.int32)
+    series_map[numbers] = [series.setdefault(each, len(series)) for each in tags]
+    field_map = np.full(len(unit.fields), -1, np.int32)
+    for place, key in enumerate(unit.fields):
+        if key.measurement == number:
+            field_map[place] = fields.setdefault((key.name, key.type), len(fields))
+    return _Part(unit, number, series_map, field_map)
+
+
+def _place(rows: pa.Table, time: int) -> int:
+    return int(np.searchsorted(rows.column("time").to_numpy(), time))
+
+
+def _in_order(parts: list[tuple[_Chunk, pa.Table]]) -> pa.Table:
+    """The rows of chunks, those that were written later behind the others."""
+    return pa.concat_tables(rows for _, rows in sorted(parts, key=lambda part: (part[0].part, part[0].run, part[0].number)))

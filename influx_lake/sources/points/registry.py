@@ -1,0 +1,70 @@
+"""The series and columns of points, numbered as they are met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from influx_lake.config.columns import ColumnType
+
+Tags = tuple[tuple[str, str], ...]
+
+TYPES = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.BOOLEAN, ColumnType.STRING)
+"""The types of fields; a type's place here is its code."""
+CODES = {kind: code for code, kind in enumerate(TYPES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Which database and retention policy points belong to, where their file says so."""
+
+    database: str | None = None
+    retention_policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementKey:
+    """A measurement of a file."""
+
+    context: Context
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKey:
+    """A field of a measurement, of one type: a field that has several is several of these."""
+
+    measurement: int
+    name: str
+    type: ColumnType
+
+
+@dataclass(slots=True)
+class Registry:
+    """Numbers for measurements, series and fields.
+
+    Attributes:
+        measurements: Each measurement's number.
+        series: Each series' number, by its measurement's and its tags.
+        fields: Each field's number.
+    """
+
+    measurements: dict[MeasurementKey, int] = field(default_factory=dict)
+    series: dict[tuple[int, Tags], int] = field(default_factory=dict)
+    fields: dict[FieldKey, int] = field(default_factory=dict)
+
+    def measurement(self, context: Context, name: str) -> int:
+        """The number of a measurement."""
+        return self.measurements.setdefault(MeasurementKey(context, name), len(self.measurements))
+
+    def series_of(self, measurement: int, tags: Tags) -> int:
+        """The number of a series, whose tags are sorted by name."""
+        return self.series.setdefault((measurement, tags), len(self.series))
+
+    def field(self, measurement: int, name: str, code: int) -> int:
+        """The number of a field."""
+        return self.fields.setdefault(FieldKey(measurement, name, TYPES[code]), len(self.fields))
+
+    def field_measurements(self) -> Iterable[int]:
+        """The measurement of each field, by the fields' numbers."""
+        return (each.measurement for each in self.fields)

@@ -1,0 +1,123 @@
+"""A folder that keeps the points of files for later windows and other processes: bounded, cleaned, safe in crashes."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from influx_lake.errors import StorageError
+from influx_lake.sources.points.registry import Registry
+from influx_lake.sources.points.unit import FORMAT, Unit, UnitWriter
+
+_LOCK, _PARTIAL = ".lock", ".partial"
+
+
+@dataclass
+class Staging:
+    """The folder, for as long as one source uses it: its units stay until `close`.
+
+    Attributes:
+        folder: Where units are; made when the first is.
+        max_bytes: How much all units may take together.
+        keep: How long a unit stays that nobody uses.
+    """
+
+    folder: Path
+    max_bytes: int
+    keep: timedelta
+    _held: ExitStack = field(default_factory=ExitStack)
+
+    def unit(self, identity: str, build: Callable[[UnitWriter], None]) -> Unit:
+        """The unit of a file, made now unless it is there. It stays until `close`.
+
+        Other processes that want it meanwhile wait. A process that is killed leaves none behind that is not whole.
+
+        Args:
+            identity: The file and its state.
+            build: Fills the unit.
+
+        Raises:
+            StorageError: The disk is full, or fails.
+        """
+        folder = self.folder / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
+        with _storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # Held shared while it is used: what nobody holds may be cleaned away.
+            lock = self._held.enter_context(_locked(folder, exclusive=False))
+            while not folder.is_dir():
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not folder.is_dir():
+                    self._build(folder, build)
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            os.utime(folder)
+            return Unit.open(folder)
+
+    def _build(self, folder: Path, build: Callable[[UnitWriter], None]) -> None:
+        self.clean()
+        partial = folder.with_suffix(_PARTIAL)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        writer = UnitWriter(partial, Registry(), self.max_bytes)
+        try:
+            build(writer)
+        except BaseException:
+            writer.abandon()
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        partial.rename(folder)
+
+    def clean(self) -> None:
+        """Remove what was left by crashes, what nobody used for long, and the oldest of what is too much."""
+        for partial in self.folder.glob(f"*{_PARTIAL}"):
+            _remove(partial)
+        units = sorted((each for each in self.folder.iterdir() if each.is_dir() and not each.suffix), key=_used_at)
+        sizes = {unit: sum(file.stat().st_size for file in unit.iterdir()) for unit in units}
+        total, oldest = sum(sizes.values()), time.time() - self.keep.total_seconds()
+        for unit in units:
+            if (_used_at(unit) < oldest or total > self.max_bytes) and _remove(unit):
+                total -= sizes[unit]
+
+    def close(self) -> None:
+        """Let go of the units."""
+        self._held.close()
+
+
+def _used_at(unit: Path) -> float:
+    return unit.stat().st_mtime
+
+
+@contextmanager
+def _locked(folder: Path, *, exclusive: bool, wait: bool = True) -> Iterator[int]:
+    handle = os.open(folder.with_suffix(_LOCK), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a folder that nobody uses."""
+    with suppress(BlockingIOError), _locked(folder, exclusive=True, wait=False):
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
+    return False
+
+
+@contextmanager
+def _storage_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"points of files could not be kept in {folder}: {error.strerror or error}",
+            remedy="Free space there, or name another folder with `staging`; no table was changed",
+        ) from error
