@@ -8,7 +8,8 @@ LakeError
 │   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing,
 │   │                           WindowInterrupted
 │   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, TlsFailed, DatabaseNotFound,
-│                               MeasurementNotFound, QueryRejected, FileLimitExceeded, UnexpectedAnswer
+│                               MeasurementNotFound, QueryRejected, FileLimitExceeded, FileUnreadable, BadRecords,
+│                               UnexpectedAnswer
 ├── DataRefused             a value cannot be stored exactly
 ├── SchemaConflict          the table's schema and the source's cannot both be right
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
@@ -155,6 +156,14 @@ class FileLimitExceeded(PermanentSourceError):
     """The window touches more Parquet files than InfluxDB 3 Core is willing to open."""
 
     too_large = True
+
+
+class FileUnreadable(PermanentSourceError):
+    """A file of a source is not there, or its content is damaged."""
+
+
+class BadRecords(PermanentSourceError):
+    """More lines or records of files cannot be read than `max_bad_lines` allows."""
 
 
 class UnexpectedAnswer(PermanentSourceError):

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from influx_lake.errors import MissingExtra
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 
 if TYPE_CHECKING:
-    from influx_lake.config import InfluxDB3Config, SourceConfig
+    from influx_lake.config import InfluxDB3Config, LineProtocolConfig, SourceConfig
 
 __all__ = ["RowStream", "ServerInfo", "Source", "open_reliable_source", "open_source"]
 
 
 def open_source(config: SourceConfig) -> Source:
     """The source that a configuration describes. Nothing is contacted before it is used."""
-    from influx_lake.config import InfluxDB3Config
+    from influx_lake.config import InfluxDB3Config, LineProtocolConfig
 
     match config:
         case InfluxDB3Config():
             return _influxdb3(config)
+        case LineProtocolConfig():
+            return _line_protocol(config)
     raise TypeError(f"no source is known for {type(config).__name__}")
 
 
@@ -48,3 +51,13 @@ def _influxdb3(config: InfluxDB3Config) -> Source:
         timeout=config.timeout,
         connect_timeout=config.connect_timeout,
     )
+
+
+def _line_protocol(config: LineProtocolConfig) -> Source:
+    try:
+        from influx_lake.sources.line_protocol import line_protocol_source
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        raise MissingExtra("reading files of points", "files") from error
+    return line_protocol_source(config)

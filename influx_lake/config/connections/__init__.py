@@ -8,6 +8,7 @@ from typing import Any
 
 from influx_lake.config.connections.base import CloseSecret, SourceConfig
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
+from influx_lake.config.connections.line_protocol import LineProtocolConfig
 from influx_lake.config.connections.server import LocalFile, ServerConfig, TlsConfig
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "SOURCE_TYPES",
     "CloseSecret",
     "InfluxDB3Config",
+    "LineProtocolConfig",
     "LocalFile",
     "ServerConfig",
     "SourceConfig",
@@ -25,7 +27,9 @@ __all__ = [
 DEFAULT_TYPE = "influxdb3"
 """What a source is that does not say it."""
 
-SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType({"influxdb3": InfluxDB3Config})
+SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
+    {"influxdb3": InfluxDB3Config, "line_protocol": LineProtocolConfig}
+)
 """The types of sources, by the word for each in lake.yaml."""
 
 

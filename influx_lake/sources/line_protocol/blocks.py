@@ -110,11 +110,13 @@ class _Marks:
         self.usual[lines] = False
 
     def _before(self, places: Places) -> Mask:
-        return self.where < places[self.owner]
+        before: Mask = self.where < places[self.owner]
+        return before
 
     def _escaped(self, data: Bytes) -> Mask:
         separates = (self.kind == _SPACE) | (self.kind == _COMMA) | (self.kind == _EQUALS)
-        return separates & (data[np.maximum(self.where - 1, 0)] == _BACKSLASH)
+        escaped: Mask = separates & (data[np.maximum(self.where - 1, 0)] == _BACKSLASH)
+        return escaped
 
     def _outer_spaces(self, lines: int) -> tuple[Places, Places]:
         """The first and the last space of each line; those that have not two are no usual lines."""

@@ -15,7 +15,6 @@ from influx_lake.sources.line_protocol.grammar import (
     check_field_name,
     parse_line,
     parse_series,
-    shown,
 )
 from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.points.bad import BadRecord
@@ -115,13 +114,16 @@ class OddLines:
 
     def _read_point(self, number: int, text: bytes) -> None:
         try:
-            line = parse_line(text)
-            parse_series(line.series)
-            for each in line.fields:
-                check_field_name(each.name)
-            if line.time * self.unit not in INT64:
-                raise BadLine(f"has a timestamp out of range: {line.time}")
+            self.points.append(OddLine(number, self.headers.context, _checked(text, self.unit)))
         except BadLine as error:
-            self.bad.append(BadRecord(self.before + number + 1, str(error), shown(text)))
-            return
-        self.points.append(OddLine(number, self.headers.context, Line(line.series, line.fields, line.time * self.unit)))
+            self.bad.append(BadRecord(self.before + number + 1, str(error), text.decode(errors="backslashreplace")))
+
+
+def _checked(text: bytes, unit: int) -> Line:
+    line = parse_line(text)
+    parse_series(line.series)
+    for each in line.fields:
+        check_field_name(each.name)
+    if line.time * unit not in INT64:
+        raise BadLine(f"has a timestamp out of range: {line.time}")
+    return Line(line.series, line.fields, line.time * unit)

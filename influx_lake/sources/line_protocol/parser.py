@@ -161,9 +161,7 @@ class _UsualLines:
         is_name = np.array([_is_field_name(raw) for raw in raw_names], np.bool_)
         mask[places[~(timed & is_series[series])]] = False
         mask[layout.owner[~(values.good & is_name[names])]] = False
-        return cls(
-            parser, layout, mask, times * parser.unit, series, raw_series, names, raw_names, *values.columns
-        )
+        return cls(parser, layout, mask, times * parser.unit, series, raw_series, names, raw_names, *values.columns)
 
     def leave_out(self, odd: OddLines) -> None:
         """Leave out the lines that belong to odd points."""

@@ -113,7 +113,9 @@ def _begins_plainly(data: Bytes, spans: Spans) -> Mask:
     first, second = data[spans.begin], data[spans.begin + 1]
     third = data[np.minimum(spans.begin + 2, len(data) - 1)]
     digit = (first >= ord("0")) & (first <= ord("9"))
-    return (digit | (first == ord("-")) | (first == ord("."))) & ((second | 32) != ord("x")) & ((third | 32) != ord("x"))
+    decimal = ((second | 32) != ord("x")) & ((third | 32) != ord("x"))
+    plain: Mask = (digit | (first == ord("-")) | (first == ord("."))) & decimal
+    return plain
 
 
 _NUMBERS = {

@@ -12,7 +12,7 @@ class BadRecord:
     Attributes:
         line: Its number, from 1.
         reason: Why it is none.
-        text: How it begins.
+        text: What it says.
     """
 
     line: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -123,4 +122,6 @@ def _place(rows: pa.Table, time: int) -> int:
 
 def _in_order(parts: list[tuple[_Chunk, pa.Table]]) -> pa.Table:
     """The rows of chunks, those that were written later behind the others."""
-    return pa.concat_tables(rows for _, rows in sorted(parts, key=lambda part: (part[0].part, part[0].run, part[0].number)))
+    return pa.concat_tables(
+        rows for _, rows in sorted(parts, key=lambda part: (part[0].part, part[0].run, part[0].number))
+    )

@@ -17,7 +17,7 @@ from influx_lake.errors import StorageError
 from influx_lake.sources.points.registry import Registry
 from influx_lake.sources.points.unit import FORMAT, Unit, UnitWriter
 
-_LOCK, _PARTIAL = ".lock", ".partial"
+_LOCK, _PARTIAL, _BAD = ".lock", ".partial", "bad_lines"
 
 
 @dataclass
@@ -58,14 +58,14 @@ class Staging:
                     self._build(folder, build)
                 fcntl.flock(lock, fcntl.LOCK_SH)
             os.utime(folder)
-            return Unit.open(folder)
+            return Unit.open(folder, self._bad_file(folder))
 
     def _build(self, folder: Path, build: Callable[[UnitWriter], None]) -> None:
         self.clean()
         partial = folder.with_suffix(_PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        writer = UnitWriter(partial, Registry(), self.max_bytes)
+        writer = UnitWriter(partial, self._bad_file(folder), Registry(), self.max_bytes)
         try:
             build(writer)
         except BaseException:
@@ -74,11 +74,18 @@ class Staging:
             raise
         partial.rename(folder)
 
+    def _bad_file(self, folder: Path) -> Path:
+        """Beside the units: it is for people, and stays when a file is refused."""
+        return self.folder / _BAD / f"{folder.name}.jsonl"
+
     def clean(self) -> None:
         """Remove what was left by crashes, what nobody used for long, and the oldest of what is too much."""
         for partial in self.folder.glob(f"*{_PARTIAL}"):
             _remove(partial)
-        units = sorted((each for each in self.folder.iterdir() if each.is_dir() and not each.suffix), key=_used_at)
+        units = sorted(
+            (each for each in self.folder.iterdir() if each.is_dir() and not each.suffix and each.name != _BAD),
+            key=_used_at,
+        )
         sizes = {unit: sum(file.stat().st_size for file in unit.iterdir()) for unit in units}
         total, oldest = sum(sizes.values()), time.time() - self.keep.total_seconds()
         for unit in units:

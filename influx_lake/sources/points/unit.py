@@ -18,10 +18,16 @@ from influx_lake.sources.points.cells import SCHEMA, Numbers
 from influx_lake.sources.points.registry import Context, FieldKey, MeasurementKey, Registry, Tags
 
 FORMAT = 1
-_CELLS, _SERIES, _CHUNKS, _FACTS, BAD = "cells.arrow", "series.arrow", "chunks.arrow", "unit.json", "bad_lines.jsonl"
+_CELLS, _SERIES, _CHUNKS, _FACTS = "cells.arrow", "series.arrow", "chunks.arrow", "unit.json"
 _SERIES_SCHEMA = pa.schema([("measurement", pa.int32()), ("tags", pa.map_(pa.string(), pa.string()))])
 _CHUNKS_SCHEMA = pa.schema(
-    [("measurement", pa.int32()), ("run", pa.int32()), ("rows", pa.int64()), ("first", pa.int64()), ("last", pa.int64())]
+    [
+        ("measurement", pa.int32()),
+        ("run", pa.int32()),
+        ("rows", pa.int64()),
+        ("first", pa.int64()),
+        ("last", pa.int64()),
+    ]
 )
 
 
@@ -42,21 +48,26 @@ class Limits:
     chunk_bytes: int = 4_000_000
 
 
+LIMITS = Limits()
+
+
 @dataclass
 class UnitWriter:
     """Writes a unit; whole once it was closed.
 
     Attributes:
         folder: Where; it exists and is empty.
+        bad_file: Where records go that cannot be read.
         registry: What the cells' numbers stand for.
         max_bytes: How large the unit may get.
         limits: How much is held in memory.
     """
 
     folder: Path
+    bad_file: Path
     registry: Registry
     max_bytes: int
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=lambda: LIMITS)
     _waiting: list[pa.RecordBatch] = field(default_factory=list)
     _rows: int = 0
     _bytes: int = 0
@@ -84,7 +95,8 @@ class UnitWriter:
     def add_bad(self, records: list[BadRecord]) -> int:
         """Keep what is no point aside, and return how much there is of it so far."""
         if records:
-            with (self.folder / BAD).open("a", encoding="utf-8") as file:
+            self.bad_file.parent.mkdir(exist_ok=True)
+            with self.bad_file.open("a" if self._bad else "w", encoding="utf-8") as file:
                 file.writelines(json.dumps(asdict(record)) + "\n" for record in records)
         self._bad += len(records)
         return self._bad
@@ -99,15 +111,21 @@ class UnitWriter:
         self._file.close()
         self._sink.close()
         series = [(owner, tags) for owner, tags in self.registry.series]
-        columns = [pa.array(column, kind) for column, kind in zip(zip(*series, strict=True), _SERIES_SCHEMA.types, strict=True)]
-        _write(self.folder / _SERIES, pa.table(columns, schema=_SERIES_SCHEMA) if series else _SERIES_SCHEMA.empty_table())
+        columns = [
+            pa.array(column, kind) for column, kind in zip(zip(*series, strict=True), _SERIES_SCHEMA.types, strict=True)
+        ]
+        _write(
+            self.folder / _SERIES, pa.table(columns, schema=_SERIES_SCHEMA) if series else _SERIES_SCHEMA.empty_table()
+        )
         rows = [dict(zip(_CHUNKS_SCHEMA.names, chunk, strict=True)) for chunk in self._chunks]
         _write(self.folder / _CHUNKS, pa.Table.from_pylist(rows, _CHUNKS_SCHEMA))
         known = {
             **facts,
             "format": FORMAT,
             "bad": self._bad,
-            "measurements": [[key.context.database, key.context.retention_policy, key.name] for key in self.registry.measurements],
+            "measurements": [
+                [key.context.database, key.context.retention_policy, key.name] for key in self.registry.measurements
+            ],
             "fields": [[key.measurement, key.name, key.type.value] for key in self.registry.fields],
         }
         (self.folder / _FACTS).write_text(json.dumps(known), encoding="utf-8")
@@ -134,7 +152,7 @@ class UnitWriter:
         self._rows = self._bytes = 0
         if self._sink.tell() > self.max_bytes:
             raise StorageError(
-                f"the points of a file take more than {self.max_bytes / 1e9:,.1f} GB of staging, in {self.folder.parent}",
+                f"the points of a file take more than {self.max_bytes / 1e9:,.1f} GB in {self.folder.parent}",
                 remedy="Raise staging_limit, or name a folder on a larger disk with `staging`",
             )
 
@@ -152,6 +170,7 @@ class Unit:
 
     Attributes:
         folder: Where they are.
+        bad_file: Where the records are that could not be read.
         facts: What is known of the unit.
         measurements: Its measurements, by their numbers.
         fields: Its fields, by their numbers.
@@ -159,21 +178,26 @@ class Unit:
     """
 
     folder: Path
+    bad_file: Path
     facts: dict[str, Any]
     measurements: list[MeasurementKey]
     fields: list[FieldKey]
     chunks: dict[str, Numbers]
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, bad_file: Path) -> Self:
         """Open a unit that was closed by its writer."""
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         return cls(
             folder=folder,
+            bad_file=bad_file,
             facts=facts,
             measurements=[MeasurementKey(Context(*context), name) for *context, name in facts["measurements"]],
             fields=[FieldKey(owner, name, ColumnType(kind)) for owner, name, kind in facts["fields"]],
-            chunks={name: column.to_numpy() for name, column in zip(_CHUNKS_SCHEMA.names, _read(folder / _CHUNKS).columns, strict=True)},
+            chunks={
+                name: column.to_numpy()
+                for name, column in zip(_CHUNKS_SCHEMA.names, _read(folder / _CHUNKS).columns, strict=True)
+            },
         )
 
     @property
@@ -183,8 +207,8 @@ class Unit:
 
     def bad_records(self) -> Iterator[BadRecord]:
         """The lines that are none."""
-        if self.bad:
-            with (self.folder / BAD).open(encoding="utf-8") as file:
+        if self.bad and self.bad_file.exists():
+            with self.bad_file.open(encoding="utf-8") as file:
                 yield from (BadRecord(**json.loads(line)) for line in file)
 
     def series(self, measurement: int) -> tuple[Numbers, list[Tags]]:

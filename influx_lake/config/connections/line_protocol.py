@@ -1,0 +1,33 @@
+"""Files of line protocol as a source."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from influx_lake.config.connections.points import Paths, PointFilesConfig
+
+
+class LineProtocolConfig(PointFilesConfig):
+    """Files of line protocol: `influx_inspect export`, `influxd inspect export-lp`, Telegraf's file output."""
+
+    type: Literal["line_protocol"] = Field(description="Files of line protocol.")
+    path: Paths = Field(
+        description="The files, plain or compressed with gzip or zstd: a path, a folder, a pattern (`*`, `**`) or a "
+        "list of them; local, s3://, gs://, abfss:// or https://.",
+        examples=["./exports/*.gz", ["s3://backups/telemetry.lp.zst"]],
+    )
+    database: str = Field(
+        min_length=1,
+        description="Whose points are loaded, where the files name several databases; also the default of `namespace`.",
+    )
+    retention_policy: str | None = Field(
+        default=None, description="Whose points of it are loaded, where the files name several retention policies."
+    )
+    precision: Literal["ns", "us", "ms", "s"] = Field(default="ns", description="What the timestamps count in.")
+
+    @property
+    def label(self) -> str:
+        """What it is, for people."""
+        return f"the line protocol in `{', '.join(self.path)}` (database `{self.database}`)"

@@ -1,0 +1,50 @@
+"""What a file system's errors mean to the person who named the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from influx_lake.errors import AuthenticationFailed, FileUnreadable, SourceUnavailable
+
+_DAMAGED = ("inflate", "decompress", "compressed", "frame descriptor", "gzip", "checksum")
+_REFUSED = (
+    "ACCESS_DENIED",
+    "AccessDenied",
+    "Access Denied",
+    "403",
+    "SIGNATURE",
+    "INVALID_ACCESS_KEY",
+    "PermissionDenied",
+)
+
+
+@contextmanager
+def file_errors(what: str) -> Iterator[None]:
+    """Turn the errors of file systems into the project's.
+
+    Args:
+        what: What is read, for the message.
+
+    Raises:
+        SourceError: Of the class that says what can be done about it.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileUnreadable(f"{what} does not exist", remedy="Correct `path`") from error
+    except PermissionError as error:
+        raise AuthenticationFailed(f"{what} may not be read", remedy="Give the right to read it") from error
+    except IsADirectoryError as error:
+        raise FileUnreadable(f"{what} is a folder", remedy="Name the files in it") from error
+    except OSError as error:
+        raise _sorted(error, what) from error
+
+
+def _sorted(error: OSError, what: str) -> FileUnreadable | AuthenticationFailed | SourceUnavailable:
+    text = error.strerror or str(error)
+    if any(word in text for word in _DAMAGED):
+        return FileUnreadable(f"{what} is damaged, or cut off: {text}", remedy="Write or copy it again")
+    if any(word in text for word in _REFUSED):
+        return AuthenticationFailed(f"{what} may not be read: {text}", remedy="Check the keys in `storage`")
+    return SourceUnavailable(f"{what} cannot be read: {text}", remedy="Check `path`, `storage` and the network")

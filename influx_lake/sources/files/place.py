@@ -1,0 +1,176 @@
+"""Where files are: a path, a folder or a pattern, on this disk, in an object store or on a web server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.errors import FileUnreadable, MissingExtra
+from influx_lake.sources.files.failures import file_errors
+
+if TYPE_CHECKING:
+    from pyarrow import NativeFile
+    from pyarrow.fs import FileInfo, FileSystem
+
+_MAGIC = re.compile(r"[*?\[]")
+_GLOB_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]")
+_WEB = ("http", "https")
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as it is now.
+
+    Attributes:
+        uri: What it is called, for people.
+        path: What its file system calls it.
+        size: Its bytes; -1 where that is not known.
+        state: What changes when its content does.
+        system: The file system.
+    """
+
+    uri: str
+    path: str
+    size: int
+    state: str
+    system: FileSystem
+
+    @property
+    def identity(self) -> str:
+        """The file and its state: another one when it was changed."""
+        return f"{self.uri}\0{self.size}\0{self.state}"
+
+    def open(self) -> NativeFile:
+        """The file's bytes, without compression. That is told by the first bytes: a name may say anything.
+
+        Raises:
+            SourceError: It cannot be opened.
+        """
+        with file_errors(self.uri):
+            with self.system.open_input_stream(self.path, compression=None) as stream:
+                begin = bytes(stream.read(4))
+            found = (name for magic, name in _COMPRESSIONS.items() if begin.startswith(magic))
+            return self.system.open_input_stream(self.path, compression=next(found, None))
+
+
+@dataclass(frozen=True)
+class FilePlace:
+    """One place where files are.
+
+    Attributes:
+        text: A path or URL; with `*`, `**`, `?` or `[...]` every file that matches; of a folder all files in it.
+        properties: How an object store is reached, in pyiceberg's words: `s3.endpoint`, `gcs.oauth2.token`, ...
+    """
+
+    text: str
+    properties: Mapping[str, str]
+
+    def files(self) -> list[StoredFile]:
+        """The files, by name.
+
+        Raises:
+            SourceError: There are none, or they cannot be listed.
+        """
+        with file_errors(self.text):
+            found = self.matching(self._path) if _MAGIC.search(self._path) else self._named()
+        if not found:
+            raise FileUnreadable(f"{self.text} matches no file", remedy="Correct `path`")
+        return found
+
+    def matching(self, pattern: str) -> list[StoredFile]:
+        """The files that match a pattern, by name."""
+        from pyarrow.fs import FileSelector, FileType
+
+        if self._scheme in _WEB:
+            raise FileUnreadable(f"{self.text}: a web server does not list its files", remedy="Name each file")
+        fixed = _MAGIC.split(pattern, maxsplit=1)[0]
+        base = fixed.rpartition("/")[0]
+        deep = "/" in pattern[len(fixed) :] or "**" in pattern
+        selector = FileSelector(base or "/", recursive=deep, allow_not_found=True)
+        matches = _glob(pattern)
+        infos = (each for each in self._system.get_file_info(selector) if each.type == FileType.File)
+        return [self._file(each) for each in sorted(infos, key=_path) if matches.fullmatch(each.path)]
+
+    def _named(self) -> list[StoredFile]:
+        from pyarrow.fs import FileSelector, FileType
+
+        info = self._system.get_file_info(self._path)
+        if info.type == FileType.Directory and self._scheme not in _WEB:
+            infos = self._system.get_file_info(FileSelector(self._path, recursive=True))
+            return [self._file(each) for each in sorted(infos, key=_path) if each.type == FileType.File]
+        if info.type == FileType.NotFound:
+            raise FileUnreadable(f"{self.text} does not exist", remedy="Correct `path`")
+        return [self._file(info)]
+
+    def _file(self, info: FileInfo) -> StoredFile:
+        size = -1 if info.size is None else info.size
+        state = str(info.mtime_ns) if info.mtime_ns is not None else self._web_state(info.path)
+        prefix = "" if self._scheme in ("file", *_WEB) else f"{self._scheme}://"
+        return StoredFile(f"{prefix}{info.path}", info.path, size, state, self._system)
+
+    def _web_state(self, path: str) -> str:
+        if self._scheme not in _WEB:
+            return ""
+        from fsspec.implementations.http import HTTPFileSystem
+
+        facts: dict[str, Any] = HTTPFileSystem().info(path)
+        return str(facts.get("ETag") or facts.get("LastModified") or "")
+
+    @property
+    def _scheme(self) -> str:
+        scheme, separator, _ = self.text.partition("://")
+        return scheme.lower() if separator else "file"
+
+    @cached_property
+    def _path(self) -> str:
+        if self._scheme in _WEB:
+            return self.text
+        from pyiceberg.io.pyarrow import PyArrowFileIO
+
+        if self._scheme == "file":
+            return str(PurePosixPath(self.text.removeprefix("file://")))
+        return PyArrowFileIO.parse_location(self.text)[2]
+
+    @cached_property
+    def _system(self) -> FileSystem:
+        if self._scheme in _WEB:
+            return _web()
+        from pyiceberg.io.pyarrow import PyArrowFileIO
+
+        if self._scheme == "file":
+            return PyArrowFileIO({}).fs_by_scheme("file", None)
+        netloc = self.text.split("://", 1)[1].partition("/")[0]
+        return PyArrowFileIO(dict(self.properties)).fs_by_scheme(self._scheme, netloc)
+
+
+def _web() -> FileSystem:
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    try:
+        from fsspec.implementations.http import HTTPFileSystem
+    except ImportError as error:
+        raise MissingExtra("reading files from a web server", "files") from error
+    return PyFileSystem(FSSpecHandler(HTTPFileSystem()))
+
+
+def _path(info: FileInfo) -> str:
+    return str(info.path)
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """A pattern in which `*` stays within a folder and `**` does not."""
+    parts, at = [], 0
+    for found in _GLOB_PARTS.finditer(pattern):
+        parts += [re.escape(pattern[at : found.start()]), _translated(found[0])]
+        at = found.end()
+    return re.compile("".join([*parts, re.escape(pattern[at:])]))
+
+
+def _translated(part: str) -> str:
+    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return words.get(part) or "[" + part[1:-1].replace("!", "^", 1).replace("\\", "\\\\") + "]"

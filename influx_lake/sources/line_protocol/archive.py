@@ -1,0 +1,121 @@
+"""Line protocol in files: which files, and whose points of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from influx_lake.config import LineProtocolConfig
+from influx_lake.config.windows import Window
+from influx_lake.errors import BadRecords, DatabaseNotFound, QueryRejected
+from influx_lake.sources.files import FilePlace, StoredFile, read_chunks
+from influx_lake.sources.line_protocol.parser import LineParser, blocks
+from influx_lake.sources.points.registry import Context, MeasurementKey
+from influx_lake.sources.points.source import PointsSource
+from influx_lake.sources.points.staging import Staging
+from influx_lake.sources.points.unit import Unit, UnitWriter
+
+_NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+
+
+def line_protocol_source(config: LineProtocolConfig) -> PointsSource:
+    """The source of such files. Nothing is read before it is used."""
+    return PointsSource(LineProtocolFiles(config))
+
+
+class LineProtocolFiles:
+    """The files of a source, each taken apart once.
+
+    Args:
+        config: Which files, and how they are read.
+    """
+
+    product = "line protocol"
+
+    def __init__(self, config: LineProtocolConfig) -> None:
+        self._config = config
+        self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
+
+    @property
+    def identity(self) -> str:
+        return f"line_protocol:{','.join(self._config.path)}#{self._config.database}"
+
+    def units(self, window: Window | None) -> Sequence[Unit]:  # noqa: ARG002 - any file can hold any time
+        return self._units
+
+    def wants(self, key: MeasurementKey) -> bool:
+        return key.context in self._contexts
+
+    def state(self) -> str:
+        size = sum(max(0, file.size) for file, _ in self._read)
+        bad = sum(unit.bad for unit in self._units)
+        aside = f", {bad:,} bad lines left out" if bad else ""
+        return f"{len(self._units):,} files, {size / 1e6:,.1f} MB{aside}"
+
+    def close(self) -> None:
+        self._staging.close()
+        self.__dict__.pop("_read", None)
+
+    @property
+    def _units(self) -> list[Unit]:
+        return [unit for _, unit in self._read]
+
+    @cached_property
+    def _read(self) -> list[tuple[StoredFile, Unit]]:
+        places = (FilePlace(path, self._config.storage_properties()) for path in self._config.path)
+        files = {file.uri: file for place in places for file in place.files()}
+        read = [(file, self._unit(file)) for file in files.values()]
+        bad = [unit for _, unit in read if unit.bad]
+        if sum(unit.bad for unit in bad) > self._config.max_bad_lines:
+            raise self._too_bad(sum(unit.bad for unit in bad), bad[0].facts["file"], bad[0].facts["first_bad"], bad[0])
+        return read
+
+    def _unit(self, file: StoredFile) -> Unit:
+        identity = f"line_protocol\0{self._config.precision}\0{file.identity}"
+        return self._staging.unit(identity, lambda writer: self._take_apart(file, writer))
+
+    def _take_apart(self, file: StoredFile, writer: UnitWriter) -> None:
+        parser, first = LineParser(writer.registry, _NANOSECONDS[self._config.precision]), None
+        with read_chunks(file) as chunks:
+            for parsed in blocks(chunks, parser):
+                writer.add(parsed.cells)
+                bad = writer.add_bad(parsed.bad)
+                first = first or next(iter(parsed.bad), None)
+                if first is not None and bad > self._config.max_bad_lines:
+                    raise self._too_bad(bad, file.uri, f"line {first.line:,} {first.reason}", writer)
+        writer.close(
+            {"file": file.uri, "lines": parser.lines, "first_bad": first and f"line {first.line:,} {first.reason}"}
+        )
+
+    def _too_bad(self, count: int, file: str, first: str, kept: Unit | UnitWriter) -> BadRecords:
+        return BadRecords(
+            f"{count:,} lines or more are not line protocol, where {self._config.max_bad_lines:,} are allowed "
+            f"(max_bad_lines); the first, in {file}: {first}; all that were met are in "
+            f"{kept.bad_file}",
+            remedy="Correct them, or raise max_bad_lines to leave them out",
+        )
+
+    @cached_property
+    def _contexts(self) -> frozenset[Context]:
+        """Whose points are wanted: those of the database, and those that do not say whose they are."""
+        wanted, policy = self._config.database, self._config.retention_policy
+        found = {key.context for unit in self._units for key in unit.measurements}
+        databases = sorted({context.database for context in found if context.database})
+        if databases and wanted not in databases:
+            raise DatabaseNotFound(
+                f"the files hold points of {', '.join(databases)}, and not of {wanted}",
+                remedy="Give one of them as `database` of the source",
+            )
+        own = {context for context in found if context.database in (None, wanted)}
+        policies = sorted({context.retention_policy for context in own if context.retention_policy})
+        if policy is None and len(policies) > 1:
+            raise QueryRejected(
+                f"the files hold points of {wanted} in several retention policies: {', '.join(policies)}",
+                remedy="Give one of them as `retention_policy`, and declare a source for each",
+            )
+        if policy is not None and policies and policy not in policies:
+            raise DatabaseNotFound(
+                f"the files hold points of {wanted} in the retention policies {', '.join(policies)}, not in {policy}",
+                remedy="Give one of them as `retention_policy`",
+            )
+        return frozenset(each for each in own if policy is None or each.retention_policy in (None, policy))

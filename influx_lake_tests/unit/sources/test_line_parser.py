@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from influx_lake.config.columns import ColumnType
+from influx_lake.sources.line_protocol import parser as parsing
+from influx_lake.sources.line_protocol.blocks import Layout
+from influx_lake.sources.line_protocol.parser import LineParser, blocks
+from influx_lake.sources.points.registry import Registry
+
+Found = list[tuple[Any, ...]]
+
+
+def read(text: bytes, *, unit: int = 1, size: int = 1 << 20) -> tuple[Found, list[tuple[int, str]]]:
+    """Every value with what it belongs to, and the bad lines."""
+    registry, values, bad = Registry(), [], []
+    chunks = (text[begin : begin + size] for begin in range(0, len(text), size))
+    for parsed in blocks(chunks, LineParser(registry, unit)):
+        measurements, series, fields = map(list, (registry.measurements, registry.series, registry.fields))
+        for row in parsed.cells.to_pylist():
+            owner, tags = series[row["series"]]
+            field = fields[row["field"]]
+            assert field.measurement == owner
+            key = measurements[owner]
+            place = (key.context.database, key.context.retention_policy, key.name, tags, field.name, field.type.value)
+            values.append((*place, row["time"], value(field.type, row)))
+        bad += [(each.line, each.reason) for each in parsed.bad]
+    return values, bad
+
+
+def value(kind: ColumnType, row: dict[str, Any]) -> object:
+    bits = np.array([row["bits"]], np.int64)
+    match kind:
+        case ColumnType.STRING:
+            return row["text"]
+        case ColumnType.FLOAT:
+            return repr(float(bits.view(np.float64)[0]))
+        case ColumnType.UINTEGER:
+            return int(bits.view(np.uint64)[0])
+        case ColumnType.BOOLEAN:
+            return bool(row["bits"])
+    return row["bits"]
+
+
+def short(text: bytes) -> Found:
+    """As `read`, without what all have in common; nothing is bad."""
+    values, bad = read(text)
+    assert not bad
+    return [each[2:] for each in values]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"m f=1 5", [("m", (), "f", "float", 5, "1.0")]),
+        (b"m f=-1.5e3 -5", [("m", (), "f", "float", -5, "-1500.0")]),
+        (b"m f=.5,g=1. 5", [("m", (), "f", "float", 5, "0.5"), ("m", (), "g", "float", 5, "1.0")]),
+        (b"m f=-9223372036854775808i 5", [("m", (), "f", "integer", 5, -(2**63))]),
+        (b"m f=18446744073709551615u 5", [("m", (), "f", "uinteger", 5, 2**64 - 1)]),
+        (b"m a=t,b=F,c=True,d=FALSE 5", [("m", (), each, "boolean", 5, each in "ac") for each in "abcd"]),
+        (b'm f="a b,c=d\\\\e\\"" 5', [("m", (), "f", "string", 5, 'a b,c=d\\e"')]),
+        (b'm f="" 5', [("m", (), "f", "string", 5, "")]),
+        (b'm f="\xc3\xa4\n# no comment\n" 5', [("m", (), "f", "string", 5, "ä\n# no comment\n")]),
+        (b"m,b=2,a=1 f=1 5\r", [("m", (("a", "1"), ("b", "2")), "f", "float", 5, "1.0")]),
+        (rb"my\ m\,x,a\ b=c\=d\,e,p=C:\dir f\ \,\=g=1 5", [
+            ("my m,x", (("a b", "c=d,e"), ("p", r"C:\dir")), "f ,=g", "float", 5, "1.0")
+        ]),
+        (b'm,t=a"b f=1 5', [("m", (("t", 'a"b'),), "f", "float", 5, "1.0")]),
+        (b"  m   f=1    5  ", [("m", (), "f", "float", 5, "1.0")]),
+        (b"# m f=1 5", []),
+        (b"", []),
+    ],
+)  # fmt: skip
+def test_a_line_means_what_influxdb_makes_of_it(line: bytes, expected: Found) -> None:
+    assert short(line + b"\n") == expected
+    assert short(b"x f=1 1\n" + line)[1:] == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"m", "has no fields"),
+        (b"m 5", "has no field where"),
+        (b"m f=1", "has no timestamp"),
+        (b"m f=1 x", "has a timestamp that is not a number"),
+        (b"m f=1 9223372036854775808", "has a timestamp that is not a number"),
+        (b"m f=nan 5", "has a value that is of no type: 'nan'"),
+        (b"m f=+1 5", "has a value that is of no type: '+1'"),
+        (b"m f=0x10i 5", "has a value that is of no type"),
+        (b"m f=1e400 5", "has a number that is too large for a float"),
+        (b"m f=9223372036854775808i 5", "has a number that is too large for an integer"),
+        (b"m f=-1u 5", "has a value that is of no type"),
+        (b"m f=tRUE 5", "has a value that is of no type"),
+        (b'm f="x 5', "has a string that is not closed"),
+        (b'm f="x"y 5', "goes on after a value"),
+        (b"m f= 5", "has a field without a value"),
+        (b"m f=1, 5", "has no field where"),
+        (b"m,a f=1 5", "has a tag without a name or a value: 'a'"),
+        (b"m,a= f=1 5", "has a tag without a name or a value"),
+        (b"m,a=1,a=2 f=1 5", "has the tag 'a' twice"),
+        (b",a=1 f=1 5", "has no measurement"),
+        (b"m,time=1 f=1 5", "has a tag called 'time'"),
+        (b"m time=1 5", "has a field called 'time'"),
+        (b"m,a=\xff f=1 5", "is not UTF-8"),
+        (b'm f="\xff" 5', "is not UTF-8"),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number_and_its_reason(line: bytes, reason: str) -> None:
+    values, bad = read(b"a f=1 1\n\n" + line + b"\n")
+    assert [each[2] for each in values] == ["a"], "the other lines count"
+    assert [number for number, _ in bad] == [3]
+    assert bad[0][1].startswith(reason)
+
+
+def test_timestamps_of_other_units_are_scaled_and_held_to_their_range() -> None:
+    values, bad = read(b"m f=1 -5\nm f=1 9223372037\n", unit=1_000_000_000)
+    assert [each[6] for each in values] == [-5_000_000_000]
+    assert bad == [(2, "has a timestamp out of range: 9223372037")]
+
+
+def test_the_headers_of_an_export_say_whose_points_follow() -> None:
+    text = b"""# INFLUXDB EXPORT: 1677-09-21T00:12:43Z - 2262-04-11T23:47:16Z
+# DDL
+CREATE DATABASE "a=b" WITH NAME autogen
+# DML
+# CONTEXT-DATABASE:one
+# CONTEXT-RETENTION-POLICY:autogen
+# writing tsm data
+m f=1 1
+# CONTEXT-DATABASE:two
+# CONTEXT-RETENTION-POLICY:short
+m f="
+# CONTEXT-DATABASE:no" 2
+m g=1 3
+"""
+    values, bad = read(text)
+    assert [(each[0], each[1], each[6]) for each in values] == [
+        ("one", "autogen", 1), ("two", "short", 2), ("two", "short", 3),
+    ]  # fmt: skip
+    assert not bad
+
+
+def test_a_string_that_is_never_closed_is_one_bad_line() -> None:
+    lines = b"m f=1 1\n" * 600_000
+    values, bad = read(b'm f="x 5\n' + lines, size=1 << 22)
+    assert bad == [(1, "has a string that is not closed")]
+    assert len(values) == 600_000
+
+
+_TOKENS = st.sampled_from(
+    [b"m", b"a", b"b", b" ", b" ", b",", b",", b"=", b"=", b"\n", b"\n", b'"', b"\\", b"1", b"1i", b"2u", b"t", b"-",
+     b".5", b"e5", b"\r", b"\t", b"#", b"m,a=b f=1 5\n", b'm f="x",g=2i 7\n', b"\\ ", b'\\"', b"\xc3\xa4", b"\xff"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@example(b"\n", 1)
+@example(b'm f="\n"\n', 1)
+@given(st.lists(_TOKENS, max_size=40).map(b"".join), st.integers(1, 50))
+def test_lines_all_at_once_are_what_they_are_one_by_one(text: bytes, size: int) -> None:
+    def nothing_is_usual(data: Any) -> Layout:
+        layout = usual(data)
+        none = np.zeros(len(layout.usual), np.bool_)
+        keep = np.zeros(len(layout.owner), np.bool_)
+        lines = np.zeros(len(layout.series.begin), np.bool_)
+        return Layout(
+            layout.lines, none, layout.series.select(lines), layout.times.select(lines),
+            layout.keys.select(keep), layout.values.select(keep), layout.owner[keep],
+        )  # fmt: skip
+
+    usual = parsing.lay_out
+    at_once = read(text, size=size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parsing, "lay_out", nothing_is_usual)
+        assert read(text) == at_once
