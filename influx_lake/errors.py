@@ -16,7 +16,7 @@ LakeError
 ├── StorageError            files of the table cannot be written or read
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
 └── GuardError              a rule that protects the lake stopped the window: WindowShrank, WindowTooLarge,
-                            ForeignTable, RowsUnaccounted, WindowNotOver
+                            ForeignTable, RowsUnaccounted, WindowNotOver, WindowNotLoaded
 ```
 """
 
@@ -234,3 +234,7 @@ class RowsUnaccounted(GuardError):
 
 class WindowNotOver(GuardError):
     """Rows should be appended of time that is not over, where late rows would be missed for good."""
+
+
+class WindowNotLoaded(GuardError):
+    """A window should be rolled up of which the measurement's table holds nothing yet."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig
 from influx_lake.config.lake import Pattern, is_pattern
-from influx_lake.config.measurement import Measurement, OptionMistake, resolve_measurement
+from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
-from influx_lake.config.problems import Location, Report, suggestion
+from influx_lake.config.problems import Location, OptionMistake, Report, suggestion
 from influx_lake.config.table_names import TableNames
 from influx_lake.config.validation import options_of, validated
 
@@ -76,6 +76,10 @@ class _Reader:
             if options.table is not None:
                 self._report.mistake((*location, "table"), "a pattern's matches cannot share a table: leave it out")
                 options = options.model_copy(update={"table": None})
+            for name, rollup in options.rollups.items():
+                if rollup.table is not None:
+                    place = (*location, "rollups", name, "table")
+                    self._report.mistake(place, "a pattern's matches cannot share a roll-up's table: leave it out")
             self._declare_pattern(key, options)
         else:
             self._declare_measurement(key, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -12,18 +12,19 @@ from zoneinfo import ZoneInfo
 from influx_lake.config.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.chunks import WINDOWS_PER_RUN, windows_per_run
 from influx_lake.config.connections import SourceConfig
-from influx_lake.config.files import COMPRESSION_LEVELS, WriteOptions
+from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
 from influx_lake.config.modes import WriteMode
 from influx_lake.config.options import FIRST_START, MeasurementOptions, PartitionOptions, SchemaEvolution
-from influx_lake.config.problems import Location
+from influx_lake.config.problems import Location, OptionMistake
 from influx_lake.config.quantities import format_duration
+from influx_lake.config.rollup_resolution import resolve_rollups
+from influx_lake.config.rollups import Rollup
 from influx_lake.config.table_layout import PartitionTerm
-from influx_lake.config.table_properties import LEVEL
 from influx_lake.config.tail import DEFAULT_LAG, TailOptions
 from influx_lake.config.types import TypeOptions, type_options
 from influx_lake.config.windows import Every, Scheme, utc_text, window_of
-from influx_lake.config.write_properties import PropertyMistake, agreed_write
+from influx_lake.config.write_properties import check_write
 
 _NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_IN_GROUP = re.compile(r"[^A-Za-z0-9_]")
@@ -59,6 +60,7 @@ class Measurement:
         owners: Who answers for it.
         tags: Labels to find it by.
         group: The Dagster asset group.
+        rollups: The downsampled tables that follow its own.
     """
 
     key: str
@@ -86,6 +88,7 @@ class Measurement:
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     group: str = "default"
+    rollups: tuple[Rollup, ...] = ()
 
     @property
     def identifier(self) -> tuple[str, ...]:
@@ -97,14 +100,11 @@ class Measurement:
         """The table's full name: `telemetry.cpu`."""
         return ".".join(self.identifier)
 
-
-class OptionMistake(Exception):
-    """Options that are right one by one and cannot be right together."""
-
-    def __init__(self, message: str, *options: Location) -> None:
-        super().__init__(message)
-        self.message = message
-        self.options = options
+    @property
+    def tables(self) -> dict[tuple[str, ...], str]:
+        """Every table that it writes to, and what writes there."""
+        rollups = {rollup.identifier: f"the roll-up {rollup.name} of {self.key}" for rollup in self.rollups}
+        return {self.identifier: self.key} | rollups
 
 
 def resolve_measurement(
@@ -115,16 +115,12 @@ def resolve_measurement(
     Raises:
         OptionMistake: Options contradict each other.
     """
-    try:
-        _check_compression(agreed_write(options.write, options.table_properties))
-    except PropertyMistake as mistake:
-        locations = ("table_properties", mistake.key), ("write", mistake.option)
-        raise OptionMistake(str(mistake), *locations) from None
+    check_write(options.write, options.table_properties)
     _check_mode(options)
     if options.freshness is None and options.checks.freshness.enabled:
         raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
     namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
-    return Measurement(
+    measurement = Measurement(
         key=key,
         name=name,
         source=source,
@@ -151,6 +147,7 @@ def resolve_measurement(
         tags=options.tags,
         group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),
     )
+    return replace(measurement, rollups=resolve_rollups(measurement, options.rollups))
 
 
 def safe_table_name(name: str) -> str:
@@ -158,20 +155,6 @@ def safe_table_name(name: str) -> str:
     safe = _NOT_IN_TABLE.sub("_", name)
     # A leading dash reads as a minus sign or an option nearly everywhere.
     return "_" + safe[1:] if safe.startswith("-") else safe
-
-
-def _check_compression(write: WriteOptions) -> None:
-    level, levels = write.compression_level, COMPRESSION_LEVELS.get(write.compression)
-    if level is None:
-        return
-    if levels is None:
-        message = f"{write.compression} has no levels: leave compression_level out"
-    elif level not in levels:
-        message = f"{level} is not a compression_level of {write.compression}, which has {levels[0]} to {levels[-1]}"
-    else:
-        return
-    levels_of = (("write", "compression_level"), ("table_properties", LEVEL), ("write", "compression"))
-    raise OptionMistake(message, *levels_of)
 
 
 def _check_mode(options: MeasurementOptions) -> None:

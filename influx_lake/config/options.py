@@ -23,6 +23,7 @@ from influx_lake.config.guards import GuardOptions
 from influx_lake.config.names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration
+from influx_lake.config.rollups import RollupOptions
 from influx_lake.config.table_layout import PartitionTerms
 from influx_lake.config.table_properties import TableProperties
 from influx_lake.config.tail import Tailing
@@ -144,6 +145,11 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
         default=None, description="How late it may be. Default: nobody waits for it."
     )
     checks: CheckOptions = Field(default=CheckOptions(), description="What is looked at after it was loaded.")
+    rollups: dict[TableName, RollupOptions] = Field(
+        default_factory=dict,
+        description="Downsampled tables that follow the measurement's, by names of your choice.",
+        examples=[{"hourly": {"every": "1h", "functions": ["mean", "max"]}}],
+    )
     description: Text | None = Field(
         default=None, description="What the measurement is, in Markdown, for the catalog of assets."
     )

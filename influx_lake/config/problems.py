@@ -60,6 +60,20 @@ class ConfigurationProblems(ConfigurationError):
         return type(self), (self.problems[0].place.file if self.problems else Path(), self.problems)
 
 
+class OptionMistake(Exception):
+    """Options that are right one by one and cannot be right together.
+
+    Attributes:
+        message: Why.
+        options: Where they stand inside their entry.
+    """
+
+    def __init__(self, message: str, *options: Location) -> None:
+        super().__init__(message)
+        self.message = message
+        self.options = options
+
+
 @dataclass(slots=True)
 class Report:
     """Collects mistakes while a file is read, and knows the line of everything in it.

@@ -34,36 +34,55 @@ class TableNames:
     """
 
     def __init__(self, measurements: Iterable[Measurement] = ()) -> None:
-        self._owners: dict[str, Measurement] = {}
+        self._taken: dict[str, _Taken] = {}
         for measurement in measurements:
             self.claim(measurement)
 
     def claim(self, measurement: Measurement) -> Clash | None:
-        """Give a measurement its table, or say what is in the way; one that has it already keeps it."""
-        name = measurement.table_name.casefold()
-        owner = self._owners.get(name, measurement)
-        if _identity(owner) != _identity(measurement):
-            return Clash(owner, _one_table(owner, measurement))
-        if (kept := self._owners.get(name.removesuffix(QUARANTINE_SUFFIX), owner)) is not owner:
-            return Clash(kept, _quarantine(kept, measurement))
-        if (keeper := self._owners.get(name + QUARANTINE_SUFFIX)) is not None:
-            return Clash(keeper, _quarantine(measurement, keeper))
-        self._owners[name] = owner
+        """Give a measurement its tables, or say what is in the way; those that it has already it keeps."""
+        for identifier, writer in measurement.tables.items():
+            wanted = _Taken(measurement, writer, ".".join(identifier))
+            if clash := self._clash(wanted):
+                return clash
+            self._taken[wanted.name] = wanted
+        return None
+
+    def _clash(self, wanted: _Taken) -> Clash | None:
+        owner = self._taken.get(wanted.name, wanted)
+        if not owner.is_same(wanted):
+            return Clash(owner.measurement, _one_table(owner, wanted))
+        if (kept := self._taken.get(wanted.name.removesuffix(QUARANTINE_SUFFIX), owner)) is not owner:
+            return Clash(kept.measurement, _quarantine(kept, wanted))
+        if (keeper := self._taken.get(wanted.name + QUARANTINE_SUFFIX)) is not None:
+            return Clash(keeper.measurement, _quarantine(wanted, keeper))
         return None
 
 
-def _identity(measurement: Measurement) -> tuple[str, str, str]:
-    return measurement.source, measurement.name, measurement.key
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A table and what writes to it: a measurement, or a roll-up of it."""
+
+    measurement: Measurement
+    writer: str
+    table: str
+
+    @property
+    def name(self) -> str:
+        return self.table.casefold()
+
+    def is_same(self, other: _Taken) -> bool:
+        mine, its = self.measurement, other.measurement
+        return (mine.source, mine.name, mine.key, self.writer) == (its.source, its.name, its.key, other.writer)
 
 
-def _one_table(one: Measurement, other: Measurement) -> str:
-    if one.table_name == other.table_name:
-        return f"{one.key} and {other.key} would both be the table {one.table_name}"
+def _one_table(one: _Taken, other: _Taken) -> str:
+    if one.table == other.table:
+        return f"{one.writer} and {other.writer} would both be the table {one.table}"
     return (
-        f"{one.key} and {other.key} would be the tables {one.table_name} and {other.table_name}, which are one where "
+        f"{one.writer} and {other.writer} would be the tables {one.table} and {other.table}, which are one where "
         "names ignore case, as in Glue, in Hive and on some file systems"
     )
 
 
-def _quarantine(kept: Measurement, keeper: Measurement) -> str:
-    return f"{keeper.key} would be the table {keeper.table_name}, which is the quarantine of {kept.key}"
+def _quarantine(kept: _Taken, keeper: _Taken) -> str:
+    return f"{keeper.writer} would be the table {keeper.table}, which is the quarantine of {kept.writer}"

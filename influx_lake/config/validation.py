@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -72,7 +72,8 @@ def _inside(mistake: ErrorDetails) -> Location:
 
 def options_of(model: type[BaseModel], inside: Location = ()) -> list[str]:
     """The options that a model, or a model inside it, knows."""
-    for part in inside:
+    parts = iter(inside)
+    for part in parts:
         field = model.model_fields.get(str(part))
         models = (
             [
@@ -86,6 +87,9 @@ def options_of(model: type[BaseModel], inside: Location = ()) -> list[str]:
         if not models:
             return []
         model = models[0]
+        if field and get_origin(field.annotation) is dict:
+            # The next part is a name of the user's.
+            next(parts, None)
     return list(model.model_fields)
 
 

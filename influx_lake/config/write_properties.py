@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from influx_lake.config import table_properties as names
-from influx_lake.config.files import Compression, WriteOptions
+from influx_lake.config.files import COMPRESSION_LEVELS, Compression, WriteOptions
+from influx_lake.config.problems import OptionMistake
 
 
 class PropertyMistake(Exception):
@@ -59,3 +60,27 @@ def agreed_write(write: WriteOptions, properties: Mapping[str, str]) -> WriteOpt
                 f"says false, and write.bloom_filter names {column}: state it once", key, "bloom_filter"
             )
     return write.model_copy(update=said)
+
+
+def check_write(write: WriteOptions, properties: Mapping[str, str]) -> None:
+    """Make sure that the options and the properties that say the same can be right together.
+
+    Raises:
+        OptionMistake: They cannot.
+    """
+    try:
+        agreed = agreed_write(write, properties)
+    except PropertyMistake as mistake:
+        locations = ("table_properties", mistake.key), ("write", mistake.option)
+        raise OptionMistake(str(mistake), *locations) from None
+    level, levels = agreed.compression_level, COMPRESSION_LEVELS.get(agreed.compression)
+    if level is None:
+        return
+    if levels is None:
+        message = f"{agreed.compression} has no levels: leave compression_level out"
+    elif level not in levels:
+        message = f"{level} is not a compression_level of {agreed.compression}, which has {levels[0]} to {levels[-1]}"
+    else:
+        return
+    levels_of = (("write", "compression_level"), ("table_properties", names.LEVEL), ("write", "compression"))
+    raise OptionMistake(message, *levels_of)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
 from influx_lake.errors import CatalogUnavailable, CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
-from influx_lake.iceberg import ownership, recent_commits
+from influx_lake.iceberg import ownership, recent_commits, tags
 from influx_lake.iceberg.change import Change, Planner
 from influx_lake.iceberg.commit_lock import commit_lock
 from influx_lake.iceberg.outcome import Outcome, outcome_of
@@ -224,6 +224,7 @@ class Committer:
             **self._coverage(change),
             recent_commits.PROPERTY: recent_commits.recording(self.table, snapshot_id),
             **ownership.claim(self.table, self.provenance),
+            **tags.telling(self.table, self.target),
         }
 
     def _coverage(self, change: Change) -> dict[str, str]:

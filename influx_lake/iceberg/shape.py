@@ -13,7 +13,7 @@ from influx_lake.config import Nanoseconds, TimeType, Unsigned, column_name
 from influx_lake.errors import DataRefused, SchemaConflict
 from influx_lake.iceberg import times
 from influx_lake.iceberg.exact_cast import check_cast, exact_cast, plain
-from influx_lake.iceberg.schema import UINT64_DIGITS, arrow_type, with_doc
+from influx_lake.iceberg.schema import UINT64_DIGITS, arrow_type, doc_of, with_doc
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
         )
     _check_unsigned(columns, target)
     keeps = _keeps_nanoseconds(target, existing)
-    shaped = [_named(_shaped(column, target, keeps=keeps), target) for column in columns]
+    shaped = [_named(replace(_shaped(column, target, keeps=keeps), doc=doc_of(column)), target) for column in columns]
     _check_names(shaped, target)
     _check_nanoseconds_column(shaped, target)
     if keeps:

@@ -23,6 +23,7 @@ class TableTarget:
         time_column: The column that places a row in a window.
         dictionary_columns: Columns of few distinct values (tags), dictionary-encoded in the files.
         key: The columns that, with the time, tell points apart.
+        tags: Those of its columns that are tags, which the table then tells; None where that is not known.
         write: How rows get into the table; how its files are, where that is stated: what is not is as the table says.
         properties: Properties that the table is to have.
         types: How columns of the rows become columns of the table.
@@ -35,6 +36,7 @@ class TableTarget:
     time_column: str = TIME
     dictionary_columns: frozenset[str] = frozenset()
     key: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
     write: WriteOptions = DEFAULT_WRITE
     properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     types: TypeOptions = field(default=DEFAULT_TYPES, hash=False)

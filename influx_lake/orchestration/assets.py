@@ -75,7 +75,7 @@ def measurement_asset(
                 owners=list(measurement.owners),
                 tags=dict(measurement.tags),
                 kinds={"influxdb", "iceberg"},
-                metadata=_metadata(measurement, warehouse),
+                metadata=table_metadata(measurement.identifier, warehouse),
                 io_manager_key=IO_MANAGER_KEY,
                 freshness_policy=freshness_policy(measurement),
             )
@@ -88,7 +88,7 @@ def measurement_asset(
         pool=key,
     )
     def load(context: dg.AssetExecutionContext) -> MeasurementWindows:
-        return MeasurementWindows(measurement, getattr(context.resources, key))
+        return MeasurementWindows(measurement, getattr(context.resources, key), upstream.key)
 
     return load
 
@@ -99,10 +99,11 @@ def safe_name(text: str) -> str:
     return cleaned if cleaned == text else f"{cleaned}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _metadata(measurement: Measurement, warehouse: str | None) -> dict[str, str]:
-    facts = {"dagster/table_name": measurement.table_name, "dagster/storage_kind": "iceberg"}
+def table_metadata(identifier: tuple[str, ...], warehouse: str | None) -> dict[str, str]:
+    """What an asset's definition says of its table."""
+    facts = {"dagster/table_name": ".".join(identifier), "dagster/storage_kind": "iceberg"}
     if warehouse:
-        facts["dagster/uri"] = "/".join((warehouse, ".".join(measurement.namespace), measurement.table))
+        facts["dagster/uri"] = "/".join((warehouse, ".".join(identifier[:-1]), identifier[-1]))
     return facts
 
 

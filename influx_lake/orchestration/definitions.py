@@ -9,6 +9,7 @@ from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, 
 from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.io_manager import IcebergIOManager
 from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
+from influx_lake.orchestration.rollup_assets import rollup_asset
 
 
 def build_definitions(lake: Lake) -> dg.Definitions:
@@ -22,6 +23,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
         assets=[
             *upstream.values(),
             *(measurement_asset(each, upstream[each.source, each.name], warehouse) for each in lake.measurements),
+            *(rollup_asset(each, rollup, warehouse) for each in lake.measurements for rollup in each.rollups),
         ],
         asset_checks=[check for each in lake.measurements for check in measurement_checks(each)],
         resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},

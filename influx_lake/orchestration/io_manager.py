@@ -13,8 +13,9 @@ from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.loading import TableRows, load_as
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
-from influx_lake.orchestration.replicating import MeasurementWindows, replicate_partitions
+from influx_lake.orchestration.replicating import MeasurementWindows
 from influx_lake.orchestration.resources import IcebergCatalogResource
+from influx_lake.orchestration.rollup_assets import RollupWindows
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -52,8 +53,8 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         with failing_clearly(context.asset_key.to_user_string()):
             windows = _windows_of_output(context)
             catalog = self.catalog.open()
-            if isinstance(obj, MeasurementWindows):
-                yield from replicate_partitions(context, catalog, obj, windows)
+            if isinstance(obj, MeasurementWindows | RollupWindows):
+                yield from obj.store(context, catalog, windows)
             else:
                 self._store(context, catalog, obj, windows)
 

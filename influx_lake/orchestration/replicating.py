@@ -12,8 +12,9 @@ import dagster as dg
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
 from influx_lake.orchestration.failures import failing_clearly
-from influx_lake.orchestration.partition_events import Facts, describe_partition, finished_events
+from influx_lake.orchestration.partition_events import Facts
 from influx_lake.orchestration.window_metadata import replication_facts
+from influx_lake.orchestration.window_runs import run_windows
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -35,45 +36,33 @@ class MeasurementWindows:
     Attributes:
         measurement: The measurement.
         source: Where its rows are.
+        upstream: The asset that it is loaded from.
     """
 
     measurement: Measurement
     source: OpensSource
+    upstream: dg.AssetKey
 
+    def store(
+        self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
+    ) -> Iterator[dg.DagsterEvent]:
+        """Replace the windows one after the other, each in a commit of its own."""
+        from influx_lake.replication.window import replicate_window
 
-def replicate_partitions(
-    context: dg.OutputContext, catalog: Catalog, output: MeasurementWindows, windows: Mapping[str, Window]
-) -> Iterator[dg.DagsterEvent]:
-    """Replace the windows one after the other, each in a commit of its own, and describe each on its own event.
+        measurement, progress = self.measurement, _progress_log(context, self.measurement)
+        with failing_clearly(measurement.name), self.source.open() as source:
 
-    Yields:
-        When a window fails, the materialisations of those before it, which are in the table.
-
-    Raises:
-        Failure: A window failed.
-    """
-    from influx_lake.replication.window import replicate_window
-
-    measurement, finished = output.measurement, dict[str, Facts]()
-    try:
-        with failing_clearly(measurement.name), output.source.open() as source:
-            for key, window in windows.items():
-                context.log.info(f"{measurement.name}: window {window} ({len(finished) + 1} of {len(windows)})")
-                with failing_clearly(measurement.name, window):
-                    progress = _progress_log(context, measurement)
-                    result = replicate_window(
-                        source, catalog, measurement, window, run_id=context.run_id, on_progress=progress
-                    )
+            def run(window: Window) -> Facts:
+                result = replicate_window(
+                    source, catalog, measurement, window, run_id=context.run_id, on_progress=progress
+                )
                 context.log.info(
                     f"{measurement.name}: {result.rows:,} rows in {result.seconds:.1f} s "
                     f"({result.rows_per_second:,.0f} rows/s), snapshot {result.snapshot_id} of {result.table_name}"
                 )
-                finished[key] = replication_facts(result)
-    except (Exception, dg.DagsterExecutionInterruptedError):
-        yield from finished_events(context, finished)
-        raise
-    for key, facts in finished.items():
-        describe_partition(context, key, facts)
+                return replication_facts(result, self.upstream)
+
+            yield from run_windows(context, measurement.name, windows, run)
 
 
 def _progress_log(context: dg.OutputContext, measurement: Measurement) -> Callable[[Progress], None]:

@@ -18,18 +18,26 @@ if TYPE_CHECKING:
 
     from influx_lake.iceberg.replace import WindowCommit
     from influx_lake.replication.window import WindowResult
+    from influx_lake.rollups.window import RollupResult
 
 PREVIEW_ROWS = 10
 _PREVIEW_COLUMNS = 12
 _PREVIEW_CHARACTERS = 40
 
 
-def replication_facts(result: WindowResult) -> Facts:
-    """The figures of a window that was read from InfluxDB; Dagster plots numbers by partition."""
+def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
+    """The figures of a window that was read from InfluxDB; Dagster plots numbers by partition.
+
+    Args:
+        result: What loading the window did.
+        upstream: The asset that it was read from.
+    """
+    lineage = {name: (source,) for name, source in result.commit.sources.items()}
     return {
         **partition_facts(result.window, result.rows),
         **commit_facts(result.commit),
         **table_facts(result.commit, result.schema),
+        "dagster/column_lineage": column_lineage(upstream, lineage),
         "previous_rows": dg.MetadataValue.int(result.previous_rows),
         "quarantined_rows": dg.MetadataValue.int(result.quarantined_rows),
         "seconds": _rounded(result.seconds, 3),
@@ -37,6 +45,37 @@ def replication_facts(result: WindowResult) -> Facts:
         "write_seconds": _rounded(result.write_seconds, 3),
         "rows_per_second": _rounded(result.rows_per_second, 1),
     }
+
+
+def rollup_facts(result: RollupResult, upstream: dg.AssetKey) -> Facts:
+    """The figures of a window that was computed from the table of a measurement.
+
+    Args:
+        result: What computing the window did.
+        upstream: The measurement's asset.
+    """
+    return {
+        **partition_facts(result.window, result.rows),
+        **commit_facts(result.commit),
+        **table_facts(result.commit),
+        "dagster/column_lineage": column_lineage(upstream, result.columns.lineage),
+        "previous_rows": dg.MetadataValue.int(result.commit.previous_rows),
+        "points": dg.MetadataValue.int(result.points),
+        "upstream_snapshot_id": dg.MetadataValue.text(str(result.snapshot_id)),
+        "seconds": _rounded(result.seconds, 3),
+    }
+
+
+def column_lineage(upstream: dg.AssetKey, made_of: Mapping[str, Iterable[str]]) -> dg.MetadataValue:
+    """Which columns of an asset each column is made of."""
+    return dg.TableColumnLineageMetadataValue(
+        dg.TableColumnLineage(
+            {
+                name: [dg.TableColumnDep(asset_key=upstream, column_name=source) for source in sources]
+                for name, sources in made_of.items()
+            }
+        )
+    )
 
 
 def partition_facts(window: Window, rows: int) -> Facts:

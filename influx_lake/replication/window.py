@@ -242,6 +242,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
         identifier=measurement.identifier,
         dictionary_columns=frozenset(tags),
         key=tuple(column_name(name, names) for name in measurement.write.key) or tags,
+        tags=tags,
         write=measurement.write,
         properties=measurement.table_properties,
         types=measurement.types,

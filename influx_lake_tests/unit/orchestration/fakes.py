@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -13,11 +13,13 @@ from dagster._core.execution.plan.objects import UserFailureData
 
 from influx_lake.config import Measurement
 from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.rollups import Rollup
 from influx_lake.config.windows import Every, Scheme, Window
 from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset
 from influx_lake.orchestration.io_manager import IcebergIOManager
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.resources import IcebergCatalogResource
+from influx_lake.orchestration.rollup_assets import rollup_asset
 from influx_lake.sources.protocol import ServerInfo
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,14 +114,25 @@ class Lake:
         upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(measurement.scheme))
         return measurement_asset(measurement, upstream)
 
-    def run(self, *assets: dg.AssetsDefinition, key: str | None = None, keys: tuple[str, str] | None = None) -> Run:
-        """Materialise the last asset: one partition, or all from the first key to the last."""
+    def rolling(self, *rollups: Rollup) -> tuple[dg.AssetsDefinition, ...]:
+        """The asset of cpu, and those of its roll-ups."""
+        measurement = replace(cpu(), rollups=rollups)
+        return self.cpu(), *(rollup_asset(measurement, each) for each in rollups)
+
+    def run(
+        self,
+        *assets: dg.AssetsDefinition,
+        key: str | None = None,
+        keys: tuple[str, str] | None = None,
+        everything: bool = False,
+    ) -> Run:
+        """Materialise the last asset, or all of them: one partition, or all from the first key to the last."""
         tags = {
             f"dagster/asset_partition_range_{end}": key for end, key in zip(("start", "end"), keys or (), strict=False)
         }
         result = dg.materialize(
             assets,
-            selection=[assets[-1]],
+            selection=assets if everything else [assets[-1]],
             partition_key=key,
             tags=tags,
             instance=self.instance,

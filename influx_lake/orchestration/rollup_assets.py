@@ -1,0 +1,107 @@
+"""Roll-ups as Dagster assets, downstream of their measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from influx_lake.config import Measurement
+from influx_lake.config.rollups import Rollup
+from influx_lake.config.windows import Window
+from influx_lake.orchestration.assets import IO_MANAGER_KEY, asset_key, safe_name, table_metadata
+from influx_lake.orchestration.partition_events import Facts
+from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.window_metadata import rollup_facts
+from influx_lake.orchestration.window_runs import run_windows
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class RollupWindows:
+    """What a roll-up's asset returns: which one of which measurement. The IO manager computes and stores its rows.
+
+    Attributes:
+        measurement: The measurement.
+        rollup: One of its roll-ups.
+    """
+
+    measurement: Measurement
+    rollup: Rollup
+
+    def store(
+        self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
+    ) -> Iterator[dg.DagsterEvent]:
+        """Compute the windows one after the other, each in a commit of its own."""
+        from influx_lake.rollups.window import roll_up_window
+
+        def run(window: Window) -> Facts:
+            result = roll_up_window(catalog, self.measurement, self.rollup, window, run_id=context.run_id)
+            context.log.info(
+                f"{self.rollup.table_name}: {result.rows:,} rows of {result.points:,} of "
+                f"{self.measurement.table_name} in {result.seconds:.1f} s"
+            )
+            return rollup_facts(result, asset_key(self.measurement))
+
+        return run_windows(context, self.rollup.table_name, windows, run)
+
+
+def rollup_key(rollup: Rollup) -> dg.AssetKey:
+    """The key of a roll-up's asset: its table."""
+    return dg.AssetKey(list(rollup.identifier))
+
+
+def rollup_asset(measurement: Measurement, rollup: Rollup, warehouse: str | None = None) -> dg.AssetsDefinition:
+    """The asset of a roll-up: each partition is computed from the same partition of its measurement.
+
+    Args:
+        measurement: The measurement.
+        rollup: One of its roll-ups.
+        warehouse: The folder that new tables are made in, where that is known without asking the catalog.
+    """
+    output = safe_name("__".join(rollup.identifier))
+
+    @dg.multi_asset(
+        name=output,
+        outs={
+            output: dg.AssetOut(
+                key=rollup_key(rollup),
+                dagster_type=RollupWindows,
+                description=rollup.description or _description(measurement, rollup),
+                group_name=measurement.group,
+                owners=list(rollup.owners),
+                tags=dict(rollup.tags),
+                kinds={"duckdb", "iceberg"},
+                metadata=table_metadata(rollup.identifier, warehouse),
+                io_manager_key=IO_MANAGER_KEY,
+            )
+        },
+        ins={
+            "measurement": dg.AssetIn(
+                key=asset_key(measurement),
+                dagster_type=dg.Nothing,
+                partition_mapping=dg.IdentityPartitionMapping(),
+            )
+        },
+        partitions_def=partitions_for(measurement.scheme),
+        backfill_policy=dg.BackfillPolicy.multi_run(measurement.windows_per_run),
+    )
+    def compute() -> RollupWindows:
+        return RollupWindows(measurement, rollup)
+
+    return compute
+
+
+def _description(measurement: Measurement, rollup: Rollup) -> str:
+    by = "every combination of tags" if rollup.by is None else ", ".join(rollup.by) or "nothing else"
+    return (
+        f"Roll-up **{rollup.name}** of `{measurement.table_name}`, in the Iceberg table `{rollup.table_name}`: a row "
+        f"for each **{rollup.bucket}** and {by}.\n\n"
+        f"- Materialising a partition computes it anew from the same partition of `{measurement.table_name}`, and "
+        f"replaces exactly its rows, in one commit.\n"
+        f"- New fields of the measurement become new columns.\n"
+    )

@@ -1,0 +1,1 @@
+"""Downsampled tables, computed from those of measurements."""

@@ -1,0 +1,195 @@
+"""The columns of a roll-up: what is computed of which column of the measurement's table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from influx_lake.config.columns import TIME
+from influx_lake.config.problems import suggestion
+from influx_lake.config.rollups import Aggregate, Function, Percentile, Rollup
+from influx_lake.errors import ConfigurationError, SchemaConflict
+from influx_lake.iceberg.schema import with_doc
+
+_WORDS = {
+    Aggregate.MEAN: "Mean of",
+    Aggregate.MIN: "Smallest value of",
+    Aggregate.MAX: "Largest value of",
+    Aggregate.COUNT: "Number of values of",
+    Aggregate.SUM: "Sum of",
+    Aggregate.FIRST: "First value of",
+    Aggregate.LAST: "Last value of",
+}
+_WIDEST_DECIMAL = 38
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedColumn:
+    """A column that is computed.
+
+    Attributes:
+        source: The column of the measurement's table.
+        input_type: The type of its values.
+        function: What is computed of them.
+    """
+
+    source: str
+    input_type: pa.DataType
+    function: Function
+
+    @property
+    def name(self) -> str:
+        """`usage_idle_p99_9`: a dot would be read as a path by other engines."""
+        return f"{self.source}_{str(self.function).replace('.', '_')}"
+
+    @property
+    def type(self) -> pa.DataType:
+        """The type that holds every result exactly; means and percentiles are doubles."""
+        if self.function is Aggregate.MEAN or isinstance(self.function, Percentile):
+            return pa.float64()
+        if self.function is Aggregate.COUNT:
+            return pa.int64()
+        return _type_of_sums(self.input_type) if self.function is Aggregate.SUM else self.input_type
+
+    @property
+    def doc(self) -> str:
+        """What it is, for those who read the table."""
+        if isinstance(self.function, Percentile):
+            return f"{self.function.percent:g}th percentile of {self.source}"
+        return f"{_WORDS[self.function]} {self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class RollupColumns:
+    """The columns of a roll-up, decided for its measurement's table as it is now.
+
+    Attributes:
+        by: The columns that rows are kept apart by, with their types.
+        computed: Those that are computed.
+        order: The column that tells which of two values is the later one.
+        time_doc: What the time is.
+    """
+
+    by: tuple[pa.Field, ...]
+    computed: tuple[ComputedColumn, ...]
+    order: str
+    time_doc: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns of the measurement's table that it is made of, the time apart."""
+        return tuple(dict.fromkeys((*(column.name for column in self.by), *(each.source for each in self.computed))))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of its own table: the time as a number without a zone, which is UTC."""
+        time = with_doc(pa.field(TIME, pa.timestamp("us")), self.time_doc)
+        computed = (with_doc(pa.field(each.name, each.type), each.doc) for each in self.computed)
+        return pa.schema([time, *self.by, *computed])
+
+    @property
+    def lineage(self) -> dict[str, tuple[str, ...]]:
+        """The columns of the measurement's table that each of its own is made of."""
+        by = {column.name: (column.name,) for column in self.by}
+        computed = {each.name: _sources(each) for each in self.computed}
+        return {TIME: (TIME,)} | by | computed
+
+
+def rollup_columns(
+    rollup: Rollup, table: str, columns: pa.Schema, tags: tuple[str, ...] | None, nanoseconds: str
+) -> RollupColumns:
+    """Decide the columns of a roll-up.
+
+    Args:
+        rollup: The roll-up.
+        table: The name of the measurement's table, for messages.
+        columns: The columns of that table.
+        tags: Those of them that are tags; None where the table does not tell.
+        nanoseconds: The column for whole times, which tells times apart where the table has it.
+
+    Raises:
+        ConfigurationError: A column is not there, or two of the roll-up's would have one name.
+        SchemaConflict: A function is asked for that does not take the values of its column.
+    """
+    if tags is None and rollup.by is None:
+        raise ConfigurationError(
+            f"{table} does not tell which of its columns are tags: it was loaded by an older version",
+            remedy=f"Load one of its windows again, or say `by` in the roll-up {rollup.name}",
+        )
+    by = (tags or ()) if rollup.by is None else rollup.by
+    _check_there(rollup, table, columns, (*by, *rollup.fields))
+    apart = {TIME, nanoseconds, *by, *(tags or ())}
+    computed = tuple(
+        ComputedColumn(column.name, column.type, function)
+        for column in columns
+        for function in _functions(rollup, column, apart)
+    )
+    _check_types(rollup, table, computed)
+    found = RollupColumns(
+        by=tuple(columns.field(name) for name in by),
+        computed=computed,
+        order=nanoseconds if nanoseconds in columns.names else TIME,
+        time_doc=f"Start of the bucket ({rollup.bucket})",
+    )
+    _check_names(rollup, table, found.schema.names)
+    return found
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type can be added."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _functions(rollup: Rollup, column: pa.Field, apart: set[str]) -> Sequence[Function]:
+    if column.name in rollup.fields:
+        return rollup.fields[column.name]
+    return rollup.functions if is_number(column.type) and column.name not in apart else ()
+
+
+def _type_of_sums(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_decimal(kind):
+        return pa.decimal128(_WIDEST_DECIMAL, kind.scale)
+    return pa.float64() if pa.types.is_floating(kind) else pa.int64()
+
+
+def _sources(column: ComputedColumn) -> tuple[str, ...]:
+    by_time = column.function in (Aggregate.FIRST, Aggregate.LAST)
+    return (column.source, TIME) if by_time else (column.source,)
+
+
+def _check_there(rollup: Rollup, table: str, columns: pa.Schema, named: Sequence[str]) -> None:
+    missing = [name for name in named if name not in columns.names]
+    if missing:
+        guesses = ", ".join(f"{name}{suggestion(name, columns.names)}" for name in missing)
+        raise ConfigurationError(
+            f"{table} has no column {guesses}, which the roll-up {rollup.name} names",
+            remedy=f"Its columns are {', '.join(columns.names)}",
+        )
+
+
+def _check_types(rollup: Rollup, table: str, computed: Sequence[ComputedColumn]) -> None:
+    wrong = list(_without_numbers(computed))
+    if wrong:
+        raise SchemaConflict(
+            f"the roll-up {rollup.name} of {table} asks for what its columns do not have: {'; '.join(wrong)}",
+            remedy="Take count, min, max, first or last of them, which are of values of any type",
+        )
+
+
+def _without_numbers(computed: Sequence[ComputedColumn]) -> Iterator[str]:
+    for each in computed:
+        of_numbers = isinstance(each.function, Percentile) or each.function in (Aggregate.MEAN, Aggregate.SUM)
+        if of_numbers and not is_number(each.input_type):
+            yield f"{each.function} is of numbers, and {each.source} is a {each.input_type}"
+
+
+def _check_names(rollup: Rollup, table: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ConfigurationError(
+            f"the roll-up {rollup.name} of {table} would have two columns {', '.join(twice)}",
+            remedy="Name the fields and functions in `fields`, without the one that gets the name of another",
+        )
