@@ -8,8 +8,8 @@ LakeError
 │   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing,
 │   │                           WindowInterrupted
 │   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, TlsFailed, DatabaseNotFound,
-│                               MeasurementNotFound, QueryRejected, FileLimitExceeded, FileUnreadable, BadRecords,
-│                               UnexpectedAnswer
+│                               MeasurementNotFound, QueryRejected, FileLimitExceeded, ResultLimitExceeded,
+│                               FileUnreadable, BadRecords, UnexpectedAnswer
 ├── DataRefused             a value cannot be stored exactly
 ├── SchemaConflict          the table's schema and the source's cannot both be right
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
@@ -164,6 +164,12 @@ class FileUnreadable(PermanentSourceError):
 
 class BadRecords(PermanentSourceError):
     """More lines or records of files cannot be read than `max_bad_lines` allows."""
+
+
+class ResultLimitExceeded(PermanentSourceError):
+    """The query reads more points or series than the server's limits allow."""
+
+    too_large = True
 
 
 class UnexpectedAnswer(PermanentSourceError):

@@ -8,6 +8,9 @@ from enum import StrEnum
 TIME = "time"
 """The name of the time column, in InfluxDB and in the lake."""
 
+VARIANT_OF = "influx_lake.variant_of"
+"""The metadata of an Arrow column that holds a field's values of a second type: the name of the first one's."""
+
 
 class Role(StrEnum):
     """What a column is to InfluxDB."""
@@ -30,11 +33,19 @@ class ColumnType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a measurement. Tags are strings."""
+    """One column of a measurement. Tags are strings.
+
+    Attributes:
+        name: Its name; no two columns of a measurement have the same.
+        role: What it is to InfluxDB.
+        type: Its values' type.
+        variant_of: The column that holds the same field's values of another type, where the source has several.
+    """
 
     name: str
     role: Role
     type: ColumnType
+    variant_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

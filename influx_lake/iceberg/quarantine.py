@@ -16,6 +16,7 @@ from influx_lake.config import Nanoseconds, OnTypeConflict, TypeOptions
 from influx_lake.config.columns import TIME
 from influx_lake.config.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.windows import Window
+from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.commit import Committer, commit_id_of
 from influx_lake.iceberg.reader import count_rows, find_table
 from influx_lake.iceberg.replacement import Replacement
@@ -120,15 +121,31 @@ class Quarantine:
         return window.start < self._window.end and self._window.start < window.end
 
     def sift(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Take out the rows with a value in a column that is in the way, and return the others."""
+        """Take out the rows with a value in a column that is in the way, and return the others.
+
+        Raises:
+            SchemaConflict: A value has no place, and no quarantine either.
+        """
         if not self._misfits:
             return batch
         values = [pc.is_valid(batch.column(misfit.column)) for misfit in self._misfits]
+        self._refuse(values)
         unfit = values[0]
         for more in values[1:]:
             unfit = pc.or_(unfit, more)
         self._take(batch.filter(unfit))
         return batch.filter(pc.invert(unfit))
+
+    def _refuse(self, values: list[pa.Array]) -> None:
+        """Stop where a value has no place, and no quarantine either."""
+        pairs = zip(self._misfits, values, strict=True)
+        found = [misfit.reason for misfit, there in pairs if misfit.refused and there.true_count]
+        if found:
+            table = self.target.name.removesuffix(SUFFIX)
+            raise SchemaConflict(
+                f"one column of {table} cannot hold what the source has: {'; '.join(found)}",
+                remedy="Set on_type_conflict: new_column, which gives each type a column, or quarantine",
+            )
 
     def committing_first(self, approve: Approve, budget: timedelta) -> Approve:
         """An approval of the table's commit that knows of the rows in quarantine, and then commits those.

@@ -48,10 +48,12 @@ class Misfit:
     Attributes:
         column: Its name in the rows.
         reason: Why.
+        refused: Whether a value in it stops the window, for there is no quarantine.
     """
 
     column: str
     reason: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

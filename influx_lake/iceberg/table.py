@@ -20,6 +20,7 @@ from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import safe_cause, translate
 from influx_lake.iceberg.tries import tries
 from influx_lake.iceberg.type_conflicts import settled
+from influx_lake.iceberg.variants import arranged
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -56,9 +57,10 @@ def ensure_table(
         found = find_table(catalog, target.identifier)
         doing = f"change the columns or the layout of {target.name}" if found else f"create the table {target.name}"
         try:
-            table = found or _create(catalog, target, shape_of(columns, target).schema, provenance)
+            table = found or _create(catalog, target, arranged(shape_of(columns, target), columns, target), provenance)
             ownership.check_owner(table, target.name, provenance)
-            shape = settled(shape_of(columns, target, table.schema()), table.schema(), target)
+            there = table.schema()
+            shape = settled(arranged(shape_of(columns, target, there), columns, target, there), there, target)
             if change := evolution(shape, table, target):
                 _evolve(table, change)
             if relayout.differs(table, target):
@@ -73,11 +75,11 @@ def ensure_table(
     raise CommitConflict(f"other writers kept changing {target.name} for {_PATIENCE_SECONDS:.0f} s: {failure}")
 
 
-def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Table:
+def _create(catalog: Catalog, target: TableTarget, shape: Shape, provenance: Provenance) -> Table:
     from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
     from sqlalchemy.exc import IntegrityError
 
-    schema = iceberg_schema(columns, target.time_column)
+    schema = iceberg_schema(shape.schema, target.time_column)
     spec = spec_of(target, schema)
     check_columns(target, schema)
     order = sort_order.new_order(target.write.sort_by or (), schema)

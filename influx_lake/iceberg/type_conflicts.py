@@ -36,7 +36,8 @@ def settled(shape: Shape, table: Schema, target: TableTarget) -> Shape:
     if policy is OnTypeConflict.NEW_COLUMN:
         return replace(shape, columns=_beside(shape, unfit, target))
     misfits = tuple(Misfit(column.source, described(column.name, column, there)) for column in unfit)
-    return replace(shape, columns=tuple(column for column in shape.columns if column not in unfit), misfits=misfits)
+    kept = tuple(column for column in shape.columns if column not in unfit)
+    return replace(shape, columns=kept, misfits=(*shape.misfits, *misfits))
 
 
 def described(name: str, column: ShapedColumn, there: dict[str, IcebergType]) -> str:

@@ -8,20 +8,30 @@ from influx_lake.errors import MissingExtra
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 
 if TYPE_CHECKING:
-    from influx_lake.config import InfluxDB3Config, LineProtocolConfig, SourceConfig
+    from influx_lake.config.connections import (
+        InfluxDB1Config,
+        InfluxDB2Config,
+        InfluxDB3Config,
+        LineProtocolConfig,
+        SourceConfig,
+    )
 
 __all__ = ["RowStream", "ServerInfo", "Source", "open_reliable_source", "open_source"]
 
 
 def open_source(config: SourceConfig) -> Source:
     """The source that a configuration describes. Nothing is contacted before it is used."""
-    from influx_lake.config import InfluxDB3Config, LineProtocolConfig
+    from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, InfluxDB3Config, LineProtocolConfig
 
     match config:
         case InfluxDB3Config():
             return _influxdb3(config)
         case LineProtocolConfig():
             return _line_protocol(config)
+        case InfluxDB2Config():
+            return _influxdb2(config)
+        case InfluxDB1Config():
+            return _influxdb1(config)
     raise TypeError(f"no source is known for {type(config).__name__}")
 
 
@@ -37,6 +47,18 @@ def open_reliable_source(config: SourceConfig) -> Source:
     if not isinstance(config, ServerConfig):
         return source
     return ReliableSource(source, config.reading, limits_of(config.address.url, config.reading))
+
+
+def _influxdb1(config: InfluxDB1Config) -> Source:
+    from influx_lake.sources.influxql import InfluxDB1Server, InfluxQLSource
+
+    return InfluxQLSource(InfluxDB1Server(config))
+
+
+def _influxdb2(config: InfluxDB2Config) -> Source:
+    from influx_lake.sources.influxql import InfluxDB2Server, InfluxQLSource
+
+    return InfluxQLSource(InfluxDB2Server(config))
 
 
 def _influxdb3(config: InfluxDB3Config) -> Source:

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from influx_lake.config.connections.base import CloseSecret, SourceConfig
+from influx_lake.config.connections.influxdb1 import InfluxDB1Config
+from influx_lake.config.connections.influxdb2 import InfluxDB2Config, QueryLanguage
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
 from influx_lake.config.connections.server import LocalFile, ServerConfig, TlsConfig
@@ -15,9 +17,12 @@ __all__ = [
     "DEFAULT_TYPE",
     "SOURCE_TYPES",
     "CloseSecret",
+    "InfluxDB1Config",
+    "InfluxDB2Config",
     "InfluxDB3Config",
     "LineProtocolConfig",
     "LocalFile",
+    "QueryLanguage",
     "ServerConfig",
     "SourceConfig",
     "TlsConfig",
@@ -28,7 +33,12 @@ DEFAULT_TYPE = "influxdb3"
 """What a source is that does not say it."""
 
 SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
-    {"influxdb3": InfluxDB3Config, "line_protocol": LineProtocolConfig}
+    {
+        "influxdb3": InfluxDB3Config,
+        "influxdb2": InfluxDB2Config,
+        "influxdb1": InfluxDB1Config,
+        "line_protocol": LineProtocolConfig,
+    }
 )
 """The types of sources, by the word for each in lake.yaml."""
 

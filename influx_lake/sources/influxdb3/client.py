@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 from influx_lake.config import InfluxDB3Config, TlsConfig
-from influx_lake.errors import ConfigurationError
+from influx_lake.sources.http.credentials import token_text
+from influx_lake.sources.tls import check_files
 
 _LONGEST_PAUSE_BETWEEN_CONNECTS_MS = 5_000
 
@@ -20,7 +20,7 @@ def make_client(config: InfluxDB3Config) -> Any:
     import influxdb_client_3
 
     tls = config.tls
-    _check_files(tls)
+    check_files(tls)
     make: Any = influxdb_client_3.InfluxDBClient3  # its functions have no types
     return make(
         host=config.address.url,  # complete: of a host without a scheme it makes an address that cannot be parsed
@@ -38,13 +38,7 @@ def make_client(config: InfluxDB3Config) -> Any:
 
 def _bearer_token(config: InfluxDB3Config) -> str:
     """The token; nothing for a server without authentication, where influxdb3-python still wants a text."""
-    token = config.token.reveal() if config.token else ""
-    if not token.isascii() or not token.isprintable():
-        raise ConfigurationError(
-            f"the token for {config.address.url} holds characters that no token has, such as the end of a line",
-            remedy="Correct the source's `token`",
-        )
-    return token
+    return token_text(config.token, config) if config.token else ""
 
 
 def _grpc_options(config: InfluxDB3Config) -> list[tuple[str, int]]:
@@ -61,27 +55,3 @@ def _client_certificate(tls: TlsConfig) -> dict[str, bytes]:
     if not (tls.cert_file and tls.key_file):
         return {}
     return {"cert_chain": tls.cert_file.read_bytes(), "private_key": tls.key_file.read_bytes()}
-
-
-def _check_files(tls: TlsConfig) -> None:
-    """Ask OpenSSL first: gRPC reports a bad file as an empty list of addresses."""
-    for name, file in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
-        if file is not None and not file.is_file():
-            raise ConfigurationError(f"tls.{name}: there is no file {file}", remedy="Correct the path")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if tls.ca_file:
-            context.load_verify_locations(tls.ca_file)
-        if tls.cert_file:
-            context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
-    except OSError as error:
-        names = ", ".join(str(file) for file in (tls.ca_file, tls.cert_file, tls.key_file) if file)
-        raise ConfigurationError(
-            f"tls: {names} cannot be used: {error}",
-            remedy="Give readable PEM files, and the certificate's own key without a password",
-        ) from error
-
-
-def _no_password() -> str:
-    """Keeps OpenSSL from asking for one on the terminal."""
-    return ""

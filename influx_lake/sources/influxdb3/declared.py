@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-import pyarrow as pa
-
 from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.errors import SourceError
 
@@ -24,15 +22,6 @@ _ARROW_WORDS = {
     "Utf8": ColumnType.STRING,
     "LargeUtf8": ColumnType.STRING,
     "Utf8View": ColumnType.STRING,
-}
-
-ARROW_TYPES = {
-    ColumnType.FLOAT: pa.float64(),
-    ColumnType.INTEGER: pa.int64(),
-    ColumnType.UINTEGER: pa.uint64(),
-    ColumnType.BOOLEAN: pa.bool_(),
-    ColumnType.STRING: pa.string(),
-    ColumnType.TIME: pa.timestamp("ns"),
 }
 
 

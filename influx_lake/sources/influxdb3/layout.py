@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
-from influx_lake.sources.influxdb3.declared import ARROW_TYPES, Odd
+from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake.sources.influxdb3.declared import Odd
 
 
 class Layout:

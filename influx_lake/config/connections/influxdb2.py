@@ -1,0 +1,66 @@
+"""An InfluxDB 2 server as a source."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from influx_lake.config.connections.influxdb1 import CONFIRM_ROWS
+from influx_lake.config.connections.server import ServerConfig
+from influx_lake.config.secret import Secret
+
+
+class QueryLanguage(StrEnum):
+    """The language in which rows are asked for."""
+
+    INFLUXQL = "influxql"
+    FLUX = "flux"
+
+
+class InfluxDB2Config(ServerConfig):
+    """One bucket of an InfluxDB 2 server or of InfluxDB Cloud with TSM."""
+
+    PORT: ClassVar[int] = 8086
+
+    type: Literal["influxdb2"] = Field(description="What speaks at the other end.")
+    host: str = Field(
+        min_length=1,
+        description="The server's address. Without a scheme it is http on this machine and https elsewhere; without a "
+        "port, 8086 for http and 443 for https.",
+        examples=["http://127.0.0.1:8086", "https://influxdb.example.com"],
+    )
+    org: str = Field(min_length=1, description="The organization that the bucket belongs to.")
+    bucket: str = Field(min_length=1, description="The bucket that holds the measurements.")
+    token: Secret | None = Field(
+        default=None,
+        description="A token that may read the bucket, from the environment, a file or a secret store.",
+        examples=["${INFLUXDB2_TOKEN}", "${file:influxdb.token}"],
+    )
+    query_language: QueryLanguage = Field(
+        default=QueryLanguage.INFLUXQL,
+        description="`influxql` is faster and needs less of the server; `flux` is for servers where InfluxQL is off.",
+    )
+    dbrp: str | None = Field(
+        default=None,
+        pattern=r"^[^/]+/.+$",
+        description="The InfluxQL name of the bucket, database/retention policy. Default: the bucket's DBRP mapping.",
+        examples=["telemetry/autogen"],
+    )
+    confirm_rows: bool = Field(default=False, description=CONFIRM_ROWS)
+
+    @model_validator(mode="after")
+    def _check_language(self) -> Self:
+        if self.dbrp is not None and self.query_language is QueryLanguage.FLUX:
+            raise ValueError("dbrp is a name for InfluxQL, and Flux reads the bucket itself: leave one of them out")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The bucket."""
+        return self.bucket
+
+    @property
+    def label(self) -> str:
+        return f"the InfluxDB bucket `{self.bucket}`"

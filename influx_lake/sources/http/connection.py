@@ -1,0 +1,185 @@
+"""Requests to one server with urllib3: small answers whole, large ones as a stream of bytes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlencode
+
+from influx_lake.config.connections import ServerConfig
+from influx_lake.sources.http.failures import HttpFailures
+from influx_lake.sources.tls import check_files
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, PoolManager
+
+_BYTES_AT_ONCE = 1 << 18
+_LONGEST_ERROR = 1 << 20
+
+Headers = Callable[[], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a server.
+
+    Attributes:
+        method: GET or POST.
+        path: The path, with its query string.
+        body: What is sent along.
+        headers: The headers of this request.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def get(cls, path: str, **parameters: str | None) -> Self:
+        """A GET with a query string of the parameters that are not None."""
+        said = {name: value for name, value in parameters.items() if value is not None}
+        return cls("GET", f"{path}?{urlencode(said)}" if said else path)
+
+    @classmethod
+    def form(cls, path: str, **parameters: str | None) -> Self:
+        """A POST of a form; a query may be longer than any address may be."""
+        said = {name: value for name, value in parameters.items() if value is not None}
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return cls("POST", path, urlencode(said).encode(), kind)
+
+    @classmethod
+    def json(cls, path: str, content: Any, *, accept: str = "application/json") -> Self:
+        """A POST of JSON."""
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        return cls("POST", path, json.dumps(content).encode(), headers)
+
+
+class ByteStream:
+    """The bytes of an answer, which can be iterated once. Another thread may cancel it."""
+
+    def __init__(self, response: BaseHTTPResponse, failures: HttpFailures) -> None:
+        self._response = response
+        self._failures = failures
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = self._response.stream(_BYTES_AT_ONCE, decode_content=True)
+        while True:
+            with self._failures.translating(before_rows=False):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    def cancel(self) -> None:
+        """Make a read that blocks end soon."""
+        # A connection that has ended already has no socket to shut down.
+        with suppress(ValueError, RuntimeError, OSError):
+            self._response.shutdown()
+
+
+class HttpConnection:
+    """The connections to one server, made when they are first used; threads may share them.
+
+    Args:
+        config: The server.
+        headers: What goes with every request, also the credentials; asked for when they are first used.
+    """
+
+    def __init__(self, config: ServerConfig, headers: Headers) -> None:
+        self._config = config
+        self._headers = headers
+        self._lock = threading.Lock()
+        self._pool: PoolManager | None = None
+
+    @contextmanager
+    def stream(self, request: Request, failures: HttpFailures) -> Iterator[ByteStream]:
+        """Send a request; leaving the context drops what has not been read of its answer.
+
+        Raises:
+            SourceError: It failed, here or while the answer is read.
+        """
+        with self._sent(request, failures) as response:
+            if response.status >= 300:
+                with failures.translating(before_rows=True):
+                    said = response.read(_LONGEST_ERROR)
+                raise failures.of_status(response.status, said, response.headers)
+            yield ByteStream(response, failures)
+
+    def ask(self, request: Request, failures: HttpFailures) -> Any:
+        """The JSON of a small answer.
+
+        Raises:
+            SourceError: The request failed, or the answer is not JSON.
+        """
+        with self.stream(request, failures) as answer:
+            text = b"".join(answer)
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise failures.odd("what came is not JSON") from None
+
+    def look(self, path: str, failures: HttpFailures) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of whatever answers to a GET: how a server is recognised.
+
+        Raises:
+            SourceError: Nothing answers.
+        """
+        with self._sent(Request("GET", path), failures) as response, failures.translating(before_rows=True):
+            return response.status, response.headers, response.read(_LONGEST_ERROR)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._pool is not None:
+                self._pool.clear()
+                self._pool = None
+
+    @contextmanager
+    def _sent(self, request: Request, failures: HttpFailures) -> Iterator[BaseHTTPResponse]:
+        pool = self._connected()
+        headers = {**pool.headers, **request.headers}
+        with failures.translating(before_rows=True):
+            response = pool.urlopen(
+                request.method,
+                self._config.address.url + request.path,
+                body=request.body,
+                headers=headers,
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+        try:
+            yield response
+        finally:
+            # The rest of an answer is not read for the sake of the connection: it may be gigabytes.
+            response.close()
+
+    def _connected(self) -> PoolManager:
+        with self._lock:
+            if self._pool is None:
+                self._pool = _pool(self._config, self._headers())
+            return self._pool
+
+
+def _pool(config: ServerConfig, headers: Mapping[str, str]) -> PoolManager:
+    import urllib3
+
+    tls = config.tls
+    check_files(tls)
+    if not tls.verify:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    options: dict[str, Any] = {
+        "cert_reqs": "CERT_REQUIRED" if tls.verify else "CERT_NONE",
+        "ca_certs": tls.ca_file and str(tls.ca_file),
+        "cert_file": tls.cert_file and str(tls.cert_file),
+        "key_file": tls.key_file and str(tls.key_file),
+    }
+    return urllib3.PoolManager(
+        headers=headers,
+        timeout=urllib3.Timeout(connect=config.connect_timeout.total_seconds(), read=config.timeout.total_seconds()),
+        **(options if config.address.secure else {}),
+    )

@@ -1,0 +1,212 @@
+"""What a failed request means: one of our errors for each of HTTP's and urllib3's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from influx_lake.config import redact
+from influx_lake.config.connections import ServerConfig
+from influx_lake.config.windows import Window
+from influx_lake.errors import (
+    AuthenticationFailed,
+    QueryRejected,
+    SourceError,
+    SourceTimeout,
+    SourceUnavailable,
+    StreamBroken,
+    TlsFailed,
+    TransientSourceError,
+    UnexpectedAnswer,
+)
+
+_SHOWN = 500
+
+Recognise = Callable[[str], SourceError | None]
+"""Makes the error for a message of the server, where it means something of its own."""
+
+
+class HttpFailures:
+    """Makes our errors from those of one request, and names what the request was about.
+
+    The errors it makes are raised without the original in their chain, which may hold what was sent.
+
+    Args:
+        config: The server.
+        where: What it is called in messages.
+        recognise: Knows the server's own messages.
+        measurement: What is asked for.
+        window: Of which time.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        where: str,
+        recognise: Recognise = lambda message: None,
+        measurement: str | None = None,
+        window: Window | None = None,
+    ) -> None:
+        self.where = where
+        self._config = config
+        self._recognise = recognise
+        self._measurement = measurement
+        self._window = window
+
+    @contextmanager
+    def translating(self, *, before_rows: bool) -> Iterator[None]:
+        """Turn urllib3's errors into ours.
+
+        Args:
+            before_rows: Whether nothing of the answer has come yet.
+        """
+        from urllib3.exceptions import HTTPError
+
+        failure: SourceError
+        try:
+            yield
+            return
+        except HTTPError as error:
+            failure = self._of_urllib3(error, before_rows=before_rows)
+        except OSError as error:
+            failure = self._of_connection(error, before_rows=before_rows)
+        raise failure
+
+    def of_status(self, status: int, said: bytes, headers: Mapping[str, str]) -> SourceError:
+        """The server answered with a status that is not a success."""
+        message = redact(_message(said) or f"HTTP status {status}")
+        return self.name(self._by_status(status, message, headers))
+
+    def refused(self, message: str) -> SourceError:
+        """The server says in its answer that a statement failed."""
+        message = redact(message)
+        return self.name(self._recognise(message) or self._rejected(message))
+
+    def truncated(self, what: str) -> SourceError:
+        """The answer ended before its end."""
+        return self._name_broken(what)
+
+    def silence(self) -> SourceError:
+        """The server neither answered nor failed."""
+        return self.name(self._timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
+
+    def odd(self, what: str) -> SourceError:
+        """An answer that is not what was asked for."""
+        return self.name(
+            UnexpectedAnswer(
+                f"{self.where}: {what}",
+                remedy="Check that `host` and `type` are those of the server; else report it with the server's version",
+            )
+        )
+
+    def name(self, error: SourceError) -> SourceError:
+        """The error, with what the request was about."""
+        return error.about(self._measurement, self._window)
+
+    def _by_status(self, status: int, message: str, headers: Mapping[str, str]) -> SourceError:
+        if status in (401, 403):
+            return AuthenticationFailed(
+                f"{self.where}: the server did not accept the credentials, or they do not reach this far ({message})",
+                remedy="Correct the source's credentials, or grant them read access to the database",
+            )
+        if known := self._recognise(message):
+            return known
+        if status in (408, 504):
+            return self._timeout(message)
+        if status == 429 or status >= 500:
+            return _after(
+                headers,
+                SourceUnavailable(
+                    f"{self.where}: the server cannot serve now: {message}",
+                    remedy="Try again later, or read shorter windows",
+                ),
+            )
+        if 300 <= status < 400 or status == 404:
+            return UnexpectedAnswer(
+                f"{self.where}: this is not how InfluxDB answers: {status} {message}",
+                remedy="Check that the source's `host` and `type` are those of the server",
+            )
+        return self._rejected(message)
+
+    def _of_urllib3(self, error: Exception, *, before_rows: bool) -> SourceError:
+        from urllib3.exceptions import (
+            ConnectTimeoutError,
+            MaxRetryError,
+            NewConnectionError,
+            ReadTimeoutError,
+            SSLError,
+        )
+
+        if isinstance(error, MaxRetryError) and error.reason is not None:
+            error = error.reason
+        text = redact(str(error))
+        if isinstance(error, SSLError):
+            return self.name(self._tls(text))
+        if isinstance(error, ReadTimeoutError):
+            return self.silence()
+        if isinstance(error, ConnectTimeoutError | NewConnectionError):
+            return self.name(self._unavailable(text))
+        return self._of_connection(error, before_rows=before_rows)
+
+    def _of_connection(self, error: Exception, *, before_rows: bool) -> SourceError:
+        text = redact(str(error)) or type(error).__name__
+        return self.name(self._unavailable(text)) if before_rows else self._name_broken(text)
+
+    def _name_broken(self, text: str) -> SourceError:
+        return self.name(
+            StreamBroken(
+                f"{self.where}: the stream of rows broke off: {text}",
+                remedy="Try again; if it breaks again, look into the server's log",
+            )
+        )
+
+    def _unavailable(self, text: str) -> SourceError:
+        return SourceUnavailable(
+            f"{self.where}: the server cannot be reached: {text}",
+            remedy="Check that the server runs, and the source's `host`",
+        )
+
+    def _timeout(self, text: str) -> SourceError:
+        return SourceTimeout(
+            f"{self.where}: the server did not answer in time: {text}",
+            remedy="Try again, read shorter windows, or raise the source's `timeout`",
+        )
+
+    def _tls(self, text: str) -> SourceError:
+        return TlsFailed(
+            f"{self.where}: no trusted TLS connection: {text}",
+            remedy="Set tls.ca_file to the certificate of the server's authority, and use the host's name that the "
+            "certificate has; for a server without TLS, write the host with http://",
+        )
+
+    def _rejected(self, message: str) -> SourceError:
+        return QueryRejected(
+            f"{self.where}: the server refused the query: {message}",
+            remedy="If a column was just dropped or changed, run again; else the server's log knows more",
+        )
+
+
+def _message(said: bytes) -> str:
+    """What an error's body says: `{"error": ...}`, `{"message": ...}`, or text."""
+    text = said.decode("utf-8", "replace").strip()
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text[:_SHOWN]
+    if isinstance(found, dict):
+        found = found.get("error") or found.get("message") or text
+    return str(found)[:_SHOWN]
+
+
+def _after(headers: Mapping[str, str], error: TransientSourceError) -> TransientSourceError:
+    """The error, with the time that the server asks to be left alone."""
+    said = headers.get("Retry-After", "")
+    try:
+        wait = timedelta(seconds=int(said)) if said.isdecimal() else parsedate_to_datetime(said) - datetime.now(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return error
+    error.retry_after = max(wait, timedelta(0))
+    return error

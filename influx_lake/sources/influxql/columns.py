@@ -1,0 +1,164 @@
+"""A measurement's columns, and how each is made of what InfluxQL selects.
+
+The shards of one measurement may hold one field with several types. InfluxQL reads a field as one type (`"f"::float`):
+integers as floats and back, anything else as null. So each type of a field is a column of its own, but for floats and
+integers, which are one column of floats; an integer that no float is equal to has its place in a column of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.errors import SchemaConflict
+from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_schema
+from influx_lake.sources.influxql.statements import CASTS, Selected
+
+TYPES = {word: kind for kind, word in CASTS.items()}
+"""The types of fields, by InfluxQL's words."""
+
+# Of a field's types the first one here is the field's own column, as InfluxQL itself would choose.
+_ORDER = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.STRING, ColumnType.BOOLEAN)
+_LARGEST_EXACT = 2**53
+
+Arrays = dict[Selected, pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A column of the rows, and what it is made of.
+
+    Attributes:
+        column: The column.
+        of: What has to be selected for it.
+        make: Makes it of that.
+    """
+
+    column: Column
+    of: tuple[Selected, ...]
+    make: Callable[..., pa.Array] = lambda values: values
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is selected of a measurement, and the rows made of it.
+
+    Attributes:
+        schema: The rows' columns.
+        made: How each is made, but for the time.
+    """
+
+    schema: MeasurementSchema
+    made: tuple[Made, ...]
+
+    @property
+    def selected(self) -> list[Selected]:
+        """What to select, in this order."""
+        return list(dict.fromkeys(each for made in self.made for each in made.of))
+
+    @property
+    def types(self) -> list[pa.DataType]:
+        """The types of an answer's columns: the time, as an integer, then what was selected."""
+        return [pa.int64(), *(_selected_type(each) for each in self.selected)]
+
+    def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of what came."""
+        came = dict(zip(self.selected, batch.columns[1:], strict=True))
+        arrays = [made.make(*(came[each] for each in made.of)) for made in self.made]
+        return pa.RecordBatch.from_arrays([batch.column(0).cast(pa.timestamp("ns")), *arrays], schema=self.layout)
+
+    @property
+    def layout(self) -> pa.Schema:
+        """The rows' columns, in Arrow's words."""
+        return arrow_schema(self.schema)
+
+
+def selection(measurement: str, tags: Iterable[str], fields: Iterable[tuple[str, ColumnType]]) -> Selection:
+    """Decide the columns of a measurement.
+
+    A field that is called like a tag is `name__field`, and what is called `time` gets its role behind its name too.
+
+    Raises:
+        SchemaConflict: A field has types that InfluxQL cannot tell apart.
+    """
+    tag_names = sorted(set(tags))
+    types: dict[str, set[ColumnType]] = {}
+    for name, kind in fields:
+        types.setdefault(name, set()).add(kind)
+    taken = {TIME}
+    made = [
+        Made(Column(_free(tag, Role.TAG, taken), Role.TAG, ColumnType.STRING), (Selected(tag, "tag"),))
+        for tag in tag_names
+    ]
+    mains = {name: _free(name, Role.FIELD, taken) for name in sorted(types)}
+    for name in sorted(types):
+        made += _field(measurement, name, mains[name], types[name], taken)
+    made.sort(key=lambda each: (each.column.role is Role.FIELD, each.column.name))
+    time = Column(TIME, Role.TIME, ColumnType.TIME)
+    return Selection(MeasurementSchema(measurement, (time, *(each.column for each in made))), tuple(made))
+
+
+def _field(measurement: str, name: str, main: str, types: set[ColumnType], taken: set[str]) -> list[Made]:
+    numbers = types & {ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER}
+    if len(numbers) > 1 and ColumnType.UINTEGER in numbers:
+        raise SchemaConflict(
+            f"the field {name!r} is unsigned in some shards and another number in others, which InfluxQL does not tell "
+            "apart",
+            remedy="Set query_language: flux for this source",
+            measurement=measurement,
+        )
+    made = []
+    ordered = [kind for kind in _ORDER if kind in types]
+    for place, kind in enumerate(ordered):
+        own = Selected(name, CASTS[kind])
+        if place == 0:
+            column = Column(main, Role.FIELD, kind)
+        else:
+            column = Column(_free(f"{main}__{kind}", Role.FIELD, taken), Role.FIELD, kind, variant_of=main)
+        if len(numbers) == 2 and kind in numbers:
+            both = (Selected(name, CASTS[ColumnType.FLOAT]), Selected(name, CASTS[ColumnType.INTEGER]))
+            made.append(Made(column, both, _floats if kind is ColumnType.FLOAT else _integers_beyond))
+        else:
+            made.append(Made(column, (own,)))
+    return made
+
+
+def _free(name: str, role: Role, taken: set[str]) -> str:
+    """The name, or one made of it that no other column has; from now on it is taken."""
+    free = name
+    while free in taken:
+        free = f"{free}__{role}"
+    taken.add(free)
+    return free
+
+
+def _selected_type(selected: Selected) -> pa.DataType:
+    return pa.string() if selected.cast == "tag" else ARROW_TYPES[TYPES[selected.cast]]
+
+
+def _floats(floats: pa.Array, integers: pa.Array) -> pa.Array:
+    beyond = _beyond(floats, integers)
+    return floats if beyond is None else pc.if_else(beyond, pa.scalar(None, pa.float64()), floats)
+
+
+def _integers_beyond(floats: pa.Array, integers: pa.Array) -> pa.Array:
+    beyond = _beyond(floats, integers)
+    nothing = pa.scalar(None, pa.int64())
+    return pa.nulls(len(integers), pa.int64()) if beyond is None else pc.if_else(beyond, integers, nothing)
+
+
+def _beyond(floats: pa.Array, integers: pa.Array) -> pa.Array | None:
+    """Where the value is an integer that no float is equal to; None for nowhere."""
+    bounds = pc.min_max(integers).as_py()
+    if bounds["min"] is None or -_LARGEST_EXACT <= bounds["min"] <= bounds["max"] <= _LARGEST_EXACT:
+        return None
+    # A float with a fraction, or out of the integers' range, was cut on its way to an integer.
+    same = pc.equal(integers.cast(pa.float64(), safe=False), floats)
+    fits = pc.less(pc.abs(floats), 2.0**63)
+    back = pc.if_else(fits, floats, 0.0).cast(pa.int64(), safe=False)
+    kept = pc.or_(pc.and_(fits, pc.equal(back, integers)), pc.equal(integers, -(2**63)))
+    return pc.and_(same, pc.invert(kept)).fill_null(False)

@@ -1,0 +1,199 @@
+"""What differs between the servers that speak InfluxQL: credentials, and where measurements are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+from influx_lake.config import redact
+from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, ServerConfig
+from influx_lake.config.connections.influxdb1 import ALL_RETENTION_POLICIES
+from influx_lake.config.windows import Window
+from influx_lake.errors import (
+    AuthenticationFailed,
+    DatabaseNotFound,
+    ResultLimitExceeded,
+    SourceError,
+    SourceTimeout,
+    SourceUnavailable,
+)
+from influx_lake.sources.http import HttpConnection, HttpFailures, Request
+from influx_lake.sources.http.credentials import basic, header_value
+from influx_lake.sources.influxql.statements import Place
+from influx_lake.sources.protocol import ServerInfo
+
+_NO_DATABASE = re.compile(r"database not found|bucket .*not found|could not find bucket", re.IGNORECASE)
+_NO_POLICY = re.compile(r"retention policy not found", re.IGNORECASE)
+_TOO_MUCH = re.compile(r"max-select-(?:point|series|buckets?) limit exceed|max select (?:point|series)", re.IGNORECASE)
+_TIME_IS_UP = re.compile(r"query[- ]timeout|timeout limit exceeded|deadline exceeded", re.IGNORECASE)
+_FOR_NOW = re.compile(
+    r"query (?:killed|interrupted)|engine is closed|max-concurrent-queries|shutting down|server closed", re.IGNORECASE
+)
+_FORBIDDEN = re.compile(
+    r"not authorized|unauthorized|authorization failed|unable to parse authentication", re.IGNORECASE
+)
+
+
+class InfluxQLServer(Protocol):
+    """A server with a `/query` endpoint, and the database that is read there."""
+
+    @property
+    def config(self) -> ServerConfig: ...
+
+    @property
+    def identity(self) -> str:
+        """Which database this is, without credentials."""
+        ...
+
+    @property
+    def all_policies(self) -> bool:
+        """Whether the measurements of all retention policies are read, named `policy.measurement`."""
+        ...
+
+    def headers(self) -> Mapping[str, str]:
+        """The credentials, as headers."""
+        ...
+
+    def place(self, connection: HttpConnection) -> Place:
+        """Where the measurements are.
+
+        Raises:
+            SourceError: It cannot be found out.
+        """
+        ...
+
+    def about(self, connection: HttpConnection) -> ServerInfo:
+        """Who the server says that it is."""
+        ...
+
+    def failures(self, measurement: str | None = None, window: Window | None = None) -> HttpFailures:
+        """What makes the errors of a request."""
+        ...
+
+
+class InfluxDB1Server:
+    """An InfluxDB 1."""
+
+    def __init__(self, config: InfluxDB1Config) -> None:
+        self.config = config
+
+    @property
+    def identity(self) -> str:
+        policy = f"/{self.config.retention_policy}" if self.config.retention_policy else ""
+        return f"influxdb1://{self.config.address}/{self.config.database}{policy}"
+
+    @property
+    def all_policies(self) -> bool:
+        return self.config.retention_policy == ALL_RETENTION_POLICIES
+
+    def headers(self) -> Mapping[str, str]:
+        if self.config.token is not None:
+            return header_value("Bearer", self.config.token, self.config)
+        if self.config.username is not None and self.config.password is not None:
+            return basic(self.config.username, self.config.password)
+        return {}
+
+    def place(self, connection: HttpConnection) -> Place:  # noqa: ARG002 - known without asking
+        return Place(self.config.database, None if self.all_policies else self.config.retention_policy)
+
+    def about(self, connection: HttpConnection) -> ServerInfo:
+        _, headers, _ = connection.look("/ping", self.failures())
+        return ServerInfo("InfluxDB", headers.get("X-Influxdb-Version", "1, version unknown").removeprefix("v"))
+
+    def failures(self, measurement: str | None = None, window: Window | None = None) -> HttpFailures:
+        where = f"InfluxDB 1 at {self.config.address}, database {self.config.database!r}"
+        return HttpFailures(
+            self.config,
+            where,
+            lambda message: recognised(where, message, "Correct the source's `database` and `retention_policy`"),
+            measurement,
+            window,
+        )
+
+
+class InfluxDB2Server:
+    """An InfluxDB 2, where a DBRP mapping gives a bucket a name in InfluxQL."""
+
+    def __init__(self, config: InfluxDB2Config) -> None:
+        self.config = config
+        self._place: Place | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"influxdb2://{self.config.address}/{self.config.org}/{self.config.bucket}"
+
+    @property
+    def all_policies(self) -> bool:
+        return False
+
+    def headers(self) -> Mapping[str, str]:
+        return {} if self.config.token is None else header_value("Token", self.config.token, self.config)
+
+    def place(self, connection: HttpConnection) -> Place:
+        if self._place is None:
+            if self.config.dbrp is not None:
+                database, _, policy = self.config.dbrp.partition("/")
+                self._place = Place(database, policy)
+            else:
+                self._place = self._mapped(connection)
+        return self._place
+
+    def about(self, connection: HttpConnection) -> ServerInfo:
+        said = connection.ask(Request.get("/health"), self.failures())
+        version = said.get("version") if isinstance(said, dict) else None
+        return ServerInfo("InfluxDB", str(version or "2, version unknown").removeprefix("v"))
+
+    def failures(self, measurement: str | None = None, window: Window | None = None) -> HttpFailures:
+        where = f"InfluxDB 2 at {self.config.address}, bucket {self.config.bucket!r}"
+        return HttpFailures(
+            self.config,
+            where,
+            lambda message: recognised(where, message, "Correct the source's `org`, `bucket` and `dbrp`"),
+            measurement,
+            window,
+        )
+
+    def _mapped(self, connection: HttpConnection) -> Place:
+        """The bucket's name in InfluxQL; its default mapping where it has several."""
+        failures = self.failures()
+        bucket = self._bucket_id(connection, failures)
+        answer = connection.ask(Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket), failures)
+        mappings = answer.get("content", []) if isinstance(answer, dict) else []
+        # Older servers answer with the mappings of all buckets.
+        own = [mapping for mapping in mappings if mapping.get("bucketID") == bucket]
+        if not own:
+            raise DatabaseNotFound(
+                f"{failures.where}: the bucket has no name in InfluxQL, for it has no DBRP mapping",
+                remedy=f"Make one: influx v1 dbrp create --org {self.config.org} --bucket-id {bucket} "
+                f"--db {self.config.bucket} --rp autogen --default. Or set query_language: flux",
+            )
+        best = min(own, key=lambda mapping: (not mapping.get("default"), bool(mapping.get("virtual"))))
+        return Place(best["database"], best["retention_policy"])
+
+    def _bucket_id(self, connection: HttpConnection, failures: HttpFailures) -> str:
+        answer = connection.ask(Request.get("/api/v2/buckets", org=self.config.org, name=self.config.bucket), failures)
+        found = answer.get("buckets", []) if isinstance(answer, dict) else []
+        for bucket in found:
+            if bucket.get("name") == self.config.bucket:
+                return str(bucket["id"])
+        raise DatabaseNotFound(
+            f"{failures.where}: there is no such bucket in {self.config.org}, or the token may not read it",
+            remedy="Correct the source's `org`, `bucket` and `token`; a token that may not list buckets needs `dbrp`",
+        )
+
+
+def recognised(where: str, message: str, where_to_look: str) -> SourceError | None:
+    """The error for what InfluxDB 1 and 2 say, where it is more than a refused query."""
+    said = f"{where}: {redact(message)}"
+    if _NO_DATABASE.search(message) or _NO_POLICY.search(message):
+        return DatabaseNotFound(said, remedy=where_to_look)
+    if _TOO_MUCH.search(message):
+        return ResultLimitExceeded(said, remedy="Read shorter windows (longest_query), or raise the server's limit")
+    if _TIME_IS_UP.search(message):
+        return SourceTimeout(said, remedy="Try again, or read shorter windows (longest_query)")
+    if _FOR_NOW.search(message):
+        return SourceUnavailable(said, remedy="Try again later")
+    if _FORBIDDEN.search(message):
+        return AuthenticationFailed(said, remedy="Correct the source's credentials, or grant them read access")
+    return None

@@ -1,0 +1,194 @@
+"""InfluxDB 1 and 2 as a source of rows, over InfluxQL."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.windows import Window
+from influx_lake.errors import MeasurementNotFound
+from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
+from influx_lake.sources.influxql import statements
+from influx_lake.sources.influxql.chunks import RowChunks, Series, lines, read_series
+from influx_lake.sources.influxql.columns import TYPES, Selection, selection
+from influx_lake.sources.influxql.server import InfluxQLServer
+from influx_lake.sources.influxql.statements import Place
+from influx_lake.sources.prefetch import Prefetch, Stalled
+from influx_lake.sources.protocol import ServerInfo
+
+_BATCHES_AHEAD = 2
+# InfluxDB's own number, and fewer of wide rows, so that a chunk is megabytes and not more.
+_ROWS_PER_CHUNK = 10_000
+_VALUES_PER_CHUNK = 500_000
+_FEWEST_ROWS = 100
+
+
+class InfluxQLSource:
+    """One database of an InfluxDB 1, or one bucket of an InfluxDB 2.
+
+    Making one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
+
+    Args:
+        server: The server and its database.
+    """
+
+    def __init__(self, server: InfluxQLServer) -> None:
+        self._server = server
+        self._http = HttpConnection(server.config, server.headers)
+        self._known: dict[str, Selection] = {}
+
+    @property
+    def identity(self) -> str:
+        return self._server.identity
+
+    def __repr__(self) -> str:
+        return f"InfluxQLSource({self.identity!r})"
+
+    def server(self) -> ServerInfo:
+        failures = self._server.failures()
+        self._policies(self._server.place(self._http), failures)
+        return self._server.about(self._http)
+
+    def measurements(self) -> list[str]:
+        failures = self._server.failures()
+        found = set()
+        for prefix, place in self._places(failures):
+            found |= {prefix + series.name for series in self._ask(statements.field_keys(place), failures)}
+        return sorted(found)
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        return self._selection(measurement).schema
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[WindowRows]:
+        failures = self._server.failures(schema.measurement, window)
+        chosen = self._chosen(schema, failures)
+        place, name = self._located(schema.measurement, failures)
+        statement = statements.rows(place, name, chosen.selected, window)
+        size = max(_FEWEST_ROWS, min(_ROWS_PER_CHUNK, _VALUES_PER_CHUNK // len(chosen.types)))
+        request = Request.form("/query", q=statement, epoch="ns", chunked="true", chunk_size=str(size))
+        with (
+            self._http.stream(request, failures) as answer,
+            _ahead(_batches(answer, chosen, failures), answer, self._server.config.timeout.total_seconds()) as batches,
+        ):
+            yield WindowRows(chosen.layout, batches, failures)
+
+    def count(self, measurement: str, window: Window) -> int:
+        """How many points the window has: InfluxQL counts values only, so all but a single field's are read."""
+        failures = self._server.failures(measurement, window)
+        chosen = self._selection(measurement)
+        place, name = self._located(measurement, failures)
+        fields = [each for each in chosen.selected if each.cast != "tag"]
+        found = list(self._ask(statements.counts(place, name, fields, window), failures))
+        values = found[0].values[0][1:] if found and found[0].values else []
+        if sum(1 for value in values if value) <= 1:
+            return sum(value or 0 for value in values)
+        with self.read(chosen.schema, window) as rows:
+            return sum(batch.num_rows for batch in rows)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _chosen(self, schema: MeasurementSchema, failures: HttpFailures) -> Selection:
+        """How the columns that are wanted are made; the server is asked where it was not before."""
+        known = self._known.get(schema.measurement)
+        if known is None or known.schema != schema:
+            known = self._selection(schema.measurement)
+        if known.schema != schema:
+            raise failures.odd("the measurement has other columns than when the load began")
+        return known
+
+    def _selection(self, measurement: str) -> Selection:
+        failures = self._server.failures(measurement)
+        place, name = self._located(measurement, failures)
+        fields = [
+            (key, self._type(key, word, failures))
+            for series in self._ask(statements.field_keys(place, name), failures)
+            for key, word in series.values
+        ]
+        if not fields:
+            raise failures.name(
+                MeasurementNotFound(
+                    f"{failures.where}: there is no measurement {measurement!r}",
+                    remedy="Correct the name, or write a first point to it",
+                )
+            )
+        tags = [key for series in self._ask(statements.tag_keys(place, name), failures) for (key,) in series.values]
+        chosen = self._known[measurement] = selection(measurement, tags, fields)
+        return chosen
+
+    def _type(self, field: str, word: str, failures: HttpFailures) -> Any:
+        if word not in TYPES:
+            raise failures.odd(f"the field {field!r} has the type {word!r}, which this version does not know")
+        return TYPES[word]
+
+    def _places(self, failures: HttpFailures) -> list[tuple[str, Place]]:
+        """Where to look for measurements, and what goes before the names of those there."""
+        place = self._server.place(self._http)
+        if not self._server.all_policies:
+            return [("", place)]
+        policies = self._policies(place, failures)
+        return [(f"{policy}.", Place(place.database, policy)) for policy in policies]
+
+    def _located(self, measurement: str, failures: HttpFailures) -> tuple[Place, str]:
+        """Where a measurement is, and its name there."""
+        found = [
+            (place, measurement.removeprefix(prefix))
+            for prefix, place in self._places(failures)
+            if measurement.startswith(prefix)
+        ]
+        if not found:
+            raise failures.name(
+                MeasurementNotFound(
+                    f"{failures.where}: there is no retention policy that {measurement!r} could be of",
+                    remedy="With retention_policy: '*' a measurement is called policy.measurement: autogen.cpu",
+                )
+            )
+        # Dots may be in either name: a policy `a.b` and a measurement `c`, or `a` and `b.c`.
+        there = [(place, name) for place, name in found if len(found) == 1 or self._is_there(place, name, failures)]
+        return there[0] if there else found[0]
+
+    def _is_there(self, place: Place, name: str, failures: HttpFailures) -> bool:
+        return any(True for _ in self._ask(statements.field_keys(place, name), failures))
+
+    def _policies(self, place: Place, failures: HttpFailures) -> list[str]:
+        answer = self._ask(statements.retention_policies(place.database), failures)
+        return sorted(str(row[0]) for series in answer for row in series.values)
+
+    def _ask(self, statement: str, failures: HttpFailures) -> Iterator[Series]:
+        request = Request.form("/query", q=statement, epoch="ns", chunked="true")
+        with self._http.stream(request, failures) as answer:
+            yield from read_series(lines(answer), failures)
+
+
+class WindowRows:
+    """A `RowStream`: the rows of one window, as they come."""
+
+    def __init__(self, layout: pa.Schema, batches: Iterator[pa.RecordBatch], failures: HttpFailures) -> None:
+        self.schema = layout
+        self._batches = batches
+        self._failures = failures
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        stalled = False
+        try:
+            yield from self._batches
+        except Stalled:
+            stalled = True
+        if stalled:
+            raise self._failures.silence()
+
+
+def _batches(answer: ByteStream, chosen: Selection, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:
+    for batch in RowChunks(chosen.types, failures).batches(lines(answer)):
+        yield chosen.rows(batch)
+
+
+def _ahead(
+    batches: Generator[pa.RecordBatch, None, None], answer: ByteStream, patience: float
+) -> Prefetch[pa.RecordBatch]:
+    return Prefetch(batches, cancel=answer.cancel, depth=_BATCHES_AHEAD, patience=patience, name="influxql-stream")

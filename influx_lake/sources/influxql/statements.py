@@ -1,0 +1,95 @@
+"""The statements that are sent to InfluxDB 1 and 2. Names go in by `identifier`, times as integers."""
+
+# ruff: noqa: S608 - InfluxQL has no parameters for names
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from influx_lake.config.columns import ColumnType
+from influx_lake.config.windows import Window
+
+# What InfluxQL takes: the int64 of nanoseconds without its two lowest values and its highest.
+EARLIEST_NS = -(2**63) + 2
+LATEST_NS = 2**63 - 2
+
+CASTS = {
+    ColumnType.FLOAT: "float",
+    ColumnType.INTEGER: "integer",
+    ColumnType.UINTEGER: "unsigned",
+    ColumnType.STRING: "string",
+    ColumnType.BOOLEAN: "boolean",
+}
+"""The types of fields, in InfluxQL's words."""
+
+_EVERY_MEASUREMENT = "/.*/"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where measurements are: a database and one of its retention policies; the default one where none is named."""
+
+    database: str
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A tag, or a field read as one type."""
+
+    name: str
+    cast: str
+
+    def __str__(self) -> str:
+        return f"{identifier(self.name)}::{self.cast}"
+
+
+def rows(place: Place, measurement: str, columns: Iterable[Selected], window: Window) -> str:
+    """The window's points, each as one row that starts with its time."""
+    selected = ", ".join(map(str, columns))
+    return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window)}"
+
+
+def counts(place: Place, measurement: str, columns: Iterable[Selected], window: Window) -> str:
+    """How many values each field has in a window."""
+    selected = ", ".join(f"count({column})" for column in columns)
+    return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window)}"
+
+
+def retention_policies(database: str) -> str:
+    return f"SHOW RETENTION POLICIES ON {identifier(database)}"
+
+
+def field_keys(place: Place, measurement: str | None = None) -> str:
+    """The fields of one measurement, or of all, with every type that any of their shards has."""
+    return _keys("FIELD", place, measurement)
+
+
+def tag_keys(place: Place, measurement: str) -> str:
+    return _keys("TAG", place, measurement)
+
+
+def _keys(kind: str, place: Place, measurement: str | None) -> str:
+    # Without a policy a measurement is one of the default policy's.
+    source = _EVERY_MEASUREMENT if measurement is None else identifier(measurement)
+    if place.policy is not None:
+        source = f"{identifier(place.policy)}.{source}"
+    return f"SHOW {kind} KEYS ON {identifier(place.database)} FROM {source}"
+
+
+def identifier(name: str) -> str:
+    """Quote a name; in quotes everything is itself but the quote, the backslash and the end of a line."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _path(place: Place, measurement: str) -> str:
+    policy = identifier(place.policy) if place.policy is not None else ""
+    return f"{identifier(place.database)}.{policy}.{measurement}"
+
+
+def _within(window: Window) -> str:
+    start = max(window.start_us * 1000, EARLIEST_NS)
+    last = min(window.end_us * 1000 - 1, LATEST_NS)
+    return f"time >= {start} AND time <= {last}"

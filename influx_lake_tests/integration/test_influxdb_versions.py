@@ -1,0 +1,310 @@
+"""The same points in InfluxDB 1.6, 1.8, 2 and 3 become equal Iceberg tables."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog
+
+from influx_lake.config import Measurement, OnTypeConflict, Secret, TypeOptions
+from influx_lake.config.windows import Every, Scheme, Window
+from influx_lake.errors import AuthenticationFailed, DatabaseNotFound, MeasurementNotFound, SchemaConflict
+from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.replication.window import replicate_window
+from influx_lake.sandbox import Sandbox
+from influx_lake.sources import Source, open_source
+from influx_lake.sources.influxdb3 import InfluxDB3Source
+from influx_lake_tests.integration.influxdb_servers import Server, influxdb1, influxdb2
+
+pytestmark = pytest.mark.servers
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+WINDOW = Window(START, datetime(2026, 3, 2, tzinfo=UTC))
+START_NS = WINDOW.start_us * 1000
+DAY_NS = 86_400 * 10**9
+AWKWARD = [
+    "",
+    " ",
+    "null",
+    "true",
+    "1.5",
+    'say "hi"',
+    "back\\slash",
+    "a],[1",
+    "],[1700000000000000000,2",
+    "line\nend",
+    "tab\there",
+    "<a href='x'>&amp;</a>",
+    "über, 東京 🦆",
+    "'; DROP",
+    "a,b",
+    "[[1]]",
+    '"values":[[',
+]
+_EQUALS = "\\="
+NAME = 'wéird "m", a=b'
+
+
+def _text(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _tag(value: str) -> str:
+    return value.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def line_protocol(points: int, *, name: str = NAME, seed: int = 5) -> Iterator[str]:
+    """Points with every type that all versions hold, gaps, odd texts and nanoseconds, each series and time once."""
+    chance = random.Random(seed)
+    step = DAY_NS // points
+    for number in range(points):
+        tags = f",host=h{number % 7}" + (f",{_tag('odd key')}={_tag('a, b=c')}" if number % 3 else "")
+        values = {
+            "f": repr(struct.unpack("<d", struct.pack("<q", chance.getrandbits(62)))[0]),
+            "whole": f"{float(chance.randrange(10**17))!r}",
+            "i": f"{chance.randrange(-(2**63) + 1, 2**63)}i",
+            "b": chance.choice(["true", "false"]),
+            "s": _text(chance.choice(AWKWARD)),
+            _tag('sp ace,="q"'): "1i",
+        }
+        kept = {key: value for key, value in values.items() if chance.random() > 0.2} or {"i": "0i"}
+        fields = ",".join(f"{key}={value}" for key, value in kept.items())
+        yield f"{_tag(name).replace(_EQUALS, '=')}{tags} {fields} {START_NS + number * step + number % 1000}"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    with ExitStack() as stack:
+        yield {
+            "1.6": stack.enter_context(influxdb1(tmp_path_factory.mktemp("v16"), "1.6")),
+            "1.8": stack.enter_context(influxdb1(tmp_path_factory.mktemp("v18"), "1.8")),
+            "2": stack.enter_context(influxdb2(tmp_path_factory.mktemp("v2"))),
+        }
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
+
+
+def loaded(source: Source, catalog: Catalog, table: str, name: str = NAME, **options: str) -> pa.Table:
+    """The table after the window was loaded from a source, its rows in order."""
+    measurement = Measurement(
+        name, name, "default", "telemetry", ("lake",), table, Scheme(Every.DAY, START), types=TypeOptions(**options)
+    )
+    replicate_window(source, catalog, measurement, WINDOW, run_id="test")
+    rows = catalog.load_table(("lake", table)).scan().to_arrow()
+    tags = [name for name in rows.column_names if name in ("host", "odd key")]
+    rows = rows.select(sorted(rows.column_names))
+    return rows.sort_by([(name, "ascending") for name in ("time_ns", *tags)])
+
+
+def check_equal(points: int, servers: dict[str, Server], catalog: Catalog) -> None:
+    lines = list(line_protocol(points))
+    with Sandbox() as box:
+        for start in range(0, points, 20_000):
+            text = "\n".join(lines[start : start + 20_000])
+            box.write("telemetry", text)
+            for server in servers.values():
+                server.write(text)
+        v3 = InfluxDB3Source(box.url, "telemetry", Secret(str(box.token)))
+        expected = loaded(v3, catalog, "v3")
+        v3.close()
+    assert expected.num_rows == points
+    for version, server in servers.items():
+        source = open_source(server.config())
+        found = loaded(source, catalog, "v" + version.replace(".", ""))
+        source.close()
+        assert found.schema.names == expected.schema.names
+        for name in expected.column_names:
+            assert found.column(name).equals(expected.column(name)), (version, name)
+
+
+def test_all_versions_give_the_same_table(servers: dict[str, Server], catalog: Catalog) -> None:
+    check_equal(5_000, servers, catalog)
+
+
+@pytest.fixture
+def conflicting(servers: dict[str, Server]) -> list[Server]:
+    """Servers where `mixed.value` has another type in each shard: weeks before, two of them in one window of months."""
+    week = 7 * 86_400 * 10**9
+    shards = [
+        "mixed,t=a value=1.5,ok=1i",
+        "mixed,t=a value=7i",
+        f"mixed,t=b value={2**53 + 1}i",
+        'mixed,t=a value="seven",ok=2i',
+        "mixed,t=a value=true",
+    ]
+    for server in servers.values():
+        for place, line in enumerate(shards):
+            server.write(f"{line} {START_NS - place * week}")
+    return list(servers.values())
+
+
+ALL_WEEKS = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC))
+
+
+def load_mixed(server: Server, catalog: Catalog, table: str, policy: str) -> pa.Table:
+    measurement = Measurement(
+        "mixed",
+        "mixed",
+        "default",
+        "telemetry",
+        ("lake",),
+        table,
+        Scheme(Every.WEEK, ALL_WEEKS.start),
+        types=TypeOptions(on_type_conflict=OnTypeConflict(policy)),
+    )
+    source = open_source(server.config())
+    try:
+        replicate_window(source, catalog, measurement, ALL_WEEKS, run_id="test")
+    finally:
+        source.close()
+    return catalog.load_table(("lake", table)).scan().to_arrow().sort_by("time")
+
+
+def test_each_type_of_a_field_gets_a_column(conflicting: list[Server], catalog: Catalog) -> None:
+    for place, server in enumerate(conflicting):
+        rows = load_mixed(server, catalog, f"mixed{place}", "new_column")
+        assert rows.column("value").to_pylist() == [None, None, None, 7.0, 1.5]
+        assert rows.column("value__long").to_pylist() == [None, None, 2**53 + 1, None, None]
+        assert rows.column("value__string").to_pylist() == [None, "seven", None, None, None]
+        assert rows.column("value__boolean").to_pylist() == [True, None, None, None, None]
+        assert rows.column("ok").to_pylist() == [None, 2, None, None, 1]
+
+
+def test_a_second_type_of_a_field_stops_the_window(conflicting: list[Server], catalog: Catalog) -> None:
+    for place, server in enumerate(conflicting):
+        with pytest.raises(SchemaConflict, match=r"'value' is double in some points .* and string in others") as caught:
+            load_mixed(server, catalog, f"mixed{place}", "fail")
+        assert caught.value.remedy is not None
+        assert "new_column" in caught.value.remedy
+        assert catalog.load_table(("lake", f"mixed{place}")).current_snapshot() is None
+
+
+def test_points_of_a_second_type_go_to_quarantine(conflicting: list[Server], catalog: Catalog) -> None:
+    for place, server in enumerate(conflicting):
+        rows = load_mixed(server, catalog, f"mixed{place}", "quarantine")
+        assert rows.column("value").to_pylist() == [7.0, 1.5]
+        aside = catalog.load_table(("lake", f"mixed{place}__quarantine")).scan().to_arrow().sort_by("time")
+        found = [json.loads(row) for row in aside.column("row").to_pylist()]
+        assert [row["value__string"] or row["value__boolean"] or row["value__integer"] for row in found] == [
+            True,
+            "seven",
+            2**53 + 1,
+        ]
+
+
+def test_the_column_that_is_there_keeps_its_type(conflicting: list[Server], catalog: Catalog) -> None:
+    columns = pa.schema([("time", pa.timestamp("us", "UTC")), ("t", pa.string()), ("value", pa.string())])
+    catalog.create_namespace_if_not_exists("lake")
+    catalog.create_table(("lake", "mixed"), columns)
+    table = catalog.load_table(("lake", "mixed"))
+    measurement_source = open_source(conflicting[0].config())
+    with table.transaction() as change:
+        change.set_properties({"influx-lake.source": measurement_source.identity})
+    measurement_source.close()
+    rows = load_mixed(conflicting[0], catalog, "mixed", "new_column")
+    assert rows.column("value").to_pylist() == [None, "seven", None, None, None]
+    assert rows.column("value__double").to_pylist() == [None, None, None, 7.0, 1.5]
+
+
+def test_retention_policies_are_part_of_the_name(servers: dict[str, Server]) -> None:
+    for version in ("1.6", "1.8"):
+        server = servers[version]
+        server.query('CREATE RETENTION POLICY "two.years" ON telemetry DURATION 104w REPLICATION 1')
+        server.write(f"kept f=1 {START_NS}", policy="two.years")
+        server.write(f"kept f=2,g=true {START_NS}")
+        every = open_source(server.config(retention_policy="*"))
+        assert {"autogen.kept", "two.years.kept"} <= set(every.measurements())
+        for name, value in (("autogen.kept", 2.0), ("two.years.kept", 1.0)):
+            schema = every.schema(name)
+            assert every.count(name, WINDOW) == 1
+            with every.read(schema, WINDOW) as rows:
+                (batch,) = rows
+            assert batch.column("f").to_pylist() == [value]
+            assert ("g" in batch.schema.names) is (name == "autogen.kept")
+        one = open_source(server.config(retention_policy="two.years"))
+        assert one.measurements() == ["kept"]
+        default = open_source(server.config())
+        assert "kept" in default.measurements()
+        assert default.schema("kept").fields == ("f", "g")
+        for source in (every, one, default):
+            source.close()
+
+
+def test_a_tag_and_a_field_of_one_name(servers: dict[str, Server]) -> None:
+    for server in servers.values():
+        server.write(f"twins,x=tag x=5i {START_NS}\ntwins x=6i {START_NS + 1}")
+        source = open_source(server.config())
+        with source.read(source.schema("twins"), WINDOW) as rows:
+            found = [row for batch in rows for row in batch.to_pylist()]
+        source.close()
+        assert [(row["x"], row["x__field"]) for row in found] == [("tag", 5), (None, 6)]
+
+
+def test_what_is_not_there_has_its_own_error(servers: dict[str, Server]) -> None:
+    for server in servers.values():
+        source = open_source(server.config())
+        with pytest.raises(MeasurementNotFound, match="'no such'"):
+            source.schema("no such")
+        source.close()
+        elsewhere = {"bucket": "nowhere"} if "bucket" in server.options else {"database": "nowhere"}
+        source = open_source(server.config(**elsewhere))
+        with pytest.raises(DatabaseNotFound, match="nowhere"):
+            source.server()
+        source.close()
+
+
+def test_a_bucket_without_a_name_in_influxql(servers: dict[str, Server]) -> None:
+    server = servers["2"]
+    org = json.loads(server.request("/api/v2/orgs"))["orgs"][0]["id"]
+    bucket = json.dumps({"name": "a/b/c", "orgID": org}).encode()
+    created = json.loads(server.request("/api/v2/buckets", bucket))
+    for mapping in json.loads(server.request(f"/api/v2/dbrps?orgID={org}&bucketID={created['id']}"))["content"]:
+        if mapping["bucketID"] == created["id"] and not mapping.get("virtual"):
+            raise AssertionError("a bucket has a mapping that nobody made")
+    mapping = {"bucketID": created["id"], "orgID": org, "database": "own", "retention_policy": "rp", "default": True}
+    server.request("/api/v2/dbrps", json.dumps(mapping).encode())
+    server.request("/api/v2/write?org=plant&bucket=a/b/c", f"m f=1 {START_NS}".encode())
+    for options in ({"bucket": "a/b/c"}, {"bucket": "a/b/c", "dbrp": "own/rp"}):
+        source = open_source(server.config(**options))
+        assert source.measurements() == ["m"]
+        source.close()
+
+
+def test_wrong_credentials(servers: dict[str, Server], tmp_path: Path) -> None:
+    source = open_source(servers["2"].config(token=Secret("not-the-token")))
+    with pytest.raises(AuthenticationFailed) as caught:
+        source.measurements()
+    assert "not-the-token" not in str(caught.value)
+    source.close()
+    with influxdb1(tmp_path / "auth", "1.8", more="auth-enabled = true") as server:
+        user = "CREATE USER root WITH PASSWORD 'a pass:word' WITH ALL PRIVILEGES"
+        server.query(user)
+        right = server.config(username="root", password=Secret("a pass:word"))
+        source = open_source(right)
+        with pytest.raises(DatabaseNotFound):
+            source.measurements()
+        source.close()
+        for wrong in ({"username": "root", "password": Secret("wrong-word")}, {}):
+            source = open_source(server.config(**wrong))
+            with pytest.raises(AuthenticationFailed) as caught:
+                source.measurements()
+            assert "wrong-word" not in str(caught.value)
+            source.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_million_points_give_the_same_table(catalog: Catalog, tmp_path: Path) -> None:
+    with influxdb1(tmp_path / "v18", "1.8") as v18, influxdb2(tmp_path / "v2") as v2:
+        check_equal(1_000_000, {"1.8": v18, "2": v2}, catalog)
