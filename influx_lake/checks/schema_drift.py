@@ -12,7 +12,8 @@ from influx_lake.config.columns import TIME
 from influx_lake.iceberg.promotion import holds
 from influx_lake.iceberg.schema import iceberg_type
 from influx_lake.iceberg.shape import ShapedColumn, shape_of
-from influx_lake.sources.influxdb3.declared import ARROW_TYPES
+from influx_lake.iceberg.variants import arranged
+from influx_lake.sources.arrow_types import arrow_schema
 
 if TYPE_CHECKING:
     from pyiceberg.types import IcebergType
@@ -22,9 +23,9 @@ def schema_drift(subject: Subject) -> Outcome:
     """Compare the source's columns with the table's; neither side's rows are read."""
     if subject.table is None:
         return Outcome(True, "nothing is loaded yet")
-    declared = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in subject.schema.columns])
+    declared = arrow_schema(subject.schema)
     schema = subject.table.schema()
-    expected = shape_of(declared, subject.target, schema).columns
+    expected = arranged(shape_of(declared, subject.target, schema), declared, subject.target, schema).columns
     there = {column.name: column.field_type for column in schema.fields}
     missing = [column for column in expected if column.name not in there]
     unfit = [column for column in expected if column.name in there and not holds(there[column.name], _kind(column))]

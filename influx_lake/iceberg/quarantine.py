@@ -141,7 +141,7 @@ class Quarantine:
         pairs = zip(self._misfits, values, strict=True)
         found = [misfit.reason for misfit, there in pairs if misfit.refused and there.true_count]
         if found:
-            table = self.target.name.removesuffix(SUFFIX)
+            table = self.target.name.removesuffix(QUARANTINE_SUFFIX)
             raise SchemaConflict(
                 f"one column of {table} cannot hold what the source has: {'; '.join(found)}",
                 remedy="Set on_type_conflict: new_column, which gives each type a column, or quarantine",

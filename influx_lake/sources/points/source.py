@@ -12,6 +12,7 @@ import pyarrow as pa
 from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.windows import Window
 from influx_lake.errors import MeasurementNotFound, SchemaConflict
+from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.registry import MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, field_columns, sliced
@@ -19,13 +20,6 @@ from influx_lake.sources.points.unit import Unit
 from influx_lake.sources.protocol import RowStream, ServerInfo
 
 _OPEN_AT_ONCE = 8
-_ARROW_TYPES = {
-    ColumnType.FLOAT: pa.float64(),
-    ColumnType.INTEGER: pa.int64(),
-    ColumnType.UINTEGER: pa.uint64(),
-    ColumnType.BOOLEAN: pa.bool_(),
-    ColumnType.STRING: pa.string(),
-}
 _TAG = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -153,7 +147,7 @@ class _WindowRows:
                 columns.append(self._tags.column(column.name, points.series))
             else:
                 found = fields.get(self._places.get((column.name, column.type), -1))
-                columns.append(pa.nulls(len(points), _ARROW_TYPES[column.type]) if found is None else found)
+                columns.append(pa.nulls(len(points), ARROW_TYPES[column.type]) if found is None else found)
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
@@ -164,7 +158,7 @@ def _points_of(cells: pa.Table, points: MeasurementPoints) -> Points:
 def _arrow_field(column: Column) -> pa.Field:
     if column.role is Role.TIME:
         return pa.field(column.name, pa.timestamp("ns"), nullable=False)
-    return pa.field(column.name, _TAG if column.role is Role.TAG else _ARROW_TYPES[column.type])
+    return pa.field(column.name, _TAG if column.role is Role.TAG else ARROW_TYPES[column.type])
 
 
 def _nanoseconds(window: Window) -> tuple[int, int]:
