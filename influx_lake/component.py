@@ -30,6 +30,9 @@ class LakeAttributes(BaseModel):
     catalog: dict[str, Any] | None = None
     defaults: dict[str, Any] | None = None
     measurements: dict[str, Any] | None = None
+    automation: str | bool | None = None
+    run: dict[str, Any] | None = None
+    pools: dict[str, Any] | None = None
 
     @classmethod
     def model_json_schema(cls, *_args: Any, **_kwargs: Any) -> dict[str, Any]:

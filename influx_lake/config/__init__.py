@@ -13,6 +13,7 @@ from influx_lake.config.lake import Lake, Pattern
 from influx_lake.config.loader import find_config, lake_of, load_lake
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.modes import WriteMode
+from influx_lake.config.operation import Automation, OperationOptions, PoolOptions, RunOptions
 from influx_lake.config.options import SchemaEvolution
 from influx_lake.config.problems import ConfigurationProblems, Problem
 from influx_lake.config.references import resolve_reference_text
@@ -20,6 +21,7 @@ from influx_lake.config.secret import Secret, leaks, redact
 from influx_lake.config.types import Nanoseconds, OnTypeConflict, TimeType, TypeOptions, Unsigned
 
 __all__ = [
+    "Automation",
     "CatalogConfig",
     "CheckOptions",
     "ColumnNames",
@@ -33,8 +35,11 @@ __all__ = [
     "Nanoseconds",
     "OnShrink",
     "OnTypeConflict",
+    "OperationOptions",
     "Pattern",
+    "PoolOptions",
     "Problem",
+    "RunOptions",
     "SchemaEvolution",
     "Secret",
     "Severity",

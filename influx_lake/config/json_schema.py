@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from influx_lake.config.catalog import DEFAULT_CATALOG, CatalogSection
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig
 from influx_lake.config.guards import Tolerance
+from influx_lake.config.operation import OperationOptions
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.quantities import format_duration
 
@@ -24,7 +25,7 @@ _DEFINITION = "#/$defs/{model}"
 _ABOUT = ("description", "default", "examples")
 
 
-class LakeFile(BaseModel):
+class LakeFile(OperationOptions):
     """A lake: which measurements of which InfluxDB databases become which Iceberg tables, and how."""
 
     model_config = ConfigDict(extra="forbid")

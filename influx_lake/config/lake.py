@@ -12,6 +12,7 @@ from pathlib import Path
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.measurement import Measurement, resolve_measurement
+from influx_lake.config.operation import OperationOptions
 from influx_lake.config.options import MeasurementOptions
 from influx_lake.config.problems import Problem, suggestion
 from influx_lake.config.table_names import TableNames
@@ -60,6 +61,7 @@ class Lake:
         patterns: The patterns, in the order of the file.
         listed: Each measurement that is listed by name, as (source, name): no pattern stands for it.
         warnings: What works and should not stay so.
+        operation: What starts runs, and how much happens at once.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class Lake:
     patterns: tuple[Pattern, ...] = ()
     listed: frozenset[tuple[str, str]] = frozenset()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    operation: OperationOptions = field(default=OperationOptions())
 
     @property
     def root(self) -> Path:

@@ -17,6 +17,7 @@ from influx_lake.config.document import read_document
 from influx_lake.config.interpolation import interpolate
 from influx_lake.config.lake import Lake
 from influx_lake.config.measurement import Measurement
+from influx_lake.config.operation import OperationOptions
 from influx_lake.config.problems import Location, Place, Report, suggestion
 from influx_lake.config.secret import Secret
 from influx_lake.config.table_names import TableNames
@@ -25,7 +26,8 @@ from influx_lake.errors import ConfigurationError
 
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
-SECTIONS = ("sources", "catalog", "defaults", "measurements")
+OPERATION = tuple(OperationOptions.model_fields)
+SECTIONS = ("sources", "catalog", "defaults", "measurements", *OPERATION)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _LITERAL_WARNING = (
@@ -101,14 +103,31 @@ class _Loader:
         for name in sorted(written.keys() - set(SECTIONS)):
             guess = suggestion(name, SECTIONS) or f"; known: {', '.join(SECTIONS)}"
             self._report.mistake((name,), f"unknown section{guess}")
-        sections = {name: self._section(name, written.get(name)) for name in SECTIONS}
+        sections = {name: self._section(name, written.get(name)) for name in SECTIONS if name not in OPERATION}
         sources = self._sources(sections["sources"])
         catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
         found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report)
         lake = Lake(
-            self._path, sources, catalog, tuple(found.measurements), tuple(found.patterns), frozenset(found.listed)
+            self._path,
+            sources,
+            catalog,
+            tuple(found.measurements),
+            tuple(found.patterns),
+            frozenset(found.listed),
+            operation=self._operation(written, sources),
         )
         return replace(lake, measurements=(*lake.measurements, *self._matches(lake)))
+
+    def _operation(self, written: dict[str, Any], sources: Mapping[str, SourceConfig]) -> OperationOptions:
+        stated = interpolate({name: written[name] for name in OPERATION if name in written}, (), self._report)
+        # A section with nothing below it says nothing.
+        stated = {name: value for name, value in stated.items() if value is not None}
+        operation, _ = validated(OperationOptions, stated, (), self._report)
+        operation = operation or OperationOptions()
+        for name in sorted(operation.pools.sources.keys() - sources.keys()):
+            message = f"is not one of the sources{suggestion(name, sources)}"
+            self._report.mistake(("pools", "sources", name), message)
+        return operation
 
     def _section(self, name: str, written: Any) -> dict[str, Any]:
         if written is None or isinstance(written, dict):

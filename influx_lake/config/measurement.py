@@ -190,7 +190,7 @@ def _scheme(partition: PartitionOptions) -> Scheme:
         message = f"hours are cut in UTC, not in {zone}: give `timezone: UTC`, or partition by day, week or month"
         raise OptionMistake(message, ("partition", "timezone"), ("partition", "every"))
     if partition.start is None:
-        return Scheme(every, window_of(every, zone, _in_zone(datetime.combine(FIRST_START, time()), zone)).start, zone)
+        return Scheme(every, default_start(every, zone), zone)
     start = _in_zone(partition.start, zone)
     window = window_of(every, zone, start)
     if window.start != start:
@@ -201,6 +201,11 @@ def _scheme(partition: PartitionOptions) -> Scheme:
         )
         raise OptionMistake(message, *(("partition", option) for option in ("start", "every", "timezone")))
     return Scheme(every, start, zone)
+
+
+def default_start(every: Every, zone: str) -> datetime:
+    """Where the first partition starts if nobody says: the one that holds the first day of the default history."""
+    return window_of(every, zone, _in_zone(datetime.combine(FIRST_START, time()), zone)).start
 
 
 def _in_zone(moment: datetime, zone: str) -> datetime:

@@ -53,7 +53,10 @@ def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
 
 
 def measurement_asset(
-    measurement: Measurement, upstream: dg.AssetSpec, warehouse: str | None = None
+    measurement: Measurement,
+    upstream: dg.AssetSpec,
+    warehouse: str | None = None,
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
 
@@ -61,6 +64,7 @@ def measurement_asset(
         measurement: The measurement.
         upstream: The external asset that it is loaded from.
         warehouse: The folder that new tables are made in, where that is known without asking the catalog.
+        automation_condition: When it is materialised by itself.
     """
     output, key = safe_name("__".join(measurement.identifier)), resource_key(measurement.source)
 
@@ -78,6 +82,7 @@ def measurement_asset(
                 metadata=table_metadata(measurement.identifier, warehouse),
                 io_manager_key=IO_MANAGER_KEY,
                 freshness_policy=freshness_policy(measurement),
+                automation_condition=automation_condition,
             )
         },
         # Not `deps`: it makes an input name of the key, which may hold any character.

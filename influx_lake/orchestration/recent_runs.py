@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from influx_lake.orchestration.assets import asset_key
-from influx_lake.orchestration.tags import partitions_of
+from influx_lake.orchestration.tags import REASON, Reason, partitions_of
 from influx_lake.replication.due import DueWindow
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ class RecentRuns:
 
     Attributes:
         now: The present.
-        unfinished: How many runs are waiting or running.
+        unfinished: How many runs are waiting or running, by the reason in their tags.
     """
 
     now: datetime
-    unfinished: int = 0
+    unfinished: Mapping[str | None, int] = field(default_factory=dict)
     _busy: dict[dg.AssetKey, list[_Span]] = field(default_factory=dict)
     _failed: dict[dg.AssetKey, list[_Span]] = field(default_factory=dict)
     _backfills: Sequence[AssetBackfillData] = ()
@@ -76,7 +76,17 @@ class RecentRuns:
         failed = instance.get_run_records(
             dg.RunsFilter(statuses=_FAILED, updated_after=now - _REMEMBERED), limit=_FAILED_RUNS
         )
-        return cls(now, len(unfinished), _spans(unfinished), _spans(failed), _open_backfills(instance, asset_graph))
+        return cls(
+            now,
+            Counter(record.dagster_run.tags.get(REASON) for record in unfinished),
+            _spans(unfinished),
+            _spans(failed),
+            _open_backfills(instance, asset_graph),
+        )
+
+    def started_for(self, reason: Reason) -> int:
+        """How many runs for a reason are waiting or running."""
+        return self.unfinished.get(reason, 0)
 
     def is_busy(self, due: DueWindow) -> bool:
         """Whether a run or a backfill loads the window, or is going to."""

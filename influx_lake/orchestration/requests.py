@@ -131,7 +131,8 @@ def request_of(
         tags={
             **(tags or {}),
             **subject_tags(chunk.measurements, chunk.windows),
-            REASON: reason,
+            # Dagster stores texts, and no enumerations of ours.
+            REASON: reason.value,
             **({} if first == last else partition_tags(first, last)),
         },
     )

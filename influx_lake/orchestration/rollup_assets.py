@@ -55,13 +55,19 @@ def rollup_key(rollup: Rollup) -> dg.AssetKey:
     return dg.AssetKey(list(rollup.identifier))
 
 
-def rollup_asset(measurement: Measurement, rollup: Rollup, warehouse: str | None = None) -> dg.AssetsDefinition:
+def rollup_asset(
+    measurement: Measurement,
+    rollup: Rollup,
+    warehouse: str | None = None,
+    automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
+) -> dg.AssetsDefinition:
     """The asset of a roll-up: each partition is computed from the same partition of its measurement.
 
     Args:
         measurement: The measurement.
         rollup: One of its roll-ups.
         warehouse: The folder that new tables are made in, where that is known without asking the catalog.
+        automation_condition: When it is materialised by itself.
     """
     output = safe_name("__".join(rollup.identifier))
 
@@ -78,6 +84,7 @@ def rollup_asset(measurement: Measurement, rollup: Rollup, warehouse: str | None
                 kinds={"duckdb", "iceberg"},
                 metadata=table_metadata(rollup.identifier, warehouse),
                 io_manager_key=IO_MANAGER_KEY,
+                automation_condition=automation_condition,
             )
         },
         ins={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -37,6 +37,7 @@ def due_windows(
     *,
     newest_first: bool = True,
     limit: int | None = None,
+    skip: Callable[[DueWindow], bool] = lambda due: False,
 ) -> list[DueWindow]:
     """The windows that closed at least the measurement's lag ago and are not wholly in its table.
 
@@ -48,9 +49,11 @@ def due_windows(
         now: The present.
         newest_first: From the newest window back, or from the oldest on.
         limit: Not more than these.
+        skip: Which windows to leave out: they are in good hands already.
     """
-    found = _missing(measurement, coverage, now, newest_first=newest_first)
-    return [DueWindow(measurement, window) for window in islice(found, limit)]
+    missing = _missing(measurement, coverage, now, newest_first=newest_first)
+    found = (DueWindow(measurement, window) for window in missing)
+    return list(islice((due for due in found if not skip(due)), limit))
 
 
 def newest_closed(measurement: Measurement, now: datetime) -> Window | None:

@@ -45,6 +45,7 @@ def write_lake(folder: Path, sandbox: Sandbox, first: datetime = FIRST_DAY) -> N
         f"""
 sources:
   default: {{host: "{sandbox.url}", database: {DATABASE}, token: "${{INFLUXDB3_TOKEN}}", connect_timeout: 2s}}
+automation: off
 defaults:
   windows_per_run: 4
   partition: {{every: day, start: {first:%Y-%m-%d}}}

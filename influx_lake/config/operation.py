@@ -1,0 +1,84 @@
+"""How a lake is kept up to date: what starts runs, and how much happens at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from influx_lake.config.quantities import Size
+
+
+class Automation(StrEnum):
+    """What starts the runs that load windows."""
+
+    ON = "on"
+    DECLARATIVE = "declarative"
+    OFF = "off"
+
+
+# To YAML, and to people, `on` and `off` are truth values.
+_SPELLINGS = {"true": "on", "yes": "on", "false": "off", "no": "off"}
+
+
+def _read_automation(value: Any) -> Any:
+    text = str(value).strip().lower()
+    return _SPELLINGS.get(text, text)
+
+
+Limit = Annotated[int, Field(ge=1, le=1_000)]
+
+
+class RunOptions(BaseModel):
+    """What one run does at once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parallel_windows: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2,
+        description="How many windows of a measurement a run loads at the same time: while one is read, another is "
+        "written. They are committed one after the other.",
+    )
+    memory: Size = Field(
+        default=1_000_000_000,
+        ge=1,
+        description="How much memory the windows of a run may take together; fewer are loaded at once where it does "
+        "not suffice, though never none.",
+    )
+
+
+class PoolOptions(BaseModel):
+    """How much load InfluxDB servers and tables get, whatever the number of runs. Each is a pool in Dagster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    influxdb: Limit | None = Field(
+        default=None, description="How many runs read from each source at once. Default: as dagster.yaml says."
+    )
+    sources: dict[str, Limit] = Field(
+        default={}, description="The same for single sources, by name.", examples=[{"archive": 1}]
+    )
+    table: Limit | None = Field(
+        default=None, description="How many runs write to each table at once. Default: no limit."
+    )
+
+
+class OperationOptions(BaseModel):
+    """The options of a lake.yaml that say how the lake is run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    automation: Annotated[
+        Automation,
+        BeforeValidator(_read_automation),
+        WithJsonSchema({"enum": [*Automation, True, False], "default": "on"}),
+    ] = Field(
+        default=Automation.ON,
+        description="What loads windows when they have closed: `on`, a schedule for each kind of partition; "
+        "`declarative`, an automation condition of each asset; `off`, nothing but you.",
+    )
+    run: RunOptions = Field(default=RunOptions(), description="What one run does at once.")
+    pools: PoolOptions = Field(
+        default=PoolOptions(), description="How much load InfluxDB servers and tables get. See `influx-lake pools`."
+    )

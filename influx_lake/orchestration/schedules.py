@@ -1,0 +1,125 @@
+"""A job and a schedule for each way in which time is cut: they load what closed, and what was missed."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.measurement import default_start
+from influx_lake.config.windows import Scheme, utc_text
+from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.requests import run_requests
+from influx_lake.orchestration.resources import CATALOG_KEY
+from influx_lake.orchestration.tags import Reason
+from influx_lake.replication.due import DueWindow, newest_closed
+from influx_lake.replication.planner import Planner
+
+RUNS_PER_TICK = 40
+"""How many runs a tick starts for windows that closed; the next tick sees the rest."""
+MISSED_AT_ONCE = 10
+"""How many runs wait or run at most for what was missed: Dagster's queue is not the place for a year of them."""
+_MINUTES_BETWEEN_TICKS = 5
+_FRESH_FIRST = {"dagster/priority": "1"}
+_MINUTE = timedelta(minutes=1)
+
+
+def jobs_and_schedules(lake: Lake) -> tuple[list[dg.UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
+    """One job and one schedule for each scheme of the lake."""
+    of_scheme: dict[Scheme, list[Measurement]] = defaultdict(list)
+    for measurement in lake.measurements:
+        of_scheme[measurement.scheme].append(measurement)
+    jobs, schedules = [], []
+    for scheme, measurements in of_scheme.items():
+        job = _job(scheme, measurements)
+        jobs.append(job)
+        schedules.append(scheme_schedule(job, scheme, measurements))
+    return jobs, schedules
+
+
+def scheme_name(scheme: Scheme) -> str:
+    """`day`, and what else tells this scheme from others: it stays the same whatever schemes come and go."""
+    zone = "" if scheme.timezone == "UTC" else f"_{scheme.timezone}"
+    usual = scheme.start == default_start(scheme.every, scheme.timezone)
+    begins = "" if usual else f"_from_{scheme.key(scheme.window_at(scheme.start))}"
+    return re.sub(r"\W", "_", f"{scheme.every}{zone}{begins}")
+
+
+def scheme_schedule(
+    job: dg.UnresolvedAssetJobDefinition, scheme: Scheme, measurements: Sequence[Measurement]
+) -> dg.ScheduleDefinition:
+    """The schedule that loads what is due of measurements with the same scheme.
+
+    It ticks when a window closed and its lag has passed, and every few minutes for what was missed or failed. A tick
+    starts runs for what the tables do not hold, so that it does not matter which ticks took place.
+    """
+    planner = Planner()
+
+    @dg.schedule(
+        job=job,
+        name=f"{job.name}_schedule",
+        cron_schedule=cron_of(each.lag for each in measurements),
+        execution_timezone=scheme.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        required_resource_keys={CATALOG_KEY},
+        description=f"Loads each {scheme.every} of {len(measurements)} measurements when it has closed and its lag has "
+        "passed, and what was missed before. What failed is tried again after a pause that grows.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        with failing_clearly():
+            now = context.scheduled_execution_time
+            graph = context.repository_def.asset_graph if context.repository_def else None
+            recent = RecentRuns.of(context.instance, now, graph)
+            catalog = getattr(context.resources, CATALOG_KEY).open()
+            due = planner.due(
+                catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
+            )
+            requests = requests_of(due, recent)
+            return requests or dg.SkipReason(_nothing_to_do(recent, due, measurements))
+
+    return tick
+
+
+def requests_of(due: Iterable[DueWindow], recent: RecentRuns) -> list[dg.RunRequest]:
+    """The runs for what is due, that which closed just now first, as many as a tick may start."""
+    fresh: list[DueWindow] = []
+    missed: list[DueWindow] = []
+    for each in due:
+        (fresh if each.window == newest_closed(each.measurement, recent.now) else missed).append(each)
+    room = max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED))
+    return [
+        *run_requests(fresh, Reason.SCHEDULED, recent, limit=RUNS_PER_TICK, tags=_FRESH_FIRST),
+        *run_requests(missed, Reason.MISSED, recent, limit=room),
+    ]
+
+
+def cron_of(lags: Iterable[timedelta]) -> str:
+    """Every few minutes, and at the minutes of an hour at which a window and its lag are over.
+
+    In every hour, so that neither a lag of hours nor a day of 23 of them needs to be thought of.
+    """
+    whole = {-(-lag // _MINUTE) % 60 for lag in lags}
+    minutes = sorted({*range(0, 60, _MINUTES_BETWEEN_TICKS), *whole})
+    return f"{','.join(map(str, minutes))} * * * *"
+
+
+def _job(scheme: Scheme, measurements: Sequence[Measurement]) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        f"load_{scheme_name(scheme)}",
+        selection=dg.AssetSelection.assets(*(asset_key(measurement) for measurement in measurements)),
+        description=f"Loads windows of {len(measurements)} measurements, each partition one {scheme.every}.",
+    )
+
+
+def _nothing_to_do(recent: RecentRuns, due: Sequence[DueWindow], measurements: Sequence[Measurement]) -> str:
+    if due:
+        return f"{len(due)} windows wait for the runs that load what was missed: {MISSED_AT_ONCE} at once"
+    newest = [window for each in measurements if (window := newest_closed(each, recent.now))]
+    until = f" until {utc_text(max(newest).end)}" if newest else ""
+    return f"nothing is due: every window that closed{until} is in its table, being loaded, or waits after a failure"

@@ -1,0 +1,67 @@
+"""What is due of many measurements, asked again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.reader import find_table
+from influx_lake.replication.due import DueWindow, due_windows
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+REMEMBERED = timedelta(hours=1)
+"""How long a table is believed to hold what it held: only somebody who drops or rolls back a table takes any of it."""
+
+
+@dataclass(slots=True)
+class Planner:
+    """Finds what is due, and remembers what tables held, so that a table which has everything is not asked about.
+
+    Attributes:
+        windows: How many windows of a measurement are found at most, for each window that a run of it takes.
+    """
+
+    windows: int = 4
+    _held: dict[tuple[str, ...], Coverage] = field(default_factory=dict)
+    _since: datetime | None = None
+
+    def due(
+        self,
+        catalog: Catalog,
+        measurements: Iterable[Measurement],
+        now: datetime,
+        skip: Callable[[DueWindow], bool] = lambda due: False,
+    ) -> list[DueWindow]:
+        """The windows that are due, of each measurement the newest first.
+
+        Reads the metadata of one table for each measurement that has something due, or was not asked about lately.
+
+        Args:
+            catalog: The catalog.
+            measurements: The measurements.
+            now: The present.
+            skip: Which windows to leave out, because somebody loads them already.
+
+        Raises:
+            CatalogError: The catalog cannot tell what a table holds.
+        """
+        if self._since is None or not timedelta(0) <= now - self._since < REMEMBERED:
+            self._held, self._since = {}, now
+        return [due for each in measurements for due in self._due(catalog, each, now, skip)]
+
+    def _due(
+        self, catalog: Catalog, measurement: Measurement, now: datetime, skip: Callable[[DueWindow], bool]
+    ) -> list[DueWindow]:
+        limit = self.windows * measurement.windows_per_run
+        held = self._held.get(measurement.identifier)
+        if held is not None and not due_windows(measurement, held, now, limit=1, skip=skip):
+            return []
+        table = find_table(catalog, measurement.identifier)
+        held = self._held[measurement.identifier] = Coverage.of(table) if table else Coverage()
+        return due_windows(measurement, held, now, limit=limit, skip=skip)
