@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.reader import find_table
 from influx_lake.replication.due import DueWindow, due_windows
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ class Planner:
     def _due(
         self, catalog: Catalog, measurement: Measurement, now: datetime, skip: Callable[[DueWindow], bool]
     ) -> list[DueWindow]:
+        from influx_lake.iceberg.reader import find_table
+
         limit = self.windows * measurement.windows_per_run
         held = self._held.get(measurement.identifier)
         if held is not None and not due_windows(measurement, held, now, limit=1, skip=skip):

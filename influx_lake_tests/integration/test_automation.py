@@ -172,7 +172,7 @@ def test_a_tick_asks_the_catalog_only_where_something_is_due(lakes: Lakes, monke
     def nothing(*_: object) -> None:
         raise AssertionError("the catalog was asked")
 
-    monkeypatch.setattr("influx_lake.replication.planner.find_table", nothing)
+    monkeypatch.setattr("influx_lake.iceberg.reader.find_table", nothing)
     assert lake.tick(closing(1) + 5 * MINUTE) == []
 
 
