@@ -17,7 +17,9 @@ from influx_lake.cli.commands.replicate import replicate
 from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
 from influx_lake.cli.commands.status import status
+from influx_lake.cli.commands.tail import tail
 from influx_lake.cli.commands.ui import ui
+from influx_lake.cli.commands.verify import verify
 
 DEBUG_VARIABLE = "INFLUX_LAKE_DEBUG"
 _FIRST_STEPS, _LAKE, _DAILY = "First steps", "The lake.yaml", "The lake"
@@ -34,7 +36,7 @@ app = typer.Typer(
 for panel, commands in {
     _FIRST_STEPS: (demo, sandbox, ui),
     _LAKE: (init, check, discover, schema),
-    _DAILY: (plan, replicate, status),
+    _DAILY: (plan, replicate, tail, status, verify),
 }.items():
     for command in commands:
         app.command(command.__name__, rich_help_panel=panel)(command)

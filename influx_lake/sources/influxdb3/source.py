@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from influx_lake.sources.influxdb3 import sql
 from influx_lake.sources.influxdb3.declared import measurement_schema
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.flight import Answer, FlightConnection
+from influx_lake.sources.influxdb3.groups import ROWS, groups
 from influx_lake.sources.influxdb3.layout import Layout
 from influx_lake.sources.protocol import ServerInfo
 
@@ -107,6 +108,12 @@ class InfluxDB3Source:
         if len(counts) != 1 or not isinstance(counts[0], int):
             raise failures.odd("a count was asked for, and something else came")
         return counts[0]
+
+    def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
+        failures = Failures(self._config, measurement, Window(windows[0].start, windows[-1].end))
+        answer = self._flight.table(sql.grouped(measurement, windows, ROWS), failures)
+        found = {start: group["rows"] for start, group in groups(answer, failures.odd)}
+        return [found.get(window.start_us, 0) for window in windows]
 
     def close(self) -> None:
         self._flight.close()

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import EPOCH, Window
+from influx_lake.sources.influxdb3.time_bins import bins_of
 
 # InfluxDB's own limits: the int64 of nanoseconds without its two lowest values and its highest.
 EARLIEST_NS = -(2**63) + 2
@@ -59,6 +60,36 @@ def rows(measurement: str, names: Iterable[str], window: Window) -> str:
 
 def row_count(measurement: str, window: Window) -> str:
     return f'SELECT count(*) AS "rows" FROM {identifier(measurement)} WHERE {_within(window)}'
+
+
+def grouped(measurement: str, windows: Sequence[Window], aggregates: Mapping[str, str]) -> str:
+    """Aggregates of each window's rows, by where the window starts; windows without rows are left out.
+
+    Args:
+        measurement: The measurement.
+        windows: The windows, oldest first, apart.
+        aggregates: Expressions by the names of their columns.
+    """
+    selected = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in aggregates.items())
+    within = _within(Window(windows[0].start, windows[-1].end))
+    return (
+        f'SELECT {_bin(windows)} AS "bin", {selected} FROM {identifier(measurement)} WHERE {within} '
+        # By place: a name would be taken for a column's.
+        "GROUP BY 1"
+    )
+
+
+def _bin(windows: Sequence[Window]) -> str:
+    """Where the window of a row starts; NULL between windows."""
+    branches, before = [], None
+    for bins in bins_of(windows):
+        if before is not None and before < bins.start_us:
+            branches.append(f"WHEN {identifier(TIME)} < {moment(bins.start_us * 1000)} THEN NULL")
+        width, origin = f"INTERVAL '{bins.width_us * 1000} nanoseconds'", moment(bins.start_us * 1000)
+        binned = f"date_bin({width}, {identifier(TIME)}, {origin})"
+        branches.append(f"WHEN {identifier(TIME)} < {moment(bins.end_us * 1000)} THEN {binned}")
+        before = bins.end_us
+    return f"CASE {' '.join(branches)} END"
 
 
 def identifier(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.reading import ReadingOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import SourceError, WindowInterrupted
+from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.reliable.backoff import retried
 from influx_lake.sources.reliable.limits import ServerLimits
@@ -72,6 +73,22 @@ class ReliableSource:
                     raise
                 pieces.extendleft(reversed(halves))
         return total
+
+    def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
+        """How many rows the server holds for each window: asked for fewer of them where it cannot tell at once."""
+        waiting, found = [windows], list[int]()
+        while waiting:
+            part = waiting.pop()
+            try:
+                found += self._asked(lambda part=part: counts_of(self._source, measurement, part))  # type: ignore[misc]
+            except SourceError as error:
+                if not error.too_large:
+                    raise
+                if len(part) > 1:
+                    waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
+                else:
+                    found += [self.count(measurement, window) for window in part]
+        return found
 
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:

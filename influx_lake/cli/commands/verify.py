@@ -1,0 +1,81 @@
+"""`influx-lake verify`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.cli.options import ConfigOption, EndOption, JsonOption, Measurements, StartOption
+from influx_lake.cli.output import Output, counted, output, plain_table
+
+if TYPE_CHECKING:
+    from influx_lake.replication.compare import Comparison
+    from influx_lake.replication.verify import Verification
+
+
+def verify(
+    names: Measurements = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Compare the lake with its sources, window by window: those that closed, in the whole history or a part of it.
+
+    The exit code is 1 where a window differs, and the windows that do are listed.
+    """
+    from influx_lake.cli.session import open_session
+    from influx_lake.replication.verify import closed_windows
+    from influx_lake.replication.verify import verify as verified
+
+    with output(as_json) as out, open_session(config) as session:
+        now, found = datetime.now(UTC), list["Verification"]()
+        for each in session.measurements(names):
+            windows = closed_windows(each, now, start, end)
+            found.append(verified(session.reliable_source(each.source), session.catalog, each, windows))
+        _show(out, found)
+        differing = sum(len(each.differing) for each in found)
+        out.result({"equal": not differing, "measurements": [_facts(each) for each in found]})
+        return 1 if differing else 0
+
+
+def _show(out: Output, found: list[Verification]) -> None:
+    table = plain_table(
+        "measurement",
+        "table",
+        "windows",
+        "source rows",
+        "lake rows",
+        "differing",
+        right=["windows", "source rows", "lake rows", "differing"],
+    )
+    for each in found:
+        figures = (len(each.comparisons), each.source_rows, each.lake_rows, len(each.differing))
+        table.add_row(each.measurement.name, each.measurement.table_name, *(f"{figure:,}" for figure in figures))
+    out.table(table)
+    differing = [comparison for each in found for comparison in each.differing]
+    for comparison in differing:
+        out.line(f"✗ {comparison.measurement.name} {comparison}: {comparison.explanation}")
+    windows = counted(sum(len(each.comparisons) for each in found), "window")
+    out.line(f"{windows} compared, {len(differing):,} differ." if differing else f"{windows} compared, all equal.")
+
+
+def _facts(found: Verification) -> dict[str, Any]:
+    return {
+        "measurement": found.measurement.name,
+        "table": found.measurement.table_name,
+        "equal": not found.differing,
+        "windows": len(found.comparisons),
+        "source_rows": found.source_rows,
+        "lake_rows": found.lake_rows,
+        "differing": [_comparison_facts(each) for each in found.differing],
+    }
+
+
+def _comparison_facts(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "window": str(comparison.window),
+        "verdict": str(comparison.verdict),
+        "source_rows": comparison.source_rows,
+        "lake_rows": comparison.lake_rows,
+    }

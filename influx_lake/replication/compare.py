@@ -1,0 +1,134 @@
+"""What the source holds, beside what the lake holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement, OnShrink, OnTypeConflict, WriteMode
+from influx_lake.config.table_names import QUARANTINE_SUFFIX
+from influx_lake.config.windows import Window
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.counts import count_by_window
+from influx_lake.iceberg.reader import find_table
+from influx_lake.sources.grouping import counts_of
+from influx_lake.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+class Verdict(StrEnum):
+    """How the lake's rows of a window compare with the source's."""
+
+    EQUAL = "equal"
+    BEHIND = "behind"
+    """The source has more rows: late points, or a window that was never loaded."""
+    SHRANK = "shrank"
+    """The source has fewer rows, and the measurement does not say that this is as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A window on both sides.
+
+    Attributes:
+        measurement: The measurement.
+        window: The window.
+        source_rows: How many rows the source has.
+        lake_rows: How many the lake has, those in quarantine included.
+    """
+
+    measurement: Measurement
+    window: Window
+    source_rows: int
+    lake_rows: int
+
+    def __str__(self) -> str:
+        return f"{self.window} (source {self.source_rows:,}, lake {self.lake_rows:,})"
+
+    @property
+    def explanation(self) -> str:
+        """What is different, and what to do."""
+        match self.verdict:
+            case Verdict.EQUAL:
+                return "equal"
+            case Verdict.BEHIND:
+                return f"the lake lacks {self.source_rows - self.lake_rows:,} rows: {self._cure}"
+            case Verdict.SHRANK:
+                lost = self.lake_rows - self.source_rows
+                return f"the source lost {lost:,} rows that the lake has (on_shrink: {self.measurement.on_shrink})"
+
+    @property
+    def is_curable(self) -> bool:
+        """Whether loading the window again makes it equal."""
+        if self.measurement.write.mode is WriteMode.APPEND:
+            return False
+        return self.verdict is Verdict.BEHIND or (
+            self.verdict is Verdict.SHRANK and self.measurement.on_shrink is OnShrink.REPLACE
+        )
+
+    @property
+    def _cure(self) -> str:
+        if self.is_curable:
+            return "load the window again"
+        return "write.mode: append never looks at a time again; load the window once with replace or upsert"
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the sides compare; where points stay that the source lost, the lake may have more."""
+        more = self.lake_rows - self.source_rows
+        if more < 0:
+            return Verdict.BEHIND
+        return Verdict.EQUAL if more == 0 or self._may_have_more(more) else Verdict.SHRANK
+
+    def _may_have_more(self, more: int) -> bool:
+        measurement = self.measurement
+        keeps = measurement.on_shrink is OnShrink.MERGE or measurement.write.mode is not WriteMode.REPLACE
+        return keeps or measurement.shrink_tolerance.allows(more, self.lake_rows)
+
+
+def compare_windows(
+    source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
+) -> list[Comparison]:
+    """Compare windows, oldest first, which do not overlap: one query on the source, and the lake's metadata.
+
+    Where the source seems to have lost rows it is asked a second time: servers may lose sight of rows for a moment,
+    while they move them from memory to files.
+
+    Raises:
+        LakeError: One of the sides cannot tell.
+    """
+    try:
+        held = lake_counts(catalog, measurement, windows)
+        found = counts_of(source, measurement.name, windows)
+        short = [place for place, rows in enumerate(found) if rows < held[place]]
+        if short:
+            again = counts_of(source, measurement.name, [windows[place] for place in short])
+            for place, rows in zip(short, again, strict=True):
+                found[place] = max(found[place], rows)
+    except LakeError as error:
+        error.about(measurement.name)
+        raise
+    sides = zip(windows, found, held, strict=True)
+    return [Comparison(measurement, window, rows, there) for window, rows, there in sides]
+
+
+def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> list[int]:
+    """How many rows the lake holds for each window, those in quarantine included.
+
+    Raises:
+        LakeError: The catalog or a table cannot tell.
+    """
+    counts = _counts(catalog, measurement.identifier, windows)
+    if measurement.types.on_type_conflict is not OnTypeConflict.QUARANTINE:
+        return counts
+    aside = _counts(catalog, (*measurement.namespace, measurement.table + QUARANTINE_SUFFIX), windows)
+    return [rows + more for rows, more in zip(counts, aside, strict=True)]
+
+
+def _counts(catalog: Catalog, identifier: tuple[str, ...], windows: Sequence[Window]) -> list[int]:
+    table = find_table(catalog, identifier)
+    return count_by_window(table, windows) if table else [0] * len(windows)

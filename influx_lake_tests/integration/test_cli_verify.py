@@ -1,0 +1,96 @@
+"""`influx-lake verify` and `influx-lake tail`, on a sandbox and with its faults."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from influx_lake.sandbox import Sandbox
+from influx_lake_tests.integration.cli_lake import DAY_NS, FIRST_DAY_NS, LAKE, CliLake
+
+RANGE = ("--end", "2026-01-05")
+DAY_1, DAY_2 = "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z", "2026-01-03T00:00:00Z/2026-01-04T00:00:00Z"
+
+
+@pytest.fixture
+def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake]:
+    with Sandbox() as box:
+        lake = CliLake(tmp_path, box, capsys)
+        lake.write_config()
+        lake.fill("cpu", range(4))
+        lake.fill("mem", range(2), points=10)
+        lake.tell("replicate", "--all", *RANGE)
+        yield lake
+
+
+def test_an_equal_lake(lake: CliLake) -> None:
+    told = lake.tell("verify", *RANGE)
+    assert (told.code, told.out.splitlines()[-1]) == (0, "8 windows compared, all equal.")
+    found = lake.tell("verify", "cpu", *RANGE, "--json").object
+    [cpu] = found["measurements"]
+    assert (found["equal"], cpu["windows"], cpu["source_rows"], cpu["lake_rows"]) == (True, 4, 400, 400)
+
+
+def test_late_points_and_windows_that_were_never_loaded(lake: CliLake) -> None:
+    lake.box.write("telemetry", f"cpu,host=late value=1i {FIRST_DAY_NS + DAY_NS + 1}")
+    lake.fill("cpu", range(5, 6))
+    told = lake.tell("verify", "--end", "2026-01-08", "--json")
+    cpu, mem = told.object["measurements"]
+    assert (told.code, told.object["equal"], mem["equal"]) == (1, False, True)
+    assert cpu["differing"] == [
+        {"window": DAY_1, "verdict": "behind", "source_rows": 101, "lake_rows": 100},
+        {
+            "window": "2026-01-06T00:00:00Z/2026-01-07T00:00:00Z",
+            "verdict": "behind",
+            "source_rows": 100,
+            "lake_rows": 0,
+        },
+    ]
+    out = lake.tell("verify", "cpu", "--start", "2026-01-02", "--end", "2026-01-03").out
+    assert f"✗ cpu {DAY_1} (source 101, lake 100): the lake lacks 1 rows: load the window again" in out
+    assert lake.tell("verify", "cpu", "--start", "2026-01-03", *RANGE).code == 0
+
+
+def test_history_that_a_server_no_longer_serves(lake: CliLake) -> None:
+    lake.box.faults.update(hidden_before=FIRST_DAY_NS + 2 * DAY_NS + DAY_NS // 2)
+    told = lake.tell("verify", "cpu", *RANGE, "--json")
+    differing = told.object["measurements"][0]["differing"]
+    assert (told.code, [each["verdict"] for each in differing]) == (1, ["shrank"] * 3)
+    assert differing[2] == {"window": DAY_2, "verdict": "shrank", "source_rows": 50, "lake_rows": 100}
+
+
+def test_rows_that_are_out_of_sight_for_a_moment_are_looked_for_again(lake: CliLake) -> None:
+    lake.box.faults.update(missing=[(FIRST_DAY_NS, FIRST_DAY_NS + DAY_NS // 2)], missing_queries=1)
+    assert lake.tell("verify", "cpu", *RANGE).code == 0
+    assert lake.box.faults.missing_queries == 0
+
+
+def test_a_history_that_is_too_long_for_one_query(lake: CliLake) -> None:
+    lake.box.faults.update(file_limit=90)
+    assert lake.tell("verify", "cpu", *RANGE).code == 0
+
+
+def test_a_server_that_is_away_is_not_an_equal_lake(lake: CliLake) -> None:
+    lake.box.faults.update(unavailable=True)
+    assert lake.tell("verify", "cpu", *RANGE).code == 1
+
+
+def test_the_open_window_is_tailed(lake: CliLake) -> None:
+    def write(host: str) -> None:
+        now = time.time_ns()
+        lake.box.write("telemetry", "\n".join(f"cpu,host={host} value={n}i {now - n}" for n in range(10)))
+
+    lake.write_config(LAKE.replace("cpu: {{}}", "cpu: {{tail: {{lag: 0}}}}"))
+    before = lake.rows()
+    write("a")
+    told = lake.tell("tail", "cpu", "--json").object
+    assert (told["rows"], told["measurements"][0]["table"]) == (10, "telemetry.cpu")
+    assert lake.rows() == before + 10
+    assert lake.tell("tail", "--all", "--json").object["rows"] == 0
+    write("b")
+    assert "0 new rows" in lake.tell("tail", "mem").out
+    assert "✓ cpu  10 new rows until" in lake.tell("tail", "--all").out
+    assert lake.tell("tail").code == 2
