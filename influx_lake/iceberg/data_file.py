@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from influx_lake.iceberg.file_format import FileFormat
 from influx_lake.iceberg.metrics import statistics_plan
+from influx_lake.iceberg.size import own_bytes
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.write_settings import WriteSettings
 
@@ -46,7 +47,7 @@ class OpenFile:
 
     def fitting_rows(self, rows: pa.Table) -> int:
         """How many of the rows make the next row group: no more than fit the file, as far as that can be foreseen."""
-        in_memory = max(1, int(rows.nbytes) // len(rows))
+        in_memory = max(1, own_bytes(rows) // len(rows))
         on_disk = max(1, self.stream.tell() // self.rows) if self.rows else in_memory
         space = (self.settings.target_file_size - self.stream.tell()) // on_disk
         fitting = min(self.settings.row_group_bytes // in_memory, space)

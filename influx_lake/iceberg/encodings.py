@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from influx_lake.iceberg.text_dictionary import ENCODED
+
 TRIAL_ROWS = 32_768
 """How many rows are looked at: enough for pages and compression to show, a fraction of a row group."""
 MOSTLY_DISTINCT = 0.6
@@ -60,8 +62,8 @@ class Encodings:
         is_encoded = pa.types.is_dictionary(field.type)
         if self.by_column.get(field.name) is not Encoding.DICTIONARY:
             return field.type.value_type if is_encoded else field.type
-        if encode_text and pa.types.is_string(field.type):
-            return pa.dictionary(pa.int32(), field.type)
+        if is_encoded or (encode_text and pa.types.is_string(field.type)):
+            return ENCODED
         return field.type
 
     def options(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow as pa
 from influx_lake.iceberg.bloom import bloom_options
 from influx_lake.iceberg.encodings import Encodings
 from influx_lake.iceberg.sort_order import FileOrder
+from influx_lake.iceberg.text_dictionary import TextDictionary, compacted
 from influx_lake.iceberg.write_settings import WriteSettings
 
 
@@ -22,12 +24,14 @@ class FileFormat:
         options: Its other arguments.
         settings: What is settled of the files beside that.
         order: The order of their rows.
+        dictionaries: What texts are encoded with, by column.
     """
 
     schema: pa.Schema
     options: dict[str, Any]
     settings: WriteSettings
     order: FileOrder | None = None
+    dictionaries: Mapping[str, TextDictionary] = field(default_factory=dict)
 
     @classmethod
     def suiting(
@@ -55,17 +59,28 @@ class FileFormat:
             "bloom_filter_options": bloom_options(rows, settings),
             "sorting_columns": order.columns if order else None,
         }
-        return cls(encodings.schema(rows.schema, encode_text=encode_text), options, settings, order)
+        schema = encodings.schema(rows.schema, encode_text=encode_text)
+        dictionaries = {column.name: TextDictionary() for column in schema if pa.types.is_dictionary(column.type)}
+        return cls(schema, options, settings, order, dictionaries)
 
     def conform(self, rows: pa.Table) -> pa.Table:
-        """The rows as the Parquet writer takes them; one dictionary per column, so that none is built again."""
-        if rows.schema != self.schema:
-            columns = zip(rows.columns, self.schema.types, strict=True)
-            rows = pa.Table.from_arrays([_as(kind, values) for values, kind in columns], schema=self.schema)
-        has_dictionaries = any(pa.types.is_dictionary(kind) for kind in self.schema.types)
-        return rows.unify_dictionaries() if has_dictionaries else rows
+        """The rows in the columns that the Parquet writer takes."""
+        if rows.schema == self.schema and not self.dictionaries:
+            return rows
+        columns = zip(rows.columns, self.schema, strict=True)
+        return pa.Table.from_arrays([self._conform(values, column) for values, column in columns], schema=self.schema)
 
+    def row_group(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """Conforming rows as one; one dictionary per column, so that none is built again."""
+        rows = pa.concat_tables(tables)
+        if not self.dictionaries:
+            return rows
+        columns = rows.unify_dictionaries().columns
+        return pa.Table.from_arrays(
+            [compacted(values) if pa.types.is_dictionary(values.type) else values for values in columns],
+            schema=self.schema,
+        )
 
-def _as(kind: pa.DataType, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    encodes = pa.types.is_dictionary(kind) and not pa.types.is_dictionary(values.type)
-    return values.dictionary_encode() if encodes else values.cast(kind)
+    def _conform(self, values: pa.ChunkedArray, column: pa.Field) -> pa.ChunkedArray:
+        dictionary = self.dictionaries.get(column.name)
+        return dictionary.encode(values) if dictionary else values.cast(column.type)

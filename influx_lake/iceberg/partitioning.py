@@ -35,12 +35,12 @@ class Partitioner:
         if self.is_single(rows):
             yield self._first_key(rows), rows
             return
-        values = [self._transformed(field, rows) for field in self._spec.fields]
-        numbers = _numbered(values)
+        values = [self._encoded(field, rows) for field in self._spec.fields]
+        numbers = _numbered([value.indices for value in values], [len(value.dictionary) for value in values])
         order = pc.array_sort_indices(numbers)
         whole = rows.combine_chunks().to_batches()[0]
         begin = 0
-        for count in pc.value_counts(numbers.take(order)).field("counts").to_pylist():
+        for _, count in sorted((found["values"], found["counts"]) for found in pc.value_counts(numbers).to_pylist()):
             part = order.slice(begin, count)
             key = self._key([value[part[0].as_py()].as_py() for value in values])
             yield key, pa.Table.from_batches([pc.take(whole, part, boundscheck=False) if count < len(rows) else whole])
@@ -63,22 +63,28 @@ class Partitioner:
     def _first_key(self, rows: pa.Table) -> PartitionKey | None:
         if self._spec.is_unpartitioned():
             return None
-        return self._key([self._transformed(field, rows.slice(0, 1))[0].as_py() for field in self._spec.fields])
+        first = rows.slice(0, 1)
+        return self._key([self._encoded(field, first)[0].as_py() for field in self._spec.fields])
 
-    def _transformed(self, field: PartitionField, rows: pa.Table) -> pa.Array:
-        source = rows.column(self._position[field.source_id])
-        parts = [self._apply(field, chunk) for chunk in source.chunks]
-        return pa.concat_arrays(parts) if len(parts) > 1 else parts[0]
-
-    def _apply(self, field: PartitionField, values: pa.Array) -> pa.Array:
+    def _encoded(self, field: PartitionField, rows: pa.Table) -> pa.DictionaryArray:
+        """What a field makes of every row; null is one of the dictionary's values."""
         from pyiceberg.transforms import TimeTransform
 
-        transform = field.transform.pyarrow_transform(self._schema.find_field(field.source_id).field_type)
+        source = rows.column(self._position[field.source_id]).combine_chunks()
         if isinstance(field.transform, TimeTransform):
-            return transform(_aligned(values))
+            return self._apply(field, source).dictionary_encode(null_encoding="encode")
         # The values of a tag are few: each is transformed once.
-        encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-        return transform(_aligned(encoded.dictionary)).take(encoded.indices)
+        few = source if pa.types.is_dictionary(source.type) else source.dictionary_encode()
+        values = few.dictionary
+        if few.null_count:
+            values = pa.concat_arrays([values, pa.nulls(1, values.type)])
+        made = self._apply(field, values).dictionary_encode(null_encoding="encode")
+        numbers = made.indices.take(few.indices.fill_null(len(few.dictionary)))
+        return pa.DictionaryArray.from_arrays(numbers, made.dictionary)
+
+    def _apply(self, field: PartitionField, values: pa.Array) -> pa.Array:
+        transform = field.transform.pyarrow_transform(self._schema.find_field(field.source_id).field_type)
+        return transform(_aligned(values))
 
     def _key(self, values: list[Any]) -> PartitionKey:
         from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
@@ -92,12 +98,11 @@ def _aligned(values: pa.Array) -> pa.Array:
     return pa.concat_arrays([values, values.slice(0, 0)])
 
 
-def _numbered(values: list[pa.Array]) -> pa.Array:
-    """One small number per row, the same where all values are the same; nulls are values of their own."""
-    numbers = pa.nulls(len(values[0]), pa.int64()).fill_null(0)
-    for column in values:
-        encoded = column.dictionary_encode(null_encoding="encode")
-        combined = pc.add(pc.multiply(numbers, len(encoded.dictionary)), encoded.indices.cast(pa.int64()))
+def _numbered(columns: list[pa.Array], sizes: list[int]) -> pa.Array:
+    """One small number per row, the same where those of all columns are the same."""
+    numbers = columns[0]
+    for column, size in zip(columns[1:], sizes[1:], strict=True):
+        wide = pc.add(pc.multiply(numbers.cast(pa.int64()), size), column.cast(pa.int64()))
         # Numbered anew, so that the product of many columns stays small.
-        numbers = combined.dictionary_encode().indices.cast(pa.int64())
+        numbers = wide.dictionary_encode().indices
     return numbers

@@ -66,7 +66,7 @@ class Spill:
 
     def _failure(self, error: OSError) -> StorageError:
         return StorageError(
-            f"rows that are sorted could not wait on disk, in {tempfile.gettempdir()}, after "
+            f"rows on their way to files could not wait on disk, in {tempfile.gettempdir()}, after "
             f"{self.size / 1e6:,.0f} MB: {error.strerror}",
             remedy="Free space there, or name another folder in TMPDIR; the table is unchanged",
         )

@@ -1,0 +1,61 @@
+"""Texts of few distinct values, as numbers that mean the same in every batch."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+ENCODED = pa.dictionary(pa.int32(), pa.string())
+MOST_BYTES = 2**20
+"""What a dictionary may hold: of a larger one Parquet's encoder makes no use, either."""
+_SMALL = 4096
+
+
+class TextDictionary:
+    """The distinct texts of a column, in the order they came.
+
+    Arrays that are encoded with it share its values, so that nobody has to unify them. When there are too many it
+    begins anew: an array always has the values it was encoded with.
+    """
+
+    def __init__(self) -> None:
+        self.values: pa.Array = pa.array([], pa.string())
+
+    def encode(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The texts, encoded."""
+        return pa.chunked_array([self._encode(chunk) for chunk in texts.chunks], ENCODED)
+
+    def _encode(self, texts: pa.Array) -> pa.DictionaryArray:
+        if not pa.types.is_dictionary(texts.type) and len(self.values) < _SMALL:
+            places = pc.index_in(texts, value_set=self.values)
+            if places.null_count == texts.null_count:
+                return pa.DictionaryArray.from_arrays(places, self.values)
+        local = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+        if local.type == ENCODED and local.dictionary.equals(self.values):
+            return local
+        places = self._places(local.dictionary.cast(pa.string()))
+        return pa.DictionaryArray.from_arrays(places.take(local.indices), self.values)
+
+    def _places(self, texts: pa.Array) -> pa.Array:
+        """Where the texts stand in the dictionary; those that it lacks are added."""
+        places = pc.index_in(texts, value_set=self.values)
+        if places.null_count == texts.null_count:
+            return places
+        if self.values.nbytes > MOST_BYTES:
+            self.values = texts.drop_null().unique()
+        else:
+            lacking = texts.filter(pc.and_(places.is_null(), texts.is_valid()))
+            self.values = pa.concat_arrays([self.values, lacking.unique()])
+        return pc.index_in(texts, value_set=self.values)
+
+
+def compacted(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """An encoded column of one dictionary without the values that it does not have: a file would hold them, too."""
+    if not column.num_chunks or len(column.chunk(0).dictionary) < _SMALL:
+        return column
+    values = column.chunk(0).dictionary
+    numbers = pa.chunked_array([chunk.indices for chunk in column.chunks]).dictionary_encode()
+    return pa.chunked_array(
+        [pa.DictionaryArray.from_arrays(chunk.indices, values.take(chunk.dictionary)) for chunk in numbers.chunks],
+        column.type,
+    )
