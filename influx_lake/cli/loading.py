@@ -79,6 +79,7 @@ def load(
     out: Output,
     *,
     run_id: str,
+    source: str | None = None,
     keep_going: bool = False,
 ) -> Loaded:
     """Load windows one after the other.
@@ -88,6 +89,7 @@ def load(
         plans: Measurements and their windows.
         out: Gets a line for each window.
         run_id: Kept in the snapshots.
+        source: The source of all windows, where it is not each one's own.
         keep_going: Try the others after one has failed.
 
     Raises:
@@ -102,7 +104,7 @@ def load(
                 if loaded.failures and not keep_going:
                     break
                 try:
-                    result = _load_one(session, measurement, window, run_id, shown)
+                    result = _load_one(session, measurement, window, source, run_id, shown)
                 except LakeError as error:
                     if error.exit_code != 1:
                         raise
@@ -116,16 +118,19 @@ def load(
     return loaded
 
 
-def _load_one(session: Session, measurement: Measurement, window: Window, run_id: str, shown: Meter) -> WindowResult:
+def _load_one(
+    session: Session, measurement: Measurement, window: Window, source: str | None, run_id: str, shown: Meter
+) -> WindowResult:
     from influx_lake.replication.window import replicate_window
 
     shown.begin(measurement.name, window)
     result = replicate_window(
-        session.reliable_source(measurement.source),
+        session.reliable_source(source or measurement.source_of(window)),
         session.catalog,
         measurement,
         window,
         run_id=run_id,
+        declared=session.identities(measurement),
         on_progress=shown.update,
     )
     shown.end()

@@ -59,6 +59,10 @@ class Session:
             self._reliable[name] = open_reliable_source(self.lake.sources[name])
         return self._reliable[name]
 
+    def identities(self, measurement: Measurement) -> tuple[str, ...]:
+        """The identities of a measurement's sources, its own first."""
+        return tuple(self.reliable_source(name).identity for name in measurement.sources)
+
     def coverage(self, measurement: Measurement) -> Coverage:
         """Which time a measurement's table holds; none where there is no table yet."""
         from influx_lake.iceberg.coverage import Coverage

@@ -88,6 +88,7 @@ class _Reader:
         name = options.measurement or key
         source = self._source(key, options)
         measurement = self._resolve(key, name, options, source)
+        self._check_history(key, options)
         if source is None:
             return
         self._found.listed.add((source, name))
@@ -102,6 +103,7 @@ class _Reader:
 
     def _declare_pattern(self, key: str, options: MeasurementOptions) -> None:
         source = self._source(key, options)
+        self._check_history(key, options)
         # A pattern without a match has its mistakes all the same.
         if self._resolve(key, key, options, source) is not None and source is not None:
             self._found.patterns.append(Pattern(key, source, options))
@@ -119,11 +121,18 @@ class _Reader:
             return None
         if options.source in self._sources:
             return options.source
-        own: Location = ("measurements", key, "source")
-        location = own if own in self._report.places else ("defaults", "source")
-        guess = suggestion(options.source, self._sources) or f"; declared: {', '.join(self._sources) or 'none'}"
-        self._report.mistake(location, f"{options.source!r} is not one of the sources{guess}")
+        self._unknown_source(key, options.source, "source")
         return None
+
+    def _check_history(self, key: str, options: MeasurementOptions) -> None:
+        if options.history is not None and options.history.source not in self._sources:
+            self._unknown_source(key, options.history.source, "history", "source")
+
+    def _unknown_source(self, key: str, name: str, *option: str) -> None:
+        own: Location = ("measurements", key, *option)
+        location = own if own in self._report.places else ("defaults", *option)
+        guess = suggestion(name, self._sources) or f"; declared: {', '.join(self._sources) or 'none'}"
+        self._report.mistake(location, f"{name!r} is not one of the sources{guess}")
 
     def _resolve(self, key: str, name: str, options: MeasurementOptions, source: str | None) -> Measurement | None:
         try:

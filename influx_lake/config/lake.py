@@ -115,6 +115,19 @@ class Lake:
             known.setdefault(measurement.identifier, measurement)
         return tuple(known.values())
 
+    def source(self, name: str) -> SourceConfig:
+        """The source of this name.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        if name not in self.sources:
+            raise ConfigurationError(
+                f"{self.path.name} has no source {name}{suggestion(name, self.sources)}",
+                remedy=f"It has: {', '.join(self.sources)}",
+            )
+        return self.sources[name]
+
     def find(self, name: str) -> Measurement:
         """The measurement that is called so: by its key, by its name in InfluxDB or by its table.
 

@@ -14,7 +14,9 @@ from influx_lake.config.chunks import WINDOWS_PER_RUN, windows_per_run
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
+from influx_lake.config.history import History
 from influx_lake.config.modes import WriteMode
+from influx_lake.config.moments import in_zone
 from influx_lake.config.options import FIRST_START, MeasurementOptions, PartitionOptions, SchemaEvolution
 from influx_lake.config.problems import Location, OptionMistake
 from influx_lake.config.quantities import format_duration
@@ -23,7 +25,7 @@ from influx_lake.config.rollups import Rollup
 from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.config.tail import DEFAULT_LAG, TailOptions
 from influx_lake.config.types import TypeOptions, type_options
-from influx_lake.config.windows import Every, Scheme, utc_text, window_of
+from influx_lake.config.windows import Every, Scheme, Window, utc_text, window_of
 from influx_lake.config.write_properties import check_write
 
 _NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
@@ -39,6 +41,7 @@ class Measurement:
         name: The measurement's name in InfluxDB.
         source: Which of the lake's sources it comes from.
         database: The source's database.
+        history: Where its windows before a moment come from instead.
         namespace: The table's namespace.
         table: The table's own name.
         scheme: How its time is cut into windows.
@@ -71,6 +74,7 @@ class Measurement:
     table: str
     scheme: Scheme
     lag: timedelta = timedelta(minutes=10)
+    history: History | None = None
     tail: TailOptions | None = None
     iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
@@ -101,6 +105,15 @@ class Measurement:
         return ".".join(self.identifier)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that its windows come from, its own first."""
+        return (self.source, self.history.source) if self.history else (self.source,)
+
+    def source_of(self, window: Window) -> str:
+        """The source that a window comes from."""
+        return self.history.source if self.history and self.history.holds(window) else self.source
+
+    @property
     def tables(self) -> dict[tuple[str, ...], str]:
         """Every table that it writes to, and what writes there."""
         rollups = {rollup.identifier: f"the roll-up {rollup.name} of {self.key}" for rollup in self.rollups}
@@ -119,6 +132,7 @@ def resolve_measurement(
     _check_mode(options)
     if options.freshness is None and options.checks.freshness.enabled:
         raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
+    scheme = _scheme(options.partition)
     namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
     measurement = Measurement(
         key=key,
@@ -127,8 +141,9 @@ def resolve_measurement(
         database=config.database,
         namespace=namespace,
         table=options.table or safe_table_name(key),
-        scheme=_scheme(options.partition),
+        scheme=scheme,
         lag=options.lag,
+        history=_history(options, scheme, source),
         tail=_tail(options),
         iceberg_partition=options.iceberg_partition,
         write=options.write,
@@ -148,6 +163,17 @@ def resolve_measurement(
         group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),
     )
     return replace(measurement, rollups=resolve_rollups(measurement, options.rollups))
+
+
+def _history(options: MeasurementOptions, scheme: Scheme, source: str) -> History | None:
+    if options.history is None:
+        return None
+    if options.history.source == source:
+        raise OptionMistake(f"{source!r} is the measurement's own source: name another one", ("history", "source"))
+    try:
+        return History.of(options.history, scheme)
+    except ValueError as error:
+        raise OptionMistake(str(error), ("history", "until"), ("partition",)) from None
 
 
 def safe_table_name(name: str) -> str:
@@ -191,7 +217,7 @@ def _scheme(partition: PartitionOptions) -> Scheme:
         raise OptionMistake(message, ("partition", "timezone"), ("partition", "every"))
     if partition.start is None:
         return Scheme(every, default_start(every, zone), zone)
-    start = _in_zone(partition.start, zone)
+    start = in_zone(partition.start, zone)
     window = window_of(every, zone, start)
     if window.start != start:
         where = "" if zone == "UTC" else f" in {zone}"
@@ -205,11 +231,7 @@ def _scheme(partition: PartitionOptions) -> Scheme:
 
 def default_start(every: Every, zone: str) -> datetime:
     """Where the first partition starts if nobody says: the one that holds the first day of the default history."""
-    return window_of(every, zone, _in_zone(datetime.combine(FIRST_START, time()), zone)).start
-
-
-def _in_zone(moment: datetime, zone: str) -> datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    return window_of(every, zone, in_zone(datetime.combine(FIRST_START, time()), zone)).start
 
 
 def _written(moment: datetime, zone: str) -> str:

@@ -20,6 +20,7 @@ from influx_lake.config.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.chunks import ChunkOptions
 from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import GuardOptions
+from influx_lake.config.moments import Moment
 from influx_lake.config.names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration
@@ -51,43 +52,13 @@ def _check_timezone(value: str) -> str:
     return value
 
 
-def _read_start(value: Any) -> Any:
-    """A date or time; one without a zone stays so: it is the partition's own zone's."""
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, date):
-        moment = datetime.combine(value, time())
-    else:
-        try:
-            moment = datetime.fromisoformat(str(value).strip())
-        except ValueError:
-            raise ValueError("is not a date or time: write 2026-01-31, or 2026-01-31T06:00:00Z") from None
-    # The first and last years leave no room for zones; InfluxDB's own times end in between.
-    if not 1678 <= moment.year <= 2261:
-        raise ValueError("is outside the time that InfluxDB can hold, 1678 to 2261")
-    return moment
-
-
-Start = Annotated[
-    datetime,
-    BeforeValidator(_read_start),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^\d{4}-?\d{2}-?\d{2}([T ].*)?$",
-            "examples": ["2026-01-01", "2026-01-01T06:00Z"],
-        }
-    ),
-]
-
-
 class PartitionOptions(BaseModel):
     """How a measurement's time is cut into partitions, each a window that is replaced as a whole."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     every: Every = Field(default=Every.DAY, description="How long a partition is. Weeks start on Monday.")
-    start: Start | None = Field(
+    start: Moment | None = Field(
         default=None,
         description="Where the first partition starts: the oldest time to load. Without a zone it is a time of "
         "`timezone`. Default: the partition that holds 2026-01-01.",
@@ -106,6 +77,10 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
 
     source: Text | None = Field(
         default=None, description="Which of `sources`. Default: the one called `default`, or the only one."
+    )
+    history: HistoryOptions | None = Field(
+        default=None,
+        description="Where the windows before a moment come from, instead of `source`: an export, an older server.",
     )
     namespace: Namespace | None = Field(
         default=None,

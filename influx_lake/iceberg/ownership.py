@@ -24,7 +24,8 @@ def check_owner(table: Table, name: str, provenance: Provenance) -> None:
         ForeignTable: It belongs to another source, or somebody else put rows into it.
     """
     owner = owner_of(table)
-    is_ours = not _holds_rows(table) if owner is None else _place(owner) == _place(provenance.source)
+    ours = {_place(source) for source in (provenance.source, *provenance.declared)}
+    is_ours = not _holds_rows(table) if owner is None else _place(owner) in ours
     if provenance.adopt or is_ours:
         return
     belongs = f"holds the rows of {owner}" if owner else "holds rows that were not loaded by influx-lake"
@@ -36,9 +37,9 @@ def check_owner(table: Table, name: str, provenance: Provenance) -> None:
 
 
 def claim(table: Table, provenance: Provenance) -> dict[str, str]:
-    """The property that makes a table this source's; nothing where it is already."""
-    claimed = table.metadata.properties.get(PROPERTY) == provenance.source
-    return {} if claimed else {PROPERTY: provenance.source}
+    """The property that makes a table its source's; nothing where it is already."""
+    claimed = table.metadata.properties.get(PROPERTY) == provenance.owner
+    return {} if claimed else {PROPERTY: provenance.owner}
 
 
 def owner_of(table: Table) -> str | None:

@@ -58,8 +58,16 @@ class Provenance:
         source: The identity of the source: another source's rows are not replaced unnoticed.
         run_id: The run that wrote them.
         adopt: Whether a table that belongs to another source, or to nobody, becomes this source's.
+        declared: The identities of all sources that the table is declared to have, the one it belongs to first; none
+            where that is `source` alone.
     """
 
     source: str
     run_id: str
     adopt: bool = False
+    declared: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """The source that the table belongs to."""
+        return self.declared[0] if self.declared else self.source

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -10,7 +11,7 @@ from influx_lake.config import Lake, Measurement
 from influx_lake.config.quantities import format_duration
 from influx_lake.orchestration.freshness_policy import freshness_policy
 from influx_lake.orchestration.partitions import partitions_for
-from influx_lake.orchestration.replicating import MeasurementWindows
+from influx_lake.orchestration.replicating import MeasurementWindows, Upstream
 
 IO_MANAGER_KEY = "iceberg_io_manager"
 """The resource key of the lake's `IcebergIOManager`; an asset with it is stored in the lake's catalog."""
@@ -35,15 +36,15 @@ def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
     """
     sources_of = Counter(config.database for config in lake.sources.values())
     specs: dict[tuple[str, str], dg.AssetSpec] = {}
-    for measurement in lake.measurements:
-        database, name = measurement.database, measurement.name
+    for measurement, source in ((each, source) for each in lake.measurements for source in each.sources):
+        database, name = lake.sources[source].database, measurement.name
         # Two servers may have a database of the same name.
-        place = [database] if sources_of[database] == 1 else [measurement.source, database]
+        place = [database] if sources_of[database] == 1 else [source, database]
         specs.setdefault(
-            (measurement.source, name),
+            (source, name),
             dg.AssetSpec(
                 ["influxdb", *place, name],
-                description=f"Measurement `{name}` in {lake.sources[measurement.source].label}.",
+                description=f"Measurement `{name}` in {lake.sources[source].label}.",
                 group_name="influxdb",
                 kinds={"influxdb"},
                 partitions_def=partitions_for(measurement.scheme),
@@ -54,7 +55,7 @@ def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
 
 def measurement_asset(
     measurement: Measurement,
-    upstream: dg.AssetSpec,
+    upstream: Mapping[tuple[str, str], dg.AssetSpec],
     warehouse: str | None = None,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
 ) -> dg.AssetsDefinition:
@@ -62,11 +63,13 @@ def measurement_asset(
 
     Args:
         measurement: The measurement.
-        upstream: The external asset that it is loaded from.
+        upstream: The external assets that stand for measurements, by source and name.
         warehouse: The folder that new tables are made in, where that is known without asking the catalog.
         automation_condition: When it is materialised by itself.
     """
-    output, key = safe_name("__".join(measurement.identifier)), resource_key(measurement.source)
+    output = safe_name("__".join(measurement.identifier))
+    keys = {source: resource_key(source) for source in measurement.sources}
+    assets = {source: upstream[source, measurement.name].key for source in measurement.sources}
 
     @dg.multi_asset(
         name=output,
@@ -86,14 +89,18 @@ def measurement_asset(
             )
         },
         # Not `deps`: it makes an input name of the key, which may hold any character.
-        ins={"measurement": dg.AssetIn(key=upstream.key, dagster_type=dg.Nothing)},
+        ins={
+            f"measurement_{number}": dg.AssetIn(key=asset, dagster_type=dg.Nothing)
+            for number, asset in enumerate(assets.values())
+        },
         partitions_def=partitions_for(measurement.scheme),
         backfill_policy=dg.BackfillPolicy.multi_run(measurement.windows_per_run),
-        required_resource_keys={key},
-        pool=key,
+        required_resource_keys=set(keys.values()),
+        pool=keys[measurement.source],
     )
     def load(context: dg.AssetExecutionContext) -> MeasurementWindows:
-        return MeasurementWindows(measurement, getattr(context.resources, key), upstream.key)
+        upstreams = {source: Upstream(getattr(context.resources, key), assets[source]) for source, key in keys.items()}
+        return MeasurementWindows(measurement, upstreams)
 
     return load
 

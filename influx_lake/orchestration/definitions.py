@@ -36,7 +36,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *(
                 measurement_asset(
                     each,
-                    upstream[each.source, each.name],
+                    upstream,
                     warehouse,
                     loads_closed_windows(each) if declarative else None,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,18 +30,29 @@ class OpensSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where windows come from.
+
+    Attributes:
+        source: Opens it.
+        asset: The asset that stands for the measurement there.
+    """
+
+    source: OpensSource
+    asset: dg.AssetKey
+
+
+@dataclass(frozen=True, slots=True)
 class MeasurementWindows:
     """What a measurement's asset returns: which measurement of which source. The IO manager moves the rows.
 
     Attributes:
         measurement: The measurement.
-        source: Where its rows are.
-        upstream: The asset that it is loaded from.
+        upstreams: Its sources, by their names in the lake.
     """
 
     measurement: Measurement
-    source: OpensSource
-    upstream: dg.AssetKey
+    upstreams: Mapping[str, Upstream]
 
     def store(
         self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
@@ -50,17 +61,26 @@ class MeasurementWindows:
         from influx_lake.replication.window import replicate_window
 
         measurement, progress = self.measurement, _progress_log(context, self.measurement)
-        with failing_clearly(measurement.name), self.source.open() as source:
+        with failing_clearly(measurement.name), ExitStack() as opened:
+            sources = {name: opened.enter_context(each.source.open()) for name, each in self.upstreams.items()}
+            declared = [sources[name].identity for name in measurement.sources]
 
             def run(window: Window) -> Facts:
+                name = measurement.source_of(window)
                 result = replicate_window(
-                    source, catalog, measurement, window, run_id=context.run_id, on_progress=progress
+                    sources[name],
+                    catalog,
+                    measurement,
+                    window,
+                    run_id=context.run_id,
+                    declared=declared,
+                    on_progress=progress,
                 )
                 context.log.info(
                     f"{measurement.name}: {result.rows:,} rows in {result.seconds:.1f} s "
                     f"({result.rows_per_second:,.0f} rows/s), snapshot {result.snapshot_id} of {result.table_name}"
                 )
-                return replication_facts(result, self.upstream)
+                return replication_facts(result, self.upstreams[name].asset)
 
             yield from run_windows(context, measurement.name, windows, run)
 

@@ -46,13 +46,17 @@ def plan_windows(
             return []
         raise ConfigurationError(f"the range is empty: it starts at {begin} and ends at {until}")
     if every is not None:
-        windows = list(_cut(begin, until, every))
+        windows = [part for piece in _cut(begin, until, every) for part in _parts(measurement, piece)]
     elif end is not None:
         windows = list(measurement.scheme.windows(begin, until))
     else:
         closed = measurement.scheme.windows(begin, until)
         windows = [window for window in closed if window.end <= until]
     return coverage.missing(windows) if only_missing else windows
+
+
+def _parts(measurement: Measurement, window: Window) -> list[Window]:
+    return measurement.history.split(window) if measurement.history else [window]
 
 
 def _cut(begin: datetime, until: datetime, every: timedelta) -> Iterator[Window]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -50,7 +50,13 @@ class TailResult:
 
 
 def tail_measurement(
-    source: Source, catalog: Catalog, measurement: Measurement, *, run_id: str, now: datetime | None = None
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    *,
+    run_id: str,
+    declared: Sequence[str] = (),
+    now: datetime | None = None,
 ) -> TailResult:
     """Add the points of the windows that are not due yet and that no load or tail brought, until the tail's lag before
     now.
@@ -63,6 +69,7 @@ def tail_measurement(
         catalog: The catalog of its table.
         measurement: The measurement; without a `tail` it is loaded until its own lag before now.
         run_id: Who does it; kept in the snapshots.
+        declared: The identities of the sources that the measurement has, its own first, where there are several.
         now: The present, where it is not this moment.
 
     Raises:
@@ -72,7 +79,7 @@ def tail_measurement(
     commits: list[WindowCommit] = []
     try:
         schema = source.schema(measurement.name)
-        load = load_of(source, catalog, measurement, schema, run_id=run_id, waited=waited, now=now)
+        load = load_of(source, catalog, measurement, schema, run_id=run_id, waited=waited, now=now, declared=declared)
         for window in open_windows(measurement, now):
             commits += _tail(load, window, lag)
     except LakeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -144,6 +144,7 @@ def replicate_window(
     window: Window,
     *,
     run_id: str,
+    declared: Sequence[str] = (),
     on_progress: Callable[[Progress], None] | None = None,
 ) -> WindowResult:
     """Load one window of a measurement, as its `write.mode` says: by default, afterwards the table holds exactly the
@@ -153,11 +154,12 @@ def replicate_window(
     the measurement's lag, only what lies before now, less the lag, counts as loaded: it stays due.
 
     Args:
-        source: The measurement's source.
+        source: The source of the window.
         catalog: The catalog of its table.
         measurement: The measurement.
         window: The window.
         run_id: Who does it; kept in the snapshot.
+        declared: The identities of the sources that the measurement has, its own first, where there are several.
         on_progress: Told every few seconds how far the window is.
 
     Raises:
@@ -168,7 +170,17 @@ def replicate_window(
     try:
         schema = source.schema(measurement.name)
         on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
-        load = load_of(source, catalog, measurement, schema, run_id=run_id, waited=waited, now=now, on_rows=on_rows)
+        load = load_of(
+            source,
+            catalog,
+            measurement,
+            schema,
+            run_id=run_id,
+            waited=waited,
+            now=now,
+            declared=declared,
+            on_rows=on_rows,
+        )
         commit = from_the_beginning(load, lambda load: load.run(window))
     except LakeError as error:
         error.about(measurement.name, window)
@@ -185,6 +197,7 @@ def load_of(
     run_id: str,
     waited: Waited,
     now: datetime,
+    declared: Sequence[str] = (),
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> Load:
     """What loads windows of a measurement.
@@ -197,6 +210,7 @@ def load_of(
         run_id: Who does it; kept in the snapshot.
         waited: Told how long the source was waited for.
         now: The present.
+        declared: The identities of the sources that the measurement has, its own first, where there are several.
         on_rows: Told how many rows were written so far.
     """
 
@@ -211,7 +225,7 @@ def load_of(
         catalog=catalog,
         measurement=measurement,
         target=table_target(measurement, schema),
-        provenance=Provenance(source.identity, run_id, measurement.adopt),
+        provenance=Provenance(source.identity, run_id, measurement.adopt, tuple(declared)),
         read=read,
         on_rows=on_rows,
         now=now,

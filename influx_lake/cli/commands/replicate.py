@@ -21,6 +21,10 @@ def replicate(
     start: StartOption = None,
     end: EndOption = None,
     every: EveryOption = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Load from this source of the lake, such as an export, into the tables."),
+    ] = None,
     missing_only: Annotated[
         bool, typer.Option("--missing-only", help="Leave out what is loaded: the rule where no range is given.")
     ] = False,
@@ -40,13 +44,15 @@ def replicate(
 
     only_missing = missing_only or (start is None and end is None)
     with output(as_json) as out, open_session(config) as session:
+        if source is not None:
+            session.lake.source(source)
         plans = session.plan(names, start, end, every, only_missing=only_missing)
         if dry_run:
             show_plan(out, plans, "to load")
             out.result(_totals([plan_facts(each, windows) for each, windows in plans], "count"))
             return 0
         run_id = f"cli-{uuid.uuid4()}"
-        loaded = load(session, plans, out, run_id=run_id, keep_going=keep_going)
+        loaded = load(session, plans, out, run_id=run_id, source=source, keep_going=keep_going)
         return _conclude(out, loaded)
 
 

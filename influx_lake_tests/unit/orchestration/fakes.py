@@ -112,7 +112,7 @@ class Lake:
         """The asset of the measurement cpu."""
         measurement = cpu(every)
         upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(measurement.scheme))
-        return measurement_asset(measurement, upstream)
+        return measurement_asset(measurement, {(measurement.source, measurement.name): upstream})
 
     def rolling(self, *rollups: Rollup) -> tuple[dg.AssetsDefinition, ...]:
         """The asset of cpu, and those of its roll-ups."""
