@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    WithJsonSchema,
 )
 
 from influx_lake.config.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.chunks import ChunkOptions
 from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import GuardOptions
+from influx_lake.config.history import HistoryOptions
 from influx_lake.config.moments import Moment
 from influx_lake.config.names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
 from influx_lake.config.problems import suggestion

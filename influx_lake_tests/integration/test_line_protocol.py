@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow.fs import S3FileSystem
@@ -13,6 +15,9 @@ from pyarrow.fs import S3FileSystem
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
 from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.sandbox import Sandbox
+from influx_lake_tests.integration.cli_lake import CliLake
 
 _LAKE = """\
 sources:
@@ -116,3 +121,86 @@ def test_an_export_is_read_from_a_web_server(tmp_path: Path, capsys: pytest.Capt
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake]:
+    with Sandbox() as box:
+        yield CliLake(tmp_path, box, capsys)
+
+
+_BOTH = """\
+sources:
+  default: {{host: {host}, database: telemetry, token: "${{file:token}}"}}
+  exports: {{type: line_protocol, path: ./export.lp, database: telemetry}}
+catalog: {catalog}
+measurements:
+  cpu: {{HISTORY}}
+"""
+_HISTORY = 'history: {source: exports, until: "2026-01-03"}'
+_RANGE = ("--start", "2026-01-01", "--end", "2026-01-05")
+
+
+def _with_export(lake: CliLake, history: str = "") -> None:
+    """The export has the first two days, the live server the third and fourth, and a little of the second."""
+    lines = [f"cpu,host=old value={day}i {_FIRST_NS + day * _DAY_NS + 5}" for day in range(2)]
+    (lake.folder / "export.lp").write_text("\n".join(lines))
+    lake.box.write("telemetry", "\n".join(f"cpu,host=new value={d}i {_FIRST_NS + d * _DAY_NS + 9}" for d in (1, 2, 3)))
+    lake.write_config(_BOTH.replace("HISTORY", history.replace("{", "{{").replace("}", "}}")))
+
+
+def _points(lake: CliLake) -> list[tuple[str, int]]:
+    rows = lake.catalog.load_table("telemetry.cpu").scan().to_arrow().to_pylist()
+    return sorted((row["host"], row["value"]) for row in rows)
+
+
+def test_an_export_backfills_what_the_live_source_keeps_fresh(lake: CliLake) -> None:
+    _with_export(lake, _HISTORY)
+    told = lake.tell("replicate", "cpu", *_RANGE)
+    assert told.code == 0, told.err
+    expected = [("new", 2), ("new", 3), ("old", 0), ("old", 1)]
+    assert _points(lake) == expected
+    owner = lake.catalog.load_table("telemetry.cpu").properties["influx-lake.owner"]
+    assert owner.startswith("influxdb3://")
+    assert lake.tell("replicate", "cpu", *_RANGE).code == 0
+    assert _points(lake) == expected
+
+
+def test_dagster_loads_each_window_from_its_source(lake: CliLake) -> None:
+    _with_export(lake, _HISTORY)
+    definitions = build_definitions(load_lake(lake.config))
+    (asset,) = (each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition))
+    upstream = {key.to_user_string() for key in asset.dependency_keys}
+    assert upstream == {"influxdb/default/telemetry/cpu", "influxdb/exports/telemetry/cpu"}
+    result = dg.materialize(
+        [asset, *(each for each in definitions.assets or () if isinstance(each, dg.AssetSpec))],
+        resources=dict(definitions.resources or {}),
+        tags={
+            "dagster/asset_partition_range_start": "2026-01-01",
+            "dagster/asset_partition_range_end": "2026-01-04",
+        },
+    )
+    assert result.success
+    assert _points(lake) == [("new", 2), ("new", 3), ("old", 0), ("old", 1)]
+
+
+def test_a_source_named_by_hand_loads_into_the_table_of_another(lake: CliLake) -> None:
+    _with_export(lake)
+    assert lake.tell("replicate", "cpu", "--start", "2026-01-03", "--end", "2026-01-05").code == 0
+    told = lake.tell("replicate", "cpu", "--source", "exports", "--start", "2026-01-01", "--end", "2026-01-03")
+    assert told.code == 0, told.err
+    assert _points(lake) == [("new", 2), ("new", 3), ("old", 0), ("old", 1)]
+    told = lake.tell("replicate", "cpu", "--start", "2026-01-04", "--end", "2026-01-05")
+    assert told.code == 0, "it is the live source's table as before"
+    told = lake.tell("replicate", "cpu", "--source", "export", *_RANGE)
+    assert told.code == 2
+    assert "did you mean exports?" in told.err
+
+
+def test_an_export_does_not_get_into_a_table_where_nobody_said_so(lake: CliLake) -> None:
+    _with_export(lake)
+    assert lake.tell("replicate", "cpu", "--start", "2026-01-03", "--end", "2026-01-05").code == 0
+    lake.config.write_text(lake.config.read_text().replace("cpu: {}", "cpu: {source: exports}"))
+    told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02")
+    assert told.code == 1
+    assert "holds the rows of influxdb3://" in told.err
