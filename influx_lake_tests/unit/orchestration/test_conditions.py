@@ -25,7 +25,11 @@ DAY = timedelta(days=1)
 
 def definitions(measurement: Measurement) -> dg.Definitions:
     upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(measurement.scheme))
-    asset = measurement_asset(measurement, upstream, automation_condition=loads_closed_windows(measurement))
+    asset = measurement_asset(
+        measurement,
+        {(measurement.source, measurement.name): upstream},
+        automation_condition=loads_closed_windows(measurement),
+    )
 
     @dg.asset(
         deps=[asset_key(measurement)],
