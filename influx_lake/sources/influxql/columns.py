@@ -7,7 +7,7 @@ integers, which are one column of floats; an integer that no float is equal to h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.errors import SchemaConflict
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_schema
+from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
 from influx_lake.sources.influxql.statements import CASTS, Selected
 
 TYPES = {word: kind for kind, word in CASTS.items()}
 """The types of fields, by InfluxQL's words."""
 
-# Of a field's types the first one here is the field's own column, as InfluxQL itself would choose.
-_ORDER = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.STRING, ColumnType.BOOLEAN)
+_SIGNED = {ColumnType.FLOAT, ColumnType.INTEGER}
 _LARGEST_EXACT = 2**53
 
 Arrays = dict[Selected, pa.Array]
@@ -85,55 +85,35 @@ def selection(measurement: str, tags: Iterable[str], fields: Iterable[tuple[str,
     Raises:
         SchemaConflict: A field has types that InfluxQL cannot tell apart.
     """
-    tag_names = sorted(set(tags))
+    fields = list(fields)
     types: dict[str, set[ColumnType]] = {}
     for name, kind in fields:
         types.setdefault(name, set()).add(kind)
-    taken = {TIME}
-    made = [
-        Made(Column(_free(tag, Role.TAG, taken), Role.TAG, ColumnType.STRING), (Selected(tag, "tag"),))
-        for tag in tag_names
-    ]
-    mains = {name: _free(name, Role.FIELD, taken) for name in sorted(types)}
-    for name in sorted(types):
-        made += _field(measurement, name, mains[name], types[name], taken)
-    made.sort(key=lambda each: (each.column.role is Role.FIELD, each.column.name))
+    for name, kinds in types.items():
+        _check_numbers(measurement, name, kinds)
+    made = [_made(each, types) for each in declared_columns(tags, fields)]
     time = Column(TIME, Role.TIME, ColumnType.TIME)
     return Selection(MeasurementSchema(measurement, (time, *(each.column for each in made))), tuple(made))
 
 
-def _field(measurement: str, name: str, main: str, types: set[ColumnType], taken: set[str]) -> list[Made]:
-    numbers = types & {ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER}
-    if len(numbers) > 1 and ColumnType.UINTEGER in numbers:
+def _check_numbers(measurement: str, name: str, types: set[ColumnType]) -> None:
+    if ColumnType.UINTEGER in types and types & _SIGNED:
         raise SchemaConflict(
             f"the field {name!r} is unsigned in some shards and another number in others, which InfluxQL does not tell "
             "apart",
             remedy="Set query_language: flux for this source",
             measurement=measurement,
         )
-    made = []
-    ordered = [kind for kind in _ORDER if kind in types]
-    for place, kind in enumerate(ordered):
-        own = Selected(name, CASTS[kind])
-        if place == 0:
-            column = Column(main, Role.FIELD, kind)
-        else:
-            column = Column(_free(f"{main}__{kind}", Role.FIELD, taken), Role.FIELD, kind, variant_of=main)
-        if len(numbers) == 2 and kind in numbers:
-            both = (Selected(name, CASTS[ColumnType.FLOAT]), Selected(name, CASTS[ColumnType.INTEGER]))
-            made.append(Made(column, both, _floats if kind is ColumnType.FLOAT else _integers_beyond))
-        else:
-            made.append(Made(column, (own,)))
-    return made
 
 
-def _free(name: str, role: Role, taken: set[str]) -> str:
-    """The name, or one made of it that no other column has; from now on it is taken."""
-    free = name
-    while free in taken:
-        free = f"{free}__{role}"
-    taken.add(free)
-    return free
+def _made(declared: DeclaredColumn, types: Mapping[str, set[ColumnType]]) -> Made:
+    column, name = declared.column, declared.name
+    if column.role is Role.TAG:
+        return Made(column, (Selected(name, "tag"),))
+    if column.type in _SIGNED <= types[name]:
+        both = (Selected(name, CASTS[ColumnType.FLOAT]), Selected(name, CASTS[ColumnType.INTEGER]))
+        return Made(column, both, _floats if column.type is ColumnType.FLOAT else _integers_beyond)
+    return Made(column, (Selected(name, CASTS[column.type]),))
 
 
 def _selected_type(selected: Selected) -> pa.DataType:

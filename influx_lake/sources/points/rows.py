@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from influx_lake.config.columns import ColumnType
 from influx_lake.sources.points.cells import Mask, Numbers, Places
@@ -101,6 +102,25 @@ def _column(kind: ColumnType, place: Places, bits: Places, texts: pa.ChunkedArra
         case ColumnType.BOOLEAN:
             values = values.astype(np.bool_)
     return pa.array(values, mask=missing)
+
+
+def with_integers(floats: pa.Array, integers: pa.Array) -> pa.Array:
+    """Floats, and integers in their gaps; no integer that no float is equal to."""
+    same = integers.cast(pa.float64(), safe=False)
+    return pc.coalesce(floats, pc.if_else(_is_exact(integers, same), same, pa.scalar(None, pa.float64())))
+
+
+def beyond_floats(integers: pa.Array) -> pa.Array:
+    """The integers that no float is equal to."""
+    exact = _is_exact(integers, integers.cast(pa.float64(), safe=False))
+    return pc.if_else(exact, pa.scalar(None, pa.int64()), integers)
+
+
+def _is_exact(integers: pa.Array, floats: pa.Array) -> pa.Array:
+    # 2^63 is a float, and no integer.
+    below = pc.less(floats, pa.scalar(2.0**63))
+    back = pc.if_else(below, floats, pa.scalar(0.0)).cast(pa.int64(), safe=False)
+    return pc.and_(below, pc.equal(back, integers))
 
 
 def sliced(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.windows import Window
-from influx_lake.errors import MeasurementNotFound, SchemaConflict
-from influx_lake.sources.arrow_types import ARROW_TYPES
-from influx_lake.sources.points.measurement import MeasurementPoints
+from influx_lake.errors import MeasurementNotFound
+from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_field
+from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
+from influx_lake.sources.points.measurement import FieldName, MeasurementPoints
 from influx_lake.sources.points.registry import MeasurementKey
-from influx_lake.sources.points.rows import Points, TagColumns, field_columns, sliced
+from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
 from influx_lake.sources.points.unit import Unit
 from influx_lake.sources.protocol import RowStream, ServerInfo
 
@@ -86,21 +87,13 @@ class PointsSource:
                 remedy="Check its name, and `database` and `retention_policy` of the source",
                 measurement=measurement,
             )
-        tags = sorted({name for series in points.series for name, _ in series})
-        fields = sorted(points.fields)
-        _check_names(measurement, tags, [name for name, _ in fields], points)
-        return MeasurementSchema(
-            measurement,
-            (
-                Column(TIME, Role.TIME, ColumnType.TIME),
-                *(Column(name, Role.TAG, ColumnType.STRING) for name in tags),
-                *(Column(name, Role.FIELD, kind) for name, kind in fields),
-            ),
-        )
+        time = Column(TIME, Role.TIME, ColumnType.TIME)
+        return MeasurementSchema(measurement, (time, *(each.column for each in _declared(points))))
 
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
-        yield _WindowRows(self._points(schema.measurement, window), schema, window)
+        known = {each.column: each.name for each in _declared(self._points(schema.measurement, None))}
+        yield _WindowRows(self._points(schema.measurement, window), schema, known, window)
 
     def count(self, measurement: str, window: Window) -> int:
         points = self._points(measurement, window)
@@ -124,12 +117,14 @@ class PointsSource:
 class _WindowRows:
     """A `RowStream`: the points of one window."""
 
-    def __init__(self, points: MeasurementPoints, schema: MeasurementSchema, window: Window) -> None:
+    def __init__(
+        self, points: MeasurementPoints, schema: MeasurementSchema, names: Mapping[Column, str], window: Window
+    ) -> None:
         self._points = points
         self._window = window
-        self._tags = TagColumns(schema.tags, points.series)
-        self._places = {(name, kind): number for number, (name, kind) in enumerate(points.fields)}
-        self._columns = schema.columns
+        self._columns = [(column, names.get(column, column.name)) for column in schema.columns]
+        self._tags = TagColumns([name for column, name in self._columns if column.role is Role.TAG], points.series)
+        self._types = {(name, column.type) for column, name in self._columns if column.role is Role.FIELD}
         self.schema = pa.schema([_arrow_field(column) for column in schema.columns])
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -139,16 +134,27 @@ class _WindowRows:
     def _rows(self, cells: pa.Table) -> pa.RecordBatch:
         points = _points_of(cells, self._points)
         fields = field_columns(cells, points, [kind for _, kind in self._points.fields])
-        columns = []
-        for column in self._columns:
-            if column.role is Role.TIME:
-                columns.append(pa.array(points.time).cast(pa.timestamp("ns")))
-            elif column.role is Role.TAG:
-                columns.append(self._tags.column(column.name, points.series))
-            else:
-                found = fields.get(self._places.get((column.name, column.type), -1))
-                columns.append(pa.nulls(len(points), ARROW_TYPES[column.type]) if found is None else found)
+        found = {self._points.fields[number]: values for number, values in fields.items()}
+        columns = [self._values(column, name, points, found) for column, name in self._columns]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _values(self, column: Column, name: str, points: Points, fields: Mapping[FieldName, pa.Array]) -> pa.Array:
+        if column.role is Role.TIME:
+            return pa.array(points.time).cast(pa.timestamp("ns"))
+        if column.role is Role.TAG:
+            return self._tags.column(name, points.series)
+        values = fields.get((name, column.type), pa.nulls(len(points), ARROW_TYPES[column.type]))
+        if not self._types >= {(name, ColumnType.FLOAT), (name, ColumnType.INTEGER)}:
+            return values
+        # A field that has both is one column of floats; integers that no float is equal to are in the other.
+        if column.type is ColumnType.INTEGER:
+            return beyond_floats(values)
+        integers = fields.get((name, ColumnType.INTEGER))
+        return values if column.type is not ColumnType.FLOAT or integers is None else with_integers(values, integers)
+
+
+def _declared(points: MeasurementPoints) -> list[DeclaredColumn]:
+    return declared_columns((name for series in points.series for name, _ in series), points.fields)
 
 
 def _points_of(cells: pa.Table, points: MeasurementPoints) -> Points:
@@ -156,23 +162,10 @@ def _points_of(cells: pa.Table, points: MeasurementPoints) -> Points:
 
 
 def _arrow_field(column: Column) -> pa.Field:
-    if column.role is Role.TIME:
-        return pa.field(column.name, pa.timestamp("ns"), nullable=False)
-    return pa.field(column.name, _TAG if column.role is Role.TAG else ARROW_TYPES[column.type])
+    field = arrow_field(column)
+    return field.with_type(_TAG) if column.role is Role.TAG else field
 
 
 def _nanoseconds(window: Window) -> tuple[int, int]:
     # The ends of the times that InfluxDB can hold.
     return max(window.start_us * 1000, -(2**63)), min(window.end_us * 1000, 2**63 - 1)
-
-
-def _check_names(measurement: str, tags: Sequence[str], fields: Sequence[str], points: MeasurementPoints) -> None:
-    twice = sorted({name for name in fields if fields.count(name) > 1})
-    if twice:
-        kinds = {name: ", ".join(sorted(kind for other, kind in points.fields if other == name)) for name in twice}
-        raise SchemaConflict(
-            "; ".join(f"the field {name!r} has several types: {kinds[name]}" for name in twice),
-            measurement=measurement,
-        )
-    if both := sorted(set(tags) & set(fields)):
-        raise SchemaConflict(f"{both[0]!r} is a tag and a field", measurement=measurement)

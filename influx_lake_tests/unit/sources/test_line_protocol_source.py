@@ -295,3 +295,22 @@ def test_files_are_found_by_path_folder_list_and_pattern(tmp_path: Path) -> None
         source = line_source(tmp_path, [f"{tmp_path}/in/{each}" for each in paths])
         assert [row["time"] for row in rows_of(source, "m")] == expected, path
         source.close()
+
+
+def test_each_type_of_a_field_has_its_column(tmp_path: Path) -> None:
+    values = ["1.5", "2i", f"{2**53 + 1}i", f"{2**63 - 1}i", "-9223372036854775808i", '"x"', "t", "7u"]
+    (tmp_path / "a.lp").write_text("".join(f"m,v=a v={each} {time}\n" for time, each in enumerate(values)))
+    source = line_source(tmp_path)
+    columns = {each.name: (each.type.value, each.variant_of) for each in source.schema("m").columns}
+    assert columns == {
+        "time": ("time", None),
+        "v": ("string", None),
+        "v__field": ("float", None),
+        "v__field__integer": ("integer", "v__field"),
+        "v__field__uinteger": ("uinteger", "v__field"),
+        "v__field__string": ("string", "v__field"),
+        "v__field__boolean": ("boolean", "v__field"),
+    }
+    found = [[value for name, value in row.items() if name not in ("time", "v")] for row in rows_of(source, "m")]
+    assert found == [[1.5], [2.0], [2**53 + 1], [2**63 - 1], [-(2.0**63)], ["x"], [True], [7]]
+    source.close()
