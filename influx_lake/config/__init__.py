@@ -3,7 +3,13 @@
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.checks import CheckOptions, FreshnessOptions, Severity, ValueRule
 from influx_lake.config.column_names import ColumnNames, column_name
-from influx_lake.config.connections import InfluxDB3Config, LineProtocolConfig, SourceConfig, TlsConfig
+from influx_lake.config.connections import (
+    InfluxDB3Config,
+    InfluxDB3ParquetConfig,
+    LineProtocolConfig,
+    SourceConfig,
+    TlsConfig,
+)
 from influx_lake.config.discovery import read_discovered, write_discovered
 from influx_lake.config.example import example_lake
 from influx_lake.config.files import Compression, WriteOptions
@@ -29,6 +35,7 @@ __all__ = [
     "ConfigurationProblems",
     "FreshnessOptions",
     "InfluxDB3Config",
+    "InfluxDB3ParquetConfig",
     "Lake",
     "LineProtocolConfig",
     "Measurement",

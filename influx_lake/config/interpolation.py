@@ -9,6 +9,9 @@ from influx_lake.config.problems import Location, Report
 from influx_lake.config.references import ReferenceMistake, Template
 from influx_lake.config.stores import USER_STORES
 
+SOURCE_SECRETS = frozenset({"token", "password", "secret_access_key", "session_token", "account_key", "sas_token"})
+"""The options of sources that are secrets, wherever in a source they are."""
+
 
 def interpolate(value: Any, location: Location, report: Report) -> Any:
     """Replace the references in an entry. Mistakes go to the report, and values that hold them are left out.
@@ -29,7 +32,7 @@ def is_kept_closed(location: Location) -> bool:
     """Whether what is written there is resolved at the moment of use, not at load."""
     if location[0] == "catalog":
         return location[1:] not in (("name",), ("type",))
-    return location[0] == "sources" and location[2:] == ("token",)
+    return location[0] == "sources" and location[-1] in SOURCE_SECRETS
 
 
 def _text(text: str, location: Location, report: Report) -> str | None:
@@ -47,7 +50,7 @@ def _text(text: str, location: Location, report: Report) -> str | None:
     if is_kept_closed(location):
         return text
     if template.needs_store:
-        message = "a value from a file or a secret store is for a token or the catalog; write ${VAR} or the value"
+        message = "a value from a file or a secret store is for a secret or the catalog; write ${VAR} or the value"
         _lose(message, location, report)
         return None
     return template.resolve(Path())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         InfluxDB1Config,
         InfluxDB2Config,
         InfluxDB3Config,
+        InfluxDB3ParquetConfig,
         LineProtocolConfig,
         SourceConfig,
     )
@@ -21,11 +22,19 @@ __all__ = ["RowStream", "ServerInfo", "Source", "open_reliable_source", "open_so
 
 def open_source(config: SourceConfig) -> Source:
     """The source that a configuration describes. Nothing is contacted before it is used."""
-    from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, InfluxDB3Config, LineProtocolConfig
+    from influx_lake.config.connections import (
+        InfluxDB1Config,
+        InfluxDB2Config,
+        InfluxDB3Config,
+        InfluxDB3ParquetConfig,
+        LineProtocolConfig,
+    )
 
     match config:
         case InfluxDB3Config():
             return _influxdb3(config)
+        case InfluxDB3ParquetConfig():
+            return _influxdb3_parquet(config)
         case LineProtocolConfig():
             return _line_protocol(config)
         case InfluxDB2Config():
@@ -64,15 +73,13 @@ def _influxdb2(config: InfluxDB2Config) -> Source:
 def _influxdb3(config: InfluxDB3Config) -> Source:
     from influx_lake.sources.influxdb3 import InfluxDB3Source
 
-    return InfluxDB3Source(
-        config.host,
-        config.database,
-        config.token,
-        tls=config.tls,
-        query_port=config.query_port,
-        timeout=config.timeout,
-        connect_timeout=config.connect_timeout,
-    )
+    return InfluxDB3Source.of(config)
+
+
+def _influxdb3_parquet(config: InfluxDB3ParquetConfig) -> Source:
+    from influx_lake.sources.influxdb3_parquet import InfluxDB3ParquetSource
+
+    return InfluxDB3ParquetSource(config)
 
 
 def _line_protocol(config: LineProtocolConfig) -> Source:

@@ -10,6 +10,7 @@ from influx_lake.config.connections.base import CloseSecret, SourceConfig
 from influx_lake.config.connections.influxdb1 import InfluxDB1Config
 from influx_lake.config.connections.influxdb2 import InfluxDB2Config, QueryLanguage
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
+from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
 from influx_lake.config.connections.server import LocalFile, ServerConfig, TlsConfig
 
@@ -20,6 +21,7 @@ __all__ = [
     "InfluxDB1Config",
     "InfluxDB2Config",
     "InfluxDB3Config",
+    "InfluxDB3ParquetConfig",
     "LineProtocolConfig",
     "LocalFile",
     "QueryLanguage",
@@ -37,6 +39,7 @@ SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
         "influxdb3": InfluxDB3Config,
         "influxdb2": InfluxDB2Config,
         "influxdb1": InfluxDB1Config,
+        "influxdb3_parquet": InfluxDB3ParquetConfig,
         "line_protocol": LineProtocolConfig,
     }
 )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from influx_lake.config.catalog import is_secret_name
-from influx_lake.config.connections.base import CloseSecret, SourceConfig
 from influx_lake.config.connections.server import LocalFile
+from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.quantities import Duration, Size
-from influx_lake.config.secret import Secret
 
 
 def _listed(value: Any) -> Any:
@@ -29,15 +26,9 @@ Paths = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)
 """Files; local ones that are relative are below the folder of the lake.yaml."""
 
 
-class PointFilesConfig(SourceConfig):
+class PointFilesConfig(StoredConfig):
     """A source of points that lie in files."""
 
-    storage: dict[str, Secret | str] = Field(
-        default_factory=dict,
-        description="How an object store is reached, as pyiceberg's own properties: s3.*, gcs.*, adls.*. Default: what "
-        "the environment says.",
-        examples=[{"s3.endpoint": "http://minio:9000", "s3.secret-access-key": "${S3_SECRET}"}],
-    )
     max_bad_lines: int = Field(
         default=0,
         ge=0,
@@ -57,25 +48,3 @@ class PointFilesConfig(SourceConfig):
     staging_keep: Duration = Field(
         default=timedelta(days=7), description="How long a file stays taken apart that no window asks for."
     )
-
-    @classmethod
-    def with_secrets(cls, entry: Mapping[str, Any], close: CloseSecret) -> dict[str, Any]:
-        """The entry with the keys of its object store closed."""
-        storage = entry.get("storage")
-        if not isinstance(storage, dict):
-            return dict(entry)
-        closed = {
-            name: close(value, ("storage", name))
-            if isinstance(value, str) and value and is_secret_name(name)
-            else value
-            for name, value in storage.items()
-        }
-        return {**entry, "storage": closed}
-
-    def storage_properties(self) -> dict[str, str]:
-        """The object store's properties, with the secrets revealed.
-
-        Raises:
-            ConfigurationError: A secret cannot be read.
-        """
-        return {name: value.reveal() if isinstance(value, Secret) else value for name, value in self.storage.items()}

@@ -128,24 +128,36 @@ class FilePlace:
 
     @cached_property
     def _path(self) -> str:
-        if self._scheme in _WEB:
-            return self.text
-        from pyiceberg.io.pyarrow import PyArrowFileIO
-
-        if self._scheme == "file":
-            return str(PurePosixPath(self.text.removeprefix("file://")))
-        return PyArrowFileIO.parse_location(self.text)[2]
+        return self.text if self._scheme in _WEB else path_in_store(self.text)
 
     @cached_property
     def _system(self) -> FileSystem:
-        if self._scheme in _WEB:
-            return _web()
-        from pyiceberg.io.pyarrow import PyArrowFileIO
+        return _web() if self._scheme in _WEB else store_of(self.text, self.properties)
 
-        if self._scheme == "file":
-            return PyArrowFileIO({}).fs_by_scheme("file", None)
-        netloc = self.text.split("://", 1)[1].partition("/")[0]
-        return PyArrowFileIO(dict(self.properties)).fs_by_scheme(self._scheme, netloc)
+
+def store_of(location: str, properties: Mapping[str, str]) -> FileSystem:
+    """The file system of a path or address.
+
+    Args:
+        location: `/data`, `s3://bucket/path`, `gs://...`, `abfss://...`.
+        properties: How an object store is reached, in pyiceberg's words.
+    """
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    scheme, separator, rest = location.partition("://")
+    if not separator or scheme.lower() == "file":
+        return PyArrowFileIO({}).fs_by_scheme("file", None)
+    return PyArrowFileIO(dict(properties)).fs_by_scheme(scheme.lower(), rest.partition("/")[0])
+
+
+def path_in_store(location: str) -> str:
+    """What the file system of a path or address calls it."""
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    scheme, separator, _ = location.partition("://")
+    if not separator or scheme.lower() == "file":
+        return str(PurePosixPath(location.removeprefix("file://")))
+    return PyArrowFileIO.parse_location(location)[2]
 
 
 def _web() -> FileSystem:

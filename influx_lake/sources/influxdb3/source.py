@@ -67,6 +67,19 @@ class InfluxDB3Source:
         self._flight = FlightConnection(self._config)
         self._before_3_3 = False
 
+    @classmethod
+    def of(cls, config: InfluxDB3Config) -> InfluxDB3Source:
+        """The source of a configuration."""
+        return cls(
+            config.host,
+            config.database,
+            config.token,
+            tls=config.tls,
+            query_port=config.query_port,
+            timeout=config.timeout,
+            connect_timeout=config.connect_timeout,
+        )
+
     @property
     def identity(self) -> str:
         return f"influxdb3://{self._config.address}/{self._config.database}"
@@ -114,6 +127,12 @@ class InfluxDB3Source:
         answer = self._flight.table(sql.grouped(measurement, windows, ROWS), failures)
         found = {start: group["rows"] for start, group in groups(answer, failures.odd)}
         return [found.get(window.start_us, 0) for window in windows]
+
+    def parquet_path(self, measurement: str) -> str | None:
+        """Where one of the measurement's persisted files is in the server's object store; None before there is one."""
+        answer = self._flight.table(sql.parquet_path(measurement), Failures(self._config, measurement))
+        paths = answer.column(0).to_pylist() if answer.num_columns == 1 else []
+        return str(paths[0]) if paths else None
 
     def close(self) -> None:
         self._flight.close()

@@ -92,6 +92,11 @@ def _bin(windows: Sequence[Window]) -> str:
     return f"CASE {' '.join(branches)} END"
 
 
+def parquet_path(measurement: str) -> str:
+    """One of the files that the server has persisted; the table's name has to be a literal."""
+    return f'SELECT "path" FROM system.parquet_files WHERE "table_name" = {literal(measurement)} LIMIT 1'
+
+
 def identifier(name: str) -> str:
     """Quote a name; in quotes, dots, spaces and case are kept as they are."""
     return '"' + name.replace('"', '""') + '"'

@@ -9,7 +9,7 @@ persisted_files.rs` of InfluxDB 3.10.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +27,10 @@ class Ordered(Protocol):
     def sequence(self) -> int: ...
 
 
-def server_order(files: Iterable[Ordered]) -> list[Ordered]:
+_File = TypeVar("_File", bound=Ordered)
+
+
+def server_order(files: Iterable[_File]) -> list[_File]:
     """The files in the order in which the server lets them win, the winner last; of equals the newer one wins."""
     return sorted(files, key=lambda file: (-file.min_time, file.sequence))
 

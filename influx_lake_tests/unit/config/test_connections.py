@@ -110,3 +110,16 @@ def test_files_are_below_the_lake(tmp_path: Path) -> None:
     assert loaded.tls.ca_file == tmp_path / "certs" / "ca.pem"
     absolute = {**data, "tls": {"ca_file": "/etc/ca.pem"}}
     assert InfluxDB3Config.model_validate(absolute, context={"root": tmp_path}).tls.ca_file == Path("/etc/ca.pem")
+
+
+def test_every_secret_of_a_source_is_kept_closed() -> None:
+    """A secret that interpolation does not know would be resolved at load, and shown in snapshots."""
+    from influx_lake.config.connections import SOURCE_TYPES
+    from influx_lake.config.connections.storage import StorageOptions
+    from influx_lake.config.interpolation import SOURCE_SECRETS
+
+    models = [*SOURCE_TYPES.values(), StorageOptions]
+    secrets = {
+        name for model in models for name, field in model.model_fields.items() if "Secret" in str(field.annotation)
+    }
+    assert secrets <= SOURCE_SECRETS

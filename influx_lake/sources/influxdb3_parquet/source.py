@@ -1,0 +1,166 @@
+"""The Parquet files of an InfluxDB 3 Core as a source of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config.columns import Column, MeasurementSchema, Role
+from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
+from influx_lake.config.windows import Window
+from influx_lake.errors import (
+    LakeError,
+    MeasurementNotFound,
+    SourceError,
+    SourceUnavailable,
+    StreamBroken,
+    UnexpectedAnswer,
+)
+from influx_lake.sources.files.place import path_in_store, store_of
+from influx_lake.sources.influxdb3_parquet.index import FooterIndex, PersistedFile
+from influx_lake.sources.influxdb3_parquet.reading import PointReader, arrow_schema
+from influx_lake.sources.influxdb3_parquet.tables import PersistedTables
+from influx_lake.sources.protocol import ServerInfo
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+_ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
+
+
+class InfluxDB3ParquetSource:
+    """The points of one database that an InfluxDB 3 Core has persisted; what is only in its log is not among them.
+
+    Making one contacts nothing. Threads may share it.
+
+    Args:
+        config: Where the files are, and which of them.
+    """
+
+    def __init__(self, config: InfluxDB3ParquetConfig) -> None:
+        self._config = config
+        self._files: dict[str, tuple[PersistedFile, ...]] = {}
+
+    @property
+    def identity(self) -> str:
+        location = self._config.location
+        place = location if "://" in location else f"file://{location}"
+        return f"influxdb3_parquet+{place}#{self._config.database}"
+
+    def __repr__(self) -> str:
+        return f"InfluxDB3ParquetSource({self.identity!r})"
+
+    def server(self) -> ServerInfo:
+        """What is read: proves that the database's folder can be listed."""
+        with self._reaching():
+            return ServerInfo("InfluxDB 3 Parquet files", f"database {self._tables.database}")
+
+    def measurements(self) -> list[str]:
+        with self._reaching():
+            return sorted(self._tables.names())
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        columns: dict[str, Column] = {}
+        for file in self._listed(measurement):
+            for column in file.footer.columns:
+                known = columns.setdefault(column.name, column)
+                if known != column:
+                    raise self._odd(
+                        f"{file.path} has the {column.role} {column.name!r} of type {column.type}, and other files "
+                        f"have it as the {known.role} of type {known.type}: these are two tables' files"
+                    ).about(measurement)
+        ordered = sorted(columns.values(), key=lambda column: (_ORDER[column.role], column.name))
+        return MeasurementSchema(measurement, tuple(ordered))
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[FileRows]:
+        files = self._files.get(schema.measurement) or self._listed(schema.measurement)
+        reader = PointReader(self._store, schema, self._odd)
+        batches = reader.batches(files, window.start_us * 1000, window.end_us * 1000)
+        yield FileRows(arrow_schema(schema), self._guarded(batches, schema.measurement, window))
+
+    def count(self, measurement: str, window: Window) -> int:
+        """How many points the files hold for the window: from their footers, where none overlap."""
+        schema = self.schema(measurement)
+        times = MeasurementSchema(measurement, tuple(each for each in schema.columns if each.role is not Role.FIELD))
+        with self.read(times, window) as rows:
+            return sum(len(batch) for batch in rows)
+
+    def close(self) -> None:
+        self._files.clear()
+
+    @cached_property
+    def _opened(self) -> tuple[FileSystem, str]:
+        location = self._config.location
+        return store_of(location, self._config.storage_properties()), path_in_store(location)
+
+    @property
+    def _store(self) -> FileSystem:
+        return self._opened[0]
+
+    @cached_property
+    def _tables(self) -> PersistedTables:
+        return PersistedTables.find(self._config, *self._opened, self._odd)
+
+    def _listed(self, measurement: str) -> tuple[PersistedFile, ...]:
+        """The measurement's files as they are now."""
+        with self._reaching(measurement):
+            folder = self._tables.folder(measurement)
+            if folder is None:
+                raise MeasurementNotFound(
+                    f"{self._where}: no table says that it is {measurement!r}",
+                    remedy="Correct the name, or give the number of its folder: tables: {name: number}",
+                ).about(measurement)
+            index = FooterIndex(self._store, self._config.index, self._odd)
+            self._files[measurement] = index.files(f"{self._config.location}/{folder.path}", folder.files(self._store))
+            return self._files[measurement]
+
+    def _guarded(self, batches: Iterator[pa.RecordBatch], measurement: str, window: Window) -> Iterator[pa.RecordBatch]:
+        with self._reaching(measurement, window):
+            yield from batches
+
+    @property
+    def _where(self) -> str:
+        return f"the Parquet files below {self._config.location}, database {self._config.database!r}"
+
+    def _odd(self, what: str) -> SourceError:
+        return UnexpectedAnswer(
+            f"{self._where}: {what}",
+            remedy="Restore the file from a copy of the object store; if it is gone for good, move it away, and what "
+            "it held is lost to this source",
+        )
+
+    @contextmanager
+    def _reaching(self, measurement: str | None = None, window: Window | None = None) -> Iterator[None]:
+        """Our errors for those of the store."""
+        try:
+            yield
+        except LakeError as error:
+            raise error.about(measurement, window) from None
+        except FileNotFoundError as error:
+            failure: SourceError = StreamBroken(
+                f"{self._where}: a file is gone: {error}", remedy="The server has removed it (retention): load again"
+            )
+            raise failure.about(measurement, window) from None
+        except pa.ArrowInvalid as error:
+            raise self._odd(f"a file is damaged: {error}").about(measurement, window) from None
+        except OSError as error:
+            failure = SourceUnavailable(
+                f"{self._where}: cannot be read: {error}", remedy="Check `location` and `storage`, and the store itself"
+            )
+            raise failure.about(measurement, window) from None
+
+
+class FileRows:
+    """A `RowStream`: the points of one window."""
+
+    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        self.schema = schema
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self._batches
