@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from influx_lake.config.catalog import is_secret_name
 from influx_lake.config.problems import Location, Report
 from influx_lake.config.references import ReferenceMistake, Template
 from influx_lake.config.stores import USER_STORES
 
-SOURCE_SECRETS = frozenset({"token", "password", "secret_access_key", "session_token", "account_key", "sas_token"})
-"""The options of sources that are secrets, wherever in a source they are."""
+_SOURCE_SECRETS = ("token", "password")
 
 
 def interpolate(value: Any, location: Location, report: Report) -> Any:
@@ -32,7 +32,10 @@ def is_kept_closed(location: Location) -> bool:
     """Whether what is written there is resolved at the moment of use, not at load."""
     if location[0] == "catalog":
         return location[1:] not in (("name",), ("type",))
-    return location[0] == "sources" and location[-1] in SOURCE_SECRETS
+    if location[0] != "sources":
+        return False
+    name = str(location[-1])
+    return name in _SOURCE_SECRETS or (location[2:-1] == ("storage",) and is_secret_name(name))
 
 
 def _text(text: str, location: Location, report: Report) -> str | None:

@@ -93,8 +93,8 @@ def test_from_an_object_store(tmp_path: Path, s3: str, capsys: pytest.CaptureFix
     for file in (tmp_path / "node0").rglob("*.parquet"):
         with store.open_output_stream(f"influxdb/core/{file.relative_to(tmp_path)}") as copy:
             copy.write(file.read_bytes())
-    key = "access_key_id: id, secret_access_key: '${BUCKET_SECRET}'"
-    more = f"    storage: {{endpoint: '{s3}', region: us-east-1, {key}}}"
+    key = "s3.access-key-id: id, s3.secret-access-key: '${BUCKET_SECRET}'"
+    more = f"    storage: {{s3.endpoint: '{s3}', s3.region: us-east-1, {key}}}"
     check_rows(load_two_days(write_lake(tmp_path, "s3://influxdb/core/node0", more)))
     told = capsys.readouterr()
     assert "not-shown-anywhere" not in told.out + told.err

@@ -107,7 +107,7 @@ def test_the_error_says_how_many_and_writes_nothing(write_lake: LakeWriter, tmp_
             "sources.a.query_port: '70000' is more than 65535",
         ),
         ("sources: {a: {host: h, database: d, timeout: 0}}\n", "sources.a.timeout: '0' is no time at all"),
-        ("sources: {a: {host: h, database: d, type: influxdb}}\n", "'influxdb' is not one of influxdb3, "),
+        ("sources: {a: {host: h, database: d, type: influxdb}}\n", "'influxdb' is not one of influxdb"),
         ("sources: {a: {host: 'http://h', database: d, tls: {ca_file: x}}}\n", "sources.a: tls has no effect"),
         (
             "sources: {a: {host: h, database: d, tls: {verify: maybe}}}\n",
@@ -145,7 +145,7 @@ def test_names_that_no_file_can_have(mistakes_of: Callable[..., list[str]], tmp_
             "catalog: {token: '${NOT_SET_ANYWHERE}'}\n",
             "catalog.token: the environment variable NOT_SET_ANYWHERE is not",
         ),
-        ("catalog: {name: '${file:x}'}\n", "catalog.name: a value from a file or a secret store is for a token"),
+        ("catalog: {name: '${file:x}'}\n", "catalog.name: a value from a file or a secret store is for a secret"),
         ("defaults: {table: x}\n", "defaults.table: belongs to one measurement and cannot be a default"),
         (
             "defaults: {source: x}\nmeasurements: {a: , b: }\n",
