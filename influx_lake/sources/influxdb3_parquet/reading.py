@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.columns import TIME, ColumnType, MeasurementSchema, Role
-from influx_lake.sources.influxdb3.declared import ARROW_TYPES
+from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.influxdb3_parquet.footers import Odd
 from influx_lake.sources.influxdb3_parquet.index import PersistedFile
 from influx_lake.sources.influxdb3_parquet.merging import merged, server_order
