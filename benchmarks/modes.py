@@ -1,7 +1,8 @@
 """What upserting a window costs beside replacing it: `python -m benchmarks.modes [--rows N] [--runs N] [--json]`
 
-The window holds the rows already; the same points come again. `upsert_cpu` and `merge_fields_cpu` are CPU seconds over
-those of replacing the same window; `peak_mb` is the largest resident size of each process.
+The window holds the rows already and the same points come again: with a null in every other row where fields are
+merged, the first half of them for `half`, in another order for `shuffled`. The figures are CPU seconds over those of
+replacing the window; `over_input_mb` is the largest resident size above the rows that come, which wait in memory.
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.cases import TARGET, WINDOW, Rows, catalog
 from benchmarks.dataset import TAGS, batches
@@ -22,38 +27,54 @@ from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.upsert import upsert_window
 
 PROVENANCE = Provenance("bench", "run")
+GAPS = 5
 BY_TAGS = replace(TARGET, key=TAGS)
-CASES = ("input", "replace", "upsert", "merge_fields")
+UPSERTS = ("upsert", "merge_fields", "half", "half_merge_fields", "shuffled", "shuffled_merge_fields")
+CASES = ("replace", *UPSERTS)
+
+
+def coming(name: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows that come in a case."""
+    for batch in batches(rows // 2 if name.startswith("half") else rows):
+        yield _with_gaps(_shuffled(batch, name.startswith("shuffled")), name.endswith("merge_fields"))
 
 
 def case(name: str, folder: Path, rows: int) -> Callable[[], int]:
-    """A load of the window over the rows that are there; `input` only makes the rows that come."""
+    """A load of the window over the rows that are there."""
     opened = catalog(folder)
-    if name == "input":
-        return lambda: sum(len(batch) for batch in batches(rows))
-    replace_window(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE)  # type: ignore[arg-type]
+    replace_window(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE)
+    data = Rows(list(coming(name, rows)))
     if name == "replace":
-        return lambda: replace_window(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE).rows  # type: ignore[arg-type]
-    merging = name == "merge_fields"
-    return lambda: (
-        upsert_window(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE, merge_fields=merging).rows  # type: ignore[arg-type]
-    )
+        return lambda: replace_window(opened, BY_TAGS, data, WINDOW, PROVENANCE).rows
+    merging = name.endswith("merge_fields")
+    return lambda: upsert_window(opened, BY_TAGS, data, WINDOW, PROVENANCE, merge_fields=merging).rows
 
 
 def run(rows: int, runs: int) -> dict[str, object]:
-    """Measure each case `runs` times, in turns; what making the rows costs is taken off."""
+    """Measure each case `runs` times, in turns."""
     costs: dict[str, list[Cost]] = {name: [] for name in CASES}
     for _ in range(runs):
         for name, found in costs.items():
             found.append(in_process("benchmarks.modes", "--case", name, "--rows", str(rows)))
-    cpu = {name: median(found, "cpu") - median(costs["input"], "cpu") for name, found in costs.items()}
+    cpu = {name: median(found, "cpu") for name, found in costs.items()}
+    over = {name: round(median(found, "peak_mb") - median(found, "base_mb")) for name, found in costs.items()}
     return {
         "rows": rows,
         "replace_cpu_seconds": round(cpu["replace"], 2),
-        "upsert_cpu": round(cpu["upsert"] / cpu["replace"], 2),
-        "merge_fields_cpu": round(cpu["merge_fields"] / cpu["replace"], 2),
-        "peak_mb": {name: round(median(found, "peak_mb")) for name, found in costs.items()},
+        **{f"{name}_cpu": round(cpu[name] / cpu["replace"], 2) for name in UPSERTS},
+        "over_input_mb": over,
     }
+
+
+def _shuffled(batch: pa.RecordBatch, shuffle: bool) -> pa.RecordBatch:
+    return batch.take(pa.array(np.random.default_rng(1).permutation(len(batch)))) if shuffle else batch
+
+
+def _with_gaps(batch: pa.RecordBatch, gaps: bool) -> pa.RecordBatch:
+    if not gaps:
+        return batch
+    values = pc.if_else(pa.array(np.arange(len(batch)) % 2 == 0), None, batch.column(GAPS))
+    return batch.set_column(GAPS, batch.schema.field(GAPS), values)
 
 
 def main() -> None:
@@ -73,7 +94,7 @@ def main() -> None:
         print()
         return
     for name, value in result.items():
-        print(f"{name:<22}{value}")
+        print(f"{name:<27}{value}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +13,14 @@ import pyarrow as pa
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Change
 from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.laying_over import LayingOver
 from influx_lake.iceberg.outside_rows import OutsideRows
-from influx_lake.iceberg.point_join import join_points
 from influx_lake.iceberg.point_key import PointKey
+from influx_lake.iceberg.points_aside import PointsAside
 from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
+from influx_lake.iceberg.rows_aside import RowsAside
 from influx_lake.iceberg.schema import file_schema, to_file
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.iceberg.time_slices import TimeSlices, pairs
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_files import WindowFiles, files_of, in_windows, time_bounds
 from influx_lake.iceberg.writer import write_files
@@ -73,7 +73,8 @@ class Merge:
     _folder: tempfile.TemporaryDirectory[str] = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="influx-lake-merge-")
     )
-    _coming: TimeSlices = field(init=False)
+    _coming: RowsAside = field(init=False)
+    _points: PointsAside = field(init=False)
     _first_us: int | None = None
     _last_us: int | None = None
     _rows: int = 0
@@ -81,14 +82,15 @@ class Merge:
     _joined: dict[frozenset[str], _Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._coming = self._slices(self.schema)
+        self._coming = RowsAside(self.key.encoded(self.schema), Path(self._folder.name))
+        self._points = PointsAside(self.key, self.window, Path(self._folder.name))
         self._outside = OutsideRows(self.target, self.window)
 
     def take(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Keep rows of the table's schema, to be laid over the window's."""
         from pyarrow.compute import min_max
 
-        for batch in batches:
+        for batch in self._points.noting(conform(batch, self._coming.schema) for batch in batches):
             ends = min_max(batch.column(self.target.time_column).cast(pa.int64())).as_py()
             self._first_us = ends["min"] if self._first_us is None else min(self._first_us, ends["min"])
             self._last_us = ends["max"] if self._last_us is None else max(self._last_us, ends["max"])
@@ -120,38 +122,36 @@ class Merge:
     def close(self) -> None:
         """Delete what was kept aside."""
         self._coming.close()
+        self._points.close()
         self._folder.cleanup()
 
     def _join(self, table: Table, tasks: list[FileScanTask]) -> _Outcome:
-        schema = arrow_schema(table.schema())
         state = frozenset(
             [str(table.schema().schema_id)]
             + [file.file_path for task in tasks for file in (task.file, *task.delete_files)]
         )
         if state not in self._joined:
             outcome = _Outcome()
-            with closing(self._slices(schema)) as held:
-                for batch in read_tasks(table, tasks, in_windows([self.window], table, self._time), table.schema()):
-                    held.add(conform(batch, schema))
-                    outcome.held += len(batch)
-                batches = self._laid_over(held, outcome)
-                outcome.files = tuple(write_files(table, self.target, batches, schema))
+            schema = self.key.encoded(arrow_schema(table.schema()))
+            laying = LayingOver(self._points, self.window, schema, Path(self._folder.name), self.merge_fields)
+            coming = (padded(batch, schema) for batch in self._coming.read())
+            rows = laying.over(coming, self._held(table, tasks, schema, outcome))
+            outcome.files = tuple(write_files(table, self.target, rows, schema))
+            outcome.rows, outcome.kept = laying.rows, laying.kept
             self._joined[state] = outcome
         return self._joined[state]
 
-    def _laid_over(self, held: TimeSlices, outcome: _Outcome) -> Iterator[pa.RecordBatch]:
-        for coming, there in pairs(self._coming, held):
-            joined = join_points(_padded(coming, held.schema), there, self.key, merge_fields=self.merge_fields)
-            outcome.rows += len(joined.rows)
-            outcome.kept += joined.kept
-            yield from joined.rows.to_batches()
+    def _held(
+        self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: _Outcome
+    ) -> Iterator[pa.RecordBatch]:
+        within = in_windows([self.window], table, self._time)
+        for batch in read_tasks(table, tasks, within, table.schema(), self.key.text_of(arrow_schema(table.schema()))):
+            outcome.held += len(batch)
+            yield conform(batch, schema)
 
     @property
     def _time(self) -> str:
         return self.target.time_column
-
-    def _slices(self, schema: pa.Schema) -> TimeSlices:
-        return TimeSlices(schema, self._time, self.window.start_us, self.window.end_us, Path(self._folder.name))
 
 
 def touched_by(
@@ -171,15 +171,15 @@ def touched_by(
 
 
 def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.RecordBatch]:
-    """Rows as they come, in the columns and types that the table's rows are read with.
+    """Rows as they come, in the columns that the table has and types of their files: dictionaries stay.
 
     Raises:
         DataRefused: A value does not fit its column exactly.
     """
-    stored, schema = file_schema(table.schema(), pa.schema([])), arrow_schema(table.schema())
+    names, stored = arrow_schema(table.schema()).names, None
     for batch in batches:
-        columns = to_file([batch], table.schema(), stored).columns
-        yield from pa.Table.from_arrays(columns, schema=schema).to_batches()
+        stored = stored or file_schema(table.schema(), batch.schema)
+        yield from to_file([batch], table.schema(), stored).rename_columns(names).to_batches()
 
 
 def read_written(table: Table, files: Iterable[DataFile]) -> Iterator[pa.RecordBatch]:
@@ -196,12 +196,14 @@ def read_written(table: Table, files: Iterable[DataFile]) -> Iterator[pa.RecordB
                     yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _padded(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Rows in the columns of a schema that others may have widened since."""
-    if rows.schema == schema:
-        return rows
+    if batch.schema == schema:
+        return batch
     columns = [
-        rows.column(field.name).cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+        batch.column(field.name).cast(field.type)
+        if field.name in batch.schema.names
+        else pa.nulls(len(batch), field.type)
         for field in schema
     ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

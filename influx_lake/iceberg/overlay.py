@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +79,7 @@ class Overlay:
         touched, untouched = touched_by(table, found, self.target.time_column, self.seen.first_us, self.seen.last_us)
         outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
         kept = self._keep(table, touched) if self.files else _Kept(0, 0, ())
-        if self.points.twice:
+        if not self.points.differ:
             return self._merged(table)
         self.approve(self.seen.rows, kept.held)
         left = sum(task.file.record_count for task in untouched)
@@ -110,31 +110,31 @@ class Overlay:
 
             def points() -> Iterator[pa.RecordBatch]:
                 nonlocal held
-                for batch in read_tasks(
-                    table,
-                    tasks,
-                    in_windows([self.window], table, self._time),
-                    self._key_of(table),
-                    self._text_of(table),
-                ):
+                for batch in self._read(table, tasks, [self.window], table.schema().select(*self.points.key.all)):
                     held += len(batch)
                     yield batch
 
             stretches = self.points.lacking_times(points())
             windows = [Window(EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND) for start, end in stretches]
-            files = self._write_lacking(table, tasks, windows) if windows and not self.points.twice else []
+            files = self._write_lacking(table, tasks, windows) if windows and self.points.differ else []
             self._kept[state] = _Kept(held, sum(file.record_count for file in files), tuple(files))
         return self._kept[state]
 
     def _write_lacking(self, table: Table, tasks: list[FileScanTask], windows: list[Window]) -> list[DataFile]:
-        schema = arrow_schema(table.schema())
-        with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="influx-lake-upsert-"))
-            rows = TimeSlices(schema, self._time, self.window.start_us, self.window.end_us, Path(folder))
-            stack.enter_context(closing(rows))
-            for batch in read_tasks(table, tasks, in_windows(windows, table, self._time), table.schema()):
-                rows.add(conform(batch, schema))
-            return write_files(table, self.target, self.points.lacking_rows(rows), schema)
+        schema = self.points.key.encoded(arrow_schema(table.schema()))
+        batches = (conform(batch, schema) for batch in self._read(table, tasks, windows, table.schema()))
+        if self.points.in_memory:
+            return write_files(table, self.target, self.points.lacking(batches), schema)
+        with tempfile.TemporaryDirectory(prefix="influx-lake-upsert-") as folder:
+            slices = TimeSlices(schema, self._time, self.window.start_us, self.window.end_us, Path(folder))
+            with closing(slices):
+                return write_files(table, self.target, self.points.lacking(slices.ordered(batches)), schema)
+
+    def _read(
+        self, table: Table, tasks: list[FileScanTask], windows: list[Window], columns: Schema
+    ) -> Iterator[pa.RecordBatch]:
+        within, text = in_windows(windows, table, self._time), self.points.key.text_of(arrow_schema(table.schema()))
+        return read_tasks(table, tasks, within, columns, text)
 
     def _merged(self, table: Table) -> Change:
         """Compare whole rows instead: of points that come twice the last has to be found."""
@@ -143,14 +143,6 @@ class Overlay:
             self._merge = Merge(self.target, self.window, self.loaded, schema, self.points.key, approve=self.approve)
             self._merge.take(read_written(self.table, self.files))
         return self._merge.plan(table)
-
-    def _key_of(self, table: Table) -> Schema:
-        return table.schema().select(*self.points.key.all)
-
-    def _text_of(self, table: Table) -> tuple[str, ...]:
-        """The columns of the key that are text, which Parquet keeps as numbers already."""
-        text = (table.schema().find_field(name) for name in self.points.key.columns)
-        return tuple(field.name for field in text if str(field.field_type) == "string")
 
     @property
     def _time(self) -> str:

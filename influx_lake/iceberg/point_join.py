@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.iceberg.numbers_aside import Numbers, places_in
 from influx_lake.iceberg.point_key import PointKey
 
 _LARGEST = 2**62
@@ -14,58 +16,69 @@ _BELOW = "below microseconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """Two sets of rows made one.
-
-    Attributes:
-        rows: Every point of either set, once.
-        kept: How many of them only the held set had.
-    """
+class Numbered:
+    """Rows, and a number for each: equal exactly where their points are."""
 
     rows: pa.Table
-    kept: int
+    numbers: Numbers
 
 
-def join_points(coming: pa.Table, held: pa.Table, key: PointKey, *, merge_fields: bool) -> Joined:
-    """Lay rows over those that are held: a point of both has the coming values.
-
-    Args:
-        coming: The rows that come; of those with one key the last wins.
-        held: The rows that are there, of the same schema.
-        key: What tells points apart; null is a value of its own.
-        merge_fields: Let a null that comes keep the held value.
-    """
-    coming_codes, held_codes = codes_of(_keys(coming, key), _keys(held, key), (*key.columns, key.time, _BELOW))
-    latest = _last_of_each(coming_codes)
-    if latest is not None:
-        coming, coming_codes = coming.take(latest), coming_codes.take(latest)
-    kept = held.filter(pc.invert(pc.is_in(held_codes, value_set=coming_codes)))
-    if merge_fields and len(held):
-        coming = _filled(coming, held, pc.index_in(coming_codes, value_set=held_codes), key.all)
-    return Joined(pa.concat_tables([coming, kept]), len(kept))
-
-
-def _keys(rows: pa.Table, key: PointKey) -> pa.Table:
-    below = key.below_microseconds(rows)
-    none = pa.repeat(pa.scalar(0, pa.int64()), len(rows))
-    return rows.select([*key.columns, key.time]).append_column(_BELOW, none if below is None else below)
-
-
-def codes_of(coming: pa.Table, held: pa.Table, key: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
-    """A number for each row: equal exactly where the keys are equal."""
-    codes, distinct = pa.repeat(pa.scalar(0, pa.int64()), len(coming) + len(held)), 1
-    for name in key:
-        values, count = _numbered(pa.concat_arrays([*coming.column(name).chunks, *held.column(name).chunks]))
+def numbered(coming: pa.Table, held: pa.Table, key: PointKey) -> tuple[Numbered, Numbered]:
+    """Number the points of two sets of rows, whatever tells them apart; null is a value of its own."""
+    keys, codes, distinct = (_keys(coming, key), _keys(held, key)), _zeros(len(coming) + len(held)), 1
+    for name in (*key.columns, key.time, _BELOW):
+        values, count = _coded(pa.concat_arrays([chunk for part in keys for chunk in part.column(name).chunks]))
         if distinct * count >= _LARGEST:
             codes, distinct = _dense(codes)
         if distinct * count >= _LARGEST:
             values, count = _dense(values)
         codes = pc.add(pc.multiply(codes, count), values)
         distinct *= count
-    return codes.slice(0, len(coming)), codes.slice(len(coming))
+    numbers = np.asarray(codes)
+    return Numbered(coming, numbers[: len(coming)]), Numbered(held, numbers[len(coming) :])
 
 
-def _numbered(values: pa.Array) -> tuple[pa.Array, int]:
+def last_of_each(coming: Numbered) -> Numbered:
+    """The last row of each point, in the order in which they came."""
+    order = np.argsort(coming.numbers, kind="stable")
+    ordered = coming.numbers[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+    if last.all():
+        return coming
+    places = np.sort(order[last])
+    return Numbered(coming.rows.take(pa.array(places)), coming.numbers[places])
+
+
+def filled(coming: Numbered, held: Numbered, key: tuple[str, ...]) -> pa.Table:
+    """The coming rows with held values, of the same points, in the place of nulls."""
+    gaps = [field.name for field in coming.rows.schema if field.name not in key and coming.rows[field.name].null_count]
+    if not gaps or not len(held.rows):
+        return coming.rows
+    there = held.rows.select(gaps)
+    if np.array_equal(coming.numbers, held.numbers[: len(coming.numbers)]):
+        there = there.slice(0, len(coming.rows))
+    else:
+        there = there.take(_places(coming.numbers, held.numbers))
+    rows = coming.rows
+    for name in gaps:
+        whole = pc.coalesce(rows[name], there[name])
+        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), whole)
+    return rows
+
+
+def _places(coming: Numbers, held: Numbers) -> pa.Array:
+    """Where the first row of each coming point is among those that are held; null where there is none."""
+    order = np.argsort(held, kind="stable")
+    places = order[places_in(held[order], coming)]
+    return pa.array(places, mask=held[places] != coming)
+
+
+def _keys(rows: pa.Table, key: PointKey) -> pa.Table:
+    below = key.below_microseconds(rows)
+    return rows.select([*key.columns, key.time]).append_column(_BELOW, _zeros(len(rows)) if below is None else below)
+
+
+def _coded(values: pa.Array) -> tuple[pa.Array, int]:
     """Small numbers for the values of a column, and how many they may be."""
     if (pa.types.is_timestamp(values.type) or pa.types.is_int64(values.type)) and not values.null_count:
         numbers = values.cast(pa.int64())
@@ -76,23 +89,11 @@ def _numbered(values: pa.Array) -> tuple[pa.Array, int]:
 
 
 def _dense(values: pa.Array) -> tuple[pa.Array, int]:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
     encoded = pc.dictionary_encode(values, null_encoding="encode")
     return encoded.indices.cast(pa.int64()), max(1, len(encoded.dictionary))
 
 
-def _last_of_each(codes: pa.Array) -> pa.Array | None:
-    """The position of the last row of each code, in order; None when no code is there twice."""
-    if pc.count_distinct(codes).as_py() == len(codes):
-        return None
-    numbered = pa.table({"code": codes, "row": pa.array(range(len(codes)), pa.int64())})
-    last = numbered.group_by("code").aggregate([("row", "max")]).column("row_max").combine_chunks()
-    return last.take(pc.array_sort_indices(last))
-
-
-def _filled(coming: pa.Table, held: pa.Table, positions: pa.Array, key: tuple[str, ...]) -> pa.Table:
-    """The coming rows with held values in the place of nulls."""
-    for index, field in enumerate(coming.schema):
-        values = coming.column(index)
-        if values.null_count and field.name not in key:
-            coming = coming.set_column(index, field, pc.coalesce(values, held.column(index).take(positions)))
-    return coming
+def _zeros(count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(0, pa.int64()), count)

@@ -31,6 +31,17 @@ class PointKey:
         """Every column that is needed."""
         return (*self.columns, self.time, *((self.nanoseconds,) if self.nanoseconds else ()))
 
+    def text_of(self, columns: pa.Schema) -> tuple[str, ...]:
+        """The columns that are text, which Parquet keeps as numbers already."""
+        return tuple(
+            name for name in self.columns if name in columns.names and pa.types.is_string(columns.field(name).type)
+        )
+
+    def encoded(self, columns: pa.Schema) -> pa.Schema:
+        """The columns of a table with the text of the key as dictionaries: a fraction of its size, fast to compare."""
+        kind, text = pa.dictionary(pa.int32(), pa.string()), self.text_of(columns)
+        return pa.schema([column.with_type(kind) if column.name in text else column for column in columns])
+
     def below_microseconds(self, rows: pa.RecordBatch | pa.Table) -> pa.Array | None:
         """How many nanoseconds each row's time has beyond its microseconds; None where no row can have any."""
         if self.nanoseconds is None or self.nanoseconds not in rows.schema.names:

@@ -1,53 +1,74 @@
-"""The points of rows that stream by, kept aside to be compared with others: two numbers for each."""
+"""The points of rows that stream by, kept aside to be compared with others: a number for each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from influx_lake.config.windows import Window
-from influx_lake.iceberg.point_join import codes_of
+from influx_lake.iceberg.numbers_aside import Mask, Numbers, NumbersAside, among, pieces
 from influx_lake.iceberg.point_key import PointKey
 from influx_lake.iceberg.series_numbers import SeriesNumbers
-from influx_lake.iceberg.time_slices import TimeSlices, pairs
 
-_TIME = "time"
-_SERIES = "series"
-_BELOW = "below"
 _STRETCHES = 16
-_SCHEMA = pa.schema([(_TIME, pa.int64()), (_SERIES, pa.int64()), (_BELOW, pa.int64())])
+_BITS = 63
 
 
 class PointsAside:
-    """Time and series of the rows of a window.
+    """Numbers for the points of a window: equal exactly where time and series are, and in the order of time.
 
     Args:
         key: What tells points apart.
-        time_column: The column of time.
         window: The window that the rows are in.
-        folder: Where points that do not fit in memory go.
+        folder: Where numbers that do not fit in memory go.
 
     Attributes:
-        twice: Whether a point came twice; known when the points were compared.
+        suffice: Whether eight bytes were enough for every point that was noted; if not, rows have to be compared.
     """
 
-    def __init__(self, key: PointKey, time_column: str, window: Window, folder: Path) -> None:
+    def __init__(self, key: PointKey, window: Window, folder: Path) -> None:
         self.key = key
-        self.time_column = time_column
-        self.twice = False
+        self.suffice = True
         self._window = window
         self._folder = folder
-        self._numbers = SeriesNumbers(key.columns)
-        self._points = self._slices()
+        self._per_us = 1000 if key.nanoseconds else 1
+        self._series_bits = _BITS - ((window.end_us - window.start_us) * self._per_us).bit_length()
+        self._no_series = (1 << self._series_bits) - 1
+        self._series = SeriesNumbers(key.columns)
+        self._noted = NumbersAside(folder)
 
     def noting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The rows as they come, noted."""
         for batch in batches:
-            self._points.add(self._point_of(batch, learn=True))
+            numbers = self.of(batch)
+            self.suffice = self.suffice and not (numbers & self._no_series == self._no_series).any()
+            self._noted.add(numbers)
             yield batch
+
+    @cached_property
+    def differ(self) -> bool:
+        """Whether the points that were noted, all of them by now, are known to be different ones."""
+        if not self.suffice:
+            return False
+        with closing(NumbersAside(self._folder)) as none:
+            return not any((noted[1:] == noted[:-1]).any() for noted, _ in pieces(self._noted, none))
+
+    def of(self, batch: pa.RecordBatch) -> Numbers:
+        """The number of each row's point: that of no noted point where eight bytes cannot hold it."""
+        series = np.minimum(self._series.of(batch), self._no_series)
+        times = _microseconds(batch.column(self.key.time)) - self._window.start_us
+        if self._per_us > 1:
+            below = self.key.below_microseconds(batch)
+            fine = np.zeros(len(batch), np.int64) if below is None else np.asarray(below)
+            odd = (fine < 0) | (fine >= self._per_us)
+            series = np.where(odd, self._no_series, series)
+            times = times * self._per_us + np.where(odd, 0, fine)
+        return times << self._series_bits | series
 
     def lacking_times(self, others: Iterable[pa.RecordBatch]) -> list[tuple[int, int]]:
         """Where among other rows there are points that were not noted.
@@ -56,46 +77,39 @@ class PointsAside:
             Stretches of time [start, end), in microseconds since 1970, few of them, oldest first.
         """
         found: list[tuple[int, int]] = []
-        held = self._slices()
-        try:
+        gap = (self._window.end_us - self._window.start_us) // _STRETCHES
+        with closing(NumbersAside(self._folder)) as held:
             for batch in others:
-                held.add(self._point_of(batch, learn=False))
-            for noted, other in pairs(self._points, held):
-                lacking = other.filter(self._lacks(noted, other))
+                held.add(self.of(batch))
+            for noted, other in pieces(self._noted, held):
+                lacking = other[~among(other, noted)]
                 if len(lacking):
-                    ends = pc.min_max(lacking.column(_TIME)).as_py()
-                    _join_on(found, ends["min"], ends["max"] + 1, (held.end_us - held.start_us) // _STRETCHES)
-        finally:
-            held.close()
+                    _join_on(found, self._time_of(lacking[0]), self._time_of(lacking[-1]) + 1, gap)
         return found
 
-    def lacking_rows(self, rows: TimeSlices) -> Iterator[pa.RecordBatch]:
-        """Those of some rows, cut as the points are, whose points were not noted."""
-        for noted, other in pairs(self._points, rows):
-            points = pa.Table.from_batches(
-                [self._point_of(batch, learn=False) for batch in other.to_batches()], _SCHEMA
-            )
-            yield from other.filter(self._lacks(noted, points)).to_batches()
+    def lacking(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Those of some rows whose points were not noted."""
+        for batch in batches:
+            lacking = self.lack(self.of(batch))
+            if lacking.any():
+                yield batch.filter(pa.array(lacking))
+
+    def lack(self, numbers: Numbers) -> Mask:
+        """Which of some points were not noted."""
+        return ~self._noted.hold(numbers)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether any points can be compared with these at little cost; else a short stretch of time at once."""
+        return self._noted.in_memory
 
     def close(self) -> None:
         """Delete what is on disk."""
-        self._points.close()
+        self._noted.close()
 
-    def _lacks(self, noted: pa.Table, other: pa.Table) -> pa.Array:
-        noted_codes, other_codes = codes_of(noted, other, (_SERIES, _TIME, _BELOW))
-        self.twice = self.twice or pc.count_distinct(noted_codes).as_py() < len(noted_codes)
-        return pc.invert(pc.is_in(other_codes, value_set=noted_codes))
-
-    def _point_of(self, batch: pa.RecordBatch, *, learn: bool) -> pa.RecordBatch:
-        series = self._numbers.of(batch, learn=learn)
-        times = _microseconds(batch.column(self.time_column))
-        below = self.key.below_microseconds(batch)
-        if below is None:
-            below = pa.repeat(pa.scalar(0, pa.int64()), len(batch))
-        return pa.RecordBatch.from_arrays([times, series, below], schema=_SCHEMA)
-
-    def _slices(self) -> TimeSlices:
-        return TimeSlices(_SCHEMA, _TIME, self._window.start_us, self._window.end_us, self._folder)
+    def _time_of(self, number: np.int64) -> int:
+        """A point's time, in microseconds since 1970."""
+        return (int(number) >> self._series_bits) // self._per_us + self._window.start_us
 
 
 def _join_on(stretches: list[tuple[int, int]], start: int, end: int, gap: int) -> None:
@@ -106,11 +120,9 @@ def _join_on(stretches: list[tuple[int, int]], start: int, end: int, gap: int) -
         stretches.append((start, end))
 
 
-def _microseconds(times: pa.Array) -> pa.Array:
+def _microseconds(times: pa.Array) -> Numbers:
     """Whole microseconds, floored: a cast cuts towards 1970."""
     if times.type.unit != "ns":
-        return times.cast(pa.timestamp("us", times.type.tz)).cast(pa.int64())
-    fine = times.cast(pa.int64())
-    whole = pc.divide(fine, 1000)
-    below = pc.less(fine, pc.multiply(whole, 1000))
-    return pc.subtract(whole, below.cast(pa.int64()))
+        times = times.cast(pa.timestamp("us", times.type.tz))
+        return np.asarray(times.cast(pa.int64()))
+    return np.asarray(times.cast(pa.int64())) // 1000

@@ -130,7 +130,15 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """The batch with exactly the schema's types: files of one table may be decoded to different string types."""
-    return batch if batch.schema == schema else batch.cast(schema)
+    if batch.schema == schema:
+        return batch
+    columns = zip(batch.columns, schema.types, strict=True)
+    return pa.RecordBatch.from_arrays([_as(values, kind) for values, kind in columns], schema=schema)
+
+
+def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    encode = pa.types.is_dictionary(kind) and not pa.types.is_dictionary(values.type)
+    return (values.dictionary_encode() if encode else values).cast(kind)
 
 
 def outside(batch: pa.RecordBatch, window: Window, time_column: str) -> pa.RecordBatch:

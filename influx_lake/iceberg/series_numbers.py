@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-UNKNOWN = -1
+from influx_lake.iceberg.numbers_aside import Numbers
+
+_FEW = 2**20
+"""So many combinations of values that a batch may hold are looked up in a table."""
 
 
 class SeriesNumbers:
-    """Gives each combination of the values of some columns a number of its own; null is a value too.
+    """Gives each combination of the values of some columns a number of its own, from 0; null is a value too.
 
     Args:
         columns: The columns.
@@ -20,44 +26,54 @@ class SeriesNumbers:
         self._values = [_Numbers() for _ in columns]
         self._pairs = [_Numbers() for _ in columns[1:]]
 
-    def of(self, batch: pa.RecordBatch, *, learn: bool) -> pa.Array:
-        """The series of each row.
-
-        Args:
-            batch: Rows.
-            learn: Give series that were not seen yet a number; else they are `UNKNOWN`.
-        """
+    def of(self, batch: pa.RecordBatch) -> Numbers:
+        """The series of each row."""
         if not self._columns:
-            return pa.repeat(pa.scalar(0, pa.int64()), len(batch))
-        first, *others = (
-            numbers.of(batch.column(name), learn=learn)
-            for name, numbers in zip(self._columns, self._values, strict=True)
-        )
-        series = first
+            return np.zeros(len(batch), np.int64)
+        encoded = [_encoded(batch.column(name)) for name in self._columns]
+        indices = [column.indices.to_numpy().astype(np.int64, copy=False) for column in encoded]
+        numbers = [known.of(column.dictionary) for known, column in zip(self._values, encoded, strict=True)]
+        sizes = [len(found) for found in numbers]
+        if math.prod(sizes) > _FEW or not len(batch):
+            return self._combined([found[index] for found, index in zip(numbers, indices, strict=True)])
+        combinations = np.ravel_multi_index(indices, sizes)
+        there = np.zeros(math.prod(sizes), bool)
+        there[combinations] = True
+        distinct = np.flatnonzero(there)
+        parts = np.unravel_index(distinct, sizes)
+        series = np.zeros(len(there), np.int64)
+        series[distinct] = self._combined([found[part] for found, part in zip(numbers, parts, strict=True)])
+        found: Numbers = series[combinations]
+        return found
+
+    def _combined(self, columns: list[Numbers]) -> Numbers:
+        series, *others = columns
         for column, pairs in zip(others, self._pairs, strict=True):
-            known = pc.and_(pc.greater_equal(series, 0), pc.greater_equal(column, 0))
-            pair = pc.bit_wise_or(pc.shift_left(series, 32), column)
-            series = pairs.of(pc.if_else(known, pair, UNKNOWN), learn=learn)
+            series = pairs.of(pa.array(series << 32 | column))
         return series
 
 
 class _Numbers:
-    """Numbers for the values of one column, in the order in which they are met."""
+    """Numbers for values, in the order in which they are met."""
 
     def __init__(self) -> None:
         self._known: pa.Array | None = None
 
-    def of(self, values: pa.Array, *, learn: bool) -> pa.Array:
-        if pa.types.is_dictionary(values.type):
-            if values.null_count:
-                return self.of(values.dictionary_decode(), learn=learn)
-            return self.of(values.dictionary, learn=learn).take(values.indices)
+    def of(self, values: pa.Array) -> Numbers:
         encoded = pc.dictionary_encode(values, null_encoding="encode")
         if self._known is None:
             self._known = encoded.dictionary.slice(0, 0)
         numbers = pc.index_in(encoded.dictionary, value_set=self._known)
-        if learn and numbers.null_count:
+        if numbers.null_count:
             new = encoded.dictionary.filter(pc.is_null(numbers))
             self._known = pa.concat_arrays([self._known, new])
             numbers = pc.index_in(encoded.dictionary, value_set=self._known)
-        return pc.fill_null(numbers.cast(pa.int64()), UNKNOWN).take(encoded.indices)
+        found: Numbers = numbers.cast(pa.int64()).take(encoded.indices).to_numpy()
+        return found
+
+
+def _encoded(values: pa.Array) -> pa.DictionaryArray:
+    """The values as a dictionary and indices that are never null."""
+    if not pa.types.is_dictionary(values.type):
+        return pc.dictionary_encode(values, null_encoding="encode")
+    return _encoded(values.dictionary_decode()) if values.null_count else values

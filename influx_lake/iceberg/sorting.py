@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.sort_order import SortTerm
+from influx_lake.iceberg.reader import conform
 from influx_lake.iceberg.spill import Spill
 
 BATCH_ROWS = 65_536
@@ -67,9 +68,9 @@ def sorted_batches(
         yield from batches
         return
     with closing(_Sorter(_decoded(schema), keys, limits)) as sorter:
-        for rows in sorter.sort(_as(sorter.schema, batch) for batch in batches):
+        for rows in sorter.sort(conform(batch, sorter.schema) for batch in batches):
             for batch in rows.to_batches(BATCH_ROWS):
-                yield _as(schema, batch)
+                yield conform(batch, schema)
 
 
 class _Sorter:
@@ -217,14 +218,3 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_string_view(kind):
         return pa.string()
     return pa.binary() if pa.types.is_binary_view(kind) else kind
-
-
-def _as(schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with dictionaries where the schema has them, and only there."""
-    columns = zip(batch.columns, schema.types, strict=True)
-    return pa.RecordBatch.from_arrays([_cast(values, kind) for values, kind in columns], schema=schema)
-
-
-def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    encode = pa.types.is_dictionary(kind) and not pa.types.is_dictionary(values.type)
-    return (values.dictionary_encode() if encode else values).cast(kind)

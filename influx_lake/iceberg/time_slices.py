@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from influx_lake.iceberg.rows_aside import RowsAside
 
 SLICES = 64
 PAIR_BYTES = 64 * 2**20
@@ -35,24 +36,21 @@ class TimeSlices:
         self._time_column = time_column
         self._folder = folder
         self._width = -(-(end_us - start_us) // SLICES)
-        self._waiting: dict[int, list[pa.RecordBatch]] = {}
+        self._slices = [RowsAside(schema, folder) for _ in range(SLICES)]
         self._waiting_bytes = 0
-        self._sizes = dict.fromkeys(range(SLICES), 0)
-        self._files: dict[int, tuple[pa.OSFile, pa.ipc.RecordBatchStreamWriter]] = {}
-        self._paths: dict[int, Path] = {}
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Keep the rows of a batch."""
         for number, part in self._split(batch):
-            self._waiting.setdefault(number, []).append(part)
-            self._waiting_bytes += part.nbytes
-            self._sizes[number] += part.nbytes
+            self._waiting_bytes += self._slices[number].wait(part)
         if self._waiting_bytes > IN_MEMORY_BYTES:
-            self._write_out()
+            for part in self._slices:
+                part.write_out()
+            self._waiting_bytes = 0
 
     def size(self, number: int) -> int:
         """How many bytes a slice has in memory."""
-        return self._sizes[number]
+        return self._slices[number].size
 
     def is_finest(self) -> bool:
         """Whether a slice is a microsecond, and cannot be cut again."""
@@ -62,29 +60,25 @@ class TimeSlices:
         """The rows of a slice, cut by time again."""
         start = self.start_us + number * self._width
         cut = TimeSlices(self.schema, self._time_column, start, start + self._width, self._folder)
-        for batch in self.read(number):
+        for batch in self._slices[number].read():
             cut.add(batch)
         return cut
 
     def table(self, number: int) -> pa.Table:
         """The rows of a slice at once."""
-        return pa.Table.from_batches(self.read(number), self.schema)
+        return pa.Table.from_batches(self._slices[number].read(), self.schema)
 
-    def read(self, number: int) -> Iterator[pa.RecordBatch]:
-        """The rows of a slice; they can be read again."""
-        if number in self._paths:
-            self._finish(number)
-            with pa.memory_map(str(self._paths[number])) as file:
-                yield from pa.ipc.open_stream(file)
-        yield from self._waiting.get(number, ())
+    def ordered(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Rows that come in any order, a slice of time after the other."""
+        for batch in batches:
+            self.add(batch)
+        for number in range(SLICES):
+            yield from self._slices[number].read()
 
     def close(self) -> None:
         """Delete what is on disk."""
-        for number in list(self._files):
-            self._finish(number)
-        for path in self._paths.values():
-            path.unlink()
-        self._paths.clear()
+        for part in self._slices:
+            part.close()
 
     def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
         times = batch.column(self._time_column).cast(pa.int64())
@@ -98,29 +92,6 @@ class TimeSlices:
         for run in pc.value_counts(numbers.take(order)):
             yield run["values"].as_py(), ordered.slice(first, run["counts"].as_py())
             first += run["counts"].as_py()
-
-    def _write_out(self) -> None:
-        for number, batches in self._waiting.items():
-            if number not in self._files:
-                self._files[number] = self._open(number)
-            for batch in batches:
-                self._files[number][1].write_batch(batch)
-        self._waiting.clear()
-        self._waiting_bytes = 0
-
-    def _open(self, number: int) -> tuple[pa.OSFile, pa.ipc.RecordBatchStreamWriter]:
-        if number in self._paths:
-            raise RuntimeError("rows are added to a slice that was read")
-        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".arrows", delete=False) as named:
-            self._paths[number] = Path(named.name)
-        file = pa.OSFile(named.name, "wb")
-        return file, pa.ipc.new_stream(file, self.schema)
-
-    def _finish(self, number: int) -> None:
-        if number in self._files:
-            file, writer = self._files.pop(number)
-            writer.close()
-            file.close()
 
 
 def pairs(one: TimeSlices, other: TimeSlices) -> Iterator[tuple[pa.Table, pa.Table]]:

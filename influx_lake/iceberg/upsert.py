@@ -74,7 +74,7 @@ def upsert_window(
             planner = merge
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="influx-lake-upsert-")))
-            points = PointsAside(key, target.time_column, window, folder)
+            points = PointsAside(key, window, folder)
             files = write_files(intake.table, target, points.noting(batches), intake.shape.schema)
             planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, quarantining)
             stack.enter_context(closing(planner))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.iceberg.series_numbers import UNKNOWN, SeriesNumbers
+from influx_lake.iceberg import series_numbers
+from influx_lake.iceberg.series_numbers import SeriesNumbers
 
 value = st.one_of(st.none(), st.sampled_from(["", "a", "b", "\0", "é"]))
 series = st.tuples(value, value, value)
@@ -18,22 +20,31 @@ def batch(found: list[tuple[str | None, str | None, str | None]], encoded: bool)
     return pa.record_batch([column.dictionary_encode() if encoded else column for column in columns], names=list(KEY))
 
 
-@given(st.lists(st.lists(series, max_size=20), max_size=4), st.lists(series, max_size=20), st.booleans(), st.booleans())
+@given(st.lists(st.tuples(st.lists(series, max_size=20), st.booleans()), max_size=5), st.sampled_from([0, 2**20]))
 def test_equal_numbers_are_equal_series(
-    learned: list[list[tuple[str | None, str | None, str | None]]],
-    asked: list[tuple[str | None, str | None, str | None]],
-    encoded: bool,
-    asked_encoded: bool,
+    batches: list[tuple[list[tuple[str | None, str | None, str | None]], bool]], few: int
 ) -> None:
     numbers, known = SeriesNumbers(KEY), dict[object, int]()
-    for found in learned:
-        for one, number in zip(found, numbers.of(batch(found, encoded), learn=True).to_pylist(), strict=True):
-            assert known.setdefault(one, number) == number
-    assert len(set(known.values())) == len(known)
-    told = numbers.of(batch(asked, asked_encoded), learn=False).to_pylist()
-    assert told == [known.get(one, UNKNOWN) for one in asked]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(series_numbers, "_FEW", few)
+        for found, encoded in batches:
+            for one, number in zip(found, numbers.of(batch(found, encoded)).tolist(), strict=True):
+                assert known.setdefault(one, number) == number
+    assert sorted(known.values()) == list(range(len(known)))
+
+
+def test_dictionaries_of_any_kind() -> None:
+    def numbers(*columns: pa.Array) -> list[int]:
+        return SeriesNumbers(KEY[: len(columns)]).of(pa.record_batch(list(columns), names=KEY[: len(columns)])).tolist()
+
+    twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 1]), pa.array(["a", "b", "a"]))
+    unused = pa.DictionaryArray.from_arrays(pa.array([1, 1, 3, 3], pa.uint8()), pa.array(["x", "b", "y", None]))
+    assert numbers(twice) == [0, 1, 0, 1]
+    assert len(set(numbers(twice, unused))) == 4
+    assert numbers(twice, twice) == numbers(twice)
+    assert numbers(pa.array([-0.0, 0.0, float("nan"), float("nan")])) == [0, 1, 2, 2]
 
 
 def test_without_tags_there_is_one_series() -> None:
     rows = pa.record_batch([pa.array([1, 2])], names=["value"])
-    assert SeriesNumbers(()).of(rows, learn=True).to_pylist() == [0, 0]
+    assert SeriesNumbers(()).of(rows).tolist() == [0, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 from dataclasses import replace as changed
 from datetime import timedelta
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
 from influx_lake.errors import DataRefused
-from influx_lake.iceberg import time_slices
+from influx_lake.iceberg import numbers_aside, points_aside, rows_aside, time_slices
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.point_join import join_points
+from influx_lake.iceberg.laying_over import LayingOver
 from influx_lake.iceberg.point_key import PointKey
+from influx_lake.iceberg.points_aside import PointsAside
+from influx_lake.iceberg.reader import conform
 from influx_lake.iceberg.upsert import upsert_window
 from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake_tests.unit.iceberg.interfering import Interfering
@@ -173,9 +176,48 @@ def test_another_run_on_the_same_window_is_joined_again(catalog: Catalog, proper
     assert all(Path(path).exists() for path in files)
 
 
-def test_large_sets_are_compared_in_slices_on_disk(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def keep_little_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time_slices, "IN_MEMORY_BYTES", 10_000)
     monkeypatch.setattr(time_slices, "PAIR_BYTES", 5_000)
+    monkeypatch.setattr(rows_aside, "IN_MEMORY_BYTES", 10_000)
+    monkeypatch.setattr(numbers_aside, "RUN", 700)
+    monkeypatch.setattr(numbers_aside, "PIECE", 300)
+    monkeypatch.setattr(numbers_aside, "_BLOCK", 16)
+
+
+def shuffled(batch: pa.RecordBatch, seed: int = 1) -> pa.RecordBatch:
+    return batch.take(pa.array(random.Random(seed).sample(range(len(batch)), len(batch))))
+
+
+@pytest.mark.parametrize("merging", [True, False])
+@pytest.mark.parametrize("crowded", [True, False])
+def test_any_order_on_disk_gives_the_same(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, merging: bool, crowded: bool
+) -> None:
+    keep_little_in_memory(monkeypatch)
+    if crowded:
+        # Three series are more than are left room for: rows are compared then, not numbers.
+        monkeypatch.setattr(points_aside, "_BITS", 37 + 2)
+    there, coming = rows(day(0), 5_000), rows(day(0), 2_500, value=0.5)
+    gaps = pa.array([None if number % 3 else number for number in range(2_500)], pa.int64())
+    coming = coming.set_column(3, "count", gaps)
+    replace(catalog, day(0), shuffled(there, 2))
+    batches = [shuffled(coming).slice(first, 500) for first in range(0, 2_500, 500)]
+    commit = upsert(catalog, *batches, merge_fields=merging)
+    expected = {(row["time"], row["host"]): (row["value"], row["count"]) for row in there.to_pylist()}
+    for row in coming.to_pylist():
+        point = row["time"], row["host"]
+        kept = expected.get(point, (None, None))[1] if merging and row["count"] is None else row["count"]
+        expected[point] = row["value"], kept
+    found = held(catalog)
+    times = found["time"].cast(pa.timestamp("ns")).to_pylist()
+    points = zip(times, found["host"].to_pylist(), found["value"].to_pylist(), found["count"].to_pylist(), strict=True)
+    assert {(time, host): (value, count) for time, host, value, count in points} == expected
+    assert commit.rows == found.num_rows == len(expected)
+
+
+def test_large_sets_are_compared_in_slices_on_disk(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_little_in_memory(monkeypatch)
     replace(catalog, day(0), rows(day(0), 20_000))
     batches = [rows(day(0), 10_000, value=0.5).slice(first, 1_000) for first in range(0, 10_000, 1_000)]
     commit = upsert(catalog, *batches, target=changed(TARGET, key=("host", "count")))
@@ -185,33 +227,53 @@ def test_large_sets_are_compared_in_slices_on_disk(catalog: Catalog, monkeypatch
     assert len(times) == 20_000
 
 
+BY_POINT = PointKey(("host",), "time")
+AS_READ = SCHEMA.set(0, pa.field("time", pa.timestamp("us", "UTC")))
+
+
+def laid_over(
+    coming: list[pa.RecordBatch], held: list[pa.RecordBatch], merging: bool, key: PointKey = BY_POINT
+) -> tuple[LayingOver, pa.Table]:
+    """Lay batches over others, as they are read from a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        schema = key.encoded(AS_READ)
+        points = PointsAside(key, day(0), Path(folder))
+        noted = list(points.noting(conform(one, schema) for one in coming))
+        laying = LayingOver(points, day(0), schema, Path(folder), merging)
+        rows = list(laying.over(iter(noted), (conform(one, schema) for one in held)))
+        points.close()
+        return laying, pa.Table.from_batches(rows, schema)
+
+
 minutes = st.integers(0, 40)
 hosts = st.sampled_from(["a", "b", "", None])
 values = st.one_of(st.none(), st.floats(allow_nan=False, width=32))
 point = st.tuples(minutes, hosts, values, st.one_of(st.none(), st.integers(-5, 5)))
 
 
-@given(st.lists(point, max_size=30), st.lists(point, max_size=30), st.booleans())
+@given(st.lists(point, max_size=30), st.lists(point, max_size=30), st.booleans(), st.integers(0, 30))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_it_is_what_a_dictionary_makes_of_it(there: list[Point], coming: list[Point], merging: bool) -> None:
+def test_it_is_what_a_dictionary_makes_of_it(
+    there: list[Point], coming: list[Point], merging: bool, again: int
+) -> None:
     unique = {(minute, host): (value, count) for minute, host, value, count in there}
+    # The first points come again in the same order, as those of a window do.
+    coming = [(*key, None, number) for number, key in enumerate(list(unique)[:again])] + coming
     expected: dict[Any, Any] = dict(unique)
     arriving = {(minute, host): (value, count) for minute, host, value, count in coming}
     for key, new in arriving.items():
         old = unique.get(key, (None, None))
         expected[key] = tuple(o if merging and n is None else n for n, o in zip(new, old, strict=True))
-    base = pa.Table.from_batches([batch(*((*key, *value) for key, value in unique.items()))])
-    joined = join_points(
-        pa.Table.from_batches([batch(*coming)]), base, PointKey(("host",), "time"), merge_fields=merging
-    )
-    start = day(0).start.replace(tzinfo=None)
+    held = [batch(*((*key, *value) for key, value in unique.items()))]
+    laying, rows = laid_over([batch(*coming)] if coming else [], held if unique else [], merging)
+    start = day(0).start
     found = [
         ((row["time"] - start) // timedelta(minutes=1), row["host"], row["value"], row["count"])
-        for row in joined.rows.set_column(0, "time", joined.rows["time"].cast(pa.timestamp("us"))).to_pylist()
+        for row in rows.to_pylist()
     ]
     assert {(minute, host): (value, count) for minute, host, value, count in found} == expected
-    assert len(found) == len(expected)
-    assert joined.kept == len(unique.keys() - arriving.keys())
+    assert len(found) == laying.rows == len(expected)
+    assert laying.kept == len(unique.keys() - arriving.keys())
 
 
 @given(st.lists(point, max_size=30), st.lists(st.lists(point, min_size=1, max_size=20), max_size=3), st.booleans())

@@ -1,0 +1,180 @@
+"""Whole numbers kept aside, to be gone through in order: a few in memory, the others in sorted runs on disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+RUN = 4 * 2**20
+"""How many numbers wait in memory before they are sorted and written out: 32 MB."""
+PIECE = 2 * 2**20
+"""How many numbers of two sets are compared at once."""
+_BLOCK = 4_096
+"""One number of so many is kept in memory, to find places in a run on disk."""
+_BYTES = 8
+_NONE: Numbers = np.empty(0, np.int64)
+
+
+class NumbersAside:
+    """Numbers that come in any order and are read sorted; equal ones are kept as often as they come.
+
+    Args:
+        folder: Where those that do not fit in memory go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: list[Numbers] = []
+        self._waiting_count = 0
+        self._runs: list[_InMemory | _OnDisk] = []
+        self._file: IO[bytes] | None = None
+
+    def add(self, numbers: Numbers) -> None:
+        """Keep numbers."""
+        self._waiting.append(numbers)
+        self._waiting_count += len(numbers)
+        if self._waiting_count >= RUN:
+            self._runs.append(self._written_out(self._sorted()))
+
+    def bounds(self) -> tuple[int, int]:
+        """The least number, and one more than the greatest; (0, 0) without any."""
+        runs = self._settled()
+        return min((run.first for run in runs), default=0), max((run.last + 1 for run in runs), default=0)
+
+    def count(self, first: int, end: int) -> int:
+        """How many are at least `first` and below `end`."""
+        return sum(run.place(end) - run.place(first) for run in self._settled())
+
+    def between(self, first: int, end: int) -> Numbers:
+        """Those that are at least `first` and below `end`, sorted."""
+        parts = [run.read(run.place(first), run.place(end)) for run in self._settled()]
+        # Sorted parts, one behind the other, are what a stable sort is fastest with.
+        if len(parts) == 1:
+            return parts[0]
+        return np.sort(np.concatenate([_NONE, *parts]), kind="stable")
+
+    def hold(self, numbers: Numbers) -> Mask:
+        """Which of some numbers are among these."""
+        if not len(numbers):
+            return np.zeros(0, bool)
+        first, end = int(numbers.min()), int(numbers.max()) + 1
+        if end - first == 1 or self.count(first, end) <= PIECE:
+            return among(numbers, self.between(first, end))
+        low, found = numbers < (first + end) // 2, np.empty(len(numbers), bool)
+        found[low], found[~low] = self.hold(numbers[low]), self.hold(numbers[~low])
+        return found
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether no number is on disk."""
+        return self._file is None
+
+    def close(self) -> None:
+        """Delete what is on disk."""
+        if self._file is not None:
+            self._file.close()
+
+    def _settled(self) -> list[_InMemory | _OnDisk]:
+        if self._waiting_count:
+            self._runs.append(_InMemory(self._sorted()))
+        return self._runs
+
+    def _sorted(self) -> Numbers:
+        numbers = np.concatenate(self._waiting)
+        numbers.sort(kind="stable")
+        self._waiting, self._waiting_count = [], 0
+        return numbers
+
+    def _written_out(self, numbers: Numbers) -> _OnDisk:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+        begin, message = self._file.tell(), numbers.view(np.uint8).data
+        while message:
+            message = message[self._file.write(message) :]
+        return _OnDisk(self._file.fileno(), begin, len(numbers), numbers[::_BLOCK].copy(), int(numbers[-1]))
+
+
+def pieces(one: NumbersAside, other: NumbersAside) -> Iterator[tuple[Numbers, Numbers]]:
+    """The numbers of two sets, sorted, from the least to the greatest, as many at once as fit in memory."""
+    bounds = one.bounds(), other.bounds()
+    yield from _pieces(one, other, min(first for first, _ in bounds), max(end for _, end in bounds))
+
+
+def _pieces(one: NumbersAside, other: NumbersAside, first: int, end: int) -> Iterator[tuple[Numbers, Numbers]]:
+    count = one.count(first, end) + other.count(first, end)
+    if count > PIECE and end - first > 1:
+        middle = (first + end) // 2
+        yield from _pieces(one, other, first, middle)
+        yield from _pieces(one, other, middle, end)
+    elif count:
+        yield one.between(first, end), other.between(first, end)
+
+
+def among(numbers: Numbers, held: Numbers) -> Mask:
+    """Which numbers are among others, which are sorted."""
+    if not len(held):
+        return np.zeros(len(numbers), bool)
+    if np.array_equal(numbers, held):
+        return np.ones(len(numbers), bool)
+    found: Mask = held[places_in(held, numbers)] == numbers
+    return found
+
+
+def places_in(held: Numbers, numbers: Numbers) -> NDArray[np.intp]:
+    """Where each number is among others, which are sorted, if it is there at all."""
+    return np.minimum(np.searchsorted(held, numbers), len(held) - 1)
+
+
+@dataclass(slots=True)
+class _InMemory:
+    numbers: Numbers
+
+    @property
+    def first(self) -> int:
+        return int(self.numbers[0])
+
+    @property
+    def last(self) -> int:
+        return int(self.numbers[-1])
+
+    def place(self, number: int) -> int:
+        """How many numbers are less."""
+        return int(np.searchsorted(self.numbers, number))
+
+    def read(self, start: int, end: int) -> Numbers:
+        return self.numbers[start:end]
+
+
+@dataclass(slots=True)
+class _OnDisk:
+    file: int
+    begin: int
+    length: int
+    blocks: Numbers
+    last: int
+
+    @property
+    def first(self) -> int:
+        return int(self.blocks[0])
+
+    def place(self, number: int) -> int:
+        """How many numbers are less."""
+        block = max(0, int(np.searchsorted(self.blocks, number)) - 1) * _BLOCK
+        return block + int(np.searchsorted(self.read(block, min(block + _BLOCK, self.length)), number))
+
+    def read(self, start: int, end: int) -> Numbers:
+        numbers = np.empty(end - start, np.int64)
+        read = os.preadv(self.file, [numbers.view(np.uint8).data], self.begin + start * _BYTES)
+        if read != numbers.nbytes:
+            raise OSError("a temporary file ends too early")
+        return numbers
