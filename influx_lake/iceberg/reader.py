@@ -52,6 +52,23 @@ def open_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table:
     return table
 
 
+def check_readable(table: Table) -> None:
+    """See to it that rows can be told from those that other engines deleted.
+
+    Raises:
+        CatalogRefused: The table has equality deletes, which pyiceberg does not read.
+    """
+    snapshot = table.current_snapshot()
+    if snapshot is not None and snapshot.summary and int(snapshot.summary["total-equality-deletes"] or 0):
+        name = ".".join(table.name())
+        raise CatalogRefused(
+            f"{name} has equality deletes (Flink and some CDC tools write them), with which pyiceberg cannot tell "
+            "which rows are left",
+            remedy="Let an engine that reads them rewrite the table's files, in Spark: CALL system.rewrite_data_files("
+            f"table => '{name}', options => map('delete-file-threshold', '1', 'remove-dangling-deletes', 'true'))",
+        )
+
+
 def read_windows(
     table: Table, windows: Sequence[Window], time_column: str = TIME, columns: Sequence[str] | None = None
 ) -> pa.RecordBatchReader:
@@ -64,8 +81,10 @@ def read_windows(
         columns: Only these columns.
 
     Raises:
+        CatalogRefused: The table has deletes that cannot be read.
         StorageError: A file cannot be read (while the reader is consumed).
     """
+    check_readable(table)
     scan = table.scan(row_filter=in_windows(windows, table, time_column), selected_fields=tuple(columns or ("*",)))
     schema = arrow_schema(scan.projection())
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
@@ -105,6 +124,7 @@ def read_tasks(
 
 def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
     """How many rows a table holds for a window; only files across its bounds are opened."""
+    check_readable(table)
     with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
         files = files_of(table, window, time_column)
     counted = sum(task.file.record_count for task in files.inside)

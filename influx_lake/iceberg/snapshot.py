@@ -19,6 +19,8 @@ from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate, TableRe
 from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFiles
 from pyiceberg.utils.properties import property_as_bool, property_as_int
 
+from influx_lake.iceberg import position_deletes
+
 if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
@@ -34,16 +36,21 @@ class ReplaceFiles(_OverwriteFiles):
     pyiceberg 0.12's own overwrite shares one manifest evaluator among threads, so that under load it may miss a file
     it has to delete; it keeps the manifests of deleted files for ever; and it does not merge manifests. Here manifests
     are read once, one after the other, those without live files are dropped, and the small ones are merged as the
-    table's `commit.manifest-merge.*` properties say (on unless switched off, as Iceberg's specification has it).
+    table's `commit.manifest-merge.*` properties say (on unless switched off, as Iceberg's specification has it). The
+    position deletes of a file that is removed are removed with it.
     """
 
     _untouched: list[ManifestFile]
+    _dangling: list[ManifestEntry]
 
     def _deleted_entries(self) -> list[ManifestEntry]:
-        self._untouched, deleted = [], []
+        self._untouched, self._dangling, deleted = [], [], []
         head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
         for manifest in head.manifests(io=self._io) if head else ():
             if not (manifest.has_added_files() or manifest.has_existing_files()):
+                continue
+            if manifest.content == ManifestContent.DELETES:
+                self._untouched += self._without_dangling(manifest)
                 continue
             leaving, staying = self._partition_entries(manifest)
             deleted += leaving
@@ -72,13 +79,34 @@ class ReplaceFiles(_OverwriteFiles):
         """The manifest's entries that this snapshot deletes, and the others."""
         leaving: list[ManifestEntry] = []
         staying: list[ManifestEntry] = []
-        if manifest.content != ManifestContent.DATA or not self._may_hold_deleted(manifest):
+        if not self._may_hold_deleted(manifest):
             return leaving, staying
         for entry in manifest.fetch_manifest_entry(self._io, discard_deleted=True):
             leaves = entry.data_file.content == DataFileContent.DATA and entry.data_file in self._deleted_data_files
             status = ManifestEntryStatus.DELETED if leaves else ManifestEntryStatus.EXISTING
             (leaving if leaves else staying).append(self._with_status(entry, status))
         return leaving, staying
+
+    def _without_dangling(self, manifest: ManifestFile) -> list[ManifestFile]:
+        """A manifest of deletes without those of files that this snapshot removes."""
+        paths = {file.file_path for file in self._deleted_data_files}
+        entries = list(manifest.fetch_manifest_entry(self._io, discard_deleted=True)) if paths else []
+        dangling = [entry for entry in entries if position_deletes.is_only_of(entry.data_file, paths)]
+        if not dangling:
+            return [manifest]
+        self._dangling += dangling
+        self.snapshot_properties = {**self.snapshot_properties, **position_deletes.removal_summary(self._dangling)}
+        staying = [entry for entry in entries if entry not in dangling]
+        spec = self.spec(manifest.partition_spec_id)
+        writer = position_deletes.DeleteManifestWriter(
+            spec, self.schema(), self.new_manifest_output(), self._snapshot_id, self._compression
+        )
+        with writer:
+            for entry in staying:
+                writer.add_entry(self._with_status(entry, ManifestEntryStatus.EXISTING))
+            for entry in dangling:
+                writer.add_entry(self._with_status(entry, ManifestEntryStatus.DELETED))
+        return [writer.to_manifest_file()]
 
     def _may_hold_deleted(self, manifest: ManifestFile) -> bool:
         if not self._deleted_data_files:

@@ -12,7 +12,7 @@ from influx_lake.iceberg import ownership, relayout, sort_order
 from influx_lake.iceberg.evolution import Evolution, evolution
 from influx_lake.iceberg.layout import new_table_properties, spec_of, table_location
 from influx_lake.iceberg.outcome import Outcome, outcome_of
-from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.reader import check_readable, find_table
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape, shape_of
 from influx_lake.iceberg.stated_properties import check_columns
@@ -47,6 +47,7 @@ def ensure_table(
 
     Raises:
         ForeignTable: The table is not this source's.
+        CatalogRefused: The table has deletes that cannot be read.
         SchemaConflict: A column has another type in the table, or is new where `schema_evolution` is `strict`; or
             something was stated of a column that is not there.
         DataRefused: A column has no Iceberg type, or one that the options refuse.
@@ -59,6 +60,7 @@ def ensure_table(
         try:
             table = found or _create(catalog, target, arranged(shape_of(columns, target), columns, target), provenance)
             ownership.check_owner(table, target.name, provenance)
+            check_readable(table)
             there = table.schema()
             shape = settled(arranged(shape_of(columns, target, there), columns, target, there), there, target)
             if change := evolution(shape, table, target):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,26 @@ class Spark:
     def merge_on_read(self, table: str) -> None:
         """Let Spark write position deletes from now on, and leave the data files as they are."""
         self.run(f"alter table {table} set tblproperties ({_MERGE_ON_READ})")
+
+    def delete_where_equal(self, table: str, column: str, value: str) -> None:
+        """Commit an equality delete through Iceberg's Java library, as Flink does; Spark only reads them."""
+        gateway = self.session.sparkContext._gateway
+        iceberg = gateway.jvm.org.apache.iceberg
+        loaded = iceberg.spark.Spark3Util.loadIcebergTable(self.session._jsparkSession, table)
+        field = loaded.schema().findField(column)
+        ids = gateway.new_array(gateway.jvm.int, 1)
+        ids[0] = field.fieldId()
+        schema = loaded.schema().select(gateway.jvm.java.util.Collections.singletonList(column))
+        path = f"{loaded.location()}/data/equality-{uuid.uuid4()}.parquet"
+        data = loaded.newScan().planFiles().iterator().next().file()
+        appenders = iceberg.data.GenericAppenderFactory(loaded.schema(), loaded.spec(), ids, schema, None)
+        output = iceberg.encryption.EncryptedFiles.plainAsEncryptedOutput(loaded.io().newOutputFile(path))
+        writer = appenders.newEqDeleteWriter(output, iceberg.FileFormat.PARQUET, data.partition())
+        record = iceberg.data.GenericRecord.create(schema)
+        record.setField(column, value)
+        writer.write(record)
+        writer.close()
+        loaded.newRowDelta().addDeletes(writer.toDeleteFile()).commit()
 
 
 @contextmanager

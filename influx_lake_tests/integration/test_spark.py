@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from influx_lake.config import Measurement, OnShrink, Secret
+from influx_lake.config import Measurement, OnShrink, Secret, WriteMode, WriteOptions
 from influx_lake.config.files import Compression
 from influx_lake.config.windows import Window
-from influx_lake.errors import WindowShrank
+from influx_lake.errors import CatalogRefused, WindowShrank
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import count_rows, read_windows
@@ -216,3 +216,71 @@ def test_a_table_that_spark_made(spark: Spark, lake: TypedLake) -> None:
     found = read_windows(lake.table(of), both).read_all().to_pylist()
     assert telling(found) == telling(spark.rows("lake.telemetry.made"))
     assert sorted(row["value"] for row in found) == [*(float(i) for i in range(8)), 99.0]
+
+
+@pytest.mark.parametrize("merging", [False, True])
+def test_upserts_beside_rows_that_spark_deleted(spark: Spark, lake: TypedLake, merging: bool) -> None:
+    name = f"upserted_{merging}".lower()
+    of = a_day(lake, name)
+    spark.merge_on_read(f"lake.telemetry.{name}")
+    spark.run(f"delete from lake.telemetry.{name} where value in (1, 13, 20)")
+    upserting = replace(of, write=WriteOptions(mode=WriteMode.UPSERT, merge_fields=merging))
+    start = day(0).start
+    result = lake.load(upserting, Window(start + timedelta(hours=12), start + timedelta(hours=18)))
+    assert (result.previous_rows, result.rows) == (5, 6)
+    assert len(assert_same(spark, lake, of, day(0))) == 22
+    assert values(lake, of) == [float(i) for i in range(24) if i not in (1, 20)]
+
+
+def test_appends_beside_rows_that_spark_deleted(spark: Spark, lake: TypedLake) -> None:
+    of = measurement("appended", write=WriteOptions(mode=WriteMode.APPEND))
+    lake.write(*(f"appended,host=h{i % 3} value={i} {START_NS + i * HOUR_NS}" for i in range(24)))
+    start = day(0).start
+    lake.load(of, Window(start, start + timedelta(hours=12)))
+    spark.merge_on_read("lake.telemetry.appended")
+    spark.run("delete from lake.telemetry.appended where value in (1, 7)")
+    result = lake.load(of)
+    assert (result.previous_rows, result.rows) == (10, 22)
+    assert len(assert_same(spark, lake, of, day(0))) == 22
+    assert values(lake, of) == [float(i) for i in range(24) if i not in (1, 7)]
+
+
+def test_deletes_go_with_their_files_and_the_others_stay(spark: Spark, lake: TypedLake) -> None:
+    of = a_day(lake, "dangling")
+    lake.write(*(f"dangling,host=h value={100 + i} {START_NS + (24 + i) * HOUR_NS}" for i in range(24)))
+    lake.load(of, 1)
+    spark.merge_on_read("lake.telemetry.dangling")
+    spark.run("delete from lake.telemetry.dangling where value in (1, 7, 101)")
+    deletes = "select file_path, record_count from lake.telemetry.dangling.delete_files"
+    assert sorted(row["record_count"] for row in spark.run(deletes)) == [1, 2]
+    lake.load(of)
+    assert [row["record_count"] for row in spark.run(deletes)] == [1]
+    summary = lake.table(of).current_snapshot().summary  # type: ignore[union-attr]
+    assert summary is not None
+    assert (summary["total-delete-files"], summary["total-position-deletes"]) == ("1", "1")
+    assert len(spark.rows("lake.telemetry.dangling")) == 24 + 23
+    lake.load(of, 1)
+    assert spark.run(deletes) == []
+    assert len(spark.rows("lake.telemetry.dangling")) == 48
+
+
+@pytest.mark.parametrize("mode", WriteMode)
+def test_equality_deletes_are_refused_before_anything_is_written(
+    spark: Spark, lake: TypedLake, mode: WriteMode
+) -> None:
+    name = f"equality_{mode}"
+    of = replace(a_day(lake, name), write=WriteOptions(mode=mode))
+    spark.delete_where_equal(f"lake.telemetry.{name}", "host", "h1")
+    assert len(spark.rows(f"lake.telemetry.{name}")) == 16
+    before = lake.table(of).metadata_location
+    files = sorted(Path(lake.table(of).location().removeprefix("file://")).rglob("*"))
+    with pytest.raises(CatalogRefused, match=rf"telemetry\.{name} has equality deletes") as refused:
+        lake.load(of)
+    assert f"rewrite_data_files(table => 'telemetry.{name}'" in (refused.value.remedy or "")
+    assert lake.table(of).metadata_location == before
+    assert sorted(Path(lake.table(of).location().removeprefix("file://")).rglob("*")) == files
+    spark.run(
+        f"call lake.system.rewrite_data_files(table => 'telemetry.{name}', "
+        "options => map('delete-file-threshold', '1', 'remove-dangling-deletes', 'true'))"
+    )
+    assert lake.load(replace(of, write=WriteOptions(mode=WriteMode.REPLACE))).previous_rows == 16
