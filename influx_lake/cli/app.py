@@ -13,6 +13,7 @@ from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
 from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.plan import plan
+from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.replicate import replicate
 from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
@@ -36,7 +37,7 @@ app = typer.Typer(
 for panel, commands in {
     _FIRST_STEPS: (demo, sandbox, ui),
     _LAKE: (init, check, discover, schema),
-    _DAILY: (plan, replicate, tail, status, verify),
+    _DAILY: (plan, replicate, tail, status, verify, pools),
 }.items():
     for command in commands:
         app.command(command.__name__, rich_help_panel=panel)(command)

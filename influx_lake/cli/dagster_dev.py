@@ -47,6 +47,8 @@ class DagsterDev:
             **os.environ,
             "DAGSTER_HOME": str(self.home),
             "INFLUX_LAKE_CONFIG": str(lake.path),
+            # Events are written one by one otherwise, each a transaction: a window's take longer than the window.
+            "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "50"),
             "PYTHONWARNINGS": ",".join(
                 filter(None, (os.environ.get("PYTHONWARNINGS"), *(f"ignore:{text}" for text in _SILENCED)))
             ),
@@ -76,6 +78,10 @@ class DagsterDev:
         catalog = open_catalog(self._lake.catalog.name, self._lake.catalog.properties())
         with DagsterInstance.from_config(str(self.home)) as instance:
             return report_loaded_windows(instance, self._lake, catalog)
+
+    def set_pools(self) -> None:
+        """Give the instance the limits of the lake's pools."""
+        set_pools(self._lake)
 
     def __enter__(self) -> Self:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -117,6 +123,16 @@ class DagsterDev:
             self._process.wait(_STOP_SECONDS)
         finally:
             _kill_session(self._process.pid)
+
+
+def set_pools(lake: Lake) -> dict[str, int]:
+    """Give the Dagster instance of a lake the limits of its pools; gives those that were changed."""
+    from dagster import DagsterInstance
+
+    from influx_lake.orchestration.pools import set_pools
+
+    with DagsterInstance.from_config(str(_dagster_home(lake.root))) as instance:
+        return set_pools(instance, lake)
 
 
 def _kill_session(pid: int) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from influx_lake.config import Lake, Measurement
+from influx_lake.config import Lake, Measurement, OperationOptions
 from influx_lake.config.quantities import format_duration
 from influx_lake.orchestration.freshness_policy import freshness_policy
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.replicating import MeasurementWindows, Upstream
+from influx_lake.orchestration.slots import Pool
+from influx_lake.replication.parallel import windows_at_once
 
 IO_MANAGER_KEY = "iceberg_io_manager"
 """The resource key of the lake's `IcebergIOManager`; an asset with it is stored in the lake's catalog."""
@@ -27,6 +29,11 @@ def resource_key(source: str) -> str:
 def asset_key(measurement: Measurement) -> dg.AssetKey:
     """The key of a measurement's asset: its table."""
     return dg.AssetKey(list(measurement.identifier))
+
+
+def table_pool(measurement: Measurement) -> str:
+    """The pool of those who write to a measurement's table."""
+    return safe_name("__".join(("table", *measurement.identifier)))
 
 
 def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
@@ -58,6 +65,7 @@ def measurement_asset(
     upstream: Mapping[tuple[str, str], dg.AssetSpec],
     warehouse: str | None = None,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
+    operation: OperationOptions | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
 
@@ -66,7 +74,11 @@ def measurement_asset(
         upstream: The external assets that stand for measurements, by source and name.
         warehouse: The folder that new tables are made in, where that is known without asking the catalog.
         automation_condition: When it is materialised by itself.
+        operation: How much happens at once; the defaults where it is not given.
     """
+    operation = operation or OperationOptions()
+    at_once, limit = windows_at_once(operation.run, measurement), operation.pools.table
+    table = Pool(table_pool(measurement), limit) if limit else None
     output = safe_name("__".join(measurement.identifier))
     keys = {source: resource_key(source) for source in measurement.sources}
     assets = {source: upstream[source, measurement.name].key for source in measurement.sources}
@@ -100,7 +112,7 @@ def measurement_asset(
     )
     def load(context: dg.AssetExecutionContext) -> MeasurementWindows:
         upstreams = {source: Upstream(getattr(context.resources, key), assets[source]) for source, key in keys.items()}
-        return MeasurementWindows(measurement, upstreams)
+        return MeasurementWindows(measurement, upstreams, at_once, table)
 
     return load
 

@@ -39,6 +39,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
                     upstream,
                     warehouse,
                     loads_closed_windows(each) if declarative else None,
+                    lake.operation,
                 )
                 for each in lake.measurements
             ),

@@ -13,8 +13,9 @@ from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.partition_events import Facts
+from influx_lake.orchestration.slots import Pool, slot
 from influx_lake.orchestration.window_metadata import replication_facts
-from influx_lake.orchestration.window_runs import run_windows
+from influx_lake.orchestration.window_runs import PROGRESS_SECONDS, run_windows
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -49,15 +50,19 @@ class MeasurementWindows:
     Attributes:
         measurement: The measurement.
         upstreams: Its sources, by their names in the lake.
+        at_once: How many windows are loaded at the same time.
+        pool: Where a place is held meanwhile: the table's pool, if it has one.
     """
 
     measurement: Measurement
     upstreams: Mapping[str, Upstream]
+    at_once: int = 1
+    pool: Pool | None = None
 
     def store(
         self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
     ) -> Iterator[dg.DagsterEvent]:
-        """Replace the windows one after the other, each in a commit of its own."""
+        """Replace the windows, each in a commit of its own."""
         from influx_lake.replication.window import replicate_window
 
         measurement, progress = self.measurement, _progress_log(context, self.measurement)
@@ -76,13 +81,16 @@ class MeasurementWindows:
                     declared=declared,
                     on_progress=progress,
                 )
-                context.log.info(
-                    f"{measurement.name}: {result.rows:,} rows in {result.seconds:.1f} s "
-                    f"({result.rows_per_second:,.0f} rows/s), snapshot {result.snapshot_id} of {result.table_name}"
-                )
+                if result.seconds >= PROGRESS_SECONDS or len(windows) == 1:
+                    context.log.info(
+                        f"{measurement.name}: {result.rows:,} rows in {result.seconds:.1f} s "
+                        f"({result.rows_per_second:,.0f} rows/s), snapshot {result.snapshot_id} of {result.table_name}"
+                    )
                 return replication_facts(result, self.upstreams[name].asset)
 
-            yield from run_windows(context, measurement.name, windows, run)
+            if self.pool:
+                opened.enter_context(slot(context, self.pool))
+            yield from run_windows(context, measurement.name, windows, run, at_once=self.at_once)
 
 
 def _progress_log(context: dg.OutputContext, measurement: Measurement) -> Callable[[Progress], None]:

@@ -130,7 +130,7 @@ def request_of(
         partition_key=first if first == last else None,
         tags={
             **(tags or {}),
-            **subject_tags(chunk.measurements, chunk.windows),
+            **subject_tags([measurement.key for measurement in chunk.measurements], chunk.windows),
             # Dagster stores texts, and no enumerations of ours.
             REASON: reason.value,
             **({} if first == last else partition_tags(first, last)),

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 import dagster as dg
 
-from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
 
 MEASUREMENT = "influx_lake/measurement"
@@ -39,10 +38,9 @@ class Reason(StrEnum):
     """They are open, and the source has new points."""
 
 
-def subject_tags(measurements: Sequence[Measurement], windows: Iterable[Window]) -> dict[str, str]:
-    """The tags that name what a run loads."""
+def subject_tags(names: Sequence[str], windows: Iterable[Window]) -> dict[str, str]:
+    """The tags that name what a run loads: which measurements, and which time."""
     windows = sorted(windows)
-    names = [measurement.key for measurement in measurements]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     named = {MEASUREMENT: names[0]} if len(names) == 1 else {MEASUREMENTS: ", ".join(names[:_NAMES_SHOWN]) + more}
     return {**named, WINDOW: str(Window(windows[0].start, windows[-1].end))}

@@ -42,6 +42,7 @@ def ui(
                 out.line(f"{counted(found, 'window')} loaded without Dagster will show as materialised")
         except LakeError as error:
             out.note(f"Windows that came into the lake without Dagster will not show: {error}")
+        dagster.set_pools()
         stack.enter_context(dagster)
         out.line(f"Starting Dagster on {dagster.url}; its data are in {dagster.home}. Stop it with Ctrl-C.")
         if dagster.wait_until_ready():

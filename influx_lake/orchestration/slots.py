@@ -1,0 +1,54 @@
+"""Places in Dagster's pools that are held while a step runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool of Dagster.
+
+    Attributes:
+        name: Its name.
+        limit: How many places it has, where the instance was not told otherwise.
+    """
+
+    name: str
+    limit: int
+
+
+@contextmanager
+def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
+    """Hold a place in a pool, waiting until there is one.
+
+    A step has one pool of Dagster's own, and ours is the source's: so the table's is claimed here, in the same books.
+    Dagster frees the places of runs that died.
+
+    Args:
+        context: The step.
+        pool: The pool.
+    """
+    storage, run_id = context.step_context.instance.event_log_storage, context.run_id
+    if not storage.supports_global_concurrency_limits:
+        yield
+        return
+    if all(known.name != pool.name for known in storage.get_pool_limits()):
+        storage.set_concurrency_slots(pool.name, pool.limit)
+    place, told = f"{context.step_key}.{pool.name}", False
+    try:
+        while not storage.claim_concurrency_slot(pool.name, run_id, place).is_claimed:
+            if not told:
+                context.log.info(f"waits for a place in the pool {pool.name}: its limit is reached")
+            told = True
+            time.sleep(_PAUSE_SECONDS)
+        yield
+    finally:
+        storage.free_concurrency_slot_for_step(run_id, place)
