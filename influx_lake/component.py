@@ -33,6 +33,7 @@ class LakeAttributes(BaseModel):
     automation: str | bool | None = None
     run: dict[str, Any] | None = None
     pools: dict[str, Any] | None = None
+    alerts: dict[str, Any] | None = None
 
     @classmethod
     def model_json_schema(cls, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
@@ -60,7 +61,8 @@ class InfluxLakeComponent(dg.Component):
       config: ../../lake.yaml
     ```
 
-    In place of `config`, the sections of a lake.yaml: `sources`, `catalog`, `defaults`, `measurements`.
+    In place of `config`, the sections of a lake.yaml: `sources`, `catalog`, `defaults`, `measurements`,
+    `alerts`.
     """
 
     def __init__(self, lake: Lake) -> None:

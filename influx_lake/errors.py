@@ -15,6 +15,7 @@ LakeError
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
 ├── StorageError            files of the table cannot be written or read
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
+├── AlertNotDelivered       somebody could not be told (try again)
 └── GuardError              a rule that protects the lake stopped the window: WindowShrank, WindowTooLarge,
                             ForeignTable, RowsUnaccounted, WindowNotOver, WindowNotLoaded
 ```
@@ -214,6 +215,12 @@ class CommitConflict(CommitError):
 
 class CommitOutcomeUnknown(CommitError):
     """The catalog did not say whether the commit took place, and it could not be found out afterwards."""
+
+    transient = True
+
+
+class AlertNotDelivered(LakeError):
+    """Nobody took an alert; it waits for the next try."""
 
     transient = True
 

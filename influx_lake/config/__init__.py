@@ -1,5 +1,6 @@
 """What the user declares: `lake.yaml`, read, checked and resolved."""
 
+from influx_lake.config.alerts import AlertKind, AlertOptions, EmailOptions, MailSecurity
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.checks import CheckOptions, FreshnessOptions, Severity, ValueRule
 from influx_lake.config.column_names import ColumnNames, column_name
@@ -27,17 +28,21 @@ from influx_lake.config.secret import Secret, leaks, redact
 from influx_lake.config.types import Nanoseconds, OnTypeConflict, TimeType, TypeOptions, Unsigned
 
 __all__ = [
+    "AlertKind",
+    "AlertOptions",
     "Automation",
     "CatalogConfig",
     "CheckOptions",
     "ColumnNames",
     "Compression",
     "ConfigurationProblems",
+    "EmailOptions",
     "FreshnessOptions",
     "InfluxDB3Config",
     "InfluxDB3ParquetConfig",
     "Lake",
     "LineProtocolConfig",
+    "MailSecurity",
     "Measurement",
     "Nanoseconds",
     "OnShrink",

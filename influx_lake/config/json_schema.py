@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import DEFAULT_CATALOG, CatalogSection
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig
 from influx_lake.config.guards import Tolerance
@@ -49,6 +50,9 @@ class LakeFile(OperationOptions):
         default={},
         description="The measurements to keep in the lake, by name or by pattern (`*`, `?`, `[a-z]`). A name wins over "
         "patterns, and the first pattern that matches over those below it.",
+    )
+    alerts: AlertOptions | None = Field(
+        default=None, description="Who is told when a run or a check fails or a measurement is late. Default: nobody."
     )
 
 

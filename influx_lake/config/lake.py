@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.measurement import Measurement, resolve_measurement
@@ -60,6 +61,7 @@ class Lake:
         measurements: Those listed by name, then those that patterns matched when the sources were last looked at.
         patterns: The patterns, in the order of the file.
         listed: Each measurement that is listed by name, as (source, name): no pattern stands for it.
+        alerts: Who is told when something goes wrong.
         warnings: What works and should not stay so.
         operation: What starts runs, and how much happens at once.
     """
@@ -70,6 +72,7 @@ class Lake:
     measurements: tuple[Measurement, ...] = ()
     patterns: tuple[Pattern, ...] = ()
     listed: frozenset[tuple[str, str]] = frozenset()
+    alerts: AlertOptions | None = None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     operation: OperationOptions = field(default=OperationOptions())
 

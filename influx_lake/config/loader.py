@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from influx_lake.config.alerts import SECRETS as ALERT_SECRETS
+from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig, source_model
 from influx_lake.config.declarations import STAND_IN, read_declarations
@@ -27,7 +29,7 @@ from influx_lake.errors import ConfigurationError
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
-SECTIONS = ("sources", "catalog", "defaults", "measurements", *OPERATION)
+SECTIONS = ("sources", "catalog", "defaults", "measurements", "alerts", *OPERATION)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _LITERAL_WARNING = (
@@ -115,6 +117,7 @@ class _Loader:
             tuple(found.patterns),
             frozenset(found.listed),
             operation=self._operation(written, sources),
+            alerts=self._alerts(sections["alerts"]),
         )
         return replace(lake, measurements=(*lake.measurements, *self._matches(lake)))
 
@@ -178,6 +181,25 @@ class _Loader:
             if isinstance(value, Secret):
                 self._warn_of_literal(value, ("catalog", key), re.sub(r"\W", "_", key).upper())
         return catalog
+
+    def _alerts(self, entries: dict[str, Any]) -> AlertOptions | None:
+        if not entries:
+            return None
+        for path in ALERT_SECRETS:
+            entries = self._closed(entries, path, ("alerts", *path))
+        hidden = frozenset(path[-1] for path in ALERT_SECRETS)
+        return validated(AlertOptions, entries, ("alerts",), self._report, hide=hidden)[0]
+
+    def _closed(self, entries: dict[str, Any], path: tuple[str, ...], location: tuple[str, ...]) -> dict[str, Any]:
+        """The entries with the secret at a path closed."""
+        value = entries.get(path[0])
+        if len(path) > 1:
+            return {**entries, path[0]: self._closed(value, path[1:], location)} if isinstance(value, dict) else entries
+        if not isinstance(value, str) or not value:
+            return entries
+        secret = Secret(value, root=self._root, lake=self._lake, location=location)
+        self._warn_of_literal(secret, location, "_".join(location).upper())
+        return {**entries, path[0]: secret}
 
     def _not_one_of(self, value: Any, known: Iterable[str], location: Location) -> str:
         if not isinstance(value, str):

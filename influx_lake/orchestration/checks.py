@@ -45,7 +45,7 @@ def check_result(
         passed=outcome.passed,
         severity=SEVERITIES[severity],
         description=redact(about),
-        metadata=_metadata(outcome.figures),
+        metadata=check_metadata(outcome.figures),
     )
 
 
@@ -135,7 +135,8 @@ def _known_means(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[Window,
     return found
 
 
-def _metadata(figures: Mapping[str, "Figure"]) -> dict[str, dg.MetadataValue]:
+def check_metadata(figures: Mapping[str, "Figure"]) -> dict[str, dg.MetadataValue]:
+    """The figures of a check, as Dagster shows them."""
     return {name: _metadata_value(value) for name, value in figures.items()}
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dagster as dg
 
 from influx_lake.config import Automation, Lake
+from influx_lake.orchestration.alerts.sensors import alert_sensors
 from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, resource_key, source_assets
 from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.conditions import automation_sensor, follows_what_it_is_made_of, loads_closed_windows
+from influx_lake.orchestration.freshness_sensor import freshness_sensors
 from influx_lake.orchestration.io_manager import IcebergIOManager
 from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
 from influx_lake.orchestration.rollup_assets import rollup_asset
@@ -47,7 +49,12 @@ def build_definitions(lake: Lake) -> dg.Definitions:
         asset_checks=[check for each in lake.measurements for check in measurement_checks(each)],
         jobs=jobs,
         schedules=schedules,
-        sensors=[salvage_sensor(lake), *([automation_sensor(lake)] if follow else [])],
+        sensors=[
+            salvage_sensor(lake),
+            *([automation_sensor(lake)] if follow else []),
+            *freshness_sensors(lake),
+            *alert_sensors(lake),
+        ],
         resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},
         # A process per step would load all definitions again for every window.
         executor=dg.in_process_executor,

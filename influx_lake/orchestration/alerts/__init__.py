@@ -1,0 +1,1 @@
+"""Tells people of what went wrong: a sensor for each way to reach them."""

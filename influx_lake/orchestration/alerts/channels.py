@@ -1,0 +1,142 @@
+"""The ways to reach people."""
+
+from __future__ import annotations
+
+import html
+import smtplib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any, Protocol
+
+from influx_lake.config import AlertOptions, EmailOptions, MailSecurity, Secret, Severity, redact
+from influx_lake.errors import AlertNotDelivered
+from influx_lake.orchestration.alerts.notice import Notice, subject_of
+
+TIMEOUT_SECONDS = 10
+_ICONS = {Severity.ERROR: ":red_circle:", Severity.WARN: ":large_yellow_circle:"}
+_SECTION_CHARACTERS = 2_900
+_ANSWER_CHARACTERS = 200
+
+
+class Channel(Protocol):
+    """A way to reach people."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        """Tell of these in one message.
+
+        Raises:
+            AlertNotDelivered: Nobody took it.
+            ConfigurationError: A secret cannot be read.
+        """
+        ...
+
+
+def channels_of(options: AlertOptions) -> Iterator[Channel]:
+    """The ways that are configured."""
+    if options.webhook is not None:
+        yield Webhook(options.webhook)
+    if options.email is not None:
+        yield Email(options.email)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Slack, or whoever understands its JSON."""
+
+    url: Secret
+    name = "webhook"
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        import requests
+
+        try:
+            # A redirect may lead anywhere, and would carry the address along.
+            answer = requests.post(
+                self.url.reveal(), json=slack_message(notices), timeout=TIMEOUT_SECONDS, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            # Its text and its causes hold the address.
+            raise _not_delivered(self.name, f"it cannot be reached ({type(error).__name__})") from None
+        if not 200 <= answer.status_code < 300:
+            said = redact(answer.text[:_ANSWER_CHARACTERS]).strip()
+            raise _not_delivered(self.name, f"it answered {answer.status_code} {said}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """Mail, sent by Dagster's own helpers."""
+
+    options: EmailOptions
+    name = "email"
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        from dagster._utils.alert import send_email_via_ssl, send_email_via_starttls
+
+        options = self.options
+        send = send_email_via_ssl if options.security is MailSecurity.SSL else send_email_via_starttls
+        try:
+            send(
+                options.sender,
+                options.password.reveal(),
+                list(options.to),
+                mail(notices, options).as_string(),
+                options.smtp_host,
+                options.port,
+                options.user or options.sender,
+            )
+        except (OSError, smtplib.SMTPException) as error:
+            reason = f"{options.smtp_host}:{options.port} did not take it ({type(error).__name__}: {error})"
+            raise _not_delivered(self.name, redact(reason)) from None
+
+
+def slack_message(notices: Sequence[Notice]) -> dict[str, Any]:
+    """The message as Slack wants it: a text for notifications, and blocks."""
+    return {
+        "text": _escaped(subject_of(notices)),
+        "blocks": [
+            {"type": "section", "text": {"type": "mrkdwn", "text": _markdown(notice)[:_SECTION_CHARACTERS]}}
+            for notice in notices
+        ],
+    }
+
+
+def mail(notices: Sequence[Notice], options: EmailOptions) -> EmailMessage:
+    """The message as mail, in plain text and in HTML."""
+    message = EmailMessage()
+    message["Subject"] = f"[influx-lake] {' '.join(subject_of(notices).split())}"
+    message["From"] = options.sender
+    message["To"] = ", ".join(options.to)
+    message.set_content("\n\n".join(notice.text() for notice in notices), cte="quoted-printable")
+    message.add_alternative("".join(map(_html, notices)), subtype="html", cte="quoted-printable")
+    return message
+
+
+def _markdown(notice: Notice) -> str:
+    lines = [f"{_ICONS[notice.severity]} *{_escaped(notice.title)}*"]
+    if notice.link:
+        lines.append(f"<{_escaped(notice.link)}|Open in Dagster>")
+    lines += [f"*{name}:* {_escaped(text)}" for name, text in notice.facts()]
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _html(notice: Notice) -> str:
+    rows = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in notice.facts())
+    link = f'<p><a href="{html.escape(notice.link)}">Open in Dagster</a></p>' if notice.link else ""
+    return f"<h3>{html.escape(notice.title)}</h3><table>{rows}</table>{link}"
+
+
+def _not_delivered(name: str, reason: str) -> AlertNotDelivered:
+    return AlertNotDelivered(
+        f"an alert was not delivered by {name}: {reason}",
+        remedy="It is sent again by the next tick; see `alerts` in lake.yaml if this goes on",
+    )

@@ -1,0 +1,34 @@
+"""Where things are in Dagster's webserver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import dagster as dg
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links into the webserver; none where nobody said where it is.
+
+    Attributes:
+        base_url: Where it is reached, without a slash at its end.
+    """
+
+    base_url: str | None
+
+    def run(self, run_id: str) -> str | None:
+        """A run."""
+        return f"{self.base_url}/runs/{run_id}" if self.base_url else None
+
+    def asset(self, key: dg.AssetKey) -> str | None:
+        """An asset."""
+        return (
+            f"{self.base_url}/assets/{'/'.join(quote(part, safe='') for part in key.path)}" if self.base_url else None
+        )
+
+    def check(self, key: dg.AssetKey, name: str) -> str | None:
+        """A check of an asset."""
+        asset = self.asset(key)
+        return f"{asset}?view=checks&checkDetail={quote(name, safe='')}" if asset else None

@@ -1,0 +1,176 @@
+"""From what Dagster recorded to what people are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.events import DagsterEventType
+
+from influx_lake.config import AlertKind, AlertOptions, Lake, Measurement, Severity, redact
+from influx_lake.orchestration.alerts.links import Links
+from influx_lake.orchestration.alerts.notice import Notice
+from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.tags import WINDOW, partitions_of
+
+if TYPE_CHECKING:
+    from dagster import EventLogEntry, EventLogRecord
+
+FRESHNESS_CHECK = "freshness"
+_WILL_RETRY = "dagster/will_retry"
+_CAUSE_CHARACTERS = 1_500
+_SEVERITIES = {dg.AssetCheckSeverity.WARN: Severity.WARN, dg.AssetCheckSeverity.ERROR: Severity.ERROR}
+
+
+@dataclass
+class Reader:
+    """Tells what an event means to people, if anything.
+
+    Attributes:
+        lake: The lake.
+        options: What people want to be told of.
+        instance: Dagster's.
+        location: The code location, whose runs these are; None in tests.
+        assets: Its assets.
+    """
+
+    lake: Lake
+    options: AlertOptions
+    instance: dg.DagsterInstance
+    location: str | None
+    assets: frozenset[dg.AssetKey]
+
+    def notice(self, record: EventLogRecord) -> Notice | None:
+        """What to tell of an event; None for one that nobody wants to be told of."""
+        event = record.event_log_entry.dagster_event
+        data = event.event_specific_data if event else None
+        if isinstance(data, dg.AssetCheckEvaluation):
+            told = self._of_check(record.event_log_entry, data)
+        elif isinstance(data, FreshnessStateChange):
+            told = self._of_freshness(data)
+        else:
+            told = self._of_run(record.event_log_entry)
+        return told if told is not None and told.kind in self.options.on else None
+
+    @cached_property
+    def _measurements(self) -> dict[dg.AssetKey, Measurement]:
+        return {asset_key(measurement): measurement for measurement in self.lake.measurements}
+
+    @property
+    def _links(self) -> Links:
+        return Links(self.options.base_url)
+
+    def _name(self, key: dg.AssetKey) -> str:
+        measurement = self._measurements.get(key)
+        return measurement.name if measurement else key.to_user_string()
+
+    def _of_check(self, entry: EventLogEntry, found: dg.AssetCheckEvaluation) -> Notice | None:
+        severity = _SEVERITIES[found.severity]
+        is_wanted = severity is Severity.ERROR or self.options.severity is Severity.WARN
+        if found.passed or not is_wanted or found.asset_key not in self.assets:
+            return None
+        is_stale = found.check_name == FRESHNESS_CHECK and found.asset_key in self._measurements
+        what = "is not fresh" if is_stale else f"check {found.check_name} failed"
+        run = self.instance.get_run_by_id(entry.run_id)
+        cause, window, remedy = _split(found.description or "the check says no more")
+        return Notice(
+            kind=AlertKind.STALE if is_stale else AlertKind.CHECK_FAILED,
+            title=f"{found.asset_key.to_user_string()}: {what}",
+            cause=cause,
+            measurement=self._name(found.asset_key),
+            window=window or (_window_of(run) if run else None),
+            remedy=remedy,
+            link=self._links.check(found.asset_key, found.check_name),
+            severity=severity,
+        )
+
+    def _of_freshness(self, change: FreshnessStateChange) -> Notice | None:
+        severity = {FreshnessState.FAIL: Severity.ERROR, FreshnessState.WARN: Severity.WARN}.get(change.new_state)
+        measurement = self._measurements.get(change.key)
+        # The check knows more, and tells of it itself.
+        is_checked = measurement is not None and measurement.checks.freshness.is_on(by_default=True)
+        if severity is None or change.key not in self.assets or is_checked:
+            return None
+        if severity is Severity.WARN and self.options.severity is Severity.ERROR:
+            return None
+        return Notice(
+            kind=AlertKind.STALE,
+            title=f"{change.key.to_user_string()}: is not fresh",
+            cause=f"its freshness policy went from {change.previous_state.value} to {change.new_state.value}: it was "
+            "not materialised in time",
+            measurement=self._name(change.key),
+            remedy="See whether its schedule runs and its runs succeed",
+            link=self._links.asset(change.key),
+            severity=severity,
+        )
+
+    def _of_run(self, entry: EventLogEntry) -> Notice | None:
+        run = self.instance.get_run_by_id(entry.run_id)
+        if run is None or run.tags.get(_WILL_RETRY) == "true" or self._is_elsewhere(run):
+            return None
+        failures = self.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+        facts = _facts_of(failures)
+        names = sorted(key.to_user_string() for key in run.asset_selection or ())
+        subject = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        message = (entry.dagster_event.message if entry.dagster_event else None) or "the run ended without a word"
+        return Notice(
+            kind=AlertKind.RUN_FAILURE,
+            title=f"Run failed: {subject or run.job_name}",
+            cause=_shortened(facts.get("cause") or message),
+            measurement=facts.get("measurement") or subject or None,
+            window=facts.get("window") or _window_of(run),
+            remedy=facts.get("remedy"),
+            link=self._links.run(run.run_id),
+        )
+
+    def _is_elsewhere(self, run: dg.DagsterRun) -> bool:
+        origin = run.remote_job_origin
+        location = origin.repository_origin.code_location_origin.location_name if origin else None
+        return location is not None and self.location is not None and location != self.location
+
+
+def _facts_of(failures: Sequence[EventLogEntry]) -> dict[str, str]:
+    """Cause, measurement, window and remedy of the first step that failed by itself."""
+    for failure in failures:
+        event = failure.dagster_event
+        if event is None:
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data is not None:
+            texts = {name: str(value.value) for name, value in data.user_failure_data.metadata.items()}
+            cause, remedy = data.user_failure_data.description or "", texts.get("remedy")
+            facts = {"cause": cause.removesuffix(f" {remedy}") if remedy else cause}
+            return facts | {name: texts[name] for name in ("measurement", "window", "remedy") if name in texts}
+        if data.error is not None:
+            innermost = data.error
+            while innermost.cause is not None:
+                innermost = innermost.cause
+            return {"cause": innermost.message.strip()}
+    return {}
+
+
+def _split(description: str) -> tuple[str, str | None, str | None]:
+    """Cause, window and remedy out of what a check says: `measurement cpu, window a/b: cause. Remedy`."""
+    subject, separator, said = description.partition(": ")
+    if not separator or not subject.startswith("measurement "):
+        return _shortened(description), None, None
+    window = subject.partition(", window ")[2] or None
+    cause, separator, remedy = said.rpartition(". ")
+    return (_shortened(cause), window, remedy) if separator else (_shortened(said), window, None)
+
+
+def _window_of(run: dg.DagsterRun) -> str | None:
+    ends = partitions_of(run)
+    said = run.tags.get(WINDOW)
+    if said or ends is None:
+        return said
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def _shortened(text: str) -> str:
+    told = redact(text).strip()
+    return told if len(told) <= _CAUSE_CHARACTERS else told[: _CAUSE_CHARACTERS - 1] + "…"

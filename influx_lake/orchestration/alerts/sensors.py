@@ -1,0 +1,104 @@
+"""The sensors that tell people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from influx_lake.config import AlertOptions, Lake
+from influx_lake.errors import LakeError
+from influx_lake.orchestration.alerts.channels import Channel, channels_of
+from influx_lake.orchestration.alerts.events import TYPES, Position, Positions, events_after
+from influx_lake.orchestration.alerts.notice import Notice
+from influx_lake.orchestration.alerts.reading import Reader
+
+if TYPE_CHECKING:
+    from dagster import EventLogRecord
+
+IN_A_MESSAGE = 10
+SECONDS = 30
+"""How often is looked."""
+
+
+def alert_sensors(lake: Lake) -> list[dg.SensorDefinition]:
+    """One sensor for each way to reach people, so that one that is down does not hold up or repeat the others."""
+    return [_sensor(lake, lake.alerts, channel) for channel in channels_of(lake.alerts)] if lake.alerts else []
+
+
+def _sensor(lake: Lake, options: AlertOptions, channel: Channel) -> dg.SensorDefinition:
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        if context.cursor is None:
+            context.update_cursor(str(Positions.now(context.instance)))
+            return dg.SkipReason("Tells of what happens from now on")
+        return dg.SkipReason(_Tick(context, _reader(context, lake, options), channel).run())
+
+    kinds = ", ".join(f"`{kind}`" for kind in options.on)
+    return dg.SensorDefinition(
+        name=f"alerts_by_{channel.name}",
+        evaluation_fn=evaluate,
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Tells people by {channel.name} of {kinds}. What could not be delivered is sent again.",
+    )
+
+
+def _reader(context: dg.SensorEvaluationContext, lake: Lake, options: AlertOptions) -> Reader:
+    origin, repository = context.code_location_origin, context.repository_def
+    assets = repository.asset_graph.get_all_asset_keys() if repository else frozenset[dg.AssetKey]()
+    return Reader(lake, options, context.instance, origin.location_name if origin else None, frozenset(assets))
+
+
+@dataclass
+class _Tick:
+    """One look at what happened since the last."""
+
+    context: dg.SensorEvaluationContext
+    reader: Reader
+    channel: Channel
+    positions: Positions = field(init=False)
+    sent: int = 0
+
+    def __post_init__(self) -> None:
+        self.positions = Positions.parse(self.context.cursor or "{}")
+
+    def run(self) -> str:
+        """Tell of everything new; what was told is remembered, also where something then fails.
+
+        Returns:
+            What was done, for the tick.
+
+        Raises:
+            LakeError: Nothing could be delivered; the next tick tries again.
+        """
+        try:
+            for name in TYPES:
+                self._tell(name, self.positions.of[name])
+        except LakeError as error:
+            self.context.log.warning(str(error))
+            if not self.sent:
+                raise
+            return f"Told of {self.sent}, then: {error}"
+        finally:
+            self.context.update_cursor(str(self.positions))
+        return f"Told of {self.sent}" if self.sent else "Nothing went wrong"
+
+    def _tell(self, name: str, position: Position) -> None:
+        records = list(events_after(self.context.instance, name, position))
+        new = self._new(records, position)
+        while batch := list(islice(new, IN_A_MESSAGE)):
+            self.channel.send([notice for _, notice in batch])
+            position.told.update(storage_id for storage_id, _ in batch)
+            self.sent += len(batch)
+        position.settle(((record.storage_id, record.timestamp) for record in records), time.time())
+
+    def _new(self, records: Sequence[EventLogRecord], position: Position) -> Iterator[tuple[int, Notice]]:
+        for record in records:
+            if record.storage_id not in position.told:
+                notice = self.reader.notice(record)
+                if notice is not None:
+                    yield record.storage_id, notice
