@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from influx_lake.config.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.catalog import is_secret_name
 from influx_lake.config.problems import Location, Report
 from influx_lake.config.references import ReferenceMistake, Template
@@ -32,6 +33,8 @@ def is_kept_closed(location: Location) -> bool:
     """Whether what is written there is resolved at the moment of use, not at load."""
     if location[0] == "catalog":
         return location[1:] not in (("name",), ("type",))
+    if location[0] == "alerts":
+        return location[1:] in ALERT_SECRETS
     if location[0] != "sources":
         return False
     name = str(location[-1])

@@ -21,7 +21,7 @@ DAYS = Scheme(Every.DAY, START)
 CPU = dg.AssetKey(["telemetry", "cpu"])
 HEAD = """
 sources:
-  default: {{type: influxdb3, host: "{url}", database: telemetry, token: "${{BOX_TOKEN}}"}}
+  default: {{type: influxdb3, host: "{url}", database: telemetry, token: "${{BOX_TOKEN}}", retry: {{budget: 0s}}}}
 catalog: {{name: lake, type: sql, uri: "sqlite:///catalog.db", warehouse: warehouse}}
 defaults: {{namespace: telemetry, adopt: true}}
 """

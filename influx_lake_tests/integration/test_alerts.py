@@ -19,12 +19,13 @@ from influx_lake.errors import AlertNotDelivered, ConfigurationError
 from influx_lake.orchestration.alerts import events
 from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake_tests.integration.receivers import Received, mail_receiver, webhook_receiver
 from influx_lake_tests.unit.sources.certificates import make_certificate
 
 CPU = dg.AssetKey(["telemetry", "cpu"])
 LAKE = """
-sources: {{default: {{host: "http://127.0.0.1:1", database: telemetry, connect_timeout: 1s{source}}}}}
+sources: {{default: {{host: "http://127.0.0.1:1", database: telemetry, connect_timeout: 1s, retry: {{budget: 0s}}}}}}
 catalog: {{type: sql, uri: "sqlite:///catalog.db", warehouse: warehouse}}
 measurements: {{cpu: {measurement}, mem: {{}}}}
 alerts: {alerts}
@@ -47,23 +48,29 @@ class Site:
     instance: dg.DagsterInstance
     alerts: str = ""
     measurement: str = "{}"
-    source: str = ""
     cursors: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def definitions(self) -> dg.Definitions:
         path = self.folder / "lake.yaml"
-        path.write_text(LAKE.format(alerts=self.alerts, measurement=self.measurement, source=self.source))
+        path.write_text(LAKE.format(alerts=self.alerts, measurement=self.measurement))
         return build_definitions(load_lake(path))
 
     def tick(self, name: str = "alerts_by_webhook") -> str:
         """One tick of a sensor, after which its cursor is kept, as by the daemon."""
-        repository = self.definitions.get_repository_def()
+        definitions = self.definitions
+        repository = definitions.get_repository_def()
         context = dg.build_sensor_context(
-            self.instance, cursor=self.cursors.get(name), repository_def=repository, sensor_name=name
+            self.instance,
+            cursor=self.cursors.get(name),
+            repository_def=repository,
+            sensor_name=name,
+            resources={CATALOG_KEY: (definitions.resources or {})[CATALOG_KEY]},
         )
         result = repository.get_sensor_def(name).evaluate_tick(context)
         self.cursors[name] = result.cursor
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
         return str(result.skip_message)
 
     def fail(self, partition: str = "2026-01-02", **tags: str) -> dg.ExecuteInProcessResult:
@@ -121,14 +128,14 @@ def test_a_failed_run_is_told_with_cause_remedy_and_link(site: Site, hook: Recei
     result = site.fail("2026-01-03")
     assert site.tick() == "Told of 1"
     [text] = hook.texts
-    assert "*Run failed: telemetry/cpu*" in text
+    assert "*Run failed: cpu*" in text
     assert "*Measurement:* cpu" in text
     assert "*Window:* 2026-01-03T00:00:00Z/2026-01-04T00:00:00Z" in text
     assert "*Cause:* " in text
     assert "127.0.0.1:1" in text
     assert "*Remedy:* " in text
     assert f"<{BASE}/runs/{result.run_id}|Open in Dagster>" in text
-    assert "Run failed: telemetry/cpu" in hook.posts[0]["text"]
+    assert "Run failed: cpu" in hook.posts[0]["text"]
     # It was told of once.
     assert site.tick() == "Nothing went wrong"
     assert len(hook.posts) == 1
@@ -294,7 +301,6 @@ def test_the_rest_of_many_events_comes_with_the_next_tick(
 def test_nothing_that_is_stored_holds_the_address(site: Site, hook: Received) -> None:
     from dagster._core.remote_representation.external_data import RepositorySnap
 
-    (site.folder / "lake.yaml").write_text("")
     site.alerts = "{webhook: 'https://hooks.example.com/hush-hush'}"
     stored = dg.serialize_value(RepositorySnap.from_def(site.definitions.get_repository_def()))
     assert "alerts_by_webhook" in stored

@@ -119,7 +119,7 @@ class Reader:
         message = (entry.dagster_event.message if entry.dagster_event else None) or "the run ended without a word"
         return Notice(
             kind=AlertKind.RUN_FAILURE,
-            title=f"Run failed: {subject or run.job_name}",
+            title=f"Run failed: {subject or facts.get('measurement') or run.job_name}",
             cause=_shortened(facts.get("cause") or message),
             measurement=facts.get("measurement") or subject or None,
             window=facts.get("window") or _window_of(run),
