@@ -119,7 +119,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 
 def test_nobody_is_told_where_nobody_says_so(site: Site) -> None:
     site.alerts = "{}"
-    assert not list(site.definitions.sensors or ())
+    assert not [each for each in site.definitions.sensors or () if each.name.startswith("alerts")]
 
 
 def test_a_failed_run_is_told_with_cause_remedy_and_link(site: Site, hook: Received) -> None:
