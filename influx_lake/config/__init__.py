@@ -7,6 +7,7 @@ from influx_lake.config.column_names import ColumnNames, column_name
 from influx_lake.config.connections import (
     InfluxDB3Config,
     InfluxDB3ParquetConfig,
+    LandingZoneConfig,
     LineProtocolConfig,
     SourceConfig,
     TlsConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "InfluxDB3Config",
     "InfluxDB3ParquetConfig",
     "Lake",
+    "LandingZoneConfig",
     "LineProtocolConfig",
     "MailSecurity",
     "Measurement",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         InfluxDB2Config,
         InfluxDB3Config,
         InfluxDB3ParquetConfig,
-        LineProtocolConfig,
+        PointFilesConfig,
         SourceConfig,
     )
 
@@ -27,7 +27,7 @@ def open_source(config: SourceConfig) -> Source:
         InfluxDB2Config,
         InfluxDB3Config,
         InfluxDB3ParquetConfig,
-        LineProtocolConfig,
+        PointFilesConfig,
     )
 
     match config:
@@ -35,8 +35,8 @@ def open_source(config: SourceConfig) -> Source:
             return _influxdb3(config)
         case InfluxDB3ParquetConfig():
             return _influxdb3_parquet(config)
-        case LineProtocolConfig():
-            return _line_protocol(config)
+        case PointFilesConfig():
+            return _point_files(config)
         case InfluxDB2Config():
             return _influxdb2(config)
         case InfluxDB1Config():
@@ -82,11 +82,19 @@ def _influxdb3_parquet(config: InfluxDB3ParquetConfig) -> Source:
     return InfluxDB3ParquetSource(config)
 
 
-def _line_protocol(config: LineProtocolConfig) -> Source:
+def _point_files(config: PointFilesConfig) -> Source:
+    from influx_lake.config.connections import LandingZoneConfig, LineProtocolConfig
+
     try:
+        from influx_lake.sources.landing_zone import landing_zone_source
         from influx_lake.sources.line_protocol import line_protocol_source
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise
         raise MissingExtra("reading files of points", "files") from error
-    return line_protocol_source(config)
+    match config:
+        case LandingZoneConfig():
+            return landing_zone_source(config)
+        case LineProtocolConfig():
+            return line_protocol_source(config)
+    raise TypeError(f"no source is known for {type(config).__name__}")

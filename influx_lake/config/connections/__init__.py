@@ -11,7 +11,9 @@ from influx_lake.config.connections.influxdb1 import InfluxDB1Config
 from influx_lake.config.connections.influxdb2 import InfluxDB2Config, QueryLanguage
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
+from influx_lake.config.connections.landing_zone import LandingZoneConfig
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
+from influx_lake.config.connections.points import PointFilesConfig
 from influx_lake.config.connections.server import LocalFile, ServerConfig, TlsConfig
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "InfluxDB2Config",
     "InfluxDB3Config",
     "InfluxDB3ParquetConfig",
+    "LandingZoneConfig",
     "LineProtocolConfig",
     "LocalFile",
+    "PointFilesConfig",
     "QueryLanguage",
     "ServerConfig",
     "SourceConfig",
@@ -40,6 +44,7 @@ SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
         "influxdb2": InfluxDB2Config,
         "influxdb1": InfluxDB1Config,
         "influxdb3_parquet": InfluxDB3ParquetConfig,
+        "landing_zone": LandingZoneConfig,
         "line_protocol": LineProtocolConfig,
     }
 )

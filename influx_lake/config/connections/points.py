@@ -17,9 +17,14 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def _absolute(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+def absolute_path(path: str, info: ValidationInfo) -> str:
+    """A path; a local one that is relative is below the folder of the lake.yaml."""
     root = info.context.get("root") if isinstance(info.context, dict) else None
-    return tuple(each if "://" in each else str((root or Path.cwd()) / Path(each).expanduser()) for each in paths)
+    return path if "://" in path else str((root or Path.cwd()) / Path(path).expanduser())
+
+
+def _absolute(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    return tuple(absolute_path(each, info) for each in paths)
 
 
 Paths = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_absolute)]

@@ -77,7 +77,7 @@ class FilePlace:
             SourceError: There are none, or they cannot be listed.
         """
         with file_errors(self.text):
-            found = self.matching(self._path) if _MAGIC.search(self._path) else self._named()
+            found = self.matching(self.path) if _MAGIC.search(self.path) else self._named()
         if not found:
             raise FileUnreadable(f"{self.text} matches no file", remedy="Correct `path`")
         return found
@@ -96,12 +96,35 @@ class FilePlace:
         infos = (each for each in self._system.get_file_info(selector) if each.type == FileType.File)
         return [self._file(each) for each in sorted(infos, key=_path) if matches.fullmatch(each.path)]
 
+    def files_in(self, folder: str) -> list[StoredFile]:
+        """The files of one folder; none where there is no such folder."""
+        return self._below(folder, recursive=False)
+
+    def files_below(self, folder: str) -> list[StoredFile]:
+        """The files of a folder and of those in it."""
+        return self._below(folder, recursive=True)
+
+    def folders_in(self, folder: str) -> list[str]:
+        """The folders in a folder."""
+        from pyarrow.fs import FileSelector, FileType
+
+        with file_errors(self.text):
+            infos = self._system.get_file_info(FileSelector(folder, allow_not_found=True))
+        return sorted(info.path for info in infos if info.type == FileType.Directory)
+
+    def _below(self, folder: str, *, recursive: bool) -> list[StoredFile]:
+        from pyarrow.fs import FileSelector, FileType
+
+        with file_errors(self.text):
+            infos = self._system.get_file_info(FileSelector(folder, recursive=recursive, allow_not_found=True))
+            return [self._file(each) for each in sorted(infos, key=_path) if each.type == FileType.File]
+
     def _named(self) -> list[StoredFile]:
         from pyarrow.fs import FileSelector, FileType
 
-        info = self._system.get_file_info(self._path)
+        info = self._system.get_file_info(self.path)
         if info.type == FileType.Directory and self._scheme not in _WEB:
-            infos = self._system.get_file_info(FileSelector(self._path, recursive=True))
+            infos = self._system.get_file_info(FileSelector(self.path, recursive=True))
             return [self._file(each) for each in sorted(infos, key=_path) if each.type == FileType.File]
         if info.type == FileType.NotFound:
             raise FileUnreadable(f"{self.text} does not exist", remedy="Correct `path`")
@@ -127,7 +150,8 @@ class FilePlace:
         return scheme.lower() if separator else "file"
 
     @cached_property
-    def _path(self) -> str:
+    def path(self) -> str:
+        """What the file system calls it."""
         return self.text if self._scheme in _WEB else path_in_store(self.text)
 
     @cached_property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from influx_lake.config import LineProtocolConfig
 from influx_lake.config.windows import Window
-from influx_lake.errors import BadRecords, DatabaseNotFound, QueryRejected
+from influx_lake.errors import DatabaseNotFound, QueryRejected
 from influx_lake.sources.files import FilePlace, StoredFile, read_chunks
 from influx_lake.sources.line_protocol.parser import LineParser, blocks
+from influx_lake.sources.points.bad import too_bad
 from influx_lake.sources.points.registry import Context, MeasurementKey
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
@@ -31,6 +33,7 @@ class LineProtocolFiles:
     """
 
     product = "line protocol"
+    merges_numbers = False
 
     def __init__(self, config: LineProtocolConfig) -> None:
         self._config = config
@@ -45,6 +48,12 @@ class LineProtocolFiles:
 
     def wants(self, key: MeasurementKey) -> bool:
         return key.context in self._contexts
+
+    def declared(self, measurement: str) -> None:  # noqa: ARG002 - the files say it all
+        return None
+
+    def names(self) -> None:
+        return None
 
     def state(self) -> str:
         size = sum(max(0, file.size) for file, _ in self._read)
@@ -67,7 +76,7 @@ class LineProtocolFiles:
         read = [(file, self._unit(file)) for file in files.values()]
         bad = [unit for _, unit in read if unit.bad]
         if sum(unit.bad for unit in bad) > self._config.max_bad_lines:
-            raise self._too_bad(sum(unit.bad for unit in bad), bad[0].facts["file"], bad[0].facts["first_bad"], bad[0])
+            raise too_bad(sum(unit.bad for unit in bad), self._config.max_bad_lines, bad[0].facts, bad[0].bad_file)
         return read
 
     def _unit(self, file: StoredFile) -> Unit:
@@ -75,25 +84,17 @@ class LineProtocolFiles:
         return self._staging.unit(identity, lambda writer: self._take_apart(file, writer))
 
     def _take_apart(self, file: StoredFile, writer: UnitWriter) -> None:
-        parser, first = LineParser(writer.registry, _NANOSECONDS[self._config.precision]), None
+        parser = LineParser(writer.registry, _NANOSECONDS[self._config.precision])
+        facts: dict[str, Any] = {"file": file.uri, "first_bad": None}
         with read_chunks(file) as chunks:
             for parsed in blocks(chunks, parser):
                 writer.add(parsed.cells)
                 bad = writer.add_bad(parsed.bad)
-                first = first or next(iter(parsed.bad), None)
-                if first is not None and bad > self._config.max_bad_lines:
-                    raise self._too_bad(bad, file.uri, f"line {first.line:,} {first.reason}", writer)
-        writer.close(
-            {"file": file.uri, "lines": parser.lines, "first_bad": first and f"line {first.line:,} {first.reason}"}
-        )
-
-    def _too_bad(self, count: int, file: str, first: str, kept: Unit | UnitWriter) -> BadRecords:
-        return BadRecords(
-            f"{count:,} lines or more are not line protocol, where {self._config.max_bad_lines:,} are allowed "
-            f"(max_bad_lines); the first, in {file}: {first}; all that were met are in "
-            f"{kept.bad_file}",
-            remedy="Correct them, or raise max_bad_lines to leave them out",
-        )
+                for each in parsed.bad[:1]:
+                    facts["first_bad"] = facts["first_bad"] or f"line {each.line:,} {each.reason}"
+                if bad > self._config.max_bad_lines:
+                    raise too_bad(bad, self._config.max_bad_lines, facts, writer.bad_file)
+        writer.close({**facts, "lines": parser.lines})
 
     @cached_property
     def _contexts(self) -> frozenset[Context]:

@@ -12,12 +12,10 @@ import re
 from dataclasses import dataclass
 
 from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.sources.points.building import INT64, UINT64
+from influx_lake.sources.points.registry import Tags
 
-Tags = tuple[tuple[str, str], ...]
 Value = float | int | bool | str
-
-INT64 = range(-(2**63), 2**63)
-UINT64 = range(2**64)
 
 _SERIES = re.compile(rb"(?:[^ ]|(?<=\\) )+")
 _SERIES_PARTS = re.compile(rb"(?<!\\),")

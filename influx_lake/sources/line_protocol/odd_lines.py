@@ -8,7 +8,6 @@ import numpy as np
 
 from influx_lake.sources.line_protocol.blocks import Spans
 from influx_lake.sources.line_protocol.grammar import (
-    INT64,
     BadLine,
     Line,
     LineScan,
@@ -18,6 +17,7 @@ from influx_lake.sources.line_protocol.grammar import (
 )
 from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.points.bad import BadRecord
+from influx_lake.sources.points.building import INT64
 from influx_lake.sources.points.cells import Mask
 from influx_lake.sources.points.registry import Context
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from struct import Struct
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,7 @@ import pyarrow as pa
 from influx_lake.config.columns import ColumnType
 from influx_lake.sources.line_protocol.blocks import Layout, lay_out
 from influx_lake.sources.line_protocol.grammar import (
-    INT64,
     BadLine,
-    Field,
-    Tags,
     check_field_name,
     parse_field_name,
     parse_series,
@@ -26,8 +22,9 @@ from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.line_protocol.odd_lines import OddLine, OddLines
 from influx_lake.sources.line_protocol.values import STRING, read_integers, read_values
 from influx_lake.sources.points.bad import BadRecord
+from influx_lake.sources.points.building import INT64, value_bits
 from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
-from influx_lake.sources.points.registry import CODES, Context, Registry
+from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 
 _KNOWN_AT_MOST = 1_000_000
 _DENSE = 4_000_000
@@ -238,21 +235,14 @@ def _odd_cells(odd: OddLine, parser: LineParser) -> _Rows:
     registry, count = parser.registry, len(odd.line.fields)
     fields = [registry.field(measurement, each.name, CODES[each.type]) for each in odd.line.fields]
     texts = [str(each.value) if each.type is ColumnType.STRING else None for each in odd.line.fields]
-    columns = [[series] * count, fields, [odd.line.time] * count, [_bits(each) for each in odd.line.fields], texts]
+    columns = [
+        [series] * count,
+        fields,
+        [odd.line.time] * count,
+        [value_bits(each.type, each.value) for each in odd.line.fields],
+        texts,
+    ]
     return _Rows(pa.record_batch(columns, schema=SCHEMA), np.full(count, odd.number))
-
-
-_AS_FLOAT, _AS_SIGNED, _AS_UNSIGNED = Struct("<d"), Struct("<q"), Struct("<Q")
-
-
-def _bits(each: Field) -> int:
-    if each.type is ColumnType.STRING:
-        return 0
-    if each.type is ColumnType.FLOAT:
-        packed = _AS_FLOAT.pack(each.value)
-    else:
-        packed = (_AS_UNSIGNED if each.type is ColumnType.UINTEGER else _AS_SIGNED).pack(each.value)
-    return int(_AS_SIGNED.unpack(packed)[0])
 
 
 def _in_order(usual: _Rows, odd: list[_Rows]) -> _Rows:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.windows import Window
-from influx_lake.errors import MeasurementNotFound
+from influx_lake.errors import DataRefused, MeasurementNotFound
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_field
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
 from influx_lake.sources.points.measurement import FieldName, MeasurementPoints
@@ -45,6 +45,19 @@ class Archive(Protocol):
         """Whether a measurement of a file is one of this source."""
         ...
 
+    @property
+    def merges_numbers(self) -> bool:
+        """Whether a field of floats may hold integers without being of two types."""
+        ...
+
+    def declared(self, measurement: str) -> tuple[Sequence[str], Sequence[FieldName]] | None:
+        """A measurement's tags and fields, where they are declared and need not be looked for."""
+        ...
+
+    def names(self) -> list[str] | None:
+        """The measurements, where they can be told without reading the files."""
+        ...
+
     def state(self) -> str:
         """How much there is, for people."""
         ...
@@ -76,24 +89,36 @@ class PointsSource:
         return ServerInfo(self._archive.product, self._archive.state())
 
     def measurements(self) -> list[str]:
+        if (known := self._archive.names()) is not None:
+            return known
         keys = (key for unit in self._archive.units(None) for key in unit.measurements)
         return sorted({key.name for key in keys if self._archive.wants(key)})
 
     def schema(self, measurement: str) -> MeasurementSchema:
-        points = self._points(measurement, None)
-        if not points.fields:
+        columns = self._columns(measurement)
+        if not any(each.column.role is Role.FIELD for each in columns):
             raise MeasurementNotFound(
                 f"{self.identity} has no measurement {measurement!r}",
-                remedy="Check its name, and `database` and `retention_policy` of the source",
+                remedy="Check its name, and the options of the source",
                 measurement=measurement,
             )
         time = Column(TIME, Role.TIME, ColumnType.TIME)
-        return MeasurementSchema(measurement, (time, *(each.column for each in _declared(points))))
+        return MeasurementSchema(measurement, (time, *(each.column for each in columns)))
 
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
-        known = {each.column: each.name for each in _declared(self._points(schema.measurement, None))}
+        known = {each.column: each.name for each in self._columns(schema.measurement)}
         yield _WindowRows(self._points(schema.measurement, window), schema, known, window)
+
+    def _columns(self, measurement: str) -> list[DeclaredColumn]:
+        declared = self._archive.declared(measurement)
+        if declared is not None:
+            return declared_columns(*declared)
+        points = self._points(measurement, None)
+        fields = set(points.fields)
+        if self._archive.merges_numbers:
+            fields -= {(name, ColumnType.INTEGER) for name, kind in fields if kind is ColumnType.FLOAT}
+        return declared_columns((name for series in points.series for name, _ in series), fields)
 
     def count(self, measurement: str, window: Window) -> int:
         points = self._points(measurement, window)
@@ -124,7 +149,10 @@ class _WindowRows:
         self._window = window
         self._columns = [(column, names.get(column, column.name)) for column in schema.columns]
         self._tags = TagColumns([name for column, name in self._columns if column.role is Role.TAG], points.series)
-        self._types = {(name, column.type) for column, name in self._columns if column.role is Role.FIELD}
+        self._types: dict[str, set[ColumnType]] = {}
+        for column, name in self._columns:
+            if column.role is Role.FIELD:
+                self._types.setdefault(name, set()).add(column.type)
         self.schema = pa.schema([_arrow_field(column) for column in schema.columns])
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -144,17 +172,18 @@ class _WindowRows:
         if column.role is Role.TAG:
             return self._tags.column(name, points.series)
         values = fields.get((name, column.type), pa.nulls(len(points), ARROW_TYPES[column.type]))
-        if not self._types >= {(name, ColumnType.FLOAT), (name, ColumnType.INTEGER)}:
+        integers = fields.get((name, ColumnType.INTEGER))
+        if integers is None or not {ColumnType.FLOAT, column.type} <= self._types[name]:
             return values
         # A field that has both is one column of floats; integers that no float is equal to are in the other.
+        beyond = beyond_floats(integers)
         if column.type is ColumnType.INTEGER:
-            return beyond_floats(values)
-        integers = fields.get((name, ColumnType.INTEGER))
-        return values if column.type is not ColumnType.FLOAT or integers is None else with_integers(values, integers)
-
-
-def _declared(points: MeasurementPoints) -> list[DeclaredColumn]:
-    return declared_columns((name for series in points.series for name, _ in series), points.fields)
+            return beyond
+        if column.type is not ColumnType.FLOAT:
+            return values
+        if ColumnType.INTEGER not in self._types[name] and beyond.null_count < len(beyond):
+            raise DataRefused(f"{name!r} is a float, and holds integers that no float is equal to")
+        return with_integers(values, integers)
 
 
 def _points_of(cells: pa.Table, points: MeasurementPoints) -> Points:

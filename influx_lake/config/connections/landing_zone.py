@@ -1,0 +1,81 @@
+"""What a pipeline lands as files in dated folders, as a source."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+from influx_lake.config.columns import ColumnType
+from influx_lake.config.connections.points import PointFilesConfig, absolute_path
+from influx_lake.config.names import Text
+from influx_lake.config.quantities import Duration
+
+DATES = ("year", "month", "day", "hour")
+_FieldType = Literal["float", "integer", "uinteger", "boolean", "string"]
+
+
+def _template(path: str, info: ValidationInfo) -> str:
+    names = [name for _, name, _, _ in Formatter().parse(path) if name is not None]
+    if unknown := sorted(set(names) - {*DATES, "measurement"}):
+        raise ValueError(f"has {{{unknown[0]}}}: write {{measurement}}, {', '.join(f'{{{each}}}' for each in DATES)}")
+    dates = [name for name in names if name in DATES]
+    if not dates or dates != list(DATES[: len(dates)]):
+        raise ValueError("needs dates from the year down, such as year={year}/month={month}/day={day}")
+    return absolute_path(path, info)
+
+
+class LandedMeasurement(BaseModel):
+    """The columns of one measurement."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tags: tuple[Text, ...] = Field(default=(), description="The columns that are tags.")
+    fields: dict[Text, _FieldType] = Field(
+        min_length=1, description="The fields, each with its type: float, integer, uinteger, boolean or string."
+    )
+
+    @property
+    def types(self) -> dict[str, ColumnType]:
+        """The fields' types."""
+        return {name: ColumnType(kind) for name, kind in self.fields.items()}
+
+
+class LandingZoneConfig(PointFilesConfig):
+    """Folders by date, in which a pipeline lands files of points: JSON lines, CSV or Parquet."""
+
+    type: Literal["landing_zone"] = Field(description="Files that a pipeline lands in folders by date.")
+    path: Annotated[str, Field(min_length=1), AfterValidator(_template)] = Field(
+        description="The folders: {measurement}, {year}, {month}, {day} and {hour} stand for their parts.",
+        examples=["s3://telegraf/{measurement}/year={year}/month={month}/day={day}/hour={hour}"],
+    )
+    database: str = Field(min_length=1, description="What the measurements are of: the default of `namespace`.")
+    format: Literal["json", "csv", "parquet"] = Field(
+        default="json", description="What the files hold: JSON lines as Telegraf writes them, CSV, or Parquet."
+    )
+    late: Duration = Field(
+        default="1h",
+        validate_default=True,
+        description="How long after its points a file may land: the folders of that time are read too.",
+    )
+    timestamp: Text = Field(default="timestamp", description="The column of the time.")
+    timestamp_units: Literal["ns", "us", "ms", "s"] = Field(
+        default="s", description="What times count in that are numbers (Telegraf's json_timestamp_units)."
+    )
+    measurement_column: Text = Field(
+        default="name", description="The column of the measurement's name, where `path` has no {measurement}."
+    )
+    tags: tuple[Text, ...] = Field(
+        default=(), description="The columns that are tags, besides those in an object called `tags`."
+    )
+    columns: dict[Text, LandedMeasurement] = Field(
+        default_factory=dict,
+        description="Measurements whose columns are declared. For others every file is read once to learn them.",
+        examples=[{"cpu": {"tags": ["host"], "fields": {"usage_idle": "float"}}}],
+    )
+
+    @property
+    def label(self) -> str:
+        """What it is, for people."""
+        return f"the files in `{self.path}`"

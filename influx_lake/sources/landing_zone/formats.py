@@ -1,0 +1,83 @@
+"""The records of a file, one after the other."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+
+from influx_lake.sources.files import StoredFile, read_chunks
+from influx_lake.sources.files.failures import file_errors
+
+Records = Iterator[tuple[int, object]]
+"""Each record with its line, or its number."""
+
+NOT_JSON = object()
+"""Stands for a line that is none."""
+
+
+def json_records(file: StoredFile) -> Records:
+    """Objects, one in each line; an object `metrics` is many of them."""
+    with read_chunks(file) as chunks:
+        for number, line in enumerate(_lines(chunks), start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = NOT_JSON
+            batch = record.get("metrics") if isinstance(record, dict) else None
+            for each in batch if isinstance(batch, list) else (record,):
+                yield number, each
+
+
+def csv_records(file: StoredFile) -> Records:
+    """Rows below a header."""
+    with read_chunks(file) as chunks:
+        texts = (
+            line.decode("utf-8-sig" if not number else "utf-8", "replace") for number, line in enumerate(_lines(chunks))
+        )
+        rows = csv.DictReader(each + "\n" for each in texts)
+        for row in rows:
+            complete = None not in row and None not in row.values()
+            yield rows.line_num, row if complete else NOT_JSON
+
+
+def parquet_records(file: StoredFile) -> Records:
+    """Rows; times as nanoseconds in text, so that nothing is cut off."""
+    import pyarrow.parquet as pq
+
+    number = 0
+    with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(16_384):
+            for row in _plain(batch).to_pylist():
+                number += 1
+                yield number, row
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = {
+        field.name: column.cast(pa.timestamp("ns", "UTC")).cast(pa.string())
+        if pa.types.is_timestamp(field.type)
+        else column
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+READERS: dict[str, Callable[[StoredFile], Records]] = {
+    "json": json_records,
+    "csv": csv_records,
+    "parquet": parquet_records,
+}

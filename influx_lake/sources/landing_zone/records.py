@@ -1,0 +1,188 @@
+"""Records of landed files, as points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from influx_lake.config import LandingZoneConfig
+from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.config.windows import EPOCH, MICROSECOND
+from influx_lake.sources.points.building import INT64, UINT64, BadPoint, FoundPoint
+
+_NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_TEXT_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?")
+_NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
+_FLOAT = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReader:
+    """Makes points of records.
+
+    Attributes:
+        config: What the records' columns are.
+        measurement: The measurement of all of them; None where each says it.
+        textual: Whether all values are texts, as in CSV.
+    """
+
+    config: LandingZoneConfig
+    measurement: str | None
+    textual: bool = False
+
+    def point(self, record: object) -> FoundPoint | None:
+        """The point of a record; None where it has no values.
+
+        Raises:
+            BadPoint: It is none.
+        """
+        if not isinstance(record, dict):
+            raise BadPoint("is not an object")
+        name = self.measurement or record.get(self.config.measurement_column)
+        if not isinstance(name, str) or not name:
+            raise BadPoint(f"has no measurement in {self.config.measurement_column!r}")
+        declared = self.config.columns.get(name)
+        tag_names = {*self.config.tags, *(declared.tags if declared else ())}
+        tags, fields = self._parts(record, tag_names)
+        types = declared.types if declared else None
+        values = {
+            field: self._typed(field, value, types) for field, value in fields.items() if not self._is_missing(value)
+        }
+        if not values:
+            return None
+        texts = {tag: _tag_text(value) for tag, value in tags.items() if value not in (None, "")}
+        if undeclared := sorted(texts.keys() - tag_names) if declared else []:
+            raise BadPoint(f"has the tag {undeclared[0]!r}, which is not declared in `columns`")
+        time = self._time(record.get(self.config.timestamp))
+        return FoundPoint(name, tuple(sorted(texts.items())), values, time)
+
+    def _parts(self, record: Mapping[str, Any], tag_names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The tags and the fields: of objects called so, and of columns."""
+        tags, fields = dict(_object(record, "tags")), dict(_object(record, "fields"))
+        own = {self.config.timestamp, self.config.measurement_column, "tags", "fields"}
+        for name, value in record.items():
+            if name in own:
+                continue
+            (tags if name in tag_names else fields)[name] = value
+        tags |= {name: fields.pop(name) for name in tag_names if name in fields}
+        if TIME in tags or TIME in fields:
+            raise BadPoint(f"has a column {TIME!r} besides the time")
+        return tags, fields
+
+    def _is_missing(self, value: object) -> bool:
+        return value is None or (self.textual and value == "")
+
+    def _typed(self, field: str, value: Any, types: Mapping[str, ColumnType] | None) -> tuple[ColumnType, Any]:
+        if types is not None:
+            if field not in types:
+                raise BadPoint(f"has the field {field!r}, which is not declared in `columns`")
+            return types[field], _as(types[field], _read_text(value)[1] if self._reads(types[field]) else value, field)
+        return _read_text(value) if self.textual else _native(value, field)
+
+    def _reads(self, kind: ColumnType) -> bool:
+        return self.textual and kind is not ColumnType.STRING
+
+    def _time(self, value: object) -> int:
+        unit = _NANOSECONDS[self.config.timestamp_units]
+        if isinstance(value, str) and _NUMBER.fullmatch(value):
+            whole, _, fraction = value.partition(".")
+            digits = int((fraction + "0" * 18)[:18] or "0") * unit
+            found = int(whole) * unit + (-1 if value.startswith("-") else 1) * (digits // 10**18)
+        elif isinstance(value, str):
+            found = _text_time(value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            found = value * unit
+        elif isinstance(value, float) and abs(value) < 2.0**63:
+            return self._time(format(value, "f"))
+        else:
+            raise BadPoint(f"has no time in {self.config.timestamp!r}")
+        if found not in INT64:
+            raise BadPoint(f"has a time out of range: {value}")
+        return found
+
+
+def _object(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadPoint(f"has {name!r}, and it is not an object")
+    return value
+
+
+def _tag_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise BadPoint("has a tag that is no text")
+
+
+def _text_time(text: str) -> int:
+    match = _TEXT_TIME.fullmatch(text.strip())
+    if match is None:
+        raise BadPoint(f"has a time that is none: {text[:60]!r}")
+    zone = (match[3] or "Z").replace("Z", "+00:00")
+    try:
+        moment = datetime.fromisoformat(match[1] + zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadPoint(f"has a time that is none: {text[:60]!r}") from None
+    return (moment - EPOCH) // MICROSECOND * 1000 + int((match[2] or "").ljust(9, "0"))
+
+
+def _native(value: Any, field: str) -> tuple[ColumnType, Any]:
+    if isinstance(value, bool):
+        return ColumnType.BOOLEAN, value
+    if isinstance(value, int):
+        if value in INT64:
+            return ColumnType.INTEGER, value
+        if value in UINT64:
+            return ColumnType.UINTEGER, value
+    elif isinstance(value, float):
+        return ColumnType.FLOAT, value
+    elif isinstance(value, str):
+        return ColumnType.STRING, value
+    raise BadPoint(f"has a value of no type in {field!r}")
+
+
+def _read_text(value: Any) -> tuple[ColumnType, Any]:
+    text = str(value)
+    if _INTEGER.fullmatch(text) and int(text) in INT64:
+        return ColumnType.INTEGER, int(text)
+    if _INTEGER.fullmatch(text) and int(text) in UINT64:
+        return ColumnType.UINTEGER, int(text)
+    if _FLOAT.fullmatch(text) and abs(float(text)) != float("inf"):
+        return ColumnType.FLOAT, float(text)
+    if text.lower() in _BOOLEANS:
+        return ColumnType.BOOLEAN, _BOOLEANS[text.lower()]
+    return ColumnType.STRING, text
+
+
+def _as(kind: ColumnType, value: Any, field: str) -> Any:
+    """A value as its declared type; never another value."""
+    if _FITS[kind](value):
+        return float(value) if kind is ColumnType.FLOAT else int(value) if kind in _WHOLE else value
+    raise BadPoint(f"has a value in {field!r} that is no {kind}: {str(value)[:60]!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_WHOLE = (ColumnType.INTEGER, ColumnType.UINTEGER)
+_FITS: dict[ColumnType, Callable[[Any], bool]] = {
+    ColumnType.FLOAT: lambda value: _is_number(value) and (isinstance(value, float) or _is_exact_float(value)),
+    ColumnType.INTEGER: lambda value: _is_number(value) and value == value // 1 and int(value) in INT64,
+    ColumnType.UINTEGER: lambda value: _is_number(value) and value == value // 1 and int(value) in UINT64,
+    ColumnType.BOOLEAN: lambda value: isinstance(value, bool),
+    ColumnType.STRING: lambda value: isinstance(value, str),
+}
+
+
+def _is_exact_float(value: int) -> bool:
+    return abs(value) <= 2**1023 and int(float(value)) == value
