@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,3 +205,35 @@ def test_an_export_does_not_get_into_a_table_where_nobody_said_so(lake: CliLake)
     told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02")
     assert told.code == 1
     assert "holds the rows of influxdb3://" in told.err
+
+
+def test_a_landing_zone_is_read_from_an_object_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        endpoint = f"http://{host}:{port}"
+        store = S3FileSystem(endpoint_override=endpoint, access_key="k", secret_key="s", allow_bucket_creation=True)
+        store.create_dir("landed")
+        for day in range(3):
+            record = {"name": "cpu", "tags": {"host": "a"}, "fields": {"busy": day + 0.5, "cores": day},
+                      "timestamp": (_FIRST_NS + day * _DAY_NS) // 10**9}  # fmt: skip
+            with store.open_output_stream(f"landed/cpu/year=2026/month=01/day={day + 1:02}/a.json") as stream:
+                stream.write(json.dumps(record).encode())
+        (tmp_path / "lake.yaml").write_text(f"""\
+sources:
+  default:
+    type: landing_zone
+    path: s3://landed/{{measurement}}/year={{year}}/month={{month}}/day={{day}}
+    database: telemetry
+    storage:
+      {{s3.endpoint: "{endpoint}", s3.access-key-id: "${{K:-k}}", s3.secret-access-key: "${{K:-s}}", s3.region: us-east-1}}
+catalog: {{type: sql, uri: "sqlite:///./catalog.db", warehouse: ./warehouse}}
+measurements: {{cpu: {{}}}}
+""")
+        config = tmp_path / "lake.yaml"
+        code = run(["replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-04", "-c", str(config)])
+        assert code == 0, capsys.readouterr().err
+        assert [(busy, cores) for _, _, busy, cores in _rows(config)] == [(0.5, 0), (1.5, 1), (2.5, 2)]
+    finally:
+        server.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from string import Formatter
@@ -12,6 +12,10 @@ from influx_lake.config.windows import Window
 from influx_lake.sources.files import FilePlace, StoredFile
 
 _FORMATS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H"}
+_LONGEST = {
+    name: timedelta(days=days) for name, days in (("year", 36_500), ("month", 3_000), ("day", 100), ("hour", 8))
+}
+"""How long a time may be for its folders to be listed one by one."""
 _PATTERNS = {"year": r"\d{4}", "month": r"\d{1,2}", "day": r"\d{1,2}", "hour": r"\d{1,2}", "measurement": r"[^/]+"}
 
 
@@ -45,7 +49,9 @@ class Folders:
         return [name for _, name, _, _ in Formatter().parse(self.template) if name in _PATTERNS]
 
     def within(self, window: Window) -> list[LandedFile]:
-        """The files in the folders of a time. No other folder is listed."""
+        """The files in the folders of a time. No other folder is listed, unless that takes fewer requests."""
+        if window.end - window.start > _LONGEST[self._finest]:
+            return [landed for landed, moment in self._dated() if self._overlaps(moment, window)]
         found = (
             landed
             for moment in self._moments(window)
@@ -56,17 +62,27 @@ class Folders:
 
     def all(self) -> list[LandedFile]:
         """The files in all folders."""
+        return [landed for landed, _ in self._dated()]
+
+    def _dated(self) -> list[tuple[LandedFile, datetime]]:
+        """The files in all folders, with the time where their folder's begins."""
         pattern = re.compile(self._regex() + r"/[^/]+")
-        files = ((file, pattern.fullmatch(file.path)) for file in self.place.files_below(self.place.path))
-        found = (LandedFile(file, match.groupdict().get("measurement")) for file, match in files if match)
-        return sorted(found, key=lambda landed: landed.file.path)
+        matches = ((file, pattern.fullmatch(file.path)) for file in self.place.files_below(self.place.path))
+        found = [(LandedFile(file, parts.get("measurement")), _moment(parts)) for file, parts in _parts(matches)]
+        return sorted(found, key=lambda landed: landed[0].file.path)
+
+    def _overlaps(self, moment: datetime, window: Window) -> bool:
+        return moment < window.end and _next(moment, self._finest) > window.start
+
+    @property
+    def _finest(self) -> str:
+        return [name for name in self._names if name in _FORMATS][-1]
 
     def _moments(self, window: Window) -> Iterator[datetime]:
-        finest = [name for name in self._names if name in _FORMATS][-1]
-        moment = _floor(window.start, finest)
+        moment = _floor(window.start, self._finest)
         while moment < window.end:
             yield moment
-            moment = _next(moment, finest)
+            moment = _next(moment, self._finest)
 
     def _expanded(self, moment: datetime) -> Iterator[tuple[str, str | None]]:
         """The folders of a moment: one, or one for each measurement."""
@@ -98,6 +114,17 @@ class Folders:
                 parts.append(_PATTERNS[name] if name in seen else f"(?P<{name}>{_PATTERNS[name]})")
                 seen.add(name)
         return "".join(parts)
+
+
+def _parts(
+    matches: Iterable[tuple[StoredFile, re.Match[str] | None]],
+) -> Iterator[tuple[StoredFile, dict[str, str]]]:
+    return ((file, match.groupdict()) for file, match in matches if match)
+
+
+def _moment(parts: Mapping[str, str]) -> datetime:
+    year, month, day, hour = (int(parts.get(name) or least) for name, least in zip(_FORMATS, (1, 1, 1, 0), strict=True))
+    return datetime(year, month, day, hour, tzinfo=UTC)
 
 
 def fixed_part(template: str) -> str:

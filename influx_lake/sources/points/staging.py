@@ -48,17 +48,20 @@ class Staging:
             StorageError: The disk is full, or fails.
         """
         folder = self.folder / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
-        with _storage_errors(self.folder):
+        with _storage_errors(self.folder), ExitStack() as held:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Held shared while it is used: what nobody holds may be cleaned away.
-            lock = self._held.enter_context(_locked(folder, exclusive=False))
+            lock = held.enter_context(_locked(folder, exclusive=False))
             while not folder.is_dir():
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not folder.is_dir():
                     self._build(folder, build)
                 fcntl.flock(lock, fcntl.LOCK_SH)
             os.utime(folder)
-            return Unit.open(folder, self._bad_file(folder))
+            unit = Unit.open(folder, self._bad_file(folder))
+            # Not where it failed: others may try.
+            self._held.push(held.pop_all())
+            return unit
 
     def _build(self, folder: Path, build: Callable[[UnitWriter], None]) -> None:
         self.clean()
