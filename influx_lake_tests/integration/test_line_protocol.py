@@ -227,7 +227,10 @@ sources:
     path: s3://landed/{{measurement}}/year={{year}}/month={{month}}/day={{day}}
     database: telemetry
     storage:
-      {{s3.endpoint: "{endpoint}", s3.access-key-id: "${{K:-k}}", s3.secret-access-key: "${{K:-s}}", s3.region: us-east-1}}
+      s3.endpoint: "{endpoint}"
+      s3.access-key-id: "${{K:-k}}"
+      s3.secret-access-key: "${{K:-s}}"
+      s3.region: us-east-1
 catalog: {{type: sql, uri: "sqlite:///./catalog.db", warehouse: ./warehouse}}
 measurements: {{cpu: {{}}}}
 """)
