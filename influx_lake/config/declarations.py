@@ -140,6 +140,8 @@ class _Reader:
         except OptionMistake as mistake:
             sections: tuple[Location, ...] = (("measurements", key), ("defaults",))
             stated = [(*section, *option) for section in sections for option in mistake.options]
+            if any(map(self._report.is_lost, stated)):
+                return None
             written = next((location for location in stated if location in self._report.places), None)
             self._report.mistake(written or ("defaults", *mistake.options[0]), mistake.message)
             return None

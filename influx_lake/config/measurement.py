@@ -114,10 +114,10 @@ class Measurement:
         return self.history.source if self.history and self.history.holds(window) else self.source
 
     @property
-    def tables(self) -> dict[tuple[str, ...], str]:
+    def tables(self) -> list[tuple[tuple[str, ...], str]]:
         """Every table that it writes to, and what writes there."""
-        rollups = {rollup.identifier: f"the roll-up {rollup.name} of {self.key}" for rollup in self.rollups}
-        return {self.identifier: self.key} | rollups
+        rollups = [(rollup.identifier, f"the roll-up {rollup.name} of {self.key}") for rollup in self.rollups]
+        return [(self.identifier, self.key), *rollups]
 
 
 def resolve_measurement(

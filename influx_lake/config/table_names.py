@@ -40,7 +40,7 @@ class TableNames:
 
     def claim(self, measurement: Measurement) -> Clash | None:
         """Give a measurement its tables, or say what is in the way; those that it has already it keeps."""
-        for identifier, writer in measurement.tables.items():
+        for identifier, writer in measurement.tables:
             wanted = _Taken(measurement, writer, ".".join(identifier))
             if clash := self._clash(wanted):
                 return clash

@@ -42,6 +42,7 @@ def validated(
         if not report.is_lost(where):
             shown = _shown(mistake["input"], report.written.get(where), bool(hide & set(inside)))
             report.mistake(where, _explain(mistake, model, inside, shown))
+            report.lost(where)
     return _without(mistakes, model, data, context)
 
 

@@ -1,4 +1,4 @@
-"""A sandbox with a week of four measurements, and the lake.yaml that loads them."""
+"""A sandbox with a week of four measurements, one of them with a roll-up, and the lake.yaml that loads them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ DATABASE = "telemetry"
 MEASUREMENTS = ("cpu", "mem", "disk", "net")
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 LENGTH = 7
+ROLLUPS = {"cpu": "rollups: {hourly: {every: 1h, by: [host], functions: [mean, p95]}}"}
 
 
 def days(first: datetime = FIRST_DAY) -> list[str]:
@@ -49,7 +50,7 @@ automation: off
 defaults:
   windows_per_run: 4
   partition: {{every: day, start: {first:%Y-%m-%d}}}
-measurements: {{{", ".join(f"{name}: {{}}" for name in MEASUREMENTS)}}}
+measurements: {{{", ".join(f"{name}: {{{ROLLUPS.get(name, '')}}}" for name in MEASUREMENTS)}}}
 """,
         encoding="utf-8",
     )
