@@ -120,7 +120,8 @@ class _Computation:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows of the roll-up, with its columns in their order."""
         try:
-            self.connection.register(_INCOMING, self.points.reader(self.columns))
+            # The bare stream: DuckDB lets pyarrow read ahead of it in a reader, without bounds.
+            self.connection.register(_INCOMING, self.points.reader(self.columns).__arrow_c_stream__())
             for query in self._queries():
                 yield from self.connection.execute(query).to_arrow_reader(BATCH_ROWS)
         except LakeError:

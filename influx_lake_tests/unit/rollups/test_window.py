@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
+from pyiceberg.types import DoubleType
 
 from influx_lake.config.buckets import bucket_runs
 from influx_lake.config.windows import Every, Scheme, Window, window_of
@@ -36,7 +38,7 @@ from influx_lake_tests.unit.rollups.points import (
 )
 
 
-def rows_of(number: int, count: int = 100, **values: Any) -> list[Row]:
+def rows_of(number: int, count: int = 100, /, **values: Any) -> list[Row]:
     step = timedelta(days=1) / count
     start = START + timedelta(days=number)
     return [
@@ -108,8 +110,6 @@ def test_a_field_that_became_wider_becomes_wider(catalog: Catalog) -> None:
     load(catalog, rows_of(0, 3), schema=small)
     rolled(catalog, daily)
     with catalog.load_table(CPU.identifier).update_schema() as update:
-        from pyiceberg.types import DoubleType
-
         update.update_column("usage", field_type=DoubleType())
 
     rolled(catalog, daily)
@@ -137,9 +137,7 @@ def test_rows_of_another_definition_are_not_mixed_in(catalog: Catalog) -> None:
     rolled(catalog, rollup("1h", ["mean"]))
     quarters = rollup("15m", ["mean"])
 
-    with pytest.raises(
-        ForeignTable, match=r"holds the rows of rollup://telemetry\.cpu/r\?every=1h, and this load is of "
-    ):
+    with pytest.raises(ForeignTable, match=r"holds the rows of rollup://telemetry\.cpu/r\?every=1h, and"):
         rolled(catalog, quarters)
     with pytest.raises(ForeignTable, match="every=1h&by=host"):
         rolled(catalog, rollup("1h", ["mean"], by=("host",)))
@@ -181,7 +179,7 @@ def test_a_group_that_cannot_fit_is_refused_before(catalog: Catalog, monkeypatch
     monkeypatch.setattr(computing, "_PERCENTILE_BYTES", 20_000)
 
     with pytest.raises(StorageError, match=r"percentiles of 5,000 rows in one bucket.* Set memory_limit to 100MB"):
-        rolled(catalog, rollup("1d", ["p95"], by=(), memory_limit=64_000_000))
+        rolled(catalog, rollup("1d", fields={"usage": ["p95"]}, by=(), memory_limit=64_000_000))
 
 
 def test_a_failure_while_reading_is_the_failure_of_the_window(catalog: Catalog) -> None:
@@ -219,8 +217,6 @@ BERLIN = "Europe/Berlin"
     places=st.lists(st.integers(0, 10**9), min_size=1, max_size=50),
 )
 def test_each_point_is_in_its_bucket(month: int, length: str, places: list[int]) -> None:
-    import duckdb
-
     of = rollup(length)
     window = window_of(Every.MONTH, BERLIN, START.replace(month=month, day=15))
     times = [window.start_us + place * (window.end_us - window.start_us) // (10**9 + 1) for place in places]
