@@ -22,9 +22,10 @@ def figures(folder: Path, rows: int) -> dict[str, float]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_memory_does_not_depend_on_the_rows_of_a_window(tmp_path: Path) -> None:
-    small, large = (figures(tmp_path / str(rows), rows) for rows in (2_000_000, 8_000_000))
+    small, large = (figures(tmp_path / str(rows), rows) for rows in (2_000_000, 10_000_000))
 
     assert large["rows"] == 1_474_560
-    assert large["peak_mb"] < small["peak_mb"] + 64
-    # The limit, as much again for reading and writing files, and what is there anyway.
-    assert large["peak_mb"] < large["before_mb"] + 2 * 128 + 64
+    # The rows themselves are 400 MB more; what allocators keep differs from run to run.
+    assert large["peak_mb"] < small["peak_mb"] + 128
+    # The limit, and about as much again for what is read, and for what is written.
+    assert large["peak_mb"] < large["before_mb"] + 3 * 128
