@@ -49,6 +49,7 @@ class DagsterDev:
             "INFLUX_LAKE_CONFIG": str(lake.path),
             # Events are written one by one otherwise, each a transaction: a window's take longer than the window.
             "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "50"),
+            "INFLUX_LAKE_WEBSERVER": self.url,
             "PYTHONWARNINGS": ",".join(
                 filter(None, (os.environ.get("PYTHONWARNINGS"), *(f"ignore:{text}" for text in _SILENCED)))
             ),

@@ -11,33 +11,44 @@ from pathlib import Path
 from influx_lake.errors import ConfigurationError
 
 STATE = Path(".lake") / "measurements.json"
+GONE = Path(".lake") / "measurements-gone.json"
+"""Those of them that the sources no longer have: their tables stay."""
 
 
-def read_discovered(root: Path) -> dict[str, tuple[str, ...]]:
+def read_discovered(root: Path, state: Path = STATE) -> dict[str, tuple[str, ...]]:
     """The measurements that were last found in each source; nothing where none were looked for.
+
+    Args:
+        root: The lake's folder.
+        state: Which file of it: `STATE`, or `GONE`.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
-    path = root / STATE
+    path = root / state
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        known = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError):
-        state = None
-    if not _is_state(state):
+        known = None
+    if not _is_state(known):
         raise ConfigurationError(
             f"{path} does not hold the measurements of each source",
             remedy="Delete it and let `influx-lake discover` write it again",
         )
-    return {source: tuple(names) for source, names in state.items()}
+    return {source: tuple(names) for source, names in known.items()}
 
 
-def write_discovered(root: Path, found: Mapping[str, Iterable[str]]) -> Path:
+def write_discovered(root: Path, found: Mapping[str, Iterable[str]], state: Path = STATE) -> Path:
     """Keep what was found; sources that are not in `found` keep what is known of them.
+
+    Args:
+        root: The lake's folder.
+        found: The measurements of sources.
+        state: Which file of it: `STATE`, or `GONE`.
 
     Returns:
         The file.
@@ -45,15 +56,15 @@ def write_discovered(root: Path, found: Mapping[str, Iterable[str]]) -> Path:
     Raises:
         ConfigurationError: The file cannot be read or written.
     """
-    path = root / STATE
-    state = {**read_discovered(root), **{source: tuple(sorted(set(names))) for source, names in found.items()}}
+    path = root / state
+    known = {**read_discovered(root, state), **{source: tuple(sorted(set(names))) for source, names in found.items()}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A reader sees the old file or the new one, never a part.
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=STATE.name, delete=False
+            "w", encoding="utf-8", dir=path.parent, prefix=state.name, delete=False
         ) as file:
-            json.dump(state, file, indent=1, sort_keys=True)
+            json.dump(known, file, indent=1, sort_keys=True)
             file.write("\n")
         os.replace(file.name, path)
     except OSError as error:
@@ -61,7 +72,7 @@ def write_discovered(root: Path, found: Mapping[str, Iterable[str]]) -> Path:
     return path
 
 
-def _is_state(state: object) -> bool:
-    return isinstance(state, dict) and all(
-        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in state.values()
+def _is_state(known: object) -> bool:
+    return isinstance(known, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in known.values()
     )

@@ -62,6 +62,7 @@ class Lake:
         patterns: The patterns, in the order of the file.
         listed: Each measurement that is listed by name, as (source, name): no pattern stands for it.
         alerts: Who is told when something goes wrong.
+        gone: Those that their source no longer had when it was last looked at, as (source, name).
         warnings: What works and should not stay so.
         operation: What starts runs, and how much happens at once.
     """
@@ -73,6 +74,7 @@ class Lake:
     patterns: tuple[Pattern, ...] = ()
     listed: frozenset[tuple[str, str]] = frozenset()
     alerts: AlertOptions | None = None
+    gone: frozenset[tuple[str, str]] = frozenset()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     operation: OperationOptions = field(default=OperationOptions())
 
@@ -80,6 +82,11 @@ class Lake:
     def root(self) -> Path:
         """The folder of the lake.yaml, which relative paths are below."""
         return self.path.parent
+
+    @property
+    def present(self) -> tuple[Measurement, ...]:
+        """The measurements that their sources have, as far as is known: those that can be loaded."""
+        return tuple(each for each in self.measurements if (each.source, each.name) not in self.gone)
 
     def match(self, source: str, names: Iterable[str]) -> list[tuple[Pattern, Measurement]]:
         """The measurements that patterns stand for, out of those that a source has, each with its pattern.

@@ -14,7 +14,7 @@ from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig, source_model
 from influx_lake.config.declarations import STAND_IN, read_declarations
-from influx_lake.config.discovery import STATE, read_discovered
+from influx_lake.config.discovery import GONE, STATE, read_discovered
 from influx_lake.config.document import read_document
 from influx_lake.config.interpolation import interpolate
 from influx_lake.config.lake import Lake
@@ -119,7 +119,7 @@ class _Loader:
             operation=self._operation(written, sources),
             alerts=self._alerts(sections["alerts"]),
         )
-        return replace(lake, measurements=(*lake.measurements, *self._matches(lake)))
+        return replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
 
     def _operation(self, written: dict[str, Any], sources: Mapping[str, SourceConfig]) -> OperationOptions:
         stated = interpolate({name: written[name] for name in OPERATION if name in written}, (), self._report)
@@ -214,14 +214,20 @@ class _Loader:
             record = self._report.warn if self._lake else self._report.mistake
             record(location, _LITERAL_WARNING.format(variable))
 
+    def _discovered(self, state: Path) -> dict[str, tuple[str, ...]]:
+        try:
+            return read_discovered(self._root, state)
+        except ConfigurationError as error:
+            self._report.mistake((), str(error), Place(self._root / state, 1))
+            return {}
+
+    def _gone(self) -> frozenset[tuple[str, str]]:
+        return frozenset((source, name) for source, names in self._discovered(GONE).items() for name in names)
+
     def _matches(self, lake: Lake) -> list[Measurement]:
         if not lake.patterns:
             return []
-        try:
-            discovered = read_discovered(lake.root)
-        except ConfigurationError as error:
-            self._report.mistake((), str(error), Place(lake.root / STATE, 1))
-            return []
+        discovered = self._discovered(STATE)
         tables, found = TableNames(lake.measurements), []
         for source in sorted(discovered.keys() & lake.sources.keys()):
             for pattern, measurement in lake.match(source, discovered[source]):

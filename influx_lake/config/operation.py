@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from influx_lake.config.quantities import Size
+from influx_lake.config.quantities import Duration, Size
 
 
 class Automation(StrEnum):
@@ -64,6 +65,22 @@ class PoolOptions(BaseModel):
     )
 
 
+class DiscoveryOptions(BaseModel):
+    """How measurements are noticed that appear later, or vanish."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every: Annotated[Duration, Field(ge=timedelta(seconds=30))] = Field(
+        default=timedelta(minutes=5), description="How often each server is asked which measurements it has."
+    )
+    webserver: Annotated[str, Field(pattern=r"^https?://.+")] | None = Field(
+        default=None,
+        description="Where Dagster's webserver is reached, to have it load the definitions anew. Default: "
+        "`$INFLUX_LAKE_WEBSERVER`, which `influx-lake ui` sets.",
+        examples=["http://127.0.0.1:3000"],
+    )
+
+
 class OperationOptions(BaseModel):
     """The options of a lake.yaml that say how the lake is run."""
 
@@ -81,4 +98,7 @@ class OperationOptions(BaseModel):
     run: RunOptions = Field(default=RunOptions(), description="What one run does at once.")
     pools: PoolOptions = Field(
         default=PoolOptions(), description="How much load InfluxDB servers and tables get. See `influx-lake pools`."
+    )
+    discovery: DiscoveryOptions = Field(
+        default=DiscoveryOptions(), description="How measurements are noticed that appear later, or vanish."
     )

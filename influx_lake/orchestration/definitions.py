@@ -10,6 +10,7 @@ from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, 
 from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.conditions import automation_sensor, follows_what_it_is_made_of, loads_closed_windows
 from influx_lake.orchestration.freshness_sensor import freshness_sensors
+from influx_lake.orchestration.discovering import discovery_sensor, marked_if_gone
 from influx_lake.orchestration.io_manager import IcebergIOManager
 from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
 from influx_lake.orchestration.rollup_assets import rollup_asset
@@ -37,7 +38,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             ),
             *(
                 measurement_asset(
-                    each,
+                    marked_if_gone(lake, each),
                     upstream,
                     warehouse,
                     loads_closed_windows(each) if declarative else None,
@@ -54,6 +55,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *([automation_sensor(lake)] if follow else []),
             *freshness_sensors(lake),
             *alert_sensors(lake),
+            *([sensor] if follow and (sensor := discovery_sensor(lake)) else []),
         ],
         resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},
         # A process per step would load all definitions again for every window.

@@ -33,7 +33,7 @@ _MINUTE = timedelta(minutes=1)
 def jobs_and_schedules(lake: Lake) -> tuple[list[dg.UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
     """One job and one schedule for each scheme of the lake."""
     of_scheme: dict[Scheme, list[Measurement]] = defaultdict(list)
-    for measurement in lake.measurements:
+    for measurement in lake.present:
         of_scheme[measurement.scheme].append(measurement)
     jobs, schedules = [], []
     for scheme, measurements in of_scheme.items():
