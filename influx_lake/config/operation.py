@@ -76,7 +76,7 @@ class DiscoveryOptions(BaseModel):
     webserver: Annotated[str, Field(pattern=r"^https?://.+")] | None = Field(
         default=None,
         description="Where Dagster's webserver is reached, to have it load the definitions anew. Default: "
-        "`$INFLUX_LAKE_WEBSERVER`, which `influx-lake ui` sets.",
+        "`alerts.base_url`, else `$INFLUX_LAKE_WEBSERVER`, which `influx-lake ui` sets.",
         examples=["http://127.0.0.1:3000"],
     )
 

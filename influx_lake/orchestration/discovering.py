@@ -93,6 +93,7 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
     if not sources:
         return None
     options = lake.operation.discovery
+    webserver = options.webserver or (lake.alerts and lake.alerts.base_url)
 
     @dg.sensor(
         name="discovery",
@@ -111,7 +112,7 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
             news.keep()
             for measurement in news.vanished:
                 context.instance.report_runless_asset_event(_vanished(measurement))
-            return dg.SkipReason(f"{news.summary()}. {_reloaded(context, options.webserver)}")
+            return dg.SkipReason(f"{news.summary()}. {_reloaded(context, webserver)}")
 
     return look
 
