@@ -9,8 +9,8 @@ from influx_lake.orchestration.alerts.sensors import alert_sensors
 from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, resource_key, source_assets
 from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.conditions import automation_sensor, follows_what_it_is_made_of, loads_closed_windows
-from influx_lake.orchestration.freshness_sensor import freshness_sensors
 from influx_lake.orchestration.discovering import discovery_sensor, marked_if_gone
+from influx_lake.orchestration.freshness_sensor import freshness_sensors
 from influx_lake.orchestration.io_manager import IcebergIOManager
 from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
 from influx_lake.orchestration.rollup_assets import rollup_asset
