@@ -93,7 +93,7 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
     if not sources:
         return None
     options = lake.operation.discovery
-    webserver = options.webserver or (lake.alerts and lake.alerts.base_url)
+    webserver = options.webserver or (lake.alerts.base_url if lake.alerts else None)
 
     @dg.sensor(
         name="discovery",
