@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyiceberg.io.pyarrow  # noqa: F401 - a process imports it once, however many windows it writes
 from pyiceberg.catalog import Catalog
 
 from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches

@@ -83,4 +83,6 @@ class FileFormat:
 
     def _conform(self, values: pa.ChunkedArray, column: pa.Field) -> pa.ChunkedArray:
         dictionary = self.dictionaries.get(column.name)
-        return dictionary.encode(values) if dictionary else values.cast(column.type)
+        if dictionary is None:
+            return values.cast(column.type)
+        return pa.chunked_array([dictionary.encode(chunk) for chunk in values.chunks], column.type)

@@ -51,7 +51,7 @@ class OutsideRows:
         from pyiceberg.expressions import AlwaysTrue
 
         schema = arrow_schema(table.schema())
-        writer = DataFileWriter(table, schema, self.target)
+        writer = DataFileWriter(table, self.target)
         inside = 0
         try:
             for batch in read_tasks(table, [task], AlwaysTrue(), table.schema()):

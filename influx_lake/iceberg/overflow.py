@@ -55,7 +55,7 @@ class Overflow:
             StorageError: The disk is full, or fails.
         """
         if self._spill is None:
-            self._spill = Spill(self._plain)
+            self._spill = Spill()
         for partition in self._partitions.values():
             if partition.tables:
                 rows = pa.concat_tables(partition.tables).cast(self._plain).combine_chunks()
@@ -82,7 +82,7 @@ class Overflow:
     def _rows(self, partition: _Waiting) -> Iterator[pa.Table]:
         for begin, end in partition.places:
             assert self._spill is not None
-            yield self._form.conform(pa.Table.from_batches([self._spill.read(begin, end)]))
+            yield self._form.conform(pa.Table.from_batches([self._spill.read(begin, end, self._plain)]))
         yield from partition.tables
 
 

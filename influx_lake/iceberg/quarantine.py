@@ -184,7 +184,7 @@ class Quarantine:
         if self._opened is None:
             columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in _TEXTS)])
             table, shape = ensure_table(self._catalog, self.target, columns, self._provenance)
-            self._opened = table, shape, DataFileWriter(table, shape.schema, self.target)
+            self._opened = table, shape, DataFileWriter(table, self.target)
         return self._opened
 
     def _as_texts(self, rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -10,7 +10,6 @@ memory holds.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.sort_order import SortTerm
-from influx_lake.iceberg.reader import conform
+from influx_lake.iceberg.column_coding import ColumnCoding
 from influx_lake.iceberg.spill import Spill
 
 BATCH_ROWS = 65_536
-_BEGIN, _END = "begin", "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Limits:
     run_bytes: int = 24 * 2**20
     chunk_bytes: int = 64 * 2**10
     round_bytes: int = 8 * 2**20
-    runs: int = 96
+    runs: int = 256
 
 
 LIMITS = Limits()
@@ -52,7 +50,8 @@ def sorted_batches(
     """Yield the rows of all batches in order; rows with equal keys in any.
 
     The order is Iceberg's: nulls are smaller than every value, texts are compared by their UTF-8 bytes, floats by their
-    total order, from -NaN over -0.0 and 0.0 to NaN.
+    total order, from -NaN over -0.0 and 0.0 to NaN. Texts of few distinct values come as dictionaries, whatever they
+    were before; all batches that come have the same schema.
 
     Args:
         batches: The rows.
@@ -63,32 +62,43 @@ def sorted_batches(
     Raises:
         StorageError: The disk that the rows wait on is full, or fails.
     """
-    keys = [term for term in terms if term.column in schema.names]
+    keys = [(schema.names.index(term.column), term.descending) for term in terms if term.column in schema.names]
     if not keys:
         yield from batches
         return
-    with closing(_Sorter(_decoded(schema), keys, limits)) as sorter:
-        for rows in sorter.sort(conform(batch, sorter.schema) for batch in batches):
-            for batch in rows.to_batches(BATCH_ROWS):
-                yield conform(batch, schema)
+    with closing(_Sorter(ColumnCoding(schema), keys, limits)) as sorter:
+        for rows in sorter.sort(batches):
+            for begin in range(0, len(rows), BATCH_ROWS):
+                yield sorter.coding.restore(rows.slice(begin, BATCH_ROWS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Rows in order on disk, in chunks.
+
+    Attributes:
+        schema: How they are coded.
+        firsts: The key columns of the first row of each chunk.
+        places: Where each chunk begins and ends.
+    """
+
+    schema: pa.Schema
+    firsts: pa.RecordBatch
+    places: list[tuple[int, int]]
 
 
 class _Sorter:
-    """One sort of rows of one schema, which has no dictionaries.
+    """One sort of rows of one schema."""
 
-    A run on disk is known by its chunks: a table of the keys of their first rows, and of where they begin and end.
-    """
-
-    def __init__(self, schema: pa.Schema, terms: Sequence[SortTerm], limits: Limits) -> None:
-        self.schema = schema
-        self._columns = [term.column for term in terms]
+    def __init__(self, coding: ColumnCoding, keys: Sequence[tuple[int, bool]], limits: Limits) -> None:
+        self.coding = coding
+        self._keys = [number for number, _ in keys]
         self._limits = limits
         self._spill: Spill | None = None
-        # Keys are called by numbers: Arrow would read a name with dots or brackets as a path.
         self._order = pc.SortOptions(
             [
-                (str(number), *(("descending", "at_end") if term.descending else ("ascending", "at_start")))
-                for number, term in enumerate(terms)
+                (str(number), *(("descending", "at_end") if descending else ("ascending", "at_start")))
+                for number, descending in keys
             ]
         )
 
@@ -97,34 +107,36 @@ class _Sorter:
         if self._spill is not None:
             self._spill.close()
 
-    def sort(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        """Yield all rows in order; they are on disk only when there are more than a run of them."""
-        runs, waiting, size = [], [], 0
+    def sort(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in order, coded; they are on disk only when there are more than a run of them."""
+        runs: list[_Run] = []
+        waiting: list[pa.RecordBatch] = []
+        size = 0
         for batch in batches:
-            waiting.append(batch)
+            # By its size as it came: columns that are not coded keep the whole message they came in.
             size += batch.nbytes
+            waiting.append(self.coding.code(batch))
             if size >= self._limits.run_bytes:
                 runs.append(self._written_run(waiting))
                 size = 0
-        if not runs:
-            yield self._sorted(self._joined(waiting))
+        if waiting and not runs:
+            yield self._sorted(waiting)
             return
         if waiting:
             runs.append(self._written_run(waiting))
         while len(runs) > self._limits.runs:
             runs = self._with_fewer(runs)
-        yield from self._merged(runs)
+        if runs:
+            yield from self._merged(runs)
 
-    def _written_run(self, batches: list[pa.RecordBatch]) -> pa.Table:
+    def _written_run(self, batches: list[pa.RecordBatch]) -> _Run:
         if self._spill is None:
-            self._spill = Spill(self.schema)
-        chunks = self._written(self._spill, [self._sorted(self._joined(batches))])
-        pa.default_memory_pool().release_unused()
-        return chunks
+            self._spill = Spill()
+        return self._written(self._spill, [self._sorted(batches)])
 
-    def _with_fewer(self, runs: list[pa.Table]) -> list[pa.Table]:
+    def _with_fewer(self, runs: list[_Run]) -> list[_Run]:
         """Merge groups of runs to one run each, in a file of its own."""
-        fewer = Spill(self.schema)
+        fewer = Spill()
         try:
             groups = [runs[first : first + self._limits.runs] for first in range(0, len(runs), self._limits.runs)]
             merged = [self._written(fewer, self._merged(group)) for group in groups]
@@ -135,86 +147,68 @@ class _Sorter:
         self._spill = fewer
         return merged
 
-    def _written(self, spill: Spill, ordered: Iterable[pa.Table]) -> pa.Table:
-        """Write rows that come in order, and return their chunks."""
-        chunks = []
+    def _written(self, spill: Spill, ordered: Iterable[pa.RecordBatch]) -> _Run:
+        """Write rows that come in order."""
+        firsts, places = [], []
         for rows in ordered:
             length = max(1, len(rows) * self._limits.chunk_bytes // max(1, rows.nbytes))
-            batches = rows.to_batches(length)
-            begins = [spill.append(batch) for batch in batches]
-            firsts = rows.take(pa.array(itertools.accumulate(map(len, batches[:-1]), initial=0), pa.int64()))
-            columns = [*self._keys(firsts).columns, pa.array(begins), pa.array([*begins[1:], spill.size])]
-            chunks.append(pa.table(columns, [*self._key_names, _BEGIN, _END]))
-        return pa.concat_tables(chunks)
+            begins = range(0, len(rows), length)
+            places += [(spill.append(rows.slice(begin, length)), spill.size) for begin in begins]
+            firsts.append(rows.select(list(map(str, self._keys))).take(pa.array(begins, pa.int64())))
+        return _Run(self.coding.schema, pa.concat_batches(firsts), places)
 
-    def _merged(self, runs: list[pa.Table]) -> Iterator[pa.Table]:
+    def _merged(self, runs: list[_Run]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of runs in order.
 
         Of each run only its last chunk in memory can hold rows that are not settled: the next chunk of every run is not
         smaller than the first key that is still to be read.
         """
         assert self._spill is not None
-        chunks = pa.concat_tables(runs).combine_chunks()
-        chunks = chunks.take(pc.sort_indices(chunks, options=self._order))
-        begins, ends = chunks.column(_BEGIN).to_pylist(), chunks.column(_END).to_pylist()
-        rest, waiting, size = self.schema.empty_table(), [], 0
-        for number, (begin, end) in enumerate(zip(begins, ends, strict=True), start=1):
-            waiting.append(self._spill.read(begin, end))
+        firsts = pa.concat_batches([self.coding.current(run.firsts) for run in runs])
+        places = [(begin, end, run.schema) for run in runs for begin, end in run.places]
+        order = self._order_of([firsts]).to_pylist()
+        waiting, size = [], 0
+        for number, chunk in enumerate(order[:-1], start=1):
+            begin, end, schema = places[chunk]
+            waiting.append(self.coding.current(self._spill.read(begin, end, schema)))
             size += end - begin
-            if size >= self._limits.round_bytes and number < len(chunks):
-                waiting += rest.to_batches()
-                settled, rest = self._split(self._joined(waiting), chunks.slice(number, 1))
-                size = 0
+            if size >= self._limits.round_bytes:
+                settled, rest = self._split(waiting, firsts.slice(order[number], 1))
+                waiting, size = [rest], 0
                 yield settled
-        waiting += rest.to_batches()
-        yield self._sorted(self._joined(waiting))
+        waiting.append(self.coding.current(self._spill.read(*places[order[-1]])))
+        yield self._sorted(waiting)
 
-    def _split(self, rows: pa.Table, bound: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """The rows up to a key, in order, and the others."""
-        keys = pa.concat_tables([self._keys(rows), bound.select(self._key_names)]).combine_chunks()
-        order = pc.sort_indices(keys, options=self._order)
+    def _split(self, batches: list[pa.RecordBatch], bound: pa.RecordBatch) -> list[pa.RecordBatch]:
+        """The rows up to a key, in order, and the others; the list is emptied."""
+        order = self._order_of([*batches, bound])
         # The sort is stable: the bound, which is the last of all, comes after the rows that are equal to it.
-        place = pc.index(order, len(rows)).as_py()
-        return rows.take(order.slice(0, place)), rows.take(order.slice(place + 1))
+        place = pc.index(order, len(order) - 1).as_py()
+        return _gathered(batches, [order.slice(0, place), order.slice(place + 1)])
 
-    def _sorted(self, rows: pa.Table) -> pa.Table:
-        return rows.take(pc.sort_indices(self._keys(rows), options=self._order))
+    def _sorted(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+        """The rows in order; the list is emptied, so that they are not held twice."""
+        batches[:] = map(self.coding.current, batches)
+        return _gathered(batches, [self._order_of(batches)])[0]
 
-    def _joined(self, batches: list[pa.RecordBatch]) -> pa.Table:
-        """The rows of batches without gaps; the list is emptied, so that they are not held twice."""
-        rows = pa.Table.from_batches(batches, self.schema).combine_chunks()
-        batches.clear()
-        return rows
-
-    @property
-    def _key_names(self) -> list[str]:
-        return [str(number) for number in range(len(self._columns))]
-
-    def _keys(self, rows: pa.Table) -> pa.Table:
-        return pa.table([_comparable(rows.column(column)) for column in self._columns], self._key_names)
+    def _order_of(self, batches: Sequence[pa.RecordBatch]) -> pa.Array:
+        """Where the rows of all batches stand, in order."""
+        columns = []
+        for number in self._keys:
+            values = pa.concat_arrays([batch.column(str(number)) for batch in batches])
+            columns.append(self.coding.comparable(number, values))
+        return pc.sort_indices(pa.table(columns, list(map(str, self._keys))), options=self._order)
 
 
-def _comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values that Arrow compares as Iceberg says: floats as the integers of their bits, the negative ones reversed."""
-    if not pa.types.is_floating(values.type):
-        return values
-    if pa.types.is_float16(values.type):
-        values = values.cast(pa.float32())
-    width = values.type.bit_width
-    kind = pa.int64() if width == 64 else pa.int32()
-    largest = pa.scalar(2 ** (width - 1) - 1, kind)
-    bits = pa.chunked_array([chunk.view(kind) for chunk in values.chunks], kind)
-    return pc.if_else(pc.less(bits, pa.scalar(0, kind)), pc.bit_wise_xor(bits, largest), bits)
-
-
-def _decoded(schema: pa.Schema) -> pa.Schema:
-    """The schema without dictionaries (each batch on disk would need its own) and views (Arrow cannot sort them)."""
-    return pa.schema([column.with_type(_plain(column.type)) for column in schema], schema.metadata)
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    return pa.binary() if pa.types.is_binary_view(kind) else kind
+def _gathered(batches: list[pa.RecordBatch], orders: Sequence[pa.Array]) -> list[pa.RecordBatch]:
+    """Rows of all batches, one result for each order; column by column, so that few of them are held twice."""
+    schema = batches[0].schema
+    columns = [[batch.column(number) for batch in batches] for number in range(len(schema))]
+    batches.clear()
+    made: list[list[pa.Array]] = [[] for _ in orders]
+    for chunks in columns:
+        values = pa.concat_arrays(chunks)
+        chunks.clear()
+        for taken, order in zip(made, orders, strict=True):
+            taken.append(pc.take(values, order, boundscheck=False))
+    return [pa.RecordBatch.from_arrays(arrays, schema=schema) for arrays in made]

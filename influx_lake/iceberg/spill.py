@@ -17,11 +17,9 @@ class Spill:
     """A temporary file of record batches.
 
     Attributes:
-        schema: The schema of all of them.
         size: How many bytes it holds.
     """
 
-    schema: pa.Schema
     size: int = 0
     _file: IO[bytes] = field(init=False)
 
@@ -46,8 +44,8 @@ class Spill:
         self.size = self._file.tell()
         return begin
 
-    def read(self, begin: int, end: int) -> pa.RecordBatch:
-        """The rows that were written between two places.
+    def read(self, begin: int, end: int, schema: pa.Schema) -> pa.RecordBatch:
+        """The rows of a schema that were written between two places.
 
         Raises:
             StorageError: The disk fails.
@@ -59,7 +57,7 @@ class Spill:
             raise self._failure(error) from error
         if read != end - begin:
             raise StorageError(f"a temporary file in {tempfile.gettempdir()} ends too early", remedy="Check that disk")
-        return pa.ipc.read_record_batch(message, self.schema)
+        return pa.ipc.read_record_batch(message, schema)
 
     def close(self) -> None:
         self._file.close()

@@ -21,11 +21,8 @@ class TextDictionary:
     def __init__(self) -> None:
         self.values: pa.Array = pa.array([], pa.string())
 
-    def encode(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    def encode(self, texts: pa.Array) -> pa.DictionaryArray:
         """The texts, encoded."""
-        return pa.chunked_array([self._encode(chunk) for chunk in texts.chunks], ENCODED)
-
-    def _encode(self, texts: pa.Array) -> pa.DictionaryArray:
         if not pa.types.is_dictionary(texts.type) and len(self.values) < _SMALL:
             places = pc.index_in(texts, value_set=self.values)
             if places.null_count == texts.null_count:

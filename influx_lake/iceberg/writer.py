@@ -36,7 +36,6 @@ class DataFileWriter:
 
     Args:
         table: The table as it is now; its schema and partition spec hold for all files.
-        columns: The schema of the batches.
         target: How the files are to be.
         order: The order that the rows come in; None: in any.
 
@@ -44,14 +43,14 @@ class DataFileWriter:
         CatalogRefused: A property of the table says something of its files that cannot be done.
     """
 
-    def __init__(self, table: Table, columns: pa.Schema, target: TableTarget, order: FileOrder | None = None) -> None:
+    def __init__(self, table: Table, target: TableTarget, order: FileOrder | None = None) -> None:
         self.table = table
         self.rows = 0
         self._schema = table.schema()
         self._target = target
         self._settings = WriteSettings.of(table, target)
         self._order = order
-        self._stored = file_schema(self._schema, columns)
+        self._stored: pa.Schema | None = None
         self._incoming: list[pa.RecordBatch] = []
         self._incoming_size = Size()
         self._pool = EncodingPool()
@@ -59,7 +58,7 @@ class DataFileWriter:
         self._paths: list[str] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take a batch; it is on disk when enough of them have come, or at `finish`.
+        """Take a batch, of the same schema as all others; it is on disk when enough of them have come, or at `finish`.
 
         Raises:
             DataRefused: A value does not fit its column exactly.
@@ -88,6 +87,8 @@ class DataFileWriter:
     def _distribute(self) -> None:
         if not self._incoming:
             return
+        if self._stored is None:
+            self._stored = file_schema(self._schema, self._incoming[0].schema)
         rows = to_file(self._incoming, self._schema, self._stored)
         self._incoming, self._incoming_size = [], Size()
         if self._files is None:
@@ -111,7 +112,7 @@ def write_files(
         LakeError: What the batches raise.
     """
     terms = target.write.sort_by or ()
-    writer = DataFileWriter(table, columns, target, FileOrder.of(table, terms))
+    writer = DataFileWriter(table, target, FileOrder.of(table, terms))
     try:
         with catalog_errors(f"write files of {target.name}"):
             for batch in sorted_batches(batches, columns, terms):
