@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from influx_lake.checks.outcome import SHOWN, Outcome, listed
 from influx_lake.checks.subject import Subject
-from influx_lake.replication.compare import Verdict, compare_windows
+from influx_lake.replication.compare import Comparison, Verdict, compare_windows
 
 
 def source_equals_lake(subject: Subject) -> Outcome:
     """Count each window on both sides; rows in quarantine count as the lake's."""
+    return outcome_of(compare_windows(subject.source, subject.catalog, subject.measurement, subject.windows))
+
+
+def outcome_of(counts: Sequence[Comparison]) -> Outcome:
+    """What the comparison of some windows comes to."""
     import pyarrow as pa
 
-    counts = compare_windows(subject.source, subject.catalog, subject.measurement, subject.windows)
     differing = [each for each in counts if each.verdict is not Verdict.EQUAL]
     source, lake = sum(each.source_rows for each in counts), sum(each.lake_rows for each in counts)
     figures = {

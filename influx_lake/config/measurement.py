@@ -20,6 +20,7 @@ from influx_lake.config.moments import in_zone
 from influx_lake.config.options import FIRST_START, MeasurementOptions, PartitionOptions, SchemaEvolution
 from influx_lake.config.problems import Location, OptionMistake
 from influx_lake.config.quantities import format_duration
+from influx_lake.config.reconcile import ReconcileOptions
 from influx_lake.config.rollup_resolution import resolve_rollups
 from influx_lake.config.rollups import Rollup
 from influx_lake.config.table_layout import PartitionTerm
@@ -47,6 +48,7 @@ class Measurement:
         scheme: How its time is cut into windows.
         lag: How long after its end a window is due.
         tail: How often the open window is loaded, its `lag` decided; None: not before it has closed.
+        reconcile: How it is compared with its source; None: it is not.
         iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
         write: How data files are written.
         table_properties: Properties of the table.
@@ -76,6 +78,7 @@ class Measurement:
     lag: timedelta = timedelta(minutes=10)
     history: History | None = None
     tail: TailOptions | None = None
+    reconcile: ReconcileOptions | None = field(default=ReconcileOptions())
     iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -145,6 +148,7 @@ def resolve_measurement(
         lag=options.lag,
         history=_history(options, scheme, source),
         tail=_tail(options),
+        reconcile=options.reconcile,
         iceberg_partition=options.iceberg_partition,
         write=options.write,
         table_properties=options.table_properties,

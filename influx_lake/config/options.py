@@ -23,6 +23,7 @@ from influx_lake.config.moments import Moment
 from influx_lake.config.names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
 from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration
+from influx_lake.config.reconcile import ReconcileOptions, Reconciling
 from influx_lake.config.rollups import RollupOptions
 from influx_lake.config.table_layout import PartitionTerms
 from influx_lake.config.table_properties import TableProperties
@@ -101,6 +102,12 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
         description="Add the new points of the open window to the table every so often: `{every: 1m}`; `off` waits "
         "until the window has closed.",
         examples=[{"every": "1m", "lag": "10s"}],
+    )
+    reconcile: Reconciling = Field(
+        default=ReconcileOptions(),
+        description="Compare what is loaded with the source every so often, and load again what differs: late points, "
+        "and with `profile: true` changed ones; `off` does not look.",
+        examples=[{"within": "7d", "every": "15m", "profile": True}],
     )
     write: WriteOptions = Field(default=WriteOptions(), description="How rows get into the table, and its files.")
     table_properties: TableProperties = Field(

@@ -49,6 +49,20 @@ def check_result(
     )
 
 
+def check_evaluation(
+    key: dg.AssetKey, name: str, about: str, outcome: "Outcome", severity: Severity
+) -> dg.AssetCheckEvaluation:
+    """The same, from where no step does the check: a sensor."""
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=name,
+        passed=outcome.passed,
+        severity=SEVERITIES[severity],
+        description=redact(about),
+        metadata=check_metadata(outcome.figures),
+    )
+
+
 def _checks(measurement: Measurement, names: Sequence[str]) -> dg.AssetChecksDefinition:
     key, source = asset_key(measurement), resource_key(measurement.source)
     specs = [

@@ -12,10 +12,12 @@ from influx_lake.orchestration.conditions import automation_sensor, follows_what
 from influx_lake.orchestration.discovering import discovery_sensor, marked_if_gone
 from influx_lake.orchestration.freshness_sensor import freshness_sensors
 from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.reconciling import reconcile_sensor
 from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
 from influx_lake.orchestration.rollup_assets import rollup_asset
 from influx_lake.orchestration.salvage import salvage_sensor
 from influx_lake.orchestration.schedules import jobs_and_schedules
+from influx_lake.orchestration.tailing import tail_jobs, tail_sensor
 
 
 def build_definitions(lake: Lake) -> dg.Definitions:
@@ -28,6 +30,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
     automation = lake.operation.automation
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
+    tails = tail_jobs(lake)
     return dg.Definitions(
         assets=[
             *upstream.values(),
@@ -48,7 +51,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             ),
         ],
         asset_checks=[check for each in lake.measurements for check in measurement_checks(each)],
-        jobs=jobs,
+        jobs=[*jobs, *tails],
         schedules=schedules,
         sensors=[
             salvage_sensor(lake),
@@ -56,6 +59,8 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *freshness_sensors(lake),
             *alert_sensors(lake),
             *([sensor] if follow and (sensor := discovery_sensor(lake)) else []),
+            *([tail_sensor(lake, tails)] if tails else []),
+            *([reconcile_sensor(lake)] if any(each.reconcile for each in lake.measurements) else []),
         ],
         resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},
         # A process per step would load all definitions again for every window.

@@ -24,7 +24,7 @@ LONGEST_PAUSE = timedelta(hours=2)
 _REMEMBERED = timedelta(hours=12)
 _FAILED_RUNS = 1_000
 
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -72,7 +72,7 @@ class RecentRuns:
             now: The present.
             asset_graph: The assets, for backfills that have not made their runs yet; without it they are not known.
         """
-        unfinished = instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+        unfinished = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
         failed = instance.get_run_records(
             dg.RunsFilter(statuses=_FAILED, updated_after=now - _REMEMBERED), limit=_FAILED_RUNS
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -28,6 +28,8 @@ class Verdict(StrEnum):
     """The source has more rows: late points, or a window that was never loaded."""
     SHRANK = "shrank"
     """The source has fewer rows, and the measurement does not say that this is as it should be."""
+    CHANGED = "changed"
+    """Both have as many rows, and columns have other values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,27 @@ class Comparison:
         window: The window.
         source_rows: How many rows the source has.
         lake_rows: How many the lake has, those in quarantine included.
+        changed: The columns whose values differ, where they were compared.
     """
 
     measurement: Measurement
     window: Window
     source_rows: int
     lake_rows: int
+    changed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.window} (source {self.source_rows:,}, lake {self.lake_rows:,})"
+
+    @property
+    def source_version(self) -> str:
+        """The source's version of the window, as far as it is known."""
+        return f"{self.source_rows} rows{', others in ' + ', '.join(self.changed) if self.changed else ''}"
+
+    @property
+    def lake_version(self) -> str:
+        """The version of it that the lake has."""
+        return f"{self.lake_rows} rows"
 
     @property
     def explanation(self) -> str:
@@ -57,6 +71,8 @@ class Comparison:
                 return "equal"
             case Verdict.BEHIND:
                 return f"the lake lacks {self.source_rows - self.lake_rows:,} rows: {self._cure}"
+            case Verdict.CHANGED:
+                return f"other values in {', '.join(self.changed)}: {self._cure}"
             case Verdict.SHRANK:
                 lost = self.lake_rows - self.source_rows
                 return f"the source lost {lost:,} rows that the lake has (on_shrink: {self.measurement.on_shrink})"
@@ -66,7 +82,7 @@ class Comparison:
         """Whether loading the window again makes it equal."""
         if self.measurement.write.mode is WriteMode.APPEND:
             return False
-        return self.verdict is Verdict.BEHIND or (
+        return self.verdict in (Verdict.BEHIND, Verdict.CHANGED) or (
             self.verdict is Verdict.SHRANK and self.measurement.on_shrink is OnShrink.REPLACE
         )
 
@@ -82,6 +98,8 @@ class Comparison:
         more = self.lake_rows - self.source_rows
         if more < 0:
             return Verdict.BEHIND
+        if self.changed:
+            return Verdict.CHANGED
         return Verdict.EQUAL if more == 0 or self._may_have_more(more) else Verdict.SHRANK
 
     def _may_have_more(self, more: int) -> bool:
@@ -91,12 +109,24 @@ class Comparison:
 
 
 def compare_windows(
-    source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    windows: Sequence[Window],
+    *,
+    profiled: Callable[[Window], bool] = lambda window: False,
 ) -> list[Comparison]:
     """Compare windows, oldest first, which do not overlap: one query on the source, and the lake's metadata.
 
     Where the source seems to have lost rows it is asked a second time: servers may lose sight of rows for a moment,
     while they move them from memory to files.
+
+    Args:
+        source: The measurement's source.
+        catalog: The catalog of its table.
+        measurement: The measurement.
+        windows: The windows.
+        profiled: Whether the values of a window are compared too, where it has as many rows on both sides.
 
     Raises:
         LakeError: One of the sides cannot tell.
@@ -109,11 +139,27 @@ def compare_windows(
             again = counts_of(source, measurement.name, [windows[place] for place in short])
             for place, rows in zip(short, again, strict=True):
                 found[place] = max(found[place], rows)
+        alike = [window for window, rows, there in zip(windows, found, held, strict=True) if rows == there > 0]
+        changed = _changed(source, catalog, measurement, [window for window in alike if profiled(window)])
     except LakeError as error:
         error.about(measurement.name)
         raise
     sides = zip(windows, found, held, strict=True)
-    return [Comparison(measurement, window, rows, there) for window, rows, there in sides]
+    return [Comparison(measurement, window, rows, there, changed.get(window, ())) for window, rows, there in sides]
+
+
+def _changed(
+    source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
+) -> dict[Window, tuple[str, ...]]:
+    """The columns of windows that have other values; none where rows are in quarantine, so not in the table."""
+    from influx_lake.replication.compare_values import changed_columns
+
+    table = find_table(catalog, measurement.identifier) if windows else None
+    if table is None:
+        return {}
+    inside, all_of = count_by_window(table, windows), lake_counts(catalog, measurement, windows)
+    whole = [window for window, rows, every in zip(windows, inside, all_of, strict=True) if rows == every]
+    return dict(zip(whole, changed_columns(source, table, measurement, whole), strict=True))
 
 
 def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> list[int]:

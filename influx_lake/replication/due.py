@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window
+from influx_lake.config.windows import MICROSECOND, Window
 from influx_lake.iceberg.coverage import Coverage
 
 
@@ -61,6 +61,20 @@ def newest_closed(measurement: Measurement, now: datetime) -> Window | None:
     scheme, until = measurement.scheme, now - measurement.lag
     open_one = scheme.window_at(until)
     return next(scheme.windows_back(scheme.start, open_one.start), None)
+
+
+def open_windows(measurement: Measurement, now: datetime) -> Iterator[Window]:
+    """The windows that have points and are not due yet, oldest first."""
+    until = now - tail_lag(measurement)
+    due = now - measurement.lag
+    begin = min(due, until - MICROSECOND)
+    return (window for window in measurement.scheme.windows(begin, until) if window.end > due)
+
+
+def tail_lag(measurement: Measurement) -> timedelta:
+    """How far a tail of the measurement stays behind the present."""
+    tail = measurement.tail
+    return tail.lag if tail is not None and tail.lag is not None else measurement.lag
 
 
 def _missing(measurement: Measurement, coverage: Coverage, now: datetime, *, newest_first: bool) -> Iterator[Window]:

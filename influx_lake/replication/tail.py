@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import MICROSECOND, Window
+from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake.replication.due import open_windows, tail_lag
 from influx_lake.replication.modes import Load
 from influx_lake.replication.window import Waited, from_the_beginning, load_of
 from influx_lake.sources.protocol import Source
@@ -94,17 +95,3 @@ def _tail(load: Load, window: Window, lag: timedelta) -> list[WindowCommit]:
     except LakeError as error:
         error.about(window=window)
         raise
-
-
-def open_windows(measurement: Measurement, now: datetime) -> Iterator[Window]:
-    """The windows that have points and are not due yet, oldest first."""
-    until = now - tail_lag(measurement)
-    due = now - measurement.lag
-    begin = min(due, until - MICROSECOND)
-    return (window for window in measurement.scheme.windows(begin, until) if window.end > due)
-
-
-def tail_lag(measurement: Measurement) -> timedelta:
-    """How far a tail of the measurement stays behind the present."""
-    tail = measurement.tail
-    return tail.lag if tail is not None and tail.lag is not None else measurement.lag

@@ -48,7 +48,9 @@ class Verification:
         return sum(each.lake_rows for each in self.comparisons)
 
 
-def verify(source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> Verification:
+def verify(
+    source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window], *, profile: bool = False
+) -> Verification:
     """Compare windows of a measurement.
 
     Args:
@@ -56,12 +58,17 @@ def verify(source: Source, catalog: Catalog, measurement: Measurement, windows: 
         catalog: The catalog of its table.
         measurement: The measurement.
         windows: The windows, oldest first, apart.
+        profile: Compare their values too.
 
     Raises:
         LakeError: One of the sides cannot tell.
     """
     parts = (windows[begin : begin + WINDOWS_AT_ONCE] for begin in range(0, len(windows), WINDOWS_AT_ONCE))
-    found = [each for part in parts for each in compare_windows(source, catalog, measurement, part)]
+    found = [
+        each
+        for part in parts
+        for each in compare_windows(source, catalog, measurement, part, profiled=lambda window: profile)
+    ]
     return Verification(measurement, tuple(found))
 
 

@@ -41,12 +41,13 @@ def test_late_points_and_windows_that_were_never_loaded(lake: CliLake) -> None:
     cpu, mem = told.object["measurements"]
     assert (told.code, told.object["equal"], mem["equal"]) == (1, False, True)
     assert cpu["differing"] == [
-        {"window": DAY_1, "verdict": "behind", "source_rows": 101, "lake_rows": 100},
+        {"window": DAY_1, "verdict": "behind", "source_rows": 101, "lake_rows": 100, "changed_columns": []},
         {
             "window": "2026-01-06T00:00:00Z/2026-01-07T00:00:00Z",
             "verdict": "behind",
             "source_rows": 100,
             "lake_rows": 0,
+            "changed_columns": [],
         },
     ]
     out = lake.tell("verify", "cpu", "--start", "2026-01-02", "--end", "2026-01-03").out
@@ -59,7 +60,13 @@ def test_history_that_a_server_no_longer_serves(lake: CliLake) -> None:
     told = lake.tell("verify", "cpu", *RANGE, "--json")
     differing = told.object["measurements"][0]["differing"]
     assert (told.code, [each["verdict"] for each in differing]) == (1, ["shrank"] * 3)
-    assert differing[2] == {"window": DAY_2, "verdict": "shrank", "source_rows": 50, "lake_rows": 100}
+    assert differing[2] == {
+        "window": DAY_2,
+        "verdict": "shrank",
+        "source_rows": 50,
+        "lake_rows": 100,
+        "changed_columns": [],
+    }
 
 
 def test_rows_that_are_out_of_sight_for_a_moment_are_looked_for_again(lake: CliLake) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from influx_lake.cli.options import ConfigOption, EndOption, JsonOption, Measurements, StartOption
 from influx_lake.cli.output import Output, counted, output, plain_table
@@ -17,6 +19,9 @@ def verify(
     names: Measurements = None,
     start: StartOption = None,
     end: EndOption = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Compare the values of each column too, not only numbers of rows.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -32,7 +37,9 @@ def verify(
         now, found = datetime.now(UTC), list["Verification"]()
         for each in session.measurements(names):
             windows = closed_windows(each, now, start, end)
-            found.append(verified(session.reliable_source(each.source), session.catalog, each, windows))
+            found.append(
+                verified(session.reliable_source(each.source), session.catalog, each, windows, profile=profile)
+            )
         _show(out, found)
         differing = sum(len(each.differing) for each in found)
         out.result({"equal": not differing, "measurements": [_facts(each) for each in found]})
@@ -78,4 +85,5 @@ def _comparison_facts(comparison: Comparison) -> dict[str, Any]:
         "verdict": str(comparison.verdict),
         "source_rows": comparison.source_rows,
         "lake_rows": comparison.lake_rows,
+        "changed_columns": list(comparison.changed),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,8 @@ from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.flight import Answer, FlightConnection
 from influx_lake.sources.influxdb3.groups import ROWS, groups
 from influx_lake.sources.influxdb3.layout import Layout
+from influx_lake.sources.influxdb3.profiles import aggregates, profile
+from influx_lake.sources.profile import ColumnProfile, Profile
 from influx_lake.sources.protocol import ServerInfo
 
 _NO_SCHEMA_TABLE = "system.influxdb_schema' not found"
@@ -133,6 +135,16 @@ class InfluxDB3Source:
         answer = self._flight.table(sql.parquet_path(measurement), Failures(self._config, measurement))
         paths = answer.column(0).to_pylist() if answer.num_columns == 1 else []
         return str(paths[0]) if paths else None
+
+    def profiles(
+        self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
+    ) -> list[Profile]:
+        failures = Failures(self._config, schema.measurement, Window(windows[0].start, windows[-1].end))
+        asked = sql.grouped(schema.measurement, windows, aggregates(schema, scales))
+        answer = self._flight.table(asked, failures)
+        found = {start: profile(schema, group) for start, group in groups(answer, failures.odd)}
+        nothing = {column.name: ColumnProfile() for column in schema.columns}
+        return [found.get(window.start_us, nothing) for window in windows]
 
     def close(self) -> None:
         self._flight.close()

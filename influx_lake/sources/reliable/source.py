@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from influx_lake.config.reading import ReadingOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import SourceError, WindowInterrupted
 from influx_lake.sources.grouping import counts_of
+from influx_lake.sources.profile import Profile, ProfilesWindows, read_profiles
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.reliable.backoff import retried
 from influx_lake.sources.reliable.limits import ServerLimits
@@ -76,18 +78,41 @@ class ReliableSource:
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
         """How many rows the server holds for each window: asked for fewer of them where it cannot tell at once."""
-        waiting, found = [windows], list[int]()
+        return self._in_parts(
+            windows,
+            lambda part: counts_of(self._source, measurement, part),
+            lambda window: self.count(measurement, window),
+        )
+
+    def profiles(
+        self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
+    ) -> list[Profile]:
+        """The profile of each window: by the server where it can, else by reading the rows."""
+        source = self._source
+
+        def read(window: Window) -> Profile:
+            return read_profiles(self, schema, [window], scales)[0]
+
+        if not isinstance(source, ProfilesWindows):
+            return [read(window) for window in windows]
+        return self._in_parts(windows, lambda part: source.profiles(schema, part, scales), read)
+
+    def _in_parts(
+        self, windows: Sequence[Window], ask: Callable[[Sequence[Window]], list[T]], one: Callable[[Window], T]
+    ) -> list[T]:
+        """Ask about all windows, about fewer of them where that is too much, and otherwise where one is too much."""
+        waiting, found = [windows], list[T]()
         while waiting:
             part = waiting.pop()
             try:
-                found += self._asked(lambda part=part: counts_of(self._source, measurement, part))  # type: ignore[misc]
+                found += self._asked(partial(ask, part))
             except SourceError as error:
                 if not error.too_large:
                     raise
                 if len(part) > 1:
                     waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
                 else:
-                    found += [self.count(measurement, window) for window in part]
+                    found += [one(window) for window in part]
         return found
 
     @contextmanager

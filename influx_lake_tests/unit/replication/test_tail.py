@@ -21,8 +21,9 @@ from influx_lake.config.windows import Window
 from influx_lake.errors import WindowShrank
 from influx_lake.iceberg.coverage import PROPERTY, TAILS, Coverage
 from influx_lake.replication import window as replicating
+from influx_lake.replication.due import open_windows
 from influx_lake.replication.status import measurement_status
-from influx_lake.replication.tail import TailResult, open_windows, tail_measurement
+from influx_lake.replication.tail import TailResult, tail_measurement
 from influx_lake.sources.protocol import RowStream
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import CPU, SCHEME, day, exact, held, hours, load

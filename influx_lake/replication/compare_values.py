@@ -1,0 +1,140 @@
+"""Which columns of windows have other values in the lake than in the source, told from profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config import Measurement, column_name
+from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.reader import read_windows
+from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.iceberg.window_files import in_windows
+from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake.sources.profile import Profile, RowProfiler, profiles_of, scale_for
+from influx_lake.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+def changed_columns(
+    source: Source, table: Table, measurement: Measurement, windows: Sequence[Window]
+) -> list[tuple[str, ...]]:
+    """The columns of each window, oldest first, whose profiles differ; a column that the table lacks differs where the
+    source has values in it.
+
+    One query on the source; in the lake the rows of the windows are read. Columns that the table has in a type which
+    does not hold the source's values as they are, are left out.
+
+    Raises:
+        LakeError: One of the sides cannot tell.
+    """
+    if not windows:
+        return []
+    lake = _LakeColumns.of(table, measurement, source.schema(measurement.name))
+    scales = {column.name: scale_for(lake.largest(column, windows)) for column in lake.floats}
+    schema = MeasurementSchema(measurement.name, lake.columns)
+    theirs = profiles_of(source, schema, windows, scales)
+    ours = [lake.profile(window, scales) for window in windows]
+    return [
+        tuple(name for name, profile in there.items() if profile != here[name])
+        for there, here in zip(theirs, ours, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _LakeColumns:
+    """The source's columns as the table has them.
+
+    Attributes:
+        table: The table.
+        columns: Those that can be compared, as the source has them.
+        names: Their names in the table; those that it lacks are not among them.
+    """
+
+    table: Table
+    columns: tuple[Column, ...]
+    names: dict[str, str]
+
+    @classmethod
+    def of(cls, table: Table, measurement: Measurement, schema: MeasurementSchema) -> _LakeColumns:
+        from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+        held = {field.name: field.type for field in schema_to_pyarrow(table.schema(), include_field_ids=False)}
+        columns, names = [], {}
+        for column in schema.columns:
+            name = column_name(column.name, measurement.types.column_names)
+            if name in held and not _holds(held[name], column.type):
+                continue
+            columns.append(column)
+            if name in held:
+                names[column.name] = name
+        return cls(table, tuple(columns), names)
+
+    @property
+    def floats(self) -> list[Column]:
+        return [column for column in self.columns if column.type is ColumnType.FLOAT]
+
+    def profile(self, window: Window, scales: dict[str, float]) -> Profile:
+        """The profile of a window's rows."""
+        profiler = RowProfiler(self.columns, scales)
+        for batch in self._batches([window]):
+            profiler.add(batch)
+        return profiler.profile()
+
+    def largest(self, column: Column, windows: Sequence[Window]) -> float:
+        """The largest magnitude of a float column: from the files' metadata, where they tell."""
+        if column.name not in self.names:
+            return 0.0
+        stated = self._stated(self.names[column.name], Window(windows[0].start, windows[-1].end))
+        if stated is not None:
+            return stated
+        found = (pc.max(pc.abs(batch.column(column.name))).as_py() for batch in self._batches(windows, [column]))
+        return max((value for value in found if value is not None), default=0.0)
+
+    def _stated(self, name: str, span: Window) -> float | None:
+        from pyiceberg.conversions import from_bytes
+        from pyiceberg.types import DoubleType, FloatType
+
+        field, largest = self.table.schema().find_field(name), 0.0
+        if not isinstance(field.field_type, DoubleType | FloatType):
+            return None
+        with catalog_errors(f"look at the files of {'.'.join(self.table.name())}"):
+            tasks = list(self.table.scan(row_filter=in_windows([span], self.table, "time")).plan_files())
+        for task in tasks:
+            nulls = (task.file.null_value_counts or {}).get(field.field_id)
+            if nulls is not None and nulls == task.file.record_count:
+                continue
+            for bounds in (task.file.lower_bounds or {}, task.file.upper_bounds or {}):
+                if field.field_id not in bounds:
+                    return None
+                largest = max(largest, abs(float(from_bytes(field.field_type, bounds[field.field_id]))))
+        return largest
+
+    def _batches(self, windows: Sequence[Window], columns: Sequence[Column] | None = None) -> Iterator[pa.RecordBatch]:
+        """Rows with the source's names and types."""
+        wanted = [column for column in columns or self.columns if column.name in self.names]
+        for batch in read_windows(self.table, windows, columns=[self.names[column.name] for column in wanted]):
+            arrays = [_as_in_source(batch.column(self.names[column.name]), column.type) for column in wanted]
+            yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in wanted])
+
+
+def _holds(kind: pa.DataType, source: ColumnType) -> bool:
+    """Whether a type of the table holds the source's values so that they can be had back."""
+    if source is ColumnType.TIME:
+        return bool(pa.types.is_timestamp(kind))
+    if source is ColumnType.STRING:
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    if source is ColumnType.BOOLEAN:
+        return bool(pa.types.is_boolean(kind))
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _as_in_source(values: pa.Array, source: ColumnType) -> pa.Array:
+    return values if source is ColumnType.TIME else values.cast(ARROW_TYPES[source])

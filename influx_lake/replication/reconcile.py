@@ -1,0 +1,132 @@
+"""What to do about windows in which source and lake differ, seen again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from influx_lake.config import Measurement
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.replication.compare import Comparison, Verdict
+
+MOST_LOADS = 5
+"""How often a window is loaded again that differs all the same, each time after a pause twice as long."""
+REMEMBERED = timedelta(hours=24)
+"""How long it is remembered that a window was loaded again, or else that it differed."""
+
+
+class Action(StrEnum):
+    """What to do about a window."""
+
+    NOTHING = "nothing"
+    LOAD = "load"
+    """Load it again, and say that it differs."""
+    REPORT = "report"
+    """Say that it differs: loading it again would not help, or did not."""
+    RECOVERED = "recovered"
+    """Say that it no longer differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a window that differed.
+
+    Attributes:
+        seen_at: When it was last seen to differ, in seconds since 1970.
+        source_rows: How many rows the source had then.
+        looks: How often it was seen so, in a row.
+        loads: How often it was loaded again.
+        loaded_at: When the last of these was started.
+        reported: Whether it was reported as something that loading does not cure.
+    """
+
+    seen_at: float
+    source_rows: int
+    looks: int = 1
+    loads: int = 0
+    loaded_at: float = 0.0
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What to do about a window, and what to remember of it."""
+
+    comparison: Comparison
+    action: Action
+    memory: Memory | None
+
+
+def windows_to_compare(measurement: Measurement, coverage: Coverage, now: datetime) -> list[Window]:
+    """The windows that are loaded and were due at most `reconcile.within` ago, oldest first.
+
+    A window that is not loaded is due anyway.
+    """
+    if measurement.reconcile is None:
+        return []
+    until = now - measurement.lag
+    closed = measurement.scheme.windows(now - measurement.reconcile.within, until)
+    return [window for window in closed if window.end <= until and coverage.holds(window)]
+
+
+def judge(comparison: Comparison, memory: Memory | None, now: datetime, every: timedelta) -> Judgement:
+    """Decide what to do about a window.
+
+    A window in which the source has more rows, or other values, is loaded again. If it then differs all the same it is
+    tried again after a pause that doubles, but not for ever: servers that answer the same question differently each
+    time would have it loaded without end. New rows in the source start it anew. Rows that seem lost are looked for a
+    second time, and then reported: whether they may go is for `on_shrink` to say.
+
+    Args:
+        comparison: The window on both sides.
+        memory: What is remembered of it.
+        now: The present.
+        every: How often it is looked at.
+    """
+    moment = now.timestamp()
+    if memory is not None and moment >= (memory.loaded_at or memory.seen_at) + REMEMBERED.total_seconds():
+        memory = None
+    if comparison.verdict is Verdict.EQUAL:
+        return _equal(comparison, memory)
+    seen = _seen(comparison, memory, moment)
+    if comparison.verdict is Verdict.SHRANK and seen.looks < 2:
+        return Judgement(comparison, Action.NOTHING, seen)
+    if comparison.is_curable and seen.loads < MOST_LOADS:
+        if moment < seen.loaded_at + (every * 2**seen.loads).total_seconds() and seen.loads:
+            return Judgement(comparison, Action.NOTHING, seen)
+        loading = replace(seen, loads=seen.loads + 1, loaded_at=moment)
+        return Judgement(comparison, Action.LOAD, loading)
+    action = Action.NOTHING if seen.reported else Action.REPORT
+    return Judgement(comparison, action, replace(seen, reported=True))
+
+
+def _equal(comparison: Comparison, memory: Memory | None) -> Judgement:
+    if memory is None:
+        return Judgement(comparison, Action.NOTHING, None)
+    # What was loaded again stays known for a while: it may differ again.
+    kept = replace(memory, looks=0, reported=False) if memory.loads else None
+    return Judgement(comparison, Action.RECOVERED if memory.reported else Action.NOTHING, kept)
+
+
+def _seen(comparison: Comparison, memory: Memory | None, moment: float) -> Memory:
+    rows = comparison.source_rows
+    if memory is None:
+        return Memory(moment, rows)
+    looks = memory.looks + 1
+    if rows > memory.source_rows:
+        return Memory(moment, rows, looks)
+    reported = memory.reported and rows == memory.source_rows
+    return replace(memory, seen_at=moment, source_rows=rows, looks=looks, reported=reported)
+
+
+def needing(judgements: Sequence[Judgement], action: Action) -> list[Comparison]:
+    """The windows about which something is to be done."""
+    return [each.comparison for each in judgements if each.action is action]
+
+
+def remembered(judgements: Sequence[Judgement]) -> Mapping[Window, Memory]:
+    """What to remember until the next time."""
+    return {each.comparison.window: each.memory for each in judgements if each.memory is not None}

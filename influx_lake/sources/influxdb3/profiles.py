@@ -1,0 +1,58 @@
+"""Profiles of windows, computed by the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
+from influx_lake.sources.influxdb3.sql import identifier
+from influx_lake.sources.profile import ColumnProfile, Profile
+
+# A sum of these overflows after 2^63 rows.
+_WHOLE = "DECIMAL(38, 0)"
+
+
+def aggregates(schema: MeasurementSchema, scales: Mapping[str, float]) -> dict[str, str]:
+    """The expressions that profile each column, by names that `profile` knows."""
+    return {
+        f"{place}_{part}": expression
+        for place, column in enumerate(schema.columns)
+        for part, expression in _expressions(column, scales.get(column.name, 1.0))
+    }
+
+
+def profile(schema: MeasurementSchema, group: Mapping[str, Any]) -> Profile:
+    """The profile of one group of the answer."""
+    return {
+        column.name: ColumnProfile(
+            group[f"{place}_count"],
+            group.get(f"{place}_low"),
+            group.get(f"{place}_high"),
+            int(group[f"{place}_total"] or 0),
+        )
+        for place, column in enumerate(schema.columns)
+    }
+
+
+def _expressions(column: Column, scale: float) -> Iterator[tuple[str, str]]:
+    name = identifier(column.name)
+    value, summed = name, f"CAST({name} AS {_WHOLE})"
+    match column.type:
+        case ColumnType.FLOAT:
+            # A value that the scale was not made for is NULL here, and larger than the largest there.
+            summed = f"CAST(TRY_CAST({name} * CAST('{scale!r}' AS DOUBLE) AS BIGINT) AS {_WHOLE})"
+        case ColumnType.BOOLEAN:
+            summed = f"CASE WHEN {name} THEN 1 ELSE 0 END"
+        case ColumnType.STRING:
+            summed = f"octet_length(CAST({name} AS VARCHAR))"
+        case ColumnType.TIME:
+            nanoseconds = f"CAST({name} AS BIGINT)"
+            value = f"(({nanoseconds} - (({nanoseconds} % 1000) + 1000) % 1000) / 1000)"
+            summed = f"CAST({value} AS {_WHOLE})"
+    yield "count", f"count({name})"
+    # As text: digits are digits in every protocol.
+    yield "total", f"CAST(sum({summed}) AS VARCHAR)"
+    if column.type is not ColumnType.BOOLEAN:
+        yield "low", f"min({value})"
+        yield "high", f"max({value})"

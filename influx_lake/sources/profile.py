@@ -1,0 +1,163 @@
+"""What tells the values of a window apart from others, without the values: the same on either side, to the last bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
+from influx_lake.config.windows import Window
+from influx_lake.sources.protocol import Source
+
+SCALED_BITS = 62
+"""A float is multiplied by a power of two that brings the column's largest below 2^62, and cut to a whole number. Such
+numbers add up to the same sum in any order, which floats do not."""
+_LOW_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """A column of a window.
+
+    Attributes:
+        count: How many values it has.
+        low: The smallest; None where there is none, and for booleans.
+        high: The largest.
+        total: The sum: of numbers, of floats after scaling, of true values, of the bytes of texts, of the microseconds
+            of times. Exact in any order.
+    """
+
+    count: int = 0
+    low: Any = None
+    high: Any = None
+    total: int = 0
+
+
+Profile = Mapping[str, ColumnProfile]
+"""The columns of a window, by their names in the source."""
+
+
+@runtime_checkable
+class ProfilesWindows(Protocol):
+    """A source that profiles many windows in one query."""
+
+    def profiles(
+        self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
+    ) -> list[Profile]:
+        """The profile of each of some windows, oldest first, which do not overlap.
+
+        Args:
+            schema: The columns.
+            windows: The windows.
+            scales: What the values of each float column are multiplied by: powers of two.
+        """
+        ...
+
+
+def profiles_of(
+    source: Source, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
+) -> list[Profile]:
+    """The profile of each window: one query where the source can, else its rows are read.
+
+    Raises:
+        SourceError: The source fails.
+    """
+    if not windows:
+        return []
+    if isinstance(source, ProfilesWindows):
+        return source.profiles(schema, windows, scales)
+    return read_profiles(source, schema, windows, scales)
+
+
+def read_profiles(
+    source: Source, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
+) -> list[Profile]:
+    """The profile of each window, by reading its rows."""
+    profiles: list[Profile] = []
+    for window in windows:
+        profiler = RowProfiler(schema.columns, scales)
+        with source.read(schema, window) as rows:
+            for batch in rows:
+                profiler.add(batch)
+        profiles.append(profiler.profile())
+    return profiles
+
+
+def scale_for(largest: float) -> float:
+    """The scale for a float column whose largest magnitude is known."""
+    if not largest or not math.isfinite(largest):
+        return 1.0
+    exponent = SCALED_BITS - math.frexp(largest)[1]
+    return math.ldexp(1.0, max(-1022, min(exponent, 1023)))
+
+
+@dataclass(slots=True)
+class RowProfiler:
+    """Profiles rows as they come, batch by batch.
+
+    Attributes:
+        columns: The columns, by their names in the batches.
+        scales: The scales of the float columns.
+    """
+
+    columns: Sequence[Column]
+    scales: Mapping[str, float]
+    _found: dict[str, ColumnProfile] = field(default_factory=dict)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take the rows of a batch; a column that it lacks has no values in it."""
+        for column in self.columns:
+            place = batch.schema.get_field_index(column.name)
+            if place >= 0:
+                added = self._of(column, batch.column(place))
+                self._found[column.name] = _joined(self._found.get(column.name, ColumnProfile()), added)
+
+    def profile(self) -> Profile:
+        """What was found."""
+        return {column.name: self._found.get(column.name, ColumnProfile()) for column in self.columns}
+
+    def _of(self, column: Column, values: pa.Array) -> ColumnProfile:
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        values = values.drop_null()
+        if not len(values):
+            return ColumnProfile()
+        if column.type is ColumnType.BOOLEAN:
+            return ColumnProfile(len(values), total=int(values.true_count))
+        if column.type is ColumnType.TIME:
+            values = _microseconds(values)
+        ends = pc.min_max(values).as_py()
+        return ColumnProfile(len(values), ends["min"], ends["max"], self._total(column, values))
+
+    def _total(self, column: Column, values: pa.Array) -> int:
+        if column.type is ColumnType.STRING:
+            return int(pc.sum(pc.binary_length(values)).as_py())
+        if column.type is ColumnType.FLOAT:
+            values = pc.multiply(values, self.scales.get(column.name, 1.0)).cast(pa.int64(), safe=False)
+        one = pa.scalar(_LOW_BITS, values.type)
+        high = pc.sum(pc.shift_right(values, one)).as_py()
+        low = pc.sum(pc.bit_wise_and(values, pa.scalar(2**_LOW_BITS - 1, values.type))).as_py()
+        return (int(high) << _LOW_BITS) + int(low)
+
+
+def _joined(one: ColumnProfile, other: ColumnProfile) -> ColumnProfile:
+    lows = [each for each in (one.low, other.low) if each is not None]
+    highs = [each for each in (one.high, other.high) if each is not None]
+    return ColumnProfile(
+        one.count + other.count, min(lows, default=None), max(highs, default=None), one.total + other.total
+    )
+
+
+def _microseconds(times: pa.Array) -> pa.Array:
+    """Whole microseconds since 1970, rounded down: what every table keeps."""
+    import numpy as np
+
+    whole = times.cast(pa.int64())
+    if pa.types.is_timestamp(times.type) and times.type.unit == "us":
+        return whole
+    return pa.array(np.floor_divide(np.asarray(whole), 1000), pa.int64())
