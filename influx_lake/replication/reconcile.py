@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -120,13 +119,3 @@ def _seen(comparison: Comparison, memory: Memory | None, moment: float) -> Memor
         return Memory(moment, rows, looks)
     reported = memory.reported and rows == memory.source_rows
     return replace(memory, seen_at=moment, source_rows=rows, looks=looks, reported=reported)
-
-
-def needing(judgements: Sequence[Judgement], action: Action) -> list[Comparison]:
-    """The windows about which something is to be done."""
-    return [each.comparison for each in judgements if each.action is action]
-
-
-def remembered(judgements: Sequence[Judgement]) -> Mapping[Window, Memory]:
-    """What to remember until the next time."""
-    return {each.comparison.window: each.memory for each in judgements if each.memory is not None}

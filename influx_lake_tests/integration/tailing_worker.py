@@ -1,0 +1,39 @@
+"""Tails or seals a day from a process of its own, again and again, as soon as it is told to.
+
+Usage: tailing_worker.py CATALOG_PROPERTIES_AS_JSON (tail|seal) TIMES
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from influx_lake.config.windows import Window
+from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.change import Planning
+from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.tail import tail_window
+from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, hours, rows, stream
+
+
+def main(properties: str, what: str, times: str) -> None:
+    catalog = open_catalog("lake", json.loads(properties))
+
+    def load(part: Window, planning: Planning) -> WindowCommit:
+        # The source's rows of a part: one in every second.
+        coming = stream(rows(part, (part.end_us - part.start_us) // 10**6))
+        return replace_window(catalog, TARGET, coming, part, PROVENANCE, complete_until=part.start, planning=planning)
+
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(1, int(times) + 1):
+        if what == "tail":
+            tail_window(catalog, TARGET, load, hours(0, 0, number), PROVENANCE)
+        else:
+            replace_window(catalog, TARGET, stream(rows(day(0), 86_400)), day(0), PROVENANCE)
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
