@@ -155,13 +155,13 @@ def tick(repository: Any, name: str) -> dict[str, Any]:
     with dg.DagsterInstance.get() as instance:
         began = time.process_time()
         if name in schedules:
-            context = dg.build_schedule_context(
+            with dg.build_schedule_context(
                 instance=instance,
                 repository_def=repository,
                 resources=resources,
                 scheduled_execution_time=datetime.now(UTC),
-            )
-            schedules[name].evaluate_tick(context)
+            ) as context:
+                schedules[name].evaluate_tick(context)
         elif isinstance(sensor := repository.get_sensor_def(name), dg.AutomationConditionSensorDefinition):
             graph = repository.asset_graph
             if graph.executable_asset_keys:
@@ -169,8 +169,8 @@ def tick(repository: Any, name: str) -> dict[str, Any]:
         elif not isinstance(sensor, dg.RunStatusSensorDefinition):
             with dg.build_sensor_context(
                 instance=instance, repository_def=repository, resources=resources
-            ) as context_of_sensor:
-                sensor.evaluate_tick(context_of_sensor)
+            ) as sensor_context:
+                sensor.evaluate_tick(sensor_context)
         return {"cpu": round(time.process_time() - began, 2), "queries": queries[0]}
 
 
