@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from influx_lake.replication.due import DueWindow, due_windows
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+CPU_SECONDS = 1.5
+"""How long one look at the tables may take: with more of them than that, the next look goes on where it ended."""
 REMEMBERED = timedelta(hours=1)
 """How long a table is believed to hold what it held: only somebody who drops or rolls back a table takes any of it."""
 
@@ -24,22 +27,26 @@ class Planner:
 
     Attributes:
         windows: How many windows of a measurement are found at most, for each window that a run of it takes.
+        cpu_seconds: How long one look may take.
     """
 
     windows: int = 4
+    cpu_seconds: float = CPU_SECONDS
+    _next: int = 0
     _held: dict[tuple[str, ...], Coverage] = field(default_factory=dict)
     _since: datetime | None = None
 
     def due(
         self,
         catalog: Catalog,
-        measurements: Iterable[Measurement],
+        measurements: Sequence[Measurement],
         now: datetime,
         skip: Callable[[DueWindow], bool] = lambda due: False,
     ) -> list[DueWindow]:
         """The windows that are due, of each measurement the newest first.
 
-        Reads the metadata of one table for each measurement that has something due, or was not asked about lately.
+        Reads the metadata of one table for each measurement that has something due, or was not asked about lately;
+        where that takes too long, only of some measurements, and of the others the next time.
 
         Args:
             catalog: The catalog.
@@ -52,7 +59,14 @@ class Planner:
         """
         if self._since is None or not timedelta(0) <= now - self._since < REMEMBERED:
             self._held, self._since = {}, now
-        return [due for each in measurements for due in self._due(catalog, each, now, skip)]
+        found: list[DueWindow] = []
+        began, first = time.thread_time(), self._next % max(len(measurements), 1)
+        for place, measurement in enumerate((*measurements[first:], *measurements[:first])):
+            if place and time.thread_time() - began > self.cpu_seconds:
+                self._next = first + place
+                break
+            found += self._due(catalog, measurement, now, skip)
+        return found
 
     def _due(
         self, catalog: Catalog, measurement: Measurement, now: datetime, skip: Callable[[DueWindow], bool]
