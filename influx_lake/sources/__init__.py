@@ -65,6 +65,12 @@ def _influxdb1(config: InfluxDB1Config) -> Source:
 
 
 def _influxdb2(config: InfluxDB2Config) -> Source:
+    from influx_lake.config.connections import QueryLanguage
+
+    if config.query_language is QueryLanguage.FLUX:
+        from influx_lake.sources.flux import FluxSource
+
+        return FluxSource(config)
     from influx_lake.sources.influxql import InfluxDB2Server, InfluxQLSource
 
     return InfluxQLSource(InfluxDB2Server(config))

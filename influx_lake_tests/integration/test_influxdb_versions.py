@@ -119,9 +119,11 @@ def check_equal(points: int, servers: dict[str, Server], catalog: Catalog) -> No
         expected = loaded(v3, catalog, "v3")
         v3.close()
     assert expected.num_rows == points
-    for version, server in servers.items():
-        source = open_source(server.config())
-        found = loaded(source, catalog, "v" + version.replace(".", ""))
+    configs = {version: server.config() for version, server in servers.items()}
+    configs["2 flux"] = servers["2"].config(query_language="flux")
+    for version, config in configs.items():
+        source = open_source(config)
+        found = loaded(source, catalog, "v" + version.replace(".", "").replace(" ", ""))
         source.close()
         assert found.schema.names == expected.schema.names
         for name in expected.column_names:

@@ -42,15 +42,18 @@ class Request:
     @classmethod
     def get(cls, path: str, **parameters: str | None) -> Self:
         """A GET with a query string of the parameters that are not None."""
-        said = {name: value for name, value in parameters.items() if value is not None}
-        return cls("GET", f"{path}?{urlencode(said)}" if said else path)
+        return cls("GET", f"{path}?{cls.query(**parameters)}" if parameters else path)
 
     @classmethod
     def form(cls, path: str, **parameters: str | None) -> Self:
         """A POST of a form; a query may be longer than any address may be."""
-        said = {name: value for name, value in parameters.items() if value is not None}
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        return cls("POST", path, urlencode(said).encode(), kind)
+        return cls("POST", path, cls.query(**parameters).encode(), kind)
+
+    @staticmethod
+    def query(**parameters: str | None) -> str:
+        """The parameters that are not None, as an address or a form holds them."""
+        return urlencode({name: value for name, value in parameters.items() if value is not None})
 
     @classmethod
     def json(cls, path: str, content: Any, *, accept: str = "application/json") -> Self:

@@ -25,8 +25,6 @@ TYPES = {word: kind for kind, word in CASTS.items()}
 _SIGNED = {ColumnType.FLOAT, ColumnType.INTEGER}
 _LARGEST_EXACT = 2**53
 
-Arrays = dict[Selected, pa.Array]
-
 
 @dataclass(frozen=True, slots=True)
 class Made:

@@ -12,15 +12,14 @@ from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
 from influx_lake.errors import MeasurementNotFound
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
+from influx_lake.sources.http.rows import HttpRows, read_ahead
 from influx_lake.sources.influxql import statements
 from influx_lake.sources.influxql.chunks import RowChunks, Series, lines, read_series
 from influx_lake.sources.influxql.columns import TYPES, Selection, selection
 from influx_lake.sources.influxql.server import InfluxQLServer
 from influx_lake.sources.influxql.statements import Place
-from influx_lake.sources.prefetch import Prefetch, Stalled
 from influx_lake.sources.protocol import ServerInfo
 
-_BATCHES_AHEAD = 2
 # InfluxDB's own number, and fewer of wide rows, so that a chunk is megabytes and not more.
 _ROWS_PER_CHUNK = 10_000
 _VALUES_PER_CHUNK = 500_000
@@ -64,7 +63,7 @@ class InfluxQLSource:
         return self._selection(measurement).schema
 
     @contextmanager
-    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[WindowRows]:
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[HttpRows]:
         failures = self._server.failures(schema.measurement, window)
         chosen = self._chosen(schema, failures)
         place, name = self._located(schema.measurement, failures)
@@ -73,9 +72,9 @@ class InfluxQLSource:
         request = Request.form("/query", q=statement, epoch="ns", chunked="true", chunk_size=str(size))
         with (
             self._http.stream(request, failures) as answer,
-            _ahead(_batches(answer, chosen, failures), answer, self._server.config.timeout.total_seconds()) as batches,
+            read_ahead(_batches(answer, chosen, failures), answer, self._server.config) as batches,
         ):
-            yield WindowRows(chosen.layout, batches, failures)
+            yield HttpRows(chosen.layout, batches, failures)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many points the window has: InfluxQL counts values only, so all but a single field's are read."""
@@ -165,30 +164,6 @@ class InfluxQLSource:
             yield from read_series(lines(answer), failures)
 
 
-class WindowRows:
-    """A `RowStream`: the rows of one window, as they come."""
-
-    def __init__(self, layout: pa.Schema, batches: Iterator[pa.RecordBatch], failures: HttpFailures) -> None:
-        self.schema = layout
-        self._batches = batches
-        self._failures = failures
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        stalled = False
-        try:
-            yield from self._batches
-        except Stalled:
-            stalled = True
-        if stalled:
-            raise self._failures.silence()
-
-
 def _batches(answer: ByteStream, chosen: Selection, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:
     for batch in RowChunks(chosen.types, failures).batches(lines(answer)):
         yield chosen.rows(batch)
-
-
-def _ahead(
-    batches: Generator[pa.RecordBatch, None, None], answer: ByteStream, patience: float
-) -> Prefetch[pa.RecordBatch]:
-    return Prefetch(batches, cancel=answer.cancel, depth=_BATCHES_AHEAD, patience=patience, name="influxql-stream")
