@@ -54,6 +54,7 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
     database: str = Field(description="The database that holds the measurements.")
     token: str | None = Field(default=None, description="EnvVar(...) or a reference such as ${INFLUXDB3_TOKEN}.")
     tls: TlsOptions = Field(default=TlsOptions(), description="TLS options; they need an https host.")
+    protocol: str = Field(default="flight", description="`flight`, or `http` where gRPC does not pass.")
     query_port: int | None = Field(
         default=None, description="The port of Arrow Flight queries, where it is not the host's own."
     )
@@ -77,6 +78,7 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
             database=config.database,
             token=_reference(config.token),
             tls=_tls_options(config),
+            protocol=config.protocol.value,
             query_port=config.query_port,
             timeout=format_duration(config.timeout),
             connect_timeout=format_duration(config.connect_timeout),
@@ -91,7 +93,8 @@ class InfluxDB3Resource(dg.ConfigurableResource[None]):
             ConfigurationError: An option has no usable value.
         """
         root = Path(self.root) if self.root else Path.cwd()
-        data: dict[str, Any] = self.model_dump(include={"host", "database", "query_port", "timeout", "connect_timeout"})
+        own = {"host", "database", "protocol", "query_port", "timeout", "connect_timeout"}
+        data: dict[str, Any] = self.model_dump(include=own)
         data["token"] = Secret(self.token, root=root, location=("token",)) if self.token else None
         data["tls"] = self.tls.model_dump()
         data |= self.reading

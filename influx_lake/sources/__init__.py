@@ -9,6 +9,7 @@ from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 
 if TYPE_CHECKING:
     from influx_lake.config.connections import (
+        AutoConfig,
         InfluxDB1Config,
         InfluxDB2Config,
         InfluxDB3Config,
@@ -23,6 +24,7 @@ __all__ = ["RowStream", "ServerInfo", "Source", "open_reliable_source", "open_so
 def open_source(config: SourceConfig) -> Source:
     """The source that a configuration describes. Nothing is contacted before it is used."""
     from influx_lake.config.connections import (
+        AutoConfig,
         InfluxDB1Config,
         InfluxDB2Config,
         InfluxDB3Config,
@@ -37,6 +39,8 @@ def open_source(config: SourceConfig) -> Source:
             return _influxdb3_parquet(config)
         case PointFilesConfig():
             return _point_files(config)
+        case AutoConfig():
+            return _auto(config)
         case InfluxDB2Config():
             return _influxdb2(config)
         case InfluxDB1Config():
@@ -56,6 +60,12 @@ def open_reliable_source(config: SourceConfig) -> Source:
     if not isinstance(config, ServerConfig):
         return source
     return ReliableSource(source, config.reading, limits_of(config.address.url, config.reading))
+
+
+def _auto(config: AutoConfig) -> Source:
+    from influx_lake.sources.detection import DetectedSource
+
+    return DetectedSource(config, open_source)
 
 
 def _influxdb1(config: InfluxDB1Config) -> Source:
@@ -86,6 +96,16 @@ def _influxdb3_parquet(config: InfluxDB3ParquetConfig) -> Source:
     from influx_lake.sources.influxdb3_parquet import InfluxDB3ParquetSource
 
     return InfluxDB3ParquetSource(config)
+    return InfluxDB3Source(
+        config.host,
+        config.database,
+        config.token,
+        tls=config.tls,
+        protocol=config.protocol,
+        query_port=config.query_port,
+        timeout=config.timeout,
+        connect_timeout=config.connect_timeout,
+    )
 
 
 def _point_files(config: PointFilesConfig) -> Source:

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from influx_lake.config.connections import Protocol
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.contract.influxdb3_server import Database, Server
@@ -24,8 +25,8 @@ def database(server: Server) -> Iterator[Database]:
         yield database
 
 
-@pytest.fixture(scope="module")
-def source(database: Database) -> Iterator[InfluxDB3Source]:
-    source = database.source()
+@pytest.fixture(scope="module", params=list(Protocol))
+def source(database: Database, request: pytest.FixtureRequest) -> Iterator[InfluxDB3Source]:
+    source = database.source(request.param)
     yield source
     source.close()

@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from influx_lake.config.connections import Protocol
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 
 
@@ -29,8 +30,10 @@ class Server:
         finally:
             database.drop()
 
-    def source(self, database: str, token: str | None = None) -> InfluxDB3Source:
-        return InfluxDB3Source(self.url, database, token or self.token, timeout=timedelta(seconds=60))
+    def source(self, database: str, token: str | None = None, protocol: Protocol = Protocol.FLIGHT) -> InfluxDB3Source:
+        return InfluxDB3Source(
+            self.url, database, token or self.token, protocol=protocol, timeout=timedelta(seconds=60)
+        )
 
     def request(
         self, method: str, path: str, body: bytes | None = None, kind: str = "text/plain", **query: str
@@ -70,5 +73,5 @@ class Database:
             if error.code != 404:
                 raise
 
-    def source(self) -> InfluxDB3Source:
-        return self.server.source(self.name)
+    def source(self, protocol: Protocol = Protocol.FLIGHT) -> InfluxDB3Source:
+        return self.server.source(self.name, protocol=protocol)

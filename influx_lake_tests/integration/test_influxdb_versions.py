@@ -15,14 +15,21 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import Measurement, OnTypeConflict, Secret, TypeOptions
+from influx_lake.config.connections import AutoConfig
 from influx_lake.config.windows import Every, Scheme, Window
-from influx_lake.errors import AuthenticationFailed, DatabaseNotFound, MeasurementNotFound, SchemaConflict
+from influx_lake.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    DatabaseNotFound,
+    MeasurementNotFound,
+    SchemaConflict,
+)
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.influxdb3 import InfluxDB3Source
-from influx_lake_tests.integration.influxdb_servers import Server, influxdb1, influxdb2
+from influx_lake_tests.integration.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
 
 pytestmark = pytest.mark.servers
 
@@ -281,6 +288,27 @@ def test_a_bucket_without_a_name_in_influxql(servers: dict[str, Server]) -> None
         source = open_source(server.config(**options))
         assert source.measurements() == ["m"]
         source.close()
+
+
+def test_the_version_is_found_out(servers: dict[str, Server]) -> None:
+    for server in servers.values():
+        server.write(f"found f=1 {START_NS}")
+        config = AutoConfig(type="auto", host=server.url, database="telemetry", org="plant", token=Secret(TOKEN))
+        source, known = open_source(config), open_source(server.config())
+        assert source.identity == known.identity
+        assert source.server() == known.server()
+        assert source.schema("found") == known.schema("found")
+        source.close()
+        known.close()
+    with Sandbox() as box:
+        box.write("telemetry", f"found f=1 {START_NS}")
+        config = AutoConfig(type="auto", host=box.url, database="telemetry", token=Secret(str(box.token)))
+        source = open_source(config)
+        assert source.identity.startswith("influxdb3://")
+        assert source.measurements() == ["found"]
+        source.close()
+    with pytest.raises(ConfigurationError, match=r"InfluxDB 2 answers .* org"):
+        open_source(AutoConfig(type="auto", host=servers["2"].url, database="telemetry")).server()
 
 
 def test_wrong_credentials(servers: dict[str, Server], tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from influx_lake.config.connections.auto import AutoConfig
 from influx_lake.config.connections.base import CloseSecret, SourceConfig
 from influx_lake.config.connections.influxdb1 import InfluxDB1Config
 from influx_lake.config.connections.influxdb2 import InfluxDB2Config, QueryLanguage
-from influx_lake.config.connections.influxdb3 import InfluxDB3Config
+from influx_lake.config.connections.influxdb3 import InfluxDB3Config, Protocol
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
 from influx_lake.config.connections.landing_zone import LandingZoneConfig
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
@@ -19,6 +20,7 @@ from influx_lake.config.connections.server import LocalFile, ServerConfig, TlsCo
 __all__ = [
     "DEFAULT_TYPE",
     "SOURCE_TYPES",
+    "AutoConfig",
     "CloseSecret",
     "InfluxDB1Config",
     "InfluxDB2Config",
@@ -28,6 +30,7 @@ __all__ = [
     "LineProtocolConfig",
     "LocalFile",
     "PointFilesConfig",
+    "Protocol",
     "QueryLanguage",
     "ServerConfig",
     "SourceConfig",
@@ -45,6 +48,7 @@ SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
         "influxdb1": InfluxDB1Config,
         "influxdb3_parquet": InfluxDB3ParquetConfig,
         "landing_zone": LandingZoneConfig,
+        "auto": AutoConfig,
         "line_protocol": LineProtocolConfig,
     }
 )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from enum import StrEnum
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from influx_lake.config.connections.server import ServerConfig
 from influx_lake.config.secret import Secret
+
+
+class Protocol(StrEnum):
+    """What is spoken with the server."""
+
+    FLIGHT = "flight"
+    HTTP = "http"
 
 
 class InfluxDB3Config(ServerConfig):
@@ -29,6 +37,19 @@ class InfluxDB3Config(ServerConfig):
         "without authorization.",
         examples=["${INFLUXDB3_TOKEN}", "${file:influxdb.token}", "${aws-secret:influxdb#token}"],
     )
+    protocol: Protocol = Field(
+        default=Protocol.FLIGHT,
+        description="`flight` is several times as fast; `http` is for networks that gRPC does not pass.",
+    )
     query_port: int | None = Field(
         default=None, ge=1, le=65535, description="The port of Arrow Flight queries, where it is not the host's own."
     )
+
+    @model_validator(mode="after")
+    def _check_protocol(self) -> Self:
+        if self.protocol is Protocol.HTTP:
+            if self.query_port is not None:
+                raise ValueError("query_port is the port of Arrow Flight: leave it out with protocol: http")
+            if not self.confirm_rows:
+                raise ValueError("protocol: http needs confirm_rows: an answer that broke off can look whole")
+        return self

@@ -88,10 +88,10 @@ class Failures:
         window: Window | None = None,
     ) -> None:
         self._config = config
-        self._measurement = measurement
-        self._window = window
+        self.measurement = measurement
+        self.window = window
         address = replace(config.address, port=config.query_port or config.address.port)
-        self._where = f"InfluxDB 3 at {address}, database {config.database!r}"
+        self.where = f"InfluxDB 3 at {address}, database {config.database!r}"
 
     def before_rows(self, error: BaseException) -> SourceError:
         """The request failed, and nothing of the answer had come."""
@@ -112,7 +112,7 @@ class Failures:
         """The database has no such measurement."""
         return self._name(
             MeasurementNotFound(
-                f"{self._where}: there is no measurement {name!r}",
+                f"{self.where}: there is no measurement {name!r}",
                 remedy="Correct the name, or write a first point to it",
             )
         )
@@ -121,13 +121,13 @@ class Failures:
         """An answer that is not what was asked for."""
         return self._name(
             UnexpectedAnswer(
-                f"{self._where}: {what}",
+                f"{self.where}: {what}",
                 remedy="If a column was just dropped or changed, run again; else report it with the server's version",
             )
         )
 
     def _name(self, error: SourceError) -> SourceError:
-        return error.about(self._measurement, self._window)
+        return error.about(self.measurement, self.window)
 
     def _read(self, error: BaseException) -> tuple[Status, str]:
         wrapped = error.__context__ if type(error).__name__ == "InfluxDB3ClientQueryError" else None
@@ -149,27 +149,28 @@ class Failures:
             return self._unauthenticated(text)
         if status is Status.PERMISSION_DENIED:
             return AuthenticationFailed(
-                f"{self._where}: the token may not read this database, or has expired ({text})",
+                f"{self.where}: the token may not read this database, or has expired ({text})",
                 remedy="Grant the token read access to the database, or make a new one",
             )
         if status is Status.TIMED_OUT or _TIME_IS_UP.search(text):
             return self._timeout(text)
         if status in (Status.UNAVAILABLE, Status.CANCELLED):
             return None
-        return self._by_text(text)
+        return self.of_text(text)
 
-    def _by_text(self, text: str) -> SourceError | None:
+    def of_text(self, text: str) -> SourceError | None:
+        """The error for what the server says, where it means something of its own."""
         if table := _NO_TABLE.search(text):
             return self.no_measurement(table["name"])
         if _NO_DATABASE.search(text):
             return DatabaseNotFound(
-                f"{self._where}: there is no such database",
+                f"{self.where}: there is no such database",
                 remedy="Correct the source's `database`, or create it: influxdb3 create database NAME",
             )
         if _FILE_LIMIT.search(text):
             reason, _, _advertisement = text.partition("\n\n")
             return FileLimitExceeded(
-                f"{self._where}: the window touches more Parquet files than the server will open ({reason})",
+                f"{self.where}: the window touches more Parquet files than the server will open ({reason})",
                 remedy="Read shorter windows (partition.every: hour), or raise the server's --query-file-limit",
             )
         return None
@@ -183,12 +184,12 @@ class Failures:
             return self._unavailable(text)
         if status is Status.EXHAUSTED:
             return SourceUnavailable(
-                f"{self._where}: the server has no room for the query now: {text}",
+                f"{self.where}: the server has no room for the query now: {text}",
                 remedy="Try again later, or read shorter windows",
             )
         if status in (Status.UNIMPLEMENTED, Status.NONE):
             return UnexpectedAnswer(
-                f"{self._where}: this is not how InfluxDB 3 answers: {text}",
+                f"{self.where}: this is not how InfluxDB 3 answers: {text}",
                 remedy="Check that `host` and `query_port` are those of an InfluxDB 3",
             )
         return self._rejected(text)
@@ -196,11 +197,11 @@ class Failures:
     def _unauthenticated(self, text: str) -> SourceError:
         if self._config.token is None:
             return AuthenticationFailed(
-                f"{self._where}: the server wants a token, and none is configured",
+                f"{self.where}: the server wants a token, and none is configured",
                 remedy="Set the source's `token`",
             )
         return AuthenticationFailed(
-            f"{self._where}: the server did not accept the token ({text})",
+            f"{self.where}: the server did not accept the token ({text})",
             remedy="Correct the source's `token`, or make a new one: influxdb3 create token",
         )
 
@@ -210,29 +211,29 @@ class Failures:
             remedy = "What answers there is an InfluxDB 1 or 2, or a proxy without HTTP/2. Check the source's `host`"
         elif not self._config.address.secure and _BROKEN_CONNECTION.search(text):
             remedy += ". If the server speaks TLS, write the host with https://"
-        return SourceUnavailable(f"{self._where}: the server cannot be reached: {text}", remedy=remedy)
+        return SourceUnavailable(f"{self.where}: the server cannot be reached: {text}", remedy=remedy)
 
     def _broken(self, text: str) -> SourceError:
         return StreamBroken(
-            f"{self._where}: the stream of rows broke off: {text}",
+            f"{self.where}: the stream of rows broke off: {text}",
             remedy="Try again; if it breaks again, look into the server's log",
         )
 
     def _tls(self, text: str) -> SourceError:
         return TlsFailed(
-            f"{self._where}: no trusted TLS connection: {text}",
+            f"{self.where}: no trusted TLS connection: {text}",
             remedy="Set tls.ca_file to the certificate of the server's authority, and use the host's name that the "
             "certificate has; for a server without TLS, write the host with http://",
         )
 
     def _timeout(self, text: str) -> SourceError:
         return SourceTimeout(
-            f"{self._where}: the server did not answer in time: {text}",
+            f"{self.where}: the server did not answer in time: {text}",
             remedy="Try again, read shorter windows, or raise the source's `timeout`",
         )
 
     def _rejected(self, text: str) -> SourceError:
         return QueryRejected(
-            f"{self._where}: the server refused the query: {text}",
+            f"{self.where}: the server refused the query: {text}",
             remedy="If a column was just dropped or changed, run again; else the server's log knows more",
         )

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from influx_lake.config import InfluxDB3Config
 from influx_lake.errors import LakeError
+from influx_lake.sources.influxdb3.answer import Answer
 from influx_lake.sources.influxdb3.client import make_client
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.prefetch import Prefetch, Stalled
@@ -25,21 +26,6 @@ _BATCHES_AHEAD = 2
 _NO_DEADLINE = -1.0
 
 
-class Answer:
-    """The batches of one query that hold rows. They can be iterated once."""
-
-    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        self.schema = schema
-        self._batches = batches
-        self._taken = False
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        if self._taken:
-            raise RuntimeError("the rows of an answer can be read once: a second time they would seem to be none")
-        self._taken = True
-        return self._batches
-
-
 class FlightConnection:
     """One client, made when it is first used; threads may share it."""
 
@@ -49,8 +35,8 @@ class FlightConnection:
         self._client: Any = None
 
     @contextmanager
-    def stream(self, sql: str, failures: Failures) -> Iterator[Answer]:
-        """Run a query. Leaving the context cancels it, if it still runs.
+    def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> Iterator[Answer]:  # noqa: ARG002
+        """Run a query. Leaving the context cancels it, if it still runs. Its columns are said by Flight itself.
 
         Raises:
             SourceError: The query failed, here or while the answer is iterated; `failures` makes it.
@@ -69,13 +55,13 @@ class FlightConnection:
             schema = cast("pa.Schema", next(_translated(items, failures.before_rows, failures)))
             yield Answer(schema, _translated(items, failures.amid_rows, failures))
 
-    def table(self, sql: str, failures: Failures) -> pa.Table:
+    def table(self, sql: str, failures: Failures, columns: pa.Schema) -> pa.Table:
         """Run a query with a small answer.
 
         Raises:
             SourceError: The query failed.
         """
-        with self.stream(sql, failures) as answer:
+        with self.stream(sql, failures, columns) as answer:
             return pa.Table.from_batches(answer, answer.schema)
 
     def ping(self) -> dict[str, Any] | None:

@@ -12,23 +12,30 @@ from pydantic import ValidationError
 
 from influx_lake.config import InfluxDB3Config, Secret, TlsConfig
 from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.connections import Protocol
 from influx_lake.config.windows import Window
 from influx_lake.errors import ConfigurationError, QueryRejected
+from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.influxdb3 import sql
+from influx_lake.sources.influxdb3.answer import Answer, Queries
 from influx_lake.sources.influxdb3.declared import measurement_schema
 from influx_lake.sources.influxdb3.failures import Failures
-from influx_lake.sources.influxdb3.flight import Answer, FlightConnection
-from influx_lake.sources.influxdb3.groups import ROWS, groups
+from influx_lake.sources.influxdb3.flight import FlightConnection
+from influx_lake.sources.influxdb3.groups import BIN, ROWS, groups
+from influx_lake.sources.influxdb3.http_queries import HttpQueries
 from influx_lake.sources.influxdb3.layout import Layout
 from influx_lake.sources.influxdb3.profiles import aggregates, profile
 from influx_lake.sources.profile import ColumnProfile, Profile
 from influx_lake.sources.protocol import ServerInfo
 
+_ONE = pa.schema([("one", pa.int64())])
+_ROWS = pa.schema([("rows", pa.int64())])
+_GROUPED = pa.schema([(BIN, pa.timestamp("ns")), *_ROWS])
 _NO_SCHEMA_TABLE = "system.influxdb_schema' not found"
 
 
 class InfluxDB3Source:
-    """One database of an InfluxDB 3, read over Arrow Flight.
+    """One database of an InfluxDB 3, read over Arrow Flight or HTTP.
 
     Making one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
 
@@ -38,6 +45,7 @@ class InfluxDB3Source:
         database: The database.
         token: The bearer token, or a reference such as `${INFLUXDB3_TOKEN}`; none for a server without authorization.
         tls: How the server's certificate is checked, and which one is shown to it.
+        protocol: What is spoken; both give the same rows.
         query_port: The port of Flight, where it is not the one of `host`.
         timeout: How long to wait for the next rows; all rows of a window may take much longer.
         connect_timeout: How long to wait for a connection.
@@ -53,6 +61,7 @@ class InfluxDB3Source:
         token: Secret | str | None = None,
         *,
         tls: TlsConfig | None = None,
+        protocol: Protocol = Protocol.FLIGHT,
         query_port: int | None = None,
         timeout: timedelta = timedelta(minutes=5),
         connect_timeout: timedelta = timedelta(seconds=10),
@@ -62,11 +71,14 @@ class InfluxDB3Source:
             database=database,
             token=token,
             tls=tls,
+            protocol=protocol,
             query_port=query_port,
             timeout=timeout,
             connect_timeout=connect_timeout,
         )
-        self._flight = FlightConnection(self._config)
+        self._queries: Queries = (
+            FlightConnection(self._config) if protocol is Protocol.FLIGHT else HttpQueries(self._config)
+        )
         self._before_3_3 = False
 
     @classmethod
@@ -77,6 +89,7 @@ class InfluxDB3Source:
             config.database,
             config.token,
             tls=config.tls,
+            protocol=config.protocol,
             query_port=config.query_port,
             timeout=config.timeout,
             connect_timeout=config.connect_timeout,
@@ -91,8 +104,8 @@ class InfluxDB3Source:
 
     def server(self) -> ServerInfo:
         """Who the server is. A query proves address, token and database; the version comes from `/ping`."""
-        self._flight.table(sql.SERVER, Failures(self._config))
-        said = self._flight.ping() or {}
+        self._queries.table(sql.SERVER, Failures(self._config), _ONE)
+        said = self._queries.ping() or {}
         return ServerInfo(
             str(said.get("product_name") or "InfluxDB 3"),
             str(said.get("version") or "unknown"),
@@ -113,12 +126,13 @@ class InfluxDB3Source:
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[WindowRows]:
         failures = Failures(self._config, schema.measurement, window)
         names = [column.name for column in schema.columns]
-        with self._flight.stream(sql.rows(schema.measurement, names, window), failures) as answer:
+        statement = sql.rows(schema.measurement, names, window)
+        with self._queries.stream(statement, failures, arrow_schema(schema)) as answer:
             yield WindowRows(Layout(schema, answer.schema, failures.odd), answer)
 
     def count(self, measurement: str, window: Window) -> int:
         failures = Failures(self._config, measurement, window)
-        answer = self._flight.table(sql.row_count(measurement, window), failures)
+        answer = self._queries.table(sql.row_count(measurement, window), failures, _ROWS)
         counts = answer.column(0).to_pylist() if answer.num_columns == 1 else []
         if len(counts) != 1 or not isinstance(counts[0], int):
             raise failures.odd("a count was asked for, and something else came")
@@ -126,7 +140,7 @@ class InfluxDB3Source:
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
         failures = Failures(self._config, measurement, Window(windows[0].start, windows[-1].end))
-        answer = self._flight.table(sql.grouped(measurement, windows, ROWS), failures)
+        answer = self._queries.table(sql.grouped(measurement, windows, ROWS), failures, _GROUPED)
         found = {start: group["rows"] for start, group in groups(answer, failures.odd)}
         return [found.get(window.start_us, 0) for window in windows]
 
@@ -147,7 +161,7 @@ class InfluxDB3Source:
         return [found.get(window.start_us, nothing) for window in windows]
 
     def close(self) -> None:
-        self._flight.close()
+        self._queries.close()
 
     def _system(self, query: sql.SystemQuery, failures: Failures) -> list[tuple[str, ...]]:
         """Ask `system.influxdb_schema`, or what servers have that are older than it."""
@@ -162,7 +176,7 @@ class InfluxDB3Source:
         return answer
 
     def _texts(self, columns: tuple[str, ...], statement: str, failures: Failures) -> list[tuple[str, ...]]:
-        answer = self._flight.table(statement, failures)
+        answer = self._queries.table(statement, failures, pa.schema([(name, pa.string()) for name in columns]))
         if tuple(answer.column_names) != columns:
             raise failures.odd(f"the columns {list(columns)} were asked for, and {answer.column_names} came")
         return list(zip(*(column.cast(pa.string()).to_pylist() for column in answer.columns), strict=True))

@@ -16,7 +16,7 @@ from influx_lake.sources.influxdb3.time_bins import bins_of
 EARLIEST_NS = -(2**63) + 2
 END_OF_TIME_NS = 2**63 - 1
 
-SERVER = "SELECT 1"
+SERVER = 'SELECT 1 AS "one"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""Which InfluxDB answers: a source whose version is found out when it is first used."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pydantic import ValidationError
+
+from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.connections import AutoConfig, SourceConfig
+from influx_lake.config.windows import Window
+from influx_lake.errors import ConfigurationError
+from influx_lake.sources.grouping import counts_of
+from influx_lake.sources.http import HttpConnection, HttpFailures
+from influx_lake.sources.http.credentials import header_value
+from influx_lake.sources.protocol import RowStream, ServerInfo, Source
+
+_VERSION = re.compile(r"v?([1-9])\.")
+
+
+class DetectedSource:
+    """A source of the type that its server turns out to be.
+
+    Making one contacts nothing; whatever is asked of it first finds out.
+
+    Args:
+        config: The server.
+        open_source: Opens a source of a known type.
+    """
+
+    def __init__(self, config: AutoConfig, open_source: Callable[[SourceConfig], Source]) -> None:
+        self._config = config
+        self._open_source = open_source
+        self._lock = threading.Lock()
+        self._found: Source | None = None
+
+    @property
+    def identity(self) -> str:
+        return self._source.identity
+
+    def __repr__(self) -> str:
+        return f"DetectedSource({str(self._config.address)!r})"
+
+    def server(self) -> ServerInfo:
+        return self._source.server()
+
+    def measurements(self) -> list[str]:
+        return self._source.measurements()
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        return self._source.schema(measurement)
+
+    def read(self, schema: MeasurementSchema, window: Window) -> AbstractContextManager[RowStream]:
+        return self._source.read(schema, window)
+
+    def count(self, measurement: str, window: Window) -> int:
+        return self._source.count(measurement, window)
+
+    def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
+        return counts_of(self._source, measurement, windows)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._found is not None:
+                self._found.close()
+
+    @property
+    def _source(self) -> Source:
+        with self._lock:
+            if self._found is None:
+                self._found = self._open_source(detected(self._config))
+            return self._found
+
+
+def detected(config: AutoConfig) -> SourceConfig:
+    """The configuration for the version that answers.
+
+    Raises:
+        SourceError: Nothing answers, or something else than InfluxDB.
+        ConfigurationError: The version needs other options.
+    """
+
+    def headers() -> Mapping[str, str]:
+        # InfluxDB 3 says who it is to those whom it knows; the others ignore it.
+        return {} if config.token is None else header_value("Bearer", config.token, config)
+
+    connection = HttpConnection(config, headers)
+    try:
+        version = _version(connection, HttpFailures(config, f"InfluxDB at {config.address}"))
+    finally:
+        connection.close()
+    try:
+        return config.of_version(version)
+    except ValidationError as error:
+        mistakes = (f"{'.'.join(map(str, each['loc'])) or 'options'}: {each['msg']}" for each in error.errors())
+        # Not chained: pydantic's error holds what was put in.
+        message = f"InfluxDB {version} answers at {config.address}, which needs other options: {'; '.join(mistakes)}"
+    raise ConfigurationError(message, remedy=f"Give what an InfluxDB {version} needs, or write type: influxdb{version}")
+
+
+def _version(connection: HttpConnection, failures: HttpFailures) -> int:
+    """The main version, by what `/ping` says; builds that do not say it, by what else they have."""
+    _, headers, body = connection.look("/ping", failures)
+    said = _object(body)
+    words = [str(said.get("version", "")), headers.get("X-Influxdb-Version", "")]
+    found = next((int(match[1]) for word in words if (match := _VERSION.match(word))), None)
+    if found in (1, 2, 3):
+        return found
+    if "cluster-uuid" in headers:
+        return 3
+    if "X-Influxdb-Build" not in headers and "X-Influxdb-Version" not in headers:
+        raise failures.odd("what answers does not say that it is an InfluxDB")
+    _, _, setup = connection.look("/api/v2/setup", failures)
+    return 2 if "allowed" in _object(setup) or headers.get("X-Influxdb-Build", "").lower() == "cloud" else 1
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
