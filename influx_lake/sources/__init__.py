@@ -96,16 +96,6 @@ def _influxdb3_parquet(config: InfluxDB3ParquetConfig) -> Source:
     from influx_lake.sources.influxdb3_parquet import InfluxDB3ParquetSource
 
     return InfluxDB3ParquetSource(config)
-    return InfluxDB3Source(
-        config.host,
-        config.database,
-        config.token,
-        tls=config.tls,
-        protocol=config.protocol,
-        query_port=config.query_port,
-        timeout=config.timeout,
-        connect_timeout=config.connect_timeout,
-    )
 
 
 def _point_files(config: PointFilesConfig) -> Source:

@@ -31,6 +31,7 @@ from influx_lake.sources.protocol import ServerInfo
 _ONE = pa.schema([("one", pa.int64())])
 _ROWS = pa.schema([("rows", pa.int64())])
 _GROUPED = pa.schema([(BIN, pa.timestamp("ns")), *_ROWS])
+_PATH = pa.schema([("path", pa.string())])
 _NO_SCHEMA_TABLE = "system.influxdb_schema' not found"
 
 
@@ -146,7 +147,8 @@ class InfluxDB3Source:
 
     def parquet_path(self, measurement: str) -> str | None:
         """Where one of the measurement's persisted files is in the server's object store; None before there is one."""
-        answer = self._flight.table(sql.parquet_path(measurement), Failures(self._config, measurement))
+        failures = Failures(self._config, measurement)
+        answer = self._queries.table(sql.parquet_path(measurement), failures, _PATH)
         paths = answer.column(0).to_pylist() if answer.num_columns == 1 else []
         return str(paths[0]) if paths else None
 
