@@ -8,7 +8,7 @@ ENGINES := $(VENV)/.engines
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines demo test test-servers test-all lint format types layers lock schema snapshot ui bench clean
+.PHONY: help setup engines demo test test-servers test-all lint format types layers lock schema snapshot ui bench bench-sources clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -69,6 +69,10 @@ schema: $(STAMP) ## Write lake.schema.json anew
 
 bench: $(STAMP) ## Measure Flight to committed window against a plain Parquet writer
 	$(BIN)/python -m benchmarks.end_to_end
+
+bench-sources: $(STAMP) ## Measure rows per CPU second out of each InfluxDB beside the official clients
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.sources
 
 clean: ## Remove the environment and the demo's data
 	rm -rf $(VENV) .lake .dagster

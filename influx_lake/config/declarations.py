@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig
-from influx_lake.config.lake import Pattern, is_pattern
+from influx_lake.config.lake import Pattern
 from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
+from influx_lake.config.patterns import is_pattern, pattern_mistake
 from influx_lake.config.problems import Location, OptionMistake, Report, suggestion
 from influx_lake.config.table_names import TableNames
 from influx_lake.config.validation import options_of, validated
@@ -33,6 +34,7 @@ def read_declarations(
     entries: dict[str, Any],
     sources: Mapping[str, SourceConfig],
     report: Report,
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Declarations:
     """Resolve every entry of `measurements` over the defaults.
 
@@ -41,13 +43,21 @@ def read_declarations(
         entries: The section `measurements`.
         sources: The sources that are declared.
         report: Takes the mistakes.
+        groups: The sources of each entry that stands for many databases.
     """
-    return _Reader(defaults, sources, report).read(entries)
+    return _Reader(defaults, sources, report, groups or {}).read(entries)
 
 
 class _Reader:
-    def __init__(self, defaults: dict[str, Any], sources: Mapping[str, SourceConfig], report: Report) -> None:
+    def __init__(
+        self,
+        defaults: dict[str, Any],
+        sources: Mapping[str, SourceConfig],
+        report: Report,
+        groups: Mapping[str, Sequence[str]],
+    ) -> None:
         self._report = report
+        self._groups = groups
         self._sources = sources
         self._found = Declarations()
         self._tables = TableNames()
@@ -72,7 +82,12 @@ class _Reader:
             return
         _, own = validated(MeasurementOptions, entry, location, self._report)
         options = MeasurementOptions.model_validate(_merged(self._defaults, own))
-        if is_pattern(key) and options.measurement is None:
+        if mistake := pattern_mistake(key):
+            self._report.mistake(location, mistake)
+            return
+        if (group := self._group(options)) is not None:
+            self._declare_in_databases(key, options, group)
+        elif is_pattern(key) and options.measurement is None:
             if options.table is not None:
                 self._report.mistake((*location, "table"), "a pattern's matches cannot share a table: leave it out")
                 options = options.model_copy(update={"table": None})
@@ -83,6 +98,23 @@ class _Reader:
             self._declare_pattern(key, options)
         else:
             self._declare_measurement(key, options)
+
+    def _group(self, options: MeasurementOptions) -> Sequence[str] | None:
+        """The sources that an entry is for, where it is for many databases."""
+        if options.source is not None:
+            return self._groups.get(options.source)
+        if DEFAULT_SOURCE in self._groups:
+            return self._groups[DEFAULT_SOURCE]
+        alone = len(self._groups) == 1 and all("/" in name for name in self._sources)
+        return next(iter(self._groups.values())) if alone else None
+
+    def _declare_in_databases(self, key: str, options: MeasurementOptions, sources: Sequence[str]) -> None:
+        """Which of the databases have the measurement is known when they were looked at: a name is a pattern, too."""
+        self._check_history(key, options)
+        name = options.measurement or key
+        for source in sources:
+            if self._resolve(key, name, options, source) is not None:
+                self._found.patterns.append(Pattern(name, source, options))
 
     def _declare_measurement(self, key: str, options: MeasurementOptions) -> None:
         name = options.measurement or key
@@ -131,7 +163,8 @@ class _Reader:
     def _unknown_source(self, key: str, name: str, *option: str) -> None:
         own: Location = ("measurements", key, *option)
         location = own if own in self._report.places else ("defaults", *option)
-        guess = suggestion(name, self._sources) or f"; declared: {', '.join(self._sources) or 'none'}"
+        declared = [*(known for known in self._sources if "/" not in known), *self._groups]
+        guess = suggestion(name, declared) or f"; declared: {', '.join(declared) or 'none'}"
         self._report.mistake(location, f"{name!r} is not one of the sources{guess}")
 
     def _resolve(self, key: str, name: str, options: MeasurementOptions, source: str | None) -> Measurement | None:

@@ -42,13 +42,16 @@ def read_discovered(root: Path, state: Path = STATE) -> dict[str, tuple[str, ...
     return {source: tuple(names) for source, names in known.items()}
 
 
-def write_discovered(root: Path, found: Mapping[str, Iterable[str]], state: Path = STATE) -> Path:
+def write_discovered(
+    root: Path, found: Mapping[str, Iterable[str]], state: Path = STATE, *, groups: Iterable[str] = ()
+) -> Path:
     """Keep what was found; sources that are not in `found` keep what is known of them.
 
     Args:
         root: The lake's folder.
         found: The measurements of sources.
         state: Which file of it: `STATE`, or `GONE`.
+        groups: The entries whose databases are all in `found`: any other of theirs is gone.
 
     Returns:
         The file.
@@ -57,7 +60,9 @@ def write_discovered(root: Path, found: Mapping[str, Iterable[str]], state: Path
         ConfigurationError: The file cannot be read or written.
     """
     path = root / state
-    known = {**read_discovered(root, state), **{source: tuple(sorted(set(names))) for source, names in found.items()}}
+    prefixes = tuple(f"{group}/" for group in groups)
+    kept = {source: names for source, names in read_discovered(root, state).items() if not source.startswith(prefixes)}
+    known = {**kept, **{source: tuple(sorted(set(names))) for source, names in found.items()}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A reader sees the old file or the new one, never a part.

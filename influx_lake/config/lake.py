@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,19 +10,14 @@ from pathlib import Path
 from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.connections import SourceConfig
+from influx_lake.config.databases import DatabaseGroup
 from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.operation import OperationOptions
 from influx_lake.config.options import MeasurementOptions
+from influx_lake.config.patterns import NamePattern, is_pattern
 from influx_lake.config.problems import Problem, suggestion
 from influx_lake.config.table_names import TableNames
 from influx_lake.errors import ConfigurationError
-
-_GLOB = re.compile(r"[*?\[]")
-
-
-def is_pattern(key: str) -> bool:
-    """Whether a key of `measurements` stands for every measurement that it matches."""
-    return _GLOB.search(key) is not None
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class Pattern:
     """A pattern of measurements, as it is declared.
 
     Attributes:
-        text: The pattern: `http_*`.
+        text: The pattern: `http_*` or `/^http_/`; of a source with many databases also a name.
         source: Whose measurements it matches.
         options: What holds for each match.
     """
@@ -43,11 +36,11 @@ class Pattern:
 
     def matches(self, name: str) -> bool:
         """Whether it stands for a measurement of this name."""
-        return self._compiled.match(name) is not None
+        return self._pattern.matches(name)
 
     @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return re.compile(fnmatch.translate(self.text))
+    def _pattern(self) -> NamePattern:
+        return NamePattern(self.text)
 
 
 @dataclass(frozen=True)
@@ -64,6 +57,7 @@ class Lake:
         alerts: Who is told when something goes wrong.
         gone: Those that their source no longer had when it was last looked at, as (source, name).
         warnings: What works and should not stay so.
+        groups: The entries of `sources` that stand for many databases; each database that is known is one of `sources`.
         operation: What starts runs, and how much happens at once.
     """
 
@@ -77,6 +71,7 @@ class Lake:
     gone: frozenset[tuple[str, str]] = frozenset()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     operation: OperationOptions = field(default=OperationOptions())
+    groups: tuple[DatabaseGroup, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -93,7 +88,9 @@ class Lake:
 
         The first pattern that matches decides; a measurement that is listed by name, also as not enabled, is nobody's.
         """
-        patterns = [pattern for pattern in self.patterns if pattern.source == source]
+        # Of a source with many databases the names are patterns, too: a name wins.
+        own = (pattern for pattern in self.patterns if pattern.source == source)
+        patterns = sorted(own, key=lambda pattern: is_pattern(pattern.text))
         found = []
         for name in dict.fromkeys(names):
             if not name or (source, name) in self.listed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from influx_lake.config.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
-from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig, source_model
+from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
+from influx_lake.config.databases import DatabaseGroup, many_databases
 from influx_lake.config.declarations import STAND_IN, read_declarations
 from influx_lake.config.discovery import GONE, STATE, read_discovered
 from influx_lake.config.document import read_document
@@ -20,6 +21,7 @@ from influx_lake.config.interpolation import interpolate
 from influx_lake.config.lake import Lake
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.operation import OperationOptions
+from influx_lake.config.patterns import pattern_mistake
 from influx_lake.config.problems import Location, Place, Report, suggestion
 from influx_lake.config.secret import Secret
 from influx_lake.config.table_names import TableNames
@@ -106,9 +108,20 @@ class _Loader:
             guess = suggestion(name, SECTIONS) or f"; known: {', '.join(SECTIONS)}"
             self._report.mistake((name,), f"unknown section{guess}")
         sections = {name: self._section(name, written.get(name)) for name in SECTIONS if name not in OPERATION}
-        sources = self._sources(sections["sources"])
+        groups, entries = self._groups(sections["sources"])
+        known = self._discovered(STATE) if groups else {}
+        own = {group.name: group.sources(group.discovered(known)) for group in groups}
+        sources = self._sources(entries, groups)
+        for databases in own.values():
+            sources |= databases
         catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
-        found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report)
+        found = read_declarations(
+            sections["defaults"],
+            sections["measurements"],
+            sources,
+            self._report,
+            {name: list(of) for name, of in own.items()},
+        )
         lake = Lake(
             self._path,
             sources,
@@ -118,6 +131,7 @@ class _Loader:
             frozenset(found.listed),
             operation=self._operation(written, sources),
             alerts=self._alerts(sections["alerts"]),
+            groups=tuple(groups),
         )
         return replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
 
@@ -139,8 +153,25 @@ class _Loader:
         self._report.mistake((name,), "must hold entries, such as `key: value`")
         return {}
 
-    def _sources(self, entries: dict[str, Any]) -> dict[str, SourceConfig]:
-        if not entries and not self._report.problems:
+    def _groups(self, entries: dict[str, Any]) -> tuple[list[DatabaseGroup], dict[str, Any]]:
+        """The entries that stand for many databases, and the others."""
+        groups, others = [], dict[str, Any]()
+        for name, entry in entries.items():
+            model = source_model(entry) if isinstance(entry, dict) else None
+            option = model.DATABASE_OPTION if model is not None and issubclass(model, ServerConfig) else ""
+            databases = many_databases(entry.get(option)) if option else None
+            if databases is None:
+                others[name] = entry
+                continue
+            for mistake in filter(None, map(pattern_mistake, databases)):
+                self._report.mistake(("sources", name, option), mistake)
+            server = self._source(name, {**entry, option: databases[0]})
+            if isinstance(server, ServerConfig):
+                groups.append(DatabaseGroup(name, server, databases))
+        return groups, others
+
+    def _sources(self, entries: dict[str, Any], groups: Sequence[DatabaseGroup]) -> dict[str, SourceConfig]:
+        if not entries and not groups and not self._report.problems:
             example = "sources: {default: {host: http://127.0.0.1:8181, database: telemetry}}"
             self._report.mistake(("sources",), f"no source is declared: write `{example}`")
         return {name: self._source(name, entry) for name, entry in entries.items()}

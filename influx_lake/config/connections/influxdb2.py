@@ -23,6 +23,7 @@ class InfluxDB2Config(ServerConfig):
     """One bucket of an InfluxDB 2 server or of InfluxDB Cloud with TSM."""
 
     PORT: ClassVar[int] = 8086
+    DATABASE_OPTION: ClassVar[str] = "bucket"
 
     type: Literal["influxdb2"] = Field(description="What speaks at the other end.")
     host: str = Field(

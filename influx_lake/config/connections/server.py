@@ -69,6 +69,9 @@ class ServerConfig(ReadingOptions, SourceConfig):
     PORT: ClassVar[int]
     """The port of an `http` host that names none."""
 
+    DATABASE_OPTION: ClassVar[str] = "database"
+    """The option that names the database."""
+
     host: str = Field(min_length=1, description="The server's address.")
     tls: Annotated[TlsConfig, BeforeValidator(_or_empty)] = Field(
         default=TlsConfig(), description="TLS options; they need an https host."
@@ -105,6 +108,10 @@ class ServerConfig(ReadingOptions, SourceConfig):
     def reading(self) -> ReadingOptions:
         """How it is read."""
         return ReadingOptions.model_validate(self.model_dump(include=set(ReadingOptions.model_fields)))
+
+    def for_database(self, database: str) -> Self:
+        """The same for another database of the server."""
+        return self.model_copy(update={self.DATABASE_OPTION: database})
 
     @property
     def address(self) -> Address:

@@ -59,6 +59,14 @@ class HttpQueries:
         said = self._http.ask(Request.get("/ping"), self._failures(Failures(self._config)))
         return said if isinstance(said, dict) else None
 
+    def databases(self) -> list[str]:
+        """The server's databases."""
+        failures = self._failures(Failures(self._config))
+        found = self._http.ask(Request.get("/api/v3/configure/database", format="json"), failures)
+        if not isinstance(found, list):
+            raise failures.odd("a list of databases was asked for, and something else came")
+        return sorted(str(name) for entry in found for name in entry.values())
+
     def close(self) -> None:
         self._http.close()
 

@@ -23,6 +23,7 @@ from influx_lake.sources.http.credentials import basic, header_value
 from influx_lake.sources.influxql.statements import Place
 from influx_lake.sources.protocol import ServerInfo
 
+_PAGE = 100
 _NO_DATABASE = re.compile(r"database not found|bucket .*not found|could not find bucket", re.IGNORECASE)
 _NO_POLICY = re.compile(r"retention policy not found", re.IGNORECASE)
 _TOO_MUCH = re.compile(r"max-select-(?:point|series|buckets?) limit exceed|max select (?:point|series)", re.IGNORECASE)
@@ -153,6 +154,20 @@ class InfluxDB2Server:
             measurement,
             window,
         )
+
+    def buckets(self) -> list[str]:
+        """The names of the organization's buckets."""
+        connection, names = HttpConnection(self.config, self.headers), list[str]()
+        try:
+            while True:
+                page = Request.get("/api/v2/buckets", org=self.config.org, limit=str(_PAGE), offset=str(len(names)))
+                answer = connection.ask(page, self.failures())
+                found = answer.get("buckets", []) if isinstance(answer, dict) else []
+                names += [str(bucket["name"]) for bucket in found]
+                if len(found) < _PAGE:
+                    return sorted(names)
+        finally:
+            connection.close()
 
     def _mapped(self, connection: HttpConnection) -> Place:
         """The bucket's name in InfluxQL; its default mapping where it has several."""

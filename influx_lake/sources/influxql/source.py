@@ -52,6 +52,11 @@ class InfluxQLSource:
         self._policies(self._server.place(self._http), failures)
         return self._server.about(self._http)
 
+    def databases(self) -> list[str]:
+        """The server's databases."""
+        answer = self._ask(statements.DATABASES, self._server.failures())
+        return sorted(str(row[0]) for series in answer for row in series.values)
+
     def measurements(self) -> list[str]:
         failures = self._server.failures()
         found = set()

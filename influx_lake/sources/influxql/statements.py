@@ -57,6 +57,9 @@ def counts(place: Place, measurement: str, columns: Iterable[Selected], window: 
     return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window)}"
 
 
+DATABASES = "SHOW DATABASES"
+
+
 def retention_policies(database: str) -> str:
     return f"SHOW RETENTION POLICIES ON {identifier(database)}"
 

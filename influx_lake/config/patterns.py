@@ -1,0 +1,50 @@
+"""Patterns of names: globs (`http_*`) and regular expressions (`/^http_[0-9]+$/`)."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text stands for every name that it matches."""
+    return _is_regex(text) or _GLOB.search(text) is not None
+
+
+def pattern_mistake(text: str) -> str | None:
+    """What is wrong with a pattern; nothing where it is right."""
+    if not _is_regex(text):
+        return None
+    try:
+        re.compile(text[1:-1])
+    except re.error as error:
+        return f"is not a regular expression: {error}"
+    return None
+
+
+@dataclass(frozen=True)
+class NamePattern:
+    """A pattern, or a name, which matches itself.
+
+    A glob matches a whole name; a regular expression matches where it is found in it, as in InfluxQL.
+    """
+
+    text: str
+
+    def matches(self, name: str) -> bool:
+        """Whether it stands for the name."""
+        if not is_pattern(self.text):
+            return name == self.text
+        return self._compiled.search(name) is not None
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self.text[1:-1] if _is_regex(self.text) else r"\A" + fnmatch.translate(self.text))
+
+
+def _is_regex(text: str) -> bool:
+    return len(text) > 2 and text.startswith("/") and text.endswith("/")
