@@ -111,17 +111,11 @@ class _Loader:
         groups, entries = self._groups(sections["sources"])
         known = self._discovered(STATE) if groups else {}
         own = {group.name: group.sources(group.discovered(known)) for group in groups}
-        sources = self._sources(entries, groups)
+        sources, named = self._sources(entries, groups), {name: list(databases) for name, databases in own.items()}
         for databases in own.values():
             sources |= databases
         catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
-        found = read_declarations(
-            sections["defaults"],
-            sections["measurements"],
-            sources,
-            self._report,
-            {name: list(of) for name, of in own.items()},
-        )
+        found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report, named)
         lake = Lake(
             self._path,
             sources,
