@@ -147,7 +147,7 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
 
 
 class MeasurementOptions(DefaultOptions):
-    """One measurement, or a pattern (`*`, `?`, `[a-z]`) of measurements."""
+    """One measurement, or a pattern (`*`, `?`, `[a-z]`, `/regular expression/`) of measurements."""
 
     measurement: Text | None = Field(
         default=None,

@@ -25,7 +25,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         for name, names in found.items():
             lake.resolve(name, names)  # two measurements of one table are refused before anything is kept
         found |= _in_databases(lake)
-        state = write_discovered(lake.root, found, [group.name for group in lake.groups])
+        state = write_discovered(lake.root, found, groups=[group.name for group in lake.groups])
         lake = load_lake(lake.path) if lake.groups else lake
         matches = [each for name, names in found.items() for each in lake.match(name, names)]
         table = plain_table("pattern", "source", "measurement", "table")

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
+from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake.sources.influxdb3.groups import BIN
 from influx_lake.sources.influxdb3.sql import identifier
 from influx_lake.sources.profile import ColumnProfile, Profile
 
@@ -20,6 +24,16 @@ def aggregates(schema: MeasurementSchema, scales: Mapping[str, float]) -> dict[s
         for place, column in enumerate(schema.columns)
         for part, expression in _expressions(column, scales.get(column.name, 1.0))
     }
+
+
+def profile_columns(schema: MeasurementSchema) -> pa.Schema:
+    """The columns of an answer: where a window starts, then the aggregates."""
+    columns = [pa.field(BIN, pa.timestamp("ns"))]
+    for place, column in enumerate(schema.columns):
+        value = pa.int64() if column.type is ColumnType.TIME else ARROW_TYPES[column.type]
+        types = {"count": pa.int64(), "total": pa.string(), "low": value, "high": value}
+        columns += [pa.field(f"{place}_{part}", types[part]) for part, _ in _expressions(column, 1.0)]
+    return pa.schema(columns)
 
 
 def profile(schema: MeasurementSchema, group: Mapping[str, Any]) -> Profile:

@@ -24,7 +24,7 @@ from influx_lake.sources.influxdb3.flight import FlightConnection
 from influx_lake.sources.influxdb3.groups import BIN, ROWS, groups
 from influx_lake.sources.influxdb3.http_queries import HttpQueries
 from influx_lake.sources.influxdb3.layout import Layout
-from influx_lake.sources.influxdb3.profiles import aggregates, profile
+from influx_lake.sources.influxdb3.profiles import aggregates, profile, profile_columns
 from influx_lake.sources.profile import ColumnProfile, Profile
 from influx_lake.sources.protocol import ServerInfo
 
@@ -157,7 +157,7 @@ class InfluxDB3Source:
     ) -> list[Profile]:
         failures = Failures(self._config, schema.measurement, Window(windows[0].start, windows[-1].end))
         asked = sql.grouped(schema.measurement, windows, aggregates(schema, scales))
-        answer = self._flight.table(asked, failures)
+        answer = self._queries.table(asked, failures, profile_columns(schema))
         found = {start: profile(schema, group) for start, group in groups(answer, failures.odd)}
         nothing = {column.name: ColumnProfile() for column in schema.columns}
         return [found.get(window.start_us, nothing) for window in windows]

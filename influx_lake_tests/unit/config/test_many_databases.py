@@ -51,7 +51,7 @@ def test_each_database_is_a_namespace(write_lake: LakeWriter) -> None:
     assert [f"{each.lag}" for each in lake.measurements] == ["1:00:00", "0:10:00", "1:00:00"]
     assert list(lake.sources) == ["plant/plant_a", "plant/plant_b"]
     assert lake.sources["plant/plant_a"].database == "plant_a"
-    write_discovered(path.parent, {"plant/plant_b": ["cpu"]}, ["plant"])
+    write_discovered(path.parent, {"plant/plant_b": ["cpu"]}, groups=["plant"])
     assert [each.table_name for each in load_lake(path).measurements] == ["plant_b.cpu"]
 
 
