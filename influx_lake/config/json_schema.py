@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import DEFAULT_CATALOG, CatalogSection
-from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, SourceConfig
+from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig
 from influx_lake.config.guards import Tolerance
 from influx_lake.config.operation import OperationOptions
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
@@ -75,6 +75,8 @@ def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     for model in SOURCE_TYPES.values():
         own = _with_references(model.model_json_schema(schema_generator=_Generator, ref_template=_DEFINITION))
         definitions.update(own.pop("$defs", {}))
+        if issubclass(model, ServerConfig):
+            _allow_many(own["properties"][model.DATABASE_OPTION])
         definitions[model.__name__] = own
     named = [
         {
@@ -89,6 +91,13 @@ def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     }
     kind = {"anyOf": [{"enum": list(SOURCE_TYPES)}, {"$ref": _DEFINITION.format(model="Reference")}]}
     return {"type": "object", "properties": {"type": kind}, "allOf": [*named, unnamed]}
+
+
+def _allow_many(database: dict[str, Any]) -> None:
+    """Let the option that names a database name several."""
+    one = {"type": database.pop("type"), "minLength": database.pop("minLength")}
+    database["anyOf"] = [one, {"type": "array", "items": one, "minItems": 1}]
+    database["description"] += " A pattern or a list stands for several: each is a namespace."
 
 
 class _Generator(GenerateJsonSchema):

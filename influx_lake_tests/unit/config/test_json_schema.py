@@ -119,6 +119,9 @@ def test_editor_and_loader_refuse_the_same(text: str, allowed: Check, write_lake
     [
         ("{host: h, database: d}", True),
         ("{type: influxdb3, host: h, database: d, query_port: 9}", True),
+        ("{host: h, database: [a, 'b_*']}", True),
+        ("{type: influxdb2, host: h, org: o, bucket: '/^b/'}", True),
+        ("{type: influxdb2, host: h, org: o, database: d}", False),
         ("{host: h, database: d, hots: x}", False),
         ("{type: influxdb3, host: h}", False),
         ("{type: influx, host: h, database: d}", False),

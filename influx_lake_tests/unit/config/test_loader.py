@@ -94,7 +94,7 @@ def test_the_error_says_how_many_and_writes_nothing(write_lake: LakeWriter, tmp_
         ("sources: {a b: {host: h, database: d}}\n", "lake.yaml:1: sources.'a b': is not a name"),
         ("sources:\n  a:\n    host: h\n", "lake.yaml:2: sources.a.database: is missing: The database that holds"),
         ("sources: {a: {host: h, database: }}\n", "lake.yaml:1: sources.a.database: has no value"),
-        ("sources: {a: {host: h, database: [x]}}\n", "lake.yaml:1: sources.a.database: must be a text, not a list"),
+        ("sources: {a: {host: [x], database: d}}\n", "lake.yaml:1: sources.a.host: must be a text, not a list"),
         ("sources: {a: {host: h, database: d, token: [hunter2]}}\n", "lake.yaml:1: sources.a.token: must be a text"),
         ("sources: {a: {host: h, database: d, token: ''}}\n", "lake.yaml:1: sources.a.token: the value is empty"),
         (
