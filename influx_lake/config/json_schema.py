@@ -74,7 +74,9 @@ def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     del definitions["SourceConfig"]
     for model in SOURCE_TYPES.values():
         own = _with_references(model.model_json_schema(schema_generator=_Generator, ref_template=_DEFINITION))
-        definitions.update(own.pop("$defs", {}))
+        # A type may hold another one, which is defined already.
+        for name, nested in own.pop("$defs", {}).items():
+            definitions.setdefault(name, nested)
         if issubclass(model, ServerConfig):
             _allow_many(own["properties"][model.DATABASE_OPTION])
         definitions[model.__name__] = own
