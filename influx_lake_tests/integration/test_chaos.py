@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace as changed
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,18 +11,19 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config import Measurement
+from influx_lake.config import InfluxDB3Config, Measurement, Secret, SourceConfig
 from influx_lake.config.reading import ReadingOptions, RetryOptions
 from influx_lake.config.windows import EPOCH, Every, Scheme, Window
-from influx_lake.errors import TransientSourceError
+from influx_lake.errors import QueryRejected, RowsMissing, SourceTimeout, SourceUnavailable, StreamBroken
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.reader import find_table, read_windows
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
-from influx_lake.sources.influxdb3 import InfluxDB3Source
+from influx_lake.sources import open_source
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.integration.chaos_proxy import chaos
+from influx_lake_tests.integration.influxdb_servers import Server, influxdb1, influxdb2
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))
@@ -32,20 +33,67 @@ ROWS = 20_000
 PATIENT = RetryOptions(
     budget=timedelta(seconds=15), first_wait=timedelta(milliseconds=5), longest_wait=timedelta(milliseconds=50)
 )
+EXPECTED = (SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing, QueryRejected)
+"""What a network, a proxy or a query that the server gave up can be; never an answer that seems empty."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A server with the rows.
+
+    Attributes:
+        url: Its address.
+        config: The source that reads it at another address.
+        http: Whether it speaks HTTP, so that its answers can be forged.
+    """
+
+    url: str
+    config: Callable[[str], SourceConfig]
+    http: bool
 
 
 @pytest.fixture(scope="module")
-def box() -> Iterator[Sandbox]:
+def sandbox() -> Iterator[Rows]:
     start = (START - EPOCH) // timedelta(seconds=1) * 10**9
     times = pa.array(range(start, start + ROWS * 10**9, 10**9), pa.timestamp("ns"))
     with Sandbox(keep_alive=0.05) as box:
         box.load("telemetry", "cpu", pa.table({"time": times, "v": pa.array(range(ROWS), pa.int64())}))
-        yield box
+        token = Secret(str(box.token))
+        yield Rows(
+            box.url,
+            lambda url: InfluxDB3Config(host=url, database="telemetry", token=token, timeout=timedelta(seconds=5)),
+            http=False,
+        )
+
+
+def filled(server: Server) -> Rows:
+    """The rows in a server that is queried over HTTP."""
+    first = (START - EPOCH) // timedelta(seconds=1)
+    for begin in range(0, ROWS, 5_000):
+        server.write("\n".join(f"cpu v={n}i {(first + n) * 10**9}" for n in range(begin, begin + 5_000)))
+    return Rows(server.url, lambda url: server.config(host=url, timeout=timedelta(seconds=5)), http=True)
+
+
+@pytest.fixture(scope="module")
+def version1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
+    with influxdb1(tmp_path_factory.mktemp("influxdb1"), "1.6") as server:
+        yield filled(server)
+
+
+@pytest.fixture(scope="module")
+def version2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
+    with influxdb2(tmp_path_factory.mktemp("influxdb2")) as server:
+        yield filled(server)
 
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
-    return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
+    return new_catalog(tmp_path)
+
+
+def new_catalog(folder: Path) -> Catalog:
+    folder.mkdir(exist_ok=True)
+    return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"})
 
 
 def values(catalog: Catalog) -> list[int]:
@@ -53,15 +101,14 @@ def values(catalog: Catalog) -> list[int]:
     return sorted(read_windows(table, [DAY]).read_all()["v"].to_pylist()) if table else []
 
 
-def check_case(box: Sandbox, catalog: Catalog, seed: int) -> str:
+def load_through_chaos(rows: Rows, catalog: Catalog, seed: int) -> str:
     """One load over a bad network; what became of it."""
-    with chaos(box.url, seed, rate=(0.2, 0.5, 0.9)[seed % 3], most_bytes=400_000) as proxy:
-        inner = InfluxDB3Source(proxy.url, "telemetry", box.token, timeout=timedelta(seconds=5))
-        source = ReliableSource(inner, ReadingOptions(retry=patience_of(seed)), ServerLimits())
-        measurement = changed(CPU, adopt=True)
+    with chaos(rows.url, seed, rate=(0.2, 0.5, 0.9)[seed % 3], most_bytes=400_000, http=rows.http) as proxy:
+        config = rows.config(proxy.url)
+        source = ReliableSource(open_source(config), ReadingOptions(retry=patience_of(seed)), ServerLimits())
         try:
-            replicate_window(source, catalog, measurement, DAY, run_id=f"chaos-{seed}")
-        except TransientSourceError:
+            replicate_window(source, catalog, CPU, DAY, run_id=f"chaos-{seed}")
+        except EXPECTED:
             assert values(catalog) == [], "what failed has left nothing"
             return "failed"
         finally:
@@ -75,18 +122,38 @@ def patience_of(seed: int) -> RetryOptions:
     return PATIENT.model_copy(update={"budget": timedelta(0)}) if seed % 5 == 0 else PATIENT
 
 
+def three_hundred_times(rows: Rows, folder: Path) -> None:
+    outcomes = [load_through_chaos(rows, new_catalog(folder / str(seed)), seed) for seed in range(100, 400)]
+    assert outcomes.count("loaded") > 150, "most loads get through"
+    assert "failed" in outcomes, "those without time to try again do not"
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_over_a_bad_network_a_load_is_exact_or_fails(box: Sandbox, catalog: Catalog, seed: int) -> None:
-    check_case(box, catalog, seed)
+def test_over_a_bad_network_a_load_is_exact_or_fails(sandbox: Rows, catalog: Catalog, seed: int) -> None:
+    load_through_chaos(sandbox, catalog, seed)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("seed", range(12))
+def test_over_a_bad_network_to_influxdb1(version1: Rows, catalog: Catalog, seed: int) -> None:
+    load_through_chaos(version1, catalog, seed)
 
 
 @pytest.mark.slow
-def test_over_a_bad_network_three_hundred_times(box: Sandbox, tmp_path: Path) -> None:
-    outcomes = []
-    for seed in range(100, 400):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"})
-        outcomes.append(check_case(box, catalog, seed))
-    assert outcomes.count("loaded") > 150, "most loads get through"
-    assert "failed" in outcomes, "those without time to try again do not"
+@pytest.mark.timeout(1200)
+def test_three_hundred_loads_over_a_bad_network(sandbox: Rows, tmp_path: Path) -> None:
+    three_hundred_times(sandbox, tmp_path)
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_three_hundred_loads_from_influxdb1(version1: Rows, tmp_path: Path) -> None:
+    three_hundred_times(version1, tmp_path)
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_three_hundred_loads_from_influxdb2(version2: Rows, tmp_path: Path) -> None:
+    three_hundred_times(version2, tmp_path)
