@@ -36,21 +36,28 @@ def table_pool(measurement: Measurement) -> str:
     return safe_name("__".join(("table", *measurement.identifier)))
 
 
+def database_places(lake: Lake) -> dict[str, list[str]]:
+    """What keys of assets call the database of each source: two servers may have one of the same name."""
+    sources_of = Counter(config.database for config in lake.sources.values())
+    return {
+        name: [config.database] if sources_of[config.database] == 1 else [name, config.database]
+        for name, config in lake.sources.items()
+    }
+
+
 def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
     """External assets for what the lake is loaded from, by source and measurement, so that lineage starts there.
 
     They have the partitions of the tables: a change that is found in the source is one partition's.
     """
-    sources_of = Counter(config.database for config in lake.sources.values())
+    places = database_places(lake)
     specs: dict[tuple[str, str], dg.AssetSpec] = {}
     for measurement, source in ((each, source) for each in lake.measurements for source in each.sources):
-        database, name = lake.sources[source].database, measurement.name
-        # Two servers may have a database of the same name.
-        place = [database] if sources_of[database] == 1 else [source, database]
+        name = measurement.name
         specs.setdefault(
             (source, name),
             dg.AssetSpec(
-                ["influxdb", *place, name],
+                ["influxdb", *places[source], name],
                 description=f"Measurement `{name}` in {lake.sources[source].label}.",
                 group_name="influxdb",
                 kinds={"influxdb"},

@@ -12,6 +12,7 @@ from influx_lake.orchestration.conditions import automation_sensor, follows_what
 from influx_lake.orchestration.discovering import discovery_sensor, marked_if_gone
 from influx_lake.orchestration.freshness_sensor import freshness_sensors
 from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.overview import overview_assets, overview_job_and_schedule
 from influx_lake.orchestration.reconciling import reconcile_sensor
 from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
 from influx_lake.orchestration.rollup_assets import rollup_asset
@@ -30,10 +31,14 @@ def build_definitions(lake: Lake) -> dg.Definitions:
     automation = lake.operation.automation
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
-    tails = tail_jobs(lake)
+    tails, overviews = tail_jobs(lake), overview_assets(lake)
+    if follow and overviews:
+        job, schedule = overview_job_and_schedule()
+        jobs, schedules = [*jobs, job], [*schedules, schedule]
     return dg.Definitions(
         assets=[
             *upstream.values(),
+            *overviews,
             *(
                 rollup_asset(each, rollup, warehouse, follows_what_it_is_made_of() if follow else None)
                 for each in lake.measurements

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from influx_lake.config.columns import MeasurementSchema, Role
 from influx_lake.config.windows import Window
+from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
         "read_seconds": _rounded(result.read_seconds, 3),
         "write_seconds": _rounded(result.write_seconds, 3),
         "rows_per_second": _rounded(result.rows_per_second, 1),
+        "lag_seconds": _rounded(lag(result.window, result.last_time, datetime.now(UTC)).total_seconds(), 3),
     }
 
 
@@ -61,6 +64,7 @@ def rollup_facts(result: RollupResult, upstream: dg.AssetKey) -> Facts:
         "dagster/column_lineage": column_lineage(upstream, result.columns.lineage),
         "previous_rows": dg.MetadataValue.int(result.commit.previous_rows),
         "points": dg.MetadataValue.int(result.points),
+        "lag_seconds": _rounded(lag(result.window, result.commit.last_time, datetime.now(UTC)).total_seconds(), 3),
         "upstream_snapshot_id": dg.MetadataValue.text(str(result.snapshot_id)),
         "seconds": _rounded(result.seconds, 3),
     }
@@ -81,6 +85,11 @@ def column_lineage(upstream: dg.AssetKey, made_of: Mapping[str, Iterable[str]]) 
 def partition_facts(window: Window, rows: int) -> Facts:
     """What is known of every partition."""
     return {"window": dg.MetadataValue.text(str(window)), "dagster/partition_row_count": dg.MetadataValue.int(rows)}
+
+
+def lag(window: Window, last_time: datetime | None, loaded_at: datetime) -> timedelta:
+    """How long after its end a window was loaded; while it is open, how old its newest point was then."""
+    return loaded_at - (window.end if window.end <= loaded_at else last_time or window.start)
 
 
 def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -> Facts:
@@ -148,20 +157,11 @@ def preview(rows: pa.Table, characters: int = _PREVIEW_CHARACTERS) -> dg.Markdow
     more = len(rows.column_names) - len(names)
     if not len(rows):
         return dg.MetadataValue.md("No rows in this window.")
-    lines = [_line(names, characters), "|" + " --- |" * len(names)]
-    lines += [_line(row.values(), characters) for row in rows.select(names).slice(0, PREVIEW_ROWS).to_pylist()]
-    return dg.MetadataValue.md("\n".join(lines) + (f"\n\n... and {more} more columns" if more else ""))
+    rows_shown = rows.select(names).slice(0, PREVIEW_ROWS).to_pylist()
+    cells = [[plain_cell(value, characters) for value in row.values()] for row in rows_shown]
+    text = markdown_table([plain_cell(name, characters) for name in names], cells)
+    return dg.MetadataValue.md(text + (f"\n\n... and {more} more columns" if more else ""))
 
 
 def _rounded(value: float, digits: int) -> dg.FloatMetadataValue:
     return dg.MetadataValue.float(round(value, digits))
-
-
-def _line(values: Iterable[object], characters: int) -> str:
-    return f"| {' | '.join(_cell(value, characters) for value in values)} |"
-
-
-def _cell(value: object, characters: int) -> str:
-    text = "" if value is None else str(value)
-    short = text if len(text) <= characters else text[: characters - 1] + "…"
-    return short.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

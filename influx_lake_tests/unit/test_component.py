@@ -59,7 +59,7 @@ def test_the_package_offers_the_component_without_importing_dagster_for_it() -> 
 def test_a_component_points_at_a_lake_yaml(load: Callable[..., dg.Definitions]) -> None:
     definitions = load({"config": "lake.yaml"}, yaml.safe_dump(INLINE | {"measurements": {"disk": {}}}))
 
-    assert keys_of(definitions) == {"telemetry/disk", "influxdb/telemetry/disk"}
+    assert keys_of(definitions) == {"telemetry/disk", "influxdb/telemetry/disk", "influx_lake/overview/telemetry"}
 
 
 def test_a_component_holds_the_lake_itself(load: Callable[..., dg.Definitions]) -> None:

@@ -8,6 +8,11 @@ from urllib.parse import quote
 import dagster as dg
 
 
+def asset_path(key: dg.AssetKey) -> str:
+    """Where an asset's page is on any webserver."""
+    return f"/assets/{'/'.join(quote(part, safe='') for part in key.path)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Links:
     """Links into the webserver; none where nobody said where it is.
@@ -24,9 +29,7 @@ class Links:
 
     def asset(self, key: dg.AssetKey) -> str | None:
         """An asset."""
-        return (
-            f"{self.base_url}/assets/{'/'.join(quote(part, safe='') for part in key.path)}" if self.base_url else None
-        )
+        return f"{self.base_url}{asset_path(key)}" if self.base_url else None
 
     def check(self, key: dg.AssetKey, name: str) -> str | None:
         """A check of an asset."""

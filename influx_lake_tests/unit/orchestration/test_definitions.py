@@ -61,6 +61,8 @@ def test_each_measurement_is_an_asset_below_its_source(lake_file: Callable[[str]
         "telemetry/mem",
         "telemetry/o_brien__x_",
         "plant/raw/press",
+        "influx_lake/overview/telemetry",
+        "influx_lake/overview/plant",
     }
     assert [dep.asset_key.path for dep in specs["plant/raw/press"].deps] == [["influxdb", "plant", "press"]]
     assert [dep.asset_key.path for dep in specs["telemetry/o_brien__x_"].deps] == [
@@ -175,7 +177,7 @@ def test_a_thousand_measurements_load_in_seconds_with_no_server_and_no_heavy_imp
 
     assert done.returncode == 0, done.stderr
     assets, seconds, modules = json.loads(done.stdout)
-    # Each with its source, and the example on top of cpu.
-    assert assets == 1005 * 2 + 1
+    # Each with its source, the example on top of cpu, and an overview of each of two databases.
+    assert assets == 1005 * 2 + 1 + 2
     assert HEAVY.isdisjoint(modules)
     assert seconds < 10

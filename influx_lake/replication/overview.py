@@ -1,0 +1,190 @@
+"""How all measurements of a source are doing."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.config.windows import Scheme, Window
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.reader import find_table
+from influx_lake.replication.compare import Comparison, Verdict, compare_windows
+from influx_lake.replication.due import due_windows, newest_closed
+from influx_lake.replication.status import total_rows
+from influx_lake.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+COMPARING_SECONDS = 20.0
+"""How long the source is asked in one look; of what is left, others are asked the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one measurement is doing.
+
+    Attributes:
+        measurement: The measurement.
+        is_gone: Whether its source did not have it when it was last looked at.
+        due: How many windows have closed, and their lag has passed.
+        missing: How many of them are not in its table.
+        rows: How many rows its table holds.
+        newest: The end of the newest time that is loaded.
+        committed_at: When its table last changed.
+        comparison: Its newest loaded window on both sides, where they were compared.
+        problem: Why something cannot be told.
+    """
+
+    measurement: Measurement
+    is_gone: bool = False
+    due: int = 0
+    missing: int = 0
+    rows: int = 0
+    newest: datetime | None = None
+    committed_at: datetime | None = None
+    comparison: Comparison | None = None
+    problem: LakeError | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether source and lake were compared, and are not equal."""
+        return self.comparison is not None and self.comparison.verdict is not Verdict.EQUAL
+
+    def lag(self, now: datetime) -> timedelta | None:
+        """How far the newest loaded time is behind; None where nothing is loaded."""
+        return None if self.newest is None else now - self.newest
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the measurements of a source are doing.
+
+    Attributes:
+        now: When that was.
+        standings: Each measurement's.
+        silence: Why the source was not asked, or not to the end.
+    """
+
+    now: datetime
+    standings: tuple[Standing, ...]
+    silence: LakeError | None = None
+
+    @property
+    def present(self) -> list[Standing]:
+        """Those that their source still has."""
+        return [each for each in self.standings if not each.is_gone]
+
+    @property
+    def largest_lag(self) -> timedelta | None:
+        """The lag of the measurement that is furthest behind."""
+        return max((lag for each in self.present if (lag := each.lag(self.now)) is not None), default=None)
+
+
+def overview_of(
+    measurements: Iterable[Measurement],
+    catalog: Catalog,
+    now: datetime,
+    *,
+    gone: Callable[[Measurement], bool] = lambda measurement: False,
+    source: Source | None = None,
+    comparing_seconds: float = COMPARING_SECONDS,
+) -> Overview:
+    """Look at all measurements of a source: the metadata of each table, and the source for a bounded time.
+
+    Args:
+        measurements: The measurements.
+        catalog: The catalog of their tables.
+        now: The present.
+        gone: Whether a measurement is known not to be in its source any more.
+        source: Their source, to compare the newest loaded window of each; None compares nothing.
+        comparing_seconds: How long the source is asked.
+
+    Raises:
+        LakeError: The catalog is away.
+    """
+    due = _counted(now)
+    standings = {each.identifier: _standing(catalog, each, now, gone, due) for each in measurements}
+    silence = None
+    if source is not None:
+        # In another order each time, so that none is left out for ever.
+        asked = [each for each in standings.values() if not (each.is_gone or each.problem)]
+        silence = _compare(random.sample(asked, len(asked)), source, catalog, now, comparing_seconds, standings)
+    return Overview(now, tuple(standings.values()), silence)
+
+
+def _counted(now: datetime) -> Callable[[Scheme, timedelta], int]:
+    """Counts closed windows; most measurements share their scheme."""
+
+    @cache
+    def count(scheme: Scheme, lag: timedelta) -> int:
+        return sum(1 for _ in scheme.closed_windows(now, lag))
+
+    return count
+
+
+def _standing(
+    catalog: Catalog,
+    measurement: Measurement,
+    now: datetime,
+    gone: Callable[[Measurement], bool],
+    due: Callable[[Scheme, timedelta], int],
+) -> Standing:
+    standing = Standing(measurement, gone(measurement), due(measurement.scheme, measurement.lag))
+    try:
+        table = find_table(catalog, measurement.identifier)
+    except LakeError as error:
+        # One that may pass is the catalog's; one of this table must not hide the others.
+        if error.transient:
+            raise
+        return replace(standing, problem=error)
+    if table is None:
+        return replace(standing, missing=standing.due)
+    coverage, snapshot = Coverage.of(table), table.current_snapshot()
+    return replace(
+        standing,
+        missing=len(due_windows(measurement, coverage, now)),
+        rows=total_rows(table),
+        newest=coverage.newest,
+        committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
+    )
+
+
+def _compare(
+    standings: Iterable[Standing],
+    source: Source,
+    catalog: Catalog,
+    now: datetime,
+    seconds: float,
+    into: dict[tuple[str, ...], Standing],
+) -> LakeError | None:
+    """Compare while there is time; a source that is away is not asked again, and its error is given."""
+    until = time.monotonic() + seconds
+    for each in standings:
+        if time.monotonic() > until:
+            break
+        window = _newest_loaded(each, now)
+        if window is None:
+            continue
+        try:
+            [comparison] = compare_windows(source, catalog, each.measurement, [window])
+        except LakeError as error:
+            if error.transient:
+                return error
+            into[each.measurement.identifier] = replace(each, problem=error)
+        else:
+            into[each.measurement.identifier] = replace(each, comparison=comparison)
+    return None
+
+
+def _newest_loaded(standing: Standing, now: datetime) -> Window | None:
+    """The newest closed window, if it is loaded: a missing one is told of anyway."""
+    window = newest_closed(standing.measurement, now)
+    return window if window and standing.newest and window.end <= standing.newest else None
