@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from influx_lake_tests.unit.sources.line_files import line_source
 
 pytestmark = pytest.mark.servers
 
-_INSPECT = os.environ.get("INFLUX_LAKE_TEST_INFLUX_INSPECT") or "/tmp/servers/bin/influx_inspect"
+_INSPECT = os.environ.get("INFLUX_LAKE_TEST_INFLUX_INSPECT") or shutil.which("influx_inspect") or "influx_inspect"
 
 
 def _rows(source: Source, name: str, window: Window = WINDOW) -> pa.Table:
