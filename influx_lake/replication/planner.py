@@ -15,7 +15,7 @@ from influx_lake.replication.due import DueWindow, due_windows
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-CPU_SECONDS = 1.5
+CPU_SECONDS = 1.0
 """How long one look at the tables may take: with more of them than that, the next look goes on where it ended."""
 REMEMBERED = timedelta(hours=1)
 """How long a table is believed to hold what it held: only somebody who drops or rolls back a table takes any of it."""
