@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
     from dagster._core.execution.asset_backfill import AssetBackfillData
 
-FIRST_PAUSE = timedelta(minutes=5)
+FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=2)
-"""A window that failed waits before it is tried again: 5 minutes, then twice as long each time, up to this."""
+"""A window that failed waits before it is tried again: a minute, then twice as long each time, up to this."""
 _REMEMBERED = timedelta(hours=12)
 _FAILED_RUNS = 1_000
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 
 import dagster as dg
 
@@ -25,9 +24,9 @@ RUNS_PER_TICK = 40
 """How many runs a tick starts for windows that closed; the next tick sees the rest."""
 MISSED_AT_ONCE = 10
 """How many runs wait or run at most for what was missed: Dagster's queue is not the place for a year of them."""
-_MINUTES_BETWEEN_TICKS = 5
+_EACH_MINUTE = "* * * * *"
+"""A window waits neither for its lag's minute nor, after a failure, for longer than its pause."""
 _FRESH_FIRST = {"dagster/priority": "1"}
-_MINUTE = timedelta(minutes=1)
 
 
 def jobs_and_schedules(lake: Lake) -> tuple[list[dg.UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
@@ -56,15 +55,14 @@ def scheme_schedule(
 ) -> dg.ScheduleDefinition:
     """The schedule that loads what is due of measurements with the same scheme.
 
-    It ticks when a window closed and its lag has passed, and every few minutes for what was missed or failed. A tick
-    starts runs for what the tables do not hold, so that it does not matter which ticks took place.
+    A tick starts runs for what the tables do not hold, so that it does not matter which ticks took place.
     """
     planner = Planner()
 
     @dg.schedule(
         job=job,
         name=f"{job.name}_schedule",
-        cron_schedule=cron_of(each.lag for each in measurements),
+        cron_schedule=_EACH_MINUTE,
         execution_timezone=scheme.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         required_resource_keys={CATALOG_KEY},
@@ -97,16 +95,6 @@ def requests_of(due: Iterable[DueWindow], recent: RecentRuns) -> list[dg.RunRequ
         *run_requests(fresh, Reason.SCHEDULED, recent, limit=RUNS_PER_TICK, tags=_FRESH_FIRST),
         *run_requests(missed, Reason.MISSED, recent, limit=room),
     ]
-
-
-def cron_of(lags: Iterable[timedelta]) -> str:
-    """Every few minutes, and at the minutes of an hour at which a window and its lag are over.
-
-    In every hour, so that neither a lag of hours nor a day of 23 of them needs to be thought of.
-    """
-    whole = {-(-lag // _MINUTE) % 60 for lag in lags}
-    minutes = sorted({*range(0, 60, _MINUTES_BETWEEN_TICKS), *whole})
-    return f"{','.join(map(str, minutes))} * * * *"
 
 
 def _job(scheme: Scheme, measurements: Sequence[Measurement]) -> dg.UnresolvedAssetJobDefinition:

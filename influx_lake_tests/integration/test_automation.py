@@ -130,12 +130,12 @@ def test_a_window_that_fails_is_tried_again_after_a_pause(lakes: Lakes, box: San
     [request] = lake.tick(now, schedule)
     assert not lake.run(request, schedule.removesuffix("_schedule")).success
 
-    assert lake.tick(now + 4 * MINUTE, schedule) == []
+    assert lake.tick(now + MINUTE / 2, schedule) == []
     box.faults.clear()
-    [again] = lake.tick(datetime.now(UTC) + 6 * MINUTE, schedule)
+    [again] = lake.tick(datetime.now(UTC) + 2 * MINUTE, schedule)
     assert again.asset_selection == request.asset_selection
     assert lake.run(again, schedule.removesuffix("_schedule")).success
-    assert lake.tick(datetime.now(UTC) + 6 * MINUTE, schedule) == []
+    assert lake.tick(datetime.now(UTC) + 2 * MINUTE, schedule) == []
 
 
 def test_one_measurement_that_fails_leaves_the_others_alone(lakes: Lakes, box: Sandbox) -> None:

@@ -169,16 +169,16 @@ def test_what_failed_waits_longer_each_time_and_is_tried_again() -> None:
             recent = RecentRuns.of(instance, failed_at + after)
             return [request.partition_key for request in run_requests(due([2, 5]), Reason.MISSED, recent)]
 
-        assert keys(timedelta(minutes=4)) == ["2026-01-05"]
-        assert keys(timedelta(minutes=6)) == ["2026-01-05", "2026-01-02"]
+        assert keys(timedelta(seconds=50)) == ["2026-01-05"]
+        assert keys(timedelta(seconds=70)) == ["2026-01-05", "2026-01-02"]
         finished_run(instance, dg.DagsterRunStatus.CANCELED, {"dagster/partition": "2026-01-02"}, "cpu")
-        assert keys(timedelta(minutes=6)) == ["2026-01-05"]
-        assert keys(timedelta(minutes=11)) == ["2026-01-05", "2026-01-02"]
+        assert keys(timedelta(seconds=110)) == ["2026-01-05"]
+        assert keys(timedelta(seconds=130)) == ["2026-01-05", "2026-01-02"]
 
 
 def test_pauses_grow_to_a_limit() -> None:
     minutes = [pause_after(count) // timedelta(minutes=1) for count in range(1, 8)]
-    assert minutes == [5, 10, 20, 40, 80, 120, 120]
+    assert minutes == [1, 2, 4, 8, 16, 32, 64]
     assert pause_after(10_000) == LONGEST_PAUSE
 
 
