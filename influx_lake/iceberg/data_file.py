@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from influx_lake.iceberg.file_format import FileFormat
 from influx_lake.iceberg.metrics import statistics_plan
-from influx_lake.iceberg.size import own_bytes
+from influx_lake.iceberg.size import RowSize
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.write_settings import WriteSettings
 
@@ -34,6 +34,7 @@ class OpenFile:
     stream: OutputStream
     writer: pq.ParquetWriter
     settings: WriteSettings
+    row_size: RowSize
     sort_order_id: int | None
     rows: int = 0
 
@@ -43,11 +44,11 @@ class OpenFile:
         stream = table.io.new_output(path).create(overwrite=True)
         writer = pq.ParquetWriter(stream, form.schema, **form.options)
         order_id = form.order.order_id if form.order else None
-        return cls(path, stream, writer, form.settings, order_id)
+        return cls(path, stream, writer, form.settings, form.row_size, order_id)
 
     def fitting_rows(self, rows: pa.Table) -> int:
         """How many of the rows make the next row group: no more than fit the file, as far as that can be foreseen."""
-        in_memory = max(1, own_bytes(rows) // len(rows))
+        in_memory = max(1, self.row_size.of(rows) // len(rows))
         on_disk = max(1, self.stream.tell() // self.rows) if self.rows else in_memory
         space = (self.settings.target_file_size - self.stream.tell()) // on_disk
         fitting = min(self.settings.row_group_bytes // in_memory, space)

@@ -8,11 +8,10 @@ import pyarrow as pa
 
 from influx_lake.iceberg.overflow import Overflow
 from influx_lake.iceberg.partition_files import FileSink, PartitionFiles
-from influx_lake.iceberg.partitioning import Partitioner
+from influx_lake.iceberg.partitioning import Partition, Partitioner
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
-    from pyiceberg.partitioning import PartitionKey
 
 WAITING_BYTES = 24 * 2**20
 """How much waits for its row group, over all partitions, before the largest part is written early."""
@@ -48,20 +47,19 @@ class FanOut:
             OSError: A file cannot be written.
         """
         self._chunk += 1
-        for key, part in self._partitioner.split(self._sink.form.conform(rows)):
-            path = key.to_path() if key else ""
-            if self._may_have_file(path):
-                self._add(path, key, part)
+        for partition, part in self._partitioner.split(self._sink.form.conform(rows)):
+            if self._may_have_file(partition.path):
+                self._add(partition, part)
             else:
-                self._overflow.add(path, key, part)
+                self._overflow.add(partition, part)
         self._make_room()
 
     def finish(self) -> list[DataFile]:
         """Write what waits, close every file and describe them all."""
         self._finish_files()
-        for key, tables in self._overflow.partitions():
+        for partition, tables in self._overflow.partitions():
             for rows in tables:
-                self._add("", key, rows)
+                self._add(partition, rows)
                 self._make_room()
             self._finish_files()
         self._overflow.close()
@@ -73,11 +71,11 @@ class FanOut:
             partition.give_up()
         self._overflow.close()
 
-    def _add(self, path: str, key: PartitionKey | None, rows: pa.Table) -> None:
-        partition = self._partitions.pop(path, None) or PartitionFiles(self._sink, key)
-        self._partitions[path] = partition
-        partition.used = self._chunk
-        partition.add(rows)
+    def _add(self, partition: Partition, rows: pa.Table) -> None:
+        files = self._partitions.pop(partition.path, None) or PartitionFiles(self._sink, partition.key)
+        self._partitions[partition.path] = files
+        files.used = self._chunk
+        files.add(rows)
 
     def _may_have_file(self, path: str) -> bool:
         if path in self._partitions:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from influx_lake.iceberg.bloom import bloom_options
 from influx_lake.iceberg.encodings import Encodings
+from influx_lake.iceberg.size import RowSize
 from influx_lake.iceberg.sort_order import FileOrder
 from influx_lake.iceberg.text_dictionary import TextDictionary, compacted
 from influx_lake.iceberg.write_settings import WriteSettings
@@ -25,13 +26,15 @@ class FileFormat:
         settings: What is settled of the files beside that.
         order: The order of their rows.
         dictionaries: What texts are encoded with, by column.
+        row_size: The memory of conforming rows.
     """
 
     schema: pa.Schema
     options: dict[str, Any]
     settings: WriteSettings
-    order: FileOrder | None = None
-    dictionaries: Mapping[str, TextDictionary] = field(default_factory=dict)
+    order: FileOrder | None
+    dictionaries: Mapping[str, TextDictionary]
+    row_size: RowSize
 
     @classmethod
     def suiting(
@@ -61,7 +64,7 @@ class FileFormat:
         }
         schema = encodings.schema(rows.schema, encode_text=encode_text)
         dictionaries = {column.name: TextDictionary() for column in schema if pa.types.is_dictionary(column.type)}
-        return cls(schema, options, settings, order, dictionaries)
+        return cls(schema, options, settings, order, dictionaries, RowSize(schema))
 
     def conform(self, rows: pa.Table) -> pa.Table:
         """The rows in the columns that the Parquet writer takes."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from influx_lake.iceberg.file_format import FileFormat
+from influx_lake.iceberg.partitioning import Partition
 from influx_lake.iceberg.size import Size
 from influx_lake.iceberg.spill import Spill
-
-if TYPE_CHECKING:
-    from pyiceberg.partitioning import PartitionKey
 
 
 @dataclass(slots=True)
 class _Waiting:
     """The rows of a partition, some in memory and the earlier ones at places on disk, in the order they came."""
 
-    key: PartitionKey | None
+    partition: Partition
     tables: list[pa.Table] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
 
@@ -43,10 +40,10 @@ class Overflow:
     def __contains__(self, path: str) -> bool:
         return path in self._partitions
 
-    def add(self, path: str, key: PartitionKey | None, rows: pa.Table) -> None:
-        """Keep rows of the partition at a path."""
-        self._partitions.setdefault(path, _Waiting(key)).tables.append(rows)
-        self.waiting.add(rows)
+    def add(self, partition: Partition, rows: pa.Table) -> None:
+        """Keep rows of a partition."""
+        self._partitions.setdefault(partition.path, _Waiting(partition)).tables.append(rows)
+        self.waiting.add(len(rows), self._form.row_size.of(rows))
 
     def write(self) -> None:
         """Free the memory of all rows.
@@ -56,34 +53,34 @@ class Overflow:
         """
         if self._spill is None:
             self._spill = Spill()
-        for partition in self._partitions.values():
-            if partition.tables:
-                rows = pa.concat_tables(partition.tables).cast(self._plain).combine_chunks()
-                partition.tables = []
+        for waiting in self._partitions.values():
+            if waiting.tables:
+                rows = pa.concat_tables(waiting.tables).cast(self._plain).combine_chunks()
+                waiting.tables = []
                 for batch in rows.to_batches():
-                    partition.places.append((self._spill.append(batch), self._spill.size))
+                    waiting.places.append((self._spill.append(batch), self._spill.size))
         self.waiting = Size()
 
-    def partitions(self) -> Iterator[tuple[PartitionKey | None, Iterator[pa.Table]]]:
+    def partitions(self) -> Iterator[tuple[Partition, Iterator[pa.Table]]]:
         """Each partition once, with its rows.
 
         Raises:
             StorageError: The disk fails.
         """
         while self._partitions:
-            _, partition = self._partitions.popitem()
-            yield partition.key, self._rows(partition)
+            _, waiting = self._partitions.popitem()
+            yield waiting.partition, self._rows(waiting)
 
     def close(self) -> None:
         """Remove what waits on disk."""
         if self._spill is not None:
             self._spill.close()
 
-    def _rows(self, partition: _Waiting) -> Iterator[pa.Table]:
-        for begin, end in partition.places:
+    def _rows(self, waiting: _Waiting) -> Iterator[pa.Table]:
+        for begin, end in waiting.places:
             assert self._spill is not None
             yield self._form.conform(pa.Table.from_batches([self._spill.read(begin, end, self._plain)]))
-        yield from partition.tables
+        yield from waiting.tables
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

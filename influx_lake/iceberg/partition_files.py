@@ -64,7 +64,7 @@ class PartitionFiles:
 
     def add(self, rows: pa.Table) -> None:
         self._tables.append(rows)
-        self.waiting.add(rows)
+        self.waiting.add(len(rows), self.sink.form.row_size.of(rows))
         settings = self.sink.form.settings
         if self.waiting.reaches(settings.row_group_rows, settings.row_group_bytes):
             self.write_row_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +12,22 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionField, PartitionKey, PartitionSpec
     from pyiceberg.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of a table.
+
+    Attributes:
+        path: Its folder below the table's data.
+        key: Its values; None: the table is not partitioned.
+    """
+
+    path: str
+    key: PartitionKey | None
+
+
+UNPARTITIONED = Partition("", None)
 
 
 class Partitioner:
@@ -24,16 +41,18 @@ class Partitioner:
     def __init__(self, spec: PartitionSpec, schema: Schema) -> None:
         self._spec = spec
         self._schema = schema
+        # Those of a window are few, and pyiceberg takes its time to make a key and its path.
+        self._partitions: dict[str, Partition] = {}
         self._position = {field.field_id: index for index, field in enumerate(schema.fields)}
 
-    def split(self, rows: pa.Table) -> Iterator[tuple[PartitionKey | None, pa.Table]]:
-        """Yield each partition of the rows once, with its key (None: the table is not partitioned).
+    def split(self, rows: pa.Table) -> Iterator[tuple[Partition, pa.Table]]:
+        """Yield each partition of the rows once, with what it is.
 
         Rows of a single partition come as they are. Others are copied: a slice that waits for its row group would keep
         the rows of all other partitions in memory with it.
         """
         if self.is_single(rows):
-            yield self._first_key(rows), rows
+            yield self._first(rows), rows
             return
         values = [self._encoded(field, rows) for field in self._spec.fields]
         numbers = _numbered([value.indices for value in values], [len(value.dictionary) for value in values])
@@ -42,8 +61,11 @@ class Partitioner:
         begin = 0
         for _, count in sorted((found["values"], found["counts"]) for found in pc.value_counts(numbers).to_pylist()):
             part = order.slice(begin, count)
-            key = self._key([value[part[0].as_py()].as_py() for value in values])
-            yield key, pa.Table.from_batches([pc.take(whole, part, boundscheck=False) if count < len(rows) else whole])
+            partition = self._partition([value[part[0].as_py()].as_py() for value in values])
+            yield (
+                partition,
+                pa.Table.from_batches([pc.take(whole, part, boundscheck=False) if count < len(rows) else whole]),
+            )
             begin += count
 
     def is_single(self, rows: pa.Table) -> bool:
@@ -60,11 +82,11 @@ class Partitioner:
         ends = self._apply(field, pa.array([extremes["min"], extremes["max"]], source.type))
         return bool(ends[0] == ends[1])
 
-    def _first_key(self, rows: pa.Table) -> PartitionKey | None:
+    def _first(self, rows: pa.Table) -> Partition:
         if self._spec.is_unpartitioned():
-            return None
+            return UNPARTITIONED
         first = rows.slice(0, 1)
-        return self._key([self._encoded(field, first)[0].as_py() for field in self._spec.fields])
+        return self._partition([self._encoded(field, first)[0].as_py() for field in self._spec.fields])
 
     def _encoded(self, field: PartitionField, rows: pa.Table) -> pa.DictionaryArray:
         """What a field makes of every row; null is one of the dictionary's values."""
@@ -86,11 +108,17 @@ class Partitioner:
         transform = field.transform.pyarrow_transform(self._schema.find_field(field.source_id).field_type)
         return transform(_aligned(values))
 
-    def _key(self, values: list[Any]) -> PartitionKey:
+    def _partition(self, values: list[Any]) -> Partition:
         from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
 
-        pairs = zip(self._spec.fields, values, strict=True)
-        return PartitionKey([PartitionFieldValue(field, value) for field, value in pairs], self._spec, self._schema)
+        # By its text, which tells -0.0 from 0.0.
+        known = repr(values)
+        if known not in self._partitions:
+            pairs = zip(self._spec.fields, values, strict=True)
+            fields = [PartitionFieldValue(field, value) for field, value in pairs]
+            key = PartitionKey(fields, self._spec, self._schema)
+            self._partitions[known] = Partition(key.to_path(), key)
+        return self._partitions[known]
 
 
 def _aligned(values: pa.Array) -> pa.Array:

@@ -13,7 +13,7 @@ from influx_lake.iceberg.file_format import FileFormat
 from influx_lake.iceberg.partition_files import FileSink
 from influx_lake.iceberg.partitioning import Partitioner
 from influx_lake.iceberg.schema import file_schema, to_file
-from influx_lake.iceberg.size import Size
+from influx_lake.iceberg.size import RowSize, Size
 from influx_lake.iceberg.sort_order import FileOrder
 from influx_lake.iceberg.sorting import sorted_batches
 from influx_lake.iceberg.target import TableTarget
@@ -53,6 +53,7 @@ class DataFileWriter:
         self._stored: pa.Schema | None = None
         self._incoming: list[pa.RecordBatch] = []
         self._incoming_size = Size()
+        self._row_size: RowSize | None = None
         self._pool = EncodingPool()
         self._files: FanOut | None = None
         self._paths: list[str] = []
@@ -64,9 +65,11 @@ class DataFileWriter:
             DataRefused: A value does not fit its column exactly.
             OSError: A file cannot be written.
         """
+        if self._row_size is None:
+            self._row_size = RowSize(batch.schema)
         self.rows += len(batch)
         self._incoming.append(batch)
-        self._incoming_size.add(batch)
+        self._incoming_size.add(len(batch), self._row_size.of(batch))
         if self._incoming_size.reaches(INCOMING_ROWS, INCOMING_BYTES):
             self._distribute()
 
