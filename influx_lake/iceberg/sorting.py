@@ -10,6 +10,9 @@ memory holds.
 
 from __future__ import annotations
 
+import itertools
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -36,8 +39,8 @@ class Limits:
     """
 
     run_bytes: int = 24 * 2**20
-    chunk_bytes: int = 64 * 2**10
-    round_bytes: int = 8 * 2**20
+    chunk_bytes: int = 48 * 2**10
+    round_bytes: int = 4 * 2**20
     runs: int = 256
 
 
@@ -79,12 +82,16 @@ class _Run:
     Attributes:
         schema: How they are coded.
         firsts: The key columns of the first row of each chunk.
-        places: Where each chunk begins and ends.
+        offsets: Where each chunk begins on disk, and where the last one ends.
     """
 
     schema: pa.Schema
     firsts: pa.RecordBatch
-    places: list[tuple[int, int]]
+    offsets: array[int]
+
+    def chunk(self, number: int) -> tuple[int, int]:
+        """Where a chunk begins and ends."""
+        return self.offsets[number], self.offsets[number + 1]
 
 
 class _Sorter:
@@ -149,13 +156,14 @@ class _Sorter:
 
     def _written(self, spill: Spill, ordered: Iterable[pa.RecordBatch]) -> _Run:
         """Write rows that come in order."""
-        firsts, places = [], []
+        firsts, offsets = [], array("q")
         for rows in ordered:
             length = max(1, len(rows) * self._limits.chunk_bytes // max(1, rows.nbytes))
             begins = range(0, len(rows), length)
-            places += [(spill.append(rows.slice(begin, length)), spill.size) for begin in begins]
+            offsets.extend(spill.append(rows.slice(begin, length)) for begin in begins)
             firsts.append(rows.select(list(map(str, self._keys))).take(pa.array(begins, pa.int64())))
-        return _Run(self.coding.schema, pa.concat_batches(firsts), places)
+        offsets.append(spill.size)
+        return _Run(self.coding.schema, pa.concat_batches(firsts), offsets)
 
     def _merged(self, runs: list[_Run]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of runs in order.
@@ -165,18 +173,19 @@ class _Sorter:
         """
         assert self._spill is not None
         firsts = pa.concat_batches([self.coding.current(run.firsts) for run in runs])
-        places = [(begin, end, run.schema) for run in runs for begin, end in run.places]
-        order = self._order_of([firsts]).to_pylist()
+        # Of large windows there are very many chunks: no objects of Python for each.
+        first_chunks = list(itertools.accumulate((len(run.firsts) for run in runs), initial=0))
+        order = array("q", self._order_of([firsts]).cast(pa.int64()).to_pylist())
         waiting, size = [], 0
-        for number, chunk in enumerate(order[:-1], start=1):
-            begin, end, schema = places[chunk]
-            waiting.append(self.coding.current(self._spill.read(begin, end, schema)))
+        for following, number in enumerate(order, start=1):
+            owner = bisect_right(first_chunks, number) - 1
+            begin, end = runs[owner].chunk(number - first_chunks[owner])
+            waiting.append(self.coding.current(self._spill.read(begin, end, runs[owner].schema)))
             size += end - begin
-            if size >= self._limits.round_bytes:
-                settled, rest = self._split(waiting, firsts.slice(order[number], 1))
+            if size >= self._limits.round_bytes and following < len(order):
+                settled, rest = self._split(waiting, firsts.slice(order[following], 1))
                 waiting, size = [rest], 0
                 yield settled
-        waiting.append(self.coding.current(self._spill.read(*places[order[-1]])))
         yield self._sorted(waiting)
 
     def _split(self, batches: list[pa.RecordBatch], bound: pa.RecordBatch) -> list[pa.RecordBatch]:
