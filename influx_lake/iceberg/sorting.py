@@ -40,7 +40,7 @@ class Limits:
 
     run_bytes: int = 24 * 2**20
     chunk_bytes: int = 48 * 2**10
-    round_bytes: int = 4 * 2**20
+    round_bytes: int = 8 * 2**20
     runs: int = 256
 
 
@@ -186,6 +186,8 @@ class _Sorter:
                 settled, rest = self._split(waiting, firsts.slice(order[following], 1))
                 waiting, size = [rest], 0
                 yield settled
+                # What differs in size from round to round leaves gaps, which add up over a large window.
+                pa.default_memory_pool().release_unused()
         yield self._sorted(waiting)
 
     def _split(self, batches: list[pa.RecordBatch], bound: pa.RecordBatch) -> list[pa.RecordBatch]:
