@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 REPOSITORY = Path(__file__).parents[2]
+SETTINGS = (REPOSITORY / "dagster.yaml").read_text(encoding="utf-8")
 _WORKSPACE = REPOSITORY / "workspace.yaml"
 _STOP_SECONDS = 30
 
@@ -36,6 +37,13 @@ def wait_until(condition: Callable[[], T], *, seconds: float, what: str) -> T:
     return found
 
 
+def with_block(name: str) -> str:
+    """The settings with one of their blocks no longer commented out."""
+    block = re.search(rf"^# \[{name}\]\n(.*?)^# \[/{name}\]\n", SETTINGS, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    return SETTINGS.replace(block[0], re.sub(r"^# ", "", block[1], flags=re.MULTILINE))
+
+
 @dataclass
 class DagsterSite:
     """`dagster-webserver` and `dagster-daemon` with the repository's workspace.yaml and dagster.yaml.
@@ -43,29 +51,42 @@ class DagsterSite:
     Attributes:
         folder: Holds the lake.yaml; Dagster's own files go there too.
         environment: More variables for both.
+        settings: The dagster.yaml, where it is not the repository's as it is.
     """
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    settings: str = SETTINGS
 
     def __enter__(self) -> Self:
         home = self.folder / "dagster"
         home.mkdir()
-        shutil.copy(REPOSITORY / "dagster.yaml", home)
-        self._variables = {**os.environ, "DAGSTER_HOME": str(home), "PYTHONPATH": str(REPOSITORY), **self.environment}
+        (home / "dagster.yaml").write_text(self.settings, encoding="utf-8")
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        self._variables = {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "PYTHONPATH": str(REPOSITORY),
+            "INFLUX_LAKE_WEBSERVER": self.url,
+            **self.environment,
+        }
         with ExitStack() as started:
             port = self.url.rpartition(":")[2]
             self._start(started, "dagster_webserver", "-w", str(_WORKSPACE), "-h", "127.0.0.1", "-p", port)
             wait_until(self._is_serving, seconds=120, what="the webserver")
-            self._start(started, "dagster._daemon", "run", "-w", str(_WORKSPACE))
-            wait_until(self._is_healthy, seconds=120, what="the daemon")
+            self._start_daemon()
+            started.callback(self._stop_daemon)
             self._started = started.pop_all()
         return self
 
     def __exit__(self, *problem: object) -> None:
         self._started.close()
+
+    def restart_daemon(self) -> None:
+        """Stop the daemon as a deployment does, and start it again."""
+        self._stop_daemon()
+        self._start_daemon()
 
     def ask(self, query: str, **variables: Any) -> Any:
         """The data that a GraphQL query gives."""
@@ -120,8 +141,16 @@ class DagsterSite:
         """What Dagster shows of a run, as text."""
         return json.dumps(self.ask(_RUN_LOG, id=run))
 
+    def _start_daemon(self) -> None:
+        self._daemon, now = ExitStack(), time.time()
+        self._start(self._daemon, "dagster._daemon", "run", "-w", str(_WORKSPACE))
+        wait_until(lambda: self._is_healthy(since=now), seconds=120, what="the daemon")
+
+    def _stop_daemon(self) -> None:
+        self._daemon.close()
+
     def _start(self, started: ExitStack, module: str, *arguments: str) -> None:
-        log = started.enter_context((self.folder / f"{module}.log").open("wb"))
+        log = started.enter_context((self.folder / f"{module}.log").open("ab"))
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
@@ -140,10 +169,12 @@ class DagsterSite:
         assert all(entry["locationOrLoadError"]["__typename"] == "RepositoryLocation" for entry in locations), locations
         return bool(locations)
 
-    def _is_healthy(self) -> bool:
-        statuses = self.ask("{ instance { daemonHealth { allDaemonStatuses { healthy required } } } }")
-        daemons = statuses["instance"]["daemonHealth"]["allDaemonStatuses"]
-        return all(each["healthy"] for each in daemons if each["required"])
+    def _is_healthy(self, since: float) -> bool:
+        fields = "healthy required lastHeartbeatTime"
+        statuses = self.ask(f"{{ instance {{ daemonHealth {{ allDaemonStatuses {{ {fields} }} }} }} }}")
+        required = [each for each in statuses["instance"]["daemonHealth"]["allDaemonStatuses"] if each["required"]]
+        # One that was stopped counts as healthy for some minutes.
+        return all(each["healthy"] and each["lastHeartbeatTime"] > since for each in required)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

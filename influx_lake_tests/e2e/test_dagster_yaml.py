@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from influx_lake_tests.e2e.dagster_site import REPOSITORY
-
-SETTINGS = (REPOSITORY / "dagster.yaml").read_text(encoding="utf-8")
-
-
-def with_block(name: str) -> str:
-    """The settings with one of their blocks no longer commented out."""
-    block = re.search(rf"^# \[{name}\]\n(.*?)^# \[/{name}\]\n", SETTINGS, re.DOTALL | re.MULTILINE)
-    assert block is not None
-    return SETTINGS.replace(block[0], re.sub(r"^# ", "", block[1], flags=re.MULTILINE))
+from influx_lake_tests.e2e.dagster_site import SETTINGS, with_block
 
 
 def instance_of(folder: Path, settings: str) -> dg.DagsterInstance:
