@@ -6,6 +6,12 @@
   instance in SQLite, in this process, its definitions loaded.
 - `ms_per_window_one_run_each`: the same with a run for each window, of a sample of windows.
 - `ms_per_window_parallel`: as the first, two windows at a time.
+- `bare_ms_per_window`: the same windows read through the source one after the other, and their batches written to a
+  Parquet file each, and nothing else.
+- `overhead_ms_per_window`: `ms_per_window` without the bare part: what commits, guards and Dagster cost.
+- `cpu_ms_per_window`, `bare_cpu_ms_per_window`, `overhead_cpu_ms_per_window`: the same in CPU time of this process, the
+  sandbox in it: what a machine with other work on it does not change.
+- `events_cpu_ms_per_window`: what of that Dagster's storage takes to write a window's events.
 
 Nothing in them is the start of a process: a run worker takes seconds for that, once for each run.
 """
@@ -20,14 +26,20 @@ import os
 import pstats
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pyarrow.parquet as pq
 
-from influx_lake.config import lake_of
+from influx_lake.config import InfluxDB3Config, Lake, lake_of
+from influx_lake.config.windows import Window
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
+from influx_lake.sources import open_reliable_source
 
 # As `influx-lake ui` runs Dagster: otherwise it writes every event in a transaction of its own.
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "50")
@@ -37,11 +49,26 @@ SAMPLE = 20
 TABLE = dg.AssetKey(["telemetry", "cpu"])
 
 
-def definitions(box: Sandbox, folder: Path, parallel: int) -> dg.RepositoryDefinition:
+@dataclass
+class Cost:
+    """What something took, in seconds."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    cost, wall, cpu = Cost(), time.perf_counter(), time.process_time()
+    yield cost
+    cost.wall, cost.cpu = time.perf_counter() - wall, time.process_time() - cpu
+
+
+def lake_in(box: Sandbox, folder: Path, parallel: int) -> Lake:
     token = folder / "token"
     token.write_text(str(box.token))
     folder = folder / str(time.monotonic_ns())
-    lake = lake_of(
+    return lake_of(
         {
             "sources": {"default": {"host": box.url, "database": "telemetry", "token": f"${{file:{token}}}"}},
             "catalog": {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"},
@@ -52,7 +79,48 @@ def definitions(box: Sandbox, folder: Path, parallel: int) -> dg.RepositoryDefin
         },
         folder / "lake.yaml",
     )
-    return build_definitions(lake).get_repository_def()
+
+
+def definitions(box: Sandbox, folder: Path, parallel: int) -> dg.RepositoryDefinition:
+    return build_definitions(lake_in(box, folder, parallel)).get_repository_def()
+
+
+def bare(box: Sandbox, folder: Path, days: range) -> Cost:
+    """Windows read through the source, and their batches written, and nothing else."""
+    source_config = lake_in(box, folder, parallel=1).sources["default"]
+    assert isinstance(source_config, InfluxDB3Config)
+    source = open_reliable_source(source_config)
+    schema = source.schema("cpu")
+    with measured() as cost:
+        for day in days:
+            window = Window(START + timedelta(days=day), START + timedelta(days=day + 1))
+            with (
+                source.read(schema, window) as rows,
+                pq.ParquetWriter(folder / f"{day}.parquet", rows.schema, compression="zstd") as writer,
+            ):
+                for batch in rows:
+                    writer.write_batch(batch)
+    source.close()
+    return cost
+
+
+@contextmanager
+def timed_events(instance: dg.DagsterInstance) -> Iterator[Cost]:
+    """What the storage of an instance takes for the events that are written meanwhile."""
+    storage, cost = instance.event_log_storage, Cost()
+    store = storage.store_event
+
+    def timed(event: dg.EventLogEntry) -> None:
+        wall, cpu = time.perf_counter(), time.thread_time()
+        store(event)
+        cost.wall += time.perf_counter() - wall
+        cost.cpu += time.thread_time() - cpu
+
+    storage.store_event = timed  # type: ignore[method-assign]
+    try:
+        yield cost
+    finally:
+        storage.store_event = store  # type: ignore[method-assign]
 
 
 def write_year(box: Sandbox) -> None:
@@ -69,18 +137,32 @@ def key(day: int) -> str:
     return f"{START + timedelta(days=day):%Y-%m-%d}"
 
 
-def run(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, first: int, last: int) -> float:
-    """Seconds that a run over some days takes."""
+def run(repository: dg.RepositoryDefinition, instance: dg.DagsterInstance, first: int, last: int) -> Cost:
+    """What a run over some days takes."""
     ranged = {"dagster/asset_partition_range_start": key(first), "dagster/asset_partition_range_end": key(last)}
-    began = time.perf_counter()
-    result = repository.get_job("__ASSET_JOB").execute_in_process(
-        instance=instance,
-        asset_selection=[TABLE],
-        partition_key=key(first) if first == last else None,
-        tags={} if first == last else ranged,
-    )
+    with measured() as cost:
+        result = repository.get_job("__ASSET_JOB").execute_in_process(
+            instance=instance,
+            asset_selection=[TABLE],
+            partition_key=key(first) if first == last else None,
+            tags={} if first == last else ranged,
+        )
     assert result.success
-    return time.perf_counter() - began
+    return cost
+
+
+def overhead(whole: Cost, bare: Cost, events: Cost, windows: int) -> dict[str, float]:
+    """The figures per window, in milliseconds."""
+    each = 1000 / windows
+    return {
+        "ms_per_window": whole.wall * each,
+        "bare_ms_per_window": bare.wall * each,
+        "overhead_ms_per_window": (whole.wall - bare.wall) * each,
+        "cpu_ms_per_window": whole.cpu * each,
+        "bare_cpu_ms_per_window": bare.cpu * each,
+        "overhead_cpu_ms_per_window": (whole.cpu - bare.cpu) * each,
+        "events_cpu_ms_per_window": events.cpu * each,
+    }
 
 
 def main() -> None:
@@ -99,16 +181,20 @@ def main() -> None:
         profile = cProfile.Profile()
         if options.profile:
             profile.enable()
-        figures["ms_per_window"] = 1000 * run(repository, instance, 1, options.days - 1) / (options.days - 1)
+        with timed_events(instance) as events:
+            whole = run(repository, instance, 1, options.days - 1)
         if options.profile:
             profile.disable()
             pstats.Stats(profile).sort_stats("cumulative").print_stats(70)
+        figures |= overhead(whole, bare(box, folder, range(1, options.days)), events, options.days - 1)
         repository = definitions(box, folder, parallel=2)
         run(repository, instance, 0, 0)
-        figures["ms_per_window_parallel"] = 1000 * run(repository, instance, 1, options.days - 1) / (options.days - 1)
+        figures["ms_per_window_parallel"] = (
+            1000 * run(repository, instance, 1, options.days - 1).wall / (options.days - 1)
+        )
         repository = definitions(box, folder, parallel=1)
         run(repository, instance, 0, 0)
-        each = [run(repository, instance, day, day) for day in range(1, SAMPLE + 1)]
+        each = [run(repository, instance, day, day).wall for day in range(1, SAMPLE + 1)]
         figures["ms_per_window_one_run_each"] = 1000 * sum(each) / len(each)
     figures = {name: round(value, 1) for name, value in figures.items()}
     facts = {"windows": options.days, "sampled_runs": SAMPLE, **figures}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.location import current_lake
 
 _FOLDER = Path(influx_lake.defs.__file__).parent
+
+# Read by Dagster at each event: otherwise a run writes those of its windows one by one, each in a transaction.
+os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "50")
 
 
 @dg.definitions

@@ -63,11 +63,13 @@ class MeasurementWindows:
         self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
     ) -> Iterator[dg.DagsterEvent]:
         """Replace the windows, each in a commit of its own."""
+        from influx_lake.replication.recent_schema import RecentSchemas
         from influx_lake.replication.window import replicate_window
 
         measurement, progress = self.measurement, _progress_log(context, self.measurement)
         with failing_clearly(measurement.name), ExitStack() as opened:
             sources = {name: opened.enter_context(each.source.open()) for name, each in self.upstreams.items()}
+            schemas = {name: RecentSchemas(source) for name, source in sources.items()}
             declared = [sources[name].identity for name in measurement.sources]
 
             def run(window: Window) -> Facts:
@@ -79,6 +81,7 @@ class MeasurementWindows:
                     window,
                     run_id=context.run_id,
                     declared=declared,
+                    schemas=schemas[name],
                     on_progress=progress,
                 )
                 if result.seconds >= PROGRESS_SECONDS or len(windows) == 1:

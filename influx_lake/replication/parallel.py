@@ -5,7 +5,7 @@ from __future__ import annotations
 from influx_lake.config import Measurement, RunOptions
 
 _WINDOW = 160_000_000
-"""What loading a window takes beyond the process that does it, measured by `benchmarks.write_path`, and some room."""
+"""What loading a window takes beyond the process that does it: an estimate on the safe side, not a measurement."""
 _SORTING = 80_000_000
 _STATED_ROW_GROUP = 256 * 2**20
 

@@ -22,6 +22,7 @@ from influx_lake.iceberg.times import FineTimesMet
 from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake.replication.guards import LimitedRows
 from influx_lake.replication.modes import Load
+from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake.sources.protocol import RowStream, Source
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def replicate_window(
     *,
     run_id: str,
     declared: Sequence[str] = (),
+    schemas: RecentSchemas | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> WindowResult:
     """Load one window of a measurement, as its `write.mode` says: by default, afterwards the table holds exactly the
@@ -160,6 +162,8 @@ def replicate_window(
         window: The window.
         run_id: Who does it; kept in the snapshot.
         declared: The identities of the sources that the measurement has, its own first, where there are several.
+        schemas: Tells the measurement's columns, where several windows are loaded one after the other; without it the
+            source is asked.
         on_progress: Told every few seconds how far the window is.
 
     Raises:
@@ -168,7 +172,7 @@ def replicate_window(
     """
     began, now, waited = time.monotonic(), datetime.now(UTC), Waited()
     try:
-        schema = source.schema(measurement.name)
+        schema = (schemas or source).schema(measurement.name)
         on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
         load = load_of(
             source,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 
+import influx_lake.definitions
 from influx_lake.config import Lake, load_lake
 from influx_lake.orchestration.assets import IO_MANAGER_KEY, resource_key, safe_name
 from influx_lake.orchestration.definitions import build_definitions
@@ -157,6 +160,17 @@ def test_a_secret_that_is_written_in_the_file_still_reaches_its_server(lake_file
     assert resources[resource_key("plant-a")].config().token.reveal() == "apiv3_written-in-the-file"
     catalog = resources[IO_MANAGER_KEY].catalog.config()
     assert catalog.entries["s3.secret-access-key"].reveal() == "another-secret-written-in-the-file"
+
+
+@pytest.mark.parametrize(("said", "holds"), [(None, "50"), ("7", "7")])
+def test_runs_write_events_in_batches_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, holds: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", said or "")
+    if said is None:
+        monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE")
+    importlib.reload(influx_lake.definitions)
+    assert os.environ["DAGSTER_EVENT_BATCH_SIZE"] == holds
 
 
 HEAVY = {"pyiceberg", "pyarrow", "influxdb_client_3", "dagster_aws", "boto3", "duckdb", "datafusion"}

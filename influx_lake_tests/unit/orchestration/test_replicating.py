@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 
 from influx_lake.config import Secret
 from influx_lake.config.windows import Every, Window
 from influx_lake.errors import AuthenticationFailed, SourceUnavailable
+from influx_lake.replication import recent_schema
 from influx_lake_tests.unit.orchestration.fakes import START, Lake, hourly_points
 
 DAY = timedelta(days=1)
@@ -35,6 +37,17 @@ def test_doing_it_again_leaves_the_same_rows(lake: Lake) -> None:
         assert lake.run(lake.cpu(), keys=FIRST_DAYS).success
 
     assert len(lake.rows("telemetry", "cpu")) == len(lake.source.points)
+
+
+def test_the_windows_of_a_run_ask_for_columns_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.source.points = hourly_points(days=3)
+    monkeypatch.setattr(recent_schema, "monotonic", lambda: 0.0)
+    ask = Mock(wraps=lake.source.schema)
+    monkeypatch.setattr(lake.source, "schema", ask)
+
+    for runs in (1, 2):
+        assert lake.run(lake.cpu(), keys=FIRST_DAYS).success
+        assert ask.call_count == runs
 
 
 def test_each_partition_of_a_range_shows_its_own_figures(lake: Lake) -> None:
