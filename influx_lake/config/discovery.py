@@ -28,7 +28,7 @@ def read_discovered(root: Path, state: Path = STATE) -> dict[str, tuple[str, ...
     path = root / state
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from pyiceberg.table import Table
 
@@ -21,6 +22,8 @@ from influx_lake.iceberg.snapshot import ReplaceCommit
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.typed_lake import START_NS, Row, TypedLake, day, measurement, through_duckdb
+
+UPSTREAM = dg.AssetKey(["influxdb", "telemetry", "cpu"])
 
 ASIDE = measurement(types=TypeOptions(on_type_conflict=OnTypeConflict.QUARANTINE))
 BESIDE = measurement(types=TypeOptions(on_type_conflict=OnTypeConflict.NEW_COLUMN))
@@ -78,7 +81,8 @@ def test_a_new_column_beside_the_old_one(typed_lake: TypedLake, changed: InfluxD
     assert [(row["value"], row["value__string"], row["other"]) for row in rows] == [
         (None, f"v{i}", float(i)) for i in range(3)
     ]
-    columns = {column.name: column for column in replication_facts(result)["dagster/column_schema"].value.columns}  # type: ignore[union-attr]
+    facts = replication_facts(result, UPSTREAM)
+    columns = {column.name: column for column in facts["dagster/column_schema"].value.columns}  # type: ignore[union-attr]
     assert list(columns["value__string"].tags) == ["field"]
     # When the type comes back, so do the values in the first column.
     typed_lake.load(BESIDE)
@@ -108,7 +112,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_whole(typed_lake: TypedLake, chan
     for _ in range(2):
         result = typed_lake.load(ASIDE, source=changed)
         assert (result.rows, result.quarantined_rows) == (2, 4)
-        assert replication_facts(result)["quarantined_rows"].value == 4
+        assert replication_facts(result, UPSTREAM)["quarantined_rows"].value == 4
         assert "and 4 in quarantine" in window_line(result)
         assert window_facts(result)["quarantined_rows"] == 4
         assert [row["big"] for row in typed_lake.rows(ASIDE)] == [Decimal(1), Decimal(1)]

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -25,6 +26,8 @@ from influx_lake_tests.integration.typed_lake import (
     through_duckdb,
     through_polars,
 )
+
+UPSTREAM = dg.AssetKey(["influxdb", "telemetry", "cpu"])
 
 DAY_NS = 86_400 * 10**9
 CPU = measurement()
@@ -180,7 +183,8 @@ def test_columns_renamed(typed_lake: TypedLake) -> None:
     }
     assert result.schema.tags == ("Host Name",)
     assert table_target(of, result.schema).dictionary_columns == {"host_name"}
-    columns = {column.name: column for column in replication_facts(result)["dagster/column_schema"].value.columns}  # type: ignore[union-attr]
+    facts = replication_facts(result, UPSTREAM)
+    columns = {column.name: column for column in facts["dagster/column_schema"].value.columns}  # type: ignore[union-attr]
     assert {name: list(column.tags) for name, column in columns.items()} == {
         "time": ["time"],
         "host_name": ["tag"],
