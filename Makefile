@@ -8,7 +8,7 @@ ENGINES := $(VENV)/.engines
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines demo test test-servers test-all lint format types layers lock schema snapshot ui bench bench-sources clean
+.PHONY: help setup engines demo test test-servers test-long test-all lint format types layers lock schema snapshot ui bench bench-sources clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -35,12 +35,15 @@ ui: $(STAMP) ## Open the Dagster UI on lake.yaml
 	$(BIN)/influx-lake ui
 
 test: $(STAMP) ## Run the tests that need nothing but this machine
-	$(BIN)/python -m pytest -m "not servers and not slow" -n $(WORKERS)
+	$(BIN)/python -m pytest -m "not servers and not slow and not long" -n $(WORKERS)
 
 test-servers: $(STAMP) ## Run the tests that need real servers, and the slow ones
-	$(BIN)/python -m pytest -m "servers or slow"
+	$(BIN)/python -m pytest -m "(servers or slow) and not long"
 
-test-all: test test-servers ## Run every test
+test-long: $(STAMP) ## Run the tests that take many minutes: a million points, hundreds of bad networks
+	$(BIN)/python -m pytest -m long
+
+test-all: test test-servers test-long ## Run every test
 
 lint: $(STAMP) ## Check style and formatting
 	$(BIN)/ruff check .

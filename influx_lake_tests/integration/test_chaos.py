@@ -139,21 +139,21 @@ def test_over_a_bad_network_to_influxdb1(version1: Rows, catalog: Catalog, seed:
     load_through_chaos(version1, catalog, seed)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_three_hundred_loads_over_a_bad_network(sandbox: Rows, tmp_path: Path) -> None:
     three_hundred_times(sandbox, tmp_path)
 
 
 @pytest.mark.servers
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_three_hundred_loads_from_influxdb1(version1: Rows, tmp_path: Path) -> None:
     three_hundred_times(version1, tmp_path)
 
 
 @pytest.mark.servers
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_three_hundred_loads_from_influxdb2(version2: Rows, tmp_path: Path) -> None:
     three_hundred_times(version2, tmp_path)

@@ -387,6 +387,7 @@ def test_wrong_credentials(servers: dict[str, Server], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.long
 def test_a_million_points_give_the_same_table(catalog: Catalog, tmp_path: Path) -> None:
     with influxdb1(tmp_path / "v18", "1.8") as v18, influxdb2(tmp_path / "v2") as v2:
         check_equal(1_000_000, {"1.8": v18, "2": v2}, catalog)
