@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
 from influx_lake.errors import CatalogRefused
+from influx_lake.iceberg.stored_rows import stored_rows
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_files import files_of, in_windows
 
@@ -102,7 +103,7 @@ def read_tasks(
 ) -> Iterator[pa.RecordBatch]:
     """Stream the rows of planned files, one file at a time, with other engines' deletes applied.
 
-    pyiceberg's own batch reader decodes whole files ahead of its consumer.
+    pyiceberg's own batch reader decodes whole files ahead of its consumer, and its scan of a file a good part of it.
 
     Args:
         table: The table.
@@ -119,7 +120,10 @@ def read_tasks(
     with catalog_errors(f"read {'.'.join(table.name())}"):
         scan = ArrowScan(table.metadata, table.io, projection, row_filter, dictionary_columns=encoded)
         deletes = _read_all_delete_files(table.io, tasks)
-        yield from scan._record_batches_from_scan_tasks_and_deletes(tasks, deletes)
+        columns = _columns(projection, encoded)
+        for task in tasks:
+            if not (yield from stored_rows(table, task, row_filter, columns)):
+                yield from scan._record_batches_from_scan_tasks_and_deletes([task], deletes)
 
 
 def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
@@ -146,6 +150,13 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 
     arrow = schema_to_pyarrow(schema, include_field_ids=False)
     return pa.schema([field.with_type(_plain(field.type)) for field in arrow])
+
+
+def _columns(projection: Schema, encoded: tuple[str, ...]) -> dict[int, pa.Field]:
+    """The columns of a projection by their field ids, text that is to be encoded as dictionaries."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    columns = zip(projection.fields, arrow_schema(projection), strict=True)
+    return {field.field_id: column.with_type(kind) if column.name in encoded else column for field, column in columns}
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

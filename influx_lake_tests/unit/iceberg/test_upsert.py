@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
+from benchmarks.measure import in_process
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg import numbers_aside, points_aside, rows_aside, time_slices
 from influx_lake.iceberg.catalog import open_catalog
@@ -291,3 +292,11 @@ def test_a_table_is_what_a_dictionary_makes_of_it(there: list[Point], coming: li
         commit = upsert(catalog, *(batch(*part) for part in coming), merge_fields=merging)
         assert points(catalog) == expected
         assert (commit.rows, commit.previous_rows) == (len(expected), len(before))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "most_mb"), [("stream_upsert", 150), ("stream_merge_fields", 200)])
+def test_memory_does_not_grow_with_the_window(case: str, most_mb: int) -> None:
+    costs = [in_process("benchmarks.modes", "--case", case, "--rows", str(rows)) for rows in (3_000_000, 9_000_000)]
+    assert max(cost.peak_mb - cost.base_mb for cost in costs) < most_mb
+    assert costs[1].peak_mb - costs[0].peak_mb < 50
