@@ -35,7 +35,9 @@ CHUNK = "influx_lake/tails"
 """The tag of a run that names the measurements it tails, so that two runs never tail the same at once."""
 LONGEST_PAUSE = timedelta(minutes=15)
 """Tails that fail wait twice as long each time, up to this."""
-_FIRST = {"dagster/priority": "10"}
+LONGEST_RUN = timedelta(minutes=30)
+"""A run whose machine died is never heard of again, and its measurements would wait for it for ever."""
+_FIRST = {"dagster/priority": "10", "dagster/max_runtime": str(int(LONGEST_RUN.total_seconds()))}
 _REMEMBERED = timedelta(hours=2)
 _ENDED = 200
 

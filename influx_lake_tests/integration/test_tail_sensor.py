@@ -11,8 +11,9 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
-from influx_lake.orchestration.tailing import chunks_of, tail_jobs, tail_sensor
+from influx_lake.orchestration.tailing import LONGEST_RUN, chunks_of, tail_jobs, tail_sensor
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.sensed_lake import CPU, SensedLake
 
@@ -72,6 +73,8 @@ def test_it_starts_when_it_is_time_and_the_run_before_is_done(make: Callable[...
         lake.repository.get_job("tail_default"), status=dg.DagsterRunStatus.STARTED, tags=dict(again.tags)
     )
     assert lake.tick().run_requests == []
+    # Nobody would ever end a run whose machine died; Dagster's monitoring does, when it has taken too long.
+    assert int(again.tags[MAX_RUNTIME_SECONDS_TAG]) == LONGEST_RUN.total_seconds()
 
 
 def test_tails_that_fail_wait_longer_each_time_and_not_once_they_work(make: Callable[..., Tailed]) -> None:
