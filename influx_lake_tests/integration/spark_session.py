@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.reader import count_rows, read_windows
 from influx_lake_tests.integration.engine_cases import telling
+from influx_lake_tests.integration.java_server import iceberg_jar, sqlite_driver
 from influx_lake_tests.integration.typed_lake import Row, TypedLake
 
-_SQLITE_DRIVER = Path("/usr/share/java/sqlite-jdbc.jar")
 _MERGE_ON_READ = ", ".join(f"'write.{what}.mode' = 'merge-on-read'" for what in ("delete", "update", "merge"))
 
 
@@ -69,17 +66,11 @@ class Spark:
 @contextmanager
 def spark_session(folder: Path) -> Iterator[Spark]:
     """Start Spark on the SQLite catalog `c.db` and the warehouse `w` of a folder, on loopback."""
-    pytest.importorskip("pyspark", reason="Spark is not installed: make engines")
-    iceberg = pytest.importorskip("snowpark_connect_deps_iceberg", reason="Iceberg for Spark is not installed")
-    if shutil.which("java") is None:
-        pytest.skip("Java is not installed")
-    if not _SQLITE_DRIVER.exists():
-        pytest.skip("SQLite's JDBC driver is not installed (Debian: libxerial-sqlite-jdbc-java)")
+    jars = f"{iceberg_jar()},{sqlite_driver()}"
     from pyspark.sql import SparkSession
 
-    (runtime,) = (Path(iceberg.__file__).parent / "jars").glob("iceberg-spark-runtime-3.5_2.12-*.jar")
     options = {
-        "spark.jars": f"{runtime},{_SQLITE_DRIVER}",
+        "spark.jars": jars,
         "spark.driver.memory": "1g",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
