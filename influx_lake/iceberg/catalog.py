@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from influx_lake.errors import MissingExtra
 from influx_lake.iceberg.translation import catalog_errors
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
     Raises:
         CatalogError: The catalog cannot be reached or refuses.
         StorageError: A local folder cannot be made.
+        MissingExtra: It is a Hive Metastore, and the packages for it are not installed.
     """
     from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NotInstalledError
 
     prepared = dict(properties)
     database = _sqlite_file(prepared.get("uri", ""))
@@ -41,7 +44,12 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
             uri = prepared["uri"]
             if "timeout=" not in uri:
                 prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_BUSY_SECONDS}"
-        catalog = _quicker(load_catalog(name, **prepared))
+        try:
+            catalog = _quicker(load_catalog(name, **prepared))
+        except NotInstalledError as error:
+            if prepared.get("type") != "hive" and not prepared.get("uri", "").startswith("thrift"):
+                raise
+            raise MissingExtra("a Hive Metastore as catalog", "hive") from error
     if database is not None:
         _begin_sessions_anew(catalog)
     return catalog

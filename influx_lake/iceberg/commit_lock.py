@@ -18,15 +18,17 @@ _LONGEST_PAUSE_SECONDS = 0.02
 
 
 @contextmanager
-def commit_lock(table_uuid: object) -> Iterator[None]:
-    """Hold the table's lock among the processes and threads of this user on this machine, or go on without it.
+def commit_lock(name: object) -> Iterator[None]:
+    """Hold a lock among the processes and threads of this user on this machine, or go on without it.
+
+    Its name is a table's uuid, or that of something else that one of them had better do at a time.
 
     It only saves work: commits are correct without it, and other machines do not see it. The system releases it when
     the process dies.
     """
     folder = Path(tempfile.gettempdir()) / f"influx-lake-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{table_uuid}.lock").open("w") as file:
+    with (folder / f"{name}.lock").open("w") as file:
         _wait_for(file)
         yield
 

@@ -68,11 +68,17 @@ def outcome_of(error: BaseException) -> Outcome:
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _LOST_BY_NAME or _is_hive_conflict(error, names):
         return Outcome.LOST
-    if names & _REFUSED_BY_NAME or (isinstance(error, OSError) and error.errno in _REFUSED_ERRNOS):
+    is_refused = isinstance(error, OSError) and error.errno in _REFUSED_ERRNOS
+    if names & _REFUSED_BY_NAME or is_refused or is_hive_type_unknown(error):
         return Outcome.REFUSED
     if "SQLAlchemyError" in names:
         return _sql_outcome(error, names)
     return _aws_outcome(error) if "ClientError" in names else Outcome.UNKNOWN
+
+
+def is_hive_type_unknown(error: BaseException) -> bool:
+    """Whether a Hive Metastore does not know a type: Hive 2 has none for times with a zone."""
+    return type(error).__name__ == "MetaException" and "type expected at the position" in str(error)
 
 
 def _is_hive_conflict(error: BaseException, names: set[str]) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pyarrow as pa
 
 from influx_lake.errors import CommitConflict, LakeError, StorageError
 from influx_lake.iceberg import ownership, relayout, sort_order
+from influx_lake.iceberg.commit_lock import commit_lock
 from influx_lake.iceberg.evolution import Evolution, evolution
 from influx_lake.iceberg.layout import new_table_properties, spec_of, table_location
 from influx_lake.iceberg.outcome import Outcome, outcome_of
@@ -78,19 +80,13 @@ def ensure_table(
 
 
 def _create(catalog: Catalog, target: TableTarget, shape: Shape, provenance: Provenance) -> Table:
-    from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
-    from sqlalchemy.exc import IntegrityError
+    from pyiceberg.exceptions import TableAlreadyExistsError
 
     schema = iceberg_schema(shape.schema, target.time_column)
     spec = spec_of(target, schema)
     check_columns(target, schema)
     order = sort_order.new_order(target.write.sort_by or (), schema)
-    namespace = target.identifier[:-1]
-    try:
-        if not catalog.namespace_exists(namespace):
-            catalog.create_namespace(namespace)
-    except (NamespaceAlreadyExistsError, IntegrityError):
-        pass
+    _ensure_namespace(catalog, target.identifier[:-1])
     try:
         return catalog.create_table(
             target.identifier,
@@ -102,6 +98,19 @@ def _create(catalog: Catalog, target: TableTarget, shape: Shape, provenance: Pro
         )
     except TableAlreadyExistsError:
         return catalog.load_table(target.identifier)
+
+
+def _ensure_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> None:
+    from pyiceberg.exceptions import NamespaceAlreadyExistsError
+    from sqlalchemy.exc import IntegrityError
+
+    # Of two that create a database at once, Hive lets one fail, and deletes its folder, with the other's tables in it.
+    with commit_lock(f"namespace-{quote('.'.join((catalog.name, *namespace)), safe='')}"):
+        try:
+            if not catalog.namespace_exists(namespace):
+                catalog.create_namespace(namespace)
+        except (NamespaceAlreadyExistsError, IntegrityError):
+            pass
 
 
 def _evolve(table: Table, change: Evolution) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from influx_lake.config.secret import leaks, redact
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, LakeError, StorageError
+from influx_lake.iceberg.outcome import is_hive_type_unknown
 
 # Named, not imported: boto3 and thrift are there only when a catalog of theirs is used.
 _UNREACHABLE = {
@@ -59,6 +60,11 @@ def translate(error: Exception, doing: str) -> LakeError:
         return CatalogUnavailable(f"could not {doing}: the catalog cannot be reached ({said})", remedy=_CHECK_ADDRESS)
     if names & _FORBIDDEN:
         return CatalogRefused(f"could not {doing}: the catalog refused access ({said})", remedy=_CHECK_CREDENTIALS)
+    if is_hive_type_unknown(error):
+        return CatalogRefused(
+            f"could not {doing}: Hive 2 has no type for times with a zone ({said})",
+            remedy="Set `hive.hive2-compatible: true` under `catalog:` in lake.yaml",
+        )
     if isinstance(error, OSError):
         return StorageError(f"could not {doing}: {said}", remedy=_storage_remedy(error))
     return CatalogRefused(f"could not {doing}: {said}", remedy=_CHECK_ADDRESS)

@@ -17,7 +17,7 @@ _STOPPING_SECONDS = 20
 
 @contextmanager
 def apache_rest_catalog(folder: Path) -> Iterator[str]:
-    """Iceberg's own REST catalog over its JDBC catalog, with SQLite and the warehouse in a folder; yields its address."""
+    """Iceberg's own REST catalog over its JDBC catalog, with SQLite and files in a folder; yields its address."""
     arguments = [
         f"uri=jdbc:sqlite:{folder}/apache.db?busy_timeout=60000",
         f"warehouse={folder}/apache",
@@ -28,9 +28,14 @@ def apache_rest_catalog(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def hive_metastore(folder: Path) -> Iterator[str]:
-    """A Hive Metastore with Derby and the warehouse in a folder; yields its address."""
-    arguments = [str(folder / "derby"), str(folder / "hive")]
+def hive_metastore(folder: Path, lock_seconds: int = 300) -> Iterator[str]:
+    """A Hive Metastore with Derby and the warehouse in a folder; yields its address.
+
+    Args:
+        folder: The folder.
+        lock_seconds: How long a lock is kept whose owner says nothing; 300 is Hive's default.
+    """
+    arguments = [str(folder / "derby"), str(folder / "hive"), str(lock_seconds)]
     with _served("HiveMetastoreServer", spark_jars(), arguments, folder) as port:
         yield f"thrift://127.0.0.1:{port}"
 

@@ -15,6 +15,7 @@ import pytest
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import count_rows
+from influx_lake_tests.integration.java_server import apache_rest_catalog, hive_metastore
 from influx_lake_tests.integration.loading_worker import ROWS
 from influx_lake_tests.integration.postgres import postgres
 from influx_lake_tests.integration.rest_catalog import rest_catalog
@@ -25,7 +26,16 @@ WINDOWS = 64
 TIMES = 3
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "rest (a test server over pyiceberg's SQL catalog)"])
+CATALOGS = [
+    "sqlite",
+    "postgresql",
+    "rest (a test server over pyiceberg's SQL catalog)",
+    "rest (Apache Iceberg's own)",
+    "hive metastore",
+]
+
+
+@pytest.fixture(params=CATALOGS)
 def properties(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     local = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": str(tmp_path / "warehouse")}
     with ExitStack() as stack:
@@ -33,8 +43,13 @@ def properties(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[
             yield local
         elif request.param == "postgresql":
             yield {**local, "uri": stack.enter_context(postgres())}
+        elif request.param == "hive metastore":
+            uri = stack.enter_context(hive_metastore(tmp_path))
+            yield {"type": "hive", "uri": uri, "hive.hive2-compatible": "true"}
         else:
-            yield {"type": "rest", "uri": stack.enter_context(rest_catalog(local))}
+            own = request.param.startswith("rest (Apache")
+            server = apache_rest_catalog(tmp_path) if own else rest_catalog(local)
+            yield {"type": "rest", "uri": stack.enter_context(server)}
 
 
 @pytest.mark.servers

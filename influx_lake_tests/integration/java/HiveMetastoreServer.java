@@ -7,14 +7,15 @@ import org.apache.hadoop.hive.metastore.IHMSHandler;
 import org.apache.hadoop.hive.metastore.RetryingHMSHandler;
 import org.apache.hadoop.hive.metastore.api.ThriftHiveMetastore;
 import org.apache.hadoop.hive.metastore.txn.TxnDbUtil;
+import org.apache.hadoop.hive.ql.txn.AcidHouseKeeperService;
 import org.apache.thrift.server.TThreadPoolServer;
 import org.apache.thrift.transport.TServerSocket;
 
 /**
  * A Hive Metastore on a free port of loopback, with Derby as its database.
  *
- * <p>Usage: HiveMetastoreServer DATABASE WAREHOUSE. Prints its port, and ends when its standard input does, so that it
- * never outlives the test that started it.
+ * <p>Usage: HiveMetastoreServer DATABASE WAREHOUSE SECONDS, which is how long a lock is kept whose owner says nothing.
+ * Prints its port, and ends when its standard input does, so that it never outlives the test that started it.
  */
 public class HiveMetastoreServer {
   public static void main(String[] arguments) throws Exception {
@@ -29,6 +30,9 @@ public class HiveMetastoreServer {
     conf.set("hive.async.log.enabled", "false");
     // Locks live in tables that nobody makes otherwise.
     TxnDbUtil.setConfValues(conf);
+    conf.set("hive.txn.timeout", arguments[2] + "s");
+    conf.set("hive.timedout.txn.reaper.start", "1s");
+    conf.set("hive.timedout.txn.reaper.interval", "1s");
     TxnDbUtil.prepDb(conf);
     IHMSHandler handler = RetryingHMSHandler.getProxy(conf, new HMSHandler("metastore", conf, false), false);
     ServerSocket socket = new ServerSocket(0, 64, InetAddress.getLoopbackAddress());
@@ -38,6 +42,8 @@ public class HiveMetastoreServer {
                 .processor(new ThriftHiveMetastore.Processor<>(handler))
                 .minWorkerThreads(4)
                 .maxWorkerThreads(128));
+    // Frees the locks of those who are gone.
+    new AcidHouseKeeperService().start(conf);
     Thread serving = new Thread(server::serve, "metastore");
     serving.setDaemon(true);
     serving.start();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import traceback
 from contextlib import closing
 from datetime import timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from influx_lake.config import Secret
-from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitOutcomeUnknown, StorageError
+from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitOutcomeUnknown, MissingExtra, StorageError
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.reader import find_table, open_table
 from influx_lake.iceberg.replace import replace_window
@@ -29,6 +30,13 @@ def test_a_catalog_that_does_not_answer() -> None:
     with pytest.raises(CatalogUnavailable, match="cannot be reached") as raised:
         open_catalog("lake", {"type": "rest", "uri": "http://127.0.0.1:1/"})
     assert "catalog:" in str(raised.value)
+
+
+@pytest.mark.parametrize("properties", [{"type": "hive", "uri": "thrift://h:1"}, {"uri": "thrift://h:1"}])
+def test_hive_without_its_packages_names_the_extra(properties: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyiceberg.catalog.hive", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'influx-lake\[hive\]'"):
+        open_catalog("lake", properties)
 
 
 def test_an_unknown_kind_of_catalog_does_not_print_its_properties(tmp_path: Path) -> None:

@@ -150,6 +150,33 @@ def test_without_duckdb_the_extra_is_named(lake: Lake, monkeypatch: pytest.Monke
     assert "pip install 'influx-lake[duckdb]'" in str(failure.description)
 
 
+@pytest.mark.parametrize("automation", ["on", "declarative"])
+def test_a_roll_up_follows_late_data(
+    automation: str, lake: Lake, instance: dg.DagsterInstance, tmp_path: Path, run_all: Callable[..., dict[str, object]]
+) -> None:
+    (tmp_path / "lake.yaml").write_text(f"{LAKE}\nautomation: {automation}\n")
+    definitions = build_definitions(load_lake(tmp_path / "lake.yaml"))
+    hourly, moment = dg.AssetKey(["telemetry", "cpu_hourly"]), START + timedelta(days=3)
+    seen = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=moment)
+    lake.source.points = hourly_points(days=1)
+    run_all(*lake.rolling(HOURLY), key="2026-01-01")
+    seen = dg.evaluate_automation_conditions(
+        definitions, instance, evaluation_time=moment + timedelta(seconds=30), cursor=seen.cursor
+    )
+    # What came in one run with its measurement is not computed again.
+    assert seen.get_requested_partitions(hourly) == set()
+
+    lake.source.points += [(START + timedelta(hours=1, seconds=30), "host0", 1000.0)]
+    assert lake.run(lake.cpu(), key="2026-01-01").success
+    seen = dg.evaluate_automation_conditions(
+        definitions, instance, evaluation_time=moment + timedelta(seconds=60), cursor=seen.cursor
+    )
+    assert seen.get_requested_partitions(hourly) == {"2026-01-01"}
+    assert lake.run(*lake.rolling(HOURLY), key="2026-01-01").success
+
+    assert max(row["usage_last"] for row in lake.rows("telemetry", "cpu_hourly")) == 1000.0
+
+
 @pytest.fixture
 def run_all(lake: Lake) -> Callable[..., dict[str, object]]:
     """Materialise all of the assets in one run; the figures of the last one's last partition."""

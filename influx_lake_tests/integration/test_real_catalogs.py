@@ -1,0 +1,87 @@
+"""Commits to catalogs as other projects make them: Iceberg's own REST catalog, and a Hive Metastore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+from pyiceberg.catalog import Catalog
+
+from influx_lake.errors import CatalogRefused
+from influx_lake.iceberg.catalog import open_catalog
+from influx_lake_tests.integration.java_server import apache_rest_catalog, hive_metastore
+from influx_lake_tests.integration.lost_answers import LosingProxy, losing_proxy
+from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, replace, rows, table
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
+
+HIVE_2 = {"hive.hive2-compatible": "true"}
+
+
+@pytest.fixture(scope="module", params=["rest (Apache Iceberg's own)", "hive metastore"])
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("catalog")
+    # A commit whose answer is lost leaves Hive's lock behind.
+    hive = request.param.startswith("hive")
+    with hive_metastore(folder, lock_seconds=5) if hive else apache_rest_catalog(folder) as address:
+        yield address
+
+
+@pytest.fixture
+def proxy(address: str) -> Iterator[LosingProxy]:
+    commit = b"alter_table" if address.startswith("thrift") else b"POST /v1/namespaces/telemetry/tables/cpu"
+    with losing_proxy(urlsplit(address).port or 0, commit) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def catalog(address: str, proxy: LosingProxy) -> Iterator[Catalog]:
+    uri = f"{urlsplit(address).scheme}://127.0.0.1:{proxy.port}"
+    options = {"type": "hive", **HIVE_2} if uri.startswith("thrift") else {"type": "rest"}
+    catalog = open_catalog("lake", {**options, "uri": uri})
+    yield catalog
+    with ExitStack() as stack:
+        stack.callback(catalog.drop_namespace, ("telemetry",))
+        stack.callback(catalog.drop_table, TARGET.identifier)
+
+
+def test_windows_are_replaced(catalog: Catalog) -> None:
+    for number in (0, 1):
+        replace(catalog, day(number), rows(day(number), 50))
+
+    commit = replace(catalog, day(0), rows(day(0), 20))
+
+    assert (commit.previous_rows, commit.rows, commit.total_rows) == (50, 20, 70)
+    assert held(catalog).num_rows == 70
+    assert len(table(catalog).metadata.snapshots) == 3
+
+
+@pytest.mark.parametrize("losing", [1, 2])
+def test_a_commit_whose_answer_is_lost_is_found_in_the_table(catalog: Catalog, proxy: LosingProxy, losing: int) -> None:
+    for number in (0, 1):
+        replace(catalog, day(number), rows(day(number), 50))
+    proxy.losing = losing
+
+    for number in range(losing):
+        replace(catalog, day(number), rows(day(number), 20 + number))
+
+    assert proxy.lost == losing
+    assert [held(catalog, [day(number)]).num_rows for number in range(losing)] == [20, 21][:losing]
+    found = table(catalog)
+    assert len(found.metadata.snapshots) == 2 + losing
+    files = [task.file.file_path for task in found.scan().plan_files()]
+    assert sorted(files) == sorted(set(files))
+
+
+def test_hive_2_says_what_it_needs(address: str) -> None:
+    if not address.startswith("thrift"):
+        pytest.skip("only Hive 2 does not know times with a zone")
+    catalog = open_catalog("lake", {"type": "hive", "uri": address})
+
+    with pytest.raises(CatalogRefused, match=r"Hive 2 has no type for times with a zone.*hive\.hive2-compatible: true"):
+        replace(catalog, day(0), rows(day(0), 5))
+
+    catalog.drop_table(TARGET.identifier)
+    catalog.drop_namespace(("telemetry",))
