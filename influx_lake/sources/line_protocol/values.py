@@ -110,8 +110,8 @@ class _Number:
 
 def _begins_plainly(data: Bytes, spans: Spans) -> Mask:
     """Arrow reads more than InfluxDB does: a plus sign, hexadecimal numbers."""
-    first, second = data[spans.begin], data[spans.begin + 1]
-    third = data[np.minimum(spans.begin + 2, len(data) - 1)]
+    last = len(data) - 1
+    first, second, third = (data[np.minimum(spans.begin + place, last)] for place in range(3))
     digit = (first >= ord("0")) & (first <= ord("9"))
     decimal = ((second | 32) != ord("x")) & ((third | 32) != ord("x"))
     plain: Mask = (digit | (first == ord("-")) | (first == ord("."))) & decimal

@@ -161,6 +161,7 @@ _TOKENS = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 @example(b"\n", 1)
 @example(b'm f="\n"\n', 1)
+@example(b"m m=m ", 1)
 @given(st.lists(_TOKENS, max_size=40).map(b"".join), st.integers(1, 50))
 def test_lines_all_at_once_are_what_they_are_one_by_one(text: bytes, size: int) -> None:
     def nothing_is_usual(data: Any) -> Layout:
