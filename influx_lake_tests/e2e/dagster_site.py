@@ -141,6 +141,10 @@ class DagsterSite:
         """What Dagster shows of a run, as text."""
         return json.dumps(self.ask(_RUN_LOG, id=run))
 
+    def failures(self, runs: list[dict[str, Any]]) -> str:
+        """The logs of those of some runs that failed."""
+        return "\n".join(self.log(run["runId"]) for run in runs if run["status"] != "SUCCESS")
+
     def _start_daemon(self) -> None:
         self._daemon, now = ExitStack(), time.time()
         self._start(self._daemon, "dagster._daemon", "run", "-w", str(_WORKSPACE))

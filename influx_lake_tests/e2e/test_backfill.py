@@ -44,8 +44,8 @@ def row_counts_shown(node: dict[str, Any]) -> dict[str, int]:
 def test_a_week_of_four_measurements_arrives_exactly(site: DagsterSite, sandbox: Sandbox) -> None:
     ended = site.ended(site.backfill(*TABLES, partitions=DAYS), seconds=240)
 
+    assert [run["status"] for run in ended["runs"]] == ["SUCCESS", "SUCCESS"], site.failures(ended["runs"])
     assert ended["status"] == "COMPLETED_SUCCESS", ended
-    assert [run["status"] for run in ended["runs"]] == ["SUCCESS", "SUCCESS"]
     for name in MEASUREMENTS:
         assert counts_by_day(site, name) == {day: rows_of(name, index) for index, day in enumerate(DAYS)}
     query = PARTITIONS % str(DAYS).replace("'", '"')
@@ -61,7 +61,7 @@ def test_a_week_of_four_measurements_arrives_exactly(site: DagsterSite, sandbox:
 def test_runs_that_write_one_table_at_once_lose_nothing(site: DagsterSite) -> None:
     runs = site.ended_runs(site.launch([DATABASE, "mem"], DAYS), seconds=240)
 
-    assert {run["status"] for run in runs} == {"SUCCESS"}
+    assert {run["status"] for run in runs} == {"SUCCESS"}, site.failures(runs)
     assert any(later["startTime"] < earlier["endTime"] for earlier, later in pairwise(runs)), runs
     assert counts_by_day(site, "mem") == {day: rows_of("mem", index) for index, day in enumerate(DAYS)}
 
@@ -69,7 +69,7 @@ def test_runs_that_write_one_table_at_once_lose_nothing(site: DagsterSite) -> No
 def test_the_roll_up_follows_its_measurement(site: DagsterSite) -> None:
     runs = site.ended_runs(site.launch([DATABASE, "cpu_hourly"], DAYS[:2]), seconds=240)
 
-    assert [run["status"] for run in runs] == ["SUCCESS", "SUCCESS"]
+    assert [run["status"] for run in runs] == ["SUCCESS", "SUCCESS"], site.failures(runs)
     assert counts_by_day(site, "cpu_hourly").keys() == set(DAYS[:2])
 
 
