@@ -33,6 +33,7 @@ class LakeAttributes(BaseModel):
     automation: str | bool | None = None
     run: dict[str, Any] | None = None
     pools: dict[str, Any] | None = None
+    discovery: dict[str, Any] | None = None
     alerts: dict[str, Any] | None = None
 
     @classmethod

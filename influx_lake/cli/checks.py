@@ -76,7 +76,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
                 yield _missing(subject, measurement.database, found)
     matches = lake.match(name, found)
     for pattern in lake.patterns:
-        if pattern.source == name:
+        if pattern.is_for(name):
             yield _check_pattern(pattern.text, [each.name for own, each in matches if own is pattern], session)
 
 

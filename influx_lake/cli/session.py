@@ -48,7 +48,7 @@ class Session:
         from influx_lake.sources import open_source
 
         if name not in self._sources:
-            self._sources[name] = open_source(self.lake.sources[name])
+            self._sources[name] = open_source(self.lake.source(name))
         return self._sources[name]
 
     def reliable_source(self, name: str) -> Source:
@@ -56,7 +56,7 @@ class Session:
         from influx_lake.sources import open_reliable_source
 
         if name not in self._reliable:
-            self._reliable[name] = open_reliable_source(self.lake.sources[name])
+            self._reliable[name] = open_reliable_source(self.lake.source(name))
         return self._reliable[name]
 
     def identities(self, measurement: Measurement) -> tuple[str, ...]:

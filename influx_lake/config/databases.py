@@ -39,6 +39,14 @@ class DatabaseGroup:
         """A source for each database, by name."""
         return {self.source_name(database): self.server.for_database(database) for database in databases}
 
+    def holds(self, source: str) -> bool:
+        """Whether a source is one of its databases, known or not."""
+        return source.startswith(self.name + SEPARATOR)
+
+    def source(self, name: str) -> ServerConfig:
+        """The source of this name, for one of its databases."""
+        return self.server.for_database(name.removeprefix(self.name + SEPARATOR))
+
     def discovered(self, state: Mapping[str, Any]) -> list[str]:
         """The databases that are known: those that discovery found, and those that are named."""
         prefix = self.name + SEPARATOR

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig
+from influx_lake.config.databases import DatabaseGroup
 from influx_lake.config.lake import Pattern
 from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
@@ -34,7 +35,7 @@ def read_declarations(
     entries: dict[str, Any],
     sources: Mapping[str, SourceConfig],
     report: Report,
-    groups: Mapping[str, Sequence[str]] | None = None,
+    groups: Sequence[DatabaseGroup] = (),
 ) -> Declarations:
     """Resolve every entry of `measurements` over the defaults.
 
@@ -43,9 +44,9 @@ def read_declarations(
         entries: The section `measurements`.
         sources: The sources that are declared.
         report: Takes the mistakes.
-        groups: The sources of each entry that stands for many databases.
+        groups: The entries of `sources` that stand for many databases.
     """
-    return _Reader(defaults, sources, report, groups or {}).read(entries)
+    return _Reader(defaults, sources, report, groups).read(entries)
 
 
 class _Reader:
@@ -54,10 +55,10 @@ class _Reader:
         defaults: dict[str, Any],
         sources: Mapping[str, SourceConfig],
         report: Report,
-        groups: Mapping[str, Sequence[str]],
+        groups: Sequence[DatabaseGroup],
     ) -> None:
         self._report = report
-        self._groups = groups
+        self._groups = {group.name: group for group in groups}
         self._sources = sources
         self._found = Declarations()
         self._tables = TableNames()
@@ -99,8 +100,8 @@ class _Reader:
         else:
             self._declare_measurement(key, options)
 
-    def _group(self, options: MeasurementOptions) -> Sequence[str] | None:
-        """The sources that an entry is for, where it is for many databases."""
+    def _group(self, options: MeasurementOptions) -> DatabaseGroup | None:
+        """Whose databases an entry is for, where it is for many."""
         if options.source is not None:
             return self._groups.get(options.source)
         if DEFAULT_SOURCE in self._groups:
@@ -108,13 +109,14 @@ class _Reader:
         alone = len(self._groups) == 1 and all("/" in name for name in self._sources)
         return next(iter(self._groups.values())) if alone else None
 
-    def _declare_in_databases(self, key: str, options: MeasurementOptions, sources: Sequence[str]) -> None:
+    def _declare_in_databases(self, key: str, options: MeasurementOptions, group: DatabaseGroup) -> None:
         """Which of the databases have the measurement is known when they were looked at: a name is a pattern, too."""
         self._check_history(key, options)
         name = options.measurement or key
-        for source in sources:
-            if self._resolve(key, name, options, source) is not None:
-                self._found.patterns.append(Pattern(name, source, options))
+        # Without a database that is known, the entry has its mistakes all the same.
+        sources = (group.name, *filter(group.holds, self._sources))
+        if all(self._resolve(key, name, options, source) is not None for source in sources):
+            self._found.patterns.append(Pattern(name, group.name, options))
 
     def _declare_measurement(self, key: str, options: MeasurementOptions) -> None:
         name = options.measurement or key
@@ -168,8 +170,10 @@ class _Reader:
         self._report.mistake(location, f"{name!r} is not one of the sources{guess}")
 
     def _resolve(self, key: str, name: str, options: MeasurementOptions, source: str | None) -> Measurement | None:
+        group = self._groups.get(source or "")
+        config = group.server if group else self._sources.get(source or "", STAND_IN)
         try:
-            return resolve_measurement(key, name, options, source or "", self._sources.get(source or "", STAND_IN))
+            return resolve_measurement(key, name, options, source or "", config)
         except OptionMistake as mistake:
             sections: tuple[Location, ...] = (("measurements", key), ("defaults",))
             stated = [(*section, *option) for section in sections for option in mistake.options]

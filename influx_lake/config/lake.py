@@ -10,7 +10,7 @@ from pathlib import Path
 from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.connections import SourceConfig
-from influx_lake.config.databases import DatabaseGroup
+from influx_lake.config.databases import SEPARATOR, DatabaseGroup
 from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.operation import OperationOptions
 from influx_lake.config.options import MeasurementOptions
@@ -26,13 +26,17 @@ class Pattern:
 
     Attributes:
         text: The pattern: `http_*` or `/^http_/`; of a source with many databases also a name.
-        source: Whose measurements it matches.
+        source: Whose measurements it matches: a source, or an entry for many databases.
         options: What holds for each match.
     """
 
     text: str
     source: str
     options: MeasurementOptions
+
+    def is_for(self, source: str) -> bool:
+        """Whether it matches measurements of a source."""
+        return source == self.source or source.startswith(self.source + SEPARATOR)
 
     def matches(self, name: str) -> bool:
         """Whether it stands for a measurement of this name."""
@@ -87,9 +91,14 @@ class Lake:
         """The measurements that patterns stand for, out of those that a source has, each with its pattern.
 
         The first pattern that matches decides; a measurement that is listed by name, also as not enabled, is nobody's.
+
+        Args:
+            source: A source of the lake, or one of a database that it does not know yet.
+            names: The measurements that the source has.
         """
+        config = self.source(source)
         # Of a source with many databases the names are patterns, too: a name wins.
-        own = (pattern for pattern in self.patterns if pattern.source == source)
+        own = (pattern for pattern in self.patterns if pattern.is_for(source))
         patterns = sorted(own, key=lambda pattern: is_pattern(pattern.text))
         found = []
         for name in dict.fromkeys(names):
@@ -97,23 +106,21 @@ class Lake:
                 continue
             pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
             if pattern is not None and pattern.options.enabled:
-                config = self.sources[source]
                 found.append((pattern, resolve_measurement(name, name, pattern.options, source, config)))
         return found
 
-    def resolve(self, source: str, names: Iterable[str]) -> tuple[Measurement, ...]:
-        """The lake's measurements and those that patterns stand for, out of the measurements that a source has now.
+    def resolve(self, found: Mapping[str, Iterable[str]]) -> tuple[Measurement, ...]:
+        """The lake's measurements and those that patterns stand for, out of the measurements that sources have now.
 
         Args:
-            source: One of the lake's sources.
-            names: The measurements that it has.
+            found: The measurements of each source that was asked, also of a database that the lake does not know yet.
 
         Raises:
             ConfigurationError: Two measurements would share a table.
         """
         tables = TableNames(self.measurements)
         known = {measurement.identifier: measurement for measurement in self.measurements}
-        for pattern, measurement in self.match(source, names):
+        for pattern, measurement in (each for source, names in found.items() for each in self.match(source, names)):
             if clash := tables.claim(measurement):
                 raise ConfigurationError(
                     clash.reason,
@@ -123,17 +130,20 @@ class Lake:
         return tuple(known.values())
 
     def source(self, name: str) -> SourceConfig:
-        """The source of this name.
+        """The source of this name; also of a database that is not known yet, where the name is that of such a source.
 
         Raises:
             ConfigurationError: There is none.
         """
-        if name not in self.sources:
+        if name in self.sources:
+            return self.sources[name]
+        group = next((group for group in self.groups if group.holds(name)), None)
+        if group is None:
             raise ConfigurationError(
                 f"{self.path.name} has no source {name}{suggestion(name, self.sources)}",
                 remedy=f"It has: {', '.join(self.sources)}",
             )
-        return self.sources[name]
+        return group.source(name)
 
     def find(self, name: str) -> Measurement:
         """The measurement that is called so: by its key, by its name in InfluxDB or by its table.

@@ -110,12 +110,11 @@ class _Loader:
         sections = {name: self._section(name, written.get(name)) for name in SECTIONS if name not in OPERATION}
         groups, entries = self._groups(sections["sources"])
         known = self._discovered(STATE) if groups else {}
-        own = {group.name: group.sources(group.discovered(known)) for group in groups}
-        sources, named = self._sources(entries, groups), {name: list(databases) for name, databases in own.items()}
-        for databases in own.values():
-            sources |= databases
+        sources = self._sources(entries, groups)
+        for group in groups:
+            sources |= group.sources(group.discovered(known))
         catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
-        found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report, named)
+        found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report, groups)
         lake = Lake(
             self._path,
             sources,

@@ -73,6 +73,12 @@ class DiscoveryOptions(BaseModel):
     every: Annotated[Duration, Field(ge=timedelta(seconds=30))] = Field(
         default=timedelta(minutes=5), description="How often each server is asked which measurements it has."
     )
+    databases_at_once: int = Field(
+        default=100,
+        ge=1,
+        description="How many databases are asked for their measurements each time; where there are more, they take "
+        "turns.",
+    )
     webserver: Annotated[str, Field(pattern=r"^https?://.+")] | None = Field(
         default=None,
         description="Where Dagster's webserver is reached, to have it load the definitions anew. Default: "

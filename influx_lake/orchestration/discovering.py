@@ -1,10 +1,11 @@
-"""Measurements that appear in a source, or vanish from it."""
+"""Measurements and databases that appear in a server, or vanish from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -14,7 +15,9 @@ from influx_lake.config.connections import ServerConfig
 from influx_lake.config.discovery import GONE, write_discovered
 from influx_lake.orchestration.assets import asset_key, resource_key
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.looking import Look
 from influx_lake.orchestration.reloading import reload_code_location
+from influx_lake.orchestration.resources import source_resource
 
 if TYPE_CHECKING:
     from influx_lake.sources.protocol import Source
@@ -27,7 +30,7 @@ class Discovery:
     """What the sources have now, beside what the lake knows.
 
     Attributes:
-        found: The measurements of each source that was asked.
+        found: The measurements of each source that was asked; none of one whose database is gone.
         appeared: Those that patterns stand for and the lake does not have yet.
         gone: Those of the lake that their sources do not have, as (source, name).
         lake: The lake.
@@ -46,8 +49,7 @@ class Discovery:
             ConfigurationError: Two measurements would share a table.
         """
         known = {(each.source, each.name) for each in lake.measurements}
-        for source, names in found.items():
-            lake.resolve(source, names)
+        lake.resolve(found)
         matches = [measurement for source, names in found.items() for _, measurement in lake.match(source, names)]
         return cls(
             found,
@@ -64,9 +66,14 @@ class Discovery:
         return tuple(each for each in self.lake.measurements if (each.source, each.name) in gone)
 
     @property
+    def databases(self) -> tuple[str, ...]:
+        """The sources of databases that the lake does not have yet."""
+        return tuple(sorted(self.found.keys() - self.lake.sources.keys()))
+
+    @property
     def is_news(self) -> bool:
         """Whether the lake would be another one if it was loaded now."""
-        return bool(self.appeared) or self.gone != self.lake.gone
+        return bool(self.appeared or self.databases) or self.gone != self.lake.gone
 
     def keep(self) -> None:
         """Write down what is known, for the next time the lake is loaded; what is gone stays in the lake.
@@ -82,15 +89,16 @@ class Discovery:
         """The news in a line."""
         came = [measurement.table_name for measurement in self.appeared]
         went = [measurement.table_name for measurement in self.vanished]
-        parts = [f"appeared: {', '.join(came)}"] if came else []
+        parts = [f"new databases: {', '.join(self.databases)}"] if self.databases else []
+        parts += [f"appeared: {', '.join(came)}"] if came else []
         parts += [f"vanished: {', '.join(went)}"] if went else []
         return "; ".join(parts) or "measurements that were gone are back"
 
 
 def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
-    """The sensor that asks each server for its measurements; None for a lake without servers."""
+    """The sensor that asks each server for its databases and measurements; None for a lake without servers."""
     sources = sorted(name for name, config in lake.sources.items() if isinstance(config, ServerConfig))
-    if not sources:
+    if not sources and not lake.groups:
         return None
     options = lake.operation.discovery
     webserver = options.webserver or (lake.alerts.base_url if lake.alerts else None)
@@ -100,19 +108,25 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
         minimum_interval_seconds=options.every // timedelta(seconds=1),
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={resource_key(name) for name in sources},
-        description="Notices measurements that patterns match and that appeared later, has them loaded as assets, and "
-        "marks those that vanished from their source; their tables stay.",
+        description="Notices databases and measurements that patterns match and that appeared later, has them loaded "
+        "as assets, and marks those that vanished from their source; their tables stay.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         with failing_clearly():
-            found = {name: _measurements(context, name) for name in sources}
-            news = Discovery.of(lake, found)
-            if not news.is_news:
-                return dg.SkipReason(f"nothing new in {sum(map(len, found.values())):,} measurements")
-            news.keep()
-            for measurement in news.vanished:
-                context.instance.report_runless_asset_event(_vanished(measurement))
-            return dg.SkipReason(f"{news.summary()}. {_reloaded(context, webserver)}")
+            found = Look(lake, lambda name: _opened(context, lake, name))
+            found.around(datetime.now(UTC))
+            news = Discovery.of(lake, found.found)
+            said = f"nothing new in {sum(map(len, news.found.values())):,} measurements"
+            if news.is_news:
+                news.keep()
+                for measurement in news.vanished:
+                    context.instance.report_runless_asset_event(_vanished(measurement))
+                said = f"{news.summary()}. {_reloaded(context, webserver)}"
+            if found.failures:
+                # What the others said is kept.
+                context.log.info(said)
+                raise found.failures[0]
+            return dg.SkipReason(said)
 
     return look
 
@@ -125,10 +139,13 @@ def marked_if_gone(lake: Lake, measurement: Measurement) -> Measurement:
     return replace(measurement, tags={**measurement.tags, GONE_TAG: "true"}, description=said)
 
 
-def _measurements(context: dg.SensorEvaluationContext, source: str) -> tuple[str, ...]:
-    with getattr(context.resources, resource_key(source)).open() as opened:
-        database: Source = opened
-        return tuple(database.measurements())
+def _opened(context: dg.SensorEvaluationContext, lake: Lake, source: str) -> AbstractContextManager[Source]:
+    if source in lake.sources:
+        resource = getattr(context.resources, resource_key(source))
+    else:
+        resource = source_resource(lake.source(source), lake.root)
+    opened: AbstractContextManager[Source] = resource.open()
+    return opened
 
 
 def _vanished(measurement: Measurement) -> dg.AssetObservation:

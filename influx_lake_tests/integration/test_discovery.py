@@ -1,8 +1,10 @@
-"""Measurements that appear later are loaded without a hand; those that vanish are marked, and their tables stay."""
+"""Databases and measurements that appear later are loaded without a hand; those that vanish are marked and stay."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -10,9 +12,13 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.config import load_lake
+from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.orchestration.looking import Look
 from influx_lake.orchestration.reloading import reload_code_location
 from influx_lake.sandbox import Sandbox
+from influx_lake.sources import open_source
+from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.cli_lake import FIRST_DAY_NS
 
 LAKE = """\
@@ -22,6 +28,15 @@ catalog: {{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}}
 measurements:
   cpu: {{}}
   "http_*": {{partition: {{every: hour, start: 2026-01-01}}}}
+"""
+
+MANY = """\
+sources:
+  plant: {{host: "{url}", database: "plant_*", token: "${{BOX_TOKEN}}", retry: {{budget: 0s}}}}
+catalog: {{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}}
+measurements:
+  cpu: {{partition: {{start: 2026-01-01}}}}
+{more}
 """
 
 
@@ -41,8 +56,15 @@ def path(box: Sandbox, tmp_path: Path) -> Path:
     return path
 
 
-def put(box: Sandbox, name: str) -> None:
-    box.load("telemetry", name, pa.table({"time": pa.array([FIRST_DAY_NS], pa.timestamp("ns")), "v": [1.0]}))
+@pytest.fixture
+def many(box: Sandbox, tmp_path: Path) -> Path:
+    path = tmp_path / "lake.yaml"
+    path.write_text(MANY.format(url=box.url, more=""))
+    return path
+
+
+def put(box: Sandbox, name: str, database: str = "telemetry") -> None:
+    box.load(database, name, pa.table({"time": pa.array([FIRST_DAY_NS], pa.timestamp("ns")), "v": [1.0]}))
 
 
 def tick(path: Path, instance: dg.DagsterInstance) -> str:
@@ -56,6 +78,10 @@ def tick(path: Path, instance: dg.DagsterInstance) -> str:
 
 def tables(path: Path) -> list[str]:
     return sorted(measurement.table for measurement in load_lake(path).measurements)
+
+
+def in_databases(path: Path) -> list[str]:
+    return sorted(measurement.table_name for measurement in load_lake(path).measurements)
 
 
 def test_what_appears_is_in_the_lake_when_it_is_loaded_again(box: Sandbox, path: Path) -> None:
@@ -109,6 +135,96 @@ def test_two_measurements_of_one_table_stop_the_tick_and_change_nothing(box: San
         with pytest.raises(dg.Failure, match="http_x"):
             tick(path, instance)
         assert tables(path) == ["cpu"]
+
+
+def test_a_database_that_appears_is_in_the_lake_when_it_is_loaded_again(box: Sandbox, many: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert "nothing new in 0 measurements" in tick(many, instance), "no database is there yet"
+        put(box, "cpu", "plant_a")
+        put(box, "mem", "plant_a")
+        assert "new databases: plant/plant_a; appeared: plant_a.cpu" in tick(many, instance)
+        put(box, "mem", "plant_b")
+        put(box, "cpu", "other")
+        assert "new databases: plant/plant_b" in tick(many, instance)
+        assert in_databases(many) == ["plant_a.cpu"]
+        assert list(load_lake(many).sources) == ["plant/plant_a", "plant/plant_b"]
+        put(box, "cpu", "plant_b")
+        assert "appeared: plant_b.cpu" in tick(many, instance)
+        assert "nothing new" in tick(many, instance)
+        definitions = build_definitions(load_lake(many))
+        keys = [dg.AssetKey([database, "cpu"]) for database in ("plant_a", "plant_b")]
+        done = dg.materialize(
+            [asset for asset in definitions.assets or [] if isinstance(asset, dg.AssetsDefinition)],
+            selection=keys,
+            partition_key="2026-01-01",
+            resources=definitions.resources,
+            instance=instance,
+        )
+        assert done.success
+    rows = open_catalog("lake", load_lake(many).catalog.properties())
+    assert [rows.load_table((*key.path,)).scan().count() for key in keys] == [1, 1]
+
+
+def test_a_database_that_vanishes_is_marked_and_its_tables_stay(box: Sandbox, many: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for database in ("plant_a", "plant_b"):
+            put(box, "cpu", database)
+        tick(many, instance)
+        box.store.drop_database("plant_b")
+        assert "vanished: plant_b.cpu" in tick(many, instance)
+        lake = load_lake(many)
+        assert in_databases(many) == ["plant_a.cpu", "plant_b.cpu"], "the assets stay"
+        assert [each.table_name for each in lake.present] == ["plant_a.cpu"]
+        event = instance.fetch_observations(dg.AssetKey(["plant_b", "cpu"]), limit=1).records[0].asset_observation
+        assert event is not None
+        assert "the table stays" in str(event.description)
+        assert "nothing new" in tick(many, instance)
+        put(box, "cpu", "plant_b")
+        assert "are back" in tick(many, instance)
+        assert [each.table_name for each in load_lake(many).present] == ["plant_a.cpu", "plant_b.cpu"]
+
+
+def test_databases_take_turns_where_there_are_many(box: Sandbox, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many.write_text(MANY.format(url=box.url, more="discovery: {databases_at_once: 2, every: 30s}"))
+    for number in range(5):
+        put(box, "cpu", f"plant_{number}")
+    asked = list[str]()
+    of_source = InfluxDB3Source.measurements
+    monkeypatch.setattr(
+        InfluxDB3Source, "measurements", lambda source: asked.append(source.identity) or of_source(source)
+    )
+    lake, now = load_lake(many), datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(3):
+        look = Look(lake, lambda name: closing(open_source(lake.source(name))))
+        look.around(now + number * timedelta(seconds=30))
+        assert len(look.found) == 2
+    assert len(asked) == 6
+    assert len(set(asked)) == 5, "each was asked in three looks"
+
+
+def test_a_source_that_fails_keeps_no_news_of_the_others(box: Sandbox, many: Path) -> None:
+    alone = f'  gone: {{host: "{box.url}", database: nowhere, token: "${{BOX_TOKEN}}", retry: {{budget: 0s}}}}\n'
+    text = many.read_text().replace("catalog:", f"{alone}catalog:").replace("cpu: {", "cpu: {source: plant, ")
+    many.write_text(text)
+    put(box, "cpu", "plant_a")
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.raises(dg.Failure, match="nowhere"):
+            tick(many, instance)
+        assert in_databases(many) == ["plant_a.cpu"]
+        box.faults.unavailable = True
+        with pytest.raises(dg.Failure):
+            tick(many, instance)
+        assert load_lake(many).gone == frozenset()
+
+
+def test_two_databases_of_one_namespace_stop_the_tick_and_change_nothing(box: Sandbox, many: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        put(box, "cpu", "plant_x")
+        put(box, "cpu", "PLANT_X")
+        put(box, "cpu", "plant_X")
+        with pytest.raises(dg.Failure, match="plant_X"):
+            tick(many, instance)
+        assert in_databases(many) == []
 
 
 def test_a_webserver_that_does_not_answer_is_no_failure_of_the_tick() -> None:

@@ -104,6 +104,7 @@ def test_dg_check_yaml_knows_every_option() -> None:
 
     assert mistakes(INLINE) == []
     assert mistakes({"config": "lake.yaml"}) == []
+    assert mistakes({**INLINE, "discovery": {"every": "1m"}}) == []
     assert mistakes({**INLINE, "catalogue": {}}) == ["$"]
     assert mistakes({**INLINE, "defaults": {"partition": {"every": "dayly"}}}) == ["$.defaults.partition.every"]
     assert mistakes({}) == ["$"]

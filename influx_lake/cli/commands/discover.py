@@ -20,11 +20,10 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     with output(as_json) as out, open_session(config) as session:
         lake = session.lake
         sources = list(dict.fromkeys(pattern.source for pattern in lake.patterns)) or list(lake.sources)
-        alone = [name for name in sources if "/" not in name]
-        found = {name: session.source(name).measurements() for name in alone}
-        for name, names in found.items():
-            lake.resolve(name, names)  # two measurements of one table are refused before anything is kept
-        found |= _in_databases(lake)
+        groups = {group.name for group in lake.groups}
+        alone = [name for name in sources if name not in groups and "/" not in name]
+        found = {name: session.source(name).measurements() for name in alone} | _in_databases(lake)
+        lake.resolve(found)  # two measurements of one table are refused before anything is kept
         state = write_discovered(lake.root, found, groups=[group.name for group in lake.groups])
         lake = load_lake(lake.path) if lake.groups else lake
         matches = [each for name, names in found.items() for each in lake.match(name, names)]

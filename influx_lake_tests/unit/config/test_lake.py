@@ -76,19 +76,19 @@ def test_what_was_found_is_matched(write_lake: LakeWriter, tmp_path: Path) -> No
 
 def test_live_names_are_added(write_lake: LakeWriter) -> None:
     lake = load_lake(write_lake(PATTERNS))
-    assert [m.key for m in lake.resolve("default", ["cpu", "http_a", "http_a", "other"])] == [
+    assert [m.key for m in lake.resolve({"default": ["cpu", "http_a", "http_a", "other"]})] == [
         "cpu",
         "http_never",
         "star",
         "http_a",
     ]
-    assert [m.table_name for m in lake.resolve("plant", ["temp_a", "cpu"])][-1] == "plant.temp_a"
+    assert [m.table_name for m in lake.resolve({"plant": ["temp_a", "cpu"]})][-1] == "plant.temp_a"
 
 
 def test_matches_that_would_share_a_table_are_refused(write_lake: LakeWriter, tmp_path: Path) -> None:
     path = write_lake('measurements: {"*": , "a_b": }\n', sources=True)
     with pytest.raises(ConfigurationError, match=r"a_b and a\.b would both be the table telemetry\.a_b|a\.b and a_b"):
-        load_lake(path).resolve("default", ["a.b"])
+        load_lake(path).resolve({"default": ["a.b"]})
     write_discovered(tmp_path, {"default": ["x.y", "x y", "fine"]})
     with pytest.raises(
         ConfigurationError, match=r"lake\.yaml:2: measurements\.\*: x y and x\.y would both be the table"
@@ -112,7 +112,7 @@ def test_tables_that_only_look_different_are_refused(
         load_lake(both)
     pattern = write_lake(f'measurements:\n  {listed}: \n  "*": \n', sources=True)
     with pytest.raises(ConfigurationError, match=message):
-        load_lake(pattern).resolve("default", [found])
+        load_lake(pattern).resolve({"default": [found]})
     write_discovered(tmp_path, {"default": [found]})
     with pytest.raises(ConfigurationError, match=rf"lake\.yaml:4: measurements\.\*: {message}"):
         load_lake(pattern)
@@ -231,7 +231,7 @@ def test_any_names_are_kept(found: dict[str, list[str]], tmp_path: Path) -> None
 def test_any_live_names_are_matched_or_refused(found: list[str], lake_of: Callable[[str], Lake]) -> None:
     lake = lake_of('measurements: {"a*": , "*": {lag: 1m}, cpu: }\n')
     try:
-        matched = lake.resolve("default", found)
+        matched = lake.resolve({"default": found})
     except ConfigurationError:
         tables = [measurement.table.casefold() for _, measurement in lake.match("default", found)] + ["cpu"]
         assert len(set(tables)) < len(tables) or any(f"{table}__quarantine" in tables for table in tables)

@@ -8,6 +8,7 @@ import pytest
 
 from influx_lake.config import load_lake, write_discovered
 from influx_lake.config.patterns import NamePattern, is_pattern
+from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
 
 PLANT = 'sources: {plant: {host: "http://h", database: "/^plant_/", token: "${file:token}"}}\n'
@@ -68,3 +69,17 @@ def test_databases_may_be_listed(write_lake: LakeWriter) -> None:
     lake = load_lake(path)
     assert [each.table_name for each in lake.measurements] == ["d.mem", "a.cpu", "b1.cpu"]
     assert set(lake.sources) == {"new", "old/a", "old/b1"}
+
+
+def test_mistakes_are_found_before_any_database_is(mistakes_of: Callable[..., list[str]]) -> None:
+    text = PLANT + "measurements: {cpu: {write: {merge_fields: true}}}\n"
+    assert "merge_fields is for `mode: upsert`" in mistakes_of(text, sources=False)[0]
+
+
+def test_databases_that_are_not_known_yet_are_compared(write_lake: LakeWriter) -> None:
+    lake = load_lake(write_lake(PLANT + "measurements: {'*': {namespace: all}}\n"))
+    assert [each.table_name for each in lake.resolve({"plant/plant_a": ["cpu"]})] == ["all.cpu"]
+    with pytest.raises(ConfigurationError, match=r"cpu and cpu would both be the table all\.cpu"):
+        lake.resolve({"plant/plant_a": ["cpu"], "plant/plant_b": ["cpu"]})
+    with pytest.raises(ConfigurationError, match="has no source plan/a"):
+        lake.source("plan/a")
