@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,17 +16,17 @@ import pytest
 from influx_lake_tests.e2e.dagster_site import DagsterSite, wait_until, with_block
 from influx_lake_tests.e2e.living_source import DATABASE, LivingSource
 from influx_lake_tests.e2e.living_tables import LivingTables, difference, in_microseconds
+from influx_lake_tests.e2e.runs_at_work import half_done_load
 
 pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.timeout(840)]
 
 LAG = timedelta(seconds=5)
 PROMISED = LAG + timedelta(minutes=2)
+DISCOVERED_EVERY = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
 OUTAGE_SECONDS = 30.0
 KNOWN = ("cpu", "mem")
 APPEARING = "room_attic"
-_PID = re.compile(r"pid: (\d+)")
-_FIRST_OF_SEVERAL = re.compile(r"window 1 of (?!1 )")
 _SHOWN = """{
   assetNodes { assetKey { path } partitionStats { numFailed } assetChecksOrError { ... on AssetChecks {
     checks { name executionForLatestMaterialization { status evaluation { description } } } } } }
@@ -41,7 +40,7 @@ def write_lake(folder: Path, source: LivingSource) -> None:
         f"""
 sources:
   default: {{host: "{source.box.url}", database: {DATABASE}, token: "${{INFLUXDB3_TOKEN}}", connect_timeout: 2s}}
-discovery: {{every: 30s}}
+discovery: {{every: {DISCOVERED_EVERY.seconds}s}}
 defaults:
   lag: {LAG.seconds}s
   partition: {{every: hour, start: "{source.first_hour:%Y-%m-%dT%H:%M:%SZ}"}}
@@ -82,23 +81,6 @@ def instance(site: DagsterSite, postgres: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def tables(site: DagsterSite) -> LivingTables:
     return LivingTables(site.folder)
-
-
-def kill_a_load(instance: dg.DagsterInstance) -> str:
-    """Kill the process of a run that has loaded some of its windows, and not all; gives the run."""
-
-    def half_done() -> tuple[str, int] | None:
-        for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-            if not run.asset_selection:
-                continue
-            said = " ".join(entry.user_message for entry in instance.all_logs(run.run_id))
-            if (pid := _PID.search(said)) and _FIRST_OF_SEVERAL.search(said):
-                return run.run_id, int(pid[1])
-        return None
-
-    run, pid = wait_until(half_done, seconds=180, what="a run that loads windows")
-    os.kill(pid, signal.SIGKILL)
-    return run
 
 
 def differences(source: LivingSource, tables: LivingTables) -> dict[str, str]:
@@ -180,10 +162,12 @@ def test_every_table_equals_its_source_with_no_hand_on_it(
     source: LivingSource, site: DagsterSite, instance: dg.DagsterInstance, tables: LivingTables
 ) -> None:
     automated = datetime.now(UTC)
-    killed = kill_a_load(instance)
+    killed = half_done_load(instance)
+    os.kill(killed.pid, signal.SIGKILL)
     source.box.faults.batch_delay = 0.0
     until_past_is_equal(source, tables, seconds=240, what="the history loaded all the same")
 
+    changed = datetime.now(UTC)
     change_everything(source)
     source.fail_for(OUTAGE_SECONDS)
     until_tailed(source, tables, seconds=PROMISED.total_seconds())
@@ -193,11 +177,14 @@ def test_every_table_equals_its_source_with_no_hand_on_it(
     source.end()
     until_equal(source, tables, seconds=180)
 
-    ended = instance.get_run_by_id(killed)
+    ended = instance.get_run_by_id(killed.run_id)
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.FAILURE
     wait_until(lambda: not failures_shown(site), seconds=60, what="nothing shown as failed")
-    for name in KNOWN:
-        latencies = tables.latencies(name, automated)
-        assert len(latencies) >= (source.until - automated).total_seconds() - 1
-        assert max(latencies.values()) <= PROMISED, sorted(latencies.items(), key=lambda each: each[1])[-1]
+    for name, since, promised in (
+        *((name, automated, PROMISED) for name in KNOWN),
+        (APPEARING, changed, DISCOVERED_EVERY + PROMISED),
+    ):
+        latencies = tables.latencies(name, since)
+        assert len(latencies) >= (source.until - since).total_seconds() - 1
+        assert max(latencies.values()) <= promised, (name, *max(latencies.items(), key=lambda each: each[1]))
