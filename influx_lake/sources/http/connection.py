@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BYTES_AT_ONCE = 1 << 18
 _LONGEST_ERROR = 1 << 20
+_KEPT_CONNECTIONS = 16
 
 Headers = Callable[[], Mapping[str, str]]
 
@@ -183,6 +184,8 @@ def _pool(config: ServerConfig, headers: Mapping[str, str]) -> PoolManager:
     }
     return urllib3.PoolManager(
         headers=headers,
+        # Beyond it urllib3 warns, and connects anew: windows are read by several threads.
+        maxsize=_KEPT_CONNECTIONS,
         timeout=urllib3.Timeout(connect=config.connect_timeout.total_seconds(), read=config.timeout.total_seconds()),
         **(options if config.address.secure else {}),
     )
