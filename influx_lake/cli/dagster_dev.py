@@ -112,7 +112,9 @@ class DagsterDev:
 
     def wait(self) -> int:
         """Wait until Dagster ends by itself; 1 then, since it should not."""
-        self._process.wait()
+        # Not a wait without end: a signal that comes just before it would only be handled after it.
+        while self._process.poll() is None:
+            time.sleep(_POLL_SECONDS)
         return 1
 
     def __exit__(

@@ -27,6 +27,8 @@ from influx_lake.sandbox.router import Router
 from influx_lake.sandbox.store import Store
 from influx_lake.sandbox.write_api import write_routes
 
+_SIGNAL_SECONDS = 0.5
+
 
 class Token(Enum):
     """Stands for a token that is to be made."""
@@ -120,7 +122,9 @@ class Sandbox:
             if self._store is None:
                 self.start()
             ready(self)
-            self._stopping.wait()
+            # Without a limit, a signal that comes just before the thread blocks would only be handled after it.
+            while not self._stopping.wait(_SIGNAL_SECONDS):
+                pass
         finally:
             self.stop()
             for number, handler in former.items():
