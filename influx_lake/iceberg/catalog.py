@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 # Another process that holds SQLite's write lock does so for milliseconds; failing at once would fail the window.
 _SQLITE_BUSY_SECONDS = 60
+_TABLES_OF_A_CATALOG = 2
 
 
 def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
@@ -30,7 +31,6 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
         StorageError: A local folder cannot be made.
         MissingExtra: It is a Hive Metastore, and the packages for it are not installed.
     """
-    from pyiceberg.catalog import load_catalog
     from pyiceberg.exceptions import NotInstalledError
 
     prepared = dict(properties)
@@ -45,7 +45,7 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
             if "timeout=" not in uri:
                 prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_BUSY_SECONDS}"
         try:
-            catalog = _quicker(load_catalog(name, **prepared))
+            catalog = _quicker(_loaded(name, prepared))
         except NotInstalledError as error:
             if prepared.get("type") != "hive" and not prepared.get("uri", "").startswith("thrift"):
                 raise
@@ -53,6 +53,24 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
     if database is not None:
         _begin_sessions_anew(catalog)
     return catalog
+
+
+def _loaded(name: str, properties: Mapping[str, str]) -> Catalog:
+    """Load the catalog; again where somebody else makes the tables of a new SQL catalog at the same moment.
+
+    The first runs of a lake start together. Each of the two tables can be made by another one just between the look
+    whether it is there and its making, once.
+    """
+    from pyiceberg.catalog import load_catalog
+    from sqlalchemy.exc import DBAPIError
+
+    for _ in range(_TABLES_OF_A_CATALOG):
+        try:
+            return load_catalog(name, **properties)
+        except DBAPIError as error:
+            if "already exists" not in str(error):
+                raise
+    return load_catalog(name, **properties)
 
 
 def _quicker(catalog: Catalog) -> Catalog:

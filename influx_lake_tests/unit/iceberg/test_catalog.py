@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from influx_lake.config import Secret
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitOutcomeUnknown, MissingExtra, StorageError
@@ -18,11 +19,33 @@ from influx_lake.iceberg.reader import find_table, open_table
 from influx_lake.iceberg.replace import replace_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream
 
+_TABLES = ("iceberg_tables", "iceberg_namespace_properties")
+
 
 def test_folders_are_made(tmp_path: Path) -> None:
     catalog = open_catalog(
         "lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/a/b/c.db", "warehouse": f"{tmp_path}/w"}
     )
+    assert replace(catalog, day(0), rows(day(0), 1)).rows == 1
+
+
+@pytest.mark.parametrize("tables", [["iceberg_tables"], ["iceberg_namespace_properties"], list(_TABLES)], ids=str)
+def test_two_that_open_a_new_catalog_at_once_both_can(tmp_path: Path, tables: list[str]) -> None:
+    uri = f"sqlite:///{tmp_path}/c.db"
+
+    def make_it_first(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        for name in [name for name in tables if f"CREATE TABLE {name} " in statement]:
+            tables.remove(name)
+            with closing(sqlite3.connect(tmp_path / "c.db")) as other:
+                other.execute(statement)
+
+    event.listen(Engine, "before_cursor_execute", make_it_first)
+    try:
+        catalog = open_catalog("lake", {"type": "sql", "uri": uri, "warehouse": f"{tmp_path}/w"})
+    finally:
+        event.remove(Engine, "before_cursor_execute", make_it_first)
+
+    assert not tables
     assert replace(catalog, day(0), rows(day(0), 1)).rows == 1
 
 
