@@ -13,15 +13,11 @@ from influx_lake.config.connections import ServerConfig
 from influx_lake.config.windows import Window
 from influx_lake.errors import (
     AuthenticationFailed,
-    QueryRejected,
     SourceError,
-    SourceTimeout,
-    SourceUnavailable,
-    StreamBroken,
-    TlsFailed,
     TransientSourceError,
     UnexpectedAnswer,
 )
+from influx_lake.sources.server_errors import ServerErrors
 
 _SHOWN = 500
 
@@ -51,6 +47,7 @@ class HttpFailures:
         window: Window | None = None,
     ) -> None:
         self.where = where
+        self._errors = ServerErrors(where)
         self._config = config
         self._recognise = recognise
         self._measurement = measurement
@@ -83,15 +80,15 @@ class HttpFailures:
     def refused(self, message: str) -> SourceError:
         """The server says in its answer that a statement failed."""
         message = redact(message)
-        return self.name(self._recognise(message) or self._rejected(message))
+        return self.name(self._recognise(message) or self._errors.rejected(message))
 
     def truncated(self, what: str) -> SourceError:
         """The answer ended before its end."""
-        return self._name_broken(what)
+        return self.name(self._errors.broken(what))
 
     def silence(self) -> SourceError:
         """The server neither answered nor failed."""
-        return self.name(self._timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
+        return self.name(self._errors.timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
 
     def odd(self, what: str) -> SourceError:
         """An answer that is not what was asked for."""
@@ -115,21 +112,15 @@ class HttpFailures:
         if known := self._recognise(message):
             return known
         if status in (408, 504):
-            return self._timeout(message)
+            return self._errors.timeout(message)
         if status == 429 or status >= 500:
-            return _after(
-                headers,
-                SourceUnavailable(
-                    f"{self.where}: the server cannot serve now: {message}",
-                    remedy="Try again later, or read shorter windows",
-                ),
-            )
+            return _after(headers, self._errors.busy(message))
         if 300 <= status < 400 or status == 404:
             return UnexpectedAnswer(
                 f"{self.where}: this is not how InfluxDB answers: {status} {message}",
                 remedy="Check that the source's `host` and `type` are those of the server",
             )
-        return self._rejected(message)
+        return self._errors.rejected(message)
 
     def _of_urllib3(self, error: Exception, *, before_rows: bool) -> SourceError:
         from urllib3.exceptions import (
@@ -144,49 +135,16 @@ class HttpFailures:
             error = error.reason
         text = redact(str(error))
         if isinstance(error, SSLError):
-            return self.name(self._tls(text))
+            return self.name(self._errors.tls(text))
         if isinstance(error, ReadTimeoutError):
             return self.silence()
         if isinstance(error, ConnectTimeoutError | NewConnectionError):
-            return self.name(self._unavailable(text))
+            return self.name(self._errors.unreachable(text))
         return self._of_connection(error, before_rows=before_rows)
 
     def _of_connection(self, error: Exception, *, before_rows: bool) -> SourceError:
         text = redact(str(error)) or type(error).__name__
-        return self.name(self._unavailable(text)) if before_rows else self._name_broken(text)
-
-    def _name_broken(self, text: str) -> SourceError:
-        return self.name(
-            StreamBroken(
-                f"{self.where}: the stream of rows broke off: {text}",
-                remedy="Try again; if it breaks again, look into the server's log",
-            )
-        )
-
-    def _unavailable(self, text: str) -> SourceError:
-        return SourceUnavailable(
-            f"{self.where}: the server cannot be reached: {text}",
-            remedy="Check that the server runs, and the source's `host`",
-        )
-
-    def _timeout(self, text: str) -> SourceError:
-        return SourceTimeout(
-            f"{self.where}: the server did not answer in time: {text}",
-            remedy="Try again, read shorter windows, or raise the source's `timeout`",
-        )
-
-    def _tls(self, text: str) -> SourceError:
-        return TlsFailed(
-            f"{self.where}: no trusted TLS connection: {text}",
-            remedy="Set tls.ca_file to the certificate of the server's authority, and use the host's name that the "
-            "certificate has; for a server without TLS, write the host with http://",
-        )
-
-    def _rejected(self, message: str) -> SourceError:
-        return QueryRejected(
-            f"{self.where}: the server refused the query: {message}",
-            remedy="If a column was just dropped or changed, run again; else the server's log knows more",
-        )
+        return self.name(self._errors.unreachable(text) if before_rows else self._errors.broken(text))
 
 
 def _message(said: bytes) -> str:

@@ -18,14 +18,10 @@ from influx_lake.errors import (
     DatabaseNotFound,
     FileLimitExceeded,
     MeasurementNotFound,
-    QueryRejected,
     SourceError,
-    SourceTimeout,
-    SourceUnavailable,
-    StreamBroken,
-    TlsFailed,
     UnexpectedAnswer,
 )
+from influx_lake.sources.server_errors import UNREACHABLE, ServerErrors
 
 
 class Status(StrEnum):
@@ -92,6 +88,7 @@ class Failures:
         self.window = window
         address = replace(config.address, port=config.query_port or config.address.port)
         self.where = f"InfluxDB 3 at {address}, database {config.database!r}"
+        self._errors = ServerErrors(self.where)
 
     def before_rows(self, error: BaseException) -> SourceError:
         """The request failed, and nothing of the answer had come."""
@@ -101,12 +98,12 @@ class Failures:
     def amid_rows(self, error: BaseException) -> SourceError:
         """The request was accepted, and failed before its last row."""
         status, text = self._read(error)
-        refused = self._rejected(text) if status is Status.REFUSED else None
-        return self._name(self._told_at_any_time(status, text) or refused or self._broken(text))
+        refused = self._errors.rejected(text) if status is Status.REFUSED else None
+        return self._name(self._told_at_any_time(status, text) or refused or self._errors.broken(text))
 
     def silence(self) -> SourceError:
         """The server neither answered nor failed."""
-        return self._name(self._timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
+        return self._name(self._errors.timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
 
     def no_measurement(self, name: str) -> SourceError:
         """The database has no such measurement."""
@@ -153,7 +150,7 @@ class Failures:
                 remedy="Grant the token read access to the database, or make a new one",
             )
         if status is Status.TIMED_OUT or _TIME_IS_UP.search(text):
-            return self._timeout(text)
+            return self._errors.timeout(text)
         if status in (Status.UNAVAILABLE, Status.CANCELLED):
             return None
         return self.of_text(text)
@@ -177,22 +174,19 @@ class Failures:
 
     def _by_status(self, status: Status, text: str) -> SourceError:
         if status is Status.UNAVAILABLE and self._config.address.secure and _TLS.search(text):
-            return self._tls(text)
+            return self._errors.tls(text)
         if status in (Status.UNAVAILABLE, Status.CANCELLED) or (
             status is Status.INTERNAL and _BROKEN_CONNECTION.search(text)
         ):
             return self._unavailable(text)
         if status is Status.EXHAUSTED:
-            return SourceUnavailable(
-                f"{self.where}: the server has no room for the query now: {text}",
-                remedy="Try again later, or read shorter windows",
-            )
+            return self._errors.busy(text)
         if status in (Status.UNIMPLEMENTED, Status.NONE):
             return UnexpectedAnswer(
                 f"{self.where}: this is not how InfluxDB 3 answers: {text}",
                 remedy="Check that `host` and `query_port` are those of an InfluxDB 3",
             )
-        return self._rejected(text)
+        return self._errors.rejected(text)
 
     def _unauthenticated(self, text: str) -> SourceError:
         if self._config.token is None:
@@ -206,34 +200,9 @@ class Failures:
         )
 
     def _unavailable(self, text: str) -> SourceError:
-        remedy = "Check that the server runs, and the source's `host`"
+        remedy = UNREACHABLE
         if _NOT_HTTP2.search(text):
             remedy = "What answers there is an InfluxDB 1 or 2, or a proxy without HTTP/2. Check the source's `host`"
         elif not self._config.address.secure and _BROKEN_CONNECTION.search(text):
             remedy += ". If the server speaks TLS, write the host with https://"
-        return SourceUnavailable(f"{self.where}: the server cannot be reached: {text}", remedy=remedy)
-
-    def _broken(self, text: str) -> SourceError:
-        return StreamBroken(
-            f"{self.where}: the stream of rows broke off: {text}",
-            remedy="Try again; if it breaks again, look into the server's log",
-        )
-
-    def _tls(self, text: str) -> SourceError:
-        return TlsFailed(
-            f"{self.where}: no trusted TLS connection: {text}",
-            remedy="Set tls.ca_file to the certificate of the server's authority, and use the host's name that the "
-            "certificate has; for a server without TLS, write the host with http://",
-        )
-
-    def _timeout(self, text: str) -> SourceError:
-        return SourceTimeout(
-            f"{self.where}: the server did not answer in time: {text}",
-            remedy="Try again, read shorter windows, or raise the source's `timeout`",
-        )
-
-    def _rejected(self, text: str) -> SourceError:
-        return QueryRejected(
-            f"{self.where}: the server refused the query: {text}",
-            remedy="If a column was just dropped or changed, run again; else the server's log knows more",
-        )
+        return self._errors.unreachable(text, remedy)

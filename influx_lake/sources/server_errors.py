@@ -1,0 +1,66 @@
+"""The errors that a server's failures become, whatever protocol told of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from influx_lake.errors import (
+    QueryRejected,
+    SourceTimeout,
+    SourceUnavailable,
+    StreamBroken,
+    TlsFailed,
+)
+
+UNREACHABLE = "Check that the server runs, and the source's `host`"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerErrors:
+    """Words the errors of one server. What it is given is shown: secrets are redacted before.
+
+    Attributes:
+        where: What the server is called in messages.
+    """
+
+    where: str
+
+    def unreachable(self, text: str, remedy: str = UNREACHABLE) -> SourceUnavailable:
+        """There is no connection."""
+        return SourceUnavailable(f"{self.where}: the server cannot be reached: {text}", remedy=remedy)
+
+    def busy(self, text: str) -> SourceUnavailable:
+        """The server answers, and cannot do it now."""
+        return SourceUnavailable(
+            f"{self.where}: the server cannot serve now: {text}",
+            remedy="Try again later, or read shorter windows",
+        )
+
+    def timeout(self, text: str) -> SourceTimeout:
+        """The answer, or its next part, took too long."""
+        return SourceTimeout(
+            f"{self.where}: the server did not answer in time: {text}",
+            remedy="Try again, read shorter windows, or raise the source's `timeout`",
+        )
+
+    def broken(self, text: str) -> StreamBroken:
+        """The answer ended before its end."""
+        return StreamBroken(
+            f"{self.where}: the stream of rows broke off: {text}",
+            remedy="Try again; if it breaks again, look into the server's log",
+        )
+
+    def tls(self, text: str) -> TlsFailed:
+        """The connection is not to be trusted."""
+        return TlsFailed(
+            f"{self.where}: no trusted TLS connection: {text}",
+            remedy="Set tls.ca_file to the certificate of the server's authority, and use the host's name that the "
+            "certificate has; for a server without TLS, write the host with http://",
+        )
+
+    def rejected(self, text: str) -> QueryRejected:
+        """The server did not accept the query itself."""
+        return QueryRejected(
+            f"{self.where}: the server refused the query: {text}",
+            remedy="If a column was just dropped or changed, run again; else the server's log knows more",
+        )
