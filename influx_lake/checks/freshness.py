@@ -9,14 +9,13 @@ from influx_lake.checks.outcome import Figure, Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.config import FreshnessOptions, Severity
 from influx_lake.config.columns import TIME
-from influx_lake.config.quantities import format_duration
+from influx_lake.config.quantities import format_duration, format_roughly
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.iceberg.window_files import in_windows, time_bounds
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-_SECOND = timedelta(seconds=1)
 _LONGEST = timedelta(days=366)
 
 
@@ -26,14 +25,15 @@ def freshness(subject: Subject) -> Outcome:
     Only metadata of the table are read. A feed whose windows arrive empty is not fresh.
     """
     options = subject.measurement.freshness or FreshnessOptions(fail=_LONGEST)
-    late, silent = lateness(subject), timedelta(0)
+    late = lateness(subject)
     figures: dict[str, Figure] = {"late_seconds": round(late.total_seconds())}
-    newest = None
-    if subject.table and subject.coverage.intervals:
-        recent = _recent(subject, options.fail)
-        newest = newest_event(subject.table, recent)
-        silent = max(timedelta(0), recent.end - (newest or recent.start))
-        figures |= {"loaded_until": recent.end, "silent_seconds": round(silent.total_seconds())}
+    if subject.table is None or not subject.coverage.intervals:
+        # A lake begins like this: worth a warning, and no alarm.
+        return Outcome(late <= (options.warn or options.fail), _nothing_yet(late), figures, Severity.WARN)
+    recent = _recent(subject, options.fail)
+    newest = newest_event(subject.table, recent)
+    silent = max(timedelta(0), recent.end - (newest or recent.start))
+    figures |= {"loaded_until": recent.end, "silent_seconds": round(silent.total_seconds())}
     if newest:
         figures["newest_event"] = newest
     worst = max(late, silent)
@@ -68,17 +68,24 @@ def _recent(subject: Subject, limit: timedelta) -> Window:
     return Window(end - length - min(limit, _LONGEST), end)
 
 
+def _nothing_yet(late: timedelta) -> str:
+    if not late:
+        return "nothing is loaded yet, and nothing is due"
+    return (
+        f"nothing is loaded yet; its first window was due {format_roughly(late)} ago. Materialise it, or see whether "
+        "its schedule runs and its runs succeed"
+    )
+
+
 def _stale(subject: Subject, late: timedelta, silent: timedelta, newest: datetime | None, limit: timedelta) -> str:
     allowed = f"(allowed: {format_duration(limit)})"
     if late >= silent:
-        what = subject.coverage.intervals and f"loaded until {utc_text(subject.coverage.intervals[-1].end)}"
         return (
-            f"{what or 'nothing is loaded'}; the next window is late by {_text(late)} {allowed}. "
-            "See whether its schedule runs and its runs succeed"
+            f"loaded until {utc_text(subject.coverage.intervals[-1].end)}; the next window is late by "
+            f"{format_roughly(late)} {allowed}. See whether its schedule runs and its runs succeed"
         )
-    last = f"the newest event is of {utc_text(newest.replace(microsecond=0))}" if newest else "there are no events"
-    return f"{last}, {_text(silent)} before the end of what is loaded {allowed}. See whether its writers still write"
-
-
-def _text(length: timedelta) -> str:
-    return format_duration(length - length % _SECOND)
+    length, advice = format_roughly(silent), "See whether its writers still write"
+    if newest is None:
+        return f"the last {length} of what is loaded have no events {allowed}. {advice}"
+    last = utc_text(newest.replace(microsecond=0))
+    return f"the newest event is of {last}, {length} before the end of what is loaded {allowed}. {advice}"

@@ -7,25 +7,36 @@ import pyarrow as pa
 from influx_lake.checks.cadence import Silence, silences
 from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.subject import Subject
-from influx_lake.config.quantities import format_duration
+from influx_lake.config.quantities import counted, format_duration
 from influx_lake.config.windows import Window, utc_text
 
 
 def gaps(subject: Subject) -> Outcome:
-    """Look for windows between the first and the newest that were not loaded, and for silence, where it is limited."""
-    missing = missing_windows(subject)
+    """Look for windows between the first and the newest that were not loaded, and for silence, where it is limited.
+
+    A window that is on its way is not missing: runs of a backfill end in any order.
+    """
+    if not subject.coverage.intervals:
+        return Outcome(True, "nothing is loaded yet", {"missing_windows": 0, "silences": 0})
+    missing, coming = _missing_and_coming(subject)
     silent = silences(subject)
     figures: dict[str, Figure] = {"missing_windows": len(missing), "silences": len(silent)}
+    if coming:
+        figures["windows_on_their_way"] = len(coming)
     if missing:
         figures["missing"] = pa.table({"window": [str(window) for window in missing[:SHOWN]]})
     if silent:
         figures["longest_silence_minutes"] = round(max(each.length.total_seconds() for each in silent) / 60, 1)
         figures["silent"] = _table(silent)
     if not missing and not silent:
-        return Outcome(True, "no window is missing" + _cadence(subject), figures)
+        on_their_way = (
+            f" but {counted(len(coming), 'window')} that a run is loading: {listed(coming)}" if coming else ""
+        )
+        return Outcome(True, "no window is missing" + on_their_way + _cadence(subject), figures)
     said = []
     if missing:
-        said.append(f"{len(missing)} windows are missing: {listed(missing)}. Backfill them")
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        said.append(f"{counted(len(missing), 'window')} {are} missing: {listed(missing)}. Backfill {them}")
     if silent:
         said.append(listed(silent))
     return Outcome(False, "; ".join(said), figures)
@@ -38,6 +49,15 @@ def missing_windows(subject: Subject) -> list[Window]:
         return []
     windows = subject.measurement.scheme.windows(intervals[0].end, intervals[-1].start)
     return subject.coverage.missing(windows)
+
+
+def _missing_and_coming(subject: Subject) -> tuple[list[Window], list[Window]]:
+    """The windows that are not loaded: those that nobody loads, and those that somebody does."""
+    missing: list[Window] = []
+    coming: list[Window] = []
+    for window in missing_windows(subject):
+        (coming if subject.is_coming(window) else missing).append(window)
+    return missing, coming
 
 
 def _cadence(subject: Subject) -> str:

@@ -18,6 +18,8 @@ def outcome_of(counts: Sequence[Comparison]) -> Outcome:
     """What the comparison of some windows comes to."""
     import pyarrow as pa
 
+    if not counts:
+        return Outcome(True, "nothing is loaded yet", {"windows": 0})
     differing = [each for each in counts if each.verdict is not Verdict.EQUAL]
     source, lake = sum(each.source_rows for each in counts), sum(each.lake_rows for each in counts)
     figures = {

@@ -42,6 +42,7 @@ class Subject:
         now: The present.
         asked: The windows to check; none for the newest that are loaded.
         known_means: The means that earlier checks of a window found, newest first.
+        is_coming: Whether something is loading a window, or is going to.
     """
 
     measurement: Measurement
@@ -50,6 +51,7 @@ class Subject:
     now: datetime
     asked: Sequence[Window] = ()
     known_means: Callable[[], Means] = dict
+    is_coming: Callable[[Window], bool] = lambda window: False
 
     @cached_property
     def source(self) -> Source:

@@ -74,6 +74,17 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def format_roughly(value: timedelta) -> str:
+    """Write a duration for people: seconds of hours tell nobody anything."""
+    unit = timedelta(minutes=1) if value >= timedelta(hours=1) else timedelta(seconds=1)
+    return format_duration(max(value // unit * unit, timedelta(0)))
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, for people: `1 window`, `2 windows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def parse_size(value: object) -> int:
     """Read `512MB`, `1GiB`, `64 kB` or a number of bytes. `MB` is a million bytes, `MiB` is 2^20.
 

@@ -96,7 +96,7 @@ def measurement_asset(
             output: dg.AssetOut(
                 key=asset_key(measurement),
                 dagster_type=MeasurementWindows,
-                description=measurement.description or _description(measurement),
+                description="\n\n".join(filter(None, (measurement.description, _description(measurement)))),
                 group_name=measurement.group,
                 owners=list(measurement.owners),
                 tags=dict(measurement.tags),

@@ -1,8 +1,9 @@
 """What is looked at after a measurement was loaded, as Dagster's asset checks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -14,9 +15,11 @@ from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets import asset_key, resource_key, safe_name
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.partitions import partitions_for, window_of
+from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake.orchestration.tags import partitions_of
 from influx_lake.orchestration.window_metadata import preview
+from influx_lake.replication.due import DueWindow
 
 if TYPE_CHECKING:
     from influx_lake.checks.outcome import Figure, Outcome
@@ -120,7 +123,18 @@ def _subject(context: dg.AssetCheckExecutionContext, measurement: Measurement, s
         now=datetime.now(UTC),
         asked=_windows_of_run(context, measurement),
         known_means=lambda: _known_means(context.instance, asset_key(measurement)),
+        is_coming=_coming(context.instance, measurement),
     )
+
+
+def _coming(instance: dg.DagsterInstance, measurement: Measurement) -> Callable[[Window], bool]:
+    """Whether a run is loading a window, or waits to. Dagster is asked once, and only where a window is missing."""
+
+    @cache
+    def runs() -> RecentRuns:
+        return RecentRuns.of(instance, datetime.now(UTC))
+
+    return lambda window: runs().is_busy(DueWindow(measurement, window))
 
 
 def _windows_of_run(context: dg.AssetCheckExecutionContext, measurement: Measurement) -> list[Window]:

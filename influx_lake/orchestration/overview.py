@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import dagster as dg
 
@@ -63,13 +64,15 @@ def _overview_asset(
     lake: Lake, source: str, place: Sequence[str], measurements: Sequence[Measurement]
 ) -> dg.AssetsDefinition:
     config, key = lake.sources[source], resource_key(source)
+    prefix = urlsplit(lake.alerts.base_url or "").path if lake.alerts else ""
     # Counting the rows of files means reading them.
     is_asked = isinstance(config, ServerConfig)
 
     spec = dg.AssetSpec(
         ["influx_lake", "overview", *place],
         description=f"How the {len(measurements)} measurements of {config.label} are doing: windows loaded of those "
-        "due, rows, lag, and source against lake in the newest window. The table is in the metadata of its last event.",
+        "due, rows, lag, and source against lake in the newest window. The table is below, in the metadata; each name "
+        "in it leads to its page.",
         group_name=GROUP,
         kinds={"influxdb", "iceberg"},
     )
@@ -93,6 +96,6 @@ def _overview_asset(
             )
             if found.silence:
                 context.log.warning(f"the source {source} could not be asked: {found.silence}")
-            return dg.MaterializeResult(asset_key=spec.key, metadata=overview_facts(found, config.label))
+            return dg.MaterializeResult(asset_key=spec.key, metadata=overview_facts(found, config.label, prefix))
 
     return overview

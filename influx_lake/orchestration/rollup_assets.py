@@ -77,7 +77,7 @@ def rollup_asset(
             output: dg.AssetOut(
                 key=rollup_key(rollup),
                 dagster_type=RollupWindows,
-                description=rollup.description or _description(measurement, rollup),
+                description="\n\n".join(filter(None, (rollup.description, _description(measurement, rollup)))),
                 group_name=measurement.group,
                 owners=list(rollup.owners),
                 tags=dict(rollup.tags),

@@ -189,7 +189,6 @@ def _tails(
 def _facts(result: "TailResult") -> Mapping[str, dg.MetadataValue]:
     newest, scheme = result.commits[-1], result.measurement.scheme
     facts = {
-        **commit_facts(newest),
         **table_facts(newest),
         "open_window": dg.MetadataValue.text(scheme.key(scheme.window_at(newest.window.start))),
         "tailed_until": dg.MetadataValue.timestamp(result.until),
@@ -199,8 +198,8 @@ def _facts(result: "TailResult") -> Mapping[str, dg.MetadataValue]:
     }
     if result.last_time is not None:
         behind = (datetime.now(UTC) - result.last_time).total_seconds()
-        facts["lag_seconds"] = dg.MetadataValue.float(round(behind, 3))
-    return facts
+        facts["lag_seconds"] = dg.MetadataValue.float(round(behind, 1))
+    return {**facts, **commit_facts(newest)}
 
 
 def _requests(chunk: Chunk, now: datetime) -> Iterator[dg.RunRequest]:

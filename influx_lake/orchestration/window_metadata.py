@@ -37,7 +37,6 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
     lineage = {name: (source,) for name, source in result.commit.sources.items()}
     return {
         **partition_facts(result.window, result.rows),
-        **commit_facts(result.commit),
         **table_facts(result.commit, result.schema),
         "dagster/column_lineage": column_lineage(upstream, lineage),
         "previous_rows": dg.MetadataValue.int(result.previous_rows),
@@ -46,7 +45,8 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
         "read_seconds": _rounded(result.read_seconds, 3),
         "write_seconds": _rounded(result.write_seconds, 3),
         "rows_per_second": _rounded(result.rows_per_second, 1),
-        "lag_seconds": _rounded(lag(result.window, result.last_time, datetime.now(UTC)).total_seconds(), 3),
+        "lag_seconds": _rounded(lag(result.window, result.last_time, datetime.now(UTC)).total_seconds(), 1),
+        **commit_facts(result.commit),
     }
 
 
@@ -59,14 +59,14 @@ def rollup_facts(result: RollupResult, upstream: dg.AssetKey) -> Facts:
     """
     return {
         **partition_facts(result.window, result.rows),
-        **commit_facts(result.commit),
         **table_facts(result.commit),
         "dagster/column_lineage": column_lineage(upstream, result.columns.lineage),
         "previous_rows": dg.MetadataValue.int(result.commit.previous_rows),
         "points": dg.MetadataValue.int(result.points),
-        "lag_seconds": _rounded(lag(result.window, result.commit.last_time, datetime.now(UTC)).total_seconds(), 3),
+        "lag_seconds": _rounded(lag(result.window, result.commit.last_time, datetime.now(UTC)).total_seconds(), 1),
         "upstream_snapshot_id": dg.MetadataValue.text(str(result.snapshot_id)),
         "seconds": _rounded(result.seconds, 3),
+        **commit_facts(result.commit),
     }
 
 
@@ -118,6 +118,7 @@ def commit_facts(commit: WindowCommit) -> Facts:
         "files": dg.MetadataValue.int(commit.files_added),
         "bytes": dg.MetadataValue.int(commit.bytes_written),
         **{name: dg.MetadataValue.timestamp(moment) for name, moment in ends.items() if moment is not None},
+        # The tallest comes last, so that the figures stand together.
         "preview": preview(commit.preview),
     }
 
@@ -158,9 +159,14 @@ def preview(rows: pa.Table, characters: int = _PREVIEW_CHARACTERS) -> dg.Markdow
     if not len(rows):
         return dg.MetadataValue.md("No rows in this window.")
     rows_shown = rows.select(names).slice(0, PREVIEW_ROWS).to_pylist()
-    cells = [[plain_cell(value, characters) for value in row.values()] for row in rows_shown]
+    cells = [[plain_cell(_shown(value), characters) for value in row.values()] for row in rows_shown]
     text = markdown_table([plain_cell(name, characters) for name in names], cells)
     return dg.MetadataValue.md(text + (f"\n\n... and {more} more columns" if more else ""))
+
+
+def _shown(value: object) -> object:
+    """A time without its zone: everything is in UTC."""
+    return str(value).removesuffix("+00:00") if isinstance(value, datetime) else value
 
 
 def _rounded(value: float, digits: int) -> dg.FloatMetadataValue:

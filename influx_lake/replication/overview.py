@@ -58,6 +58,11 @@ class Standing:
         """Whether source and lake were compared, and are not equal."""
         return self.comparison is not None and self.comparison.verdict is not Verdict.EQUAL
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether its newest window was compared, and has no rows on either side: nobody writes it any more."""
+        return self.comparison is not None and not (self.comparison.source_rows or self.comparison.lake_rows)
+
     def lag(self, now: datetime) -> timedelta | None:
         """How far the newest loaded time is behind; None where nothing is loaded."""
         return None if self.newest is None else now - self.newest

@@ -183,7 +183,7 @@ def test_a_stale_measurement_is_told_of_once(site: Site, hook: Received) -> None
     site.instance._report_runless_asset_event(_state(CPU, FreshnessState.FAIL))
     assert site.tick() == "Told of 1"
     assert "*telemetry/cpu: is not fresh*" in hook.texts[0]
-    assert "nothing is loaded; the next window is late by" in hook.texts[0]
+    assert "nothing is loaded yet; its first window was due " in hook.texts[0]
 
 
 def test_an_asset_with_a_policy_alone_is_told_of(site: Site, hook: Received) -> None:

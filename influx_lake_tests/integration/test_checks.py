@@ -119,6 +119,26 @@ def test_windows_that_are_missing_in_between(lake: CheckedLake) -> None:
     assert lake.check("gaps").passed
 
 
+def test_a_window_that_a_run_is_loading_is_not_missing(lake: CheckedLake) -> None:
+    """The runs of a backfill end in any order: until the last of them has, there are gaps between them."""
+    lake.write("cpu,host=a usage=1 0", "cpu,host=a usage=1 100")
+    lake.load("2026-01-01")
+    ends = {"dagster/asset_partition_range_start": "2026-01-02", "dagster/asset_partition_range_end": "2026-01-03"}
+    status = dg.DagsterRunStatus.STARTED
+    other = lake.instance.create_run_for_job(
+        lake.definitions.resolve_implicit_global_asset_job_def(), status=status, tags=ends, asset_selection={CPU}
+    )
+    lake.load("2026-01-04")
+
+    found = lake.check("gaps")
+
+    assert found.passed
+    assert f"but 2 windows that a run is loading: {day(1)}, {day(2)}" in str(found.description)
+    assert (figures(found)["missing_windows"], figures(found)["windows_on_their_way"]) == (0, 2)
+    lake.instance.report_run_failed(other)
+    assert figures(lake.check("gaps"))["missing_windows"] == 2
+
+
 def test_a_host_that_was_silent_is_named(lake: CheckedLake) -> None:
     lake.measurements = "{cpu: {checks: {gaps: {by: [host], longer_than: 20m, severity: error}}}}"
     every = [f"cpu,host={host} usage=1 {minute / 60}" for host in "ab" for minute in range(0, 48 * 60, 10)]
@@ -267,7 +287,21 @@ def test_nothing_is_loaded_yet(lake: CheckedLake) -> None:
     lake.measurements = "{cpu: {checks: {no_duplicate_points: true, outliers: true, gaps: {longer_than: 1h}}}}"
     lake.write("cpu,host=a usage=1 0")
     names = ("source_equals_lake", "no_duplicate_points", "gaps", "schema_drift", "outliers")
-    assert all(lake.check(name).passed for name in names)
+    found = {name: lake.check(name) for name in names}
+    assert all(each.passed for each in found.values())
+    assert found["gaps"].description == "measurement cpu: nothing is loaded yet"
+    assert found["source_equals_lake"].description == "measurement cpu: nothing is loaded yet"
+
+
+def test_a_lake_with_nothing_in_it_is_warned_of_and_not_called_stale(lake: CheckedLake) -> None:
+    lake.measurements = "{cpu: {freshness: {warn: 30m, fail: 2h}}}"
+    found = lake.check("freshness")
+    assert (found.passed, found.severity) == (False, WARN)
+    assert "nothing is loaded yet; its first window was due " in str(found.description)
+    lake.measurements = "{cpu: {freshness: {fail: 2h}, partition: {every: month, start: 2100-01-01}}}"
+    found = lake.check("freshness")
+    assert found.passed
+    assert "nothing is loaded yet, and nothing is due" in str(found.description)
 
 
 def test_no_secret_is_in_what_is_stored(lake: CheckedLake) -> None:

@@ -81,7 +81,8 @@ def test_an_asset_says_what_it_is(lake_file: Callable[[str], Lake]) -> None:
     assert cpu.group_name == "telemetry"
     assert list(cpu.owners) == ["team:platform", "ada@example.com"]
     assert cpu.tags["tier"] == "gold"
-    assert cpu.description == "How busy each core is."
+    assert cpu.description is not None
+    assert cpu.description.startswith("How busy each core is.\n\nMeasurement **cpu** ")
     assert cpu.metadata["dagster/table_name"] == "telemetry.cpu"
     assert mem.description is not None
     assert "One partition is one **hour**, in UTC" in mem.description
