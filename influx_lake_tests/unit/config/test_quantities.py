@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from influx_lake.config.quantities import (
     SIZE_UNITS,
+    counted,
     format_duration,
+    format_roughly,
     format_size,
     parse_duration,
     parse_size,
@@ -50,6 +52,22 @@ def test_a_duration_without_end_is_refused(text: str) -> None:
 @given(st.integers(0, 10**14).map(lambda count: timedelta(milliseconds=count)))
 def test_durations_survive_being_written(value: timedelta) -> None:
     assert parse_duration(format_duration(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (timedelta(days=2, hours=3, minutes=4, seconds=5), "2d3h4m"),
+        (timedelta(minutes=59, seconds=59, milliseconds=900), "59m59s"),
+        (timedelta(seconds=-3), "0s"),
+    ],
+)
+def test_a_duration_for_people_has_no_seconds_of_hours(value: timedelta, text: str) -> None:
+    assert format_roughly(value) == text
+
+
+def test_things_are_counted_as_people_do() -> None:
+    assert [counted(count, "row") for count in (0, 1, 1_000)] == ["0 rows", "1 row", "1,000 rows"]
 
 
 @pytest.mark.parametrize("value", [timedelta(seconds=-1), timedelta(microseconds=1)])
