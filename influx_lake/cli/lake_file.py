@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain, count
@@ -16,13 +17,10 @@ from influx_lake.config.patterns import is_pattern
 from influx_lake.errors import StorageError
 
 _TEXT = """\
-# Which measurements of which InfluxDB become which Iceberg tables. Every option: docs/configuration.md
+# Which measurements of which sources become which Iceberg tables. Every option: docs/configuration.md
 
 sources:
-  default:
-    type: influxdb3
-    host: {host}
-    database: {database}{token}
+  default:{source}
 
 # Handed to pyiceberg's load_catalog as it is.
 catalog:
@@ -46,25 +44,19 @@ class LakeFile:
     """What a lake.yaml is to say.
 
     Attributes:
-        host: The server.
-        database: The database.
-        token: A reference to the token, never the token; None for a server without authorization.
+        source: The entry of the source, with references to secrets, never secrets.
         start: The oldest day to load.
         measurements: The measurements, by their names in InfluxDB.
     """
 
-    host: str
-    database: str
-    token: str | None
+    source: Mapping[str, Any]
     start: date
     measurements: tuple[str, ...]
 
     def text(self) -> str:
         """The file's text."""
         return _TEXT.format(
-            host=_scalar(_escaped(self.host)),
-            database=_scalar(_escaped(self.database)),
-            token=f"\n    token: {_scalar(self.token)}" if self.token else "",
+            source="".join(f"\n    {name}: {_scalar(value)}" for name, value in self.source.items()),
             start=self.start.isoformat(),
             measurements=measurement_entries(self.measurements) or " {}",
         )
@@ -91,7 +83,7 @@ def measurement_entries(names: tuple[str, ...], options: dict[str, dict[str, Any
     for name in names:
         key, entry = name, dict[str, Any]()
         if is_pattern(name) or not name.strip():
-            key, entry["measurement"] = _unused(safe_table_name(name), keys), _escaped(name)
+            key, entry["measurement"] = _unused(safe_table_name(name), keys), escaped(name)
         table = _unused(safe_table_name(key), tables)
         if table != safe_table_name(key):
             entry["table"] = table
@@ -147,7 +139,7 @@ def _unused(name: str, taken: set[str]) -> str:
     return unused
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with nothing in it that would be a reference."""
     return text.replace("${", "$${")
 

@@ -84,16 +84,7 @@ def detected(config: AutoConfig) -> SourceConfig:
         SourceError: Nothing answers, or something else than InfluxDB.
         ConfigurationError: The version needs other options.
     """
-
-    def headers() -> Mapping[str, str]:
-        # InfluxDB 3 says who it is to those whom it knows; the others ignore it.
-        return {} if config.token is None else header_value("Bearer", config.token, config)
-
-    connection = HttpConnection(config, headers)
-    try:
-        version = _version(connection, HttpFailures(config, f"InfluxDB at {config.address}"))
-    finally:
-        connection.close()
+    version = version_of(config)
     try:
         return config.of_version(version)
     except ValidationError as error:
@@ -101,6 +92,24 @@ def detected(config: AutoConfig) -> SourceConfig:
         # Not chained: pydantic's error holds what was put in.
         message = f"InfluxDB {version} answers at {config.address}, which needs other options: {'; '.join(mistakes)}"
     raise ConfigurationError(message, remedy=f"Give what an InfluxDB {version} needs, or write type: influxdb{version}")
+
+
+def version_of(config: AutoConfig) -> int:
+    """The main version of the server that answers.
+
+    Raises:
+        SourceError: Nothing answers, or something else than InfluxDB.
+    """
+
+    def headers() -> Mapping[str, str]:
+        # InfluxDB 3 says who it is to those whom it knows; the others ignore it.
+        return {} if config.token is None else header_value("Bearer", config.token, config)
+
+    connection = HttpConnection(config, headers)
+    try:
+        return _version(connection, HttpFailures(config, f"InfluxDB at {config.address}"))
+    finally:
+        connection.close()
 
 
 def _version(connection: HttpConnection, failures: HttpFailures) -> int:

@@ -173,8 +173,11 @@ def test_init_takes_the_token_from_the_variable_it_names(
     config = tmp_path / "new.yaml"
     options = ["init", "--host", lake.box.url, "--database", "telemetry", "--token-env", "MY_TOKEN", "-c", str(config)]
     monkeypatch.delenv("MY_TOKEN", raising=False)
-    assert run(options) == 1
-    assert "Set $MY_TOKEN" in lake.capsys.readouterr().err
+    assert run(options) == 2
+    assert "the environment variable MY_TOKEN is not set" in lake.capsys.readouterr().err
+    monkeypatch.delenv("INFLUXDB3_TOKEN", raising=False)
+    assert run([*options[:5], "-c", str(config)]) == 1
+    assert "Set $INFLUXDB3_TOKEN, or name another variable with --token-env" in lake.capsys.readouterr().err
     assert not config.exists()
     monkeypatch.setenv("MY_TOKEN", str(lake.box.token))
     assert run(options) == 0

@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from influx_lake.cli.options import JsonOption, moment
 from influx_lake.cli.output import counted, output
 
-if TYPE_CHECKING:
-    from influx_lake.config import Secret
-    from influx_lake.sources import Source
-
 
 def init(
-    host: Annotated[str, typer.Option(help="The server, such as https://influxdb.example.com.")],
-    database: Annotated[str, typer.Option(help="The database whose measurements are wanted.")],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="influxdb3, influxdb2, influxdb1, auto, line_protocol, landing_zone or influxdb3_parquet. Default: "
+            "whichever InfluxDB answers at the host.",
+        ),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The server, such as https://influxdb.example.com.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--database", "--bucket", help="The database, or bucket, whose measurements are wanted."),
+    ] = None,
+    org: Annotated[str | None, typer.Option(help="The organization, of an InfluxDB 2.")] = None,
+    retention_policy: Annotated[
+        str | None, typer.Option(help="The retention policy, of an InfluxDB 1 or its exports; `*` for all of a server.")
+    ] = None,
+    username: Annotated[str | None, typer.Option(help="The user, of an InfluxDB 1.")] = None,
+    password_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The variable with the password. Default: INFLUXDB1_PASSWORD."),
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file with the password, instead of a variable.")
+    ] = None,
     token_env: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="The variable with the token; its name is written, never its value."),
-    ] = "INFLUXDB3_TOKEN",  # noqa: S107 - a name
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The variable with the token; its name is written, never its value. Default: INFLUXDB3_TOKEN, "
+            "INFLUXDB2_TOKEN, ..., by type.",
+        ),
+    ] = None,
     token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A file with the token, instead of a variable.")
+    ] = None,
+    path: Annotated[
+        list[str] | None, typer.Option(help="The files, of a source that is files; may be given several times.")
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Another option of the source: query_language=flux, tls.ca_file=ca.pem."
+        ),
     ] = None,
     start: Annotated[
         datetime | None,
@@ -37,37 +69,32 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a lake.yaml for the measurements of a running database."""
-    from influx_lake.cli.lake_file import LakeFile, token_reference, write_lake_file
-    from influx_lake.config import Secret
+    """Write a lake.yaml for the measurements of a database, or of files."""
+    from influx_lake.cli.lake_file import LakeFile, write_lake_file
+    from influx_lake.cli.new_source import Keeper, Wanted
     from influx_lake.errors import ConfigurationError
 
     with output(as_json) as out:
-        path = config.absolute()
-        if path.exists() and not force:
-            raise ConfigurationError(f"{path} is already there", remedy="Give --force to replace it, or -c for another")
-        token = token_reference(token_env if os.environ.get(token_env) else None, token_file, path.parent)
-        names = _measurements(host, database, Secret(token, root=path.parent) if token else None, token_env)
+        lake = config.absolute()
+        if lake.exists() and not force:
+            raise ConfigurationError(f"{lake} is already there", remedy="Give --force to replace it, or -c for another")
+        wanted = Wanted(
+            kind=kind,
+            database=database,
+            paths=path or [],
+            options={"host": host, "org": org, "retention_policy": retention_policy, "username": username},
+            token=Keeper(token_env, token_file),
+            password=Keeper(password_env, password_file),
+            more=more or [],
+        )
+        source = wanted.source(lake)
+        names = source.measurements()
         day = (start or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
-        write_lake_file(path, LakeFile(host=host, database=database, token=token, start=day, measurements=tuple(names)))
+        write_lake_file(lake, LakeFile(source=source.entry, start=day, measurements=tuple(names)))
         out.line(
-            f"✓ {path}: {counted(len(names), 'measurement')} of {database}"
+            f"✓ {lake}: {counted(len(names), 'measurement')} of {source.config.label}"
             + (f": {', '.join(names[:10])}" if names else "")
         )
+        out.line(f"Points from {day} on are loaded; --start says otherwise.")
         out.line("Next: influx-lake check, then influx-lake replicate --all")
-        out.result({"config": str(path), "host": host, "database": database, "token": token, "measurements": names})
-
-
-def _measurements(host: str, database: str, token: Secret | None, variable: str) -> list[str]:
-    from influx_lake.errors import AuthenticationFailed
-    from influx_lake.sources.influxdb3 import InfluxDB3Source
-
-    source: Source = InfluxDB3Source(host, database, token)
-    try:
-        return source.measurements()
-    except AuthenticationFailed as error:
-        if token is None:
-            error.remedy = f"Set ${variable}, or name another variable with --token-env, or a file with --token-file"
-        raise
-    finally:
-        source.close()
+        out.result({"config": str(lake), "source": dict(source.entry), "measurements": names})

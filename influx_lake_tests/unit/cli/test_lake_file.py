@@ -17,8 +17,8 @@ NAMES = ['o\'brien "x"', "a.b", "a b", "a_b", "cpu*", "[odd]", "a${b}", "yes", "
 
 
 def lake_file(*names: str, **options: object) -> LakeFile:
-    values = {"host": "http://127.0.0.1:8181", "database": "tele-metry", "token": None, "start": date(2026, 3, 1)}
-    return LakeFile(**{**values, **options}, measurements=names)  # type: ignore[arg-type]
+    source = {"type": "influxdb3", "host": "http://127.0.0.1:8181", "database": "tele-metry", **options}
+    return LakeFile(source=source, start=date(2026, 3, 1), measurements=names)
 
 
 def test_odd_names_come_back_and_no_two_share_a_table(tmp_path: Path) -> None:
