@@ -129,6 +129,10 @@ class Lake:
             known.setdefault(measurement.identifier, measurement)
         return tuple(known.values())
 
+    def entry_of(self, source: str) -> str:
+        """The entry of `sources` that a source is of: itself, or the one that stands for many databases."""
+        return next((group.name for group in self.groups if group.holds(source)), source)
+
     def source(self, name: str) -> SourceConfig:
         """The source of this name; also of a database that is not known yet, where the name is that of such a source.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,19 +122,19 @@ class _Loader:
             tuple(found.measurements),
             tuple(found.patterns),
             frozenset(found.listed),
-            operation=self._operation(written, sources),
+            operation=self._operation(written, [*entries, *(group.name for group in groups)]),
             alerts=self._alerts(sections["alerts"]),
             groups=tuple(groups),
         )
         return replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
 
-    def _operation(self, written: dict[str, Any], sources: Mapping[str, SourceConfig]) -> OperationOptions:
+    def _operation(self, written: dict[str, Any], sources: Collection[str]) -> OperationOptions:
         stated = interpolate({name: written[name] for name in OPERATION if name in written}, (), self._report)
         # A section with nothing below it says nothing.
         stated = {name: value for name, value in stated.items() if value is not None}
         operation, _ = validated(OperationOptions, stated, (), self._report)
         operation = operation or OperationOptions()
-        for name in sorted(operation.pools.sources.keys() - sources.keys()):
+        for name in sorted(operation.pools.sources.keys() - set(sources)):
             message = f"is not one of the sources{suggestion(name, sources)}"
             self._report.mistake(("pools", "sources", name), message)
         return operation

@@ -64,6 +64,10 @@ class PoolOptions(BaseModel):
         default=None, description="How many runs write to each table at once. Default: no limit."
     )
 
+    def limit_of(self, source: str) -> int | None:
+        """How many runs read from a source at once; None where that is left to dagster.yaml."""
+        return self.sources.get(source, self.influxdb)
+
 
 class DiscoveryOptions(BaseModel):
     """How measurements are noticed that appear later, or vanish."""

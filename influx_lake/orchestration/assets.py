@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -34,6 +35,39 @@ def asset_key(measurement: Measurement) -> dg.AssetKey:
 def table_pool(measurement: Measurement) -> str:
     """The pool of those who write to a measurement's table."""
     return safe_name("__".join(("table", *measurement.identifier)))
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePools:
+    """The pools of those who read from a measurement's sources.
+
+    Attributes:
+        own: That of its own source, which its asset is in.
+        claimed: Those in which its runs claim a place themselves, by source. An asset is in one pool: a run that reads
+            the past from another source has to say so, and so has who shares a pool with such runs.
+    """
+
+    own: str
+    claimed: Mapping[str, Pool]
+
+
+def source_pool(lake: Lake, source: str) -> Pool:
+    """The pool of those who read from a source; the databases of one entry of `sources` share a server, and a pool."""
+    entry = lake.entry_of(source)
+    return Pool(resource_key(entry), lake.operation.pools.limit_of(entry))
+
+
+def source_pools(lake: Lake) -> dict[tuple[str, ...], SourcePools]:
+    """The pools of the sources of each measurement, by its table."""
+    pools = {source: source_pool(lake, source) for source in lake.sources}
+    shared = {pools[each.history.source].name for each in lake.measurements if each.history}
+    return {
+        each.identifier: SourcePools(
+            pools[each.source].name,
+            {source: pools[source] for source in each.sources if pools[source].name in shared},
+        )
+        for each in lake.measurements
+    }
 
 
 def database_places(lake: Lake) -> dict[str, list[str]]:
@@ -73,6 +107,7 @@ def measurement_asset(
     warehouse: str | None = None,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
     operation: OperationOptions | None = None,
+    pools: SourcePools | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
 
@@ -82,6 +117,7 @@ def measurement_asset(
         warehouse: The folder that new tables are made in, where that is known without asking the catalog.
         automation_condition: When it is materialised by itself.
         operation: How much happens at once; the defaults where it is not given.
+        pools: The pools of its sources; that of its own source alone where they are not given.
     """
     operation = operation or OperationOptions()
     at_once, limit = windows_at_once(operation.run, measurement), operation.pools.table
@@ -115,11 +151,11 @@ def measurement_asset(
         partitions_def=partitions_for(measurement.scheme),
         backfill_policy=dg.BackfillPolicy.multi_run(measurement.windows_per_run),
         required_resource_keys=set(keys.values()),
-        pool=keys[measurement.source],
+        pool=pools.own if pools else keys[measurement.source],
     )
     def load(context: dg.AssetExecutionContext) -> MeasurementWindows:
         upstreams = {source: Upstream(getattr(context.resources, key), assets[source]) for source, key in keys.items()}
-        return MeasurementWindows(measurement, upstreams, at_once, table)
+        return MeasurementWindows(measurement, upstreams, at_once, table, pools.claimed if pools else {})
 
     return load
 

@@ -6,7 +6,13 @@ import dagster as dg
 
 from influx_lake.config import Automation, Lake
 from influx_lake.orchestration.alerts.sensors import alert_sensors
-from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset, resource_key, source_assets
+from influx_lake.orchestration.assets import (
+    IO_MANAGER_KEY,
+    measurement_asset,
+    resource_key,
+    source_assets,
+    source_pools,
+)
 from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.conditions import automation_sensor, follows_what_it_is_made_of, loads_closed_windows
 from influx_lake.orchestration.discovering import discovery_sensor, marked_if_gone
@@ -31,7 +37,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
     automation = lake.operation.automation
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
-    tails, overviews = tail_jobs(lake), overview_assets(lake)
+    tails, overviews, pools = tail_jobs(lake), overview_assets(lake), source_pools(lake)
     if follow and overviews:
         job, schedule = overview_job_and_schedule()
         jobs, schedules = [*jobs, job], [*schedules, schedule]
@@ -51,6 +57,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
                     warehouse,
                     loads_closed_windows(each) if declarative else None,
                     lake.operation,
+                    pools[each.identifier],
                 )
                 for each in lake.measurements
             ),

@@ -5,15 +5,14 @@ from __future__ import annotations
 import dagster as dg
 
 from influx_lake.config import Lake
-from influx_lake.orchestration.assets import resource_key, table_pool
+from influx_lake.orchestration.assets import source_pool, table_pool
 
 
 def pool_limits(lake: Lake) -> dict[str, int]:
     """The limits that a lake states, by pool."""
-    pools = lake.operation.pools
-    limits = {resource_key(name): pools.sources.get(name, pools.influxdb) for name in lake.sources}
-    tables = {table_pool(measurement): pools.table for measurement in lake.measurements}
-    return {pool: limit for pool, limit in {**limits, **tables}.items() if limit is not None}
+    sources = {pool.name: pool.limit for pool in (source_pool(lake, name) for name in lake.sources)}
+    tables = {table_pool(measurement): lake.operation.pools.table for measurement in lake.measurements}
+    return {pool: limit for pool, limit in {**sources, **tables}.items() if limit is not None}
 
 
 def set_pools(instance: dg.DagsterInstance, lake: Lake) -> dict[str, int]:

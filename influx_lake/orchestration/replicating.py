@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
@@ -13,7 +13,7 @@ from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.partition_events import Facts
-from influx_lake.orchestration.slots import Pool, slot
+from influx_lake.orchestration.slots import Pool, is_held_by_steps, slot
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.orchestration.window_runs import PROGRESS_SECONDS, run_windows
 
@@ -52,12 +52,14 @@ class MeasurementWindows:
         upstreams: Its sources, by their names in the lake.
         at_once: How many windows are loaded at the same time.
         pool: Where a place is held meanwhile: the table's pool, if it has one.
+        source_pools: Pools of its sources in which a place is held meanwhile too.
     """
 
     measurement: Measurement
     upstreams: Mapping[str, Upstream]
     at_once: int = 1
     pool: Pool | None = None
+    source_pools: Mapping[str, Pool] = field(default_factory=dict)
 
     def store(
         self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
@@ -91,9 +93,18 @@ class MeasurementWindows:
                     )
                 return replication_facts(result, self.upstreams[name].asset)
 
-            if self.pool:
-                opened.enter_context(slot(context, self.pool))
+            for pool in self._pools_of(windows.values(), context.step_context.instance):
+                opened.enter_context(slot(context, pool))
             yield from run_windows(context, measurement.name, windows, run, at_once=self.at_once)
+
+    def _pools_of(self, windows: Iterable[Window], instance: dg.DagsterInstance) -> Iterator[Pool]:
+        """The pools that windows need a place in, always in the same order: so no two runs wait for each other."""
+        for source in sorted({self.measurement.source_of(window) for window in windows} & self.source_pools.keys()):
+            # Where steps hold places in their own pool, this one has it already.
+            if source != self.measurement.source or not is_held_by_steps(instance):
+                yield self.source_pools[source]
+        if self.pool:
+            yield self.pool
 
 
 def _progress_log(context: dg.OutputContext, measurement: Measurement) -> Callable[[Progress], None]:

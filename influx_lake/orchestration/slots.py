@@ -18,30 +18,28 @@ class Pool:
 
     Attributes:
         name: Its name.
-        limit: How many places it has, where the instance was not told otherwise.
+        limit: How many places it has, where the instance was not told otherwise; None for what dagster.yaml says.
     """
 
     name: str
-    limit: int
+    limit: int | None
 
 
 @contextmanager
 def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
     """Hold a place in a pool, waiting until there is one.
 
-    A step has one pool of Dagster's own, and ours is the source's: so the table's is claimed here, in the same books.
-    Dagster frees the places of runs that died.
+    A step has one pool of Dagster's own, and ours is that of the measurement's own source: so others, the table's and
+    those of other sources, are claimed here, in the same books. Dagster frees the places of runs that died.
 
     Args:
         context: The step.
         pool: The pool.
     """
     storage, run_id = context.step_context.instance.event_log_storage, context.run_id
-    if not storage.supports_global_concurrency_limits:
+    if not storage.supports_global_concurrency_limits or not _is_limited(context.step_context.instance, pool):
         yield
         return
-    if all(known.name != pool.name for known in storage.get_pool_limits()):
-        storage.set_concurrency_slots(pool.name, pool.limit)
     place, told = f"{context.step_key}.{pool.name}", False
     try:
         while not storage.claim_concurrency_slot(pool.name, run_id, place).is_claimed:
@@ -52,3 +50,24 @@ def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
         yield
     finally:
         storage.free_concurrency_slot_for_step(run_id, place)
+
+
+def is_held_by_steps(instance: dg.DagsterInstance) -> bool:
+    """Whether steps hold places in their own pools; else Dagster's queue counts runs, and its books hold no places."""
+    from dagster._core.instance.config import PoolGranularity
+
+    return instance.event_log_storage.get_pool_config().pool_granularity is not PoolGranularity.RUN
+
+
+def _is_limited(instance: dg.DagsterInstance, pool: Pool) -> bool:
+    """Whether the pool has a limit; one that the instance does not know gets it now."""
+    storage = instance.event_log_storage
+    if any(known.name == pool.name for known in storage.get_pool_limits()):
+        return True
+    if pool.limit is not None:
+        storage.set_concurrency_slots(pool.name, pool.limit)
+    elif instance.global_op_concurrency_default_limit is not None:
+        storage.initialize_concurrency_limit_to_default(pool.name)
+    else:
+        return False
+    return True

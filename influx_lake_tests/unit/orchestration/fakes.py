@@ -140,6 +140,7 @@ class Lake:
             resources={
                 IO_MANAGER_KEY: IcebergIOManager(catalog=self.catalog),
                 "influxdb_default": dg.ResourceDefinition.hardcoded_resource(self.source),
+                "influxdb_archive": dg.ResourceDefinition.hardcoded_resource(self.source),
             },
         )
         return Run(result, self.instance)

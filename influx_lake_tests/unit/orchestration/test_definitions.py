@@ -15,8 +15,9 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 import influx_lake.definitions
 from influx_lake.config import Lake, load_lake
-from influx_lake.orchestration.assets import IO_MANAGER_KEY, resource_key, safe_name
+from influx_lake.orchestration.assets import IO_MANAGER_KEY, asset_key, resource_key, safe_name
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.orchestration.pools import pool_limits
 
 LAKE = """
 sources:
@@ -135,6 +136,35 @@ def test_runs_stay_in_one_process_and_backfills_in_chunks(lake_file: Callable[[s
     assert assets.get(dg.AssetKey(["telemetry", "cpu"])).backfill_policy == dg.BackfillPolicy.multi_run(30)
     assert assets.get(dg.AssetKey(["telemetry", "mem"])).backfill_policy == dg.BackfillPolicy.multi_run(48)
     assert assets.get(dg.AssetKey(["telemetry", "cpu"])).pools == {"influxdb_default"}
+
+
+def test_each_asset_is_in_the_pool_of_its_own_source(lake_file: Callable[[str], Lake]) -> None:
+    lake = lake_file(
+        """
+        sources:
+          default: {host: "a:1", database: telemetry}
+          archive: {host: "b:1", database: old}
+          plant: {host: "c:1", database: [north, south]}
+        pools: {influxdb: 4, sources: {archive: 1, plant: 2}}
+        measurements:
+          cpu: {history: {source: archive, until: 2026-01-01}}
+          mem: {source: archive}
+          north_press: {source: plant/north, measurement: press}
+          south_press: {source: plant/south, measurement: press}
+        """
+    )
+    assets = build_definitions(lake).resolve_asset_graph()
+
+    pools = {each.key: assets.get(asset_key(each)).pools for each in lake.measurements}
+
+    assert pools == {
+        "cpu": {"influxdb_default"},
+        "mem": {"influxdb_archive"},
+        # Databases of one server.
+        "north_press": {"influxdb_plant"},
+        "south_press": {"influxdb_plant"},
+    }
+    assert pool_limits(lake) == {"influxdb_default": 4, "influxdb_archive": 1, "influxdb_plant": 2}
 
 
 def test_names_that_dagster_would_refuse_stay_apart() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -11,10 +13,12 @@ import dagster as dg
 import pytest
 
 from influx_lake.config import OperationOptions, PoolOptions, RunOptions, WriteOptions
+from influx_lake.config.history import History
 from influx_lake.config.windows import Window
 from influx_lake.errors import SourceUnavailable
-from influx_lake.orchestration.assets import measurement_asset
+from influx_lake.orchestration.assets import SourcePools, measurement_asset
 from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.slots import Pool
 from influx_lake.orchestration.tags import REASON
 from influx_lake.replication.parallel import window_memory, windows_at_once
 from influx_lake_tests.unit.orchestration.fakes import START, FakeSource, Lake, cpu, hourly_points
@@ -23,10 +27,59 @@ DAY = timedelta(days=1)
 DAYS = ("2026-01-01", "2026-01-06")
 
 
+UPSTREAM = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(cpu().scheme))
+
+
 def asset(run: RunOptions | None = None, pools: PoolOptions | None = None) -> dg.AssetsDefinition:
-    upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(cpu().scheme))
     operation = OperationOptions(run=run or RunOptions(), pools=pools or PoolOptions())
-    return measurement_asset(cpu(), {("default", "cpu"): upstream}, operation=operation)
+    return measurement_asset(cpu(), {("default", "cpu"): UPSTREAM}, operation=operation)
+
+
+def with_a_past() -> dg.AssetsDefinition:
+    """The asset of cpu, of which the first two days come from another source."""
+    past = dg.AssetSpec(["influxdb", "old", "cpu"], partitions_def=partitions_for(cpu().scheme))
+    measurement = replace(cpu(), history=History("archive", START + 2 * DAY))
+    pools = SourcePools("influxdb_default", {"archive": Pool("influxdb_archive", None)})
+    return measurement_asset(measurement, {("default", "cpu"): UPSTREAM, ("archive", "cpu"): past}, pools=pools)
+
+
+def shared() -> dg.AssetsDefinition:
+    """The asset of cpu, whose source holds the past of another measurement."""
+    pools = SourcePools("influxdb_default", {"default": Pool("influxdb_default", None)})
+    return measurement_asset(cpu(), {("default", "cpu"): UPSTREAM}, pools=pools)
+
+
+@contextmanager
+def instance_with_pools(granularity: str) -> Iterator[dg.DagsterInstance]:
+    """An instance in which each pool has one place."""
+    settings = {"concurrency": {"pools": {"granularity": granularity, "default_limit": 1}}}
+    with dg.instance_for_test(overrides=settings) as instance:
+        yield instance
+
+
+@dataclass
+class AnotherRun:
+    """Has the only place of a pool, until a run waits for it.
+
+    Attributes:
+        instance: Dagster's.
+        pool: The pool.
+        waits: How often somebody waited.
+    """
+
+    instance: dg.DagsterInstance
+    pool: str
+    waits: int = 0
+
+    def __post_init__(self) -> None:
+        storage = self.instance.event_log_storage
+        storage.set_concurrency_slots(self.pool, 1)
+        assert storage.claim_concurrency_slot(self.pool, "another-run", "its-step").is_claimed
+
+    def end(self, _seconds: float) -> None:
+        """End, as somebody waits."""
+        self.waits += 1
+        self.instance.event_log_storage.free_concurrency_slots_for_run("another-run")
 
 
 def together(count: int) -> FakeSource:
@@ -100,25 +153,16 @@ def test_a_run_that_somebody_started_says_what_it_loads(lake: Lake) -> None:
 
 def test_a_run_waits_for_its_place_in_the_tables_pool(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
     with dg.instance_for_test() as instance:
-        storage = instance.event_log_storage
-        pool = "table__telemetry__cpu"
-        storage.set_concurrency_slots(pool, 1)
-        assert storage.claim_concurrency_slot(pool, "another-run", "its-step").is_claimed
-        waited: list[float] = []
-
-        def another_run_ends(seconds: float) -> None:
-            waited.append(seconds)
-            storage.free_concurrency_slots_for_run("another-run")
-
-        monkeypatch.setattr("influx_lake.orchestration.slots.time", SimpleNamespace(sleep=another_run_ends))
+        another = AnotherRun(instance, "table__telemetry__cpu")
+        monkeypatch.setattr("influx_lake.orchestration.slots.time", SimpleNamespace(sleep=another.end))
         lake.instance, lake.source.points = instance, hourly_points(1)
 
         run = lake.run(asset(pools=PoolOptions(table=1)), key="2026-01-01")
 
         assert run.success
-        assert len(waited) == 1
-        assert f"waits for a place in the pool {pool}" in run.event_log
-        assert storage.get_concurrency_info(pool).claimed_slots == []
+        assert another.waits == 1
+        assert f"waits for a place in the pool {another.pool}" in run.event_log
+        assert instance.event_log_storage.get_concurrency_info(another.pool).claimed_slots == []
 
 
 def test_a_pool_that_the_instance_does_not_know_gets_the_lakes_limit(lake: Lake) -> None:
@@ -128,3 +172,47 @@ def test_a_pool_that_the_instance_does_not_know_gets_the_lakes_limit(lake: Lake)
         assert {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()} == {
             "table__telemetry__cpu": 3
         }
+
+
+@pytest.mark.parametrize(("day", "waits"), [("2026-01-01", 1), ("2026-01-04", 0)])
+def test_a_run_that_reads_the_past_waits_for_its_place_there(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, day: str, waits: int
+) -> None:
+    with instance_with_pools("run") as instance:
+        another = AnotherRun(instance, "influxdb_archive")
+        monkeypatch.setattr("influx_lake.orchestration.slots.time", SimpleNamespace(sleep=another.end))
+        lake.instance, lake.source.points = instance, hourly_points(4)
+
+        assert lake.run(with_a_past(), key=day).success
+
+    assert another.waits == waits
+
+
+def test_a_run_on_a_source_that_holds_a_past_waits_for_those_that_read_the_past(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with instance_with_pools("run") as instance:
+        another = AnotherRun(instance, "influxdb_default")
+        monkeypatch.setattr("influx_lake.orchestration.slots.time", SimpleNamespace(sleep=another.end))
+        lake.instance, lake.source.points = instance, hourly_points(1)
+
+        assert lake.run(shared(), key="2026-01-01").success
+
+    assert another.waits == 1
+
+
+def test_a_step_that_has_its_place_takes_no_second_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_seconds: float) -> None:
+        raise AssertionError("it waited for itself")
+
+    with instance_with_pools("op") as instance:
+        monkeypatch.setattr("influx_lake.orchestration.slots.time", SimpleNamespace(sleep=nothing))
+        lake.instance, lake.source.points = instance, hourly_points(1)
+        assert lake.run(shared(), key="2026-01-01").success
+
+
+def test_a_pool_without_a_limit_anywhere_lets_everybody_in(lake: Lake) -> None:
+    with dg.instance_for_test() as instance:
+        lake.instance, lake.source.points = instance, hourly_points(1)
+        assert lake.run(with_a_past(), key="2026-01-01").success
+        assert not instance.event_log_storage.get_pool_limits()
