@@ -88,6 +88,15 @@ class DagsterSite:
         self._stop_daemon()
         self._start_daemon()
 
+    def lose_daemon(self) -> None:
+        """Kill the daemon and all that it started at once, code servers and runs, as a machine's end does."""
+        os.killpg(self._daemon_pid, signal.SIGKILL)
+        self._stop_daemon()
+
+    def start_daemon(self) -> None:
+        """Start the daemon that was lost."""
+        self._start_daemon()
+
     def ask(self, query: str, **variables: Any) -> Any:
         """The data that a GraphQL query gives."""
         body = json.dumps({"query": query, "variables": variables}).encode()
@@ -147,13 +156,13 @@ class DagsterSite:
 
     def _start_daemon(self) -> None:
         self._daemon, now = ExitStack(), time.time()
-        self._start(self._daemon, "dagster._daemon", "run", "-w", str(_WORKSPACE))
+        self._daemon_pid = self._start(self._daemon, "dagster._daemon", "run", "-w", str(_WORKSPACE))
         wait_until(lambda: self._is_healthy(since=now), seconds=120, what="the daemon")
 
     def _stop_daemon(self) -> None:
         self._daemon.close()
 
-    def _start(self, started: ExitStack, module: str, *arguments: str) -> None:
+    def _start(self, started: ExitStack, module: str, *arguments: str) -> int:
         log = started.enter_context((self.folder / f"{module}.log").open("ab"))
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -164,6 +173,7 @@ class DagsterSite:
             start_new_session=True,
         )
         started.callback(_stop, process)
+        return process.pid
 
     def _is_serving(self) -> bool:
         try:

@@ -40,13 +40,13 @@ def _lines(measurement: str, first: datetime) -> Iterator[str]:
             yield f"{measurement},host=host{index % 5},part=p{index} value={index / 7},count={index}i {nanoseconds}"
 
 
-def write_lake(folder: Path, sandbox: Sandbox, first: datetime = FIRST_DAY) -> None:
+def write_lake(folder: Path, sandbox: Sandbox, first: datetime = FIRST_DAY, *, automation: str = "off") -> None:
     """The lake.yaml; the token comes from the environment."""
     (folder / "lake.yaml").write_text(
         f"""
 sources:
   default: {{host: "{sandbox.url}", database: {DATABASE}, token: "${{INFLUXDB3_TOKEN}}", connect_timeout: 2s}}
-automation: off
+automation: {automation}
 defaults:
   windows_per_run: 4
   partition: {{every: day, start: {first:%Y-%m-%d}}}

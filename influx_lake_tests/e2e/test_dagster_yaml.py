@@ -34,9 +34,11 @@ def test_the_settings_work_as_they_are(tmp_path: Path) -> None:
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled
         assert instance.run_monitoring_enabled
+        assert instance.run_launcher.supports_check_run_worker_health
         assert instance.run_coordinator.dequeue_use_threads
         concurrency = instance.get_concurrency_config()
         assert concurrency.run_queue_config.max_concurrent_runs == 4
+        assert concurrency.run_queue_config.max_user_code_failure_retries == 5
         assert concurrency.pool_config.default_pool_limit == 4
         assert concurrency.pool_config.pool_granularity.value == "run"
 

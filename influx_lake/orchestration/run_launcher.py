@@ -1,0 +1,84 @@
+"""Notices that the process of a run is gone, together with the one that would have told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._grpc.types import GetCurrentRunsResult
+from dagster._serdes import ConfigurableClassData, deserialize_value
+
+if TYPE_CHECKING:
+    from dagster._config.config_schema import UserConfigSchema
+
+PATIENCE_SECONDS = 120
+"""How long a code server is given: one that is busy or far away may not answer for a while."""
+
+
+_NO_SUCH_QUESTION = "UNIMPLEMENTED"
+
+
+class WatchingRunLauncher(DefaultRunLauncher):
+    """Dagster's default launcher, for which `run_monitoring` sees whether the process of a run lives.
+
+    The process of a run is a child of its code server. When it dies, the code server says so; when both die, by a lost
+    machine or a container's end, nobody does, and by default such a run counts as running for ever.
+    """
+
+    def __init__(
+        self, inst_data: ConfigurableClassData | None = None, patience_seconds: int = PATIENCE_SECONDS
+    ) -> None:
+        super().__init__(inst_data)
+        self._patience = patience_seconds
+        self._silent_since: dict[str, float] = {}
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """What dagster.yaml may say of it."""
+        return {
+            "patience_seconds": dg.Field(
+                int,
+                default_value=PATIENCE_SECONDS,
+                description="How long a code server may be out of reach before its runs count as dead.",
+            )
+        }
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
+        """The launcher that dagster.yaml asks for."""
+        return cls(inst_data, **config_value)
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Whether runs are looked at: always."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Ask the run's code server whether it has its process."""
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
+        if client is None:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "nobody knows where it was started")
+        try:
+            known = deserialize_value(client.get_current_runs(), GetCurrentRunsResult)
+        except DagsterUserCodeUnreachableError as error:
+            return self._health_without_answer(run.run_id, error)
+        self._silent_since.pop(run.run_id, None)
+        if run.run_id in known.current_runs:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its code server was started anew and does not know it")
+
+    def _health_without_answer(self, run_id: str, error: DagsterUserCodeUnreachableError) -> CheckRunHealthResult:
+        if _NO_SUCH_QUESTION in str(error):
+            # `dagster code-server start` has its runs in processes that it does not tell of.
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server does not say which runs it has")
+        silent = monotonic() - self._silent_since.setdefault(run_id, monotonic())
+        if silent < self._patience:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server does not answer")
+        del self._silent_since[run_id]
+        said = f"its code server has not answered for {silent:.0f} s, and its process is taken to be gone with it"
+        return CheckRunHealthResult(WorkerStatus.FAILED, said)
