@@ -14,7 +14,14 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import InfluxDB3Config, Measurement, Secret, SourceConfig
 from influx_lake.config.reading import ReadingOptions, RetryOptions
 from influx_lake.config.windows import EPOCH, Every, Scheme, Window
-from influx_lake.errors import QueryRejected, RowsMissing, SourceTimeout, SourceUnavailable, StreamBroken
+from influx_lake.errors import (
+    QueryRejected,
+    RowsMissing,
+    SourceTimeout,
+    SourceUnavailable,
+    StreamBroken,
+    UnexpectedAnswer,
+)
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.reader import find_table, read_windows
 from influx_lake.replication.window import replicate_window
@@ -33,8 +40,8 @@ ROWS = 20_000
 PATIENT = RetryOptions(
     budget=timedelta(seconds=15), first_wait=timedelta(milliseconds=5), longest_wait=timedelta(milliseconds=50)
 )
-EXPECTED = (SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing, QueryRejected)
-"""What a network, a proxy or a query that the server gave up can be; never an answer that seems empty."""
+EXPECTED = (SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing, QueryRejected, UnexpectedAnswer)
+"""What a network, a proxy or a query that the server gave up can be; never that there is nothing."""
 
 
 @dataclass(frozen=True)

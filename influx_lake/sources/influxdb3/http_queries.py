@@ -63,7 +63,7 @@ class HttpQueries:
         """The server's databases."""
         failures = self._failures(Failures(self._config))
         found = self._http.ask(Request.get("/api/v3/configure/database", format="json"), failures)
-        if not isinstance(found, list):
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise failures.odd("a list of databases was asked for, and something else came")
         return sorted(str(name) for entry in found for name in entry.values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from influx_lake.config import redact
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, ServerConfig
@@ -161,8 +161,7 @@ class InfluxDB2Server:
         try:
             while True:
                 page = Request.get("/api/v2/buckets", org=self.config.org, limit=str(_PAGE), offset=str(len(names)))
-                answer = connection.ask(page, self.failures())
-                found = answer.get("buckets", []) if isinstance(answer, dict) else []
+                found = _listed("buckets", connection, page, self.failures())
                 names += [str(bucket["name"]) for bucket in found]
                 if len(found) < _PAGE:
                     return sorted(names)
@@ -173,8 +172,8 @@ class InfluxDB2Server:
         """The bucket's name in InfluxQL; its default mapping where it has several."""
         failures = self.failures()
         bucket = self._bucket_id(connection, failures)
-        answer = connection.ask(Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket), failures)
-        mappings = answer.get("content", []) if isinstance(answer, dict) else []
+        asked = Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket)
+        mappings = _listed("content", connection, asked, failures)
         # Older servers answer with the mappings of all buckets.
         own = [mapping for mapping in mappings if mapping.get("bucketID") == bucket]
         if not own:
@@ -187,15 +186,23 @@ class InfluxDB2Server:
         return Place(best["database"], best["retention_policy"])
 
     def _bucket_id(self, connection: HttpConnection, failures: HttpFailures) -> str:
-        answer = connection.ask(Request.get("/api/v2/buckets", org=self.config.org, name=self.config.bucket), failures)
-        found = answer.get("buckets", []) if isinstance(answer, dict) else []
-        for bucket in found:
+        asked = Request.get("/api/v2/buckets", org=self.config.org, name=self.config.bucket)
+        for bucket in _listed("buckets", connection, asked, failures):
             if bucket.get("name") == self.config.bucket:
                 return str(bucket["id"])
         raise DatabaseNotFound(
             f"{failures.where}: there is no such bucket in {self.config.org}, or the token may not read it",
             remedy="Correct the source's `org`, `bucket` and `token`; a token that may not list buckets needs `dbrp`",
         )
+
+
+def _listed(what: str, connection: HttpConnection, asked: Request, failures: HttpFailures) -> list[dict[str, Any]]:
+    """A list of the server's API: an answer without it is no empty list."""
+    answer = connection.ask(asked, failures)
+    listed = answer.get(what) if isinstance(answer, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise failures.odd(f"what {asked.path.partition('?')[0]} answered holds no list of {what}")
+    return listed
 
 
 def recognised(where: str, message: str, where_to_look: str) -> SourceError | None:
