@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,13 +16,10 @@ class ColumnCoding:
     A text is known by its place in a dictionary that only grows, so that what was coded early still holds later. A
     column that turns out to have too many texts is kept as it is from then on; see `current`.
 
-    Columns are called by numbers: Arrow would read a name with dots or brackets as a path.
+    Columns are called by their numbers.
 
     Args:
         schema: The schema of the batches.
-
-    Attributes:
-        schema: The schema of coded batches, as it is now.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -31,44 +30,36 @@ class ColumnCoding:
         }
         self._coded = set(self._texts)
         self._ranks: dict[int, pa.Array] = {}
-        self.schema = self._schema()
 
-    def code(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of a batch as they are kept."""
-        columns = [self._code(number, values) for number, values in enumerate(batch.columns)]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return len(self._fields)
 
-    def current(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Rows, or some columns of them, that were coded earlier, as they would be now."""
-        if rows.schema == self.schema:
-            return rows
-        numbers = [int(name) for name in rows.schema.names]
-        return pa.RecordBatch.from_arrays(
-            [
-                values if values.type == self._type(number) else self._texts[number].values.take(values)
-                for number, values in zip(numbers, rows.columns, strict=True)
-            ],
-            schema=pa.schema([(str(number), self._type(number)) for number in numbers]),
-        )
+    def code(self, batch: pa.RecordBatch) -> list[pa.Array]:
+        """The columns of a batch as they are kept."""
+        return [self._code(number, values) for number, values in enumerate(batch.columns)]
+
+    def current(self, number: int, values: pa.Array) -> pa.Array:
+        """Values of a column that were coded earlier, as they would be now."""
+        return values if values.type == self.type_of(number) else self._texts[number].values.take(values)
+
+    def type_of(self, number: int) -> pa.DataType:
+        """How the values of a column are kept, as of now."""
+        return ENCODED.index_type if number in self._coded else self._fields[number].type
 
     def comparable(self, number: int, values: pa.Array) -> pa.Array:
         """Values of a column, coded as they are now, as others that Arrow compares as Iceberg compares them."""
         return self._rank(number).take(values) if number in self._coded else _comparable(values)
 
-    def restore(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+    def restore(self, columns: Sequence[pa.Array]) -> pa.RecordBatch:
         """The rows as they were before; texts that were coded are dictionaries."""
-        columns = [
+        restored = [
             pa.DictionaryArray.from_arrays(values, self._texts[number].values) if number in self._coded else values
-            for number, values in enumerate(rows.columns)
+            for number, values in enumerate(columns)
         ]
-        fields = [column.with_type(values.type) for column, values in zip(self._fields, columns, strict=True)]
-        return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, self._metadata))
-
-    def _schema(self) -> pa.Schema:
-        return pa.schema([(str(number), self._type(number)) for number in range(len(self._fields))])
-
-    def _type(self, number: int) -> pa.DataType:
-        return ENCODED.index_type if number in self._coded else self._fields[number].type
+        fields = [column.with_type(values.type) for column, values in zip(self._fields, restored, strict=True)]
+        return pa.RecordBatch.from_arrays(restored, schema=pa.schema(fields, self._metadata))
 
     def _code(self, number: int, values: pa.Array) -> pa.Array:
         if number not in self._coded:
@@ -77,7 +68,6 @@ class ColumnCoding:
         coded = texts.encode(values if _is_text(values.type) else values.cast(pa.string()))
         if texts.values.nbytes > MOST_BYTES:
             self._coded.remove(number)
-            self.schema = self._schema()
             return values.cast(pa.string())
         return coded.indices
 

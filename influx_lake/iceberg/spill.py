@@ -14,7 +14,7 @@ from influx_lake.errors import StorageError
 
 @dataclass(slots=True)
 class Spill:
-    """A temporary file of record batches.
+    """A temporary file of record batches, or of bytes.
 
     Attributes:
         size: How many bytes it holds.
@@ -35,13 +35,21 @@ class Spill:
         Raises:
             StorageError: The disk is full, or fails.
         """
-        begin, message = self.size, memoryview(rows.serialize())
+        return self.write(memoryview(rows.serialize()))
+
+    def write(self, content: memoryview) -> int:
+        """Write bytes and return where they begin.
+
+        Raises:
+            StorageError: The disk is full, or fails.
+        """
+        begin, left = self.size, content
         try:
-            while message:
-                message = message[self._file.write(message) :]
+            while left.nbytes:
+                left = left[self._file.write(left) :]
         except OSError as error:
             raise self._failure(error) from error
-        self.size = self._file.tell()
+        self.size += content.nbytes
         return begin
 
     def read(self, begin: int, end: int, schema: pa.Schema) -> pa.RecordBatch:
@@ -51,13 +59,21 @@ class Spill:
             StorageError: The disk fails.
         """
         message = pa.allocate_buffer(end - begin)
+        self.read_into(memoryview(message), begin)
+        return pa.ipc.read_record_batch(message, schema)
+
+    def read_into(self, content: memoryview, begin: int) -> None:
+        """Fill a buffer with the bytes from some place on.
+
+        Raises:
+            StorageError: The disk fails.
+        """
         try:
-            read = os.preadv(self._file.fileno(), [message], begin)
+            read = os.preadv(self._file.fileno(), [content], begin)
         except OSError as error:
             raise self._failure(error) from error
-        if read != end - begin:
+        if read != content.nbytes:
             raise StorageError(f"a temporary file in {tempfile.gettempdir()} ends too early", remedy="Check that disk")
-        return pa.ipc.read_record_batch(message, schema)
 
     def close(self) -> None:
         self._file.close()

@@ -205,6 +205,59 @@ def test_values_of_a_megabyte() -> None:
     assert pa.Table.from_batches(found).column("key").to_pylist() == list(range(-59, 1))
 
 
+@pytest.mark.parametrize("key", ["text", "count"])
+def test_texts_that_turn_out_to_be_many(key: str) -> None:
+    """Numbers stand for the first ones on disk; more of them than a dictionary holds are kept as they are."""
+    schema = pa.schema([("text", pa.string()), ("count", pa.int64())])
+    texts = [f"{(7919 * i) % 30_011:06} {'x' * 60}" if i % 100 else None for i in range(30_000)]
+    coming = [
+        pa.record_batch([pa.array(texts[i : i + 1000]), pa.array(range(-i, -i - 1000, -1))], schema)
+        for i in range(0, len(texts), 1000)
+    ]
+    limits = Limits(run_bytes=200_000, chunk_bytes=5_000, round_bytes=40_000, runs=6)
+    found = pa.Table.from_batches(list(sorted_batches(coming, schema, [SortTerm(key)], limits))).cast(schema)
+    after = list(zip(*found.to_pydict().values(), strict=True))
+    assert set(after) == set(zip(texts, range(0, -30_000, -1), strict=True))
+    assert len(after) == len(texts)
+    keys = [row[0] or "" if key == "text" else row[1] for row in after]
+    assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.large_string(), ["", "é", None, "b" * 50]),
+        (pa.binary(), [b"\xff", b"", None, b"a"]),
+        (pa.large_binary(), [b"\xff", b"", None, b"a"]),
+        (pa.string_view(), ["", "é", None, "b" * 50]),
+        (pa.date32(), [-1, 0, None, 20_000]),
+        (pa.uint64(), [2**64 - 1, 0, None, 1]),
+        (pa.int64(), [2**63 - 1, -(2**63), None, 1]),
+        (pa.int8(), [127, -128, None, 1]),
+        (pa.timestamp("us", "UTC"), [2**48, -(2**48), None, 1]),
+        (pa.float16(), [1.5, -1.5, None, 0.0]),
+        (pa.bool_(), [True, False, None, True]),
+        (pa.string(), [None, None, None, None]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("descending", [False, True])
+def test_every_type_waits_on_disk(kind: pa.DataType, values: list[Any], descending: bool) -> None:
+    schema = pa.schema([("key", pa.int64()), ("value", kind)])
+    column = pa.array(values, pa.int32()).cast(kind) if pa.types.is_date32(kind) else pa.array(values, kind)
+    coming = [pa.record_batch([pa.array([i, 0, i, 1]), column], schema) for i in range(200)]
+    batches = list(sorted_batches(coming, schema, [SortTerm("value", descending), SortTerm("key")], TINY))
+    found = pa.Table.from_batches(batches).to_pylist()
+    expected = pa.Table.from_batches(coming).to_pylist()
+    places = {value: place for place, value in enumerate(sorted({v for v in column.to_pylist() if v is not None}))}
+
+    def key(row: dict[str, Any]) -> tuple[int, int]:
+        place = places.get(row["value"], -1)
+        return (-place if descending else place), row["key"]
+
+    assert [key(row) for row in found] == sorted(map(key, expected))
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_window() -> None:
     peaks = []
