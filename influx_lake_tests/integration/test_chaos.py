@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -52,11 +53,13 @@ class Rows:
         url: Its address.
         config: The source that reads it at another address.
         http: Whether it speaks HTTP, so that its answers can be forged.
+        error: What it answers with status 200 when a query fails, where that is not as InfluxQL does it.
     """
 
     url: str
     config: Callable[[str], SourceConfig]
     http: bool
+    error: bytes | None = None
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +69,19 @@ def sandbox() -> Iterator[Rows]:
     with Sandbox(keep_alive=0.05) as box:
         box.load("telemetry", "cpu", pa.table({"time": times, "v": pa.array(range(ROWS), pa.int64())}))
         token = Secret(str(box.token))
-        yield Rows(
-            box.url,
-            lambda url: InfluxDB3Config(host=url, database="telemetry", token=token, timeout=timedelta(seconds=5)),
-            http=False,
-        )
+        config = InfluxDB3Config(host=box.url, database="telemetry", token=token, timeout=timedelta(seconds=5))
+        yield Rows(box.url, lambda url: at(config, host=url), http=False)
+
+
+@pytest.fixture(scope="module")
+def sandbox_over_http(sandbox: Rows) -> Rows:
+    error = b'{"error":"the query was killed"}\n'
+    return Rows(sandbox.url, lambda url: at(sandbox.config(url), protocol="http"), http=True, error=error)
+
+
+def at(config: SourceConfig, **other: Any) -> SourceConfig:
+    """The same source with other options."""
+    return type(config).model_validate({**dict(config), **other})
 
 
 def filled(server: Server) -> Rows:
@@ -93,6 +104,12 @@ def version2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
         yield filled(server)
 
 
+@pytest.fixture(scope="module")
+def version2_in_flux(version2: Rows) -> Rows:
+    error = b"error,reference\r\nthe query was killed,897\r\n"
+    return Rows(version2.url, lambda url: at(version2.config(url), query_language="flux"), http=True, error=error)
+
+
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
     return new_catalog(tmp_path)
@@ -110,7 +127,8 @@ def values(catalog: Catalog) -> list[int]:
 
 def load_through_chaos(rows: Rows, catalog: Catalog, seed: int) -> str:
     """One load over a bad network; what became of it."""
-    with chaos(rows.url, seed, rate=(0.2, 0.5, 0.9)[seed % 3], most_bytes=400_000, http=rows.http) as proxy:
+    forged = {"error_body": rows.error} if rows.error else {}
+    with chaos(rows.url, seed, rate=(0.2, 0.5, 0.9)[seed % 3], most_bytes=400_000, http=rows.http, **forged) as proxy:
         config = rows.config(proxy.url)
         source = ReliableSource(open_source(config), ReadingOptions(retry=patience_of(seed)), ServerLimits())
         try:
@@ -129,38 +147,31 @@ def patience_of(seed: int) -> RetryOptions:
     return PATIENT.model_copy(update={"budget": timedelta(0)}) if seed % 5 == 0 else PATIENT
 
 
-def three_hundred_times(rows: Rows, folder: Path) -> None:
-    outcomes = [load_through_chaos(rows, new_catalog(folder / str(seed)), seed) for seed in range(100, 400)]
-    assert outcomes.count("loaded") > 150, "most loads get through"
-    assert "failed" in outcomes, "those without time to try again do not"
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_over_a_bad_network_a_load_is_exact_or_fails(sandbox: Rows, catalog: Catalog, seed: int) -> None:
     load_through_chaos(sandbox, catalog, seed)
 
 
-@pytest.mark.servers
 @pytest.mark.parametrize("seed", range(12))
-def test_over_a_bad_network_to_influxdb1(version1: Rows, catalog: Catalog, seed: int) -> None:
-    load_through_chaos(version1, catalog, seed)
+def test_over_a_bad_network_with_http(sandbox_over_http: Rows, catalog: Catalog, seed: int) -> None:
+    load_through_chaos(sandbox_over_http, catalog, seed)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_three_hundred_loads_over_a_bad_network(sandbox: Rows, tmp_path: Path) -> None:
-    three_hundred_times(sandbox, tmp_path)
+@pytest.mark.servers
+@pytest.mark.parametrize("source", ["version1", "version2", "version2_in_flux"])
+@pytest.mark.parametrize("seed", range(12))
+def test_over_a_bad_network_to_real_servers(
+    source: str, seed: int, catalog: Catalog, request: pytest.FixtureRequest
+) -> None:
+    load_through_chaos(request.getfixturevalue(source), catalog, seed)
 
 
 @pytest.mark.servers
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_three_hundred_loads_from_influxdb1(version1: Rows, tmp_path: Path) -> None:
-    three_hundred_times(version1, tmp_path)
-
-
-@pytest.mark.servers
-@pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_three_hundred_loads_from_influxdb2(version2: Rows, tmp_path: Path) -> None:
-    three_hundred_times(version2, tmp_path)
+@pytest.mark.parametrize("source", ["sandbox", "sandbox_over_http", "version1", "version2", "version2_in_flux"])
+def test_three_hundred_loads_over_a_bad_network(source: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    rows = request.getfixturevalue(source)
+    outcomes = [load_through_chaos(rows, new_catalog(tmp_path / str(seed)), seed) for seed in range(100, 400)]
+    assert outcomes.count("loaded") > 150, "most loads get through"
+    assert "failed" in outcomes, "those without time to try again do not"
