@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from influx_lake.checks.outcome import SHOWN, Outcome, listed
 from influx_lake.checks.subject import Subject
+from influx_lake.config.quantities import counted
 from influx_lake.replication.compare import Comparison, Verdict, compare_windows
 
 
@@ -30,7 +31,9 @@ def outcome_of(counts: Sequence[Comparison]) -> Outcome:
         "differing_windows": len(differing),
     }
     if not differing:
-        return Outcome(True, f"{lake:,} rows in {len(counts)} windows, as the source has them", figures)
+        return Outcome(
+            True, f"{counted(lake, 'row')} in {counted(len(counts), 'window')}, as the source has them", figures
+        )
     examples = pa.Table.from_pylist(
         [{"window": str(each.window), "source": each.source_rows, "lake": each.lake_rows} for each in differing[:SHOWN]]
     )

@@ -14,6 +14,7 @@ from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.subject import Subject
 from influx_lake.config import Severity, ValueRule
 from influx_lake.config.columns import TIME
+from influx_lake.config.quantities import counted
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.reader import arrow_schema, read_windows
 
@@ -62,7 +63,7 @@ def values(subject: Subject) -> Outcome:
     figures: dict[str, Figure] = {"rows": rows, "rules": len(rules), "broken_rules": len(broken)}
     figures |= {f"failing: {tally.rule.title}": tally.rows for tally in tallies}
     if not broken:
-        return Outcome(True, f"{rows:,} rows keep {len(rules)} rules", figures)
+        return Outcome(True, f"{counted(rows, 'row')} keep {counted(len(rules), 'rule')}", figures)
     examples = [example for tally in broken for example in tally.examples]
     figures["examples"] = pa.Table.from_pylist(_as_texts(examples[: SHOWN * 2]))
     is_error = any(tally.rule.severity is Severity.ERROR for tally in broken)

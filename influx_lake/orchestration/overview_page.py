@@ -17,10 +17,11 @@ from influx_lake.replication.overview import Overview, Standing
 
 LISTED = 200
 """How many measurements are listed, those first that need somebody: each event stays in Dagster's database."""
+TOLD = 20
+"""Of how many it is told in words what is wrong with them."""
 _CHARACTERS = 120
-_HEADER = ("measurement", "state", "windows", "rows", "lag", "last commit (UTC)")
-"""What matters most comes first: the page cuts what is wide."""
-_FIXED = str.maketrans({" ": "\N{NO-BREAK SPACE}", "-": "\N{NON-BREAKING HYPHEN}"})
+_HEADER = ("measurement", "state", "windows", "rows", "lag", "commit")
+"""As narrow as can be: beside the key and the time of an entry a page has room for 60 characters."""
 
 
 def overview_facts(overview: Overview, label: str, prefix: str = "") -> Facts:
@@ -50,12 +51,13 @@ def overview_facts(overview: Overview, label: str, prefix: str = "") -> Facts:
 
 
 def overview_page(overview: Overview, label: str, prefix: str = "") -> str:
-    """The page in Markdown."""
+    """The page in Markdown: in words what needs somebody, and the figures of all."""
     standings = sorted(overview.standings, key=_needs_somebody)
     listed, rest = standings[:LISTED], standings[LISTED:]
     parts = [
         _summary(overview, label),
         *([f"The source could not be asked: {_told(overview.silence)}"] if overview.silence else []),
+        *([told] if (told := _told_of(standings, prefix)) else []),
         markdown_table(_HEADER, (_row(each, overview.now, prefix) for each in listed)),
         *([_remainder(rest)] if rest else []),
     ]
@@ -67,15 +69,26 @@ def _summary(overview: Overview, label: str) -> str:
     due, missing = sum(each.due for each in standings), sum(each.missing for each in standings)
     differing = sum(each.differs for each in standings)
     compared = sum(each.comparison is not None for each in standings)
-    rows = sum(each.rows for each in standings)
+    rows, silent = sum(each.rows for each in standings), sum(each.is_silent for each in standings)
     lines = [
-        f"{counted(len(standings), 'measurement')} of {label}, {rows:,} rows, at {_moment(overview.now)} UTC:",
+        f"{counted(len(standings), 'measurement')} of {label}, {rows:,} rows, at {overview.now:%Y-%m-%d %H:%M} UTC:",
         "",
-        f"- **{due - missing:,} of {due:,}** windows that are due are loaded.",
+        f"- windows loaded: **{due - missing:,}** of {due:,} due",
     ]
     if compared:
-        lines.append(f"- **{differing:,} of {compared:,}** newest windows differ from the source.")
+        lines.append(f"- newest windows that differ from the source: **{differing:,}** of {compared:,}")
+    if silent:
+        lines.append(f"- newest windows without rows, here and in the source: **{silent:,}** of {compared:,}")
     return "\n".join(lines)
+
+
+def _told_of(standings: Sequence[Standing], prefix: str) -> str:
+    """What is wrong, in words: the first of `standings` that need somebody."""
+    told = [(each, words) for each in standings if (words := _trouble(each))]
+    lines = [f"- {_link(each, prefix)}: {words}" for each, words in told[:TOLD]]
+    if len(told) > TOLD:
+        lines.append(f"- ... and {counted(len(told) - TOLD, 'more measurement')}")
+    return "\n".join(["Somebody should look at:", "", *lines]) if told else ""
 
 
 def _remainder(rest: Sequence[Standing]) -> str:
@@ -89,44 +102,54 @@ def _needs_somebody(standing: Standing) -> tuple[bool, bool, int, bool, str]:
 
 
 def _row(standing: Standing, now: datetime, prefix: str) -> list[str]:
-    measurement, lag = standing.measurement, standing.lag(now)
+    lag, committed = standing.lag(now), standing.committed_at
     return [
-        f"[{plain_cell(measurement.table_name, _CHARACTERS)}]({prefix}{asset_path(asset_key(measurement))})",
+        _link(standing, prefix),
         _state(standing),
-        f"{standing.due - standing.missing:,} of {standing.due:,}".translate(_FIXED),
+        f"{standing.due - standing.missing:,}/{standing.due:,}",
         f"{standing.rows:,}",
         format_roughly(lag) if lag is not None else "",
-        _moment(standing.committed_at).translate(_FIXED) if standing.committed_at else "",
+        _moment(committed, now) if committed else "",
     ]
 
 
+def _link(standing: Standing, prefix: str) -> str:
+    measurement = standing.measurement
+    return f"[{plain_cell(measurement.table_name, _CHARACTERS)}]({prefix}{asset_path(asset_key(measurement))})"
+
+
 def _state(standing: Standing) -> str:
+    """A word or two."""
     if standing.problem:
-        return f"**{_told(standing.problem)}**"
+        return "**unknown**"
     if standing.is_gone:
-        return "**gone from its source**; the table stays"
+        return "**gone**"
     if standing.newest is None:
-        return "nothing loaded yet"
-    windows = f"{counted(standing.missing, 'window')} missing" if standing.missing else "complete"
-    return f"{windows}; newest window: {sides}" if (sides := _sides(standing)) else windows
+        return "empty"
+    if standing.differs and standing.comparison:
+        return f"**{standing.comparison.verdict}**"
+    if standing.missing:
+        return f"{standing.missing:,} missing"
+    return "silent" if standing.is_silent else "complete"
 
 
-def _sides(standing: Standing) -> str:
-    """The newest window on both sides."""
+def _trouble(standing: Standing) -> str:
+    """What is wrong, and what to do; nothing where a word tells enough."""
+    if standing.problem:
+        return _told(standing.problem)
+    if standing.is_gone:
+        return "gone from its source; the table stays"
     comparison = standing.comparison
-    if comparison is None:
-        return ""
-    if standing.is_silent:
-        return "**no rows**, as in the source"
-    if not standing.differs:
-        return f"{counted(comparison.lake_rows, 'row')}, as in the source"
-    counts = f"source {counted(comparison.source_rows, 'row')}, lake {comparison.lake_rows:,}"
-    return f"**{comparison.verdict}** ({counts}): {plain_cell(comparison.explanation, _CHARACTERS)}"
+    if comparison and standing.differs:
+        counts = f"source {counted(comparison.source_rows, 'row')}, lake {comparison.lake_rows:,}"
+        return f"{comparison.window}: {counts}; {plain_cell(comparison.explanation, _CHARACTERS)}"
+    return ""
 
 
 def _told(error: Exception) -> str:
     return plain_cell(redact(str(error)), 2 * _CHARACTERS)
 
 
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}"
+def _moment(moment: datetime, now: datetime) -> str:
+    """The time of today, else the day."""
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from influx_lake.sandbox import Sandbox
+from influx_lake_tests.e2e.dagster_site import DagsterSite
 
 DATABASE = "telemetry"
 HOSTS = {"web-1": "eu", "web-2": "eu", "db-1": "eu", "cache-1": "us"}
@@ -29,6 +31,7 @@ _OPTIONS = {
     description: Processor time of each host in percent, every five minutes.
     owners: [team:platform]
     tags: {tier: gold}
+    windows_per_run: 4
     checks: {outliers: {columns: [usage_user]}, values: [{column: usage_user, between: [0, 100]}]}
     rollups: {hourly: {every: 1h, by: [host], functions: [mean, max]}}""",
     "mem": "{}",
@@ -36,6 +39,17 @@ _OPTIONS = {
     checks: {values: [{column: used_percent, between: [0, 100]}]}""",
     "net": "{}",
 }
+
+
+@contextmanager
+def fleet_site(folder: Path) -> Iterator[tuple[DagsterSite, Sandbox]]:
+    """Dagster on a lake of the fleet, in which nothing is loaded yet, and the source of that."""
+    with Sandbox() as sandbox:
+        first = first_day()
+        fill(sandbox, first)
+        write_lake(folder, sandbox, first)
+        with DagsterSite(folder, {"INFLUXDB3_TOKEN": sandbox.token or ""}) as site:
+            yield site, sandbox
 
 
 def first_day(now: datetime | None = None) -> datetime:
@@ -68,11 +82,11 @@ def fill(sandbox: Sandbox, first: datetime) -> None:
 
 
 def _points(measurement: str, day: int) -> Iterator[tuple[str, timedelta]]:
-    """Who wrote when; one host is a few hours late each day, so that no two days have as many points."""
+    """Who wrote when; one host begins later each day, so that no two days have as many points."""
     if measurement == "net" and day >= LENGTH - SILENT_DAYS:
         return
     for host in HOSTS:
-        late = timedelta(minutes=30 * day) if host == "cache-1" else timedelta(0)
+        late = timedelta(minutes=30 * day**2) if host == "cache-1" else timedelta(0)
         for number in range(timedelta(days=1) // _PERIOD):
             if (at := number * _PERIOD) >= late:
                 yield host, at
@@ -95,7 +109,7 @@ sources:
   default: {{host: "{sandbox.url}", database: {DATABASE}, token: "${{INFLUXDB3_TOKEN}}", connect_timeout: 2s}}
 automation: off
 defaults:
-  windows_per_run: 4
+  windows_per_run: {LENGTH}
   partition: {{every: day, start: {first:%Y-%m-%d}}}
   freshness: {{warn: 6h, fail: 1d}}
 measurements:

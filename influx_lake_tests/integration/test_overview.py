@@ -77,8 +77,13 @@ def page(found: dict[str, dg.MetadataValue]) -> str:
 def row(found: dict[str, dg.MetadataValue], table: str) -> list[str]:
     """The cells of a measurement."""
     [line] = [line for line in page(found).splitlines() if line.startswith(f"| [{table}]")]
-    readable = line.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NON-BREAKING HYPHEN}", "-")
-    return [cell.strip() for cell in readable.strip("|").split("|")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def told(found: dict[str, dg.MetadataValue], table: str) -> str:
+    """What is said of a measurement in words."""
+    lines = [line for line in page(found).splitlines() if line.startswith(f"- [{table}]")]
+    return lines[0].partition("): ")[2] if lines else ""
 
 
 def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes: Lakes) -> None:
@@ -96,11 +101,12 @@ def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes
 
     cpu, mem, disk = (row(found, f"telemetry.{name}") for name in ("cpu", "mem", "disk"))
     assert cpu[0] == "[telemetry.cpu](/assets/telemetry/cpu)"
-    assert cpu[1:4] == ["complete; newest window: 2 rows, as in the source", "2 of 2", "4"]
-    assert mem[1].startswith("1 window missing; newest window: **behind** (source 5 rows, lake 2): ")
-    assert mem[1].endswith("the lake lacks 3 rows: load the window again")
-    assert mem[2] == "1 of 2"
-    assert disk[1:] == ["nothing loaded yet", "0 of 2", "0", "", ""]
+    assert cpu[1:4] == ["complete", "2/2", "4"]
+    assert told(found, "telemetry.cpu") == ""
+    assert mem[1:3] == ["**behind**", "1/2"]
+    assert told(found, "telemetry.mem").endswith("source 5 rows, lake 2; the lake lacks 3 rows: load the window again")
+    assert disk[1:] == ["empty", "0/2", "0", "", ""]
+    assert "- windows loaded: **3** of 6 due\n- newest windows that differ from the source: **1** of 2" in page(found)
     assert page(found).index("telemetry.mem") < page(found).index("telemetry.disk") < page(found).index("telemetry.cpu")
     figures = {name: found[name].value for name in ("measurements", "windows_due", "windows_missing", "rows")}
     assert figures == {"measurements": 3, "windows_due": 6, "windows_missing": 3, "rows": 6}
@@ -118,9 +124,31 @@ def test_the_page_is_made_while_the_source_is_away_and_says_so(lakes: Lakes, box
     found = look(lake)
 
     assert "The source could not be asked: " in page(found)
-    assert row(found, "telemetry.cpu")[1:3] == ["1 window missing", "1 of 2"]
+    assert row(found, "telemetry.cpu")[1:3] == ["1 missing", "1/2"]
     assert found["compared"].value == 0
     assert str(box.token) not in page(found)
+
+
+def test_a_measurement_that_nobody_writes_any_more_is_told_of(lakes: Lakes) -> None:
+    lake = lakes(measurements={"cpu": {}, "mem": {}})
+    for name in ("cpu", "mem"):
+        write(lake, name, days_ago=2)
+        load(lake, name, days_ago=2)
+    write(lake, "mem", days_ago=1)
+    for name in ("cpu", "mem"):
+        load(lake, name, days_ago=1)
+
+    found = look(lake)
+
+    assert [row(found, f"telemetry.{name}")[1] for name in ("cpu", "mem")] == ["silent", "complete"]
+    assert "- newest windows without rows, here and in the source: **1** of 2" in page(found)
+
+
+def test_links_lead_below_the_path_of_the_webserver(lakes: Lakes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:1/hook")
+    lake = lakes(alerts={"webhook": "${HOOK}", "base_url": "https://dagster.example.com/lake/"})
+
+    assert row(look(lake), "telemetry.cpu")[0] == "[telemetry.cpu](/lake/assets/telemetry/cpu)"
 
 
 def test_what_is_gone_from_its_source_is_marked_and_not_asked_for(lakes: Lakes, tmp_path: Path) -> None:
@@ -132,7 +160,8 @@ def test_what_is_gone_from_its_source_is_marked_and_not_asked_for(lakes: Lakes, 
     found = look(lake)
 
     assert found["gone"].value == 1
-    assert row(found, "telemetry.old")[1] == "**gone from its source**; the table stays"
+    assert row(found, "telemetry.old")[1] == "**gone**"
+    assert told(found, "telemetry.old") == "gone from its source; the table stays"
 
 
 def test_a_table_that_cannot_be_read_hides_no_other(lakes: Lakes, tmp_path: Path) -> None:
@@ -145,8 +174,9 @@ def test_a_table_that_cannot_be_read_hides_no_other(lakes: Lakes, tmp_path: Path
 
     found = look(lake)
 
-    assert row(found, "telemetry.cpu")[1].endswith("newest window: 2 rows, as in the source")
-    assert row(found, "telemetry.mem")[1].startswith("**")
+    assert row(found, "telemetry.cpu")[1] == "1 missing"
+    assert row(found, "telemetry.mem")[1] == "**unknown**"
+    assert "telemetry.mem" in told(found, "telemetry.mem")
 
 
 def test_a_thousand_measurements_make_a_page_of_bounded_size(lakes: Lakes) -> None:
