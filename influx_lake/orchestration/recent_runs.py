@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from influx_lake.config import Measurement
 from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.tags import REASON, Reason, partitions_of
 from influx_lake.replication.due import DueWindow
@@ -52,11 +53,11 @@ class RecentRuns:
 
     Attributes:
         now: The present.
-        unfinished: How many runs are waiting or running, by the reason in their tags.
+        unfinished: The runs that are waiting or running: the reason in their tags, and their assets.
     """
 
     now: datetime
-    unfinished: Mapping[str | None, int] = field(default_factory=dict)
+    unfinished: Sequence[tuple[str | None, frozenset[dg.AssetKey]]] = ()
     _busy: dict[dg.AssetKey, list[_Span]] = field(default_factory=dict)
     _failed: dict[dg.AssetKey, list[_Span]] = field(default_factory=dict)
     _backfills: Sequence[AssetBackfillData] = ()
@@ -78,15 +79,16 @@ class RecentRuns:
         )
         return cls(
             now,
-            Counter(record.dagster_run.tags.get(REASON) for record in unfinished),
+            [(record.dagster_run.tags.get(REASON), _assets(record.dagster_run)) for record in unfinished],
             _spans(unfinished),
             _spans(failed),
             _open_backfills(instance, asset_graph),
         )
 
-    def started_for(self, reason: Reason) -> int:
-        """How many runs for a reason are waiting or running."""
-        return self.unfinished.get(reason, 0)
+    def started_for(self, reason: Reason, measurements: Iterable[Measurement]) -> int:
+        """How many runs for a reason are waiting or running that load any of the measurements."""
+        assets = {asset_key(measurement) for measurement in measurements}
+        return sum(found == reason and not assets.isdisjoint(loaded) for found, loaded in self.unfinished)
 
     def is_busy(self, due: DueWindow) -> bool:
         """Whether a run or a backfill loads the window, or is going to."""
@@ -114,6 +116,17 @@ def pause_after(failures: int) -> timedelta:
     return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 
 
+def is_elsewhere(run: dg.DagsterRun, location: str | None) -> bool:
+    """Whether a run is another code location's; not where it is not known whose it is."""
+    origin = run.remote_job_origin
+    own = origin.repository_origin.code_location_origin.location_name if origin else None
+    return own is not None and location is not None and own != location
+
+
+def _assets(run: dg.DagsterRun) -> frozenset[dg.AssetKey]:
+    return frozenset(run.asset_selection or ())
+
+
 def _spans(records: Iterable[dg.RunRecord]) -> dict[dg.AssetKey, list[_Span]]:
     spans: dict[dg.AssetKey, list[_Span]] = defaultdict(list)
     for record in records:
@@ -121,7 +134,7 @@ def _spans(records: Iterable[dg.RunRecord]) -> dict[dg.AssetKey, list[_Span]]:
             continue
         ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
         span = _Span(*partitions, ended if ended.tzinfo else ended.replace(tzinfo=UTC))
-        for asset in record.dagster_run.asset_selection or ():
+        for asset in _assets(record.dagster_run):
             spans[asset].append(span)
     return spans
 

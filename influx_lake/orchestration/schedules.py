@@ -23,7 +23,7 @@ from influx_lake.replication.planner import Planner
 RUNS_PER_TICK = 40
 """How many runs a tick starts for windows that closed; the next tick sees the rest."""
 MISSED_AT_ONCE = 10
-"""How many runs wait or run at most for what was missed: Dagster's queue is not the place for a year of them."""
+"""How many runs of a schedule wait or run at most for what was missed: the queue is no place for a year of them."""
 _EACH_MINUTE = "* * * * *"
 """A window waits neither for its lag's minute nor, after a failure, for longer than its pause."""
 _FRESH_FIRST = {"dagster/priority": "1"}
@@ -78,19 +78,23 @@ def scheme_schedule(
             due = planner.due(
                 catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
             )
-            requests = requests_of(due, recent)
+            requests = requests_of(due, recent, measurements)
             return requests or dg.SkipReason(_nothing_to_do(recent, due, measurements))
 
     return tick
 
 
-def requests_of(due: Iterable[DueWindow], recent: RecentRuns) -> list[dg.RunRequest]:
-    """The runs for what is due, that which closed just now first, as many as a tick may start."""
+def requests_of(
+    due: Iterable[DueWindow], recent: RecentRuns, measurements: Sequence[Measurement]
+) -> list[dg.RunRequest]:
+    """The runs for what is due of a schedule's measurements, that which closed just now first, as many as a tick may
+    start. The history of other schedules' measurements does not keep theirs waiting.
+    """
     fresh: list[DueWindow] = []
     missed: list[DueWindow] = []
     for each in due:
         (fresh if each.window == newest_closed(each.measurement, recent.now) else missed).append(each)
-    room = max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED))
+    room = max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED, measurements))
     return [
         *run_requests(fresh, Reason.SCHEDULED, recent, limit=RUNS_PER_TICK, tags=_FRESH_FIRST),
         *run_requests(missed, Reason.MISSED, recent, limit=room),

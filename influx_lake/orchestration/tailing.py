@@ -20,7 +20,7 @@ from influx_lake.config.quantities import format_duration
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets import asset_key, resource_key, safe_name
 from influx_lake.orchestration.failures import as_failure, failing_clearly
-from influx_lake.orchestration.recent_runs import UNFINISHED
+from influx_lake.orchestration.recent_runs import UNFINISHED, is_elsewhere
 from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake.orchestration.tags import REASON, Reason, subject_tags
 from influx_lake.orchestration.window_metadata import commit_facts, table_facts
@@ -107,8 +107,8 @@ def tail_sensor(
     def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
         last: dict[str, float] = json.loads(context.cursor or "{}")
-        busy = _busy(context.instance)
-        failures = _failures(context.instance, now)
+        busy = _busy(context)
+        failures = _failures(context, now)
         due = [
             chunk
             for chunk in chunks
@@ -220,15 +220,21 @@ def _requests(chunk: Chunk, now: datetime) -> Iterator[dg.RunRequest]:
     )
 
 
-def _busy(instance: dg.DagsterInstance) -> set[str]:
+def _busy(context: dg.SensorEvaluationContext) -> set[str]:
     """The chunks that a run tails, or is going to."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={REASON: str(Reason.TAIL)}))
-    return {run.tags.get(CHUNK, "") for run in runs}
+    runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={REASON: str(Reason.TAIL)}))
+    return {run.tags.get(CHUNK, "") for run in runs if _is_ours(run, context)}
 
 
-def _failures(instance: dg.DagsterInstance, now: datetime) -> dict[str, int]:
+def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
+    """Whether a run is of this lake: one of another code location may have the same names."""
+    origin = context.code_location_origin
+    return not is_elsewhere(run, origin.location_name if origin else None)
+
+
+def _failures(context: dg.SensorEvaluationContext, now: datetime) -> dict[str, int]:
     """How often the tails of each chunk failed in a row."""
-    ended = instance.get_run_records(
+    ended = context.instance.get_run_records(
         dg.RunsFilter(
             statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS],
             tags={REASON: str(Reason.TAIL)},
@@ -239,6 +245,8 @@ def _failures(instance: dg.DagsterInstance, now: datetime) -> dict[str, int]:
     failures: dict[str, int] = defaultdict(int)
     recovered: set[str] = set()
     for record in ended:
+        if not _is_ours(record.dagster_run, context):
+            continue
         chunk = record.dagster_run.tags.get(CHUNK, "")
         if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
             recovered.add(chunk)

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin
 
 from influx_lake_tests.integration.automated_lake import DATABASE, AutomatedLake
 
@@ -31,6 +32,7 @@ class SensedLake(AutomatedLake):
             resources=self.repository.get_top_level_resources(),
             sensor_name=sensor.name,
         ) as context:
+            context._code_location_origin = RegisteredCodeLocationOrigin("this")
             data = sensor.evaluate_tick(context)
         self.cursors[sensor.name] = data.cursor or self.cursors.get(sensor.name)
         for event in data.asset_events:

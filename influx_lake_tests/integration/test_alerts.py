@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._utils.error import serializable_error_info_from_exc_info
 
 from influx_lake.config import load_lake
 from influx_lake.errors import AlertNotDelivered, ConfigurationError
@@ -139,6 +140,59 @@ def test_a_failed_run_is_told_with_cause_remedy_and_link(site: Site, hook: Recei
     # It was told of once.
     assert site.tick() == "Nothing went wrong"
     assert len(hook.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "noted", "cause"),
+    [
+        (None, "Run execution process was terminated by signal 9 (SIGKILL).", "was terminated by signal 9 (SIGKILL)"),
+        (
+            "its code server has not answered for 130 s",
+            "Executing steps in process",
+            "its code server has not answered",
+        ),
+    ],
+)
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_run_that_died_is_told_as_well(
+    site: Site, hook: Received, said: str | None, noted: str, cause: str, planned: bool
+) -> None:
+    site.tick()
+    run = site.instance.create_run_for_job(
+        site.definitions.resolve_implicit_global_asset_job_def(),
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset({CPU}),
+        tags={"dagster/partition": "2026-01-02", **({"influx_lake/reason": "scheduled"} if planned else {})},
+    )
+    site.instance.report_engine_event("Executing steps in process", run)
+    site.instance.report_engine_event(noted, run)
+    site.instance.report_run_failed(run, said)
+    site.instance.report_engine_event("Somebody saw that it failed", run)
+
+    assert site.tick() == "Told of 1"
+
+    [text] = hook.texts
+    assert "*Run failed: telemetry/cpu*" in text
+    assert "*Measurement:* telemetry/cpu\n*Window:* 2026-01-02\n*Cause:* " in text
+    assert cause in text
+    assert ("are tried again by themselves" in text) is planned
+    assert ("run it again" in text) is not planned
+    assert f"<{BASE}/runs/{run.run_id}|Open in Dagster>" in text
+
+
+def test_a_run_that_could_not_be_started_is_told_with_what_the_server_said(site: Site, hook: Received) -> None:
+    from dagster._core.events import EngineEventData
+
+    site.tick()
+    run = site.instance.create_run_for_job(site.definitions.resolve_implicit_global_asset_job_def())
+    with pytest.raises(ConnectionError) as caught:
+        raise ConnectionError("no answer") from TimeoutError("Deadline Exceeded")
+    trouble = serializable_error_info_from_exc_info((caught.type, caught.value, caught.tb))
+    site.instance.report_engine_event("The run was dropped from the queue.", run, EngineEventData.engine_error(trouble))
+    site.instance.report_run_failed(run)
+
+    assert site.tick() == "Told of 1"
+    assert "*Cause:* The run was dropped from the queue. TimeoutError: Deadline Exceeded" in hook.texts[0]
 
 
 def test_a_run_that_is_tried_again_is_not_told_of(site: Site, hook: Received) -> None:

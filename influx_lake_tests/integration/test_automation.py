@@ -102,6 +102,26 @@ def test_only_so_many_runs_wait_for_what_was_missed(lakes: Lakes) -> None:
     assert reasons[: reasons.count("scheduled")] == ["scheduled"] * reasons.count("scheduled")
 
 
+def test_one_schedules_history_does_not_keep_anothers_waiting(lakes: Lakes) -> None:
+    hourly = {"partition": {"every": "hour", "start": "2026-01-01"}}
+    unlike = {f"h{number}": {**hourly, "windows_per_run": number + 1} for number in range(MISSED_AT_ONCE)}
+    lake = lakes(measurements={"cpu": {}, **unlike})
+    hours = lake.tick(closing(3), "load_hour_schedule")
+    missed = [request for request in hours if request.tags["influx_lake/reason"] == "missed"]
+    assert len(missed) == MISSED_AT_ONCE
+    for request in missed:
+        lake.instance.create_run_for_job(
+            lake.repository.get_job("load_hour"),
+            tags=request.tags,
+            status=dg.DagsterRunStatus.STARTED,
+            asset_selection=frozenset(request.asset_selection or ()),
+        )
+
+    assert asked(lake.tick(closing(3))) == [("scheduled", "cpu", "01-03/01-04"), ("missed", "cpu", "01-01/01-03")]
+    later = asked(lake.tick(closing(3) + MINUTE, "load_hour_schedule"))
+    assert {reason for reason, *_ in later} == {"scheduled"}
+
+
 def test_what_is_queued_is_not_asked_for_again(lakes: Lakes) -> None:
     lake = lakes()
     [request] = lake.tick(closing(1))

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from influx_lake.orchestration.tailing import LONGEST_RUN, chunks_of, tail_jobs, tail_sensor
@@ -73,8 +74,32 @@ def test_it_starts_when_it_is_time_and_the_run_before_is_done(make: Callable[...
         lake.repository.get_job("tail_default"), status=dg.DagsterRunStatus.STARTED, tags=dict(again.tags)
     )
     assert lake.tick().run_requests == []
-    # Nobody would ever end a run whose machine died; Dagster's monitoring does, when it has taken too long.
+    # One that hangs is ended by Dagster's monitoring.
     assert int(again.tags[MAX_RUNTIME_SECONDS_TAG]) == LONGEST_RUN.total_seconds()
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE])
+def test_tails_of_another_lake_with_the_same_names_are_its_own_affair(
+    make: Callable[..., Tailed], status: dg.DagsterRunStatus
+) -> None:
+    lake = make(cpu={"tail": {}})
+    [request] = lake.tick().run_requests or []
+    for location in ("other", "this"):
+        run = lake.instance.create_run_for_job(
+            lake.repository.get_job("tail_default"),
+            status=status,
+            tags=dict(request.tags),
+            remote_job_origin=started_at(location),
+        )
+        ours = lake.tick(MINUTE).run_requests or []
+        assert len(ours) == (1 if location == "other" else 0)
+        lake.instance.delete_run(run.run_id)
+
+
+def started_at(location: str) -> RemoteJobOrigin:
+    """The origin of a run of a code location."""
+    place = RegisteredCodeLocationOrigin(location)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(place, "__repository__"), "tail_default")
 
 
 def test_tails_that_fail_wait_longer_each_time_and_not_once_they_work(make: Callable[..., Tailed]) -> None:

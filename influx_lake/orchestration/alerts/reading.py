@@ -15,14 +15,20 @@ from influx_lake.config import AlertKind, AlertOptions, Lake, Measurement, Sever
 from influx_lake.orchestration.alerts.links import Links
 from influx_lake.orchestration.alerts.notice import Notice
 from influx_lake.orchestration.assets import asset_key
-from influx_lake.orchestration.tags import WINDOW, partitions_of
+from influx_lake.orchestration.recent_runs import is_elsewhere
+from influx_lake.orchestration.tags import REASON, WINDOW, partitions_of
 
 if TYPE_CHECKING:
     from dagster import EventLogEntry, EventLogRecord
+    from dagster_shared.error import SerializableErrorInfo
 
 FRESHNESS_CHECK = "freshness"
 _WILL_RETRY = "dagster/will_retry"
 _CAUSE_CHARACTERS = 1_500
+_GIVEN_UP = "This run has been marked as failed from outside the execution context."
+"""Dagster's word for a run whose process died, of which it noted more before."""
+_TRIED_AGAIN = "Its windows are tried again by themselves; if it goes on, look into the run's log"
+_RUN_AGAIN = "Look into the run's log, then run it again"
 _SEVERITIES = {dg.AssetCheckSeverity.WARN: Severity.WARN, dg.AssetCheckSeverity.ERROR: Severity.ERROR}
 
 
@@ -110,27 +116,39 @@ class Reader:
 
     def _of_run(self, entry: EventLogEntry) -> Notice | None:
         run = self.instance.get_run_by_id(entry.run_id)
-        if run is None or run.tags.get(_WILL_RETRY) == "true" or self._is_elsewhere(run):
+        if run is None or run.tags.get(_WILL_RETRY) == "true" or is_elsewhere(run, self.location):
             return None
         failures = self.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
         facts = _facts_of(failures)
         names = sorted(key.to_user_string() for key in run.asset_selection or ())
         subject = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        message = (entry.dagster_event.message if entry.dagster_event else None) or "the run ended without a word"
         return Notice(
             kind=AlertKind.RUN_FAILURE,
             title=f"Run failed: {subject or facts.get('measurement') or run.job_name}",
-            cause=_shortened(facts.get("cause") or message),
+            cause=_shortened(facts.get("cause") or self._last_words(entry)),
             measurement=facts.get("measurement") or subject or None,
             window=facts.get("window") or _window_of(run),
-            remedy=facts.get("remedy"),
+            remedy=facts.get("remedy") or (_TRIED_AGAIN if REASON in run.tags else _RUN_AGAIN),
             link=self._links.run(run.run_id),
         )
 
-    def _is_elsewhere(self, run: dg.DagsterRun) -> bool:
-        origin = run.remote_job_origin
-        location = origin.repository_origin.code_location_origin.location_name if origin else None
-        return location is not None and self.location is not None and location != self.location
+    def _last_words(self, failure: EventLogEntry) -> str:
+        """Why a run ended that died, or never began: what was said when it was given up, or noted just before."""
+        said = failure.dagster_event.message if failure.dagster_event else None
+        if said and said != _GIVEN_UP:
+            return said
+        notes = self.instance.all_logs(failure.run_id, of_type=DagsterEventType.ENGINE_EVENT)
+        for event in (note.dagster_event for note in reversed(notes) if note.timestamp <= failure.timestamp):
+            if event is not None and event.message:
+                error = event.engine_event_data.error
+                return f"{event.message} {_innermost(error)}" if error else event.message
+        return said or "the run ended without a word"
+
+
+def _innermost(error: SerializableErrorInfo) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()
 
 
 def _facts_of(failures: Sequence[EventLogEntry]) -> dict[str, str]:
@@ -146,10 +164,7 @@ def _facts_of(failures: Sequence[EventLogEntry]) -> dict[str, str]:
             facts = {"cause": cause.removesuffix(f" {remedy}") if remedy else cause}
             return facts | {name: texts[name] for name in ("measurement", "window", "remedy") if name in texts}
         if data.error is not None:
-            innermost = data.error
-            while innermost.cause is not None:
-                innermost = innermost.cause
-            return {"cause": innermost.message.strip()}
+            return {"cause": _innermost(data.error)}
     return {}
 
 

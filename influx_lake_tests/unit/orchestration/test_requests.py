@@ -135,7 +135,7 @@ def test_what_a_run_does_already_is_left_to_it(status: dg.DagsterRunStatus) -> N
         finished_run(instance, status, ranged, "cpu")
         finished_run(instance, status, {"dagster/partition": "2026-01-05"}, "cpu", "mem")
         recent = RecentRuns.of(instance, NOW)
-    assert recent.unfinished == {None: 2}
+    assert len(recent.unfinished) == 2
     requests = run_requests([*due(range(1, 7)), *due([2], "mem")], Reason.MISSED, recent)
     asked = [(request.tags["influx_lake/window"][:10], request.asset_selection) for request in requests]
     assert asked == [
