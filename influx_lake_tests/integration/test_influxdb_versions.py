@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,6 @@ from influx_lake.errors import (
     DatabaseNotFound,
     MeasurementNotFound,
     SchemaConflict,
-    UnexpectedAnswer,
 )
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.replication.window import replicate_window
@@ -70,7 +69,7 @@ def _tag(value: str) -> str:
     return value.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
-def line_protocol(points: int, *, name: str = NAME, seed: int = 5, texts: Sequence[str] = AWKWARD) -> Iterator[str]:
+def line_protocol(points: int, *, name: str = NAME, seed: int = 5) -> Iterator[str]:
     """Points with every type that all versions hold, gaps, odd texts and nanoseconds, each series and time once."""
     chance = random.Random(seed)
     step = DAY_NS // points
@@ -81,7 +80,7 @@ def line_protocol(points: int, *, name: str = NAME, seed: int = 5, texts: Sequen
             "whole": f"{float(chance.randrange(10**17))!r}",
             "i": f"{chance.randrange(-(2**63) + 1, 2**63)}i",
             "b": chance.choice(["true", "false"]),
-            "s": _text(chance.choice(texts)),
+            "s": _text(chance.choice(AWKWARD)),
             _tag('sp ace,="q"'): "1i",
         }
         kept = {key: value for key, value in values.items() if chance.random() > 0.2} or {"i": "0i"}
@@ -119,9 +118,7 @@ def loaded(source: Source, catalog: Catalog, table: str, name: str = NAME, **opt
 def check_equal(
     points: int, servers: dict[str, Server], catalog: Catalog, *, name: str = NAME, flux: bool = False
 ) -> None:
-    # Flux moves empty texts to other points; that it is refused is another test.
-    texts = [text for text in AWKWARD if text or not flux]
-    lines = list(line_protocol(points, name=name, texts=texts))
+    lines = list(line_protocol(points, name=name))
     with Sandbox() as box:
         for start in range(0, points, 20_000):
             text = "\n".join(lines[start : start + 20_000])
@@ -152,14 +149,28 @@ def test_flux_gives_the_same_table(servers: dict[str, Server], catalog: Catalog)
     check_equal(5_000, {"2": servers["2"]}, catalog, name="in flux", flux=True)
 
 
-def test_what_flux_misplaces_is_refused(servers: dict[str, Server], catalog: Catalog) -> None:
+def test_what_flux_misplaces_is_put_right(servers: dict[str, Server], catalog: Catalog) -> None:
+    texts = {(host, number): "" if number % host == 0 else f"{number}" for host in (1, 7) for number in range(3_000)}
     servers["2"].write(
-        "\n".join(f'moved s="{"" if number % 7 == 0 else number}" {START_NS + number}' for number in range(3_000))
+        "\n".join(f'moved,host=h{host} s="{text}" {START_NS + number}' for (host, number), text in texts.items())
+        # A series with the same tags and one more is another.
+        + f'\nmoved,host=h7,rack=r s="" {START_NS}\nmoved,host=h7,rack=r s="x" {START_NS + 5}'
     )
     source = open_source(servers["2"].config(query_language="flux"))
-    with pytest.raises(UnexpectedAnswer, match="empty texts"):
-        loaded(source, catalog, "moved", "moved")
+    rows = loaded(source, catalog, "moved", "moved")
     source.close()
+    found = {(row["host"], row["rack"], row["time_ns"]): row["s"] for row in rows.to_pylist()}
+    expected = {(f"h{host}", None, START_NS + number): text for (host, number), text in texts.items()}
+    assert found == {**expected, ("h7", "r", START_NS): "", ("h7", "r", START_NS + 5): "x"}
+
+
+def test_flux_reads_a_series_whose_type_changes_within_a_window(servers: dict[str, Server], catalog: Catalog) -> None:
+    week = 7 * 86_400 * 10**9
+    for place, value in enumerate(['"a"', '""', "1.5", '"b"', "2.5"]):
+        servers["2"].write(f"turned value={value} {START_NS - place * week}")
+    rows = load_mixed(servers["2"], catalog, "turned", "new_column", name="turned", query_language="flux")
+    assert rows.column("value").to_pylist() == [2.5, None, 1.5, None, None]
+    assert rows.column("value__string").to_pylist() == [None, "b", None, "", "a"]
 
 
 def test_one_entry_for_many_databases(
@@ -213,10 +224,12 @@ def conflicting(servers: dict[str, Server]) -> list[Server]:
 ALL_WEEKS = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC))
 
 
-def load_mixed(server: Server, catalog: Catalog, table: str, policy: str) -> pa.Table:
+def load_mixed(
+    server: Server, catalog: Catalog, table: str, policy: str, *, name: str = "mixed", **options: str
+) -> pa.Table:
     measurement = Measurement(
-        "mixed",
-        "mixed",
+        name,
+        name,
         "default",
         "telemetry",
         ("lake",),
@@ -224,7 +237,7 @@ def load_mixed(server: Server, catalog: Catalog, table: str, policy: str) -> pa.
         Scheme(Every.WEEK, ALL_WEEKS.start),
         types=TypeOptions(on_type_conflict=OnTypeConflict(policy)),
     )
-    source = open_source(server.config())
+    source = open_source(server.config(**options))
     try:
         replicate_window(source, catalog, measurement, ALL_WEEKS, run_id="test")
     finally:

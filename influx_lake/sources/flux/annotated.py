@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -21,9 +22,11 @@ _TYPES = {
     "dateTime:RFC3339": pa.timestamp("ns", "UTC"),
     "dateTime:RFC3339Nano": pa.timestamp("ns", "UTC"),
 }
+_KEY_TYPE = pa.dictionary(pa.int32(), pa.string())
 _ANNOTATION = b"#"
 _ERROR = "error"
-RESULT, TABLE = "result", "table"
+TABLE = "table"
+_UNUSED = {"", "result", "_start", "_stop", "_measurement"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,54 +36,74 @@ class Header:
     Attributes:
         names: The columns; the first one has no name and no values.
         types: Their types.
-        defaults: What an empty value of a column means.
+        keys: Which of them have one value in all rows of a table.
     """
 
     names: tuple[str, ...]
     types: tuple[str, ...]
-    defaults: tuple[str, ...]
+    keys: tuple[bool, ...]
 
 
 def tables(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[pa.Table]:
-    """The rows of an answer, some at a time, each time with the columns of one header.
+    """The rows of an answer as `blocks` gives them, one by one."""
+    for block in blocks(chunks, failures):
+        yield from block
+
+
+def blocks(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[list[pa.Table]]:
+    """The rows of an answer, some at a time: those below equal headers together, ordered by Flux's table in itself.
+
+    Where a series has few points the header changes with every field, and there are as many as there are values.
 
     A text that is empty is an empty text, for where a value is missing Flux has no row; other types have no such text.
+    Texts that are one in all rows of a table are a dictionary. What every row says of the query is left out.
 
     Raises:
         SourceError: The answer holds an error, or something else than annotated CSV.
     """
-    above: dict[str, list[str]] = {}
+    above: dict[str, tuple[str, ...]] = {}
     header: Header | None = None
-    for piece in _pieces(_whole_records(chunks)):
-        if piece.startswith(_ANNOTATION):
-            if header is not None:
-                above, header = {}, None
-            (name, *values), *_ = csv.reader(io.StringIO(piece.decode("utf-8")))
-            above[name] = ["", *values]
-        elif header is None:
-            line, _, rows = piece.partition(b"\n")
-            header = _header(line, above, failures)
-            if rows:
-                yield _rows(rows, header, failures)
-        else:
-            yield _rows(piece, header, failures)
+    for text in _whole_records(chunks):
+        rows: dict[Header, list[bytes]] = {}
+        for piece in _pieces(text):
+            if piece.startswith(_ANNOTATION):
+                if header is not None:
+                    above, header = {}, None
+                name, *values = _record(piece)
+                above[name] = ("", *values)
+            elif header is None:
+                line, _, following = piece.partition(b"\n")
+                header = _header(_record(line), above, failures)
+                if following:
+                    rows.setdefault(header, []).append(following)
+            else:
+                rows.setdefault(header, []).append(piece)
+        yield [_rows(b"\n".join(parts), header, failures) for header, parts in rows.items()]
+
+
+@lru_cache(maxsize=256)
+def _record(line: bytes) -> tuple[str, ...]:
+    (values,) = csv.reader(io.StringIO(line.decode("utf-8").rstrip("\r")))
+    return tuple(values)
 
 
 def _whole_records(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The stream, cut where a record ends: at the end of a line outside of quotes."""
-    pending = bytearray()
+    pending, size = list[bytes](), 0
     for chunk in chunks:
-        pending += chunk
-        if len(pending) < _ROWS_AT_ONCE:
+        pending.append(chunk)
+        size += len(chunk)
+        if size < _ROWS_AT_ONCE:
             continue
-        if end := _last_end(pending):
-            yield bytes(pending[:end])
-            del pending[:end]
-    if pending.strip():
-        yield bytes(pending)
+        text = b"".join(pending)
+        if end := _last_end(text):
+            yield text[:end]
+        pending, size = [text[end:]], len(text) - end
+    if (text := b"".join(pending)).strip():
+        yield text
 
 
-def _last_end(text: bytearray) -> int:
+def _last_end(text: bytes) -> int:
     """Behind the last end of a line that is not in quotes; 0 where there is none."""
     end = text.rfind(b"\n") + 1
     quotes = text.count(b'"', 0, end)
@@ -91,35 +114,36 @@ def _last_end(text: bytearray) -> int:
     return end
 
 
-def _pieces(texts: Iterable[bytes]) -> Iterator[bytes]:
+def _pieces(text: bytes) -> Iterator[bytes]:
     """Annotations one by one, and what stands between them."""
-    for text in texts:
-        start = 0
-        while start < len(text):
-            if text.startswith(_ANNOTATION, start):
-                end = text.find(b"\n", start) + 1 or len(text)
-                while text.count(b'"', start, end) % 2:
-                    end = text.find(b"\n", end) + 1 or len(text)
-            else:
-                end = _next_annotation(text, start)
-            if piece := text[start:end].strip(b"\r\n"):
-                yield piece
-            start = end
+    start = 0
+    while start < len(text):
+        if text.startswith(_ANNOTATION, start):
+            end = text.find(b"\n", start) + 1 or len(text)
+            while text.count(b'"', start, end) % 2:
+                end = text.find(b"\n", end) + 1 or len(text)
+        else:
+            end = _next_annotation(text, start)
+        piece = text[start:end]
+        if not piece.isspace():
+            yield piece
+        start = end
 
 
 def _next_annotation(text: bytes, start: int) -> int:
-    end = text.find(b"\n#", start)
+    # Looking for one byte is several times as fast, and texts with that byte are rare.
+    end = text.find(b"\n#", start) if text.find(_ANNOTATION, start) != -1 else -1
     while end != -1 and text.count(b'"', start, end) % 2:
         end = text.find(b"\n#", end + 1)
     return len(text) if end == -1 else end + 1
 
 
-def _header(line: bytes, above: dict[str, list[str]], failures: HttpFailures) -> Header:
-    (names,) = csv.reader(io.StringIO(line.decode("utf-8").rstrip("\r")))
+def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], failures: HttpFailures) -> Header:
     types = above.get("#datatype")
     if types is None or len(types) != len(names):
         raise failures.odd("the answer is not annotated CSV")
-    return Header(tuple(names), tuple(types), tuple(above.get("#default") or [""] * len(names)))
+    keys = above.get("#group") or [""] * len(names)
+    return Header(names, types, tuple(key == "true" for key in keys))
 
 
 def _rows(text: bytes, header: Header, failures: HttpFailures) -> pa.Table:
@@ -133,17 +157,19 @@ def _rows(text: bytes, header: Header, failures: HttpFailures) -> pa.Table:
     if unknown:
         raise failures.odd(f"a column has the type {unknown[0]!r}, which this version does not know")
     # The server's CSV ends lines with \r\n also inside of texts, and has left out every other \r.
-    text = text.replace(b"\r\n", b"\n")
+    quoted = b'"' in text
+    if quoted:
+        text = text.replace(b"\r\n", b"\n")
     places = [str(place) for place in range(len(header.names))]
+    wanted = {place: name for place, name in zip(places, header.names, strict=True) if name not in _UNUSED}
     try:
         found = arrow_csv.read_csv(
             pa.py_buffer(text),
             read_options=arrow_csv.ReadOptions(column_names=places, use_threads=False, block_size=len(text) + 1),
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=quoted),
             convert_options=arrow_csv.ConvertOptions(
-                column_types={
-                    place: _TYPES.get(kind, pa.string()) for place, kind in zip(places, header.types, strict=True)
-                },
+                column_types=dict(zip(places, map(_arrow_type, header.types, header.keys), strict=True)),
+                include_columns=list(wanted),
                 null_values=[""],
                 strings_can_be_null=False,
                 true_values=["true"],
@@ -153,4 +179,9 @@ def _rows(text: bytes, header: Header, failures: HttpFailures) -> pa.Table:
     except pa.ArrowInvalid as error:
         # Records are cut at the end of the stream only where the server stopped in the middle of one.
         raise failures.truncated(f"a record cannot be read: {error}") from None
-    return found.select(places[1:]).rename_columns(list(header.names[1:]))
+    return found.rename_columns(list(wanted.values()))
+
+
+def _arrow_type(kind: str, is_key: bool) -> pa.DataType:
+    known = _TYPES.get(kind, pa.string())
+    return _KEY_TYPE if is_key and known == pa.string() else known

@@ -1,22 +1,25 @@
-"""Points out of Flux's tables: the values of one series and time, each a row of its own there, side by side."""
+"""Points out of Flux's tables: the values of each field of a series, laid side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import accumulate
+from operator import attrgetter
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import TIME, ColumnType, MeasurementSchema
-from influx_lake.errors import SourceError, UnexpectedAnswer
+from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_schema
-from influx_lake.sources.flux.annotated import RESULT, TABLE
+from influx_lake.sources.flux.annotated import TABLE
 from influx_lake.sources.http import HttpFailures
 
 _VALUES_AT_ONCE = 1 << 17
+_ROWS_AT_ONCE = 1 << 16
 _FIELD, _VALUE, _TIME = "_field", "_value", "_time"
-_OWN = {RESULT, TABLE, _FIELD, _VALUE, _TIME, "_start", "_stop", "_measurement"}
+_OWN = {TABLE, _FIELD, _VALUE, _TIME}
 
 COLUMN_TYPES = {
     pa.float64(): ColumnType.FLOAT,
@@ -29,6 +32,21 @@ COLUMN_TYPES = {
 Columns = Mapping[tuple[str, ColumnType], str]
 """The column for each type of each field."""
 
+SeriesKey = tuple[tuple[str, str], ...]
+"""The tags of a series and their values, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of one field of one series."""
+
+    times: pa.Array
+    values: pa.Array
+
+
+ReadTexts = Callable[[SeriesKey, str], Values]
+"""Reads the texts of a field of a series that are not empty, with the times that they are really of."""
+
 
 def tag_keys(table: pa.Table) -> list[str]:
     """The tags of a table's series."""
@@ -40,6 +58,34 @@ def fields_of(table: pa.Table) -> set[tuple[str, ColumnType]]:
     return {(name, COLUMN_TYPES[table.schema.field(_VALUE).type]) for name in pc.unique(table[_FIELD]).to_pylist()}
 
 
+def texts_of(blocks: Iterable[list[pa.Table]], series: SeriesKey) -> Values:
+    """The texts of one series, out of blocks that hold others too."""
+    found = [run.values for block in blocks for run in _in_order(block) if run.series == series]
+    if not found:
+        return Values(pa.array([], pa.timestamp("ns")), pa.array([], pa.string()))
+    return _joined(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The rows of one of Flux's tables, as far as a block has them."""
+
+    number: int
+    series: SeriesKey
+    field: str
+    kind: ColumnType
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """The points of one series: their times, and the values of the columns that it has."""
+
+    series: SeriesKey
+    times: pa.Array
+    columns: Mapping[str, pa.Array]
+
+
 @dataclass(slots=True)
 class PointBuilder:
     """Puts points together. The server sends a series' tables one behind the other, and so a series at a time is kept.
@@ -49,90 +95,134 @@ class PointBuilder:
         columns: Which of them each field's values go to.
         tags: The column of each tag.
         failures: Makes the errors.
+        read_texts: Reads the texts of a field that Flux has misplaced.
     """
 
     schema: MeasurementSchema
     columns: Columns
     tags: Mapping[str, str]
     failures: HttpFailures
-    _waiting: list[pa.Table] = field(default_factory=list)
+    read_texts: ReadTexts
+    _series: SeriesKey | None = None
+    _done: set[SeriesKey] = field(default_factory=set)
+    _fields: dict[tuple[str, ColumnType], list[Values]] = field(default_factory=dict)
+    _waiting: list[_Points] = field(default_factory=list)
     _values: int = 0
-    _series: tuple[object, ...] | None = None
-    _done: set[tuple[object, ...]] = field(default_factory=set)
 
-    def batches(self, tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+    def batches(self, blocks: Iterable[list[pa.Table]]) -> Iterator[pa.RecordBatch]:
         """The points.
 
         Raises:
             SourceError: The values of a series came apart, or one is of a field or type that was not declared.
         """
-        for table in tables:
-            for run in _runs(table):
-                yield from self._take(run)
+        for block in blocks:
+            for run in _in_order(block):
+                if run.series != self._series:
+                    self._end_series(run.series)
+                    if self._values >= _VALUES_AT_ONCE:
+                        yield from self._finish()
+                self._take(run)
+        self._end_series(None)
         yield from self._finish()
 
-    def _take(self, run: pa.Table) -> Iterator[pa.RecordBatch]:
-        keys = tag_keys(run)
-        series = tuple(sorted((key, run[key][0].as_py()) for key in keys if run[key][0].as_py()))
-        if series != self._series:
-            if series in self._done:
-                raise self.failures.odd("the values of a series did not come one behind the other")
-            if self._series is not None:
-                self._done.add(self._series)
-            self._series = series
-            if self._values >= _VALUES_AT_ONCE:
-                yield from self._finish()
-        self._waiting.append(self._placed(run, keys))
-        self._values += run.num_rows
+    def _end_series(self, following: SeriesKey | None) -> None:
+        if self._series is not None:
+            self._waiting.append(self._side_by_side(self._series))
+            self._done.add(self._series)
+            self._fields = {}
+        if following in self._done:
+            raise self.failures.odd("the values of a series did not come one behind the other")
+        self._series = following
 
-    def _placed(self, run: pa.Table, keys: list[str]) -> pa.Table:
-        """The values below the name of their column, beside their time and tags."""
-        name = run[_FIELD][0].as_py()
-        kind = COLUMN_TYPES[run.schema.field(_VALUE).type]
-        if kind is ColumnType.STRING and run.num_rows > 1 and pc.any(pc.equal(run[_VALUE], "")).as_py():
-            raise self.failures.name(_misplaced(name))
-        column = self.columns.get((name, kind))
-        if column is None or not set(keys) <= self.tags.keys():
-            raise self.failures.odd(f"the field {name!r} ({kind}) or a tag of it came to be after the load had begun")
-        arrays = {TIME: run[_TIME].cast(pa.timestamp("ns")), column: run[_VALUE]}
-        for key in keys:
-            # Flux's tables have all columns that any of their series has.
-            arrays[self.tags[key]] = pc.if_else(pc.equal(run[key], ""), pa.scalar(None, pa.string()), run[key])
-        return pa.table(arrays)
+    def _take(self, run: _Run) -> None:
+        if (run.field, run.kind) not in self.columns or not {name for name, _ in run.series} <= self.tags.keys():
+            raise self.failures.odd(
+                f"the field {run.field!r} ({run.kind}) or a tag of it came to be after the load had begun"
+            )
+        self._fields.setdefault((run.field, run.kind), []).append(run.values)
+        self._values += len(run.values.times)
+
+    def _side_by_side(self, series: SeriesKey) -> _Points:
+        """The values of a series' fields, at the times that any of them has."""
+        fields = {key: self._placed(series, key, _joined(parts)) for key, parts in self._fields.items()}
+        first, *others = fields.values()
+        if all(first.times.equals(other.times) for other in others):
+            return _Points(series, first.times, {self.columns[key]: each.values for key, each in fields.items()})
+        times = pc.unique(pa.concat_arrays([each.times for each in fields.values()])).sort()
+        return _Points(
+            series,
+            times,
+            {
+                self.columns[key]: each.values.take(pc.index_in(times, value_set=each.times))
+                for key, each in fields.items()
+            },
+        )
+
+    def _placed(self, series: SeriesKey, key: tuple[str, ColumnType], found: Values) -> Values:
+        """The values at their own times.
+
+        Flux's times are right, but of a thousand texts with an empty one those behind it move up by one. Without the
+        empty ones nothing moves; at the times that are left then, there is an empty one.
+        """
+        name, kind = key
+        if kind is not ColumnType.STRING or len(found.times) < 2:
+            return found
+        empty = pc.sum(pc.equal(found.values, "")).as_py()
+        if not empty:
+            return found
+        texts = self.read_texts(series, name)
+        places = pc.index_in(found.times, value_set=texts.times)
+        if places.null_count != empty or len(texts.times) + empty != len(found.times):
+            raise self.failures.truncated(f"the field {name!r} was changed while its texts were read once more")
+        return Values(found.times, texts.values.take(places).fill_null(""))
 
     def _finish(self) -> Iterator[pa.RecordBatch]:
+        """The points of the series that wait."""
         if not self._waiting:
             return
-        together = pa.concat_tables(self._waiting, promote_options="default")
+        ends = pa.array(accumulate(len(each.times) for each in self._waiting), pa.int64())
+        arrays = [self._column(column, ends) for column in self.schema.columns]
         self._waiting, self._values = [], 0
-        keys = [TIME, *(name for name in self.schema.tags if name in together.column_names)]
-        values = [name for name in self.schema.fields if name in together.column_names]
-        points = together.group_by(keys, use_threads=False).aggregate([(name, "first") for name in values])
-        points = points.rename_columns([*keys, *values])
-        layout = arrow_schema(self.schema)
-        arrays = [
-            points[column.name]
-            if column.name in points.column_names
-            else pa.nulls(len(points), ARROW_TYPES[column.type])
-            for column in self.schema.columns
-        ]
-        yield from pa.Table.from_arrays(arrays, schema=layout).combine_chunks().to_batches()
+        points = pa.Table.from_arrays(arrays, schema=arrow_schema(self.schema))
+        yield from points.to_batches(max_chunksize=_ROWS_AT_ONCE)
+
+    def _column(self, column: Column, ends: pa.Array) -> pa.Array:
+        if column.role is Role.TIME:
+            return pa.concat_arrays([each.times for each in self._waiting])
+        if column.role is Role.TAG:
+            (key,) = (key for key, name in self.tags.items() if name == column.name)
+            values = pa.array([dict(each.series).get(key) for each in self._waiting], pa.string())
+            return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(ends, values))
+        kind = ARROW_TYPES[column.type]
+        found = ((each, each.columns.get(column.name)) for each in self._waiting)
+        return pa.concat_arrays(
+            [pa.nulls(len(each.times), kind) if values is None else values for each, values in found]
+        )
 
 
-def _misplaced(field: str) -> SourceError:
-    """Flux moves empty texts: in a thousand values of which the second is empty, all behind it move up by one."""
-    return UnexpectedAnswer(
-        f"the field {field!r} holds empty texts, and Flux may give them and what is beside them to other times",
-        remedy="Set query_language: influxql for this source, which reads them right",
-    )
+def _joined(parts: list[Values]) -> Values:
+    if len(parts) == 1:
+        return parts[0]
+    return Values(pa.concat_arrays([part.times for part in parts]), pa.concat_arrays([part.values for part in parts]))
 
 
-def _runs(table: pa.Table) -> Iterator[pa.Table]:
+def _in_order(block: list[pa.Table]) -> Iterator[_Run]:
+    """The rows of each of Flux's tables, as they came."""
+    return merge(*map(_runs, block), key=attrgetter("number"))
+
+
+def _runs(table: pa.Table) -> Iterator[_Run]:
     """The rows of each of Flux's tables."""
     numbers = table[TABLE].combine_chunks()
     if len(numbers) == 0:
         return
     changes = pc.indices_nonzero(pc.not_equal(numbers[1:], numbers[:-1])).to_pylist()
     starts = [0, *(change + 1 for change in changes)]
-    for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True):
-        yield table.slice(start, end - start)
+    firsts = table.select([TABLE, *tag_keys(table), _FIELD]).take(starts).to_pylist()
+    times, values = table[_TIME].combine_chunks().cast(pa.timestamp("ns")), table[_VALUE].combine_chunks()
+    kind = COLUMN_TYPES[values.type]
+    for first, start, end in zip(firsts, starts, [*starts[1:], len(numbers)], strict=True):
+        number, name = first.pop(TABLE), first.pop(_FIELD)
+        # Flux's tables have all columns that any of their series has.
+        series = tuple(sorted((key, value) for key, value in first.items() if value))
+        yield _Run(number, series, name, kind, Values(times[start:end], values[start:end]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from influx_lake.config.windows import Window
@@ -21,12 +21,17 @@ def measurements(bucket: str) -> str:
 
 
 def points(bucket: str, measurement: str, tags: Iterable[str], window: Window) -> str:
-    """The window's points, one row per value: a table for each field of each series, those of a series in a row.
+    """The window's points, one row per value: a table for each field of each series, those of a series in a row."""
+    return f"{_of(bucket, measurement, window)}{_by_series(tags)}"
 
-    The grouping leaves the tables what they are and sorts them; `drop` would bring them into another order.
-    """
-    keys = ", ".join(literal(key) for key in (*tags, "_field"))
-    return f"{_of(bucket, measurement, window)} |> group(columns: [{keys}])"
+
+def texts(
+    bucket: str, measurement: str, tags: Iterable[str], window: Window, series: Mapping[str, str], field: str
+) -> str:
+    """The window's texts of a field that are not empty, of the series that have these tags, others aside."""
+    wanted = {"_field": field, **series}
+    same = " and ".join(f"r[{literal(name)}] == {literal(value)}" for name, value in wanted.items())
+    return f'{_of(bucket, measurement, window)} |> filter(fn: (r) => {same} and r._value != ""){_by_series(tags)}'
 
 
 def samples(bucket: str, measurement: str) -> str:
@@ -46,6 +51,15 @@ def literal(text: str) -> str:
 
 def moment(time: datetime) -> str:
     return f"{min(max(time.astimezone(UTC), _EARLIEST), _LATEST).replace(tzinfo=None).isoformat()}Z"
+
+
+def _by_series(tags: Iterable[str]) -> str:
+    """What leaves the tables as they are and sorts them.
+
+    `drop` and `keep` would save half of the bytes, and bring the tables into another order.
+    """
+    keys = ", ".join(literal(key) for key in (*tags, "_field"))
+    return f" |> group(columns: [{keys}])"
 
 
 def _of(bucket: str, measurement: str, window: Window) -> str:

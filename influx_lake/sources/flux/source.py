@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pyarrow as pa
 
@@ -15,8 +16,17 @@ from influx_lake.errors import MeasurementNotFound
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.declared_columns import declared_columns
 from influx_lake.sources.flux import scripts
-from influx_lake.sources.flux.annotated import tables
-from influx_lake.sources.flux.points import Columns, PointBuilder, fields_of, tag_keys
+from influx_lake.sources.flux.annotated import blocks, tables
+from influx_lake.sources.flux.pieces import Answers, within_shards
+from influx_lake.sources.flux.points import (
+    Columns,
+    PointBuilder,
+    SeriesKey,
+    Values,
+    fields_of,
+    tag_keys,
+    texts_of,
+)
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.rows import HttpRows, read_ahead
 from influx_lake.sources.influxql.server import InfluxDB2Server
@@ -30,6 +40,34 @@ class _Known:
     schema: MeasurementSchema
     columns: Columns
     tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the pieces of a window are read."""
+
+    http: HttpConnection
+    bucket: str
+    known: _Known
+    failures: HttpFailures
+    request: Callable[[str], Request]
+
+    def ask(self, piece: Window) -> AbstractContextManager[ByteStream]:
+        script = scripts.points(self.bucket, self.known.schema.measurement, self.known.tags, piece)
+        return self.http.stream(self.request(script), self.failures)
+
+    def decode(self, piece: Window, answer: ByteStream) -> Iterator[pa.RecordBatch]:
+        def texts(series: SeriesKey, field: str) -> Values:
+            return self._texts(piece, series, field)
+
+        points = PointBuilder(self.known.schema, self.known.columns, self.known.tags, self.failures, texts)
+        return points.batches(blocks(answer, self.failures))
+
+    def _texts(self, piece: Window, series: SeriesKey, field: str) -> Values:
+        known = self.known
+        script = scripts.texts(self.bucket, known.schema.measurement, known.tags, piece, dict(series), field)
+        with self.http.stream(self.request(script), self.failures) as answer:
+            return texts_of(blocks(answer, self.failures), series)
 
 
 class FluxSource:
@@ -46,6 +84,7 @@ class FluxSource:
         self._server = InfluxDB2Server(config)
         self._http = HttpConnection(config, self._server.headers)
         self._known: dict[str, _Known] = {}
+        self._shard: list[timedelta | None] = []
 
     @property
     def identity(self) -> str:
@@ -89,11 +128,10 @@ class FluxSource:
         known = self._known[schema.measurement]
         if known.schema != schema:
             raise failures.odd("the measurement has other columns than when the load began")
-        request = self._request(scripts.points(self._config.bucket, schema.measurement, known.tags, window))
-        with self._http.stream(request, failures) as answer:
-            batches = _batches(answer, PointBuilder(schema, known.columns, known.tags, failures), failures)
-            with read_ahead(batches, answer, self._config) as rows:
-                yield HttpRows(arrow_schema(schema), rows, failures)
+        reading = _Reading(self._http, self._config.bucket, known, failures, self._request)
+        answers = Answers(within_shards(window, self._shard_length()), reading.ask, reading.decode)
+        with read_ahead(answers.batches(), answers, self._config) as rows:
+            yield HttpRows(arrow_schema(schema), rows, failures)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many points the window has: Flux counts values only, so they are read."""
@@ -102,6 +140,11 @@ class FluxSource:
 
     def close(self) -> None:
         self._http.close()
+
+    def _shard_length(self) -> timedelta | None:
+        if not self._shard:
+            self._shard = [self._server.shard_length(self._http)]
+        return self._shard[0]
 
     def _request(self, script: str) -> Request:
         content = {
@@ -120,7 +163,3 @@ def _columns(measurement: str, tags: set[str], fields: set[tuple[str, ColumnType
         {(each.name, each.column.type): each.column.name for each in declared if each.column.role is Role.FIELD},
         {each.name: each.column.name for each in declared if each.column.role is Role.TAG},
     )
-
-
-def _batches(answer: ByteStream, points: PointBuilder, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:
-    yield from points.batches(tables(answer, failures))

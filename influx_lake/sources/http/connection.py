@@ -71,13 +71,8 @@ class ByteStream:
         self._failures = failures
 
     def __iter__(self) -> Iterator[bytes]:
-        chunks = self._response.stream(_BYTES_AT_ONCE, decode_content=True)
-        while True:
-            with self._failures.translating(before_rows=False):
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            yield chunk
+        with self._failures.translating(before_rows=False):
+            yield from self._response.stream(_BYTES_AT_ONCE, decode_content=True)
 
     def cancel(self) -> None:
         """Make a read that blocks end soon."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from typing import Protocol
 
 import pyarrow as pa
 
 from influx_lake.config.connections import ServerConfig
-from influx_lake.sources.http.connection import ByteStream
 from influx_lake.sources.http.failures import HttpFailures
 from influx_lake.sources.prefetch import Prefetch, Stalled
 
@@ -32,8 +32,14 @@ class HttpRows:
             raise self._failures.silence()
 
 
+class Cancellable(Protocol):
+    """What another thread may end."""
+
+    def cancel(self) -> None: ...
+
+
 def read_ahead(
-    batches: Generator[pa.RecordBatch, None, None], answer: ByteStream, config: ServerConfig
+    batches: Generator[pa.RecordBatch, None, None], answer: Cancellable, config: ServerConfig
 ) -> Prefetch[pa.RecordBatch]:
     """Decode in a thread; leaving the context makes a read that blocks end."""
     return Prefetch(

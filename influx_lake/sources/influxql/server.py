@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 from influx_lake.config import redact
@@ -168,10 +169,19 @@ class InfluxDB2Server:
         finally:
             connection.close()
 
+    def shard_length(self, connection: HttpConnection) -> timedelta | None:
+        """How long the bucket's newest shards are; None where the server does not say, or not to this token."""
+        try:
+            rules = self._bucket(connection, self.failures()).get("retentionRules") or [{}]
+        except (AuthenticationFailed, DatabaseNotFound):
+            return None
+        seconds = rules[0].get("shardGroupDurationSeconds")
+        return timedelta(seconds=seconds) if seconds else None
+
     def _mapped(self, connection: HttpConnection) -> Place:
         """The bucket's name in InfluxQL; its default mapping where it has several."""
         failures = self.failures()
-        bucket = self._bucket_id(connection, failures)
+        bucket = str(self._bucket(connection, failures)["id"])
         asked = Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket)
         mappings = _listed("content", connection, asked, failures)
         # Older servers answer with the mappings of all buckets.
@@ -185,11 +195,11 @@ class InfluxDB2Server:
         best = min(own, key=lambda mapping: (not mapping.get("default"), bool(mapping.get("virtual"))))
         return Place(best["database"], best["retention_policy"])
 
-    def _bucket_id(self, connection: HttpConnection, failures: HttpFailures) -> str:
+    def _bucket(self, connection: HttpConnection, failures: HttpFailures) -> dict[str, Any]:
         asked = Request.get("/api/v2/buckets", org=self.config.org, name=self.config.bucket)
         for bucket in _listed("buckets", connection, asked, failures):
             if bucket.get("name") == self.config.bucket:
-                return str(bucket["id"])
+                return dict(bucket)
         raise DatabaseNotFound(
             f"{failures.where}: there is no such bucket in {self.config.org}, or the token may not read it",
             remedy="Correct the source's `org`, `bucket` and `token`; a token that may not list buckets needs `dbrp`",
