@@ -70,6 +70,9 @@ lock: ## Resolve the lock files anew
 schema: $(STAMP) ## Write lake.schema.json anew
 	$(BIN)/influx-lake schema > lake.schema.json
 
+snapshot: $(STAMP) ## Write anew what a lake.yaml becomes in Dagster (influx_lake_tests/unit/orchestration/snapshot)
+	INFLUX_LAKE_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q influx_lake_tests/unit/orchestration/test_definitions_snapshot.py
+
 bench: $(STAMP) ## Measure Flight to committed window against a plain Parquet writer
 	$(BIN)/python -m benchmarks.end_to_end
 
