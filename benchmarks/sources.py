@@ -5,7 +5,8 @@
 Servers of InfluxDB 1.8, InfluxDB 2 and the sandbox are started and filled with the same points: two tags and four
 fields (two floats, an integer, a string). Each reader runs in a process of its own, and its CPU time is that of reading
 the window: ours into Arrow batches, the clients' into what their data-frame calls return. `over_official` is ours over
-the official client for the same server. `make bench-sources` installs the clients of InfluxDB 1 and 2.
+the official client for the same server. `make bench-sources` installs the clients of InfluxDB 1 and 2. Landing zones
+are measured with as many rows, by `benchmarks.landing_zone`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import landing_zone
 from influx_lake.config import Secret
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, InfluxDB3Config
 from influx_lake.config.windows import Window
@@ -176,6 +178,7 @@ def measure(rows: int, runs: int) -> dict[str, Any]:
         raise SystemExit(f"{rows} rows were written, and read were {wrong}")
     speed = {case: round(rows / statistics.median(each.cpu for each in reads)) for case, reads in found.items()}
     return {
+        "landing_zone": landing_zone.measure(rows),
         "rows": rows,
         "runs": runs,
         "rows_per_cpu_second": speed,
@@ -211,7 +214,10 @@ def main() -> None:
         return
     for case, speed in found["rows_per_cpu_second"].items():
         times = found["over_official"].get(case)
-        print(f"{case:18} {speed:>12,} rows per CPU second" + (f"  {times} x the official client" if times else ""))
+        print(f"{case:22} {speed:>12,} rows per CPU second" + (f"  {times} x the official client" if times else ""))
+    for kind, figures in found["landing_zone"].items():
+        speed, size = figures["rows_per_cpu_second"], figures["mb_per_second"]
+        print(f"{f'landing zone, {kind}':22} {speed:>12,} rows per CPU second  {size} MB/s")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pyarrow as pa
+
 from influx_lake.errors import AuthenticationFailed, FileUnreadable, SourceUnavailable
 
 _DAMAGED = ("inflate", "decompress", "compressed", "frame descriptor", "gzip", "checksum")
@@ -37,6 +39,8 @@ def file_errors(what: str) -> Iterator[None]:
         raise AuthenticationFailed(f"{what} may not be read", remedy="Give the right to read it") from error
     except IsADirectoryError as error:
         raise FileUnreadable(f"{what} is a folder", remedy="Name the files in it") from error
+    except pa.ArrowInvalid as error:
+        raise FileUnreadable(f"{what} is damaged, or of another format: {error}", remedy="Write it again") from error
     except OSError as error:
         raise _sorted(error, what) from error
 

@@ -11,6 +11,7 @@ from influx_lake.config.columns import ColumnType
 from influx_lake.config.windows import Window
 from influx_lake.sources.files import FilePlace
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, fixed_part
+from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake.sources.landing_zone.formats import NOT_JSON, READERS
 from influx_lake.sources.landing_zone.records import RecordReader
 from influx_lake.sources.points.bad import BadRecord, too_bad
@@ -21,6 +22,8 @@ from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.unit import Unit, UnitWriter
 
 _CELLS_AT_ONCE = 100_000
+_READING = 2
+"""Another number where the same files give other points than before: what was taken apart then is not used."""
 
 
 def landing_zone_source(config: LandingZoneConfig) -> PointsSource:
@@ -41,6 +44,7 @@ class LandingZone:
         self._config = config
         self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
         self._units: dict[str, Unit] = {}
+        self._footers = Footers(config)
 
     @property
     def identity(self) -> str:
@@ -49,7 +53,7 @@ class LandingZone:
     @property
     def merges_numbers(self) -> bool:
         """JSON and CSV do not tell 1 from 1.0: a field that has both is one of floats."""
-        return self._config.format != "parquet"
+        return not self._typed
 
     def units(self, window: Window | None) -> Sequence[Unit]:
         landed = self._folders.all() if window is None else self._folders.within(self._landing(window))
@@ -64,9 +68,22 @@ class LandingZone:
 
     def declared(self, measurement: str) -> tuple[Sequence[str], Sequence[tuple[str, ColumnType]]] | None:
         known = self._config.columns.get(measurement)
-        if known is None:
-            return None
-        return sorted({*known.tags, *self._config.tags}), list(known.types.items())
+        if known is not None:
+            return sorted({*known.tags, *self._config.tags}), list(known.types.items())
+        # Where files hold several measurements, only their rows say which has which columns.
+        return self._in_footers(measurement) if self._typed and "{measurement}" in self._config.path else None
+
+    def _in_footers(self, measurement: str) -> tuple[Sequence[str], Sequence[tuple[str, ColumnType]]]:
+        landed = self._folders.all()
+        found = self._footers.columns([each.file for each in landed if each.measurement == measurement])
+        self._footers.keep(each.file for each in landed)
+        tags = {tag for each in found for tag in each.tags}
+        return sorted(tags), sorted({field for each in found for field in each.fields.items() if field[0] not in tags})
+
+    @property
+    def _typed(self) -> bool:
+        """Whether files say the types of their columns."""
+        return self._config.format == "parquet"
 
     def names(self) -> list[str] | None:
         if "{measurement}" in self._config.path:
@@ -94,13 +111,14 @@ class LandingZone:
         settings = self._config.model_dump_json(
             include={"format", "timestamp", "timestamp_units", "measurement_column", "tags", "columns"}
         )
-        identity = f"landing_zone\0{settings}\0{landed.file.identity}"
+        identity = f"landing_zone\0{_READING}\0{settings}\0{landed.file.identity}"
         if identity not in self._units:
             self._units[identity] = self._staging.unit(identity, lambda writer: self._take_apart(landed, writer))
         return self._units[identity]
 
     def _take_apart(self, landed: LandedFile, writer: UnitWriter) -> None:
-        reader = RecordReader(self._config, landed.measurement, textual=self._config.format == "csv")
+        kinds = self._footers.columns([landed.file])[0].fields if self._typed else {}
+        reader = RecordReader(self._config, landed.measurement, self._config.format == "csv", kinds)
         builder, facts = CellsBuilder(writer.registry), {"file": landed.file.uri, "first_bad": None}
         for number, record in READERS[self._config.format](landed.file):
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,11 +29,13 @@ class RecordReader:
         config: What the records' columns are.
         measurement: The measurement of all of them; None where each says it.
         textual: Whether all values are texts, as in CSV.
+        kinds: The fields' types, where the file says them.
     """
 
     config: LandingZoneConfig
     measurement: str | None
     textual: bool = False
+    kinds: Mapping[str, ColumnType] = field(default_factory=dict)
 
     def point(self, record: object) -> FoundPoint | None:
         """The point of a record; None where it has no values.
@@ -82,7 +84,8 @@ class RecordReader:
             if field not in types:
                 raise BadPoint(f"has the field {field!r}, which is not declared in `columns`")
             return types[field], _as(types[field], _read_text(value)[1] if self._reads(types[field]) else value, field)
-        return _read_text(value) if self.textual else _native(value, field)
+        kind, found = _read_text(value) if self.textual else _native(value, field)
+        return self.kinds.get(field, kind), found
 
     def _reads(self, kind: ColumnType) -> bool:
         return self.textual and kind is not ColumnType.STRING

@@ -48,7 +48,7 @@ class Staging:
             StorageError: The disk is full, or fails.
         """
         folder = self.folder / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
-        with _storage_errors(self.folder), ExitStack() as held:
+        with storage_errors(self.folder), ExitStack() as held:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Held shared while it is used: what nobody holds may be cleaned away.
             lock = held.enter_context(_locked(folder, exclusive=False))
@@ -123,7 +123,8 @@ def _remove(folder: Path) -> bool:
 
 
 @contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn the errors of the disk that points are kept on into the project's."""
     try:
         yield
     except OSError as error:

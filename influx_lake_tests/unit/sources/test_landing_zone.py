@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from pydantic import ValidationError
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.windows import Window
-from influx_lake.errors import BadRecords, DataRefused
+from influx_lake.errors import BadRecords, DataRefused, FileUnreadable
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.files import FilePlace
+from influx_lake.sources.landing_zone import formats
+from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake_tests.unit.sources.line_files import ALWAYS, rows_of
 
 BY_HOUR = "{measurement}/year={year}/month={month}/day={day}/hour={hour}"
@@ -172,3 +175,55 @@ def test_measurements_may_share_files(tmp_path: Path) -> None:
 def test_a_path_says_its_dates(path: str) -> None:
     with pytest.raises(ValidationError, match="year"):
         LandingZoneConfig.model_validate({"type": "landing_zone", "path": path, "database": "d"})
+
+
+def land_parquet(folder: Path, hour: int, columns: dict[str, Any], name: str = "a.parquet") -> Path:
+    file = land(folder, hour, [], name=name)
+    pq.write_table(pa.table(columns), file)
+    return file
+
+
+def test_the_columns_of_parquet_files_are_in_their_footers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [int(DAY.timestamp())]
+    land_parquet(
+        tmp_path, 0, {"timestamp": seconds, "host": ["a"], "usage": [1.5], "count": pa.array([1], pa.uint64())}
+    )
+    later = pa.array([{"host": "b", "rack": "r"}])
+    values = pa.array([{"up": True, "state": None}], pa.struct([("up", pa.bool_()), ("state", pa.large_string())]))
+    land_parquet(tmp_path, 5, {"timestamp": [seconds[0] + 5 * 3600], "tags": later, "fields": values})
+    read: list[str] = []
+    of_rows = formats.READERS["parquet"]
+    monkeypatch.setitem(formats.READERS, "parquet", lambda file: (read.append(file.path), of_rows(file))[1])
+    source = zone(tmp_path, format="parquet", tags=["host"])
+    schema = source.schema("cpu")
+    assert [(each.name, each.role.value, each.type.value) for each in schema.columns] == [
+        ("time", "time", "time"), ("host", "tag", "string"), ("rack", "tag", "string"),
+        ("count", "field", "uinteger"), ("state", "field", "string"), ("up", "field", "boolean"),
+        ("usage", "field", "float"),
+    ]  # fmt: skip
+    assert read == [], "no rows were read"
+    assert fields_of(rows_of(source, "cpu", hours(0, 1))) == [{"host": "a", "usage": 1.5, "count": 1}]
+    assert len(read) == 1, "and then only those of the window's folders"
+    assert fields_of(rows_of(source, "cpu", hours(5, 6))) == [{"host": "b", "rack": "r", "up": True}]
+    source.close()
+
+
+def test_footers_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {"timestamp": [int(DAY.timestamp())], "usage": [1.5]}
+    land_parquet(tmp_path, 0, columns)
+    zone(tmp_path, format="parquet").schema("cpu")
+    land_parquet(tmp_path, 1, {**columns, "idle": [1]})
+    read: list[str] = []
+    of_file = Footers._read
+    monkeypatch.setattr(Footers, "_read", lambda self, file: (read.append(file.path), of_file(self, file))[1])
+    assert zone(tmp_path, format="parquet").schema("cpu").fields == ("idle", "usage")
+    assert [Path(path).parent.name for path in read] == ["hour=01"]
+    (kept,) = (tmp_path / "staging").glob("footers-*.json")
+    kept.write_text("damaged")
+    assert zone(tmp_path, format="parquet").schema("cpu").fields == ("idle", "usage")
+
+
+def test_a_damaged_footer_is_named(tmp_path: Path) -> None:
+    file = land(tmp_path, 0, ["no parquet"], name="a.parquet")
+    with pytest.raises(FileUnreadable, match=re.escape(str(file))):
+        zone(tmp_path, format="parquet").schema("cpu")

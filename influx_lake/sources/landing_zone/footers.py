@@ -1,0 +1,130 @@
+"""What the footers of landed Parquet files say of their columns: each is read once, and known from then on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from influx_lake.config import LandingZoneConfig
+from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.sources.files import StoredFile
+from influx_lake.sources.files.failures import file_errors
+from influx_lake.sources.points.staging import storage_errors
+
+# Reading a footer is waiting for the store.
+_READERS = 16
+_FORMAT = 1
+_TAGS, _FIELDS = "tags", "fields"
+Kinds: TypeAlias = Mapping[str, ColumnType]
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumns:
+    """The columns of one file.
+
+    Attributes:
+        tags: The tags.
+        fields: The fields, with their types.
+    """
+
+    tags: frozenset[str]
+    fields: Kinds
+
+
+class Footers:
+    """The columns of files, kept in a file of this machine.
+
+    Args:
+        config: What the files' columns are.
+    """
+
+    def __init__(self, config: LandingZoneConfig) -> None:
+        self._config = config
+        settings = config.model_dump_json(include={"path", "timestamp", "measurement_column", "tags", "columns"})
+        name = hashlib.sha256(f"{_FORMAT}\0{settings}".encode()).hexdigest()[:16]
+        self._place = config.staging / f"footers-{name}.json"
+        self._known: dict[str, FileColumns] | None = None
+
+    def columns(self, files: Sequence[StoredFile]) -> list[FileColumns]:
+        """The columns of each of some files.
+
+        Raises:
+            SourceError: One cannot be read.
+        """
+        known = self._known = self._load() if self._known is None else self._known
+        new = [file for file in files if file.identity not in known]
+        if new:
+            with ThreadPoolExecutor(_READERS) as readers:
+                found = readers.map(self._read, new)
+                known.update((file.identity, columns) for file, columns in zip(new, found, strict=True))
+        return [known[file.identity] for file in files]
+
+    def keep(self, files: Iterable[StoredFile]) -> None:
+        """Write down what is known of files, of which there are no others."""
+        there = {file.identity for file in files}
+        known = {identity: each for identity, each in (self._known or {}).items() if identity in there}
+        written = {identity: [sorted(each.tags), dict(each.fields)] for identity, each in known.items()}
+        folder = self._place.parent
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            # A reader sees the old file or the new one, never a part.
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, suffix=".tmp", delete=False) as file:
+                json.dump(written, file)
+            os.replace(file.name, self._place)
+
+    def _load(self) -> dict[str, FileColumns]:
+        """What is known; nothing where the file is damaged, for it can be made again."""
+        try:
+            written = json.loads(self._place.read_text(encoding="utf-8"))
+            return {
+                identity: FileColumns(frozenset(tags), {name: ColumnType(kind) for name, kind in fields.items()})
+                for identity, (tags, fields) in written.items()
+            }
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+    def _read(self, file: StoredFile) -> FileColumns:
+        import pyarrow.parquet as pq
+
+        with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
+            return columns_of(pq.read_schema(stream), self._config)
+
+
+def columns_of(schema: pa.Schema, config: LandingZoneConfig) -> FileColumns:
+    """The tags and fields of a file; what no point can have is left for its rows to tell."""
+    declared = {tag for each in config.columns.values() for tag in each.tags}
+    tags, fields = set(_inside(schema, _TAGS)), dict(_inside(schema, _FIELDS))
+    own = {config.timestamp, config.measurement_column, _TAGS, _FIELDS}
+    fields |= {field.name: field.type for field in schema if field.name not in own}
+    tags |= fields.keys() & {*config.tags, *declared}
+    kinds = {name: _kind(kind) for name, kind in fields.items() if name not in tags and name != TIME}
+    return FileColumns(frozenset(tags), {name: kind for name, kind in kinds.items() if kind is not None})
+
+
+def _inside(schema: pa.Schema, name: str) -> dict[str, pa.DataType]:
+    place = schema.get_field_index(name)
+    kind = schema.field(place).type if place >= 0 else None
+    return {field.name: field.type for field in kind} if kind is not None and pa.types.is_struct(kind) else {}
+
+
+def _kind(kind: pa.DataType) -> ColumnType | None:
+    """The type of the values that rows have of a column; times are texts there."""
+    types = pa.types
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    if types.is_boolean(value):
+        return ColumnType.BOOLEAN
+    if types.is_integer(value):
+        return ColumnType.UINTEGER if value == pa.uint64() else ColumnType.INTEGER
+    if types.is_floating(value):
+        return ColumnType.FLOAT
+    if types.is_string(value) or types.is_large_string(value) or types.is_timestamp(value):
+        return ColumnType.STRING
+    return None
