@@ -13,8 +13,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -92,6 +92,19 @@ class DagsterSite:
         """Kill the daemon and all that it started at once, code servers and runs, as a machine's end does."""
         os.killpg(self._daemon_pid, signal.SIGKILL)
         self._stop_daemon()
+
+    @contextmanager
+    def silent_code_servers(self) -> Iterator[None]:
+        """The daemon's code servers stand still meanwhile."""
+        servers = [pid for pid in _children(self._daemon_pid) if b"grpc" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert servers
+        try:
+            for pid in servers:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in servers:
+                os.kill(pid, signal.SIGCONT)
 
     def start_daemon(self) -> None:
         """Start the daemon that was lost."""
@@ -189,6 +202,12 @@ class DagsterSite:
         required = [each for each in statuses["instance"]["daemonHealth"]["allDaemonStatuses"] if each["required"]]
         # One that was stopped counts as healthy for some minutes.
         return all(each["healthy"] and each["lastHeartbeatTime"] > since for each in required)
+
+
+def _children(parent: int) -> list[int]:
+    """The processes that a process started."""
+    stats = {int(each.parent.name): each.read_text() for each in Path("/proc").glob("[0-9]*/stat")}
+    return [pid for pid, stat in stats.items() if int(stat.rpartition(")")[2].split()[1]) == parent]
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
