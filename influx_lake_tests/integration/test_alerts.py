@@ -391,7 +391,10 @@ def test_mail_says_the_same(site: Site, mailbox: Received) -> None:
     message = email.message_from_string(text, policy=default_policy)
     assert message["Subject"] == "[influx-lake] telemetry/cpu: check gaps failed"
     plain, rich = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
-    assert "Cause: <b>Größe</b> & more" in plain
+    assert plain.splitlines()[1:4] == ["Measurement: cpu", "Window: a/b", "Cause: <b>Größe</b> & more"]
+    assert "Remedy: Look" in plain.splitlines()
+    for fact in ("<th>Measurement</th><td>cpu</td>", "<th>Window</th><td>a/b</td>", "<th>Remedy</th><td>Look</td>"):
+        assert fact in rich
     assert "&lt;b&gt;Größe&lt;/b&gt; &amp; more" in rich
     assert f"{BASE}/assets/telemetry/cpu?view=checks" in plain
     login = base64.b64decode(mailbox.logins[-1].removeprefix("PLAIN "))
