@@ -7,8 +7,10 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from influx_lake.config.columns import MeasurementSchema
@@ -19,6 +21,7 @@ from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.http import HttpConnection, HttpFailures
 from influx_lake.sources.http.credentials import header_value
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
+from influx_lake.sources.tally import Counts, Tally, tally_of
 
 _VERSION = re.compile(r"v?([1-9])\.")
 
@@ -64,6 +67,9 @@ class DetectedSource:
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
         return counts_of(self._source, measurement, windows)
 
+    def tally(self, schema: MeasurementSchema) -> Tally:
+        return _DetectedTally(self, schema)
+
     def close(self) -> None:
         with self._lock:
             if self._found is not None:
@@ -75,6 +81,24 @@ class DetectedSource:
             if self._found is None:
                 self._found = self._open_source(detected(self._config))
             return self._found
+
+
+@dataclass(frozen=True, slots=True)
+class _DetectedTally:
+    """Counts as the version does that is found out when it is first asked to."""
+
+    detected: DetectedSource
+    schema: MeasurementSchema
+
+    def of(self, batch: pa.RecordBatch) -> Counts:
+        return self._tally.of(batch)
+
+    def there(self, window: Window) -> Counts:
+        return self._tally.there(window)
+
+    @property
+    def _tally(self) -> Tally:
+        return tally_of(self.detected._source, self.schema)
 
 
 def detected(config: AutoConfig) -> SourceConfig:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,19 +18,25 @@ from pyiceberg.catalog import Catalog
 from influx_lake.cli.entry import run
 from influx_lake.config import Measurement, OnTypeConflict, Secret, TypeOptions
 from influx_lake.config.connections import AutoConfig
+from influx_lake.config.reading import ReadingOptions, RetryOptions
 from influx_lake.config.windows import Every, Scheme, Window
 from influx_lake.errors import (
     AuthenticationFailed,
     ConfigurationError,
     DatabaseNotFound,
     MeasurementNotFound,
+    RowsMissing,
     SchemaConflict,
+    WindowInterrupted,
 )
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.influxdb3 import InfluxDB3Source
+from influx_lake.sources.influxql.chunks import RowChunks
+from influx_lake.sources.reliable import ReliableSource
+from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.integration.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
 
 pytestmark = pytest.mark.servers
@@ -277,6 +284,57 @@ def test_points_of_a_second_type_go_to_quarantine(conflicting: list[Server], cat
         ]
 
 
+def auto_config(server: Server) -> AutoConfig:
+    return AutoConfig(type="auto", host=server.url, database="telemetry", org="plant", token=Secret(TOKEN))
+
+
+def confirmed(server: Server, **options: Any) -> ReliableSource:
+    retry = RetryOptions(budget=timedelta(milliseconds=200), first_wait=timedelta(milliseconds=1))
+    reading = ReadingOptions(confirm_rows=True, retry=retry)
+    return ReliableSource(open_source(server.config(**options)), reading, ServerLimits())
+
+
+def test_values_are_counted_whatever_their_types(conflicting: list[Server]) -> None:
+    for server in conflicting:
+        for config in (server.config(), auto_config(server)):
+            retry = RetryOptions(budget=timedelta(0))
+            source = ReliableSource(open_source(config), ReadingOptions(confirm_rows=True, retry=retry), ServerLimits())
+            for window in (ALL_WEEKS, Window(ALL_WEEKS.start, datetime(2026, 1, 6, tzinfo=UTC))):
+                with source.read(source.schema("mixed"), window) as rows:
+                    assert sum(batch.num_rows for batch in rows) == (5 if window is ALL_WEEKS else 0)
+            source.close()
+
+
+def test_rows_that_got_lost_on_the_way_are_noticed(servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = 2
+    of_answer = RowChunks.batches
+
+    def lossy(self: RowChunks, documents: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
+        nonlocal losses
+        for batch in of_answer(self, documents):
+            yield batch.slice(1) if losses else batch
+            losses = max(0, losses - 1)
+
+    monkeypatch.setattr(RowChunks, "batches", lossy)
+    for server in servers.values():
+        server.write("\n".join(f"lossy,h={n % 3} a={n}i,b={n}.5 {START_NS + n}" for n in range(30)))
+        losses, source = 2, confirmed(server)
+        with pytest.raises(WindowInterrupted, match="values of 'a'"):
+            count_rows(source)
+        assert count_rows(source) == 30
+        losses = 10**6
+        with pytest.raises(WindowInterrupted):
+            count_rows(source)
+        with pytest.raises(RowsMissing, match=r"29 values of 'a' as integer arrived .* has 30"):
+            count_rows(source)
+        source.close()
+
+
+def count_rows(source: Source) -> int:
+    with source.read(source.schema("lossy"), WINDOW) as rows:
+        return sum(batch.num_rows for batch in rows)
+
+
 def test_the_column_that_is_there_keeps_its_type(conflicting: list[Server], catalog: Catalog) -> None:
     columns = pa.schema([("time", pa.timestamp("us", "UTC")), ("t", pa.string()), ("value", pa.string())])
     catalog.create_namespace_if_not_exists("lake")
@@ -358,8 +416,7 @@ def test_a_bucket_without_a_name_in_influxql(servers: dict[str, Server]) -> None
 def test_the_version_is_found_out(servers: dict[str, Server]) -> None:
     for server in servers.values():
         server.write(f"found f=1 {START_NS}")
-        config = AutoConfig(type="auto", host=server.url, database="telemetry", org="plant", token=Secret(TOKEN))
-        source, known = open_source(config), open_source(server.config())
+        source, known = open_source(auto_config(server)), open_source(server.config())
         assert source.identity == known.identity
         assert source.server() == known.server()
         assert source.schema("found") == known.schema("found")

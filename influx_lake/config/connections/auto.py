@@ -34,8 +34,8 @@ class AutoConfig(ServerConfig):
     token: Secret | None = Field(default=None, description="The token.", examples=["${INFLUXDB_TOKEN}"])
     confirm_rows: bool = Field(
         default=False,
-        description="Count the rows after reading them, and read again when they differ; InfluxDB 1 and 2 can only do "
-        "so by reading once more.",
+        description="Have rows, or the values of each field, counted after reading them, and read again when they "
+        "differ.",
     )
 
     @model_validator(mode="after")

@@ -63,6 +63,15 @@ class Selection:
         """The types of an answer's columns: the time, as an integer, then what was selected."""
         return [pa.int64(), *(_selected_type(each) for each in self.selected)]
 
+    @property
+    def counted(self) -> dict[Selected, tuple[str, ...]]:
+        """What of the selected can be counted, and the columns that its values are in: each value is in one of them."""
+        fields: dict[Selected, tuple[str, ...]] = {}
+        for made in self.made:
+            if made.column.role is Role.FIELD:
+                fields[made.of[0]] = (*fields.get(made.of[0], ()), made.column.name)
+        return fields
+
     def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of what came."""
         came = dict(zip(self.selected, batch.columns[1:], strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -17,8 +18,9 @@ from influx_lake.sources.influxql import statements
 from influx_lake.sources.influxql.chunks import RowChunks, Series, lines, read_series
 from influx_lake.sources.influxql.columns import TYPES, Selection, selection
 from influx_lake.sources.influxql.server import InfluxQLServer
-from influx_lake.sources.influxql.statements import Place
+from influx_lake.sources.influxql.statements import Place, Selected
 from influx_lake.sources.protocol import ServerInfo
+from influx_lake.sources.tally import Counts, Tally
 
 # InfluxDB's own number, and fewer of wide rows, so that a chunk is megabytes and not more.
 _ROWS_PER_CHUNK = 10_000
@@ -94,6 +96,24 @@ class InfluxQLSource:
         with self.read(chosen.schema, window) as rows:
             return sum(batch.num_rows for batch in rows)
 
+    def tally(self, schema: MeasurementSchema) -> Tally:
+        """InfluxQL cannot count points, but values, which takes it a tenth of the time that reading them does."""
+        return _ValueTally(self, schema)
+
+    def values(self, schema: MeasurementSchema, window: Window) -> dict[Selected, int]:
+        """How many values the server has of each field in a window."""
+        failures = self._server.failures(schema.measurement, window)
+        chosen = self._chosen(schema, failures)
+        place, name = self._located(schema.measurement, failures)
+        fields = list(chosen.counted)
+        found = list(self._ask(statements.counts(place, name, fields, window), failures))
+        counts = found[0].values[0][1:] if found and found[0].values else [0] * len(fields)
+        return {each: count or 0 for each, count in zip(fields, counts, strict=True)}
+
+    def counted(self, schema: MeasurementSchema) -> dict[Selected, tuple[str, ...]]:
+        """Which columns the values of each field are in."""
+        return self._chosen(schema, self._server.failures(schema.measurement)).counted
+
     def close(self) -> None:
         self._http.close()
 
@@ -167,6 +187,27 @@ class InfluxQLSource:
         request = Request.form("/query", q=statement, epoch="ns", chunked="true")
         with self._http.stream(request, failures) as answer:
             yield from read_series(lines(answer), failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _ValueTally:
+    """Counts the values of each field."""
+
+    source: InfluxQLSource
+    schema: MeasurementSchema
+
+    def of(self, batch: pa.RecordBatch) -> Counts:
+        return {
+            _label(each): sum(len(batch) - batch.column(name).null_count for name in names)
+            for each, names in self.source.counted(self.schema).items()
+        }
+
+    def there(self, window: Window) -> Counts:
+        return {_label(each): count for each, count in self.source.values(self.schema, window).items()}
+
+
+def _label(field: Selected) -> str:
+    return f"values of {field.name!r} as {field.cast}"
 
 
 def _batches(answer: ByteStream, chosen: Selection, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from influx_lake.sources.protocol import RowStream
 from influx_lake.sources.reliable.backoff import Backoff
 from influx_lake.sources.reliable.pieces import WorkingSizes
 from influx_lake.sources.reliable.spool import spooled
+from influx_lake.sources.tally import Counts
 
 
 @dataclass(slots=True)
@@ -23,7 +25,8 @@ class WindowReading:
 
     Attributes:
         open_stream: Starts to read a piece.
-        count: Tells how many rows the server holds for a piece.
+        arrived: Counts what is in some rows.
+        count: Tells what the server holds for a piece, counted in the same way.
         options: How often to try again, and whether to count.
         sizes: In which pieces the server can be asked.
         measurement: What is read.
@@ -33,7 +36,8 @@ class WindowReading:
     """
 
     open_stream: Callable[[Window], AbstractContextManager[RowStream]]
-    count: Callable[[Window], int]
+    arrived: Callable[[pa.RecordBatch], Counts]
+    count: Callable[[Window], Counts]
     options: ReadingOptions
     sizes: WorkingSizes
     measurement: str
@@ -42,7 +46,7 @@ class WindowReading:
     layout: pa.Schema = field(init=False)
     _laid_out: bool = field(default=False, init=False)
     _passed_on: int = field(default=0, init=False)
-    _counts: dict[Window, int] = field(default_factory=dict, init=False)
+    _counts: dict[Window, Counts] = field(default_factory=dict, init=False)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """The rows.
@@ -80,25 +84,27 @@ class WindowReading:
         return (piece,)
 
     def _streamed(self, piece: Window) -> Generator[pa.RecordBatch, None, None]:
+        received = Counter[str]()
         with self.open_stream(piece) as rows:
-            for batch in self._fitted(rows):
+            for batch in self._counted(self._fitted(rows), received):
                 self._passed_on += len(batch)
                 yield batch
-        self._confirm(piece, self._passed_on)
+        self._confirm(piece, received)
+
+    def _counted(
+        self, batches: Generator[pa.RecordBatch, None, None], received: Counter[str]
+    ) -> Generator[pa.RecordBatch, None, None]:
+        for batch in batches:
+            if self.options.confirm_rows:
+                received.update(self.arrived(batch))
+            yield batch
 
     def _kept(self, piece: Window) -> Generator[pa.RecordBatch, None, None]:
-        received = 0
-
-        def counted(batches: Generator[pa.RecordBatch, None, None]) -> Generator[pa.RecordBatch, None, None]:
-            nonlocal received
-            for batch in batches:
-                received += len(batch)
-                yield batch
-
+        received = Counter[str]()
         with ExitStack() as stack:
             with self.open_stream(piece) as rows:
                 fitted = self._fitted(rows)
-                kept = stack.enter_context(spooled(self.layout, counted(fitted)))
+                kept = stack.enter_context(spooled(self.layout, self._counted(fitted, received)))
             self._confirm(piece, received)
             for batch in kept:
                 self._passed_on += len(batch)
@@ -111,7 +117,7 @@ class WindowReading:
         layout = self.layout
         return (batch if batch.schema.equals(layout) else batch.cast(layout) for batch in rows)
 
-    def _confirm(self, piece: Window, received: int) -> None:
+    def _confirm(self, piece: Window, received: Counter[str]) -> None:
         """Hold what arrived against what the server says it has.
 
         While points are being written to the window the two may differ: between two counts, any number is right.
@@ -120,11 +126,17 @@ class WindowReading:
             return
         there = self.count(piece)
         before = self._counts.get(piece, there)
-        if min(before, there) <= received <= max(before, there):
+        wrong = [
+            what
+            for what, number in there.items()
+            if not min(before.get(what, number), number) <= received[what] <= max(before.get(what, number), number)
+        ]
+        if not wrong:
             return
         self._counts[piece] = there
         raise RowsMissing(
-            f"{received:,} rows arrived from {piece}, and the server says that it has {there:,}",
+            f"{received[wrong[0]]:,} {wrong[0]} arrived from {piece}, and the server says that it has "
+            f"{there[wrong[0]]:,}",
             remedy="Load the window when it is no longer written to (`lag`); if nobody writes to it, look into the "
             "server's log; confirm_rows: false takes what arrives",
         )

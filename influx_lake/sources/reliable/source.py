@@ -21,6 +21,7 @@ from influx_lake.sources.reliable.backoff import retried
 from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake.sources.reliable.pieces import WorkingSizes
 from influx_lake.sources.reliable.reading import WindowReading
+from influx_lake.sources.tally import tally_of
 
 T = TypeVar("T")
 
@@ -124,9 +125,11 @@ class ReliableSource:
             SourceError: It failed for good, or for longer than the budget.
         """
         place = (schema.measurement, window)
+        tally = tally_of(self._source, schema)
         reading = WindowReading(
             open_stream=lambda piece: self._stream(schema, piece),
-            count=lambda piece: self._count(schema.measurement, piece),
+            arrived=tally.of,
+            count=lambda piece: self._asked(lambda: tally.there(piece)),
             options=self._options,
             sizes=self._sizes,
             measurement=schema.measurement,
