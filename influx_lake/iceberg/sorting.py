@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from influx_lake.config.sort_order import SortTerm
 from influx_lake.iceberg.column_coding import ColumnCoding
+from influx_lake.iceberg.free_memory import hand_back
 from influx_lake.iceberg.row_order import Numbers, order_of
 from influx_lake.iceberg.spill import Spill
 from influx_lake.iceberg.stored_columns import StoredColumn, Stretch, read, store
@@ -206,6 +207,7 @@ class _Sorter:
 
     def _merged(self, runs: list[_Run]) -> Iterator[list[pa.Array]]:
         """Yield the rows of runs in order, some at a time."""
+        hand_back()
         cursors = [_Cursor(run) for run in runs]
         firsts = [
             _joined([self.coding.current(number, part[place]) for run in runs for part in run.firsts])
@@ -222,32 +224,36 @@ class _Sorter:
                 cursor.chunks += int(chunks)
             # All rows that are not due are no smaller than the first key that was not looked at yet.
             bound = [values.slice(int(order[end]), 1) for values in firsts] if end < len(order) else None
-            yield self._settled([cursor for cursor in cursors if cursor.done < cursor.due], bound)
+            yield from self._settled([cursor for cursor in cursors if cursor.done < cursor.due], bound)
             begin = end
             # What differs in size from round to round leaves gaps, which add up over a large window.
             pa.default_memory_pool().release_unused()
 
-    def _settled(self, cursors: list[_Cursor], bound: list[pa.Array] | None) -> list[pa.Array]:
-        """The columns of the rows that are due and not above a bound, in order; the cursors move behind them."""
+    def _settled(self, cursors: list[_Cursor], bound: list[pa.Array] | None) -> Iterator[list[pa.Array]]:
+        """Yield the columns of the rows that are due and not above a bound, in order; the cursors move behind them."""
         due = [(cursor.run, cursor.done, cursor.due) for cursor in cursors]
         keys = {number: self._read(number, due) for number in self._keys}
         order = self._order(keys.values() if bound is None else map(_joined, zip(keys.values(), bound, strict=True)))
         if bound is not None:
             # The sort is stable: the bound, which is the last of all, comes after the rows that are equal to it.
             order = order[: int(np.flatnonzero(order == len(order) - 1)[0])]
-        settled = np.zeros(sum(end - begin for _, begin, end in due), np.bool_)
-        settled[order] = True
         begins = list(itertools.accumulate((end - begin for _, begin, end in due[:-1]), initial=0))
-        for cursor, count in zip(cursors, np.add.reduceat(settled, begins, dtype=np.int64), strict=True):
-            cursor.done += int(count)
-        taken = [(run, begin, cursor.done) for (run, begin, _), cursor in zip(due, cursors, strict=True)]
-        places = pa.array((np.cumsum(settled) - 1)[order])
-        return [
-            pc.take(keys[number], pa.array(order), boundscheck=False)
-            if number in keys
-            else pc.take(self._read(number, taken), places, boundscheck=False)
-            for number in range(self.coding.width)
-        ]
+        # Not all at once: how many they are differs much, and would leave gaps in memory.
+        for first in range(0, len(order), BATCH_ROWS):
+            taken = order[first : first + BATCH_ROWS]
+            is_taken = np.zeros(len(next(iter(keys.values()))), np.bool_)
+            is_taken[taken] = True
+            ranges = []
+            for cursor, count in zip(cursors, np.add.reduceat(is_taken, begins, dtype=np.int64), strict=True):
+                ranges.append((cursor.run, cursor.done, cursor.done + int(count)))
+                cursor.done += int(count)
+            in_ranges = pa.array((np.cumsum(is_taken) - 1)[taken])
+            yield [
+                pc.take(keys[number], pa.array(taken), boundscheck=False)
+                if number in keys
+                else pc.take(self._read(number, ranges), in_ranges, boundscheck=False)
+                for number in range(self.coding.width)
+            ]
 
     def _read(self, number: int, ranges: Sequence[tuple[_Run, int, int]]) -> pa.Array:
         """The values of a column of some rows of each run, coded as they are now."""
