@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 STAMP := $(VENV)/.installed
 ENGINES := $(VENV)/.engines
+WRITERS := .venv-bench
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines demo test test-servers test-long test-all lint format types layers lock schema snapshot ui bench bench-sources clean
+.PHONY: help setup engines demo test test-servers test-long test-all lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -80,5 +81,14 @@ bench-sources: $(STAMP) ## Measure rows per CPU second out of each InfluxDB besi
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.sources
 
+bench-write: $(STAMP) $(WRITERS)/.installed ## Measure the write path beside a plain Parquet writer, pyiceberg, Polars, Daft and dlt
+	$(BIN)/python -m benchmarks.write_path --others $(WRITERS)/bin/python
+
+# Daft and dlt, with this project for the rows and the table: Daft takes an older pyarrow than the lock has.
+$(WRITERS)/.installed: pyproject.toml $(STAMP)
+	@test -x $(WRITERS)/bin/python || $(PYTHON) -m venv $(WRITERS) || python3 -m venv $(WRITERS)
+	VIRTUAL_ENV=$(abspath $(WRITERS)) $(UV) pip install --quiet --editable ".[duckdb]" --group bench-write
+	@touch $@
+
 clean: ## Remove the environment and the demo's data
-	rm -rf $(VENV) .lake .dagster
+	rm -rf $(VENV) $(WRITERS) .lake .dagster

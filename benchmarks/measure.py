@@ -43,9 +43,9 @@ def measured(case: Callable[[], int]) -> Cost:
     return Cost(time.monotonic() - wall, _cpu_seconds() - cpu, resident_mb(), base, written)
 
 
-def in_process(module: str, *arguments: str) -> Cost:
+def in_process(module: str, *arguments: str, python: str = sys.executable) -> Cost:
     """Run `python -m module arguments`, which reports a cost."""
-    done = subprocess.run([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([python, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 

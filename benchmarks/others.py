@@ -42,8 +42,10 @@ def run_dlt(table: Table, data: list[pa.RecordBatch]) -> None:
     import dlt  # type: ignore[import-not-found]
 
     destination = dlt.destinations.filesystem(bucket_url=f"{table.location()}-dlt")
-    pipeline = dlt.pipeline("bench", destination=destination, pipelines_dir=f"{table.location()}-state")
-    pipeline.run(pa.Table.from_batches(data), table_name="cpu", table_format="iceberg")
+    # It keeps a copy of the files that it made on the way, which are no part of the table.
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = dlt.pipeline("bench", destination=destination, pipelines_dir=folder)
+        pipeline.run(pa.Table.from_batches(data), table_name="cpu", table_format="iceberg")
 
 
 OTHERS: dict[str, Callable[[Table, list[pa.RecordBatch]], None]] = {

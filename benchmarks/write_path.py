@@ -1,6 +1,6 @@
 """The write path beside a plain Parquet writer fed the same batches, and beside others that write Iceberg tables.
 
-`python -m benchmarks.write_path [--rows N] [--runs N] [--json]`
+`python -m benchmarks.write_path [--rows N] [--runs N] [--json] [--others PYTHON]`
 
 `cpu_ratio` is the CPU of pyarrow's ParquetWriter (zstd, its defaults, no table) over ours for rows of one day: above
 1.0 we are faster. `cpu_ratio_by_day` is the same for rows dealt to seven days in turns, which we write to a table
@@ -8,7 +8,8 @@ partitioned by day, `_bucket` for one of sixteen buckets of hosts, and `_sorted`
 beside the plain writer, which does neither. `peak_mb_5m` and `peak_mb_50m` say how far the memory of a process rises
 above what it had before, pyiceberg's modules among it, while it writes rows that are made as they stream.
 `bytes_ratio` is our size over the plain writer's. With --json only these are measured; the table without it has the
-others, too.
+others, too: those that are not installed here run with the Python of another environment that --others names. `make
+bench-write` makes one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.cases import LAYOUTS
@@ -71,17 +75,17 @@ def peak_over(layout: str, rows: int) -> float:
     return round(cost.peak_mb - cost.base_mb)
 
 
-def print_table(rows: int, runs: int) -> None:
+def print_table(rows: int, runs: int, python_of: Mapping[str, str]) -> None:
     """Print every case with its time, memory and size."""
     print(f"{rows:,} rows, medians of {runs}; peak: above what the process had with its input")
     print(f"{'case':<24}{'wall s':>9}{'CPU s':>9}{'rows/s':>12}{'peak MB':>9}{'MB out':>9}{'CPU ratio':>11}")
     compared = {layout: Comparison(layout) for layout in LAYOUTS}
-    others: dict[str, list[Cost]] = {name: [] for name in OTHERS if importlib.util.find_spec(name)}
+    others: dict[str, list[Cost]] = {name: [] for name in OTHERS if name in python_of}
     for _ in range(runs):
         for comparison in compared.values():
             comparison.run(rows)
         for name, costs in others.items():
-            costs.append(in_process("benchmarks.others", name, str(rows)))
+            costs.append(in_process("benchmarks.others", name, str(rows), python=python_of[name]))
     for layout, comparison in compared.items():
         print_row(f"raw Parquet, {layout}", rows, comparison.raw, comparison.raw)
         print_row(f"influx_lake, {layout}", rows, comparison.ours, comparison.raw)
@@ -89,7 +93,7 @@ def print_table(rows: int, runs: int) -> None:
         if name in others:
             print_row(name, rows, others[name], compared["one-day"].raw)
         else:
-            print(f"{name:<24}skipped: it is not installed")
+            print(f"{name:<24}skipped: it is not installed; `make bench-write` installs it")
 
 
 def print_row(case: str, rows: int, costs: list[Cost], raw: list[Cost]) -> None:
@@ -99,16 +103,27 @@ def print_row(case: str, rows: int, costs: list[Cost], raw: list[Cost]) -> None:
     print(f"{case:<24}{wall:>9.2f}{cpu:>9.2f}{speed:>12,.0f}{peak:>9.0f}{size / 1e6:>9.1f}{cheaper:>11}")
 
 
+def python_of_others(elsewhere: str | None) -> dict[str, str]:
+    """Which Python runs each of the others: this one, or that of an environment that has what this one has not."""
+    here = {name: sys.executable for name in OTHERS if importlib.util.find_spec(name)}
+    if elsewhere is None:
+        return here
+    code = f"import importlib.util as u; print(*[name for name in {list(OTHERS)} if u.find_spec(name)])"
+    found = subprocess.run([elsewhere, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return dict.fromkeys(found, elsewhere) | here
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--others", metavar="PYTHON", help="the Python of an environment with those not installed here")
     arguments = parser.parse_args()
     if arguments.json:
         print(json.dumps(run(arguments.rows, arguments.runs), indent=2))
     else:
-        print_table(arguments.rows, arguments.runs)
+        print_table(arguments.rows, arguments.runs, python_of_others(arguments.others))
 
 
 if __name__ == "__main__":
