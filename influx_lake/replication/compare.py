@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, OnShrink, OnTypeConflict, WriteMode
+from influx_lake.config.quantities import counted
 from influx_lake.config.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
@@ -70,12 +71,12 @@ class Comparison:
             case Verdict.EQUAL:
                 return "equal"
             case Verdict.BEHIND:
-                return f"the lake lacks {self.source_rows - self.lake_rows:,} rows: {self._cure}"
+                return f"the lake lacks {counted(self.source_rows - self.lake_rows, 'row')}: {self._cure}"
             case Verdict.CHANGED:
                 return f"other values in {', '.join(self.changed)}: {self._cure}"
             case Verdict.SHRANK:
                 lost = self.lake_rows - self.source_rows
-                return f"the source lost {lost:,} rows that the lake has (on_shrink: {self.measurement.on_shrink})"
+                return f"the source lost {counted(lost, 'row')} that the lake has (on_shrink: {self.measurement.on_shrink})"
 
     @property
     def is_curable(self) -> bool:

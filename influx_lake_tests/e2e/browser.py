@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,21 @@ def choose_all_partitions(page: Page, asset: str) -> None:
 def launch_chosen(page: Page) -> None:
     """Launch what was chosen, and follow the link to where its progress is shown."""
     page.get_by_role("dialog").get_by_role("button", name="Launch backfill").click()
-    page.get_by_role("link", name="View", exact=True).or_(page.get_by_role("button", name="View", exact=True)).click()
+    _follow_link(page)
     page.get_by_text("Partition selection").wait_for()
+
+
+def materialize(page: Page, asset: str) -> None:
+    """Materialize an asset without partitions, and watch its run succeed."""
+    page.goto(asset)
+    page.get_by_role("button", name=re.compile("Materialize$")).click()
+    _follow_link(page)
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=2 * PATIENCE_MS)
+
+
+def _follow_link(page: Page) -> None:
+    """Follow the link that appears when something was launched."""
+    page.get_by_role("link", name="View", exact=True).or_(page.get_by_role("button", name="View", exact=True)).click()
 
 
 def line_heights(page: Page, plot: str) -> list[float]:

@@ -81,6 +81,19 @@ def fill(sandbox: Sandbox, first: datetime) -> None:
         sandbox.write(DATABASE, "\n".join(lines))
 
 
+def write_late_point(sandbox: Sandbox, measurement: str, first: datetime) -> None:
+    """Write a point of the last day that was not there before."""
+    moment = first + timedelta(days=LENGTH) - timedelta(seconds=1)
+    name, usual = next(iter(_FIELDS[measurement].items()))
+    line = f"{measurement},host=web-1,region={HOSTS['web-1']} {name}={usual} {int(moment.timestamp()) * 10**9}"
+    sandbox.write(DATABASE, line)
+
+
+def lose_everything(sandbox: Sandbox) -> None:
+    """Let the source forget all rows, as InfluxDB 3 Core does after a restart."""
+    sandbox.faults.hidden_before = int(datetime.now(UTC).timestamp()) * 10**9
+
+
 def _points(measurement: str, day: int) -> Iterator[tuple[str, timedelta]]:
     """Who wrote when; one host begins later each day, so that no two days have as many points."""
     if measurement == "net" and day >= LENGTH - SILENT_DAYS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from influx_lake_tests.e2e.browser import (
     choose_all_partitions,
     launch_chosen,
     line_heights,
+    materialize,
     settle,
 )
 from influx_lake_tests.e2e.dagster_site import DagsterSite, wait_until
@@ -196,10 +196,7 @@ def test_lineage_leads_from_influxdb_over_the_table_to_its_roll_up(
 
 
 def test_the_overview_leads_to_every_measurement(site: DagsterSite, page: Page, backfill_page: str) -> None:
-    page.goto(site.url + OVERVIEW)
-    page.get_by_role("button", name=re.compile("Materialize$")).click()
-    page.get_by_role("link", name="View", exact=True).or_(page.get_by_role("button", name="View", exact=True)).click()
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=120_000)
+    materialize(page, site.url + OVERVIEW)
 
     page.goto(site.url + OVERVIEW)
     due = fleet.LENGTH * len(fleet.MEASUREMENTS)
@@ -220,7 +217,7 @@ def test_the_overview_leads_to_every_measurement(site: DagsterSite, page: Page, 
 def test_a_failed_run_says_why_and_what_to_do(
     site: DagsterSite, sandbox: Sandbox, page: Page, backfill_page: str
 ) -> None:
-    sandbox.faults.hidden_before = int(datetime.now(UTC).timestamp()) * 10**9
+    fleet.lose_everything(sandbox)
     try:
         [run] = site.ended_runs(site.launch([fleet.DATABASE, "mem"], DAYS[:1]), seconds=240)
     finally:
