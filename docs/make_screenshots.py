@@ -1,7 +1,7 @@
 """Takes the pictures of docs/images: the tour's lake, loaded by a real daemon, seen in Dagster's UI.
 
-Run it from the repository: `python -m docs.make_screenshots`. It needs Chromium (Debian: `apt-get install chromium`), and
-takes some minutes. Everything else it starts and stops by itself.
+Run it from the repository: `python -m docs.make_screenshots`. It takes some minutes, and needs Chromium (Debian:
+`apt-get install chromium`). Everything else it starts and stops by itself.
 """
 
 from __future__ import annotations

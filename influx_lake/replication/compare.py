@@ -75,8 +75,8 @@ class Comparison:
             case Verdict.CHANGED:
                 return f"other values in {', '.join(self.changed)}: {self._cure}"
             case Verdict.SHRANK:
-                lost = self.lake_rows - self.source_rows
-                return f"the source lost {counted(lost, 'row')} that the lake has (on_shrink: {self.measurement.on_shrink})"
+                lost = counted(self.lake_rows - self.source_rows, "row")
+                return f"the source lost {lost} that the lake has (on_shrink: {self.measurement.on_shrink})"
 
     @property
     def is_curable(self) -> bool:

@@ -51,7 +51,7 @@ def test_late_points_and_windows_that_were_never_loaded(lake: CliLake) -> None:
         },
     ]
     out = lake.tell("verify", "cpu", "--start", "2026-01-02", "--end", "2026-01-03").out
-    assert f"✗ cpu {DAY_1} (source 101, lake 100): the lake lacks 1 rows: load the window again" in out
+    assert f"✗ cpu {DAY_1} (source 101, lake 100): the lake lacks 1 row: load the window again" in out
     assert lake.tell("verify", "cpu", "--start", "2026-01-03", *RANGE).code == 0
 
 
