@@ -83,11 +83,8 @@ class Photographer:
     def _failed_run(self, day: str) -> None:
         fleet.lose_everything(self.sandbox)
         [run] = self.site.ended_runs(self.site.launch([fleet.DATABASE, "mem"], [day]), seconds=600)
-        self._open(f"/runs/{run['runId']}", "would lose")
-        self.page.get_by_text("View full message").first.wait_for()
-        # The log stands at its end.
-        self.page.get_by_text("Started execution of step").first.evaluate("each => each.scrollIntoView()")
-        self._take("run")
+        # The log shows its end: so much of it that the error is there too.
+        self._see("run", f"/runs/{run['runId']}", "View full message", height=1200)
 
     def _see(self, name: str, path: str, text: str, *, width: int = WIDE, height: int = TALL) -> None:
         """Take a picture of a page once it shows a text."""
