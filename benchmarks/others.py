@@ -61,7 +61,7 @@ def main(case: str, rows: str) -> None:
         opened = catalog(Path(folder))
         opened.create_namespace(CPU.namespace)
         properties = {"write.parquet.compression-codec": "zstd"}
-        table = opened.create_table(CPU.identifier, iceberg_schema(SCHEMA, "time"), properties=properties)
+        table = opened.create_table(CPU.identifier, iceberg_schema(MICROSECONDS, "time"), properties=properties)
         data = [batch.cast(MICROSECONDS) for batch in batches(int(rows))]
 
         def run() -> int:
