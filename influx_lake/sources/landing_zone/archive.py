@@ -12,16 +12,13 @@ from influx_lake.config.windows import Window
 from influx_lake.sources.files import FilePlace
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers
-from influx_lake.sources.landing_zone.formats import NOT_JSON, READERS
-from influx_lake.sources.landing_zone.records import RecordReader
-from influx_lake.sources.points.bad import BadRecord, too_bad
-from influx_lake.sources.points.building import BadPoint, CellsBuilder
+from influx_lake.sources.landing_zone.taking_apart import TakingApart
+from influx_lake.sources.points.bad import too_bad
 from influx_lake.sources.points.registry import MeasurementKey
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.unit import Unit, UnitWriter
 
-_CELLS_AT_ONCE = 100_000
 _READING = 2
 """Another number where the same files give other points than before: what was taken apart then is not used."""
 
@@ -118,21 +115,4 @@ class LandingZone:
 
     def _take_apart(self, landed: LandedFile, writer: UnitWriter) -> None:
         kinds = self._footers.columns([landed.file])[0].fields if self._typed else {}
-        reader = RecordReader(self._config, landed.measurement, self._config.format == "csv", kinds)
-        builder, facts = CellsBuilder(writer.registry), {"file": landed.file.uri, "first_bad": None}
-        for number, record in READERS[self._config.format](landed.file):
-            try:
-                point = reader.point(record)
-            except BadPoint as error:
-                text = "" if record is NOT_JSON else str(record)
-                bad = writer.add_bad([BadRecord(number, str(error), text)])
-                facts["first_bad"] = facts["first_bad"] or f"line {number:,} {error}"
-                if bad > self._config.max_bad_lines:
-                    raise too_bad(bad, self._config.max_bad_lines, facts, writer.bad_file) from None
-                continue
-            if point is not None:
-                builder.add(point)
-            if len(builder) >= _CELLS_AT_ONCE:
-                writer.add(builder.taken())
-        writer.add(builder.taken())
-        writer.close(facts)
+        TakingApart(self._config, landed, kinds, writer).run()

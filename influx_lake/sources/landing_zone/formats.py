@@ -14,6 +14,8 @@ from influx_lake.sources.files.failures import file_errors
 Records = Iterator[tuple[int, object]]
 """Each record with its line, or its number."""
 
+_ROWS_AT_ONCE = 16_384
+
 NOT_JSON = object()
 """Stands for a line that is none."""
 
@@ -45,16 +47,17 @@ def csv_records(file: StoredFile) -> Records:
             yield rows.line_num, row if complete else NOT_JSON
 
 
-def parquet_records(file: StoredFile) -> Records:
-    """Rows; times as nanoseconds in text, so that nothing is cut off."""
+def parquet_batches(file: StoredFile) -> Iterator[pa.RecordBatch]:
+    """Rows, some at a time."""
     import pyarrow.parquet as pq
 
-    number = 0
     with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(16_384):
-            for row in _plain(batch).to_pylist():
-                number += 1
-                yield number, row
+        yield from pq.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
+
+
+def batch_records(batch: pa.RecordBatch, first: int) -> Records:
+    """The rows of a batch; times as nanoseconds in text, so that nothing is cut off."""
+    yield from enumerate(_plain(batch).to_pylist(), start=first)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -76,8 +79,5 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-READERS: dict[str, Callable[[StoredFile], Records]] = {
-    "json": json_records,
-    "csv": csv_records,
-    "parquet": parquet_records,
-}
+RECORDS: dict[str, Callable[[StoredFile], Records]] = {"json": json_records, "csv": csv_records}
+"""Records of landed files that are read one by one."""

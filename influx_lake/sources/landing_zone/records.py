@@ -13,7 +13,7 @@ from influx_lake.config.columns import TIME, ColumnType
 from influx_lake.config.windows import EPOCH, MICROSECOND
 from influx_lake.sources.points.building import INT64, UINT64, BadPoint, FoundPoint
 
-_NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _TEXT_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?")
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
@@ -91,7 +91,7 @@ class RecordReader:
         return self.textual and kind is not ColumnType.STRING
 
     def _time(self, value: object) -> int:
-        unit = _NANOSECONDS[self.config.timestamp_units]
+        unit = NANOSECONDS[self.config.timestamp_units]
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             whole, _, fraction = value.partition(".")
             digits = int((fraction + "0" * 18)[:18] or "0") * unit

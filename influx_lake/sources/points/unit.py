@@ -110,13 +110,8 @@ class UnitWriter:
         self._write_run()
         self._file.close()
         self._sink.close()
-        series = [(owner, tags) for owner, tags in self.registry.series]
-        columns = [
-            pa.array(column, kind) for column, kind in zip(zip(*series, strict=True), _SERIES_SCHEMA.types, strict=True)
-        ]
-        _write(
-            self.folder / _SERIES, pa.table(columns, schema=_SERIES_SCHEMA) if series else _SERIES_SCHEMA.empty_table()
-        )
+        series = [{"measurement": owner, "tags": tags} for owner, tags in self.registry.series]
+        _write(self.folder / _SERIES, pa.Table.from_pylist(series, _SERIES_SCHEMA))
         rows = [dict(zip(_CHUNKS_SCHEMA.names, chunk, strict=True)) for chunk in self._chunks]
         _write(self.folder / _CHUNKS, pa.Table.from_pylist(rows, _CHUNKS_SCHEMA))
         known = {

@@ -17,7 +17,7 @@ from influx_lake.config.windows import Window
 from influx_lake.errors import BadRecords, DataRefused, FileUnreadable
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.files import FilePlace
-from influx_lake.sources.landing_zone import formats
+from influx_lake.sources.landing_zone import taking_apart
 from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake_tests.unit.sources.line_files import ALWAYS, rows_of
 
@@ -177,6 +177,14 @@ def test_a_path_says_its_dates(path: str) -> None:
         LandingZoneConfig.model_validate({"type": "landing_zone", "path": path, "database": "d"})
 
 
+def test_a_file_without_points(tmp_path: Path) -> None:
+    land(tmp_path, 0, [])
+    land(tmp_path, 1, [metric(1, {"usage": 2.0})], name="b.json")
+    source = zone(tmp_path)
+    assert fields_of(rows_of(source, "cpu", hours(0, 2))) == [{"usage": 2.0}]
+    source.close()
+
+
 def land_parquet(folder: Path, hour: int, columns: dict[str, Any], name: str = "a.parquet") -> Path:
     file = land(folder, hour, [], name=name)
     pq.write_table(pa.table(columns), file)
@@ -192,8 +200,8 @@ def test_the_columns_of_parquet_files_are_in_their_footers(tmp_path: Path, monke
     values = pa.array([{"up": True, "state": None}], pa.struct([("up", pa.bool_()), ("state", pa.large_string())]))
     land_parquet(tmp_path, 5, {"timestamp": [seconds[0] + 5 * 3600], "tags": later, "fields": values})
     read: list[str] = []
-    of_rows = formats.READERS["parquet"]
-    monkeypatch.setitem(formats.READERS, "parquet", lambda file: (read.append(file.path), of_rows(file))[1])
+    of_rows = taking_apart.parquet_batches
+    monkeypatch.setattr(taking_apart, "parquet_batches", lambda file: (read.append(file.path), of_rows(file))[1])
     source = zone(tmp_path, format="parquet", tags=["host"])
     schema = source.schema("cpu")
     assert [(each.name, each.role.value, each.type.value) for each in schema.columns] == [

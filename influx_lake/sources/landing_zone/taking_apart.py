@@ -1,0 +1,88 @@
+"""One landed file, from its records to cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from influx_lake.config import LandingZoneConfig
+from influx_lake.config.columns import ColumnType
+from influx_lake.sources.landing_zone.folders import LandedFile
+from influx_lake.sources.landing_zone.formats import NOT_JSON, RECORDS, Records, batch_records, parquet_batches
+from influx_lake.sources.landing_zone.parquet_cells import ParquetCells
+from influx_lake.sources.landing_zone.records import RecordReader
+from influx_lake.sources.points.bad import BadRecord, too_bad
+from influx_lake.sources.points.building import BadPoint, CellsBuilder
+from influx_lake.sources.points.unit import UnitWriter
+
+_CELLS_AT_ONCE = 100_000
+
+
+@dataclass(slots=True)
+class TakingApart:
+    """Puts the points of a file into a unit.
+
+    Attributes:
+        config: What its records are.
+        landed: The file.
+        kinds: The fields' types, where the file says them.
+        writer: Takes the cells.
+    """
+
+    config: LandingZoneConfig
+    landed: LandedFile
+    kinds: Mapping[str, ColumnType]
+    writer: UnitWriter
+    _facts: dict[str, Any] = field(init=False)
+    _builder: CellsBuilder = field(init=False)
+    _reader: RecordReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._facts = {"file": self.landed.file.uri, "first_bad": None}
+        self._builder = CellsBuilder(self.writer.registry)
+        self._reader = RecordReader(self.config, self.landed.measurement, self.config.format == "csv", self.kinds)
+
+    def run(self) -> None:
+        """Read all of it.
+
+        Raises:
+            BadRecords: More of its records are no points than may be.
+            SourceError: The file cannot be read.
+        """
+        if self.config.format == "parquet":
+            self._add_parquet()
+        else:
+            self._add(RECORDS[self.config.format](self.landed.file))
+        self.writer.add(self._builder.taken())
+        self.writer.close(self._facts)
+
+    def _add_parquet(self) -> None:
+        name, first = self.landed.measurement, 1
+        columns = ParquetCells(self.config, name, self.kinds, self.writer.registry) if name else None
+        for batch in parquet_batches(self.landed.file):
+            if columns and (cells := columns.of(batch)) is not None:
+                # What was met before comes before.
+                self.writer.add(self._builder.taken())
+                self.writer.add(cells)
+            else:
+                self._add(batch_records(batch, first))
+            first += len(batch)
+
+    def _add(self, records: Records) -> None:
+        for number, record in records:
+            try:
+                point = self._reader.point(record)
+            except BadPoint as error:
+                self._add_bad(BadRecord(number, str(error), "" if record is NOT_JSON else str(record)))
+                continue
+            if point is not None:
+                self._builder.add(point)
+            if len(self._builder) >= _CELLS_AT_ONCE:
+                self.writer.add(self._builder.taken())
+
+    def _add_bad(self, record: BadRecord) -> None:
+        bad, allowed = self.writer.add_bad([record]), self.config.max_bad_lines
+        self._facts["first_bad"] = self._facts["first_bad"] or f"line {record.line:,} {record.reason}"
+        if bad > allowed:
+            raise too_bad(bad, allowed, self._facts, self.writer.bad_file) from None

@@ -1,0 +1,134 @@
+"""Landed Parquet is read column by column, and gives what its rows give one by one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from influx_lake.config import LandingZoneConfig
+from influx_lake.config.windows import Window
+from influx_lake.errors import BadRecords
+from influx_lake.sources import open_source
+from influx_lake.sources.landing_zone.formats import batch_records
+from influx_lake_tests.unit.sources.line_files import rows_of
+
+HOUR = Window(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, 1, tzinfo=UTC))
+START = HOUR.start_us * 1000
+TEXTS = st.sampled_from(["", "a", "b", "ä", "a,b=c"])
+COLUMNS = {
+    "host": (pa.string(), TEXTS),
+    "rack": (pa.int32(), st.integers(-3, 3)),
+    "zone": (pa.dictionary(pa.int8(), pa.string()), TEXTS),
+    "usage": (pa.float64(), st.floats(allow_nan=True)),
+    "small": (pa.float32(), st.floats(width=32, allow_nan=False)),
+    "count": (pa.int16(), st.integers(-(2**15), 2**15 - 1)),
+    "total": (pa.uint64(), st.integers(0, 2**64 - 1)),
+    "up": (pa.bool_(), st.booleans()),
+    "state": (pa.large_string(), TEXTS),
+    "mode": (pa.dictionary(pa.int16(), pa.string()), TEXTS),
+}
+TAGS = ["host", "rack", "zone"]
+BY_HOUR = "{measurement}/year={year}/month={month}/day={day}/hour={hour}"
+
+
+def read(folder: Path, table: pa.Table, **options: Any) -> list[dict[str, Any]]:
+    """The rows of a file, as the source gives them."""
+    file = folder / "in/cpu/year=2026/month=01/day=02/hour=00/points.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, file, row_group_size=3)
+    path = f"{folder}/in/{BY_HOUR}"
+    given = {"type": "landing_zone", "path": path, "timestamp_units": "ns", "format": "parquet",
+             "database": "telemetry", "tags": TAGS, "staging": str(folder / "staging"), **options}  # fmt: skip
+    source = open_source(LandingZoneConfig.model_validate(given))
+    try:
+        return rows_of(source, "cpu", HOUR)
+    finally:
+        source.close()
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    """Rows with gaps, the same point more than once, and times that are equal."""
+    rows = draw(st.integers(0, 12))
+    chosen = {"usage", *draw(st.sets(st.sampled_from(sorted(COLUMNS))))}
+    columns = {
+        name: pa.array(draw(st.lists(st.none() | COLUMNS[name][1], min_size=rows, max_size=rows))).cast(
+            COLUMNS[name][0]
+        )
+        for name in sorted(chosen)
+    }
+    times = draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))
+    return pa.table({"timestamp": pa.array([START + each for each in times], pa.timestamp("ns")), **columns})
+
+
+@settings(max_examples=60, deadline=None)
+@given(table=tables())
+def test_columns_and_rows_give_the_same(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> None:
+    text = table.set_column(0, "timestamp", table["timestamp"].cast(pa.string()))
+    folder = tmp_path_factory.mktemp("zone")
+    assert repr(read(folder, table)) == repr(read(folder, text)), "times in text are read row by row"
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The batches whose rows were looked at one by one."""
+    found: list[int] = []
+
+    def looking(batch: pa.RecordBatch, first: int) -> Any:
+        found.append(first)
+        return batch_records(batch, first)
+
+    monkeypatch.setattr("influx_lake.sources.landing_zone.taking_apart.batch_records", looking)
+    return found
+
+
+@pytest.mark.parametrize("units", ["ns", "us", "ms", "s"])
+def test_times_in_numbers(tmp_path: Path, looked_at: list[int], units: str) -> None:
+    divisor = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}[units]
+    table = pa.table({"timestamp": [START // divisor, START // divisor + 1], "usage": [1.5, 2.5]})
+    rows = read(tmp_path, table, timestamp_units=units)
+    assert [row["usage"] for row in rows] == [1.5, 2.5]
+    assert rows[1]["time"] - rows[0]["time"] == divisor
+    assert looked_at == []
+
+
+def test_rows_that_are_no_points_are_told_with_their_number(tmp_path: Path, looked_at: list[int]) -> None:
+    times = pa.array([START, None, START + 2, 2**62], pa.int64())
+    table = pa.table({"timestamp": times, "usage": [1.0, 2.0, 3.0, 4.0]})
+    with pytest.raises(BadRecords, match="line 2 has no time in 'timestamp'"):
+        read(tmp_path, table)
+    assert [row["usage"] for row in read(tmp_path, table, max_bad_lines=1)] == [1.0, 3.0]
+    assert looked_at == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"tags": pa.array([{"host": "b"}])},
+        {"usage": pa.array([3], pa.int64()), "columns": {"cpu": {"tags": ["host"], "fields": {"usage": "float"}}}},
+        {"seen": pa.array([START], pa.timestamp("ns"))},
+        {"rack": pa.array([1.5])},
+    ],
+    ids=["objects", "another type than declared", "times as values", "tags in fractions"],
+)
+def test_what_columns_do_not_tell_is_read_row_by_row(tmp_path: Path, looked_at: list[int], odd: dict[str, Any]) -> None:
+    options = {"columns": odd.pop("columns")} if "columns" in odd else {}
+    table = pa.table({"timestamp": [START], "usage": [1.5], **odd})
+    [row] = read(tmp_path, table, **options)
+    assert row["usage"] in (1.5, 3.0)
+    assert looked_at == [1]
+
+
+def test_declared_columns_are_read_by_column(tmp_path: Path, looked_at: list[int]) -> None:
+    columns = {"cpu": {"tags": ["host", "rack", "zone"], "fields": {"usage": "float"}}}
+    table = pa.table({"timestamp": pa.array([START], pa.timestamp("ns", "UTC")), "host": ["a"], "usage": [1.5]})
+    [row] = read(tmp_path, table, columns=columns)
+    assert (row["host"], row["usage"]) == ("a", 1.5)
+    assert looked_at == []
