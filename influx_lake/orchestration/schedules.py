@@ -79,7 +79,7 @@ def scheme_schedule(
                 catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
             )
             requests = requests_of(due, recent, measurements)
-            return requests or dg.SkipReason(_nothing_to_do(recent, due, measurements))
+            return requests or dg.SkipReason(_nothing_to_do(recent, due, measurements, planner.left))
 
     return tick
 
@@ -109,9 +109,11 @@ def _job(scheme: Scheme, measurements: Sequence[Measurement]) -> dg.UnresolvedAs
     )
 
 
-def _nothing_to_do(recent: RecentRuns, due: Sequence[DueWindow], measurements: Sequence[Measurement]) -> str:
+def _nothing_to_do(recent: RecentRuns, due: Sequence[DueWindow], measurements: Sequence[Measurement], left: int) -> str:
     if due:
         return f"{len(due)} windows wait for the runs that load what was missed: {MISSED_AT_ONCE} at once"
+    if left:
+        return f"nothing is due of {len(measurements) - left} measurements; the next ticks look at the other {left}"
     newest = [window for each in measurements if (window := newest_closed(each, recent.now))]
     until = f" until {utc_text(max(newest).end)}" if newest else ""
     return f"nothing is due: every window that closed{until} is in its table, being loaded, or waits after a failure"

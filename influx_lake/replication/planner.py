@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 CPU_SECONDS = 1.0
-"""How long one look at the tables may take: with more of them than that, the next look goes on where it ended."""
+"""How long one look at the tables may take, after the first one: with more of them, the next look goes on there."""
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 REMEMBERED = timedelta(hours=1)
 """How long a table is believed to hold what it held: only somebody who drops or rolls back a table takes any of it."""
 
@@ -28,11 +29,13 @@ class Planner:
     Attributes:
         windows: How many windows of a measurement are found at most, for each window that a run of it takes.
         cpu_seconds: How long one look may take.
+        left: How many measurements the last look did not come to.
     """
 
     windows: int = 4
     cpu_seconds: float = CPU_SECONDS
-    _next: int = 0
+    left: int = 0
+    _next: int | None = None
     _held: dict[tuple[str, ...], Coverage] = field(default_factory=dict)
     _since: datetime | None = None
 
@@ -60,12 +63,16 @@ class Planner:
         if self._since is None or not timedelta(0) <= now - self._since < REMEMBERED:
             self._held, self._since = {}, now
         found: list[DueWindow] = []
-        began, first = time.thread_time(), self._next % max(len(measurements), 1)
-        for place, measurement in enumerate((*measurements[first:], *measurements[:first])):
-            if place and time.thread_time() - began > self.cpu_seconds:
+        count, began = len(measurements), None
+        first = _somewhere(count, now) if self._next is None else self._next % max(count, 1)
+        for place, measurement in enumerate((*measurements[first:], *measurements[:first]), start=1):
+            found += self._due(catalog, measurement, now, skip)
+            # With the first one, a new process imports and connects.
+            began = began or time.thread_time()
+            self.left = count - place
+            if self.left and time.thread_time() - began > self.cpu_seconds:
                 self._next = first + place
                 break
-            found += self._due(catalog, measurement, now, skip)
         return found
 
     def _due(
@@ -80,3 +87,10 @@ class Planner:
         table = find_table(catalog, measurement.identifier)
         held = self._held[measurement.identifier] = Coverage.of(table) if table else Coverage()
         return due_windows(measurement, held, now, limit=limit, skip=skip)
+
+
+def _somewhere(count: int, now: datetime) -> int:
+    """Where a process begins that does not know where the last one ended: Dagster's daemon may have a new one for each
+    look. The golden ratio puts each minute's place far from those before, so that all get their turn.
+    """
+    return int(now.timestamp() // 60 * _GOLDEN_RATIO % 1 * count)

@@ -24,9 +24,20 @@ def test_a_look_that_takes_too_long_goes_on_the_next_time(catalog: Catalog) -> N
     assert set(seen) == {each.name for each in MANY}, "each comes to its turn"
 
 
+def test_each_comes_to_its_turn_where_each_look_has_a_new_process(catalog: Catalog) -> None:
+    seen = set()
+    for minute in range(12):
+        planner = Planner(cpu_seconds=0.0)
+        seen |= {each.measurement.name for each in planner.due(catalog, MANY, NOW + timedelta(minutes=minute))}
+        assert planner.left == len(MANY) - 1
+    assert seen == {each.name for each in MANY}
+
+
 def test_without_a_bound_all_are_looked_at(catalog: Catalog) -> None:
-    found = Planner(cpu_seconds=60).due(catalog, MANY, NOW)
-    assert [each.measurement.name for each in found] == [each.name for each in MANY for _ in range(2)]
+    planner = Planner(cpu_seconds=60)
+    found = planner.due(catalog, MANY, NOW)
+    assert sorted(each.measurement.name for each in found) == [each.name for each in MANY for _ in range(2)]
+    assert planner.left == 0
 
 
 def test_a_table_that_has_everything_is_not_asked_about_again(catalog: Catalog, source: FakeSource) -> None:
