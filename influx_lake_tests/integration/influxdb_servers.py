@@ -40,6 +40,9 @@ log-enabled = false
 {more}
 """
 
+BUILT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "influx_lake/servers"
+"""Where `.ci/run` puts the servers that it builds."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -95,7 +98,7 @@ def influxdb1_binary(name: str) -> str:
         binary = os.environ.get("INFLUX_LAKE_TEST_INFLUXD16") or "/usr/bin/influxd"
         how = "apt-get install influxdb"
     else:
-        binary = os.environ.get("INFLUX_LAKE_TEST_INFLUXD18") or shutil.which("influxd18") or "influxd18"
+        binary = os.environ.get("INFLUX_LAKE_TEST_INFLUXD18") or shutil.which("influxd18") or str(BUILT / "influxd")
         how = "go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10, and name it in INFLUX_LAKE_TEST_INFLUXD18"
     if not Path(binary).exists():
         pytest.skip(f"InfluxDB {name} is not installed: {how}")
@@ -104,7 +107,7 @@ def influxdb1_binary(name: str) -> str:
 
 def influxdb2_binary() -> str:
     """The program of InfluxDB 2; skips where it is not installed."""
-    binary = os.environ.get("INFLUX_LAKE_TEST_INFLUXD2") or shutil.which("influxd2") or "influxd2"
+    binary = os.environ.get("INFLUX_LAKE_TEST_INFLUXD2") or shutil.which("influxd2") or str(BUILT / "influxd2")
     if not Path(binary).exists():
         pytest.skip("InfluxDB 2 is not installed: .ci/influxdb2 builds it; name it in INFLUX_LAKE_TEST_INFLUXD2")
     return binary
