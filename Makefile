@@ -9,7 +9,7 @@ WRITERS := .venv-bench
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines demo test test-servers test-long test-all lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
+.PHONY: help setup engines demo test test-servers test-long test-explore test-all lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ test-servers: $(STAMP) ## Run the tests that need real servers, and the slow one
 
 test-long: $(STAMP) ## Run the tests that take many minutes: a million points, hundreds of bad networks
 	$(BIN)/python -m pytest -m long
+
+test-explore: $(STAMP) ## Run the property tests on new examples (the others take the same ones each time)
+	$(BIN)/python -m pytest -m "hypothesis and not servers and not slow and not long" -n $(WORKERS) --hypothesis-profile explore
 
 test-all: test test-servers test-long ## Run every test
 

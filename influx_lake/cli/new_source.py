@@ -150,11 +150,12 @@ class Wanted:
                 return host, version_of(config)
             except SourceUnavailable as error:
                 failures.append(error)
+        first = failures[0]
         if len(hosts) > 1:
-            failures[
-                0
-            ].remedy = f"Check that the server runs; where it has another port than {_PORTS[0]} or {_PORTS[1]}, give it"
-        raise failures[0]
+            first.remedy = (
+                f"Check that the server runs; where it has another port than {_PORTS[0]} or {_PORTS[1]}, give it"
+            )
+        raise first
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +225,14 @@ def _with(entry: dict[str, Any], more: Iterable[str]) -> dict[str, Any]:
         outer, _, inner = name.strip().partition(".")
         if not inner:
             entry[outer] = read
-        elif isinstance(held := entry.setdefault(outer, {}), dict):
-            held[inner] = read
+            continue
+        held = entry.setdefault(outer, {})
+        if not isinstance(held, dict):
+            raise ConfigurationError(
+                f"--set {name}: {outer} is a value of its own, with nothing below it",
+                remedy=f"Write --set {outer}=VALUE",
+            )
+        held[inner] = read
     return entry
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -105,7 +105,9 @@ def _ensure_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> None:
     from sqlalchemy.exc import IntegrityError
 
     # Of two that create a database at once, Hive lets one fail, and deletes its folder, with the other's tables in it.
-    with commit_lock(f"namespace-{quote('.'.join((catalog.name, *namespace)), safe='')}"):
+    # The name of a file has bounds, and that of a namespace none.
+    digest = hashlib.sha256("\0".join((catalog.name, *namespace)).encode()).hexdigest()
+    with commit_lock(f"namespace-{digest}"):
         try:
             if not catalog.namespace_exists(namespace):
                 catalog.create_namespace(namespace)

@@ -125,7 +125,10 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
             if found.failures:
                 # What the others said is kept.
                 context.log.info(said)
-                raise found.failures[0]
+                first, *others = found.failures
+                for error in others:
+                    context.log.error(str(error))
+                raise first
             return dg.SkipReason(said)
 
     return look

@@ -39,6 +39,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--type", "line_protocol", "--database", "a", "--path", "x", "--set", "precision=h"], "'h' is not one of ns"),
         (["--type", "line_protocol", "--database", "a", "--path", "x", "--set", "precision"], "is not NAME=VALUE"),
         (["--type", "line_protocol", "--database", "a", "--path", "x", "--set", "a=[1"], "the value is no YAML"),
+        (["--type", "line_protocol", "--database", "a", "--path", "x", "--set", "path.y=z"], "with nothing below it"),
+        (["--type", "influxdb3", "--host", HOST, "--database", "a", "--set", "token=abc"], "a secret is written here"),
         (["--type", "landing_zone", "--database", "a", "--path", "x/{measurement}"], "needs dates from the year down"),
         (
             [

@@ -59,10 +59,9 @@ def tables(draw: st.DrawFn) -> pa.Table:
     rows = draw(st.integers(0, 12))
     chosen = {"usage", *draw(st.sets(st.sampled_from(sorted(COLUMNS))))}
     columns = {
-        name: pa.array(draw(st.lists(st.none() | COLUMNS[name][1], min_size=rows, max_size=rows))).cast(
-            COLUMNS[name][0]
-        )
-        for name in sorted(chosen)
+        name: pa.array(draw(st.lists(st.none() | values, min_size=rows, max_size=rows)), kind)
+        for name, (kind, values) in sorted(COLUMNS.items())
+        if name in chosen
     }
     times = draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))
     return pa.table({"timestamp": pa.array([START + each for each in times], pa.timestamp("ns")), **columns})
