@@ -14,8 +14,8 @@ from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.subject import Subject
 from influx_lake.config.windows import Window
 from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.counts import count_by_window
 from influx_lake.iceberg.reader import arrow_schema, read_windows
-from influx_lake.iceberg.window_counts import rows_by_window
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -50,8 +50,8 @@ def outliers(subject: Subject) -> Outcome:
     options = subject.measurement.checks.outliers
     whole = [window for window in subject.windows if subject.measurement.scheme.window_at(window.start) == window]
     before = {window: subject.before(window, options.windows) for window in whole}
-    everything = {*whole, *(each for windows in before.values() for each in windows)}
-    rows = rows_by_window(subject.table, sorted(everything))
+    everything = sorted({*whole, *(each for windows in before.values() for each in windows)})
+    rows = dict(zip(everything, count_by_window(subject.table, everything), strict=True))
     means = {window: _means(subject.table, window, options.columns) for window in whole} if options.columns else {}
     earlier = {**(subject.known_means() if options.columns else {}), **means}
     found: list[_Outlier] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -70,6 +70,17 @@ class Window:
     def end_us(self) -> int:
         """The end in microseconds since 1970."""
         return (self.end - EPOCH) // MICROSECOND
+
+
+def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """The time of some windows, oldest first, as few windows as it takes."""
+    found: list[Window] = []
+    for window in sorted(windows):
+        if found and window.start <= found[-1].end:
+            found[-1] = Window(found[-1].start, max(found[-1].end, window.end))
+        else:
+            found.append(window)
+    return tuple(found)
 
 
 class Every(StrEnum):

@@ -11,8 +11,9 @@ import pyarrow as pa
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.reader import read_tasks
+from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
-from influx_lake.iceberg.window_files import in_windows, time_bounds
+from influx_lake.iceberg.window_files import time_bounds
 
 if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
@@ -32,10 +33,10 @@ def count_by_window(table: Table, windows: Sequence[Window], time_column: str = 
     counts = [0] * len(windows)
     starts = [window.start_us for window in windows]
     time_id = table.schema().find_field(time_column).field_id
-    span = in_windows([Window(windows[0].start, windows[-1].end)], table, time_column)
+    span = TimeFilter.of([Window(windows[0].start, windows[-1].end)], time_column)
     cut: list[FileScanTask] = []
     with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
-        for task in table.scan(row_filter=span).plan_files():
+        for task in table.scan(row_filter=span.expression(table)).plan_files():
             bounds = time_bounds(task.file, time_id)
             if bounds is None or task.delete_files:
                 cut.append(task)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from influx_lake.config.windows import Window
+from influx_lake.config.windows import Window, merged
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -54,7 +54,7 @@ class Coverage:
         """The coverage after a window was loaded; None adds nothing."""
         if window is None:
             return self
-        return Coverage(_merged((*self.intervals, window)), _without(self.tails, window))
+        return Coverage(merged((*self.intervals, window)), _without(self.tails, window))
 
     def replacing(self, window: Window, loaded: Window | None) -> Coverage:
         """The coverage after all rows of a window were replaced, of which only a part, or nothing, counts as loaded."""
@@ -62,14 +62,14 @@ class Coverage:
 
     def tailing(self, part: Window) -> Coverage:
         """The coverage after a tail added the rows of a part of a window."""
-        tails = _merged((*self.tails, part))
+        tails = merged((*self.tails, part))
         for interval in self.intervals:
             tails = _without(tails, interval)
         return Coverage(self.intervals, tails)
 
     def not_tailed(self, window: Window) -> tuple[Window, ...]:
         """The parts of a window whose rows neither a load nor a tail brought, oldest first."""
-        return Coverage(_merged((*self.intervals, *self.tails))).gaps(window)
+        return Coverage(merged((*self.intervals, *self.tails))).gaps(window)
 
     @property
     def newest(self) -> datetime | None:
@@ -100,16 +100,6 @@ def _parsed(text: str) -> tuple[Window, ...]:
 
 def _text(windows: Iterable[Window]) -> str:
     return ",".join(str(window) for window in windows)
-
-
-def _merged(windows: Iterable[Window]) -> tuple[Window, ...]:
-    merged: list[Window] = []
-    for window in sorted(windows):
-        if merged and window.start <= merged[-1].end:
-            merged[-1] = Window(merged[-1].start, max(merged[-1].end, window.end))
-        else:
-            merged.append(window)
-    return tuple(merged)
 
 
 def _without(windows: Iterable[Window], cut: Window) -> tuple[Window, ...]:

@@ -21,8 +21,9 @@ from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.rows_aside import RowsAside
 from influx_lake.iceberg.schema import file_schema, to_file
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
-from influx_lake.iceberg.window_files import WindowFiles, files_of, in_windows, time_bounds
+from influx_lake.iceberg.window_files import WindowFiles, files_of, time_bounds
 from influx_lake.iceberg.writer import write_files
 
 if TYPE_CHECKING:
@@ -144,8 +145,8 @@ class Merge:
     def _held(
         self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: _Outcome
     ) -> Iterator[pa.RecordBatch]:
-        within = in_windows([self.window], table, self._time)
-        for batch in read_tasks(table, tasks, within, table.schema(), self.key.text_of(arrow_schema(table.schema()))):
+        wanted, text = TimeFilter.of([self.window], self._time), self.key.text_of(arrow_schema(table.schema()))
+        for batch in read_tasks(table, tasks, wanted, table.schema(), text):
             outcome.held += len(batch)
             yield conform(batch, schema)
 

@@ -48,13 +48,11 @@ class OutsideRows:
         return [file for kept in self._kept.values() for file in kept.files]
 
     def _write(self, table: Table, task: FileScanTask) -> Kept:
-        from pyiceberg.expressions import AlwaysTrue
-
         schema = arrow_schema(table.schema())
         writer = DataFileWriter(table, self.target)
         inside = 0
         try:
-            for batch in read_tasks(table, [task], AlwaysTrue(), table.schema()):
+            for batch in read_tasks(table, [task], None, table.schema()):
                 rest = outside(conform(batch, schema), self.window, self.target.time_column)
                 inside += len(batch) - len(rest)
                 if len(rest):

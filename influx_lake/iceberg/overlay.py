@@ -20,9 +20,10 @@ from influx_lake.iceberg.points_aside import PointsAside
 from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.rows import WindowRows
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.time_slices import TimeSlices
 from influx_lake.iceberg.translation import catalog_errors
-from influx_lake.iceberg.window_files import files_of, in_windows
+from influx_lake.iceberg.window_files import files_of
 from influx_lake.iceberg.writer import write_files
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ class Overlay:
     def _read(
         self, table: Table, tasks: list[FileScanTask], windows: list[Window], columns: Schema
     ) -> Iterator[pa.RecordBatch]:
-        within, text = in_windows(windows, table, self._time), self.points.key.text_of(arrow_schema(table.schema()))
-        return read_tasks(table, tasks, within, columns, text)
+        text = self.points.key.text_of(arrow_schema(table.schema()))
+        return read_tasks(table, tasks, TimeFilter.of(windows, self._time), columns, text)
 
     def _merged(self, table: Table) -> Change:
         """Compare whole rows instead: of points that come twice the last has to be found."""

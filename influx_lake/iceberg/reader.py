@@ -13,12 +13,12 @@ from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
 from influx_lake.errors import CatalogRefused
 from influx_lake.iceberg.stored_rows import stored_rows
+from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
-from influx_lake.iceberg.window_files import files_of, in_windows
+from influx_lake.iceberg.window_files import files_of
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
-    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
 
@@ -86,18 +86,19 @@ def read_windows(
         StorageError: A file cannot be read (while the reader is consumed).
     """
     check_readable(table)
-    scan = table.scan(row_filter=in_windows(windows, table, time_column), selected_fields=tuple(columns or ("*",)))
+    wanted = TimeFilter.of(windows, time_column)
+    scan = table.scan(row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)))
     schema = arrow_schema(scan.projection())
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
         tasks = list(scan.plan_files())
-    batches = read_tasks(table, tasks, scan.row_filter, scan.projection())
+    batches = read_tasks(table, tasks, wanted, scan.projection())
     return pa.RecordBatchReader.from_batches(schema, (conform(batch, schema) for batch in batches))
 
 
 def read_tasks(
     table: Table,
     tasks: Iterable[FileScanTask],
-    row_filter: BooleanExpression,
+    wanted: TimeFilter | None,
     projection: Schema,
     encoded: tuple[str, ...] = (),
 ) -> Iterator[pa.RecordBatch]:
@@ -108,21 +109,23 @@ def read_tasks(
     Args:
         table: The table.
         tasks: The files.
-        row_filter: Only rows for which it holds.
+        wanted: Only these rows.
         projection: Only these columns.
         encoded: Columns of text to give as dictionaries, which is how files keep them.
     """
+    from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files
 
     if encoded:
         logging.getLogger("pyiceberg.io.pyarrow").addFilter(_says_more_than_that_text_is_encoded)
     tasks = list(tasks)
     with catalog_errors(f"read {'.'.join(table.name())}"):
+        row_filter = wanted.expression(table) if wanted is not None else AlwaysTrue()
         scan = ArrowScan(table.metadata, table.io, projection, row_filter, dictionary_columns=encoded)
         deletes = _read_all_delete_files(table.io, tasks)
         columns = _columns(projection, encoded)
         for task in tasks:
-            if not (yield from stored_rows(table, task, row_filter, columns)):
+            if not (yield from stored_rows(table, task, wanted, columns)):
                 yield from scan._record_batches_from_scan_tasks_and_deletes([task], deletes)
 
 
@@ -134,8 +137,8 @@ def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
     counted = sum(task.file.record_count for task in files.inside)
     if files.straddling:
         projection = table.schema().select(time_column)
-        expression = in_windows([window], table, time_column)
-        counted += sum(len(batch) for batch in read_tasks(table, files.straddling, expression, projection))
+        batches = read_tasks(table, files.straddling, TimeFilter.of([window], time_column), projection)
+        counted += sum(len(batch) for batch in batches)
     return counted
 
 

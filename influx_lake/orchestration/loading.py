@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.table import DataScan, Table
 
+    from influx_lake.iceberg.time_filter import TimeFilter
+
 
 @dataclass(frozen=True)
 class TableRows:
@@ -42,11 +44,8 @@ class TableRows:
 
     def scan(self) -> DataScan:
         """A scan of the rows, to be narrowed further."""
-        from influx_lake.iceberg.window_files import in_windows
-
-        if self.windows is None:
-            return self.table.scan()
-        return self.table.scan(row_filter=in_windows(self.windows, self.table, self.time_column))
+        wanted = self._wanted
+        return self.table.scan(row_filter=wanted.expression(self.table)) if wanted is not None else self.table.scan()
 
     def reader(self) -> pa.RecordBatchReader:
         """Stream the rows, once."""
@@ -62,8 +61,14 @@ class TableRows:
         from influx_lake.iceberg.reader import conform, read_tasks
 
         scan = self.scan()
-        for batch in read_tasks(self.table, scan.plan_files(), scan.row_filter, scan.projection()):
+        for batch in read_tasks(self.table, scan.plan_files(), self._wanted, scan.projection()):
             yield conform(batch, self.schema)
+
+    @property
+    def _wanted(self) -> TimeFilter | None:
+        from influx_lake.iceberg.time_filter import TimeFilter
+
+        return TimeFilter.of(self.windows, self.time_column) if self.windows is not None else None
 
 
 def load_as(kind: Any, rows: TableRows, argument: str) -> object:

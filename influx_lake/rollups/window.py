@@ -21,9 +21,9 @@ from influx_lake.iceberg.reader import arrow_schema, conform, open_table, read_t
 from influx_lake.iceberg.replace import replace_window
 from influx_lake.iceberg.tags import tags_of
 from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_commit import WindowCommit
-from influx_lake.iceberg.window_files import in_windows
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
 from influx_lake.rollups.computing import Points, computing
 
@@ -137,11 +137,11 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
 def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
     """The rows of a window that a roll-up is made of, file by file."""
     projection = table.schema().select(*dict.fromkeys((TIME, columns.order, *columns.inputs)))
-    scan = table.scan(row_filter=in_windows([window], table, TIME))
+    wanted = TimeFilter.of([window])
     schema = arrow_schema(projection)
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
-        tasks = list(scan.plan_files())
-    batches = read_tasks(table, tasks, scan.row_filter, projection)
+        tasks = list(table.scan(row_filter=wanted.expression(table)).plan_files())
+    batches = read_tasks(table, tasks, wanted, projection)
     at_most = sum(task.file.record_count for task in tasks)
     return Points(schema, (conform(batch, schema) for batch in batches), at_most)
 
