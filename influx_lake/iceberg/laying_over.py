@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.windows import Window
+from influx_lake.iceberg.arriving import Arriving, TimesAhead
 from influx_lake.iceberg.numbers_aside import among
 from influx_lake.iceberg.point_join import Numbered, filled, last_of_each, numbered
 from influx_lake.iceberg.points_aside import PointsAside
@@ -43,31 +45,56 @@ class LayingOver:
     rows: int = 0
     kept: int = 0
 
-    def over(self, coming: Iterator[pa.RecordBatch], held: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Every point of either, once: with the coming values where it comes, and of these with the last."""
-        for batch in self._all(coming, held):
+    def over(
+        self,
+        coming: Iterator[pa.RecordBatch],
+        held: Iterator[pa.RecordBatch],
+        held_times: Callable[[], Iterable[pa.Array]],
+    ) -> Iterator[pa.RecordBatch]:
+        """Every point of either, once: with the coming values where it comes, and of these with the last.
+
+        Args:
+            coming: The rows that come.
+            held: The rows that are there.
+            held_times: Reads the times of these, in the same order.
+        """
+        for batch in self._all(coming, held, held_times):
             self.rows += len(batch)
             yield batch
 
-    def _all(self, coming: Iterator[pa.RecordBatch], held: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _all(
+        self,
+        coming: Iterator[pa.RecordBatch],
+        held: Iterator[pa.RecordBatch],
+        held_times: Callable[[], Iterable[pa.Array]],
+    ) -> Iterator[pa.RecordBatch]:
+        alike = 0
         if self.points.differ:
             both = SideBySide(coming, held, self.points.of)
             for one, other in both.while_equal():
+                alike += len(one.numbers)
                 yield from self._filled(one, other)
             coming, held = both.rest()
-            if (first := next(held, None)) is None:
+            if (next_held := next(held, None)) is None:
                 yield from coming
                 return
-            held = _behind(first, held)
-        yield from self._by_time(coming, held)
+            held = chain([next_held], held)
+            if (next_coming := next(coming, None)) is None and self.points.in_memory:
+                yield from self._kept(held)
+                return
+            coming = chain([next_coming] if next_coming is not None else [], coming)
+        ahead = TimesAhead.of(held_times())
+        yield from self._by_time(Arriving(coming, self.points.ahead, alike), Arriving(held, ahead, alike))
 
-    def _by_time(self, coming: Iterator[pa.RecordBatch], held: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _by_time(self, coming: Arriving, held: Arriving) -> Iterator[pa.RecordBatch]:
         with closing(self._slices()) as coming_slices, closing(self._slices()) as held_slices:
-            for slices, batches in ((coming_slices, coming), (held_slices, held)):
-                for batch in batches:
-                    slices.add(batch)
-            for one, other in pairs(coming_slices, held_slices):
+            for one, other in pairs(coming_slices, coming, held_slices, held):
                 yield from self._joined(one, other)
+
+    def _kept(self, held: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in self.points.lacking(held):
+            self.kept += len(batch)
+            yield batch
 
     def _joined(self, coming: pa.Table, held: pa.Table) -> Iterator[pa.RecordBatch]:
         if self.points.suffice:
@@ -93,8 +120,3 @@ class LayingOver:
 
     def _slices(self) -> TimeSlices:
         return TimeSlices(self.schema, self.points.key.time, self.window.start_us, self.window.end_us, self.folder)
-
-
-def _behind(first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from others

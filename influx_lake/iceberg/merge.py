@@ -136,7 +136,9 @@ class Merge:
             schema = self.key.encoded(arrow_schema(table.schema()))
             laying = LayingOver(self._points, self.window, schema, Path(self._folder.name), self.merge_fields)
             coming = (padded(batch, schema) for batch in self._coming.read())
-            rows = laying.over(coming, self._held(table, tasks, schema, outcome))
+            rows = laying.over(
+                coming, self._held(table, tasks, schema, outcome), lambda: self._held_times(table, tasks)
+            )
             outcome.files = tuple(write_files(table, self.target, rows, schema))
             outcome.rows, outcome.kept = laying.rows, laying.kept
             self._joined[state] = outcome
@@ -149,6 +151,10 @@ class Merge:
         for batch in read_tasks(table, tasks, wanted, table.schema(), text):
             outcome.held += len(batch)
             yield conform(batch, schema)
+
+    def _held_times(self, table: Table, tasks: list[FileScanTask]) -> Iterator[pa.Array]:
+        wanted, only_time = TimeFilter.of([self.window], self._time), table.schema().select(self._time)
+        return (batch.column(0) for batch in read_tasks(table, tasks, wanted, only_time))
 
     @property
     def _time(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window
+from influx_lake.iceberg.arriving import Arriving, TimesAhead
 from influx_lake.iceberg.change import Change
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.merge import Merge, read_written, touched_by
@@ -128,8 +129,10 @@ class Overlay:
             return write_files(table, self.target, self.points.lacking(batches), schema)
         with tempfile.TemporaryDirectory(prefix="influx-lake-upsert-") as folder:
             slices = TimeSlices(schema, self._time, self.window.start_us, self.window.end_us, Path(folder))
+            times = (batch.column(0) for batch in self._read(table, tasks, windows, table.schema().select(self._time)))
+            rows = Arriving(batches, TimesAhead.of(times))
             with closing(slices):
-                return write_files(table, self.target, self.points.lacking(slices.ordered(batches)), schema)
+                return write_files(table, self.target, self.points.lacking(slices.ordered(rows)), schema)
 
     def _read(
         self, table: Table, tasks: list[FileScanTask], windows: list[Window], columns: Schema

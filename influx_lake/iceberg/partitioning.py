@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,6 +28,8 @@ class Partition:
     key: PartitionKey | None
 
 
+_PER_HOUR = {"s": 3_600, "ms": 3_600_000, "us": 3_600_000_000, "ns": 3_600_000_000_000}
+_MOST_HOURS = 2**20
 UNPARTITIONED = Partition("", None)
 
 
@@ -59,7 +62,7 @@ class Partitioner:
         order = pc.array_sort_indices(numbers)
         whole = rows.combine_chunks().to_batches()[0]
         begin = 0
-        for _, count in sorted((found["values"], found["counts"]) for found in pc.value_counts(numbers).to_pylist()):
+        for count in filter(None, np.bincount(numbers.to_numpy()).tolist()):
             part = order.slice(begin, count)
             partition = self._partition([value[part[0].as_py()].as_py() for value in values])
             yield (
@@ -93,10 +96,12 @@ class Partitioner:
         from pyiceberg.transforms import TimeTransform
 
         source = rows.column(self._position[field.source_id]).combine_chunks()
+        # The values of a tag are few, and so are the hours of a time, which is all that a transform sees of it: each is
+        # transformed once.
         if isinstance(field.transform, TimeTransform):
-            return self._apply(field, source).dictionary_encode(null_encoding="encode")
-        # The values of a tag are few: each is transformed once.
-        few = source if pa.types.is_dictionary(source.type) else source.dictionary_encode()
+            few = _by_hour(source)
+        else:
+            few = source if pa.types.is_dictionary(source.type) else source.dictionary_encode()
         values = few.dictionary
         if few.null_count:
             values = pa.concat_arrays([values, pa.nulls(1, values.type)])
@@ -119,6 +124,23 @@ class Partitioner:
             key = PartitionKey(fields, self._spec, self._schema)
             self._partitions[known] = Partition(key.to_path(), key)
         return self._partitions[known]
+
+
+def _by_hour(times: pa.Array) -> pa.DictionaryArray:
+    """Times to the hour, as a dictionary of a time of each."""
+    if not pa.types.is_timestamp(times.type) or times.null_count or not len(times):
+        return times.dictionary_encode()
+    per_hour = _PER_HOUR[times.type.unit]
+    hours = times.cast(pa.int64()).to_numpy() // per_hour
+    first = int(hours.min())
+    if int(hours.max()) - first > _MOST_HOURS:
+        return times.dictionary_encode()
+    hours -= first
+    there = np.flatnonzero(np.bincount(hours))
+    places = np.zeros(there[-1] + 1, np.int32)
+    places[there] = np.arange(len(there))
+    whole_hours = pa.array((there + first) * per_hour)
+    return pa.DictionaryArray.from_arrays(pa.array(places[hours]), whole_hours.cast(times.type))
 
 
 def _aligned(values: pa.Array) -> pa.Array:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.windows import Window
+from influx_lake.iceberg.arriving import TimesAhead
 from influx_lake.iceberg.numbers_aside import Mask, Numbers, NumbersAside, among, pieces
 from influx_lake.iceberg.point_key import PointKey
 from influx_lake.iceberg.series_numbers import SeriesNumbers
@@ -28,11 +29,13 @@ class PointsAside:
         folder: Where numbers that do not fit in memory go.
 
     Attributes:
+        ahead: The times of the rows that were noted.
         suffice: Whether eight bytes were enough for every point that was noted; if not, rows have to be compared.
     """
 
     def __init__(self, key: PointKey, window: Window, folder: Path) -> None:
         self.key = key
+        self.ahead = TimesAhead()
         self.suffice = True
         self._window = window
         self._folder = folder
@@ -48,6 +51,8 @@ class PointsAside:
             numbers = self.of(batch)
             self.suffice = self.suffice and not (numbers & self._no_series == self._no_series).any()
             self._noted.add(numbers)
+            if len(numbers):
+                self.ahead.add(len(numbers), self._time_of(numbers.min()))
             yield batch
 
     @cached_property

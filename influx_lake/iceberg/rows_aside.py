@@ -21,6 +21,7 @@ class RowsAside:
 
     Attributes:
         size: How many bytes they take up in memory.
+        waiting_bytes: How many of these are in memory.
     """
 
     def __init__(self, schema: pa.Schema, folder: Path) -> None:
@@ -28,21 +29,21 @@ class RowsAside:
         self.size = 0
         self._folder = folder
         self._waiting: list[pa.RecordBatch] = []
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._path: Path | None = None
         self._open: tuple[pa.OSFile, pa.ipc.RecordBatchStreamWriter] | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Keep the rows of a batch, on disk when many wait."""
         self.wait(batch)
-        if self._waiting_bytes > IN_MEMORY_BYTES:
+        if self.waiting_bytes > IN_MEMORY_BYTES:
             self.write_out()
 
     def wait(self, batch: pa.RecordBatch) -> int:
         """Keep the rows of a batch in memory for now, and say how many bytes they are."""
         size = int(batch.nbytes)
         self._waiting.append(batch)
-        self._waiting_bytes += size
+        self.waiting_bytes += size
         self.size += size
         return size
 
@@ -55,7 +56,7 @@ class RowsAside:
         for batch in self._waiting:
             self._open[1].write_batch(batch)
         self._waiting.clear()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """The rows; nothing can be added afterwards."""
@@ -67,8 +68,10 @@ class RowsAside:
         yield from self._waiting
 
     def close(self) -> None:
-        """Delete what is on disk."""
+        """Let the rows go, and delete what is on disk."""
         self._finish()
+        self._waiting.clear()
+        self.size = self.waiting_bytes = 0
         if self._path is not None:
             self._path.unlink()
             self._path = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.iceberg.arriving import Arriving
 from influx_lake.iceberg.rows_aside import RowsAside
 
 SLICES = 64
@@ -37,16 +38,27 @@ class TimeSlices:
         self._folder = folder
         self._width = -(-(end_us - start_us) // SLICES)
         self._slices = [RowsAside(schema, folder) for _ in range(SLICES)]
-        self._waiting_bytes = 0
+        self._gone = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Keep the rows of a batch."""
         for number, part in self._split(batch):
-            self._waiting_bytes += self._slices[number].wait(part)
-        if self._waiting_bytes > IN_MEMORY_BYTES:
+            if number < self._gone:
+                raise RuntimeError("rows come for a time that was done with")
+            self._slices[number].wait(part)
+        if sum(part.waiting_bytes for part in self._slices) > IN_MEMORY_BYTES:
             for part in self._slices:
                 part.write_out()
-            self._waiting_bytes = 0
+
+    def take(self, number: int, rows: Arriving) -> None:
+        """Keep rows until all of a slice are there."""
+        for batch in rows.before(self.start_us + (number + 1) * self._width):
+            self.add(batch)
+
+    def drop(self, number: int) -> None:
+        """Let the rows of a slice go; no more may come for it, or for one before it."""
+        self._slices[number].close()
+        self._gone = number + 1
 
     def size(self, number: int) -> int:
         """How many bytes a slice has in memory."""
@@ -68,12 +80,12 @@ class TimeSlices:
         """The rows of a slice at once."""
         return pa.Table.from_batches(self._slices[number].read(), self.schema)
 
-    def ordered(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def ordered(self, rows: Arriving) -> Iterator[pa.RecordBatch]:
         """Rows that come in any order, a slice of time after the other."""
-        for batch in batches:
-            self.add(batch)
         for number in range(SLICES):
+            self.take(number, rows)
             yield from self._slices[number].read()
+            self.drop(number)
 
     def close(self) -> None:
         """Delete what is on disk."""
@@ -94,17 +106,30 @@ class TimeSlices:
             first += run["counts"].as_py()
 
 
-def pairs(one: TimeSlices, other: TimeSlices) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The rows of two sets that are cut alike, oldest first, as much at once as fits in memory.
+def pairs(one: TimeSlices, ones: Arriving, other: TimeSlices, others: Arriving) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows of two streams, oldest first, as much of both at once as fits in memory.
+
+    Streams that are in the order of time, more or less, are not kept aside: a slice is done with when both are past it.
 
     Args:
-        one: A set of rows; it can be used again afterwards.
-        other: Another one, of the same bounds.
+        one: Takes the first stream; without rows.
+        ones: The first stream.
+        other: Takes the second one; without rows, and of the same bounds.
+        others: The second stream.
     """
     for number in range(SLICES):
-        size = one.size(number) + other.size(number)
-        if size > PAIR_BYTES and not one.is_finest():
-            with closing(one.finer(number)) as finer, closing(other.finer(number)) as other_finer:
-                yield from pairs(finer, other_finer)
-        elif size:
-            yield one.table(number), other.table(number)
+        one.take(number, ones)
+        other.take(number, others)
+        yield from _pairs_of(number, one, other)
+        one.drop(number)
+        other.drop(number)
+
+
+def _pairs_of(number: int, one: TimeSlices, other: TimeSlices) -> Iterator[tuple[pa.Table, pa.Table]]:
+    size = one.size(number) + other.size(number)
+    if size > PAIR_BYTES and not one.is_finest():
+        with closing(one.finer(number)) as finer, closing(other.finer(number)) as other_finer:
+            for part in range(SLICES):
+                yield from _pairs_of(part, finer, other_finer)
+    elif size:
+        yield one.table(number), other.table(number)

@@ -241,7 +241,13 @@ def laid_over(
         points = PointsAside(key, day(0), Path(folder))
         noted = list(points.noting(conform(one, schema) for one in coming))
         laying = LayingOver(points, day(0), schema, Path(folder), merging)
-        rows = list(laying.over(iter(noted), (conform(one, schema) for one in held)))
+        rows = list(
+            laying.over(
+                iter(noted),
+                (conform(one, schema) for one in held),
+                lambda: (conform(one, schema).column(key.time) for one in held),
+            )
+        )
         points.close()
         return laying, pa.Table.from_batches(rows, schema)
 
