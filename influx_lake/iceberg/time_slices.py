@@ -93,6 +93,8 @@ class TimeSlices:
             part.close()
 
     def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+        if not len(batch):
+            return
         times = batch.column(self._time_column).cast(pa.int64())
         numbers = pc.divide(pc.subtract(times, self.start_us), self._width)
         ends = pc.min_max(numbers).as_py()
