@@ -14,10 +14,10 @@ from influx_lake.config.windows import EPOCH, MICROSECOND
 from influx_lake.sources.points.building import INT64, UINT64, BadPoint, FoundPoint
 
 NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-_TEXT_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?")
-_NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
-_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)")
-_FLOAT = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_TEXT_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:\.\d*)?", re.ASCII)
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)", re.ASCII)
+_FLOAT = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -49,7 +49,7 @@ class RecordReader:
         if not isinstance(name, str) or not name:
             raise BadPoint(f"has no measurement in {self.config.measurement_column!r}")
         declared = self.config.columns.get(name)
-        tag_names = {*self.config.tags, *(declared.tags if declared else ())}
+        tag_names = self.tag_names(name)
         tags, fields = self._parts(record, tag_names)
         types = declared.types if declared else None
         values = {
@@ -57,11 +57,16 @@ class RecordReader:
         }
         if not values:
             return None
-        texts = {tag: _tag_text(value) for tag, value in tags.items() if value not in (None, "")}
+        texts = {tag: tag_text(value) for tag, value in tags.items() if value not in (None, "")}
         if undeclared := sorted(texts.keys() - tag_names) if declared else []:
             raise BadPoint(f"has the tag {undeclared[0]!r}, which is not declared in `columns`")
-        time = self._time(record.get(self.config.timestamp))
+        time = self.time(record.get(self.config.timestamp))
         return FoundPoint(name, tuple(sorted(texts.items())), values, time)
+
+    def tag_names(self, measurement: str) -> set[str]:
+        """The columns of a measurement that are tags wherever they stand."""
+        declared = self.config.columns.get(measurement)
+        return {*self.config.tags, *(declared.tags if declared else ())}
 
     def _parts(self, record: Mapping[str, Any], tag_names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The tags and the fields: of objects called so, and of columns."""
@@ -90,7 +95,12 @@ class RecordReader:
     def _reads(self, kind: ColumnType) -> bool:
         return self.textual and kind is not ColumnType.STRING
 
-    def _time(self, value: object) -> int:
+    def time(self, value: object) -> int:
+        """The time of a point, in nanoseconds since 1970.
+
+        Raises:
+            BadPoint: It is none, or out of range.
+        """
         unit = NANOSECONDS[self.config.timestamp_units]
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             whole, _, fraction = value.partition(".")
@@ -101,7 +111,7 @@ class RecordReader:
         elif isinstance(value, int) and not isinstance(value, bool):
             found = value * unit
         elif isinstance(value, float) and abs(value) < 2.0**63:
-            return self._time(format(value, "f"))
+            return self.time(format(value, "f"))
         else:
             raise BadPoint(f"has no time in {self.config.timestamp!r}")
         if found not in INT64:
@@ -118,7 +128,12 @@ def _object(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _tag_text(value: object) -> str:
+def tag_text(value: object) -> str:
+    """A tag's value as text.
+
+    Raises:
+        BadPoint: It has none.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):

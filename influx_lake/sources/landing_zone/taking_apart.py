@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import ColumnType
+from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.folders import LandedFile
 from influx_lake.sources.landing_zone.formats import NOT_JSON, RECORDS, Records, batch_records, parquet_batches
-from influx_lake.sources.landing_zone.parquet_cells import ParquetCells
+from influx_lake.sources.landing_zone.parquet_columns import ParquetColumns
+from influx_lake.sources.landing_zone.record_columns import RecordColumns
 from influx_lake.sources.landing_zone.records import RecordReader
 from influx_lake.sources.points.bad import BadRecord, too_bad
 from influx_lake.sources.points.building import BadPoint, CellsBuilder
 from influx_lake.sources.points.unit import UnitWriter
 
 _CELLS_AT_ONCE = 100_000
+_RECORDS_AT_ONCE = 8_192
 
 
 @dataclass(slots=True)
@@ -59,17 +63,30 @@ class TakingApart:
 
     def _add_parquet(self) -> None:
         name, first = self.landed.measurement, 1
-        columns = ParquetCells(self.config, name, self.kinds, self.writer.registry) if name else None
+        columns = ParquetColumns(self.config, name, self.kinds) if name else None
         for batch in parquet_batches(self.landed.file):
-            if columns and (cells := columns.of(batch)) is not None:
-                # What was met before comes before.
-                self.writer.add(self._builder.taken())
-                self.writer.add(cells)
+            if columns and (points := columns.of(batch)) is not None:
+                self._add_columns([points])
             else:
-                self._add(batch_records(batch, first))
+                self._add_each(batch_records(batch, first))
             first += len(batch)
 
     def _add(self, records: Records) -> None:
+        columns = RecordColumns(self._reader)
+        while some := list(islice(records, _RECORDS_AT_ONCE)):
+            points = columns.of([record for _, record in some])
+            if points is not None:
+                self._add_columns(points)
+            else:
+                self._add_each(some)
+
+    def _add_columns(self, points: Iterable[PointColumns]) -> None:
+        # What was met before comes before.
+        self.writer.add(self._builder.taken())
+        for each in points:
+            self.writer.add(each.cells(self.writer.registry))
+
+    def _add_each(self, records: Iterable[tuple[int, object]]) -> None:
         for number, record in records:
             try:
                 point = self._reader.point(record)

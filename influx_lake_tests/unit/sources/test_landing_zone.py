@@ -112,6 +112,8 @@ def test_integers_among_floats_are_floats_or_refused(tmp_path: Path) -> None:
     ("record", "reason"),
     [
         ("{", "is not an object"),
+        ('{"fields": {"usage": "\\ud800"}, "timestamp": 1}', "is not an object"),
+        ("[" * 100_000, "is not an object"),
         ({"fields": {"usage": 1}}, "has no time"),
         ({"fields": 3, "timestamp": 1}, "it is not an object"),
         ({"fields": {"usage": [1]}, "timestamp": 1}, "has a value of no type in 'usage'"),
