@@ -19,13 +19,6 @@ Codes = npt.NDArray[np.int8]
 NO_VALUE = -1
 _NO_TAG = 0
 _TEXT = CODES[ColumnType.STRING]
-ARROW_TYPES = {
-    ColumnType.FLOAT: pa.float64(),
-    ColumnType.INTEGER: pa.int64(),
-    ColumnType.UINTEGER: pa.uint64(),
-    ColumnType.BOOLEAN: pa.bool_(),
-    ColumnType.STRING: pa.string(),
-}
 
 
 class NotPlain(Exception):

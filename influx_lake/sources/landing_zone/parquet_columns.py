@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import TIME, ColumnType
-from influx_lake.sources.landing_zone.columns import ARROW_TYPES, FieldColumn, NotPlain, PointColumns, whole_numbers
+from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake.sources.landing_zone.columns import FieldColumn, NotPlain, PointColumns, whole_numbers
 from influx_lake.sources.landing_zone.records import NANOSECONDS
 from influx_lake.sources.points.cells import Places
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.landing_zone.columns import (
-    ARROW_TYPES,
     FieldColumn,
     NotPlain,
     PointColumns,
