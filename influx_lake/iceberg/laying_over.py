@@ -33,8 +33,7 @@ class LayingOver:
         schema: The schema of both.
         folder: Where rows that do not fit in memory go.
         merge_fields: Let a null that comes keep the held value.
-        rows: How many rows there are of both.
-        kept: How many of them did not come.
+        kept: How many rows of those that are held did not come.
     """
 
     points: PointsAside
@@ -42,7 +41,6 @@ class LayingOver:
     schema: pa.Schema
     folder: Path
     merge_fields: bool
-    rows: int = 0
     kept: int = 0
 
     def over(
@@ -58,16 +56,6 @@ class LayingOver:
             held: The rows that are there.
             held_times: Reads the times of these, in the same order.
         """
-        for batch in self._all(coming, held, held_times):
-            self.rows += len(batch)
-            yield batch
-
-    def _all(
-        self,
-        coming: Iterator[pa.RecordBatch],
-        held: Iterator[pa.RecordBatch],
-        held_times: Callable[[], Iterable[pa.Array]],
-    ) -> Iterator[pa.RecordBatch]:
         alike = 0
         if self.points.differ:
             both = SideBySide(coming, held, self.points.of)

@@ -136,11 +136,10 @@ class Merge:
             schema = self.key.encoded(arrow_schema(table.schema()))
             laying = LayingOver(self._points, self.window, schema, Path(self._folder.name), self.merge_fields)
             coming = (padded(batch, schema) for batch in self._coming.read())
-            rows = laying.over(
-                coming, self._held(table, tasks, schema, outcome), lambda: self._held_times(table, tasks)
-            )
+            held = self._held(table, tasks, schema, outcome)
+            rows = laying.over(coming, held, lambda: self._held_times(table, tasks))
             outcome.files = tuple(write_files(table, self.target, rows, schema))
-            outcome.rows, outcome.kept = laying.rows, laying.kept
+            outcome.rows, outcome.kept = sum(file.record_count for file in outcome.files), laying.kept
             self._joined[state] = outcome
         return self._joined[state]
 
