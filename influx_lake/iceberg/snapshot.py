@@ -20,6 +20,7 @@ from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFil
 from pyiceberg.utils.properties import property_as_bool, property_as_int
 
 from influx_lake.iceberg import position_deletes
+from influx_lake.iceberg.manifest_lists import manifests_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -46,7 +47,7 @@ class ReplaceFiles(_OverwriteFiles):
     def _deleted_entries(self) -> list[ManifestEntry]:
         self._untouched, self._dangling, deleted = [], [], []
         head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
-        for manifest in head.manifests(io=self._io) if head else ():
+        for manifest in manifests_of(head, self._io) if head else ():
             if not (manifest.has_added_files() or manifest.has_existing_files()):
                 continue
             if manifest.content == ManifestContent.DELETES:
@@ -73,7 +74,7 @@ class ReplaceFiles(_OverwriteFiles):
             snapshot_producer=self,
         )
         data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
-        return merging.merge_manifests(data) + [manifest for manifest in manifests if manifest not in data]
+        return merging.merge_manifests(data) + [each for each in manifests if each.content != ManifestContent.DATA]
 
     def _partition_entries(self, manifest: ManifestFile) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
         """The manifest's entries that this snapshot deletes, and the others."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
+from influx_lake.iceberg.manifest_lists import planned_files
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -36,7 +37,7 @@ def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
     time_id = table.schema().find_field(time_column).field_id
     inside: list[FileScanTask] = []
     straddling: list[FileScanTask] = []
-    for task in table.scan(row_filter=in_windows([window], table, time_column)).plan_files():
+    for task in planned_files(table.scan(row_filter=in_windows([window], table, time_column))):
         bounds = time_bounds(task.file, time_id)
         whole = bounds is not None and window.start_us <= bounds[0] and bounds[1] < window.end_us
         (inside if whole and not task.delete_files else straddling).append(task)
