@@ -217,6 +217,23 @@ def test_a_source_that_fails_keeps_no_news_of_the_others(box: Sandbox, many: Pat
         assert load_lake(many).gone == frozenset()
 
 
+def test_every_source_that_fails_is_named(box: Sandbox, path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    text = path.read_text()
+    for name in ("one", "two"):
+        entry = (
+            f'  {name}: {{host: "{box.url}", database: no_{name}, token: "${{BOX_TOKEN}}", retry: {{budget: 0s}}}}\n'
+        )
+        text = text.replace("catalog:", f"{entry}catalog:") + f'  "{name}_*": {{source: {name}}}\n'
+    path.write_text(text)
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.Failure) as raised:
+        tick(path, instance)
+    logged = capfd.readouterr().err
+    assert {"no_one", "no_two"} == {
+        name for name in ("no_one", "no_two") if name in f"{raised.value.description}{logged}"
+    }
+    assert tables(path) == ["cpu", "http_a"]
+
+
 def test_two_databases_of_one_namespace_stop_the_tick_and_change_nothing(box: Sandbox, many: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         put(box, "cpu", "plant_x")
