@@ -53,7 +53,8 @@ class _QueryApi:
             return _unknown_database(problem)
         except QueryError as problem:
             doing = "executing plan" if isinstance(problem, ExecutionError) else "planning query"
-            return Response.of_text(f"query error: error while {doing}: {problem}", 500 if problem.external else 400)
+            # InfluxDB 3 Core 3.6 answers so whoever is to blame.
+            return Response.of_text(f"query error: error while {doing}: {problem}", 500)
 
     def influxql(self, request: Request) -> Response:
         query = _parse(request)

@@ -13,12 +13,16 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.connections import Protocol
+from influx_lake.config.reading import ReadingOptions, RetryOptions
 from influx_lake.config.windows import EPOCH, Window
 from influx_lake.errors import (
     AuthenticationFailed,
     FileLimitExceeded,
     LakeError,
+    MeasurementNotFound,
+    QueryRejected,
     SourceTimeout,
     SourceUnavailable,
     StreamBroken,
@@ -26,6 +30,7 @@ from influx_lake.errors import (
 from influx_lake.sandbox import Sandbox
 from influx_lake.sandbox.faults import Status
 from influx_lake.sources.influxdb3 import InfluxDB3Source
+from influx_lake.sources.reliable import ReliableSource, limits_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))
@@ -200,3 +205,25 @@ def test_a_server_that_is_killed_amid_rows() -> None:
     assert type(error) is StreamBroken
     assert token not in str(error)
     assert type(failure_of(source.measurements)) is SourceUnavailable
+
+
+def test_over_http_a_file_limit_is_halved_and_a_refusal_is_not_tried_again(box: Sandbox) -> None:
+    source = InfluxDB3Source(box.url, "telemetry", box.token, protocol=Protocol.HTTP)
+    schema, options = source.schema("cpu"), ReadingOptions(retry=RetryOptions(budget=timedelta(0)))
+    reliable = ReliableSource(source, options, limits_of(source.identity, options))
+    box.faults.file_limit = 3
+    try:
+        assert type(failure_of(lambda: read(source, schema))) is FileLimitExceeded
+        assert reliable.count("cpu", DAY) == ROWS
+        with reliable.read(schema, DAY) as rows:
+            assert sum(batch.num_rows for batch in rows) == ROWS
+    finally:
+        box.faults.clear()
+    imagined = MeasurementSchema("cpu", (*schema.columns, Column("w", Role.FIELD, ColumnType.FLOAT)))
+    for error, kind in (
+        (failure_of(lambda: read(source, imagined)), QueryRejected),
+        (failure_of(lambda: source.count("nothing", DAY)), MeasurementNotFound),
+    ):
+        assert type(error) is kind
+        assert not error.transient
+    source.close()

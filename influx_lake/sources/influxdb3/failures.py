@@ -66,7 +66,17 @@ _NO_DATABASE = re.compile(
     r"(?:^|: )(?:database not found\b|(?:Database|Namespace) \S+ not found)",
     re.IGNORECASE,
 )
-_FILE_LIMIT = re.compile(r"exceed\w* (?:the )?file limit", re.IGNORECASE)
+_NO_COLUMN = re.compile(r"Schema error: No field named ")
+_FILE_LIMIT = re.compile(r"Query would .*?exceed\w* (?:the )?file limit", re.IGNORECASE | re.DOTALL)
+_UNPLANNED = re.compile(
+    r"error while planning query: (?!(?:External|Object Store|IO|Join) error|Resources exhausted)", re.IGNORECASE
+)
+"""DataFusion refused the statement. What the server met outside of it, such as a store that is away, may pass."""
+_UNCOMPUTED = re.compile(
+    r"error while executing plan: Arrow error: (?:Cast|Parser|Compute|Divide by zero|Arithmetic|Invalid argument)",
+    re.IGNORECASE,
+)
+"""A value that the statement cannot be computed for: the next try meets it again."""
 _TIME_IS_UP = re.compile(r"grpc-timeout elapsed")
 
 
@@ -159,6 +169,9 @@ class Failures:
         """The error for what the server says, where it means something of its own."""
         if table := _NO_TABLE.search(text):
             return self.no_measurement(table["name"])
+        if _NO_COLUMN.search(text):
+            # Before the others: the name may hold any words.
+            return self._errors.rejected(text)
         if _NO_DATABASE.search(text):
             return DatabaseNotFound(
                 f"{self.where}: there is no such database",
@@ -170,6 +183,9 @@ class Failures:
                 f"{self.where}: the window touches more Parquet files than the server will open ({reason})",
                 remedy="Read shorter windows (partition.every: hour), or raise the server's --query-file-limit",
             )
+        if _UNPLANNED.search(text) or _UNCOMPUTED.search(text):
+            # Over HTTP the server answers so with status 500, as if it had failed itself.
+            return self._errors.rejected(text)
         return None
 
     def _by_status(self, status: Status, text: str) -> SourceError:

@@ -12,9 +12,9 @@ from influx_lake.config.columns import TIME
 from influx_lake.config.windows import EPOCH, Window
 from influx_lake.sources.influxdb3.time_bins import bins_of
 
-# InfluxDB's own limits: the int64 of nanoseconds without its two lowest values and its highest.
-EARLIEST_NS = -(2**63) + 2
-END_OF_TIME_NS = 2**63 - 1
+# The literals that InfluxDB 3 Core takes: a point may lie up to 0.9 s before the first of them, or 3 ns after the last.
+EARLIEST_NS = -9_223_372_036 * 10**9  # 1677-09-21T00:12:44
+LATEST_NS = 2**63 - 4  # 2262-04-11T23:47:16.854775804
 
 SERVER = 'SELECT 1 AS "one"'
 
@@ -55,11 +55,11 @@ def columns(measurement: str) -> SystemQuery:
 def rows(measurement: str, names: Iterable[str], window: Window) -> str:
     """The window's rows, in no order: to sort them would make the server hold them all."""
     selected = ", ".join(identifier(name) for name in names)
-    return f"SELECT {selected} FROM {identifier(measurement)} WHERE {_within(window)}"
+    return f"SELECT {selected} FROM {identifier(measurement)}{_within(window)}"
 
 
 def row_count(measurement: str, window: Window) -> str:
-    return f'SELECT count(*) AS "rows" FROM {identifier(measurement)} WHERE {_within(window)}'
+    return f'SELECT count(*) AS "rows" FROM {identifier(measurement)}{_within(window)}'
 
 
 def grouped(measurement: str, windows: Sequence[Window], aggregates: Mapping[str, str]) -> str:
@@ -73,7 +73,7 @@ def grouped(measurement: str, windows: Sequence[Window], aggregates: Mapping[str
     selected = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in aggregates.items())
     within = _within(Window(windows[0].start, windows[-1].end))
     return (
-        f'SELECT {_bin(windows)} AS "bin", {selected} FROM {identifier(measurement)} WHERE {within} '
+        f'SELECT {_bin(windows)} AS "bin", {selected} FROM {identifier(measurement)}{within} '
         # By place: a name would be taken for a column's.
         "GROUP BY 1"
     )
@@ -107,12 +107,17 @@ def literal(text: str) -> str:
 
 
 def moment(nanoseconds: int) -> str:
-    """A time to the nanosecond, cut to what InfluxDB can hold: a bound outside would fail to parse."""
-    seconds, fraction = divmod(min(max(nanoseconds, EARLIEST_NS), END_OF_TIME_NS), 10**9)
+    """A time to the nanosecond, cut to what InfluxDB takes: it fails while it runs a query with any other."""
+    seconds, fraction = divmod(min(max(nanoseconds, EARLIEST_NS), LATEST_NS), 10**9)
     whole = (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     return f"TIMESTAMP '{whole}.{fraction:09d}Z'"
 
 
 def _within(window: Window) -> str:
-    time = identifier(TIME)
-    return f"{time} >= {moment(window.start_us * 1000)} AND {time} < {moment(window.end_us * 1000)}"
+    """The condition on time. A bound that is cut would leave out points at the ends of time, so there is none there."""
+    time, start, end = identifier(TIME), window.start_us * 1000, window.end_us * 1000
+    if start > LATEST_NS or end <= EARLIEST_NS:
+        return " WHERE false"
+    bounds = [f"{time} >= {moment(start)}"] if start >= EARLIEST_NS else []
+    bounds += [f"{time} < {moment(end)}"] if end <= LATEST_NS else []
+    return f" WHERE {' AND '.join(bounds)}" if bounds else ""
