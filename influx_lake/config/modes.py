@@ -6,9 +6,19 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from influx_lake.config.columns import TIME
 from influx_lake.config.quantities import Duration
+
+
+def _check_key(columns: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise ValueError(f"names the column {twice} twice: once is enough")
+    if TIME in columns:
+        raise ValueError(f"names `{TIME}`, which is part of every key: leave it out")
+    return columns
 
 
 class WriteMode(StrEnum):
@@ -30,10 +40,10 @@ class ModeOptions(BaseModel):
         "touches nothing else; `upsert` adds new points, gives points that are there their new values, and keeps the "
         "others.",
     )
-    key: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+    key: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValidator(_check_key)] = Field(
         default=(),
         description="The columns that, with the time, tell points apart for `mode: upsert` and `on_shrink: merge`. "
-        "Default: the tags.",
+        "Points of the source that it does not tell apart stop the run. Default: the tags.",
         examples=[["host", "region"]],
     )
     merge_fields: bool = Field(

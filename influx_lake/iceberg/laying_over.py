@@ -92,7 +92,7 @@ class LayingOver:
             new, old = numbered(coming, held, self.points.key)
             lacking = ~among(old.numbers, np.sort(new.numbers))
         if not self.points.differ:
-            new = last_of_each(new)
+            new = last_of_each(new, self.points.key)
         yield from self._filled(new, old)
         kept = held.filter(pa.array(lacking)) if lacking.any() else held.slice(0, 0)
         self.kept += len(kept)

@@ -38,13 +38,20 @@ def numbered(coming: pa.Table, held: pa.Table, key: PointKey) -> tuple[Numbered,
     return Numbered(coming, numbers[: len(coming)]), Numbered(held, numbers[len(coming) :])
 
 
-def last_of_each(coming: Numbered) -> Numbered:
-    """The last row of each point, in the order in which they came."""
+def last_of_each(coming: Numbered, key: PointKey) -> Numbered:
+    """The last row of each point, in the order in which they came.
+
+    Raises:
+        DataRefused: The key takes rows for those of one point that are of several.
+    """
     order = np.argsort(coming.numbers, kind="stable")
     ordered = coming.numbers[order]
     last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
     if last.all():
         return coming
+    if key.tags:
+        again = np.flatnonzero(~last)
+        key.check_last(*(coming.rows.take(pa.array(order[each])) for each in (again + 1, again)))
     places = np.sort(order[last])
     return Numbered(coming.rows.take(pa.array(places)), coming.numbers[places])
 

@@ -20,16 +20,38 @@ class PointKey:
         columns: Those that do at one and the same time.
         time: The column of time, in microseconds.
         nanoseconds: The column of whole times, where the table has one; null in rows from before it had.
+        tags: The tags that are not among `columns`: rows of one point have the same of each.
     """
 
     columns: tuple[str, ...]
     time: str
     nanoseconds: str | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every column that is needed."""
         return (*self.columns, self.time, *((self.nanoseconds,) if self.nanoseconds else ()))
+
+    def check_last(self, kept: pa.Table, dropped: pa.Table) -> None:
+        """Check that rows which are to be dropped are of the same points as those that are kept in their place.
+
+        Raises:
+            DataRefused: The key takes points of the source for one that its tags tell apart.
+        """
+        for tag in self.tags:
+            one, other = (_decoded(rows.column(tag)) for rows in (dropped, kept))
+            same = pc.or_(pc.fill_null(pc.equal(one, other), False), pc.and_(pc.is_null(one), pc.is_null(other)))
+            place = pc.index(same, False).as_py()
+            if place >= 0:
+                moment = kept.column(self.time)[place].cast(pa.timestamp("us")).cast(pa.string()).as_py()
+                key = ", ".join(f"{name}={_value(kept, name, place)}" for name in self.columns) or "no column"
+                raise DataRefused(
+                    f"write.key does not tell points of the source apart: at {moment.replace(' ', 'T')}Z those of "
+                    f"{key} have {tag}={_value(dropped, tag, place)} and {tag}={_value(kept, tag, place)}, and one of them "
+                    "would be lost",
+                    remedy=f"Add {tag} to write.key, or leave write.key out: then it is the tags",
+                )
 
     def text_of(self, columns: pa.Schema) -> tuple[str, ...]:
         """The columns that are text, which Parquet keeps as numbers already."""
@@ -69,4 +91,14 @@ def point_key(target: TableTarget, columns: pa.Schema) -> PointKey:
             remedy="Name tags or fields of the measurement in write.key, or leave it out: then it is the tags",
         )
     kept = target.types.nanoseconds is Nanoseconds.KEEP and target.types.nanoseconds_column in columns.names
-    return PointKey(target.key, target.time_column, target.types.nanoseconds_column if kept else None)
+    tags = tuple(tag for tag in target.tags or () if tag not in target.key and tag in columns.names)
+    return PointKey(target.key, target.time_column, target.types.nanoseconds_column if kept else None, tags)
+
+
+def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+
+
+def _value(rows: pa.Table, column: str, place: int) -> str:
+    value = rows.column(column)[place].as_py()
+    return "(none)" if value is None else repr(value)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
 from influx_lake.errors import CatalogRefused
+from influx_lake.iceberg.schema import plain_type
 from influx_lake.iceberg.stored_rows import stored_rows
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
@@ -152,7 +153,7 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     from pyiceberg.io.pyarrow import schema_to_pyarrow
 
     arrow = schema_to_pyarrow(schema, include_field_ids=False)
-    return pa.schema([field.with_type(_plain(field.type)) for field in arrow])
+    return pa.schema([field.with_type(plain_type(field.type)) for field in arrow])
 
 
 def _columns(projection: Schema, encoded: tuple[str, ...]) -> dict[int, pa.Field]:
@@ -180,9 +181,3 @@ def outside(batch: pa.RecordBatch, window: Window, time_column: str) -> pa.Recor
     times = batch.column(time_column).cast(pa.int64())
     within = pc.and_(pc.greater_equal(times, window.start_us), pc.less(times, window.end_us))
     return batch.filter(pc.invert(pc.fill_null(within, False)))
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_large_string(kind):
-        return pa.string()
-    return pa.binary() if pa.types.is_large_binary(kind) else kind

@@ -64,7 +64,7 @@ def arrow_type(words: str) -> pa.DataType:
     from pyiceberg.io.pyarrow import schema_to_pyarrow
     from pyiceberg.types import IcebergType
 
-    return _plain(schema_to_pyarrow(IcebergType.model_validate(words)))
+    return plain_type(schema_to_pyarrow(IcebergType.model_validate(words)))
 
 
 def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
@@ -112,7 +112,7 @@ def file_schema(schema: Schema, columns: pa.Schema) -> pa.Schema:
     arrow = schema_to_pyarrow(sanitize_column_names(schema), include_field_ids=True)
     fields = []
     for stored, field in zip(arrow, schema.fields, strict=True):
-        kind = _plain(stored.type)
+        kind = plain_type(stored.type)
         incoming = columns.field(field.name).type if field.name in columns.names else kind
         if pa.types.is_dictionary(incoming) and pa.types.is_string(kind):
             kind = pa.dictionary(incoming.index_type, pa.string())
@@ -145,7 +145,8 @@ def _cast(name: str, values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedAr
         raise DataRefused(f"column {name!r} holds a value that {kind} cannot hold exactly: {error}") from None
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_large_string(kind):
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The one layout in which text and bytes are compared and stored."""
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     return pa.binary() if pa.types.is_large_binary(kind) else kind

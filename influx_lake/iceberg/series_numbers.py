@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.iceberg.numbers_aside import Numbers
+from influx_lake.iceberg.schema import plain_type
 
 _FEW = 2**20
 """So many combinations of values that a batch may hold are looked up in a table."""
@@ -73,7 +74,15 @@ class _Numbers:
 
 
 def _encoded(values: pa.Array) -> pa.DictionaryArray:
-    """The values as a dictionary and indices that are never null."""
+    """The values as a dictionary and indices that are never null; text of any layout as one type."""
     if not pa.types.is_dictionary(values.type):
-        return pc.dictionary_encode(values, null_encoding="encode")
-    return _encoded(values.dictionary_decode()) if values.null_count else values
+        return _plainly(pc.dictionary_encode(values, null_encoding="encode"))
+    return _encoded(values.dictionary_decode()) if values.null_count else _plainly(values)
+
+
+def _plainly(values: pa.DictionaryArray) -> pa.DictionaryArray:
+    # A column that a file lacks is read as large text, and batches of one window are compared with each other.
+    kind = plain_type(values.dictionary.type)
+    if values.dictionary.type == kind:
+        return values
+    return pa.DictionaryArray.from_arrays(values.indices, values.dictionary.cast(kind))

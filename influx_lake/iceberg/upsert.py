@@ -63,14 +63,14 @@ def upsert_window(
         intake = stack.enter_context(taking_in(catalog, target, rows.schema, window, provenance))
         key = point_key(target, intake.shape.schema)
         quarantining = intake.quarantine.committing_first(lambda rows, previous_rows: None, commit_budget)
-        batches = intake.batches(rows, on_rows)
+        batches = as_read(intake.batches(rows, on_rows), intake.table)
         planner: Planner
         # Files of sorted rows no longer tell which of two rows of a point came last.
         if merge_fields or target.write.sort_by:
             schema = arrow_schema(intake.table.schema())
             merge = stack.enter_context(closing(Merge(target, window, loaded, schema, key, merge_fields, quarantining)))
             with catalog_errors(f"keep rows of {target.name} aside"):
-                merge.take(as_read(batches, intake.table))
+                merge.take(batches)
             planner = merge
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="influx-lake-upsert-")))
