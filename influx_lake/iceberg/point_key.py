@@ -48,8 +48,8 @@ class PointKey:
                 key = ", ".join(f"{name}={_value(kept, name, place)}" for name in self.columns) or "no column"
                 raise DataRefused(
                     f"write.key does not tell points of the source apart: at {moment.replace(' ', 'T')}Z those of "
-                    f"{key} have {tag}={_value(dropped, tag, place)} and {tag}={_value(kept, tag, place)}, and one of them "
-                    "would be lost",
+                    f"{key} have {tag}={_value(dropped, tag, place)} and {tag}={_value(kept, tag, place)}, and one "
+                    "of them would be lost",
                     remedy=f"Add {tag} to write.key, or leave write.key out: then it is the tags",
                 )
 

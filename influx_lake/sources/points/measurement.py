@@ -9,12 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from influx_lake.config.columns import ColumnType
 from influx_lake.sources.points.cells import SCHEMA, Numbers
-from influx_lake.sources.points.registry import MeasurementKey, Tags
+from influx_lake.sources.points.registry import FieldName, MeasurementKey, Tags
 from influx_lake.sources.points.unit import Unit
-
-FieldName = tuple[str, ColumnType]
 
 ROWS_AT_ONCE = 1_000_000
 
@@ -67,7 +64,7 @@ class MeasurementPoints:
         self.fields = list(fields)
 
     def cells(self, begin: int, end: int) -> Iterator[pa.Table]:
-        """The cells of a time [begin, end), in pieces that follow each other in time.
+        """The cells of a time [begin, end), in pieces that follow each other in time, none of them empty.
 
         Rows that are equal in time come in the order in which they were written. Of what was read only the last chunk
         of each run can have rows behind the next chunk's first: these wait for the next piece.
@@ -76,7 +73,9 @@ class MeasurementPoints:
         waiting: list[tuple[_Chunk, pa.Table]] = []
         fresh = 0
         for place, chunk in enumerate(chunks, start=1):
-            waiting.append((chunk, self._read(chunk, begin, end)))
+            # A chunk reaches from its first row to its last: the time may be between two of them.
+            if len(read := self._read(chunk, begin, end)):
+                waiting.append((chunk, read))
             fresh += chunk.rows
             if place < len(chunks) and fresh >= max(ROWS_AT_ONCE, sum(len(rows) for _, rows in waiting) - fresh):
                 bound = chunks[place].first

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from influx_lake.config.columns import ColumnType
 
 Tags = tuple[tuple[str, str], ...]
+FieldName = tuple[str, ColumnType]
+"""A field's name and the type of some of its values."""
 
 TYPES = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.BOOLEAN, ColumnType.STRING)
 """The types of fields; a type's place here is its code."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from influx_lake.config.columns import ColumnType
 from influx_lake.sources.points.cells import Mask, Numbers, Places
-from influx_lake.sources.points.registry import Tags
+from influx_lake.sources.points.registry import FieldName, Tags
 
 _BATCH_ROWS = 131_072
+_NOTHING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,27 +67,106 @@ class TagColumns:
                     values[name][number] = value
         self._columns = {name: pa.array(column, pa.string()).dictionary_encode() for name, column in values.items()}
 
+    @property
+    def names(self) -> Set[str]:
+        """The tags."""
+        return self._columns.keys()
+
     def column(self, name: str, series: Places) -> pa.DictionaryArray:
         """A tag of points."""
         return self._columns[name].take(pa.array(series))
 
 
-def field_columns(cells: pa.Table, points: Points, kinds: Sequence[ColumnType]) -> dict[int, pa.Array]:
-    """The columns of the fields that have values, by the fields' numbers."""
+@dataclass(frozen=True, slots=True)
+class FieldColumns:
+    """The fields of points.
+
+    Attributes:
+        columns: The columns of the fields that have values, by the fields' numbers.
+        rewritten: How many points have a field that was written more than once, with different values.
+    """
+
+    columns: dict[int, pa.Array]
+    rewritten: int
+
+
+def field_columns(cells: pa.Table, points: Points, fields: Sequence[FieldName]) -> FieldColumns:
+    """The columns of fields. Of several values for one field of one point the one written last counts, of any type."""
     numbers = cells.column("field").to_numpy()
-    bits, texts = cells.column("bits").to_numpy(), cells.column("text")
+    written = _Written(points, cells.column("bits").to_numpy(), cells.column("text"))
     # A stable sort of small numbers is one by their digits.
-    order = np.argsort(numbers.astype(np.uint16) if len(kinds) < 2**16 else numbers, kind="stable")
-    counts = np.bincount(numbers, minlength=len(kinds))
-    columns, begin = {}, 0
-    for number in np.flatnonzero(counts).tolist():
-        rows = order[begin : begin + counts[number]]
-        begin += counts[number]
-        # Of several values for one place numpy keeps the last.
-        place = np.full(len(points), -1, np.int64)
-        place[points.of_cell[rows]] = rows
-        columns[number] = _column(kinds[number], place, bits, texts)
-    return columns
+    order = np.argsort(numbers.astype(np.uint16) if len(fields) < 2**16 else numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers, minlength=len(fields)))
+    begins = np.concatenate(([0], ends[:-1]))
+    by_name: dict[str, list[int]] = {}
+    for number in np.flatnonzero(ends > begins).tolist():
+        by_name.setdefault(fields[number][0], []).append(number)
+    columns: dict[int, pa.Array] = {}
+    for same in by_name.values():
+        rows = {number: order[begins[number] : ends[number]] for number in same}
+        columns |= written.columns({number: (fields[number][1], each) for number, each in rows.items()})
+    return FieldColumns(columns, int(written.rewritten.sum()))
+
+
+class _Written:
+    """The values of points in the order in which they were written.
+
+    Args:
+        points: The points.
+        bits: The values' bits.
+        texts: Those that are texts.
+    """
+
+    def __init__(self, points: Points, bits: Places, texts: pa.ChunkedArray) -> None:
+        self._points = points
+        self._bits = bits
+        self._texts = texts
+        self.rewritten: Mask = np.zeros(len(points), np.bool_)
+
+    def columns(self, types: Mapping[int, tuple[ColumnType, Places]]) -> dict[int, pa.Array]:
+        """The columns of one field: by its numbers, each of which stands for a type, the rows of its values."""
+        places = {number: self._last(rows) for number, (_, rows) in types.items()}
+        latest = np.maximum.reduce(list(places.values()))
+        if sum(len(rows) for _, rows in types.values()) > np.count_nonzero(latest >= 0):
+            self._compare(types, latest)
+        if len(places) > 1:
+            places = {number: np.where(place == latest, place, _NOTHING) for number, place in places.items()}
+        return {number: _column(types[number][0], place, self._bits, self._texts) for number, place in places.items()}
+
+    def _last(self, rows: Places) -> Places:
+        """The row of each point's last value. Of several values for one place numpy keeps the last."""
+        place = np.full(len(self._points), _NOTHING, np.int64)
+        place[self._points.of_cell[rows]] = rows
+        return place
+
+    def _compare(self, types: Mapping[int, tuple[ColumnType, Places]], latest: Places) -> None:
+        """Mark the points that have a value that is not the last one's."""
+        of_cell = self._points.of_cell
+        rows = np.concatenate([each for _, each in types.values()])
+        lost = rows[latest[of_cell[rows]] != rows]
+        kept = latest[of_cell[lost]]
+        looked_at: Mask = np.zeros(len(self._bits), np.bool_)
+        looked_at[lost] = looked_at[kept] = True
+        parts = [(kind, each[looked_at[each]]) for kind, each in types.values()]
+        values = pa.concat_arrays([_comparable(*part, self._bits, self._texts) for part in parts if len(part[1])])
+        place = np.empty(len(self._bits), np.int64)
+        place[np.concatenate([each for _, each in parts])] = np.arange(len(values))
+        differ = pc.not_equal(values.take(pa.array(place[lost])), values.take(pa.array(place[kept])))
+        self.rewritten[of_cell[lost[differ.to_numpy(zero_copy_only=False)]]] = True
+
+
+def _comparable(kind: ColumnType, rows: Places, bits: Places, texts: pa.ChunkedArray) -> pa.Array:
+    """Values as texts, numbers of the same value alike."""
+    column = _column(kind, rows, bits, texts)
+    if kind is ColumnType.STRING:
+        return pc.binary_join_element_wise("s", column, "")
+    if kind is ColumnType.FLOAT:
+        whole = column.cast(pa.int64(), safe=False)
+        same = pc.and_(
+            pc.less(pc.abs(column), pa.scalar(2.0**63)), pc.equal(whole.cast(pa.float64(), safe=False), column)
+        )
+        return pc.if_else(same, whole.cast(pa.string()), column.cast(pa.string()))
+    return column.cast(pa.string())
 
 
 def _column(kind: ColumnType, place: Places, bits: Places, texts: pa.ChunkedArray) -> pa.Array:

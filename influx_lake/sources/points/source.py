@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.windows import Window
-from influx_lake.errors import DataRefused, MeasurementNotFound
+from influx_lake.errors import DataRefused, MeasurementNotFound, WindowInterrupted
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_field
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
-from influx_lake.sources.points.measurement import FieldName, MeasurementPoints
-from influx_lake.sources.points.registry import MeasurementKey
+from influx_lake.sources.points.measurement import MeasurementPoints
+from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
 from influx_lake.sources.points.unit import Unit
 from influx_lake.sources.protocol import RowStream, ServerInfo
+
+log = logging.getLogger("influx_lake.sources")
 
 _OPEN_AT_ONCE = 8
 _TAG = pa.dictionary(pa.int32(), pa.string())
@@ -147,24 +151,61 @@ class _WindowRows:
     ) -> None:
         self._points = points
         self._window = window
+        self._measurement = schema.measurement
         self._columns = [(column, names.get(column, column.name)) for column in schema.columns]
         self._tags = TagColumns([name for column, name in self._columns if column.role is Role.TAG], points.series)
         self._types: dict[str, set[ColumnType]] = {}
         for column, name in self._columns:
             if column.role is Role.FIELD:
                 self._types.setdefault(name, set()).add(column.type)
+        self._unknown_tags = np.array([any(name not in self._tags.names for name, _ in each) for each in points.series])
         self.schema = pa.schema([_arrow_field(column) for column in schema.columns])
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
+        rewritten = 0
         for cells in self._points.cells(*_nanoseconds(self._window)):
-            yield from sliced(self._rows(cells))
+            points = _points_of(cells, self._points)
+            fields = field_columns(cells, points, self._points.fields)
+            rewritten += fields.rewritten
+            yield from sliced(self._rows(points, fields.columns))
+        if rewritten:
+            log.warning(
+                "%s, %s: points that were written more than once, with different values of a field: %s (the last "
+                "value counts). Points of their own meet like that where times are cut, to seconds for example: write "
+                "them with the precision that tells them apart",
+                self._measurement,
+                self._window,
+                f"{rewritten:,}",
+            )
 
-    def _rows(self, cells: pa.Table) -> pa.RecordBatch:
-        points = _points_of(cells, self._points)
-        fields = field_columns(cells, points, [kind for _, kind in self._points.fields])
+    def _rows(self, points: Points, fields: Mapping[int, pa.Array]) -> pa.RecordBatch:
         found = {self._points.fields[number]: values for number, values in fields.items()}
+        self._check_declared(points, found)
         columns = [self._values(column, name, points, found) for column, name in self._columns]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _check_declared(self, points: Points, found: Mapping[FieldName, pa.Array]) -> None:
+        """Make sure that nothing is left out: a file may have come since the columns were asked for."""
+        new = {
+            name
+            for (name, kind), values in found.items()
+            if kind not in self._taken(name) and values.null_count < len(values)
+        }
+        if self._unknown_tags.any():
+            series = np.flatnonzero(self._unknown_tags)
+            there = series[np.isin(series, points.series)].tolist()
+            new |= {name for each in there for name, _ in self._points.series[each]} - self._tags.names
+        if new:
+            raise WindowInterrupted(
+                f"files came since the columns of {self._measurement} were asked for, and have "
+                f"{', '.join(map(repr, sorted(new)[:5]))} in a form that was not there",
+                remedy="Load the window again",
+            )
+
+    def _taken(self, name: str) -> set[ColumnType]:
+        """The types of a field's values that have a column."""
+        types = self._types.get(name, set())
+        return types | {ColumnType.INTEGER} if ColumnType.FLOAT in types else types
 
     def _values(self, column: Column, name: str, points: Points, fields: Mapping[FieldName, pa.Array]) -> pa.Array:
         if column.role is Role.TIME:

@@ -36,9 +36,7 @@ def load(catalog: Catalog, mode: str, key: tuple[str, ...], *batches: pa.RecordB
         return
     if mode == "upsert sorted":
         target = changed(target, write=WriteOptions.model_validate({"sort_by": ["host", "time"]}))
-    upsert_window(
-        catalog, target, stream(*batches), day(0), PROVENANCE, merge_fields=mode == "upsert merging fields"
-    )
+    upsert_window(catalog, target, stream(*batches), day(0), PROVENANCE, merge_fields=mode == "upsert merging fields")
 
 
 @pytest.mark.parametrize("mode", MODES)
