@@ -53,13 +53,17 @@ def run_checks(session: Session) -> Iterator[Check]:
 
 
 def _check_source(session: Session, name: str) -> Iterator[Check]:
+    from influx_lake.sources.listing import listing_of
+
     found: list[str] = []
 
     def ask() -> str:
         source = session.source(name)
         server = source.server()
-        found.extend(source.measurements())
-        return f"{source.identity}: {server.product} {server.version}, {counted(len(found), 'measurement')}"
+        listing, named = listing_of(source), session.lake.named(name)
+        found.extend(listing.wanted(named))
+        parts = [counted(len(found), "measurement"), *filter(None, [listing.left_out(named)])]
+        return f"{source.identity}: {server.product} {server.version}, {', '.join(parts)}"
 
     asked = _attempt("source", f"source {name}", ask)
     if not asked.ok:

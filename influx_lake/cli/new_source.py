@@ -14,6 +14,7 @@ from influx_lake.errors import AuthenticationFailed, ConfigurationError, SourceU
 if TYPE_CHECKING:
     from influx_lake.config import SourceConfig
     from influx_lake.config.problems import Problem
+    from influx_lake.sources.listing import Listing
 
 _TOKENS = {
     "influxdb3": ("INFLUXDB3_TOKEN",),
@@ -170,17 +171,18 @@ class NewSource:
     entry: Mapping[str, Any]
     config: SourceConfig
 
-    def measurements(self) -> list[str]:
+    def listing(self) -> Listing:
         """What it has now.
 
         Raises:
             SourceError: It does not tell.
         """
         from influx_lake.sources import open_source
+        from influx_lake.sources.listing import listing_of
 
         source = open_source(self.config)
         try:
-            return source.measurements()
+            return listing_of(source)
         except AuthenticationFailed as error:
             if not {"token", "password"} & self.entry.keys():
                 error.remedy = _credentials(str(self.entry["type"]))

@@ -87,6 +87,11 @@ class Lake:
         """The measurements that their sources have, as far as is known: those that can be loaded."""
         return tuple(each for each in self.measurements if (each.source, each.name) not in self.gone)
 
+    def named(self, source: str) -> frozenset[str]:
+        """The measurements of a source that lake.yaml names letter by letter, not by a pattern."""
+        names = {pattern.text for pattern in self.patterns if pattern.is_for(source) and not is_pattern(pattern.text)}
+        return frozenset(names) | {name for origin, name in self.listed if origin == source}
+
     def match(self, source: str, names: Iterable[str]) -> list[tuple[Pattern, Measurement]]:
         """The measurements that patterns stand for, out of those that a source has, each with its pattern.
 

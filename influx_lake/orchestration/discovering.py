@@ -122,6 +122,7 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
                 for measurement in news.vanished:
                     context.instance.report_runless_asset_event(_vanished(measurement))
                 said = f"{news.summary()}. {_reloaded(context, webserver)}"
+            said = "; ".join([said, *(f"{name}: {words}" for name, words in sorted(found.left_out.items()))])
             if found.failures:
                 # What the others said is kept.
                 context.log.info(said)

@@ -28,11 +28,13 @@ class Look:
 
     Attributes:
         found: The measurements of each source that answered; none of one whose database the server no longer has.
+        left_out: What each of them lists besides, in words.
         failures: What went wrong.
     """
 
     def __init__(self, lake: Lake, open_source: Callable[[str], AbstractContextManager[Source]]) -> None:
         self.found: dict[str, tuple[str, ...]] = {}
+        self.left_out: dict[str, str] = {}
         self.failures: list[LakeError] = []
         self._lake = lake
         self._open_source = open_source
@@ -60,13 +62,18 @@ class Look:
         return {name: group.source(name) for name in names}
 
     def _ask(self, name: str, config: ServerConfig) -> None:
-        def measurements() -> tuple[str, ...]:
-            with self._open_source(name) as source:
-                return tuple(source.measurements())
+        from influx_lake.sources.listing import Listing, listing_of
 
-        answer = self._answer(config, measurements)
+        def tables() -> Listing:
+            with self._open_source(name) as source:
+                return listing_of(source)
+
+        answer = self._answer(config, tables)
         if answer is not None:
-            self.found[name] = answer
+            named = self._lake.named(name)
+            self.found[name] = answer.wanted(named)
+            if said := answer.left_out(named):
+                self.left_out[name] = said
 
     def _answer(self, config: ServerConfig, ask: Callable[[], _T]) -> _T | None:
         """The answer; none where it failed, or where the server was found to be down."""

@@ -92,6 +92,7 @@ def _overview_asset(
                 getattr(context.resources, CATALOG_KEY).open(),
                 datetime.now(UTC),
                 gone=lambda each: (each.source, each.name) in lake.gone,
+                named=lake.named(source),
                 source=opened.enter_context(getattr(context.resources, key).open()) if is_asked else None,
             )
             if found.silence:

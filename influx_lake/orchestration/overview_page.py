@@ -20,6 +20,7 @@ LISTED = 200
 TOLD = 20
 """Of how many it is told in words what is wrong with them."""
 _CHARACTERS = 120
+_DROPPED_CHARACTERS = 500
 _HEADER = ("measurement", "state", "windows", "rows", "lag", "commit")
 """As narrow as can be: beside the key and the time of an entry a page has room for 60 characters."""
 
@@ -57,6 +58,7 @@ def overview_page(overview: Overview, label: str, prefix: str = "") -> str:
     parts = [
         _summary(overview, label),
         *([f"The source could not be asked: {_told(overview.silence)}"] if overview.silence else []),
+        *([plain_cell(overview.left_out, _DROPPED_CHARACTERS)] if overview.left_out else []),
         *([told] if (told := _told_of(standings, prefix)) else []),
         markdown_table(_HEADER, (_row(each, overview.now, prefix) for each in listed)),
         *([_remainder(rest)] if rest else []),

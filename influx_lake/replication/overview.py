@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -18,6 +18,7 @@ from influx_lake.iceberg.reader import find_table
 from influx_lake.replication.compare import Comparison, Verdict, compare_windows
 from influx_lake.replication.due import due_windows, newest_closed
 from influx_lake.replication.status import total_rows
+from influx_lake.sources.listing import listing_of
 from influx_lake.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -76,11 +77,13 @@ class Overview:
         now: When that was.
         standings: Each measurement's.
         silence: Why the source was not asked, or not to the end.
+        left_out: What the source lists that is no measurement, in words.
     """
 
     now: datetime
     standings: tuple[Standing, ...]
     silence: LakeError | None = None
+    left_out: str = ""
 
     @property
     def present(self) -> list[Standing]:
@@ -100,6 +103,7 @@ def overview_of(
     *,
     gone: Callable[[Measurement], bool] = lambda measurement: False,
     source: Source | None = None,
+    named: Collection[str] = (),
     comparing_seconds: float = COMPARING_SECONDS,
 ) -> Overview:
     """Look at all measurements of a source: the metadata of each table, and the source for a bounded time.
@@ -110,6 +114,7 @@ def overview_of(
         now: The present.
         gone: Whether a measurement is known not to be in its source any more.
         source: Their source, to compare the newest loaded window of each; None compares nothing.
+        named: The measurements that are named letter by letter, also one whose name is that of a dropped table.
         comparing_seconds: How long the source is asked.
 
     Raises:
@@ -117,12 +122,16 @@ def overview_of(
     """
     due = _counted(now)
     standings = {each.identifier: _standing(catalog, each, now, gone, due) for each in measurements}
-    silence = None
+    silence, left_out = None, ""
     if source is not None:
         # In another order each time, so that none is left out for ever.
         asked = [each for each in standings.values() if not (each.is_gone or each.problem)]
         silence = _compare(random.sample(asked, len(asked)), source, catalog, now, comparing_seconds, standings)
-    return Overview(now, tuple(standings.values()), silence)
+        try:
+            left_out = listing_of(source).left_out(named) if silence is None else ""
+        except LakeError as error:
+            silence = error
+    return Overview(now, tuple(standings.values()), silence, left_out)
 
 
 def _counted(now: datetime) -> Callable[[Scheme, timedelta], int]:

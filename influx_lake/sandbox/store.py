@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from influx_lake.sandbox.precision import Precision
 from influx_lake.sandbox.table import Table
 
 DATABASE_LIMIT = 100
+_DROPPED_NAME = re.compile(r"-\d{8}T\d{6}\Z")
 _DATABASE_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
@@ -127,7 +129,9 @@ class Store:
                     self._folder.drop_database(name)
 
     def drop_table(self, database: str, name: str) -> None:
-        """Remove a measurement.
+        """Drop a measurement as InfluxDB 3 Core does: its rows can be queried by another name, which is listed.
+
+        One that has been dropped already is removed for good.
 
         Raises:
             TableNotFound: when the database has none of this name.
@@ -137,7 +141,12 @@ class Store:
             if name not in owner.tables:
                 raise TableNotFound(f"the requested resource was not found: {name}")
             self.checkpoint()
-            owner.tables.pop(name).remove()
+            table = owner.tables.pop(name)
+            if not _DROPPED_NAME.search(name):
+                kept = self._new_table(database, self._dropped_name(owner, name))
+                kept.take_over(table)
+                owner.tables[kept.name] = kept
+            table.remove()
 
     def write(
         self,
@@ -199,6 +208,13 @@ class Store:
                 table.append(rows, kinds_of(rows.schema), sequence, visible_at)
         if self._folder is not None and self._folder.log.is_long:
             self.checkpoint()
+
+    def _dropped_name(self, owner: Database, name: str) -> str:
+        """The name of a table from now on; of two that are dropped in one second, each has a second of its own."""
+        moment = datetime.now(UTC)
+        while (renamed := f"{name}-{moment:%Y%m%dT%H%M%S}") in owner.tables:
+            moment += timedelta(seconds=1)
+        return renamed
 
     def _tables(self) -> Iterator[Table]:
         for database in list(self._databases.values()):

@@ -107,6 +107,13 @@ class Table:
         with self.lock:
             self._settle(len(self._pending), durable=True)
 
+    def take_over(self, other: Table) -> None:
+        """Hold another table's rows from now on, durable where it has a folder."""
+        with other.lock, self.lock:
+            self.restore(other.columns, other.snapshot().runs, other.applied)
+            if self.files is not None:
+                self._runs = self.files.save(self.columns, self._runs, self.applied)
+
     def remove(self) -> None:
         with self.lock:
             self._pending.clear()

@@ -20,6 +20,7 @@ from influx_lake.errors import ConfigurationError
 from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.http import HttpConnection, HttpFailures
 from influx_lake.sources.http.credentials import header_value
+from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.tally import Counts, Tally, tally_of
 
@@ -54,6 +55,9 @@ class DetectedSource:
 
     def measurements(self) -> list[str]:
         return self._source.measurements()
+
+    def listing(self) -> Listing:
+        return listing_of(self._source)
 
     def schema(self, measurement: str) -> MeasurementSchema:
         return self._source.schema(measurement)

@@ -189,10 +189,8 @@ def test_databases_take_turns_where_there_are_many(box: Sandbox, many: Path, mon
     for number in range(5):
         put(box, "cpu", f"plant_{number}")
     asked = list[str]()
-    of_source = InfluxDB3Source.measurements
-    monkeypatch.setattr(
-        InfluxDB3Source, "measurements", lambda source: asked.append(source.identity) or of_source(source)
-    )
+    of_source = InfluxDB3Source.listing
+    monkeypatch.setattr(InfluxDB3Source, "listing", lambda source: asked.append(source.identity) or of_source(source))
     lake, now = load_lake(many), datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(3):
         look = Look(lake, lambda name: closing(open_source(lake.source(name))))

@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import re
 import socket
 from collections.abc import Iterator
 from unittest import mock
@@ -387,6 +388,14 @@ def test_databases_and_tables_are_managed(box: Sandbox) -> None:
     assert http(box, "DELETE", "/api/v3/configure/table", {"db": "two", "table": "m"}).status == 200
     assert http(box, "DELETE", "/api/v3/configure/table", {"db": "two", "table": "m"}).status == 404
     assert http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select * from m"}).status == 500
+    schemas = {"db": "two", "q": "select distinct measurement from system.influxdb_schema order by 1"}
+    dropped = json_of(http(box, "GET", "/api/v3/query_sql", schemas))[0]["measurement"]
+    assert re.fullmatch(r"m-\d{8}T\d{6}", dropped)
+    assert dropped in str(json_of(http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "show tables"})))
+    kept = {"db": "two", "q": f'select v from "{dropped}"'}
+    assert json_of(http(box, "GET", "/api/v3/query_sql", kept)) == [{"v": 1.0}]
+    write(box, "m v=2 2", database="two")
+    assert json_of(http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select v from m"})) == [{"v": 2.0}]
     assert http(box, "DELETE", path, {"db": "two"}).status == 200
     assert http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select 1"}).status == 404
     assert http(box, "DELETE", path, {"db": "two"}).status == 404

@@ -88,13 +88,18 @@ def init(
             more=more or [],
         )
         source = wanted.source(lake)
-        names = source.measurements()
+        listing = source.listing()
+        names = list(listing.measurements)
         day = (start or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
         write_lake_file(lake, LakeFile(source=source.entry, start=day, measurements=tuple(names)))
         out.line(
             f"✓ {lake}: {counted(len(names), 'measurement')} of {source.config.label}"
             + (f": {', '.join(names[:10])}" if names else "")
         )
+        if said := listing.left_out():
+            out.line(f"{said}. The server lists them until it deletes them; name one under `measurements` to load it.")
         out.line(f"Points from {day} on are loaded; --start says otherwise.")
         out.line("Next: influx-lake check, then influx-lake replicate --all")
-        out.result({"config": str(lake), "source": dict(source.entry), "measurements": names})
+        out.result(
+            {"config": str(lake), "source": dict(source.entry), "measurements": names, "dropped": [*listing.dropped]}
+        )

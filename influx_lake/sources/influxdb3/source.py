@@ -25,6 +25,7 @@ from influx_lake.sources.influxdb3.groups import BIN, ROWS, groups
 from influx_lake.sources.influxdb3.http_queries import HttpQueries
 from influx_lake.sources.influxdb3.layout import Layout
 from influx_lake.sources.influxdb3.profiles import aggregates, profile, profile_columns
+from influx_lake.sources.listing import Listing
 from influx_lake.sources.profile import ColumnProfile, Profile
 from influx_lake.sources.protocol import ServerInfo
 
@@ -113,8 +114,11 @@ class InfluxDB3Source:
         )
 
     def measurements(self) -> list[str]:
+        return list(self.listing().measurements)
+
+    def listing(self) -> Listing:
         answer = self._system(sql.MEASUREMENTS, Failures(self._config))
-        return sorted(name for (name,) in answer)
+        return Listing.of_influxdb3(name for (name,) in answer)
 
     def schema(self, measurement: str) -> MeasurementSchema:
         failures = Failures(self._config, measurement)

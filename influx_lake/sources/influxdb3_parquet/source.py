@@ -24,6 +24,7 @@ from influx_lake.sources.files.place import path_in_store, store_of
 from influx_lake.sources.influxdb3_parquet.index import FooterIndex, PersistedFile
 from influx_lake.sources.influxdb3_parquet.reading import PointReader, arrow_schema
 from influx_lake.sources.influxdb3_parquet.tables import PersistedTables
+from influx_lake.sources.listing import Listing
 from influx_lake.sources.protocol import ServerInfo
 
 if TYPE_CHECKING:
@@ -60,8 +61,12 @@ class InfluxDB3ParquetSource:
             return ServerInfo("InfluxDB 3 Parquet files", f"database {self._tables.database}")
 
     def measurements(self) -> list[str]:
+        return list(self.listing().measurements)
+
+    def listing(self) -> Listing:
+        """The tables that hold files. Only a server calls dropped ones so: their files have the name from before."""
         with self._reaching():
-            return sorted(self._tables.names())
+            return Listing.of_influxdb3(self._tables.names())
 
     def schema(self, measurement: str) -> MeasurementSchema:
         columns: dict[str, Column] = {}

@@ -15,6 +15,7 @@ from influx_lake.config.reading import ReadingOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import SourceError, WindowInterrupted
 from influx_lake.sources.grouping import counts_of
+from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.profile import Profile, ProfilesWindows, read_profiles
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.reliable.backoff import retried
@@ -59,6 +60,9 @@ class ReliableSource:
 
     def measurements(self) -> list[str]:
         return self._asked(self._source.measurements)
+
+    def listing(self) -> Listing:
+        return self._asked(lambda: listing_of(self._source))
 
     def schema(self, measurement: str) -> MeasurementSchema:
         return self._asked(lambda: self._source.schema(measurement))

@@ -82,6 +82,10 @@ def test_databases_come_and_go(store: Store) -> None:
 def test_measurements_go(store: Store) -> None:
     store.write("db", "m v=1 1\nn v=1 1")
     store.drop_table("db", "m")
+    kept, n = sorted(store.database("db").tables)
+    assert (kept[:2], n) == ("m-", "n")
+    assert store.database("db").tables[kept].rows == 1
+    store.drop_table("db", kept)
     assert sorted(store.database("db").tables) == ["n"]
     with pytest.raises(TableNotFound):
         store.drop_table("db", "m")
