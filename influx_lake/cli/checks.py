@@ -115,4 +115,4 @@ def _attempt(name: str, subject: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, subject, True, redact(look()))
     except LakeError as error:
-        return Check(name, subject, False, redact(error.message), error.remedy)
+        return Check(name, subject, False, redact(error.message), redact(error.remedy or "") or None)

@@ -80,6 +80,7 @@ def note(text: str) -> None:
 
 def as_object(content: dict[str, Any]) -> str:
     """One JSON object and a newline, without secrets."""
-    from influx_lake.config import redact
+    from influx_lake.config.redaction import redacted
 
-    return redact(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
+    # Before they are JSON: a short secret such as 1 or null is no reason to take the JSON apart.
+    return json.dumps(redacted(content), indent=2, ensure_ascii=False) + "\n"

@@ -32,7 +32,9 @@ class Output:
     def line(self, text: str = "") -> None:
         """Part of the result, for people."""
         if not self.as_json:
-            sys.stdout.write(f"{text}\n")
+            from influx_lake.config import redact
+
+            sys.stdout.write(f"{redact(text)}\n")
             sys.stdout.flush()
 
     def note(self, text: str) -> None:

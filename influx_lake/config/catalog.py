@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from influx_lake.config.redaction.parts import SECRET_NAME
 from influx_lake.config.references import Template
 from influx_lake.config.secret import Secret
 
@@ -24,8 +25,7 @@ DEFAULT_CATALOG = {
 
 CATALOG_TYPES = ("rest", "hive", "glue", "dynamodb", "sql", "in-memory", "bigquery")
 
-_SECRET_NAME = re.compile(r"token|credential|secret|passw|pwd|key|authorization|connection.?string", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"://[^/@]*:[^/@]+@|[?&;](password|passwd|token|secret)=", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"://[^/@:]*:[^@]+@|[?&;](\w*passw(or)?d|token|secret|\w+_key|sig)=", re.IGNORECASE)
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/)([^?]+)(.*)", re.DOTALL)
 _V = TypeVar("_V", str, str | Secret)
 _DRIVERLESS_POSTGRES = re.compile(r"postgres(ql)?://")
@@ -122,7 +122,7 @@ class CatalogConfig:
 
 def is_secret_name(name: str) -> bool:
     """Whether a catalog property of this name holds a secret."""
-    return _SECRET_NAME.search(name) is not None
+    return SECRET_NAME.search(name) is not None
 
 
 def absolute_properties(properties: Mapping[str, _V], root: Path) -> dict[str, _V]:

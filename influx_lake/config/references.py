@@ -31,16 +31,17 @@ class Variable:
     name: str
     default: Template | None
 
-    def resolve(self, root: Path) -> str:
+    def pieces(self, root: Path) -> Iterator[tuple[str, bool]]:
         value = os.environ.get(self.name)
-        if self.default is not None:
-            return value or self.default.resolve(root)
+        if not value and self.default is not None:
+            yield from self.default.pieces(root)
+            return
         if not value:
             raise ConfigurationError(
                 f"the environment variable {self.name} is not set, or empty",
                 remedy=f"Set it, or give a default: ${{{self.name}:-...}}",
             )
-        return value
+        yield value, True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Lookup:
     store: str
     what: Template
 
-    def resolve(self, root: Path) -> str:
-        return look_up(self.store, self.what.resolve(root), root)
+    def pieces(self, root: Path) -> Iterator[tuple[str, bool]]:
+        yield look_up(self.store, self.what.resolve(root), root), True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,19 @@ class Template:
         Raises:
             ConfigurationError: A variable is not set, or a store does not give its value.
         """
-        return "".join(part if isinstance(part, str) else part.resolve(root) for part in self.parts)
+        return "".join(text for text, _ in self.pieces(root))
+
+    def pieces(self, root: Path) -> Iterator[tuple[str, bool]]:
+        """The text in pieces, each with whether it is what a reference was replaced by.
+
+        Raises:
+            ConfigurationError: As for `resolve`.
+        """
+        for part in self.parts:
+            if isinstance(part, str):
+                yield part, False
+            else:
+                yield from part.pieces(root)
 
     def missing_variables(self) -> Iterator[str]:
         """Variables that are needed now, are not set and have no default."""

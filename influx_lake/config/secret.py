@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from influx_lake.config.redaction import HIDDEN, leaks, redact, remember
 from influx_lake.config.references import Template
 from influx_lake.config.stores import lake_reference
 from influx_lake.errors import ConfigurationError
 
-HIDDEN = "**********"
-
-_revealed: set[str] = set()
-_SHORT = 6
-_PASSWORD_OPTIONS = frozenset({"password", "passwd", "token", "secret", "sslpassword"})
+__all__ = ["HIDDEN", "Secret", "leaks", "redact"]
 
 
 class Secret:
@@ -59,13 +51,14 @@ class Secret:
             ConfigurationError: A variable is not set, or the file or secret store does not give the value.
         """
         try:
-            value = self._template.resolve(self._root)
+            pieces = list(self._template.pieces(self._root))
         except ConfigurationError as error:
             if not self._location:
                 raise
             raise ConfigurationError(f"{'.'.join(self._location)}: {error.message}", remedy=error.remedy) from None
+        value = "".join(text for text, _ in pieces)
         if value:
-            _remember(value)
+            remember(value, [text for text, referenced in pieces if referenced and text])
         return value
 
     @property
@@ -120,42 +113,3 @@ class Secret:
         if not value:
             raise ValueError("is empty: give it a value, or leave the option out")
         return cls(value)
-
-
-def redact(text: str) -> str:
-    """Replace every secret that was revealed in this process."""
-    # Longest first, so that a secret inside another one does not leave the rest standing.
-    for value in sorted(_revealed, key=len, reverse=True):
-        if len(value) >= _SHORT:
-            text = text.replace(value, HIDDEN)
-        else:
-            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])", HIDDEN, text)
-    return text
-
-
-def leaks(error: BaseException) -> bool:
-    """Whether a secret that was revealed in this process stands in an error's traceback, causes included."""
-    text = "".join(traceback.format_exception(error))
-    return redact(text) != text
-
-
-def _remember(value: str) -> None:
-    values = {value, *_url_passwords(value)}
-    spellings: list[Callable[[str], str]] = [
-        str,
-        lambda text: quote(text, safe=""),
-        lambda text: json.dumps(text)[1:-1],
-    ]
-    _revealed.update(spell(text) for text in values for spell in spellings)
-
-
-def _url_passwords(value: str) -> set[str]:
-    """The passwords of a database address: drivers repeat them without the rest."""
-    if "://" not in value:
-        return set()
-    try:
-        parts = urlsplit(value)
-        found = {parts.password or "", *(text for name, text in parse_qsl(parts.query) if name in _PASSWORD_OPTIONS)}
-    except ValueError:
-        return set()
-    return {spelling for password in found for spelling in (password, unquote(password)) if spelling}

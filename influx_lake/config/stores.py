@@ -56,6 +56,7 @@ def _read_file(name: str, root: Path) -> str:
 def _read_lake(what: str, _root: Path) -> str:
     from influx_lake.config.document import raw_text
     from influx_lake.config.references import ReferenceMistake, Template
+    from influx_lake.config.secret import Secret
 
     file, _, place = what.partition("#")
     path, location = Path(unquote(file)), tuple(unquote(part) for part in place.split("/"))
@@ -63,7 +64,9 @@ def _read_lake(what: str, _root: Path) -> str:
     if text is None:
         raise ConfigurationError(f"{path} no longer says anything at {'.'.join(location)}")
     try:
-        return Template.parse(text, USER_STORES).resolve(path.parent)
+        Template.parse(text, USER_STORES)
+        # What its own references lead to are secrets, too.
+        return Secret(text, root=path.parent).reveal()
     except ReferenceMistake as mistake:
         raise ConfigurationError(f"{path} at {'.'.join(location)}: {mistake}") from None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from influx_lake.config import Lake, Measurement
+from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.config.discovery import GONE, write_discovered
 from influx_lake.orchestration.assets import asset_key, resource_key
@@ -128,7 +128,7 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
                 context.log.info(said)
                 first, *others = found.failures
                 for error in others:
-                    context.log.error(str(error))
+                    context.log.error(redact(str(error)))
                 raise first
             return dg.SkipReason(said)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import dagster as dg
 
-from influx_lake.config import Lake, Measurement
+from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.orchestration.assets import database_places, resource_key, safe_name
 from influx_lake.orchestration.failures import failing_clearly
@@ -96,7 +96,7 @@ def _overview_asset(
                 source=opened.enter_context(getattr(context.resources, key).open()) if is_asked else None,
             )
             if found.silence:
-                context.log.warning(f"the source {source} could not be asked: {found.silence}")
+                context.log.warning(f"the source {source} could not be asked: {redact(str(found.silence))}")
             return dg.MaterializeResult(asset_key=spec.key, metadata=overview_facts(found, config.label, prefix))
 
     return overview

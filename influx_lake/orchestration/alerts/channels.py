@@ -8,10 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from influx_lake.config import AlertOptions, EmailOptions, MailSecurity, Secret, Severity, redact
-from influx_lake.config.secret import HIDDEN
 from influx_lake.errors import AlertNotDelivered
 from influx_lake.orchestration.alerts.notice import Notice, subject_of
 
@@ -19,7 +17,6 @@ TIMEOUT_SECONDS = 10
 _ICONS = {Severity.ERROR: ":red_circle:", Severity.WARN: ":large_yellow_circle:"}
 _SECTION_CHARACTERS = 2_900
 _ANSWER_CHARACTERS = 200
-_SECRET_CHARACTERS = 4
 
 
 class Channel(Protocol):
@@ -67,7 +64,7 @@ class Webhook:
             # Its text and its causes hold the address.
             raise _not_delivered(self.name, f"it cannot be reached ({type(error).__name__})") from None
         if not 200 <= answer.status_code < 300:
-            said = _without_address(answer.text, self.url.reveal())[:_ANSWER_CHARACTERS].strip()
+            said = redact(answer.text)[:_ANSWER_CHARACTERS].strip()
             raise _not_delivered(self.name, f"it answered {answer.status_code} {said}".rstrip())
 
 
@@ -136,15 +133,6 @@ def _html(notice: Notice) -> str:
     rows = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in notice.facts())
     link = f'<p><a href="{html.escape(notice.link)}">Open in Dagster</a></p>' if notice.link else ""
     return f"<h3>{html.escape(notice.title)}</h3><table>{rows}</table>{link}"
-
-
-def _without_address(text: str, address: str) -> str:
-    """What a server said, without the parts of its address: the path of a webhook is its password."""
-    parts = urlsplit(address)
-    words = {parts.path, parts.query, *parts.path.split("/")}
-    for word in sorted(words, key=len, reverse=True):
-        text = text.replace(word, HIDDEN) if len(word) >= _SECRET_CHARACTERS else text
-    return redact(text)
 
 
 def _not_delivered(name: str, reason: str) -> AlertNotDelivered:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from influx_lake.config import AlertOptions, Lake
+from influx_lake.config import AlertOptions, Lake, redact
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.alerts.channels import Channel, channels_of
 from influx_lake.orchestration.alerts.events import TYPES, Position, Positions, events_after
@@ -79,10 +79,10 @@ class _Tick:
             for name in TYPES:
                 self._tell(name, self.positions.of[name])
         except LakeError as error:
-            self.context.log.warning(str(error))
+            self.context.log.warning(redact(str(error)))
             if not self.sent:
                 raise
-            return f"Told of {self.sent}, then: {error}"
+            return f"Told of {self.sent}, then: {redact(str(error))}"
         finally:
             self.context.update_cursor(str(self.positions))
         return f"Told of {self.sent}" if self.sent else "Nothing went wrong"

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from influx_lake.config import ConfigurationProblems, Lake, load_lake, secret
+from influx_lake.config import ConfigurationProblems, Lake, load_lake, redaction
 
 LakeWriter = Callable[..., Path]
 SOURCES = "sources: {default: {host: http://127.0.0.1:8181, database: telemetry}}\n"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_revealed(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_revealed() -> None:
     """Each test starts with no secret known to `redact`."""
-    monkeypatch.setattr(secret, "_revealed", set())
+    redaction.forget()
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from influx_lake.config import Lake, Secret, find_config, load_lake, secret
+from influx_lake.config import Lake, Secret, find_config, load_lake
 from influx_lake.config.files import Compression
 from influx_lake.config.guards import OnShrink
 from influx_lake.config.options import SchemaEvolution
+from influx_lake.config.redaction import known
 from influx_lake.config.windows import Every
 from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
@@ -156,7 +157,7 @@ def test_secrets_stay_closed_at_load(write_lake: LakeWriter, tmp_path: Path) -> 
             """
         )
     )
-    assert secret._revealed == set()
+    assert known._known == {}
     with pytest.raises(ConfigurationError, match=r"catalog\.token: .*secrets/token cannot be read"):
         lake.catalog.properties()
     (tmp_path / "secrets").mkdir()

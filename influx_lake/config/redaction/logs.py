@@ -1,0 +1,39 @@
+"""Python's log records without secrets, whichever library writes them."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+
+def guard_log_records(redact: Callable[[str], str]) -> None:
+    """Have secrets taken out of every record that this process logs from now on; done once.
+
+    A library logs what it is answered, and Dagster stores what is logged in its event log.
+
+    Args:
+        redact: Takes the secrets out of a text.
+    """
+    former = logging.getLogRecordFactory()
+    if getattr(former, "is_guarded", False):
+        return
+
+    def guarded(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = former(*args, **kwargs)
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            # Its arguments do not fit; logging itself tells of that.
+            return record
+        if (shown := redact(message)) != message:
+            record.msg, record.args = shown, ()
+        if record.exc_info and record.exc_info[1] is not None:
+            text = "".join(traceback.format_exception(record.exc_info[1])).rstrip("\n")
+            if (shown := redact(text)) != text:
+                record.exc_info, record.exc_text = None, shown
+        return record
+
+    guarded.is_guarded = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(guarded)
