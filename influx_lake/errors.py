@@ -9,7 +9,7 @@ LakeError
 │   │                           WindowInterrupted
 │   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, TlsFailed, DatabaseNotFound,
 │                               MeasurementNotFound, QueryRejected, FileLimitExceeded, ResultLimitExceeded,
-│                               FileUnreadable, BadRecords, UnexpectedAnswer
+│                               AnswerTooLarge, FileUnreadable, BadRecords, UnexpectedAnswer
 ├── DataRefused             a value cannot be stored exactly
 ├── SchemaConflict          the table's schema and the source's cannot both be right
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
@@ -169,6 +169,12 @@ class BadRecords(PermanentSourceError):
 
 class ResultLimitExceeded(PermanentSourceError):
     """The query reads more points or series than the server's limits allow."""
+
+    too_large = True
+
+
+class AnswerTooLarge(PermanentSourceError):
+    """One document, line or record of an answer is larger than `max_document`."""
 
     too_large = True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from influx_lake.errors import ConfigurationError
 from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.http import HttpConnection, HttpFailures
 from influx_lake.sources.http.credentials import header_value
+from influx_lake.sources.http.documents import json_of
 from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.tally import Counts, Tally, tally_of
@@ -158,7 +158,7 @@ def _version(connection: HttpConnection, failures: HttpFailures) -> int:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        found = json_of(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -11,9 +11,9 @@ from influx_lake.config.secret import Secret
 
 ALL_RETENTION_POLICIES = "*"
 CONFIRM_ROWS = (
-    "Have the values of each field counted after reading them, and read again when they differ. That takes InfluxQL a "
-    "tenth of the time that reading takes; Flux reads the points once more. Answers hold errors and mark their own "
-    "end, so that it should not be needed."
+    "Have the values of each field counted after reading them, and read again when they differ. That takes a tenth of "
+    "the time that reading takes. Answers of InfluxQL mark their own end, so that it should not be needed; those of "
+    "Flux do not, so that it is always done there."
 )
 
 

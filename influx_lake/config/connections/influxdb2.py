@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -51,10 +51,21 @@ class InfluxDB2Config(ServerConfig):
     )
     confirm_rows: bool = Field(default=False, description=CONFIRM_ROWS)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _confirm_in_flux(cls, options: Any) -> Any:
+        if isinstance(options, dict) and options.get("query_language") == QueryLanguage.FLUX:
+            return {"confirm_rows": True, **options}
+        return options
+
     @model_validator(mode="after")
     def _check_language(self) -> Self:
-        if self.dbrp is not None and self.query_language is QueryLanguage.FLUX:
+        if self.query_language is not QueryLanguage.FLUX:
+            return self
+        if self.dbrp is not None:
             raise ValueError("dbrp is a name for InfluxQL, and Flux reads the bucket itself: leave one of them out")
+        if not self.confirm_rows:
+            raise ValueError("query_language: flux needs confirm_rows: an answer that broke off can look whole")
         return self
 
     @property

@@ -19,6 +19,7 @@ from pydantic import (
 
 from influx_lake.config.address import Address
 from influx_lake.config.connections.base import SourceConfig
+from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.quantities import Duration
 from influx_lake.config.reading import ReadingOptions
 from influx_lake.errors import ConfigurationError
@@ -63,7 +64,7 @@ class TlsConfig(BaseModel):
         return self
 
 
-class ServerConfig(ReadingOptions, SourceConfig):
+class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
     """A source that is a server."""
 
     PORT: ClassVar[int]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from influx_lake.sources.http import HttpFailures
 
-_ROWS_AT_ONCE = 1 << 20
+_BYTES_AT_ONCE = 1 << 20
 _TYPES = {
     "double": pa.float64(),
     "long": pa.int64(),
@@ -26,7 +27,9 @@ _KEY_TYPE = pa.dictionary(pa.int32(), pa.string())
 _ANNOTATION = b"#"
 _ERROR = "error"
 TABLE = "table"
+_NEVER_ABSENT = (TABLE, "_time", "_value")
 _UNUSED = {"", "result", "_start", "_stop", "_measurement"}
+_END = b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,13 @@ class Header:
     keys: tuple[bool, ...]
 
 
-def tables(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[pa.Table]:
+def tables(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1) -> Iterator[pa.Table]:
     """The rows of an answer as `blocks` gives them, one by one."""
-    for block in blocks(chunks, failures):
+    for block in blocks(chunks, failures, results=results):
         yield from block
 
 
-def blocks(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[list[pa.Table]]:
+def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1) -> Iterator[list[pa.Table]]:
     """The rows of an answer, some at a time: those below equal headers together, ordered by Flux's table in itself.
 
     Where a series has few points the header changes with every field, and there are as many as there are values.
@@ -58,49 +61,77 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[list[pa.
     A text that is empty is an empty text, for where a value is missing Flux has no row; other types have no such text.
     Texts that are one in all rows of a table are a dictionary. What every row says of the query is left out.
 
+    Behind each result, also one without rows, an answer has an empty line (InfluxDB 2.7). So it has one behind every
+    change of the header: an answer that was cut there looks whole.
+
+    Args:
+        chunks: The answer.
+        failures: Makes the errors.
+        results: How many results the query yields.
+
     Raises:
-        SourceError: The answer holds an error, or something else than annotated CSV.
+        SourceError: The answer holds an error or something else than annotated CSV, or is not complete.
     """
     above: dict[str, tuple[str, ...]] = {}
     header: Header | None = None
-    for text in _whole_records(chunks):
+    for text, last in _whole_records(chunks, failures, results):
         rows: dict[Header, list[bytes]] = {}
         for piece in _pieces(text):
             if piece.startswith(_ANNOTATION):
                 if header is not None:
                     above, header = {}, None
-                name, *values = _record(piece)
+                name, *values = _record(piece, failures)
                 above[name] = ("", *values)
             elif header is None:
                 line, _, following = piece.partition(b"\n")
-                header = _header(_record(line), above, failures)
+                header = _header(_record(line, failures), above, failures)
                 if following:
                     rows.setdefault(header, []).append(following)
             else:
                 rows.setdefault(header, []).append(piece)
-        yield [_rows(b"\n".join(parts), header, failures) for header, parts in rows.items()]
+        yield [_rows(b"\n".join(parts), header, failures, last=last) for header, parts in rows.items()]
 
 
 @lru_cache(maxsize=256)
-def _record(line: bytes) -> tuple[str, ...]:
-    (values,) = csv.reader(io.StringIO(line.decode("utf-8").rstrip("\r")))
+def _values(line: bytes) -> tuple[str, ...]:
+    (values,) = csv.reader(io.StringIO(line.decode("utf-8").rstrip("\r")), strict=True)
     return tuple(values)
 
 
-def _whole_records(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The stream, cut where a record ends: at the end of a line outside of quotes."""
-    pending, size = list[bytes](), 0
+def _record(line: bytes, failures: HttpFailures) -> tuple[str, ...]:
+    try:
+        return _values(line)
+    except (ValueError, csv.Error) as error:
+        raise failures.odd(f"the answer is not annotated CSV: {error}") from None
+
+
+def _whole_records(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Iterator[tuple[bytes, bool]]:
+    """The stream, cut where a record ends: at the end of a line outside of quotes. And whether that is its end."""
+    pending, size, wanted, total, tail = list[bytes](), 0, _BYTES_AT_ONCE, 0, b""
     for chunk in chunks:
         pending.append(chunk)
         size += len(chunk)
-        if size < _ROWS_AT_ONCE:
+        total += len(chunk)
+        tail = (tail + chunk)[-2 * len(_END) :]
+        if size < wanted:
             continue
         text = b"".join(pending)
         if end := _last_end(text):
-            yield text[:end]
+            failures.check_lines(text[:end])
+            yield text[:end], False
         pending, size = [text[end:]], len(text) - end
-    if (text := b"".join(pending)).strip():
-        yield text
+        failures.check_size(size)
+        # A record without end would be looked through again with each chunk.
+        wanted = max(_BYTES_AT_ONCE, 2 * size)
+    text = b"".join(pending)
+    if total == size and text == _END * results:
+        return
+    failures.check_lines(text)
+    if text.strip():
+        # What may be an error comes first.
+        yield text, True
+    if tail != _END * 2 or text.count(b'"') % 2:
+        raise failures.truncated("the answer ended without the empty line that is at the end of one")
 
 
 def _last_end(text: bytes) -> int:
@@ -120,7 +151,7 @@ def _pieces(text: bytes) -> Iterator[bytes]:
     while start < len(text):
         if text.startswith(_ANNOTATION, start):
             end = text.find(b"\n", start) + 1 or len(text)
-            while text.count(b'"', start, end) % 2:
+            while end < len(text) and text.count(b'"', start, end) % 2:
                 end = text.find(b"\n", end) + 1 or len(text)
         else:
             end = _next_annotation(text, start)
@@ -140,13 +171,13 @@ def _next_annotation(text: bytes, start: int) -> int:
 
 def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], failures: HttpFailures) -> Header:
     types = above.get("#datatype")
-    if types is None or len(types) != len(names):
+    if types is None or len(types) != len(names) or len({*names}) != len(names):
         raise failures.odd("the answer is not annotated CSV")
     keys = above.get("#group") or [""] * len(names)
     return Header(names, types, tuple(key == "true" for key in keys))
 
 
-def _rows(text: bytes, header: Header, failures: HttpFailures) -> pa.Table:
+def _rows(text: bytes, header: Header, failures: HttpFailures, *, last: bool) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
     if _ERROR in header.names:
@@ -177,9 +208,19 @@ def _rows(text: bytes, header: Header, failures: HttpFailures) -> pa.Table:
             ),
         )
     except pa.ArrowInvalid as error:
-        # Records are cut at the end of the stream only where the server stopped in the middle of one.
-        raise failures.truncated(f"a record cannot be read: {error}") from None
-    return found.rename_columns(list(wanted.values()))
+        if last:
+            raise failures.truncated(f"a record cannot be read: {error}") from None
+        raise failures.odd(f"a record cannot be read: {error}") from None
+    return _checked(found.rename_columns(list(wanted.values())), failures)
+
+
+def _checked(rows: pa.Table, failures: HttpFailures) -> pa.Table:
+    """The rows, if each has its number, time and value: Flux has no row for what is not there."""
+    for name in {*_NEVER_ABSENT} & {*rows.column_names}:
+        column = rows[name]
+        if column.null_count or (pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False):
+            raise failures.odd(f"a row has no {name}, or one that InfluxDB cannot hold")
+    return rows
 
 
 def _arrow_type(kind: str, is_key: bool) -> pa.DataType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import accumulate
@@ -20,6 +20,7 @@ _VALUES_AT_ONCE = 1 << 17
 _ROWS_AT_ONCE = 1 << 16
 _FIELD, _VALUE, _TIME = "_field", "_value", "_time"
 _OWN = {TABLE, _FIELD, _VALUE, _TIME}
+_TIME_TYPE = pa.timestamp("ns", "UTC")
 
 COLUMN_TYPES = {
     pa.float64(): ColumnType.FLOAT,
@@ -46,6 +47,24 @@ class Values:
 
 ReadTexts = Callable[[SeriesKey, str], Values]
 """Reads the texts of a field of a series that are not empty, with the times that they are really of."""
+
+
+def columns_of_points(
+    blocks: Iterable[list[pa.Table]], failures: HttpFailures
+) -> Generator[list[pa.Table], None, None]:
+    """The blocks, if they hold points.
+
+    Raises:
+        UnexpectedAnswer: One lacks a column that they all have, or its values are of no type of a field's.
+    """
+    for block in blocks:
+        for table in block:
+            names = {*table.column_names}
+            if not names >= _OWN or table.schema.field(_TIME).type != _TIME_TYPE:
+                raise failures.odd(f"points were asked for, and rows of {sorted(names)} came")
+            if table.schema.field(_VALUE).type not in COLUMN_TYPES:
+                raise failures.odd(f"a field has values of the type {table.schema.field(_VALUE).type}")
+        yield block
 
 
 def tag_keys(table: pa.Table) -> list[str]:
@@ -144,7 +163,7 @@ class PointBuilder:
 
     def _side_by_side(self, series: SeriesKey) -> _Points:
         """The values of a series' fields, at the times that any of them has."""
-        fields = {key: self._placed(series, key, _joined(parts)) for key, parts in self._fields.items()}
+        fields = {key: self._placed(series, key, self._whole(key, parts)) for key, parts in self._fields.items()}
         first, *others = fields.values()
         if all(first.times.equals(other.times) for other in others):
             return _Points(series, first.times, {self.columns[key]: each.values for key, each in fields.items()})
@@ -157,6 +176,13 @@ class PointBuilder:
                 for key, each in fields.items()
             },
         )
+
+    def _whole(self, key: tuple[str, ColumnType], parts: list[Values]) -> Values:
+        """All values of a field of a series. Flux sorts them by time, and has one at a time."""
+        found = _joined(parts)
+        if pc.all(pc.less(found.times[:-1], found.times[1:]), min_count=0).as_py():
+            return found
+        raise self.failures.odd(f"values of the field {key[0]!r} came twice, or not in the order of their times")
 
     def _placed(self, series: SeriesKey, key: tuple[str, ColumnType], found: Values) -> Values:
         """The values at their own times.

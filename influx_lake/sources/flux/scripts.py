@@ -34,6 +34,21 @@ def texts(
     return f'{_of(bucket, measurement, window)} |> filter(fn: (r) => {same} and r._value != ""){_by_series(tags)}'
 
 
+def counts(bucket: str, measurement: str, window: Window) -> str:
+    """How many values each field has in a window, and 0 for no field: of a window without values there is a row too."""
+    return (
+        f'import "array"\n'
+        f"counted = {_of(bucket, measurement, window)} |> count() "
+        '|> group(columns: ["_field"]) |> sum() |> keep(columns: ["_field", "_value"])\n'
+        'nothing = array.from(rows: [{_field: "", _value: 0}]) |> group(columns: ["_field"])\n'
+        "union(tables: [nothing, counted])"
+    )
+
+
+ANSWERING = 'import "array"\narray.from(rows: [{_value: "it answers"}])'
+"""What has one row in any bucket."""
+
+
 def samples(bucket: str, measurement: str) -> str:
     """The oldest and the newest value of each field of each series: their columns and types are the measurement's."""
     rows = _of(bucket, measurement, _ALL)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,14 +26,17 @@ from influx_lake.sources.flux.points import (
     PointBuilder,
     SeriesKey,
     Values,
+    columns_of_points,
     fields_of,
     tag_keys,
     texts_of,
 )
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
-from influx_lake.sources.http.rows import HttpRows, read_ahead
+from influx_lake.sources.http.documents import bounded
+from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
 from influx_lake.sources.influxql.server import InfluxDB2Server
 from influx_lake.sources.protocol import ServerInfo
+from influx_lake.sources.tally import Counts, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +67,18 @@ class _Reading:
             return self._texts(piece, series, field)
 
         points = PointBuilder(self.known.schema, self.known.columns, self.known.tags, self.failures, texts)
-        return points.batches(blocks(answer, self.failures))
+        yield from points.batches(self._points(answer))
+        # A piece without points is progress too.
+        yield pa.RecordBatch.from_pylist([], arrow_schema(self.known.schema))
 
     def _texts(self, piece: Window, series: SeriesKey, field: str) -> Values:
         known = self.known
         script = scripts.texts(self.bucket, known.schema.measurement, known.tags, piece, dict(series), field)
         with self.http.stream(self.request(script), self.failures) as answer:
-            return texts_of(blocks(answer, self.failures), series)
+            return in_time(lambda: texts_of(self._points(answer), series), answer, self.failures)
+
+    def _points(self, answer: ByteStream) -> Iterator[list[pa.Table]]:
+        return columns_of_points(blocks(answer, self.failures), self.failures)
 
 
 class FluxSource:
@@ -99,15 +110,23 @@ class FluxSource:
 
     def measurements(self) -> list[str]:
         failures = self._server.failures()
-        with self._http.stream(self._request(scripts.measurements(self._config.bucket)), failures) as answer:
-            return sorted({name for table in tables(answer, failures) for name in table["_value"].to_pylist()})
+        found = self._rows(scripts.measurements(self._config.bucket), failures, ("_value",))
+        if not found and self._rows(scripts.ANSWERING, failures, ("_value",)) != [("it answers",)]:
+            raise failures.odd("an answer without rows came, also where there is one in any case")
+        if not all(isinstance(name, str) and name for (name,) in found):
+            raise failures.odd("a list of measurements was asked for, and something else came")
+        return sorted({name for (name,) in found})
 
     def schema(self, measurement: str) -> MeasurementSchema:
         failures = self._server.failures(measurement)
         tags: set[str] = set()
         fields: set[tuple[str, ColumnType]] = set()
-        with self._http.stream(self._request(scripts.samples(self._config.bucket, measurement)), failures) as answer:
-            for table in tables(answer, failures):
+        request = self._request(scripts.samples(self._config.bucket, measurement))
+        with (
+            self._http.stream(request, failures) as answer,
+            read_ahead(columns_of_points(blocks(answer, failures, results=2), failures), answer, failures) as samples,
+        ):
+            for table in chain.from_iterable(samples):
                 tags |= set(tag_keys(table))
                 fields |= fields_of(table)
         if not fields:
@@ -130,16 +149,49 @@ class FluxSource:
             raise failures.odd("the measurement has other columns than when the load began")
         reading = _Reading(self._http, self._config.bucket, known, failures, self._request)
         answers = Answers(within_shards(window, self._shard_length()), reading.ask, reading.decode)
-        with read_ahead(answers.batches(), answers, self._config) as rows:
-            yield HttpRows(arrow_schema(schema), rows, failures)
+        with read_ahead(answers.batches(), answers, failures) as rows:
+            yield HttpRows(arrow_schema(schema), rows)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many points the window has: Flux counts values only, so they are read."""
         with self.read(self.schema(measurement), window) as rows:
             return sum(batch.num_rows for batch in rows)
 
+    def tally(self, schema: MeasurementSchema) -> Tally:
+        """Flux counts values: as many as there are of each field."""
+        return _ValueTally(self, schema)
+
+    def values(self, schema: MeasurementSchema, window: Window) -> Counter[str]:
+        """How many values the server has of each field in a window."""
+        failures = self._server.failures(schema.measurement, window)
+        total = Counter[str]()
+        for piece in within_shards(window, self._shard_length()):
+            script = scripts.counts(self._config.bucket, schema.measurement, piece)
+            found = self._rows(script, failures, ("_field", "_value"))
+            if ("", 0) not in found or not all(type(count) is int for _, count in found):
+                raise failures.odd("the counts of values were asked for, and something else came")
+            total.update({field: count for field, count in found if field})
+        return total
+
+    def fields(self, schema: MeasurementSchema) -> dict[str, list[str]]:
+        """The columns that the values of each field are in."""
+        if schema.measurement not in self._known:
+            self.schema(schema.measurement)
+        columns: dict[str, list[str]] = {}
+        for (field, _), column in self._known[schema.measurement].columns.items():
+            columns.setdefault(field, []).append(column)
+        return columns
+
     def close(self) -> None:
         self._http.close()
+
+    def _rows(self, script: str, failures: HttpFailures, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """The values of some columns of a small answer."""
+        with self._http.stream(self._request(script), failures) as answer:
+            found = in_time(lambda: list(tables(bounded(answer, failures), failures)), answer, failures)
+        if not all({*columns} <= {*table.column_names} for table in found):
+            raise failures.odd(f"the columns {list(columns)} were asked for, and others came")
+        return [row for table in found for row in zip(*(table[name].to_pylist() for name in columns), strict=True)]
 
     def _shard_length(self) -> timedelta | None:
         if not self._shard:
@@ -153,6 +205,24 @@ class FluxSource:
             "dialect": {"header": True, "delimiter": ",", "annotations": ["datatype", "group", "default"]},
         }
         return Request.json(f"/api/v2/query?{Request.query(org=self._config.org)}", content, accept="application/csv")
+
+
+@dataclass(frozen=True, slots=True)
+class _ValueTally:
+    """Counts the values of each field."""
+
+    source: FluxSource
+    schema: MeasurementSchema
+
+    def of(self, batch: pa.RecordBatch) -> Counts:
+        return {
+            f"values of {field!r}": sum(len(batch) - batch.column(name).null_count for name in names)
+            for field, names in self.source.fields(self.schema).items()
+        }
+
+    def there(self, window: Window) -> Counts:
+        counts = self.source.values(self.schema, window)
+        return {f"values of {field!r}": counts[field] for field in {*counts, *self.source.fields(self.schema)}}
 
 
 def _columns(measurement: str, tags: set[str], fields: set[tuple[str, ColumnType]]) -> _Known:

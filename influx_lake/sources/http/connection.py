@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from influx_lake.config.connections import ServerConfig
+from influx_lake.sources.http.documents import bounded, json_of
 from influx_lake.sources.http.failures import HttpFailures
+from influx_lake.sources.http.rows import in_time
 from influx_lake.sources.tls import check_files
 
 if TYPE_CHECKING:
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 _BYTES_AT_ONCE = 1 << 18
 _LONGEST_ERROR = 1 << 20
 _KEPT_CONNECTIONS = 16
+_OK = 200
+_PAGES = {"text/html", "application/xhtml+xml"}
+_CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii"}
 
 Headers = Callable[[], Mapping[str, str]]
 
@@ -103,10 +110,9 @@ class HttpConnection:
             SourceError: It failed, here or while the answer is read.
         """
         with self._sent(request, failures) as response:
-            if response.status >= 300:
-                with failures.translating(before_rows=True):
-                    said = response.read(_LONGEST_ERROR)
-                raise failures.of_status(response.status, said, response.headers)
+            if response.status != _OK:
+                raise failures.of_status(response.status, _beginning(response, failures), response.headers)
+            _check_form(response, failures)
             yield ByteStream(response, failures)
 
     def ask(self, request: Request, failures: HttpFailures) -> Any:
@@ -116,11 +122,11 @@ class HttpConnection:
             SourceError: The request failed, or the answer is not JSON.
         """
         with self.stream(request, failures) as answer:
-            text = b"".join(answer)
+            text = in_time(lambda: b"".join(bounded(answer, failures)), answer, failures)
         try:
-            return json.loads(text)
-        except ValueError:
-            raise failures.odd("what came is not JSON") from None
+            return json_of(text)
+        except ValueError as error:
+            raise failures.odd(f"what came is not JSON: {error}") from None
 
     def look(self, path: str, failures: HttpFailures) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of whatever answers to a GET: how a server is recognised.
@@ -128,8 +134,8 @@ class HttpConnection:
         Raises:
             SourceError: Nothing answers.
         """
-        with self._sent(Request("GET", path), failures) as response, failures.translating(before_rows=True):
-            return response.status, response.headers, response.read(_LONGEST_ERROR)
+        with self._sent(Request("GET", path), failures) as response:
+            return response.status, response.headers, _beginning(response, failures)
 
     def close(self) -> None:
         with self._lock:
@@ -164,8 +170,37 @@ class HttpConnection:
             return self._pool
 
 
+def _beginning(response: BaseHTTPResponse, failures: HttpFailures) -> bytes:
+    """An answer as far as anybody would read it."""
+
+    def read() -> bytes:
+        with failures.translating(before_rows=True):
+            return response.read(_LONGEST_ERROR)
+
+    return in_time(read, ByteStream(response, failures), failures)
+
+
+def _check_form(response: BaseHTTPResponse, failures: HttpFailures) -> None:
+    """Refuse an answer that says itself that it is none of InfluxDB's.
+
+    Raises:
+        UnexpectedAnswer: It is a web page, or in letters or an encoding that InfluxDB does not use.
+    """
+    kind = response.headers.get("Content-Type", "")
+    if kind.partition(";")[0].strip().lower() in _PAGES:
+        raise failures.odd("a web page came in place of an answer, as of a proxy or for a login")
+    charset = _CHARSET.search(kind)
+    if charset and charset[1].lower() not in _CHARSETS:
+        raise failures.odd(f"the answer is in {charset[1]!r}, and InfluxDB's are in UTF-8")
+    encodings = {each.strip().lower() for each in response.headers.get("Content-Encoding", "").split(",")}
+    if unknown := sorted(encodings - {"", "identity", *response.CONTENT_DECODERS}):
+        raise failures.odd(f"the answer is compressed with {unknown[0]!r}, which was not asked for")
+
+
 def _pool(config: ServerConfig, headers: Mapping[str, str]) -> PoolManager:
     import urllib3
+
+    from influx_lake.sources.http.patience import PatientPools
 
     tls = config.tls
     check_files(tls)
@@ -177,7 +212,7 @@ def _pool(config: ServerConfig, headers: Mapping[str, str]) -> PoolManager:
         "cert_file": tls.cert_file and str(tls.cert_file),
         "key_file": tls.key_file and str(tls.key_file),
     }
-    return urllib3.PoolManager(
+    return PatientPools(
         headers=headers,
         # Beyond it urllib3 warns, and connects anew: windows are read by several threads.
         maxsize=_KEPT_CONNECTIONS,

@@ -10,8 +10,11 @@ from email.utils import parsedate_to_datetime
 
 from influx_lake.config import redact
 from influx_lake.config.connections import ServerConfig
+from influx_lake.config.connections.limits import MAX_DOCUMENT
+from influx_lake.config.quantities import format_size
 from influx_lake.config.windows import Window
 from influx_lake.errors import (
+    AnswerTooLarge,
     AuthenticationFailed,
     SourceError,
     TransientSourceError,
@@ -29,6 +32,10 @@ class HttpFailures:
     """Makes our errors from those of one request, and names what the request was about.
 
     The errors it makes are raised without the original in their chain, which may hold what was sent.
+
+    Attributes:
+        where: What the server is called in messages.
+        patience: How many seconds to wait for the next part of an answer.
 
     Args:
         config: The server.
@@ -52,6 +59,7 @@ class HttpFailures:
         self._recognise = recognise
         self._measurement = measurement
         self._window = window
+        self.patience = config.timeout.total_seconds()
 
     @contextmanager
     def translating(self, *, before_rows: bool) -> Iterator[None]:
@@ -88,7 +96,31 @@ class HttpFailures:
 
     def silence(self) -> SourceError:
         """The server neither answered nor failed."""
-        return self.name(self._errors.timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
+        return self.name(self._errors.timeout(f"nothing came for {self.patience:g} s"))
+
+    def check_size(self, size: int) -> None:
+        """Refuse to hold more of a document than the source's `max_document`.
+
+        Raises:
+            AnswerTooLarge: It is larger.
+        """
+        if size > self._config.max_document:
+            raise self.name(
+                AnswerTooLarge(
+                    f"{self.where}: one document of the answer is larger than {format_size(self._config.max_document)}",
+                    remedy=f"Raise the source's `{MAX_DOCUMENT}` if the server's values are as large as that, or read "
+                    "shorter windows (longest_query)",
+                )
+            )
+
+    def check_lines(self, text: bytes) -> None:
+        """The same for each line of some.
+
+        Raises:
+            AnswerTooLarge: One is larger.
+        """
+        if len(text) > self._config.max_document:
+            self.check_size(max(map(len, text.split(b"\n"))))
 
     def odd(self, what: str) -> SourceError:
         """An answer that is not what was asked for."""
@@ -115,9 +147,11 @@ class HttpFailures:
             return self._errors.timeout(message)
         if status == 429 or status >= 500:
             return _after(headers, self._errors.busy(message))
-        if 300 <= status < 400 or status == 404:
+        if status < 400 or status == 404:
+            place = headers.get("Location")
             return UnexpectedAnswer(
-                f"{self.where}: this is not how InfluxDB answers: {status} {message}",
+                f"{self.where}: this is not how InfluxDB answers: {status} {message}"
+                + (f", it sends us to {redact(place)[:_SHOWN]}" if place else ""),
                 remedy="Check that the source's `host` and `type` are those of the server",
             )
         return self._errors.rejected(message)
@@ -152,11 +186,11 @@ def _message(said: bytes) -> str:
     text = said.decode("utf-8", "replace").strip()
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[:_SHOWN]
     if isinstance(found, dict):
         found = found.get("error") or found.get("message") or text
-    return str(found)[:_SHOWN]
+    return (found if isinstance(found, str) else text)[:_SHOWN]
 
 
 def _after(headers: Mapping[str, str], error: TransientSourceError) -> TransientSourceError:

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Protocol
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from influx_lake.config.connections import ServerConfig
 from influx_lake.sources.http.failures import HttpFailures
 from influx_lake.sources.prefetch import Prefetch, Stalled
 
-_BATCHES_AHEAD = 2
+T = TypeVar("T")
+
+_ITEMS_AHEAD = 2
 
 
 class HttpRows:
-    """A `RowStream`: the rows of one window, as they come."""
+    """A `RowStream`: the rows of one window, as they come. Batches without rows say that the server is at work."""
 
-    def __init__(self, layout: pa.Schema, batches: Iterator[pa.RecordBatch], failures: HttpFailures) -> None:
+    def __init__(self, layout: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         self.schema = layout
         self._batches = batches
-        self._failures = failures
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        stalled = False
-        try:
-            yield from self._batches
-        except Stalled:
-            stalled = True
-        if stalled:
-            raise self._failures.silence()
+        return (batch for batch in self._batches if batch.num_rows)
 
 
 class Cancellable(Protocol):
@@ -38,14 +33,38 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
-def read_ahead(
-    batches: Generator[pa.RecordBatch, None, None], answer: Cancellable, config: ServerConfig
-) -> Prefetch[pa.RecordBatch]:
-    """Decode in a thread; leaving the context makes a read that blocks end."""
-    return Prefetch(
-        batches,
-        cancel=answer.cancel,
-        depth=_BATCHES_AHEAD,
-        patience=config.timeout.total_seconds(),
-        name="http-stream",
-    )
+@contextmanager
+def read_ahead(items: Generator[T, None, None], answer: Cancellable, failures: HttpFailures) -> Iterator[Iterator[T]]:
+    """Decode in a thread; leaving the context makes a read that blocks end.
+
+    Raises:
+        SourceTimeout: While iterating: the next item was not complete in time, however many bytes of it came.
+    """
+    with Prefetch(
+        items, cancel=answer.cancel, depth=_ITEMS_AHEAD, patience=failures.patience, name="http-stream"
+    ) as ready:
+        yield _in_time(ready, failures)
+
+
+def in_time(read: Callable[[], T], answer: Cancellable, failures: HttpFailures) -> T:
+    """What is read of an answer at once.
+
+    Raises:
+        SourceTimeout: It was not complete in time.
+    """
+
+    def once() -> Generator[T, None, None]:
+        yield read()
+
+    with read_ahead(once(), answer, failures) as ready:
+        return next(ready)
+
+
+def _in_time(ready: Iterator[T], failures: HttpFailures) -> Iterator[T]:
+    stalled = False
+    try:
+        yield from ready
+    except Stalled:
+        stalled = True
+    if stalled:
+        raise failures.silence()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from influx_lake.config import InfluxDB3Config
-from influx_lake.errors import LakeError
+from influx_lake.errors import LakeError, SourceError
 from influx_lake.sources.influxdb3.answer import Answer
 from influx_lake.sources.influxdb3.client import make_client
 from influx_lake.sources.influxdb3.failures import Failures
+from influx_lake.sources.influxdb3.http_queries import HttpQueries
 from influx_lake.sources.prefetch import Prefetch, Stalled
 
 if TYPE_CHECKING:
@@ -66,19 +66,14 @@ class FlightConnection:
 
     def ping(self) -> dict[str, Any] | None:
         """What `/ping` says of the server; nothing where there is no such page, for only Flight is needed."""
-        from influxdb_client_3.write_client.write_exceptions import ApiException
-        from urllib3 import Timeout
-        from urllib3.exceptions import HTTPError
-
-        connect = self._config.connect_timeout.total_seconds()
+        shortest = min(self._config.connect_timeout, self._config.timeout)
+        queries = HttpQueries(self._config.model_copy(update={"timeout": shortest}))
         try:
-            reply = self._connected().rest_client.request(
-                "GET", "/ping", timeout=Timeout(connect=connect, read=connect)
-            )
-            said = json.loads(reply.data)
-        except (ApiException, HTTPError, json.JSONDecodeError, UnicodeDecodeError):
+            return queries.ping()
+        except SourceError:
             return None
-        return said if isinstance(said, dict) else None
+        finally:
+            queries.close()
 
     def close(self) -> None:
         with self._lock:

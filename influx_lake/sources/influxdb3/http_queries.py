@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
 from influx_lake.config import InfluxDB3Config
-from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
+from influx_lake.sources.http import HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.credentials import header_value
-from influx_lake.sources.http.rows import HttpRows, read_ahead
+from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
 from influx_lake.sources.influxdb3.answer import Answer
 from influx_lake.sources.influxdb3.failures import Failures
+from influx_lake.sources.influxdb3.json_rows import row_batches, rows_at_once
 from influx_lake.sources.influxdb3.sql import identifier
-
-_BYTES_AT_ONCE = 1 << 20
 
 
 class HttpQueries:
@@ -37,13 +36,11 @@ class HttpQueries:
             SourceError: The query failed, here or while the answer is iterated.
         """
         http = self._failures(failures)
-        content = {"db": self._config.database, "q": _with_plain_times(sql, columns), "format": "jsonl"}
-        request = Request.json("/api/v3/query_sql", content, accept="*/*")
         with (
-            self._http.stream(request, http) as answer,
-            read_ahead(_batches(answer, columns, http), answer, self._config) as batches,
+            self._http.stream(self._request(sql, columns, "jsonl"), http) as answer,
+            read_ahead(row_batches(answer, columns, http), answer, http) as batches,
         ):
-            yield Answer(columns, iter(HttpRows(columns, batches, http)))
+            yield Answer(columns, iter(HttpRows(columns, batches)))
 
     def table(self, sql: str, failures: Failures, columns: pa.Schema) -> pa.Table:
         """Run a query with a small answer.
@@ -51,8 +48,9 @@ class HttpQueries:
         Raises:
             SourceError: The query failed.
         """
-        with self.stream(sql, failures, columns) as answer:
-            return pa.Table.from_batches(answer, answer.schema)
+        http = self._failures(failures)
+        with self._http.stream(self._request(sql, columns, "json"), http) as answer:
+            return in_time(lambda: rows_at_once(answer, columns, http), answer, http)
 
     def ping(self) -> dict[str, Any] | None:
         """What `/ping` says of the server."""
@@ -69,6 +67,10 @@ class HttpQueries:
 
     def close(self) -> None:
         self._http.close()
+
+    def _request(self, sql: str, columns: pa.Schema, form: str) -> Request:
+        content = {"db": self._config.database, "q": _with_plain_times(sql, columns), "format": form}
+        return Request.json("/api/v3/query_sql", content, accept="*/*")
 
     def _headers(self) -> Mapping[str, str]:
         return {} if self._config.token is None else header_value("Bearer", self._config.token, self._config)
@@ -90,34 +92,3 @@ def _with_plain_times(sql: str, columns: pa.Schema) -> str:
         for column in columns
     ]
     return f'SELECT {", ".join(selected)} FROM ({sql}) AS "rows"'  # noqa: S608 - names are quoted
-
-
-def _batches(answer: ByteStream, columns: pa.Schema, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:
-    from pyarrow import json
-
-    came = pa.schema(
-        [pa.field(each.name, pa.int64() if pa.types.is_timestamp(each.type) else each.type) for each in columns]
-    )
-    parse = json.ParseOptions(explicit_schema=came, unexpected_field_behavior="error")
-    for text in _whole_lines(answer):
-        try:
-            read = json.ReadOptions(use_threads=False, block_size=len(text) + 1)
-            table = json.read_json(pa.py_buffer(text), read_options=read, parse_options=parse)
-        except pa.ArrowInvalid as error:
-            raise failures.truncated(f"a row cannot be read: {error}") from None
-        yield from table.select(columns.names).cast(columns).combine_chunks().to_batches()
-
-
-def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The stream, cut at the ends of lines: JSON escapes those in texts."""
-    pending: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        pending.append(chunk)
-        size += len(chunk)
-        if size >= _BYTES_AT_ONCE and b"\n" in chunk:
-            text, _, rest = b"".join(pending).rpartition(b"\n")
-            yield text
-            pending, size = [rest], len(rest)
-    if text := b"".join(pending).strip():
-        yield text

@@ -8,115 +8,105 @@ marks of more to come. A chunk with an escape is read as JSON as a whole.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from influx_lake.sources.http import HttpFailures
+from influx_lake.sources.influxql.results import Documents, Series, parsed
 
 _VALUES = b'"values":[['
 _BETWEEN_ROWS = b"],["
 _MAX_BLOCK = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The rows of one series of an answer.
-
-    Attributes:
-        name: What it is of.
-        columns: The names of its columns.
-        values: Its rows, as JSON has them.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    values: list[list[Any]]
-
-
-def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a stream. JSON escapes the ends of lines in strings, so that none is inside a document."""
-    pending: list[bytes] = []
-    for chunk in chunks:
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            pending.append(end)
-            if line := b"".join(pending).strip():
-                yield line
-            pending.clear()
-        pending.append(rest)
-    if line := b"".join(pending).strip():
-        yield line
-
-
-def read_series(documents: Iterable[bytes], failures: HttpFailures) -> Iterator[Series]:
-    """The series of an answer with few rows.
-
-    Raises:
-        SourceError: The server says so in the answer, or it is not complete.
-    """
-    more = False
-    for document in documents:
-        result = _Result(_parsed(document, failures), failures)
-        yield from result.series()
-        more = result.more
-    if more:
-        raise failures.truncated("the answer ended where the server had announced more")
+_NUMBERED = re.compile(r"_\d+")
+_SHOWN = 40
+_JSON_TYPES: dict[pa.DataType, set[type]] = {
+    pa.int64(): {int},
+    pa.uint64(): {int},
+    pa.float64(): {int, float},
+    pa.bool_(): {bool},
+    pa.string(): {str},
+}
 
 
 class RowChunks:
     """Turns the chunks of one statement's rows into record batches.
 
     Args:
-        types: The types of the columns, the time (as an integer) first.
+        measurement: What the rows are of.
+        columns: The names of what was selected, the time first.
+        types: The types of these columns, the time's an integer.
         failures: Makes the errors.
     """
 
-    def __init__(self, types: list[pa.DataType], failures: HttpFailures) -> None:
+    def __init__(
+        self, measurement: str, columns: Sequence[str], types: list[pa.DataType], failures: HttpFailures
+    ) -> None:
+        self._measurement = measurement
+        self._columns = columns
         self._names = [str(place) for place in range(len(types))]
         self._types = types
         self._failures = failures
+        self._before: tuple[int, int] | None = None
 
-    def batches(self, documents: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
+    def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         """The rows; their columns are called by their places.
 
         Raises:
             SourceError: The server says so in the answer, or it is not complete.
         """
-        more = False
-        for document in documents:
-            envelope, rows = self._opened(document)
-            result = _Result(envelope, self._failures)
-            more = result.more
-            if rows is None:
-                rows = self._from_json([row for series in result.series() for row in series.values])
-            for series in result.series():
-                if len(series.columns) != len(self._types):
-                    raise self._failures.odd(
-                        f"rows of {len(self._types)} columns were asked for, and rows of {len(series.columns)} came"
-                    )
-            if rows.num_rows:
-                yield rows
-        if more:
-            raise self._failures.truncated("the answer ended where the server had announced more")
+        documents = Documents(self._failures)
+        for line in lines:
+            document, rows = self._opened(line)
+            for series in self._checked(documents.series(document)):
+                yield self._next(self._from_json(series.values) if rows is None else rows, line)
+        documents.end()
 
-    def _opened(self, document: bytes) -> tuple[Any, pa.RecordBatch | None]:
+    def _checked(self, found: list[Series]) -> list[Series]:
+        """The one series that a document may have."""
+        for series in found:
+            if len(found) > 1 or series.name != self._measurement:
+                raise self._failures.odd(f"rows of {[each.name for each in found]} came")
+            if len(series.columns) != len(self._types) or not all(map(_is_called, series.columns, self._columns)):
+                raise self._failures.odd(
+                    f"the columns {list(self._columns)} were asked for, and rows of {list(series.columns)} came"
+                )
+        return found
+
+    def _next(self, rows: pa.RecordBatch, line: bytes) -> pa.RecordBatch:
+        """The rows, if they can be the next ones: InfluxQL sorts by time, and sends no row twice."""
+        times = rows.column(0)
+        if len(times) == 0 or times.null_count:
+            raise self._failures.odd("there are rows without a time, or a series without rows")
+        first, last, mark = times[0].as_py(), times[-1].as_py(), hash(line)
+        in_order = pc.all(pc.less_equal(times[:-1], times[1:]), min_count=0).as_py()
+        if not in_order or (self._before is not None and (first < self._before[0] or mark == self._before[1])):
+            raise self._failures.odd("rows came twice, or not in the order of their times")
+        self._before = last, mark
+        return rows
+
+    def _opened(self, line: bytes) -> tuple[Any, pa.RecordBatch | None]:
         """The document without its rows, and its rows; or all of it, and None."""
-        start = document.find(_VALUES) + len(_VALUES)
-        end = document.rfind(b"]]")
-        if start < len(_VALUES) or end < start or b"\\" in document:
-            return _parsed(document, self._failures), None
-        rows = self._from_csv(document[start:end].replace(_BETWEEN_ROWS, b"\n"))
+        start = line.find(_VALUES) + len(_VALUES)
+        end = line.rfind(b"]]")
+        if start < len(_VALUES) or end < start or b"\\" in line:
+            return parsed(line, self._failures), None
+        rows = self._from_csv(line[start:end].replace(_BETWEEN_ROWS, b"\n"))
         if rows is None:
-            return _parsed(document, self._failures), None
-        return _parsed(document[: start - 2] + b"[]" + document[end + 2 :], self._failures), rows
+            return parsed(line, self._failures), None
+        return parsed(line[: start - 2] + b"[]" + line[end + 2 :], self._failures), rows
 
     def _from_csv(self, text: bytes) -> pa.RecordBatch | None:
-        """The rows; None where a string holds what was taken for the end of a row, or the columns are others."""
+        """The rows; None where reading them as JSON decides.
+
+        That is where a string holds what was taken for the end of a row, or a value is none of its column's type: CSV's
+        reader takes the string "1" for a number, and a number for a string.
+        """
         from pyarrow import csv
 
         try:
@@ -132,7 +122,12 @@ class RowChunks:
             return None
         if table.num_rows != text.count(b"\n") + 1:
             return None
-        return table.combine_chunks().to_batches()[0]
+        (rows,) = table.combine_chunks().to_batches()
+        strings = [column for column in rows.columns if pa.types.is_string(column.type)]
+        if text.count(b'"') != 2 * sum(len(column) - column.null_count for column in strings):
+            return None
+        floats = [column for column in rows.columns if pa.types.is_float64(column.type)]
+        return rows if all(pc.all(pc.is_finite(column)).as_py() is not False for column in floats) else None
 
     @cached_property
     def _conversion(self) -> Any:
@@ -148,60 +143,28 @@ class RowChunks:
         )
 
     def _from_json(self, values: list[list[Any]]) -> pa.RecordBatch:
-        columns = list(zip(*values, strict=True)) if values else [()] * len(self._types)
-        if len(columns) != len(self._types):
-            raise self._failures.odd(
-                f"rows of {len(self._types)} columns were asked for, and rows of {len(columns)} came"
-            )
+        columns = list(zip(*values, strict=True)) or [()] * len(self._types)
         try:
             arrays = [_array(column, kind) for column, kind in zip(columns, self._types, strict=True)]
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        except (pa.ArrowException, ValueError, OverflowError) as error:
             raise self._failures.odd(f"a value is not of its column's type: {error}") from None
         return pa.RecordBatch.from_arrays(arrays, self._names)
 
 
+def _is_called(came: str, asked: str) -> bool:
+    """Whether a column has its name, or the one that InfluxQL gives to the second one of a name."""
+    return came == asked or (came.startswith(asked) and _NUMBERED.fullmatch(came, len(asked)) is not None)
+
+
 def _array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
+    """A column, exactly: Arrow would cut fractions off, and take truth for a number."""
+    known = _JSON_TYPES[kind]
+    for value in values:
+        if value is not None and type(value) not in known:
+            raise ValueError(f"{str(value)[:_SHOWN]!r} came for {kind}")
     if pa.types.is_float64(kind):
         # A float without a fraction is written as an integer, and Arrow takes only small ones of those.
-        return pa.array([None if value is None else float(value) for value in values], kind)
+        values = tuple(None if value is None else float(value) for value in values)
+        if not all(value is None or isfinite(value) for value in values):
+            raise ValueError("a number is beyond what a float can be")
     return pa.array(values, kind)
-
-
-class _Result:
-    """The result of the one statement that was sent, as far as a document has it."""
-
-    def __init__(self, document: Any, failures: HttpFailures) -> None:
-        if not isinstance(document, dict):
-            raise failures.odd("the answer is not an object")
-        if "error" in document:
-            raise failures.refused(str(document["error"]))
-        results = document.get("results")
-        if not isinstance(results, list) or len(results) != 1 or not isinstance(results[0], dict):
-            raise failures.odd("the answer does not hold the result of one statement")
-        self._result: dict[str, Any] = results[0]
-        self._failures = failures
-        if "error" in self._result:
-            raise failures.refused(str(self._result["error"]))
-
-    @property
-    def more(self) -> bool:
-        """Whether the server announces more rows."""
-        series = self._result.get("series", [])
-        return bool(self._result.get("partial")) or any(bool(each.get("partial")) for each in series)
-
-    def series(self) -> list[Series]:
-        try:
-            return [
-                Series(str(each.get("name", "")), tuple(each["columns"]), each.get("values") or [])
-                for each in self._result.get("series", [])
-            ]
-        except (KeyError, TypeError, AttributeError):
-            raise self._failures.odd("a series of the answer has no columns") from None
-
-
-def _parsed(document: bytes, failures: HttpFailures) -> Any:
-    try:
-        return json.loads(document)
-    except ValueError:
-        # A server that dies closes the connection in the middle of a document.
-        raise failures.truncated("the answer ended in the middle of a document") from None

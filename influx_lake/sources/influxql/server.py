@@ -25,6 +25,7 @@ from influx_lake.sources.influxql.statements import Place
 from influx_lake.sources.protocol import ServerInfo
 
 _PAGE = 100
+_LONGEST_SHARD = timedelta(days=36_525) // timedelta(seconds=1)
 _NO_DATABASE = re.compile(r"database not found|bucket .*not found|could not find bucket", re.IGNORECASE)
 _NO_POLICY = re.compile(r"retention policy not found", re.IGNORECASE)
 _TOO_MUCH = re.compile(r"max-select-(?:point|series|buckets?) limit exceed|max select (?:point|series)", re.IGNORECASE)
@@ -162,8 +163,11 @@ class InfluxDB2Server:
         try:
             while True:
                 page = Request.get("/api/v2/buckets", org=self.config.org, limit=str(_PAGE), offset=str(len(names)))
-                found = _listed("buckets", connection, page, self.failures())
-                names += [str(bucket["name"]) for bucket in found]
+                failures = self.failures()
+                found = [_text(bucket, "name", failures) for bucket in _listed("buckets", connection, page, failures)]
+                if set(found) & set(names):
+                    raise failures.odd("the list of buckets begins anew on its second page")
+                names += found
                 if len(found) < _PAGE:
                     return sorted(names)
         finally:
@@ -171,17 +175,22 @@ class InfluxDB2Server:
 
     def shard_length(self, connection: HttpConnection) -> timedelta | None:
         """How long the bucket's newest shards are; None where the server does not say, or not to this token."""
+        failures = self.failures()
         try:
-            rules = self._bucket(connection, self.failures()).get("retentionRules") or [{}]
+            rules = self._bucket(connection, failures).get("retentionRules") or [{}]
         except (AuthenticationFailed, DatabaseNotFound):
             return None
-        seconds = rules[0].get("shardGroupDurationSeconds")
+        if not isinstance(rules, list) or not isinstance(rules[0], dict):
+            raise failures.odd("the bucket's retention rules are no list of them")
+        seconds = rules[0].get("shardGroupDurationSeconds") or 0
+        if type(seconds) is not int or not 0 <= seconds <= _LONGEST_SHARD:
+            raise failures.odd(f"the bucket's shards are said to be {seconds!r} s long")
         return timedelta(seconds=seconds) if seconds else None
 
     def _mapped(self, connection: HttpConnection) -> Place:
         """The bucket's name in InfluxQL; its default mapping where it has several."""
         failures = self.failures()
-        bucket = str(self._bucket(connection, failures)["id"])
+        bucket = _text(self._bucket(connection, failures), "id", failures)
         asked = Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket)
         mappings = _listed("content", connection, asked, failures)
         # Older servers answer with the mappings of all buckets.
@@ -193,7 +202,7 @@ class InfluxDB2Server:
                 f"--db {self.config.bucket} --rp autogen --default. Or set query_language: flux",
             )
         best = min(own, key=lambda mapping: (not mapping.get("default"), bool(mapping.get("virtual"))))
-        return Place(best["database"], best["retention_policy"])
+        return Place(_text(best, "database", failures), _text(best, "retention_policy", failures))
 
     def _bucket(self, connection: HttpConnection, failures: HttpFailures) -> dict[str, Any]:
         asked = Request.get("/api/v2/buckets", org=self.config.org, name=self.config.bucket)
@@ -213,6 +222,14 @@ def _listed(what: str, connection: HttpConnection, asked: Request, failures: Htt
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise failures.odd(f"what {asked.path.partition('?')[0]} answered holds no list of {what}")
     return listed
+
+
+def _text(entry: Mapping[str, Any], name: str, failures: HttpFailures) -> str:
+    """A text of an entry of such a list."""
+    value = entry.get(name)
+    if not isinstance(value, str) or not value:
+        raise failures.odd(f"an entry of a list that was asked for has no {name}")
+    return value
 
 
 def recognised(where: str, message: str, where_to_look: str) -> SourceError | None:

@@ -9,14 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.columns import TIME, MeasurementSchema
 from influx_lake.config.windows import Window
 from influx_lake.errors import MeasurementNotFound
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
-from influx_lake.sources.http.rows import HttpRows, read_ahead
+from influx_lake.sources.http.documents import bounded, lines
+from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
 from influx_lake.sources.influxql import statements
-from influx_lake.sources.influxql.chunks import RowChunks, Series, lines, read_series
+from influx_lake.sources.influxql.chunks import RowChunks
 from influx_lake.sources.influxql.columns import TYPES, Selection, selection
+from influx_lake.sources.influxql.results import Series, read_series
 from influx_lake.sources.influxql.server import InfluxQLServer
 from influx_lake.sources.influxql.statements import Place, Selected
 from influx_lake.sources.protocol import ServerInfo
@@ -56,8 +58,9 @@ class InfluxQLSource:
 
     def databases(self) -> list[str]:
         """The server's databases."""
-        answer = self._ask(statements.DATABASES, self._server.failures())
-        return sorted(str(row[0]) for series in answer for row in series.values)
+        failures = self._server.failures()
+        answer = self._ask(statements.DATABASES, failures)
+        return sorted(name for series in answer for (name,) in series.texts(1, failures))
 
     def measurements(self) -> list[str]:
         failures = self._server.failures()
@@ -79,9 +82,9 @@ class InfluxQLSource:
         request = Request.form("/query", q=statement, epoch="ns", chunked="true", chunk_size=str(size))
         with (
             self._http.stream(request, failures) as answer,
-            read_ahead(_batches(answer, chosen, failures), answer, self._server.config) as batches,
+            read_ahead(_batches(answer, name, chosen, failures), answer, failures) as batches,
         ):
-            yield HttpRows(chosen.layout, batches, failures)
+            yield HttpRows(chosen.layout, batches)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many points the window has: InfluxQL counts values only, so all but a single field's are read."""
@@ -89,10 +92,9 @@ class InfluxQLSource:
         chosen = self._selection(measurement)
         place, name = self._located(measurement, failures)
         fields = [each for each in chosen.selected if each.cast != "tag"]
-        found = list(self._ask(statements.counts(place, name, fields, window), failures))
-        values = found[0].values[0][1:] if found and found[0].values else []
+        values = self._counts(statements.counts(place, name, fields, window), len(fields), failures)
         if sum(1 for value in values if value) <= 1:
-            return sum(value or 0 for value in values)
+            return sum(values)
         with self.read(chosen.schema, window) as rows:
             return sum(batch.num_rows for batch in rows)
 
@@ -106,9 +108,8 @@ class InfluxQLSource:
         chosen = self._chosen(schema, failures)
         place, name = self._located(schema.measurement, failures)
         fields = list(chosen.counted)
-        found = list(self._ask(statements.counts(place, name, fields, window), failures))
-        counts = found[0].values[0][1:] if found and found[0].values else [0] * len(fields)
-        return {each: count or 0 for each, count in zip(fields, counts, strict=True)}
+        counts = self._counts(statements.counts(place, name, fields, window), len(fields), failures)
+        return dict(zip(fields, counts, strict=True))
 
     def counted(self, schema: MeasurementSchema) -> dict[Selected, tuple[str, ...]]:
         """Which columns the values of each field are in."""
@@ -132,7 +133,7 @@ class InfluxQLSource:
         fields = [
             (key, self._type(key, word, failures))
             for series in self._ask(statements.field_keys(place, name), failures)
-            for key, word in series.values
+            for key, word in series.texts(2, failures)
         ]
         if not fields:
             raise failures.name(
@@ -141,7 +142,8 @@ class InfluxQLSource:
                     remedy="Correct the name, or write a first point to it",
                 )
             )
-        tags = [key for series in self._ask(statements.tag_keys(place, name), failures) for (key,) in series.values]
+        asked = self._ask(statements.tag_keys(place, name), failures)
+        tags = [key for series in asked for (key,) in series.texts(1, failures)]
         chosen = self._known[measurement] = selection(measurement, tags, fields)
         return chosen
 
@@ -177,16 +179,28 @@ class InfluxQLSource:
         return there[0] if there else found[0]
 
     def _is_there(self, place: Place, name: str, failures: HttpFailures) -> bool:
-        return any(True for _ in self._ask(statements.field_keys(place, name), failures))
+        return bool(self._ask(statements.field_keys(place, name), failures))
 
     def _policies(self, place: Place, failures: HttpFailures) -> list[str]:
         answer = self._ask(statements.retention_policies(place.database), failures)
-        return sorted(str(row[0]) for series in answer for row in series.values)
+        return sorted(name for series in answer for (name,) in series.texts(1, failures))
 
-    def _ask(self, statement: str, failures: HttpFailures) -> Iterator[Series]:
+    def _counts(self, statement: str, fields: int, failures: HttpFailures) -> list[int]:
+        """The numbers of one row, behind its time; zeros where the server has nothing to count."""
+        rows = [row for series in self._ask(statement, failures) for row in series.values]
+        if not rows:
+            return [0] * fields
+        counts = [value or 0 for value in rows[0][1:]]
+        if len(rows) > 1 or len(counts) != fields or not all(type(each) is int and each >= 0 for each in counts):
+            raise failures.odd(f"the counts of {fields} fields were asked for, and something else came")
+        return counts
+
+    def _ask(self, statement: str, failures: HttpFailures) -> list[Series]:
+        """All of a small answer: what came of one that broke off says nothing."""
         request = Request.form("/query", q=statement, epoch="ns", chunked="true")
         with self._http.stream(request, failures) as answer:
-            yield from read_series(lines(answer), failures)
+            chunks = bounded(answer, failures)
+            return in_time(lambda: list(read_series(lines(chunks, failures), failures)), answer, failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +224,9 @@ def _label(field: Selected) -> str:
     return f"values of {field.name!r} as {field.cast}"
 
 
-def _batches(answer: ByteStream, chosen: Selection, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:
-    for batch in RowChunks(chosen.types, failures).batches(lines(answer)):
+def _batches(
+    answer: ByteStream, measurement: str, chosen: Selection, failures: HttpFailures
+) -> Generator[pa.RecordBatch, None, None]:
+    columns = [TIME, *(each.name for each in chosen.selected)]
+    for batch in RowChunks(measurement, columns, chosen.types, failures).batches(lines(answer, failures)):
         yield chosen.rows(batch)

@@ -83,6 +83,7 @@ def answer(points: Points, table: int = 0) -> bytes:
                 row = ["", "", table, "a", "z", stamp(time), shown, name, "m", host, rack]
                 write.writerow(row)
             table += 1
+    out.write("\r\n")
     return out.getvalue().replace("\r\n", "\n").replace("\n", "\r\n").encode()
 
 
@@ -140,7 +141,7 @@ def test_texts_that_change_while_they_are_read_again_break_the_stream() -> None:
 def test_a_series_that_comes_apart_is_refused() -> None:
     one: Points = {("a", ""): {0: {"f": 1.0}}}
     two: Points = {("b", ""): {0: {"f": 1.0}}}
-    text = answer(one) + b"\r\n" + answer(two, 1) + b"\r\n" + answer(one, 2)
+    text = answer(one) + answer(two, 1) + answer(one, 2)
     with pytest.raises(UnexpectedAnswer, match="one behind the other"):
         list(builder(one).batches(blocks([text], FAILURES)))
 
@@ -157,7 +158,7 @@ def test_what_was_not_declared_is_refused(change: Mapping[bytes, bytes], message
 
 
 def test_an_error_in_the_answer_is_one() -> None:
-    text = answer({("a", ""): {0: {"f": 1.0}}}) + b"\r\n#datatype,string,string\r\n,error,reference\r\n,it broke,1\r\n"
+    text = answer({("a", ""): {0: {"f": 1.0}}}) + b"#datatype,string,string\r\n,error,reference\r\n,it broke,1\r\n\r\n"
     with pytest.raises(QueryRejected, match="it broke"):
         list(builder({}).batches(blocks([text], FAILURES)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from influx_lake.config.connections import InfluxDB1Config
 from influx_lake.errors import LakeError, QueryRejected, StreamBroken, UnexpectedAnswer
 from influx_lake.sources.http import HttpFailures
-from influx_lake.sources.influxql.chunks import RowChunks, lines, read_series
+from influx_lake.sources.http.documents import lines
+from influx_lake.sources.influxql.chunks import RowChunks
+from influx_lake.sources.influxql.results import read_series
 
 TYPES = [pa.int64(), pa.string(), pa.float64(), pa.int64(), pa.uint64(), pa.bool_()]
 FAILURES = HttpFailures(InfluxDB1Config(type="influxdb1", host="h", database="d"), "the server")
@@ -37,21 +40,27 @@ def document(rows: Any, *, partial: bool = False, **more: Any) -> bytes:
     return json.dumps({"results": [result]}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@given(st.lists(st.lists(row, min_size=1, max_size=5), min_size=1, max_size=3), st.booleans())
-def test_every_value_comes_as_it_was_sent(chunks: list[list[tuple[Any, ...]]], escaped: bool) -> None:
+def chunks() -> RowChunks:
+    return RowChunks("m", ["t", *"sfiub"], TYPES, FAILURES)
+
+
+@given(st.lists(row, min_size=1, max_size=12, unique_by=itemgetter(0)), st.integers(1, 5), st.booleans())
+def test_every_value_comes_as_it_was_sent(rows: list[tuple[Any, ...]], size: int, escaped: bool) -> None:
+    rows = sorted(rows, key=itemgetter(0))
+    sent = [rows[start : start + size] for start in range(0, len(rows), size)]
     if escaped:  # one escape sends the whole chunk the other way
-        chunks = [[*rows, (0, "\n", None, None, None, None)] for rows in chunks]
-    documents = [document(rows, partial=place < len(chunks) - 1) for place, rows in enumerate(chunks)]
-    batches = list(RowChunks(TYPES, FAILURES).batches(documents))
-    assert [batch.schema.types for batch in batches] == [TYPES] * len(chunks)
+        sent = [[*part, (part[-1][0], "\n", None, None, None, None)] for part in sent]
+    documents = [document(part, partial=place < len(sent) - 1) for place, part in enumerate(sent)]
+    batches = list(chunks().batches(documents))
+    assert [batch.schema.types for batch in batches] == [TYPES] * len(sent)
     came = [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
-    assert came == [tuple(row) for rows in chunks for row in rows]
+    assert came == [tuple(row) for part in sent for row in part]
 
 
 def test_a_float_without_a_fraction_is_exact() -> None:
     text = document([[1, None, 0, None, None, None]]).replace(b"null,0,", b"null,123456789012345678,")
-    (plain,) = RowChunks(TYPES, FAILURES).batches([text])
-    (escaped,) = RowChunks(TYPES, FAILURES).batches([text.replace(b'"m"', b'"\\u006d"')])
+    (plain,) = chunks().batches([text])
+    (escaped,) = chunks().batches([text.replace(b'"m"', b'"\\u006d"')])
     assert plain.column(2).to_pylist() == escaped.column(2).to_pylist() == [float("123456789012345678")]
 
 
@@ -72,20 +81,20 @@ def test_a_float_without_a_fraction_is_exact() -> None:
 )
 def test_an_answer_that_is_not_whole_is_an_error(documents: list[bytes], error: type[LakeError]) -> None:
     with pytest.raises(error):
-        list(RowChunks(TYPES, FAILURES).batches(documents))
+        list(chunks().batches(documents))
 
 
 def test_an_answer_without_rows_is_one() -> None:
-    assert list(RowChunks(TYPES, FAILURES).batches([b'{"results":[{"statement_id":0}]}'])) == []
+    assert list(chunks().batches([b'{"results":[{"statement_id":0}]}'])) == []
 
 
 def test_small_answers_need_their_end_too() -> None:
     with pytest.raises(StreamBroken):
-        list(read_series([document([[1]], partial=True)], FAILURES))
+        list(read_series([document([[1, "a", 1.5, 1, 1, True]], partial=True)], FAILURES))
 
 
 @given(st.lists(st.binary().map(lambda text: text.replace(b"\n", b"").strip() or b"x")), st.integers(1, 9))
 def test_lines_are_whole_however_they_come(documents: list[bytes], size: int) -> None:
     stream = b"\n".join(documents) + b"\n"
     chunks = [stream[start : start + size] for start in range(0, len(stream), size)]
-    assert list(lines(chunks)) == documents
+    assert [line.rstrip(b"\n") for line in lines(chunks, FAILURES)] == documents

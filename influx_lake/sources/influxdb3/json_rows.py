@@ -1,0 +1,131 @@
+"""Rows as JSON objects: one per line of a long answer, or an array of them, whose end shows that it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.sources.http import HttpFailures
+from influx_lake.sources.http.documents import bounded, json_of
+
+_BYTES_AT_ONCE = 1 << 20
+
+
+def row_batches(
+    chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFailures
+) -> Generator[pa.RecordBatch, None, None]:
+    """The rows of JSON lines. Lines say nothing of their number: an answer that was cut between two can look whole.
+
+    Raises:
+        SourceError: A line is not a row of these columns, or the last one is not complete.
+    """
+    from pyarrow import json
+
+    parse = json.ParseOptions(explicit_schema=_as_sent(columns), unexpected_field_behavior="error")
+    for text in _whole_lines(chunks, failures):
+        ended = text.endswith(b"\n")
+        try:
+            count = _objects(text)
+            read = json.ReadOptions(use_threads=False, block_size=len(text) + 1)
+            table = json.read_json(pa.py_buffer(text), read_options=read, parse_options=parse)
+            _check(table, count)
+        except (pa.ArrowInvalid, ValueError) as error:
+            if ended:
+                raise failures.odd(f"a row cannot be read: {error}") from None
+            raise failures.truncated(f"the last row cannot be read: {error}") from None
+        yield from table.select(columns.names).cast(columns).combine_chunks().to_batches()
+
+
+def rows_at_once(chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFailures) -> pa.Table:
+    """The rows of an array, or of the lines of a server that does not know arrays.
+
+    Raises:
+        SourceError: It holds something else than rows of these columns, or is not complete.
+    """
+    text = b"".join(bounded(chunks, failures)).strip()
+    if text.startswith(b"{"):
+        return pa.Table.from_batches(row_batches([text, b"\n"], columns, failures), columns)
+    try:
+        rows = json_of(text)
+    except ValueError as error:
+        if not text or text.startswith(b"["):
+            raise failures.truncated(f"the list of rows is not complete: {error}") from None
+        raise failures.odd(f"what came is not JSON: {error}") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() <= {*columns.names} for row in rows):
+        raise failures.odd(f"a list of rows of {columns.names} was asked for, and something else came")
+    try:
+        came = pa.Table.from_pydict({each.name: _column(rows, each) for each in _as_sent(columns)})
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise failures.odd(f"a row cannot be read: {error}") from None
+    return came.cast(columns)
+
+
+def _as_sent(columns: pa.Schema) -> pa.Schema:
+    """The columns with times as the integers that are asked for."""
+    return pa.schema(
+        [pa.field(each.name, pa.int64() if pa.types.is_timestamp(each.type) else each.type) for each in columns]
+    )
+
+
+def _column(rows: list[dict[str, Any]], field: pa.Field) -> pa.Array:
+    values = [row.get(field.name) for row in rows]
+    known: set[type] = {str} if pa.types.is_string(field.type) else {bool} if field.type == pa.bool_() else {int}
+    if pa.types.is_floating(field.type):
+        known, values = {int, float}, [float(each) if type(each) is int else each for each in values]
+    if wrong := [each for each in values if each is not None and type(each) not in known]:
+        raise ValueError(f"{str(wrong[0])[:40]!r} came for {field.type}")
+    return pa.array(values, field.type)
+
+
+def _objects(text: bytes) -> int:
+    """How many lines there are, each an object: Arrow must not be given anything else.
+
+    Raises:
+        ValueError: One is none.
+    """
+    text.decode()
+    lines = text.count(b"\n") + (not text.endswith(b"\n"))
+    begun = text.count(b"\n{") + text.startswith(b"{")
+    if begun != lines or text.count(b"}") != text.count(b"}\n") + text.endswith(b"}"):
+        # A string may hold a brace.
+        objects = [json_of(line) for line in text.splitlines()]
+        if not {dict}.issuperset(map(type, objects)):
+            raise ValueError("a line holds something else than a row")
+    return lines
+
+
+def _check(table: pa.Table, count: int) -> None:
+    if table.num_rows != count:
+        raise ValueError(f"{count} lines hold {table.num_rows} rows")
+    for column in table.columns:
+        if pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False:
+            raise ValueError("JSON has no NaN and no Infinity")
+
+
+def _whole_lines(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[bytes]:
+    """The stream, cut at the ends of lines: JSON escapes those in texts. Only what comes last can lack its end."""
+    pending, size = list[bytes](), 0
+    for chunk in chunks:
+        pending.append(chunk)
+        size += len(chunk)
+        if size < _BYTES_AT_ONCE:
+            continue
+        if b"\n" not in chunk:
+            failures.check_size(size)
+            continue
+        text, end, rest = b"".join(pending).rpartition(b"\n")
+        yield from _bounded(text + end, failures)
+        pending, size = [rest], len(rest)
+    text = b"".join(pending)
+    if text.strip():
+        yield from _bounded(text, failures)
+
+
+def _bounded(text: bytes, failures: HttpFailures) -> Iterator[bytes]:
+    """The lines without empty ones, if none is too long."""
+    lines = text.splitlines(keepends=True) if b"\n\n" in text or b"\r" in text or text.startswith(b"\n") else [text]
+    failures.check_lines(text)
+    yield b"".join(line.rstrip(b"\r\n") + (b"\n" if line.endswith(b"\n") else b"") for line in lines if line.strip())
