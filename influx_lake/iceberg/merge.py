@@ -206,10 +206,9 @@ def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Rows in the columns of a schema that others may have widened since."""
     if batch.schema == schema:
         return batch
+    come = frozenset(batch.schema.names)
     columns = [
-        batch.column(field.name).cast(field.type)
-        if field.name in batch.schema.names
-        else pa.nulls(len(batch), field.type)
+        batch.column(field.name).cast(field.type) if field.name in come else pa.nulls(len(batch), field.type)
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -110,10 +110,10 @@ def file_schema(schema: Schema, columns: pa.Schema) -> pa.Schema:
     from pyiceberg.schema import sanitize_column_names
 
     arrow = schema_to_pyarrow(sanitize_column_names(schema), include_field_ids=True)
-    fields = []
+    fields, come = [], frozenset(columns.names)
     for stored, field in zip(arrow, schema.fields, strict=True):
         kind = plain_type(stored.type)
-        incoming = columns.field(field.name).type if field.name in columns.names else kind
+        incoming = columns.field(field.name).type if field.name in come else kind
         if pa.types.is_dictionary(incoming) and pa.types.is_string(kind):
             kind = pa.dictionary(incoming.index_type, pa.string())
         fields.append(stored.with_type(kind))
@@ -127,9 +127,10 @@ def to_file(batches: list[pa.RecordBatch], schema: Schema, stored: pa.Schema) ->
         DataRefused: A value does not fit its column exactly.
     """
     rows = pa.Table.from_batches(batches)
-    columns = []
+    # Arrow makes the list of names anew each time it is asked.
+    columns, come = [], frozenset(rows.column_names)
     for field, kind in zip(schema.fields, stored.types, strict=True):
-        if field.name in rows.column_names:
+        if field.name in come:
             columns.append(_cast(field.name, rows.column(field.name), kind))
         else:
             columns.append(pa.chunked_array([pa.nulls(len(rows), kind)]))

@@ -38,7 +38,7 @@ def changed_columns(
     if not windows:
         return []
     lake = _LakeColumns.of(table, measurement, source.schema(measurement.name))
-    scales = {column.name: scale_for(lake.largest(column, windows)) for column in lake.floats}
+    scales = {name: scale_for(largest) for name, largest in lake.largest(windows).items()}
     schema = MeasurementSchema(measurement.name, lake.columns)
     theirs = profiles_of(source, schema, windows, scales)
     ours = [lake.profile(window, scales) for window in windows]
@@ -88,34 +88,42 @@ class _LakeColumns:
             profiler.add(batch)
         return profiler.profile()
 
-    def largest(self, column: Column, windows: Sequence[Window]) -> float:
-        """The largest magnitude of a float column: from the files' metadata, where they tell."""
-        if column.name not in self.names:
-            return 0.0
-        stated = self._stated(self.names[column.name], Window(windows[0].start, windows[-1].end))
-        if stated is not None:
-            return stated
-        found = (pc.max(pc.abs(batch.column(column.name))).as_py() for batch in self._batches(windows, [column]))
-        return max((value for value in found if value is not None), default=0.0)
+    def largest(self, windows: Sequence[Window]) -> dict[str, float]:
+        """The largest magnitude of each float column: from the files' metadata, where they tell."""
+        largest = {column.name: 0.0 for column in self.columns if column.type is ColumnType.FLOAT}
+        stated = self._stated(Window(windows[0].start, windows[-1].end))
+        largest |= {name: found for name, found in stated.items() if found is not None}
+        unstated = [column for column in self.columns if column.name in stated and stated[column.name] is None]
+        for batch in self._batches(windows, unstated) if unstated else ():
+            for column in unstated:
+                found = pc.max(pc.abs(batch.column(column.name))).as_py()
+                largest[column.name] = max(largest[column.name], found or 0.0)
+        return largest
 
-    def _stated(self, name: str, span: Window) -> float | None:
+    def _stated(self, span: Window) -> dict[str, float | None]:
+        """What the files state of the float columns that the table has; None where one of them does not."""
         from pyiceberg.conversions import from_bytes
         from pyiceberg.types import DoubleType, FloatType
 
-        field, largest = self.table.schema().find_field(name), 0.0
-        if not isinstance(field.field_type, DoubleType | FloatType):
-            return None
+        fields = {field.name: field for field in self.table.schema().fields}
+        held = {column.name: fields[self.names[column.name]] for column in self.floats if column.name in self.names}
+        told = {name: field for name, field in held.items() if isinstance(field.field_type, DoubleType | FloatType)}
+        stated: dict[str, float | None] = {name: 0.0 if name in told else None for name in held}
         with catalog_errors(f"look at the files of {'.'.join(self.table.name())}"):
             tasks = list(self.table.scan(row_filter=in_windows([span], self.table, "time")).plan_files())
         for task in tasks:
-            nulls = (task.file.null_value_counts or {}).get(field.field_id)
-            if nulls is not None and nulls == task.file.record_count:
-                continue
-            for bounds in (task.file.lower_bounds or {}, task.file.upper_bounds or {}):
-                if field.field_id not in bounds:
-                    return None
-                largest = max(largest, abs(float(from_bytes(field.field_type, bounds[field.field_id]))))
-        return largest
+            file = task.file
+            nulls, ends = file.null_value_counts or {}, (file.lower_bounds or {}, file.upper_bounds or {})
+            for name, field in told.items():
+                so_far = stated[name]
+                if so_far is None or nulls.get(field.field_id) == file.record_count:
+                    continue
+                if all(field.field_id in bounds for bounds in ends):
+                    values = [float(from_bytes(field.field_type, bounds[field.field_id])) for bounds in ends]
+                    stated[name] = max(so_far, *map(abs, values))
+                else:
+                    stated[name] = None
+        return stated
 
     def _batches(self, windows: Sequence[Window], columns: Sequence[Column] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows with the source's names and types."""

@@ -13,8 +13,17 @@ from influx_lake.sources.influxdb3.groups import BIN
 from influx_lake.sources.influxdb3.sql import identifier
 from influx_lake.sources.profile import ColumnProfile, Profile
 
+COLUMNS_AT_ONCE = 100
+"""How many columns one statement profiles: the time in which DataFusion plans one grows with the square of them."""
+
 # A sum of these overflows after 2^63 rows.
 _WHOLE = "DECIMAL(38, 0)"
+
+
+def parts_of(schema: MeasurementSchema) -> Iterator[MeasurementSchema]:
+    """The schema in as many parts as there are statements."""
+    for begin in range(0, len(schema.columns), COLUMNS_AT_ONCE):
+        yield MeasurementSchema(schema.measurement, schema.columns[begin : begin + COLUMNS_AT_ONCE])
 
 
 def aggregates(schema: MeasurementSchema, scales: Mapping[str, float]) -> dict[str, str]:

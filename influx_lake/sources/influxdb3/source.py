@@ -24,7 +24,7 @@ from influx_lake.sources.influxdb3.flight import FlightConnection
 from influx_lake.sources.influxdb3.groups import BIN, ROWS, groups
 from influx_lake.sources.influxdb3.http_queries import HttpQueries
 from influx_lake.sources.influxdb3.layout import Layout
-from influx_lake.sources.influxdb3.profiles import aggregates, profile, profile_columns
+from influx_lake.sources.influxdb3.profiles import aggregates, parts_of, profile, profile_columns
 from influx_lake.sources.listing import Listing
 from influx_lake.sources.profile import ColumnProfile, Profile
 from influx_lake.sources.protocol import ServerInfo
@@ -160,11 +160,15 @@ class InfluxDB3Source:
         self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
     ) -> list[Profile]:
         failures = Failures(self._config, schema.measurement, Window(windows[0].start, windows[-1].end))
-        asked = sql.grouped(schema.measurement, windows, aggregates(schema, scales))
-        answer = self._queries.table(asked, failures, profile_columns(schema))
-        found = {start: profile(schema, group) for start, group in groups(answer, failures.odd)}
-        nothing = {column.name: ColumnProfile() for column in schema.columns}
-        return [found.get(window.start_us, nothing) for window in windows]
+        profiles: list[dict[str, ColumnProfile]] = [{} for _ in windows]
+        for part in parts_of(schema):
+            asked = sql.grouped(schema.measurement, windows, aggregates(part, scales))
+            answer = self._queries.table(asked, failures, profile_columns(part))
+            found = {start: profile(part, group) for start, group in groups(answer, failures.odd)}
+            nothing = {column.name: ColumnProfile() for column in part.columns}
+            for window, columns in zip(windows, profiles, strict=True):
+                columns.update(found.get(window.start_us, nothing))
+        return list[Profile](profiles)
 
     def close(self) -> None:
         self._queries.close()

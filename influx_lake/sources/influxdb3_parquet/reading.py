@@ -98,13 +98,11 @@ class PointReader:
 
     def _fitted(self, rows: pa.Table) -> pa.Table:
         """The rows with all the table's columns."""
-        layout = arrow_schema(self.schema)
+        layout, come = arrow_schema(self.schema), frozenset(rows.column_names)
         try:
             return pa.table(
                 [
-                    rows[field.name].cast(field.type)
-                    if field.name in rows.column_names
-                    else pa.nulls(len(rows), field.type)
+                    rows[field.name].cast(field.type) if field.name in come else pa.nulls(len(rows), field.type)
                     for field in layout
                 ],
                 schema=layout,

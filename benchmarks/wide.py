@@ -1,0 +1,126 @@
+"""A day of a wide measurement loaded again, and verified.
+
+    python -m benchmarks.wide [--fields 500 2000] [--rows N] [--json]
+
+What it costs per field at each width, in one run: seconds by the clock and of CPU, of this process alone (the sandbox
+that answers is another one), the medians of some repetitions. `ratio` is the cost per field at the widest over that at
+the narrowest: 1 is linear.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from influx_lake.config import load_lake
+from influx_lake.config.windows import Window, parse_moment
+from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.replication.verify import verify
+from influx_lake.replication.window import replicate_window
+from influx_lake.sandbox import Sandbox
+from influx_lake.sources import open_source
+
+TOKEN = "apiv3_benchmark"
+DAY = Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
+DAY_NS = 1_767_225_600 * 10**9
+LAKE = """\
+sources: {{default: {{host: "{url}", database: wide, token: {token}}}}}
+catalog: {{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}}
+measurements: {{wide: {{partition: {{start: 2026-01-01}}}}}}
+"""
+
+
+def serve(fields: int, rows: int) -> None:
+    """Answer for a wide measurement until stdin ends."""
+    columns: dict[str, pa.Array] = {"time": pa.array(range(DAY_NS, DAY_NS + rows * 10**9, 10**9), pa.timestamp("ns"))}
+    columns |= {f"f{field:04}": pa.array([number * field / 7 for number in range(rows)]) for field in range(fields)}
+    with Sandbox(token=TOKEN) as box:
+        box.load("wide", "wide", pa.table(columns))
+        print(box.url, flush=True)
+        sys.stdin.read()
+
+
+def run(fields: int, rows: int, times: int) -> dict[str, dict[str, float]]:
+    """Load the day again and verify it, and say what each costs."""
+    command = [sys.executable, "-m", "benchmarks.wide", "--serve", str(fields), "--rows", str(rows)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
+    ):
+        assert server.stdin is not None
+        assert server.stdout is not None
+        path = Path(folder, "lake.yaml")
+        path.write_text(LAKE.format(url=server.stdout.readline().strip(), token=TOKEN))
+        lake = load_lake(path)
+        [measurement] = lake.measurements
+        catalog, source = open_catalog("lake", lake.catalog.properties()), open_source(lake.sources["default"])
+
+        def load() -> None:
+            replicate_window(source, catalog, measurement, DAY, run_id="benchmark")
+
+        def compare() -> None:
+            assert not verify(source, catalog, measurement, [DAY], profile=True).differing
+
+        load()
+        compare()
+        found = {"load_again": _medians(load, times), "verify_profile": _medians(compare, times)}
+        source.close()
+        server.stdin.close()
+        server.wait(60)
+    return found
+
+
+def _medians(work: Callable[[], None], times: int) -> dict[str, float]:
+    costs = []
+    for _ in range(times):
+        wall, cpu = time.monotonic(), time.process_time()
+        work()
+        costs.append((time.monotonic() - wall, time.process_time() - cpu))
+    walls, cpus = zip(*costs, strict=True)
+    return {"wall": round(statistics.median(walls), 3), "cpu": round(statistics.median(cpus), 3)}
+
+
+def report(widths: list[int], rows: int, times: int) -> dict[str, object]:
+    """The costs at each width, and how they grow."""
+    found = {width: run(width, rows, times) for width in sorted(widths)}
+    narrow, wide = min(found), max(found)
+    ratios = {
+        step: {
+            figure: round((found[wide][step][figure] / wide) / (found[narrow][step][figure] / narrow), 2)
+            for figure in ("wall", "cpu")
+        }
+        for step in found[wide]
+    }
+    return {"rows": rows, "times": times, "seconds": found, "ratio": ratios}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fields", type=int, nargs="+", default=[500, 2000])
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve is not None:
+        serve(arguments.serve, arguments.rows)
+        return
+    found = report(arguments.fields, arguments.rows, arguments.times)
+    if arguments.json:
+        print(json.dumps({"wide": found}, indent=2))
+        return
+    for title in ("seconds", "ratio"):
+        print(title, json.dumps(found[title]))
+
+
+if __name__ == "__main__":
+    main()
