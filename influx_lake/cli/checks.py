@@ -19,11 +19,12 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        name: What kind of thing: config, source, measurement, pattern, catalog, warehouse.
+        name: What kind of thing: config, source, measurement, pattern, files, catalog, warehouse.
         subject: Which one.
         ok: Whether it is as it should be.
         detail: What was found.
         remedy: What to do about it.
+        warning: Whether it may be as it should be, and is to be looked at.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Check:
     ok: bool
     detail: str
     remedy: str | None = None
+    warning: bool = False
 
     def facts(self) -> dict[str, Any]:
         """The same for programs."""
@@ -53,6 +55,7 @@ def run_checks(session: Session) -> Iterator[Check]:
 
 
 def _check_source(session: Session, name: str) -> Iterator[Check]:
+    from influx_lake.cli.file_checks import check_files
     from influx_lake.sources.listing import listing_of
 
     found: list[str] = []
@@ -70,6 +73,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
         yield replace(asked, remedy=_with_sandbox(asked.remedy, session, name))
         return
     yield asked
+    yield from check_files(session, name)
     lake, there = session.lake, set(found)
     for measurement in lake.measurements:
         if measurement.source == name:

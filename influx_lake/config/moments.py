@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from influx_lake.config.problems import suggestion
 
 
 def _read_moment(value: Any) -> Any:
@@ -43,3 +45,16 @@ Moment = Annotated[
 def in_zone(moment: datetime, timezone: str) -> datetime:
     """The moment in UTC; where it has no zone it is one of this zone."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
+
+
+def _check_timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        guess = suggestion(value, available_timezones())
+        raise ValueError(f"is not a time zone{guess or ': write an IANA name, such as Europe/Berlin'}") from None
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_check_timezone)]
+"""The IANA name of a time zone."""

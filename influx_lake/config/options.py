@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,9 +16,8 @@ from influx_lake.config.chunks import ChunkOptions
 from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import GuardOptions
 from influx_lake.config.history import HistoryOptions
-from influx_lake.config.moments import Moment
+from influx_lake.config.moments import Moment, TimeZone
 from influx_lake.config.names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
-from influx_lake.config.problems import suggestion
 from influx_lake.config.quantities import Duration
 from influx_lake.config.reconcile import ReconcileOptions, Reconciling
 from influx_lake.config.rollups import RollupOptions
@@ -43,15 +39,6 @@ class SchemaEvolution(StrEnum):
     FULL = "full"
 
 
-def _check_timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        guess = suggestion(value, available_timezones())
-        raise ValueError(f"is not a time zone{guess or ': write an IANA name, such as Europe/Berlin'}") from None
-    return value
-
-
 class PartitionOptions(BaseModel):
     """How a measurement's time is cut into partitions, each a window that is replaced as a whole."""
 
@@ -63,7 +50,7 @@ class PartitionOptions(BaseModel):
         description="Where the first partition starts: the oldest time to load. Without a zone it is a time of "
         "`timezone`. Default: the partition that holds 2026-01-01.",
     )
-    timezone: Annotated[str, AfterValidator(_check_timezone)] = Field(
+    timezone: TimeZone = Field(
         default="UTC",
         description="Whose midnights bound days, weeks and months (an IANA name). Hours are UTC's.",
         examples=["UTC", "Europe/Berlin"],

@@ -107,19 +107,23 @@ class _LakeColumns:
 
         fields = {field.name: field for field in self.table.schema().fields}
         held = {column.name: fields[self.names[column.name]] for column in self.floats if column.name in self.names}
-        told = {name: field for name, field in held.items() if isinstance(field.field_type, DoubleType | FloatType)}
+        told = {
+            name: (field.field_id, field.field_type)
+            for name, field in held.items()
+            if isinstance(field.field_type, DoubleType | FloatType)
+        }
         stated: dict[str, float | None] = {name: 0.0 if name in told else None for name in held}
         with catalog_errors(f"look at the files of {'.'.join(self.table.name())}"):
             tasks = list(self.table.scan(row_filter=in_windows([span], self.table, "time")).plan_files())
         for task in tasks:
             file = task.file
             nulls, ends = file.null_value_counts or {}, (file.lower_bounds or {}, file.upper_bounds or {})
-            for name, field in told.items():
+            for name, (number, kind) in told.items():
                 so_far = stated[name]
-                if so_far is None or nulls.get(field.field_id) == file.record_count:
+                if so_far is None or nulls.get(number) == file.record_count:
                     continue
-                if all(field.field_id in bounds for bounds in ends):
-                    values = [float(from_bytes(field.field_type, bounds[field.field_id])) for bounds in ends]
+                if all(number in bounds for bounds in ends):
+                    values = [float(from_bytes(kind, bounds[number])) for bounds in ends]
                     stated[name] = max(so_far, *map(abs, values))
                 else:
                     stated[name] = None

@@ -74,9 +74,9 @@ def test_a_profile_plans_the_files_once_and_asks_for_the_columns_in_parts(
 
 
 def test_a_value_that_changed_is_found_in_any_part(
-    loaded: tuple[InfluxDB3Source, Catalog, Measurement], tmp_path: Path
+    loaded: tuple[InfluxDB3Source, Catalog, Measurement],
 ) -> None:
-    source, catalog, measurement = loaded
+    _, catalog, measurement = loaded
     with Sandbox() as other:
         fields = ",".join(f"f{number:04}={number + number // (FIELDS - 1)}.5" for number in range(FIELDS))
         other.write("telemetry", f"wide,host=a {fields} {DAY_NS}\nwide,host=b f0000=1 {DAY_NS + 1}")

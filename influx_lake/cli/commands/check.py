@@ -38,6 +38,6 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
 
 
 def _show(out: Output, check: Check) -> None:
-    out.line(f"{_MARKS[check.ok]} {check.subject}: {check.detail}")
+    out.line(f"{'!' if check.warning else _MARKS[check.ok]} {check.subject}: {check.detail}")
     if check.remedy:
         out.line(f"    → {check.remedy}")

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from influx_lake.config.columns import ColumnType
 from influx_lake.config.connections.points import PointFilesConfig, absolute_path
+from influx_lake.config.moments import TimeZone
 from influx_lake.config.names import Text
 from influx_lake.config.quantities import Duration
 
@@ -58,6 +59,17 @@ class LandingZoneConfig(PointFilesConfig):
         default="1h",
         validate_default=True,
         description="How long after its points a file may land: the folders of that time are read too.",
+    )
+    early: Duration = Field(
+        default="1h",
+        validate_default=True,
+        description="How long before its points a file may land, where clocks are ahead or times are rounded: the "
+        "folders of that time are read too.",
+    )
+    timezone: TimeZone = Field(
+        default="UTC",
+        description="Whose dates and hours the folders say (an IANA name).",
+        examples=["UTC", "America/New_York"],
     )
     timestamp: Text = Field(default="timestamp", description="The column of the time.")
     timestamp_units: Literal["ns", "us", "ms", "s"] = Field(

@@ -96,28 +96,30 @@ class FilePlace:
         infos = (each for each in self._system.get_file_info(selector) if each.type == FileType.File)
         return [self._file(each) for each in sorted(infos, key=_path) if matches.fullmatch(each.path)]
 
-    def files_in(self, folder: str) -> list[StoredFile]:
-        """The files of one folder; none where there is no such folder."""
-        return self._below(folder, recursive=False)
-
     def files_below(self, folder: str) -> list[StoredFile]:
-        """The files of a folder and of those in it."""
-        return self._below(folder, recursive=True)
-
-    def folders_in(self, folder: str) -> list[str]:
-        """The folders in a folder."""
+        """The files of a folder and of those in it; none where there is no such folder."""
         from pyarrow.fs import FileSelector, FileType
 
         with file_errors(self.text):
-            infos = self._system.get_file_info(FileSelector(folder, allow_not_found=True))
-        return sorted(info.path for info in infos if info.type == FileType.Directory)
-
-    def _below(self, folder: str, *, recursive: bool) -> list[StoredFile]:
-        from pyarrow.fs import FileSelector, FileType
-
-        with file_errors(self.text):
-            infos = self._system.get_file_info(FileSelector(folder, recursive=recursive, allow_not_found=True))
+            infos = self._system.get_file_info(FileSelector(folder, recursive=True, allow_not_found=True))
             return [self._file(each) for each in sorted(infos, key=_path) if each.type == FileType.File]
+
+    def entries(self, folder: str) -> tuple[list[StoredFile], list[str]]:
+        """The files and the folders that are directly in a folder; none where there is no such folder."""
+        from pyarrow.fs import FileSelector, FileType
+
+        with file_errors(self.text):
+            infos = sorted(self._system.get_file_info(FileSelector(folder, allow_not_found=True)), key=_path)
+            files = [self._file(each) for each in infos if each.type == FileType.File]
+        return files, [each.path for each in infos if each.type == FileType.Directory]
+
+    def exists(self) -> bool:
+        """Whether there is anything of this path."""
+        from pyarrow.fs import FileType
+
+        with file_errors(self.text):
+            found: bool = self._system.get_file_info(self.path).type != FileType.NotFound
+        return found
 
     def _named(self) -> list[StoredFile]:
         from pyarrow.fs import FileSelector, FileType

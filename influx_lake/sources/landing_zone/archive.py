@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import ColumnType
 from influx_lake.config.windows import Window
 from influx_lake.sources.files import FilePlace
-from influx_lake.sources.landing_zone.folders import Folders, LandedFile, fixed_part
+from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listing, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers
+from influx_lake.sources.landing_zone.misplaced import Misplaced, misplaced_remark
 from influx_lake.sources.landing_zone.taking_apart import TakingApart
+from influx_lake.sources.landing_zone.template import FolderTemplate
 from influx_lake.sources.points.bad import too_bad
 from influx_lake.sources.points.registry import MeasurementKey
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
+from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.points.unit import Unit, UnitWriter
+from influx_lake.sources.remarks import Remark
 
+log = logging.getLogger("influx_lake.sources")
+
+_SURVEYED = 20
+"""How many files are looked at where not all of them have to be read."""
 _READING = 3
 """Another number where the same files give other points than before: what was taken apart then is not used."""
 
@@ -41,6 +51,7 @@ class LandingZone:
         self._config = config
         self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
         self._units: dict[str, Unit] = {}
+        self._told = set[Path | str]()
         self._footers = Footers(config)
 
     @property
@@ -53,7 +64,20 @@ class LandingZone:
         return not self._typed
 
     def units(self, window: Window | None) -> Sequence[Unit]:
-        landed = self._folders.all() if window is None else self._folders.within(self._landing(window))
+        found = self._folders.all() if window is None else self._folders.within(window)
+        units = self._units_of(found.files)
+        if window is not None:
+            self._tell(found, units)
+        return units
+
+    def _tell(self, found: Listing, units: Sequence[Unit]) -> None:
+        """Say what is to be said of files, once of each."""
+        new = [(landed, unit) for landed, unit in zip(found.files, units, strict=True) if unit.folder not in self._told]
+        for remark in self._remarks(new, [each for each in found.strays if each not in self._told]):
+            log.warning("%s: %s", self.identity, remark)
+        self._told.update([unit.folder for _, unit in new], found.strays)
+
+    def _units_of(self, landed: Sequence[LandedFile]) -> list[Unit]:
         units = [self._unit(each) for each in landed]
         bad = [unit for unit in units if unit.bad]
         if sum(unit.bad for unit in bad) > self._config.max_bad_lines:
@@ -68,10 +92,10 @@ class LandingZone:
         if known is not None:
             return sorted({*known.tags, *self._config.tags}), list(known.types.items())
         # Where files hold several measurements, only their rows say which has which columns.
-        return self._in_footers(measurement) if self._typed and "{measurement}" in self._config.path else None
+        return self._in_footers(measurement) if self._says_its_columns else None
 
     def _in_footers(self, measurement: str) -> tuple[Sequence[str], Sequence[tuple[str, ColumnType]]]:
-        landed = self._folders.all()
+        landed = self._folders.all().files
         found = self._footers.columns([each.file for each in landed if each.measurement == measurement])
         self._footers.keep(each.file for each in landed)
         tags = {tag for each in found for tag in each.tags}
@@ -82,14 +106,39 @@ class LandingZone:
         """Whether files say the types of their columns."""
         return self._config.format == "parquet"
 
+    @property
+    def _says_its_columns(self) -> bool:
+        return self._typed and "{measurement}" in self._config.path
+
     def names(self) -> list[str] | None:
         if "{measurement}" in self._config.path:
-            return sorted({each.measurement for each in self._folders.all() if each.measurement})
+            return sorted({each.measurement for each in self._folders.all().files if each.measurement})
         return sorted(self._config.columns) or None
 
     def state(self) -> str:
-        landed = self._folders.all()
+        landed = self._folders.all().files
         return f"{len(landed):,} files, {sum(max(0, each.file.size) for each in landed) / 1e6:,.1f} MB"
+
+    def survey(self) -> FileSurvey:
+        found = self._folders.all()
+        landed, half = found.files, _SURVEYED // 2
+        if (self._config.columns or self._says_its_columns) and len(landed) > _SURVEYED:
+            # Nothing else reads all files of such a landing zone.
+            landed = [*landed[:half], *landed[-half:]]
+        units = self._units_of(landed)
+        remarks = self._remarks(list(zip(landed, units, strict=True)), found.strays)
+        return FileSurvey(units, len(found.files), list(remarks), "timestamp_units", self._config.timestamp_units)
+
+    def _remarks(self, files: Sequence[tuple[LandedFile, Unit]], strays: Sequence[str]) -> Iterator[Remark]:
+        misplaced = [Misplaced.of(unit, landed.time, self._folders.reach(landed)) for landed, unit in files]
+        if remark := misplaced_remark(misplaced, self._config.early, self._config.late):
+            yield remark
+        if strays:
+            yield Remark(
+                f"{len(strays):,} files or folders are not in {self._folders.expected}, and are not read; the first is "
+                f"{strays[0]}",
+                "Correct `path` of the source, or move them elsewhere",
+            )
 
     def close(self) -> None:
         self._units.clear()
@@ -97,12 +146,14 @@ class LandingZone:
 
     @cached_property
     def _folders(self) -> Folders:
-        path = self._config.path
-        return Folders(path, FilePlace(fixed_part(path), self._config.storage_properties()))
-
-    def _landing(self, window: Window) -> Window:
-        """The time in which a window's points land."""
-        return replace(window, end=window.end + self._config.late)
+        config, fixed = self._config, fixed_part(self._config.path)
+        return Folders(
+            template=FolderTemplate(config.path[len(fixed) :]),
+            place=FilePlace(fixed, config.storage_properties()),
+            zone=ZoneInfo(config.timezone),
+            early=config.early,
+            late=config.late,
+        )
 
     def _unit(self, landed: LandedFile) -> Unit:
         settings = self._config.model_dump_json(

@@ -1,22 +1,22 @@
-"""The folders of a landing zone, by the time of what they hold."""
+"""The files of a landing zone, by the time that their folders say.
+
+There is one rule: the folders' names say a file's time, and a window reads the files whose points may lie in it.
+Whatever is listed for that, all folders or only some, the rule decides.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from string import Formatter
+from zoneinfo import ZoneInfo
 
 from influx_lake.config.windows import Window
+from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files import FilePlace, StoredFile
+from influx_lake.sources.landing_zone.template import FolderParts, FolderTemplate, WrongName
 
-_FORMATS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H"}
-_LONGEST = {
-    name: timedelta(days=days) for name, days in (("year", 36_500), ("month", 3_000), ("day", 100), ("hour", 8))
-}
-"""How long a time may be for its folders to be listed one by one."""
-_PATTERNS = {"year": r"\d{4}", "month": r"\d{1,2}", "day": r"\d{1,2}", "hour": r"\d{1,2}", "measurement": r"[^/]+"}
+_NOTHING = FolderParts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,129 +26,183 @@ class LandedFile:
     Attributes:
         file: The file.
         measurement: The measurement; None where the folder does not say.
+        time: The time that its folder stands for.
     """
 
     file: StoredFile
     measurement: str | None
+    time: Window
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """What was found in folders.
+
+    Attributes:
+        files: The files, in the order of their folders' times, and then of their names.
+        strays: What lies beside: files and folders whose paths are not of the form that is asked for.
+    """
+
+    files: list[LandedFile]
+    strays: list[str]
+
+
+@dataclass(slots=True)
 class Folders:
     """Folders by date.
 
     Attributes:
-        template: Their path.
-        place: The file system they are on, at the part of the path that all have in common.
+        template: Their names.
+        place: The part of their path that all have in common, and the file system.
+        zone: Whose dates they say.
+        early: How long before its points a file may land.
+        late: How long after them.
     """
 
-    template: str
+    template: FolderTemplate
     place: FilePlace
+    zone: ZoneInfo
+    early: timedelta
+    late: timedelta
+    _seen: bool = field(default=False, init=False)
+
+    def all(self) -> Listing:
+        """The files in all folders.
+
+        Raises:
+            FileUnreadable: A folder's name has the form and says no time; or all files are in other folders.
+        """
+        return self._checked(self._walked(None))
+
+    def within(self, window: Window) -> Listing:
+        """The files whose points may lie in a window: of `all`, those whose time is no further from it than is allowed.
+
+        Folders that are not of that time are not listed.
+
+        Raises:
+            FileUnreadable: As with `all`.
+        """
+        return self._checked(self._walked(_widened(window, self.early, self.late)))
+
+    def reach(self, landed: LandedFile) -> Window:
+        """The time that a file's points may have: others are in no window that need not read the file."""
+        return _widened(landed.time, self.late, self.early)
+
+    def _checked(self, found: Listing) -> Listing:
+        """Make sure that files which lie otherwise than they are looked for are not taken for no files."""
+        if found.files or self._seen:
+            self._seen = True
+            return found
+        everything = self._walked(None)
+        self._seen = bool(everything.files)
+        if everything.strays and not everything.files:
+            raise FileUnreadable(
+                f"no file below {self.place.text} is in folders as `path` says: {everything.strays[0]} is not in "
+                f"{self.expected}",
+                remedy="Correct `path`",
+            )
+        if not everything.files and not self.place.exists():
+            raise FileUnreadable(f"{self.place.text} does not exist", remedy="Correct `path`")
+        return found
 
     @property
-    def _names(self) -> list[str]:
-        return [name for _, name, _, _ in Formatter().parse(self.template) if name in _PATTERNS]
+    def expected(self) -> str:
+        """What folders look like, for people."""
+        return f"a folder such as {self.template.example}"
 
-    def within(self, window: Window) -> list[LandedFile]:
-        """The files in the folders of a time. No other folder is listed, unless that takes fewer requests."""
-        if window.end - window.start > _LONGEST[self._finest]:
-            return [landed for landed, moment in self._dated() if self._overlaps(moment, window)]
-        found = (
-            landed
-            for moment in self._moments(window)
-            for folder, measurement in self._expanded(moment)
-            for landed in self._files(folder, measurement)
-        )
-        return sorted(found, key=lambda landed: landed.file.path)
+    def _walked(self, landing: Window | None) -> Listing:
+        """What is in the folders of a time, or in all."""
+        files: list[LandedFile] = []
+        strays: list[str] = []
+        waiting = [(self.place.path, 0, _NOTHING)]
+        while waiting:
+            folder, level, parts = waiting.pop()
+            if landing is None or level == self.template.depth or self._is_inside(parts, landing):
+                for file, landed in self._below(folder, level, parts):
+                    if landed is None:
+                        strays.append(file.uri)
+                    elif landing is None or _overlap(landed.time, landing):
+                        files.append(landed)
+                continue
+            beside, folders = self.place.entries(folder)
+            strays += [file.uri for file in beside if not _is_hidden(_name(file.path))]
+            for each in folders:
+                found = self._read(each, level, parts)
+                if found is None:
+                    strays += [] if _is_hidden(_name(each)) else [each]
+                elif (time := found.time(self.zone)) is None or _overlap(time, landing):
+                    waiting.append((each, level + 1, found))
+        files.sort(key=lambda landed: (landed.time.start, landed.file.path))
+        return Listing(files, sorted(strays))
 
-    def all(self) -> list[LandedFile]:
-        """The files in all folders."""
-        return [landed for landed, _ in self._dated()]
+    def _is_inside(self, parts: FolderParts, landing: Window) -> bool:
+        time = parts.time(self.zone)
+        return time is not None and landing.start <= time.start and time.end <= landing.end
 
-    def _dated(self) -> list[tuple[LandedFile, datetime]]:
-        """The files in all folders, with the time where their folder's begins."""
-        pattern = re.compile(self._regex() + r"/[^/]+")
-        matches = ((file, pattern.fullmatch(file.path)) for file in self.place.files_below(self.place.path))
-        found = [(LandedFile(file, parts.get("measurement")), _moment(parts)) for file, parts in _parts(matches)]
-        return sorted(found, key=lambda landed: landed[0].file.path)
+    def _below(self, folder: str, level: int, parts: FolderParts) -> Iterator[tuple[StoredFile, LandedFile | None]]:
+        """The files below a folder, however deep; None for those that are not in a folder of the form."""
+        known: dict[str, tuple[int, FolderParts] | None] = {folder: (level, parts)}
+        for file in self.place.files_below(folder):
+            names = file.path[len(folder) :].lstrip("/").split("/")
+            if any(_is_hidden(name) for name in names[max(0, self.template.depth - level) :]):
+                continue
+            found = self._parts_of(folder, names[:-1], known)
+            time = found[1].time(self.zone) if found is not None and found[0] == self.template.depth else None
+            if found is not None and time is not None:
+                yield file, LandedFile(file, found[1].measurement, time)
+            elif not any(map(_is_hidden, names)):
+                yield file, None
 
-    def _overlaps(self, moment: datetime, window: Window) -> bool:
-        return moment < window.end and _next(moment, self._finest) > window.start
+    def _parts_of(
+        self, base: str, names: list[str], known: dict[str, tuple[int, FolderParts] | None]
+    ) -> tuple[int, FolderParts] | None:
+        """How far a folder is of the form, and what its path says; None where it is not."""
+        place, found = base, known[base]
+        for name in names:
+            place = f"{place.rstrip('/')}/{name}"
+            if place not in known:
+                known[place] = self._one_more(place, found)
+            found = known[place]
+        return found
 
-    @property
-    def _finest(self) -> str:
-        return [name for name in self._names if name in _FORMATS][-1]
+    def _one_more(self, folder: str, found: tuple[int, FolderParts] | None) -> tuple[int, FolderParts] | None:
+        if found is None or found[0] == self.template.depth:
+            return found
+        parts = self._read(folder, *found)
+        return None if parts is None else (found[0] + 1, parts)
 
-    def _moments(self, window: Window) -> Iterator[datetime]:
-        moment = _floor(window.start, self._finest)
-        while moment < window.end:
-            yield moment
-            moment = _next(moment, self._finest)
-
-    def _expanded(self, moment: datetime) -> Iterator[tuple[str, str | None]]:
-        """The folders of a moment: one, or one for each measurement."""
-        dated = self._path_template.format(
-            measurement="{measurement}", **{name: moment.strftime(text) for name, text in _FORMATS.items()}
-        )
-        if "{measurement}" not in dated:
-            yield dated, None
-            return
-        before, segment, after = _around_measurement(dated)
-        matching = re.compile(re.escape(segment).replace(r"\{measurement\}", r"(?P<measurement>[^/]+)"))
-        for folder in self.place.folders_in(before):
-            if match := matching.fullmatch(folder.rpartition("/")[2]):
-                yield folder + after, match["measurement"]
-
-    def _files(self, folder: str, measurement: str | None) -> Iterator[LandedFile]:
-        return (LandedFile(file, measurement) for file in self.place.files_in(folder))
-
-    @property
-    def _path_template(self) -> str:
-        """The template as the file system's paths are written."""
-        return self.place.path + self.template[len(self.place.text) :].rstrip("/")
-
-    def _regex(self) -> str:
-        parts, seen = [], set[str]()
-        for text, name, _, _ in Formatter().parse(self._path_template):
-            parts.append(re.escape(text))
-            if name:
-                parts.append(_PATTERNS[name] if name in seen else f"(?P<{name}>{_PATTERNS[name]})")
-                seen.add(name)
-        return "".join(parts)
-
-
-def _parts(
-    matches: Iterable[tuple[StoredFile, re.Match[str] | None]],
-) -> Iterator[tuple[StoredFile, dict[str, str]]]:
-    return ((file, match.groupdict()) for file, match in matches if match)
-
-
-def _moment(parts: Mapping[str, str]) -> datetime:
-    year, month, day, hour = (int(parts.get(name) or least) for name, least in zip(_FORMATS, (1, 1, 1, 0), strict=True))
-    return datetime(year, month, day, hour, tzinfo=UTC)
+    def _read(self, folder: str, level: int, parts: FolderParts) -> FolderParts | None:
+        try:
+            return self.template.read(level, _name(folder), parts)
+        except WrongName as error:
+            if _is_hidden(_name(folder)):
+                return None
+            raise FileUnreadable(
+                f"the folder {folder} does not say the time of its files: {error}",
+                remedy=f"Folders are expected as {self.place.text.rstrip('/')}/{self.template.example}: correct "
+                "`path`, or move the folder to another place",
+            ) from None
 
 
 def fixed_part(template: str) -> str:
-    """The part of a template that all folders have in common."""
-    return template.partition("{")[0].rpartition("/")[0]
+    """The part of a path that all folders have in common."""
+    return template.partition("{")[0].rpartition("/")[0] or "/"
 
 
-def _around_measurement(path: str) -> tuple[str, str, str]:
-    segments = path.split("/")
-    at = next(number for number, segment in enumerate(segments) if "{measurement}" in segment)
-    after = "/".join(segments[at + 1 :])
-    return "/".join(segments[:at]), segments[at], f"/{after}" if after else ""
+def _widened(window: Window, before: timedelta, after: timedelta) -> Window:
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    start = window.start - before if window.start - first > before else first
+    return Window(start, window.end + after if last - window.end > after else last)
 
 
-def _floor(moment: datetime, unit: str) -> datetime:
-    moment = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    if unit != "hour":
-        moment = moment.replace(hour=0)
-    if unit in ("year", "month"):
-        moment = moment.replace(day=1)
-    return moment.replace(month=1) if unit == "year" else moment
+def _overlap(time: Window, landing: Window) -> bool:
+    return time.start < landing.end and time.end > landing.start
 
 
-def _next(moment: datetime, unit: str) -> datetime:
-    if unit in ("hour", "day"):
-        return moment + timedelta(**{f"{unit}s": 1})
-    return _floor(moment + timedelta(days=366 if unit == "year" else 32), unit)
+def _name(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a name says that it is no data, by the convention of Hive and Spark: `_temporary`, `.staging`."""
+    return name.startswith(("_", "."))

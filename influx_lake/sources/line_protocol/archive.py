@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from influx_lake.config import LineProtocolConfig
+from influx_lake.config.columns import ColumnType
 from influx_lake.config.windows import Window
 from influx_lake.errors import DatabaseNotFound, QueryRejected
 from influx_lake.sources.files import FilePlace, StoredFile, read_chunks
 from influx_lake.sources.line_protocol.parser import LineParser, blocks
 from influx_lake.sources.points.bad import too_bad
-from influx_lake.sources.points.registry import Context, MeasurementKey
+from influx_lake.sources.points.building import INT64
+from influx_lake.sources.points.registry import Context, MeasurementKey, Registry
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
+from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.points.unit import Unit, UnitWriter
+from influx_lake.sources.remarks import Remark
 
+log = logging.getLogger("influx_lake.sources")
+
+_READING = 2
+"""Another number where the same files give other points or facts than before: what was taken apart then is not used."""
 _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
@@ -38,12 +50,17 @@ class LineProtocolFiles:
     def __init__(self, config: LineProtocolConfig) -> None:
         self._config = config
         self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
+        self._told = False
 
     @property
     def identity(self) -> str:
         return f"line_protocol:{','.join(self._config.path)}#{self._config.database}"
 
-    def units(self, window: Window | None) -> Sequence[Unit]:  # noqa: ARG002 - any file can hold any time
+    def units(self, window: Window | None) -> Sequence[Unit]:
+        if window is not None and not self._told:
+            self._told = True
+            for remark in self._remarks():
+                log.warning("%s: %s", self.identity, remark)
         return self._units
 
     def wants(self, key: MeasurementKey) -> bool:
@@ -60,6 +77,20 @@ class LineProtocolFiles:
         bad = sum(unit.bad for unit in self._units)
         aside = f", {bad:,} bad lines left out" if bad else ""
         return f"{len(self._units):,} files, {size / 1e6:,.1f} MB{aside}"
+
+    def survey(self) -> FileSurvey:
+        units = self._units
+        return FileSurvey(units, len(units), list(self._remarks()), "precision", self._config.precision)
+
+    def _remarks(self) -> Iterator[Remark]:
+        capped = [unit for unit in self._units if unit.facts["capped"]]
+        if capped:
+            yield Remark(
+                f"{sum(unit.facts['capped'] for unit in capped):,} values of {len(capped):,} files are "
+                f"{INT64[-1]}, which Telegraf writes for every larger unsigned integer; the first file is "
+                f"{capped[0].facts['file']}",
+                "Set `influx_uint_support = true` where Telegraf writes line protocol",
+            )
 
     def close(self) -> None:
         self._staging.close()
@@ -80,15 +111,16 @@ class LineProtocolFiles:
         return read
 
     def _unit(self, file: StoredFile) -> Unit:
-        identity = f"line_protocol\0{self._config.precision}\0{file.identity}"
+        identity = f"line_protocol\0{_READING}\0{self._config.precision}\0{file.identity}"
         return self._staging.unit(identity, lambda writer: self._take_apart(file, writer))
 
     def _take_apart(self, file: StoredFile, writer: UnitWriter) -> None:
         parser = LineParser(writer.registry, _NANOSECONDS[self._config.precision])
-        facts: dict[str, Any] = {"file": file.uri, "first_bad": None}
+        facts: dict[str, Any] = {"file": file.uri, "first_bad": None, "capped": 0}
         with read_chunks(file) as chunks:
             for parsed in blocks(chunks, parser):
                 writer.add(parsed.cells)
+                facts["capped"] += _largest_integers(parsed.cells, writer.registry)
                 bad = writer.add_bad(parsed.bad)
                 for each in parsed.bad[:1]:
                     facts["first_bad"] = facts["first_bad"] or f"line {each.line:,} {each.reason}"
@@ -120,3 +152,10 @@ class LineProtocolFiles:
                 remedy="Give one of them as `retention_policy`",
             )
         return frozenset(each for each in own if policy is None or each.retention_policy in (None, policy))
+
+
+def _largest_integers(cells: pa.RecordBatch, registry: Registry) -> int:
+    """How many values are the largest integer."""
+    is_integer = np.array([each.type is ColumnType.INTEGER for each in registry.fields], np.bool_)
+    largest = cells.column("bits").to_numpy() == INT64[-1]
+    return int(is_integer[cells.column("field").to_numpy()[largest]].sum()) if largest.any() else 0

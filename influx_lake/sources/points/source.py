@@ -19,8 +19,10 @@ from influx_lake.sources.declared_columns import DeclaredColumn, declared_column
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
+from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.points.unit import Unit
 from influx_lake.sources.protocol import RowStream, ServerInfo
+from influx_lake.sources.remarks import Survey
 
 log = logging.getLogger("influx_lake.sources")
 
@@ -64,6 +66,10 @@ class Archive(Protocol):
 
     def state(self) -> str:
         """How much there is, for people."""
+        ...
+
+    def survey(self) -> FileSurvey:
+        """What the files hold: all of those that columns are found in, else some."""
         ...
 
     def close(self) -> None:
@@ -127,6 +133,9 @@ class PointsSource:
     def count(self, measurement: str, window: Window) -> int:
         points = self._points(measurement, window)
         return sum(len(_points_of(cells, points)) for cells in points.cells(*_nanoseconds(window)))
+
+    def survey(self) -> Survey:
+        return self._archive.survey().survey(self._archive.wants)
 
     def close(self) -> None:
         self._opened.clear()

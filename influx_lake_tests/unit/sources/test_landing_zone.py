@@ -73,12 +73,14 @@ def test_only_the_folders_of_a_window_are_listed(tmp_path: Path, monkeypatch: py
     for hour in range(24):
         land(tmp_path, hour, [metric(hour, {"usage": hour})])
     listed: list[str] = []
-    files_in = FilePlace.files_in
-    monkeypatch.setattr(FilePlace, "files_in", lambda self, folder: (listed.append(folder), files_in(self, folder))[1])
-    monkeypatch.setattr(FilePlace, "files_below", lambda self, folder: pytest.fail("everything was listed"))
-    source = zone(tmp_path, columns={"cpu": {"fields": {"usage": "float"}}})
+    entries, below = FilePlace.entries, FilePlace.files_below
+    monkeypatch.setattr(FilePlace, "entries", lambda self, folder: (listed.append(folder), entries(self, folder))[1])
+    monkeypatch.setattr(FilePlace, "files_below", lambda self, folder: (listed.append(folder), below(self, folder))[1])
+    source = zone(tmp_path, columns={"cpu": {"fields": {"usage": "float"}}}, early="0s")
     assert fields_of(rows_of(source, "cpu", hours(5, 6))) == [{"usage": 5.0}]
-    assert {folder.rpartition("=")[2] for folder in listed} == {"05", "06"}
+    day = "in/cpu/year=2026/month=01/day=02"
+    levels = ["in", "in/cpu", "in/cpu/year=2026", "in/cpu/year=2026/month=01", day, f"{day}/hour=05", f"{day}/hour=06"]
+    assert sorted(listed) == [str(tmp_path / each) for each in levels], "each folder once, and of the hours only two"
     assert len(list((tmp_path / "staging").glob("*.lock"))) == 2
     source.close()
 

@@ -1,0 +1,86 @@
+"""What files hold, where a source is made of them: the time of their points, and what a reader should know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.cli.checks import Check
+from influx_lake.cli.output import counted
+from influx_lake.cli.session import Session
+from influx_lake.config import Measurement, redact
+from influx_lake.config.windows import EPOCH, utc_text
+from influx_lake.errors import LakeError
+
+if TYPE_CHECKING:
+    from influx_lake.sources.remarks import Survey
+
+_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+
+
+def check_files(session: Session, name: str) -> Iterator[Check]:
+    """Look into the files of a source, if it is one of files."""
+    from influx_lake.sources.remarks import SurveysItself
+
+    subject = f"files of {name}"
+    try:
+        source = session.source(name)
+        if not isinstance(source, SurveysItself):
+            return
+        survey = source.survey()
+    except LakeError as error:
+        yield Check("files", subject, False, redact(error.message), error.remedy)
+        return
+    yield Check("files", subject, True, _times(survey))
+    for remark in survey.remarks:
+        yield Check("files", subject, True, redact(remark.text), remark.remedy, warning=True)
+    for measurement in session.lake.measurements:
+        if measurement.source == name and measurement.name in survey.times:
+            yield from _before_start(measurement, survey)
+
+
+def _times(survey: Survey) -> str:
+    if not survey.times:
+        return "hold no points"
+    first = min(first for first, _ in survey.times.values())
+    last = max(last for _, last in survey.times.values())
+    some = (
+        "" if survey.looked_at == survey.files else f" ({survey.looked_at:,} of {counted(survey.files, 'file')} read)"
+    )
+    return f"points from {_text(first)} to {_text(last)}{some}"
+
+
+def _before_start(measurement: Measurement, survey: Survey) -> Iterator[Check]:
+    """Say when no window would load anything."""
+    first, last = survey.times[measurement.name]
+    start = measurement.scheme.start
+    if last >= start:
+        return
+    unit = _better_unit(survey, last, start)
+    yield Check(
+        "measurement",
+        f"measurement {measurement.name}",
+        False,
+        f"all points that were found lie before partition.start, {_text(start)}: from {_text(first)} to {_text(last)}",
+        f"The times count in {unit}, it seems: set `{survey.unit_option}: {unit}` of the source"
+        if unit
+        else f"Set `partition.start` to {first:%Y-%m-%d} or before; or correct `{survey.unit_option}` of the source, "
+        f"which is {survey.unit}",
+    )
+
+
+def _better_unit(survey: Survey, last: datetime, start: datetime) -> str | None:
+    """A longer unit with which the times would be of the present."""
+    for unit, nanoseconds in _UNITS.items():
+        factor = nanoseconds // _UNITS[survey.unit]
+        # Beyond the present the product may be more than a date can be.
+        if factor > 1 and (last - EPOCH) < timedelta(days=400_000) / factor:
+            moment = EPOCH + (last - EPOCH) * factor
+            if start <= moment < datetime.now(UTC) + timedelta(days=1):
+                return unit
+    return None
+
+
+def _text(moment: datetime) -> str:
+    return utc_text(moment.replace(microsecond=0))

@@ -1,0 +1,48 @@
+"""What files of points hold, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from influx_lake.config.windows import EPOCH
+from influx_lake.sources.points.registry import MeasurementKey
+from influx_lake.sources.points.unit import Unit
+from influx_lake.sources.remarks import Remark, Survey
+
+
+@dataclass(frozen=True, slots=True)
+class FileSurvey:
+    """Files that were looked at.
+
+    Attributes:
+        units: Their points.
+        files: How many files there are.
+        remarks: What was noticed.
+        unit_option: The option that says what times count in.
+        unit: What it says: ns, us, ms or s.
+    """
+
+    units: Sequence[Unit]
+    files: int
+    remarks: Sequence[Remark]
+    unit_option: str
+    unit: str
+
+    def survey(self, wants: Callable[[MeasurementKey], bool]) -> Survey:
+        """What they hold of the measurements that are wanted."""
+        times: dict[str, tuple[int, int]] = {}
+        for unit in self.units:
+            for number, key in enumerate(unit.measurements):
+                mine = unit.chunks["measurement"] == number
+                if wants(key) and mine.any():
+                    first, last = int(unit.chunks["first"][mine].min()), int(unit.chunks["last"][mine].max())
+                    known = times.get(key.name, (first, last))
+                    times[key.name] = min(first, known[0]), max(last, known[1])
+        ends = {name: (_moment(first), _moment(last)) for name, (first, last) in times.items()}
+        return Survey(ends, len(self.units), self.files, self.remarks, self.unit_option, self.unit)
+
+
+def _moment(nanoseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)
