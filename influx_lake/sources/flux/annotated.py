@@ -74,7 +74,7 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
     """
     above: dict[str, tuple[str, ...]] = {}
     header: Header | None = None
-    for text, last in _whole_records(chunks, failures, results):
+    for text, cut in _whole_records(chunks, failures, results):
         rows: dict[Header, list[bytes]] = {}
         for piece in _pieces(text):
             if piece.startswith(_ANNOTATION):
@@ -89,7 +89,7 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
                     rows.setdefault(header, []).append(following)
             else:
                 rows.setdefault(header, []).append(piece)
-        yield [_rows(b"\n".join(parts), header, failures, last=last) for header, parts in rows.items()]
+        yield [_rows(b"\n".join(parts), header, failures, cut=cut) for header, parts in rows.items()]
 
 
 @lru_cache(maxsize=256)
@@ -106,7 +106,7 @@ def _record(line: bytes, failures: HttpFailures) -> tuple[str, ...]:
 
 
 def _whole_records(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Iterator[tuple[bytes, bool]]:
-    """The stream, cut where a record ends: at the end of a line outside of quotes. And whether that is its end."""
+    """The stream, cut where a record ends: at the end of a line outside of quotes. And whether its end is missing."""
     pending, size, wanted, total, tail = list[bytes](), 0, _BYTES_AT_ONCE, 0, b""
     for chunk in chunks:
         pending.append(chunk)
@@ -127,10 +127,13 @@ def _whole_records(chunks: Iterable[bytes], failures: HttpFailures, results: int
     if total == size and text == _END * results:
         return
     failures.check_lines(text)
+    cut = tail != _END * 2 or text.count(b'"') % 2 == 1
     if text.strip():
         # What may be an error comes first.
-        yield text, True
-    if tail != _END * 2 or text.count(b'"') % 2:
+        yield text, cut
+    elif total == size:
+        raise failures.truncated("the answer holds nothing, and one without rows is an empty line for each result")
+    if cut:
         raise failures.truncated("the answer ended without the empty line that is at the end of one")
 
 
@@ -177,7 +180,7 @@ def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], failures:
     return Header(names, types, tuple(key == "true" for key in keys))
 
 
-def _rows(text: bytes, header: Header, failures: HttpFailures, *, last: bool) -> pa.Table:
+def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
     if _ERROR in header.names:
@@ -208,7 +211,7 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, last: bool) ->
             ),
         )
     except pa.ArrowInvalid as error:
-        if last:
+        if cut:
             raise failures.truncated(f"a record cannot be read: {error}") from None
         raise failures.odd(f"a record cannot be read: {error}") from None
     return _checked(found.rename_columns(list(wanted.values())), failures)

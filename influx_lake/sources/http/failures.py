@@ -76,7 +76,8 @@ class HttpFailures:
             return
         except HTTPError as error:
             failure = self._of_urllib3(error, before_rows=before_rows)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # urllib3 takes a chunk of negative length for what the caller asked for.
             failure = self._of_connection(error, before_rows=before_rows)
         raise failure
 

@@ -8,6 +8,7 @@ from influx_lake.config import InfluxDB3Config, TlsConfig
 from influx_lake.sources.http.credentials import token_text
 from influx_lake.sources.tls import check_files
 
+_LONGEST_MESSAGE = 2**31 - 1
 _LONGEST_PAUSE_BETWEEN_CONNECTS_MS = 5_000
 
 
@@ -47,6 +48,8 @@ def _grpc_options(config: InfluxDB3Config) -> list[tuple[str, int]]:
         ("grpc.min_reconnect_backoff_ms", round(config.connect_timeout.total_seconds() * 1000)),
         # gRPC's own limit is two minutes, in which a server that is back again would still count as down.
         ("grpc.max_reconnect_backoff_ms", _LONGEST_PAUSE_BETWEEN_CONNECTS_MS),
+        # Flight would take a message of any length, which has to be in memory as a whole.
+        ("grpc.max_receive_message_length", min(config.max_document, _LONGEST_MESSAGE)),
     ]
 
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from enum import StrEnum
 
 from influx_lake.config import InfluxDB3Config, redact
+from influx_lake.config.connections.limits import MAX_DOCUMENT
+from influx_lake.config.quantities import format_size
 from influx_lake.config.windows import Window
 from influx_lake.errors import (
     AuthenticationFailed,
@@ -109,6 +111,10 @@ class Failures:
         """The request was accepted, and failed before its last row."""
         status, text = self._read(error)
         refused = self._errors.rejected(text) if status is Status.REFUSED else None
+        if status is Status.CANCELLED:
+            # gRPC says no more than this of a message that it does not take.
+            limit = format_size(self._config.max_document)
+            text = f"the call was cancelled, as for a message larger than `{MAX_DOCUMENT}` ({limit}) too: {text}"
         return self._name(self._told_at_any_time(status, text) or refused or self._errors.broken(text))
 
     def silence(self) -> SourceError:

@@ -31,12 +31,13 @@ def row_batches(
             count = _objects(text)
             read = json.ReadOptions(use_threads=False, block_size=len(text) + 1)
             table = json.read_json(pa.py_buffer(text), read_options=read, parse_options=parse)
-            _check(table, count)
+            _check(table, count, columns)
+            batches = table.select(columns.names).cast(columns).combine_chunks().to_batches()
         except (pa.ArrowInvalid, ValueError) as error:
             if ended:
                 raise failures.odd(f"a row cannot be read: {error}") from None
             raise failures.truncated(f"the last row cannot be read: {error}") from None
-        yield from table.select(columns.names).cast(columns).combine_chunks().to_batches()
+        yield from batches
 
 
 def rows_at_once(chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFailures) -> pa.Table:
@@ -97,7 +98,9 @@ def _objects(text: bytes) -> int:
     return lines
 
 
-def _check(table: pa.Table, count: int) -> None:
+def _check(table: pa.Table, count: int, columns: pa.Schema) -> None:
+    if any(table[each.name].null_count for each in columns if not each.nullable):
+        raise ValueError("there are rows without a time")
     if table.num_rows != count:
         raise ValueError(f"{count} lines hold {table.num_rows} rows")
     for column in table.columns:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from influx_lake.config import InfluxDB3Config, Secret, TlsConfig
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.connections import Protocol
+from influx_lake.config.connections.limits import MAX_DOCUMENT_DEFAULT
 from influx_lake.config.windows import Window
 from influx_lake.errors import ConfigurationError, QueryRejected
 from influx_lake.sources.arrow_types import arrow_schema
@@ -51,6 +52,7 @@ class InfluxDB3Source:
         query_port: The port of Flight, where it is not the one of `host`.
         timeout: How long to wait for the next rows; all rows of a window may take much longer.
         connect_timeout: How long to wait for a connection.
+        max_document: How many bytes one message, line or short answer may hold.
 
     Raises:
         ConfigurationError: A value is not usable.
@@ -67,6 +69,7 @@ class InfluxDB3Source:
         query_port: int | None = None,
         timeout: timedelta = timedelta(minutes=5),
         connect_timeout: timedelta = timedelta(seconds=10),
+        max_document: int = MAX_DOCUMENT_DEFAULT,
     ) -> None:
         self._config = _checked(
             host=host,
@@ -77,6 +80,7 @@ class InfluxDB3Source:
             query_port=query_port,
             timeout=timeout,
             connect_timeout=connect_timeout,
+            max_document=max_document,
         )
         self._queries: Queries = (
             FlightConnection(self._config) if protocol is Protocol.FLIGHT else HttpQueries(self._config)
@@ -95,6 +99,7 @@ class InfluxDB3Source:
             query_port=config.query_port,
             timeout=config.timeout,
             connect_timeout=config.connect_timeout,
+            max_document=config.max_document,
         )
 
     @property

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from influx_lake.config.columns import TIME, MeasurementSchema
 from influx_lake.config.windows import Window
-from influx_lake.errors import MeasurementNotFound
+from influx_lake.errors import MeasurementNotFound, SchemaConflict
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.documents import bounded, lines
 from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
@@ -176,6 +176,14 @@ class InfluxQLSource:
             )
         # Dots may be in either name: a policy `a.b` and a measurement `c`, or `a` and `b.c`.
         there = [(place, name) for place, name in found if len(found) == 1 or self._is_there(place, name, failures)]
+        if len(there) > 1:
+            both = " and ".join(f"{name!r} of the retention policy {place.policy!r}" for place, name in there)
+            raise SchemaConflict(
+                f"{failures.where}: {measurement!r} is the name of several measurements: {both}",
+                remedy="Give these policies sources of their own, each with `retention_policy` set to its name, "
+                "and leave the measurement out of this one",
+                measurement=measurement,
+            )
         return there[0] if there else found[0]
 
     def _is_there(self, place: Place, name: str, failures: HttpFailures) -> bool:

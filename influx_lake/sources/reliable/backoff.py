@@ -37,6 +37,12 @@ class Backoff:
         """Start anew: the server has delivered something."""
         self.failures = 0
 
+    def failed(self) -> None:
+        """Count a failure, from which the budget is reckoned if it is the first one."""
+        if not self.failures:
+            self._since = self.clock()
+        self.failures += 1
+
     def wait(self, error: TransientSourceError) -> None:
         """Wait before the next try.
 
@@ -44,9 +50,7 @@ class Backoff:
             TransientSourceError: The error, when there is no time left for another try.
         """
         now = self.clock()
-        if not self.failures:
-            self._since = now
-        self.failures += 1
+        self.failed()
         left = self._since + self.options.budget.total_seconds() - now
         asked = error.retry_after.total_seconds() if error.retry_after else 0.0
         wait = max(self._drawn(), asked)

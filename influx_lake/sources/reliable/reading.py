@@ -8,10 +8,19 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from influx_lake.config.columns import TIME
 from influx_lake.config.reading import ReadingOptions
 from influx_lake.config.windows import Window
-from influx_lake.errors import RowsMissing, SourceError, TransientSourceError, WindowInterrupted
+from influx_lake.errors import (
+    RowsMissing,
+    SourceError,
+    SourceTimeout,
+    TransientSourceError,
+    UnexpectedAnswer,
+    WindowInterrupted,
+)
 from influx_lake.sources.protocol import RowStream
 from influx_lake.sources.reliable.backoff import Backoff
 from influx_lake.sources.reliable.pieces import WorkingSizes
@@ -69,6 +78,7 @@ class WindowReading:
 
     def _again(self, piece: Window, error: SourceError, backoff: Backoff) -> tuple[Window, ...]:
         """What to read in place of a piece that failed, after a wait where one helps."""
+        error.about(self.measurement, self.window)
         if piece != self.window:
             error.message, error.window = f"{error.message} (while reading {piece})", str(self.window)
         halves = self.sizes.halves(self.measurement, piece) if error.too_large else None
@@ -77,16 +87,35 @@ class WindowReading:
         if self._passed_on:
             self.sizes.broke(self.measurement, piece)
             raise WindowInterrupted(error.message, remedy=error.remedy).about(self.measurement, self.window) from None
-        if halves is not None:
+        if halves is not None and (not isinstance(error, SourceTimeout) or self._answers(piece, backoff)):
             return halves
-        if isinstance(error, TransientSourceError):
+        if isinstance(error, TransientSourceError) and halves is None:
             backoff.wait(error)
         return (piece,)
+
+    def _answers(self, piece: Window, backoff: Backoff) -> bool:
+        """Whether the server answers for the shortest piece. If it does not, each half of one would wait for as long.
+
+        Raises:
+            SourceError: It does not, and has not for longer than the budget.
+        """
+        backoff.failed()
+        end = min(piece.start + self.options.shortest_query, piece.end)
+        try:
+            with self.open_stream(Window(piece.start, end)) as rows:
+                for _ in rows:
+                    pass
+        except TransientSourceError as error:
+            error.window = str(self.window)
+            backoff.wait(error)
+            return False
+        backoff.progressed()
+        return True
 
     def _streamed(self, piece: Window) -> Generator[pa.RecordBatch, None, None]:
         received = Counter[str]()
         with self.open_stream(piece) as rows:
-            for batch in self._counted(self._fitted(rows), received):
+            for batch in self._counted(self._fitted(rows, piece), received):
                 self._passed_on += len(batch)
                 yield batch
         self._confirm(piece, received)
@@ -103,19 +132,20 @@ class WindowReading:
         received = Counter[str]()
         with ExitStack() as stack:
             with self.open_stream(piece) as rows:
-                fitted = self._fitted(rows)
+                fitted = self._fitted(rows, piece)
                 kept = stack.enter_context(spooled(self.layout, self._counted(fitted, received)))
             self._confirm(piece, received)
             for batch in kept:
                 self._passed_on += len(batch)
                 yield batch
 
-    def _fitted(self, rows: RowStream) -> Generator[pa.RecordBatch, None, None]:
+    def _fitted(self, rows: RowStream, piece: Window) -> Generator[pa.RecordBatch, None, None]:
         """The rows in the layout of the first piece: a dictionary's index may differ from query to query."""
         if not self._laid_out:
             self.layout, self._laid_out = rows.schema, True
         layout = self.layout
-        return (batch if batch.schema.equals(layout) else batch.cast(layout) for batch in rows)
+        within = (_within(batch, piece) for batch in rows)
+        return (batch if batch.schema.equals(layout) else batch.cast(layout) for batch in within)
 
     def _confirm(self, piece: Window, received: Counter[str]) -> None:
         """Hold what arrived against what the server says it has.
@@ -140,3 +170,19 @@ class WindowReading:
             remedy="Load the window when it is no longer written to (`lag`); if nobody writes to it, look into the "
             "server's log; confirm_rows: false takes what arrives",
         )
+
+
+def _within(rows: pa.RecordBatch, piece: Window) -> pa.RecordBatch:
+    """The rows, if they are of the time that was asked for: others would be added to a window that is not replaced.
+
+    Raises:
+        UnexpectedAnswer: There are some.
+    """
+    bounds = pc.min_max(rows.column(TIME).cast(pa.timestamp("ns")).cast(pa.int64())).as_py()
+    if bounds["min"] is None or (piece.start_us * 1000 <= bounds["min"] and bounds["max"] < piece.end_us * 1000):
+        return rows
+    outside = bounds["min"] if bounds["min"] < piece.start_us * 1000 else bounds["max"]
+    raise UnexpectedAnswer(
+        f"rows of {piece} were asked for, and one came of another time, {outside} ns since 1970",
+        remedy="Report it with the server's version; nothing was written",
+    )

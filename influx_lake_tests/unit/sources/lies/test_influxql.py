@@ -1,0 +1,124 @@
+"""Answers in InfluxQL that hold something else than was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from influx_lake.errors import QueryRejected, ResultLimitExceeded, SourceError, StreamBroken, UnexpectedAnswer
+from influx_lake_tests.unit.sources.lies import truth
+from influx_lake_tests.unit.sources.lies.server import Http
+from influx_lake_tests.unit.sources.lies.speakers import SPEAKERS, Lie, fails, outcome
+
+
+def _documents(change: Callable[[list[bytes]], list[bytes]]) -> Lie:
+    return lambda body, kind, server: [Http(b"".join(change(truth.influxql_rows())), kind).chunked()]
+
+
+def _values(old: str, new: str) -> Lie:
+    return _documents(lambda them: [part.replace(old.encode(), new.encode()) for part in them])
+
+
+NAMES = list(truth.NAMES)
+OF_INFLUXQL: dict[str, tuple[Lie, type[SourceError], str]] = {
+    "a document twice": (_documents(lambda them: [them[0], *them]), UnexpectedAnswer, "came twice"),
+    "documents in another order": (
+        _documents(lambda them: [them[1], them[0], them[2]]),
+        UnexpectedAnswer,
+        "not in the order",
+    ),
+    "rows in another order": (
+        lambda body, kind, server: [Http(truth.document(truth.points_in(NAMES)[::-1]), kind).chunked()],
+        UnexpectedAnswer,
+        "not in the order",
+    ),
+    "a document behind the end": (_documents(lambda them: [*them, them[2]]), UnexpectedAnswer, "behind its end"),
+    "an empty document behind the end": (
+        _documents(lambda them: [*them, truth.EMPTY]),
+        UnexpectedAnswer,
+        "behind its end",
+    ),
+    "the first document only": (_documents(lambda them: them[:1]), StreamBroken, "announced more"),
+    "all but the last document": (_documents(lambda them: them[:2]), StreamBroken, "announced more"),
+    "an answer to another statement": (
+        _values('"statement_id":0', '"statement_id":1'),
+        UnexpectedAnswer,
+        "statement 1",
+    ),
+    "no statement, and no rows": (_documents(lambda them: [b'{"results":[{}]}\n']), UnexpectedAnswer, "statement None"),
+    "two results": (
+        _documents(lambda them: [b'{"results":[{"statement_id":0},{"statement_id":1}]}']),
+        UnexpectedAnswer,
+        "",
+    ),
+    "an empty object": (_documents(lambda them: [b"{}\n"]), UnexpectedAnswer, "one statement"),
+    "a list": (_documents(lambda them: [b"[]\n"]), UnexpectedAnswer, "not an object"),
+    "a word": (_documents(lambda them: [b'"ok"\n']), UnexpectedAnswer, "not an object"),
+    "nested without end": (
+        _documents(lambda them: [b'{"results":' + b"[" * 100_000 + b"\n"]),
+        UnexpectedAnswer,
+        "nested",
+    ),
+    "an error behind the rows": (
+        _documents(lambda them: [*them[:2], b'{"error":"engine: file is gone"}\n']),
+        QueryRejected,
+        "file is gone",
+    ),
+    "an error of the statement behind the rows": (
+        _documents(lambda them: [*them, b'{"results":[{"statement_id":0,"error":"disk on fire"}]}\n']),
+        QueryRejected,
+        "disk on fire",
+    ),
+    "an error in place of rows": (
+        _documents(lambda them: [b'{"error":"max-select-point limit exceeed: (10/5)"}']),
+        ResultLimitExceeded,
+        "longest_query",
+    ),
+    "rows of another measurement": (_values('"name":"cpu"', '"name":"mem"'), UnexpectedAnswer, "rows of ['mem'] came"),
+    "swapped columns": (_values('"n","txt"', '"txt","n"'), UnexpectedAnswer, "were asked for"),
+    "a column less": (_values('"txt",', ""), UnexpectedAnswer, ""),
+    "the time last": (_values('"time","host"', '"host","time"'), UnexpectedAnswer, "were asked for"),
+    "texts for numbers": (_values("0.5]", '"0.5"]'), UnexpectedAnswer, ""),
+    "a text for a float": (_values("1.5]", '"1.5"]'), UnexpectedAnswer, "'1.5' came for double"),
+    "a text for an integer": (_values(',3,"t3"', ',"3","t3"'), UnexpectedAnswer, "'3' came for int64"),
+    "a number for a text": (_values('"t3"', "33"), UnexpectedAnswer, "'33' came for string"),
+    "an integer that became a float": (_values(',3,"t3"', ',3.75,"t3"'), UnexpectedAnswer, "'3.75' came for int64"),
+    "a fraction beside an escape": (
+        _documents(lambda them: [part.replace(b',3,"t3"', b',3.75,"\\u00e9"') for part in them]),
+        UnexpectedAnswer,
+        "'3.75' came for int64",
+    ),
+    "truth for a number": (
+        _documents(lambda them: [part.replace(b"3.5]", b"true]").replace(b"t3", b"\\u00e9") for part in them]),
+        UnexpectedAnswer,
+        "'True' came for double",
+    ),
+    "an integer of 65 bits": (_values(',3,"t3"', ',36893488147419103232,"t3"'), UnexpectedAnswer, "column's type"),
+    "a list for a value": (_values(',3,"t3"', ',[3],"t3"'), UnexpectedAnswer, "came for int64"),
+    "half a character": (_values('"t3"', '"\\ud800"'), UnexpectedAnswer, ""),
+    "a row without a time": (_values("[1767225603000000000,", "[null,"), UnexpectedAnswer, "without a time"),
+    "a time in words": (_values("1767225603000000000,", '"2026-01-01T00:00:03Z",'), UnexpectedAnswer, ""),
+    "a shorter row": (_values(',"t3",3.5]', ',"t3"]'), UnexpectedAnswer, "other lengths"),
+    "a row that is none": (
+        _documents(lambda them: [truth.document([]).replace(b"[]", b"[7]", 1)]),
+        UnexpectedAnswer,
+        "",
+    ),
+    "a series without rows": (_documents(lambda them: [truth.document([])]), UnexpectedAnswer, "a series without rows"),
+    "two series": (
+        _documents(lambda them: [b"".join(them[2].rsplit(b"]}]}", 1)[:1]) + b"," + them[2].split(b'"series":[')[1]]),
+        UnexpectedAnswer,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", OF_INFLUXQL)
+def test_a_lie_in_influxql(lie: str) -> None:
+    fails(SPEAKERS["influxdb1"], *OF_INFLUXQL[lie])
+
+
+@pytest.mark.parametrize("framing", Http().framings())
+def test_no_rows_are_none_if_a_document_says_so(framing: str) -> None:
+    assert outcome(SPEAKERS["influxdb1"], lambda *_: [Http(truth.EMPTY).framings()[framing]]) == []

@@ -1,0 +1,52 @@
+"""Answers of InfluxDB 3 over HTTP that hold something else than was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from influx_lake.errors import RowsMissing, StreamBroken, UnexpectedAnswer
+from influx_lake_tests.unit.sources.lies import truth
+from influx_lake_tests.unit.sources.lies.server import Http
+from influx_lake_tests.unit.sources.lies.speakers import SPEAKERS, Lie, Outcome, fails, outcome, text
+
+
+def _lines(change: Callable[[list[bytes]], list[bytes]]) -> Lie:
+    return lambda body, kind, server: [Http(b"".join(change(truth.sql_rows())), kind).chunked()]
+
+
+OF_SQL: dict[str, tuple[Lie, Outcome, str]] = {
+    "a row less": (_lines(lambda them: them[:-1]), RowsMissing, "5 rows arrived"),
+    "a row twice": (_lines(lambda them: [*them, them[0]]), RowsMissing, "7 rows arrived"),
+    "a list of rows": (_lines(lambda them: [b"[" + b",".join(them) + b"]"]), (UnexpectedAnswer, StreamBroken), ""),
+    "a number for a row": (_lines(lambda them: [*them, b"7\n"]), UnexpectedAnswer, "something else than a row"),
+    "two rows on a line": (_lines(lambda them: [them[0].strip() + them[1], *them[2:]]), UnexpectedAnswer, "row"),
+    "a column of the future": (text('"n":', '"m":'), UnexpectedAnswer, "unexpected field"),
+    "a text for a number": (text('"n":3', '"n":"3"'), UnexpectedAnswer, "from number to string"),
+    "a float for an integer": (text('"n":3', '"n":3.5'), UnexpectedAnswer, "3.5"),
+    "an integer of 65 bits": (text('"n":3', '"n":36893488147419103232'), UnexpectedAnswer, "36893488147419103232"),
+    "no time": (text('"time":1767225603000000000,', ""), UnexpectedAnswer, "without a time"),
+    "an error in place of rows": (_lines(lambda them: [b'{"error":"disk on fire"}\n']), UnexpectedAnswer, ""),
+    "an error behind the rows": (
+        _lines(lambda them: [*them, b"Error: disk on fire"]),
+        (UnexpectedAnswer, StreamBroken),
+        "",
+    ),
+    "nested without end": (text('"n":3', '"n":' + "[" * 100_000), (UnexpectedAnswer, StreamBroken), ""),
+}
+
+
+@pytest.mark.parametrize("lie", OF_SQL)
+def test_a_lie_over_http(lie: str) -> None:
+    fails(SPEAKERS["influxdb3"], *OF_SQL[lie])
+
+
+def test_braces_in_texts_are_no_rows() -> None:
+    points = [json.loads(line) for line in truth.sql_rows()]
+    points[3]["txt"] = '}\n{"a": [}'
+    sent = "".join(json.dumps(point) + "\n" for point in points).encode()
+    came = outcome(SPEAKERS["influxdb3"], lambda body, kind, server: [Http(sent, kind).sized()])
+    assert isinstance(came, list)
+    assert [row["txt"] for row in came] == [point["txt"] for point in points]
