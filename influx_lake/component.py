@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,7 @@ from influx_lake.config import Lake, lake_of, load_lake
 from influx_lake.config.problems import Location, Place
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.orchestration.lake_names import safe_name
 
 if TYPE_CHECKING:
     from dagster_shared.yaml_utils.source_position import SourcePositionTree
@@ -26,6 +28,7 @@ class LakeAttributes(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     config: str | None = Field(default=None, description=_CONFIG)
+    name: str | None = None
     sources: dict[str, Any] | None = None
     catalog: dict[str, Any] | None = None
     defaults: dict[str, Any] | None = None
@@ -64,6 +67,9 @@ class InfluxLakeComponent(dg.Component):
 
     In place of `config`, the sections of a lake.yaml: `sources`, `catalog`, `defaults`, `measurements`,
     `alerts`.
+
+    What the lake brings into the project (resources, pools, jobs, sensors) begins with its `name`: the one
+    it states, else that of the component's folder, so that a project can hold several lakes.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -90,11 +96,11 @@ class InfluxLakeComponent(dg.Component):
                 remedy="Write `config: lake.yaml`, or `sources:` and `measurements:`",
             )
         if config is not None:
-            return cls(load_lake(context.path / config))
+            return cls(_named(load_lake(context.path / config), context))
         tree = context.resolution_context.source_position_tree
         inside = tree.children.get("attributes") if tree else None
         path = Path(tree.position.filename) if tree else context.path / "defs.yaml"
-        return cls(lake_of(values, path, dict(_places(inside)) if inside else {}))
+        return cls(_named(lake_of(values, path, dict(_places(inside)) if inside else {}), context))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
         """The lake's assets and resources."""
@@ -105,3 +111,14 @@ def _places(tree: SourcePositionTree, location: Location = ()) -> Iterator[tuple
     yield location, Place(Path(tree.position.filename), tree.position.start.line)
     for name, child in tree.children.items():
         yield from _places(child, (*location, name))
+
+
+def _named(lake: Lake, context: dg.ComponentLoadContext) -> Lake:
+    """The lake with the name of its component's place below the project's defs, where it states none."""
+    if lake.name is not None:
+        return lake
+    parts = list(context.path.absolute().relative_to(context.defs_module_path.absolute()).parts)
+    number = getattr(context.component_loc, "instance_key", None)
+    # Several in one defs.yaml are told apart by their numbers.
+    name = safe_name("_".join([*parts, *([str(number)] if number else [])]))
+    return replace(lake, operation=lake.operation.model_copy(update={"name": name or None}))

@@ -21,7 +21,12 @@ os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "50")
 @dg.definitions
 def defs() -> dg.Definitions:
     """The lake's assets and those that are built on them."""
-    return dg.Definitions.merge(build_definitions(current_lake()), _own_definitions())
+    return dg.Definitions.merge(
+        build_definitions(current_lake()),
+        _own_definitions(),
+        # A process per step would load all definitions again for every window.
+        dg.Definitions(executor=dg.in_process_executor),
+    )
 
 
 def _own_definitions() -> dg.Definitions:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NoReturn
+from collections.abc import Sequence
 
 import typer
 
 from influx_lake.cli import failures
 from influx_lake.cli.app import DEBUG_VARIABLE, app, wants_debug
+from influx_lake.cli.interruption import INTERRUPTED, TERMINATED, Terminated, terminable
 from influx_lake.errors import LakeError
 
 PROGRAM = "influx-lake"
 USAGE = 2
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
-
-
-class _Terminated(BaseException):
-    """SIGTERM came: what is being written is given up in an orderly way."""
 
 
 def main() -> None:
@@ -47,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     as_json = "--json" in arguments
     try:
-        with _terminable():
+        with terminable():
             code = app(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except LakeError as error:
         failures.report(failures.of_lake_error(error), as_json)
@@ -57,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
         return USAGE
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except _Terminated:
+    except Terminated:
         return TERMINATED
     except Exception as error:
         failures.report(failures.of_defect(error, f"{PROGRAM} --debug ... or {DEBUG_VARIABLE}=1"), as_json)
@@ -65,20 +57,6 @@ def run(arguments: Sequence[str]) -> int:
             failures.note("".join(traceback.format_exception(error)))
         return 1
     return code if isinstance(code, int) else 0
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that files that were not committed are removed."""
-
-    def stop(*_: object) -> NoReturn:
-        raise _Terminated
-
-    former = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def _help_hint(arguments: Sequence[str]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from influx_lake.cli.printable import printable, printable_json
 from influx_lake.errors import LakeError
 
 
@@ -74,7 +74,7 @@ def note(text: str) -> None:
     """Write to stderr, without secrets."""
     from influx_lake.config import redact
 
-    sys.stderr.write(redact(text).rstrip("\n") + "\n")
+    sys.stderr.write(printable(redact(text)).rstrip("\n") + "\n")
     sys.stderr.flush()
 
 
@@ -83,4 +83,4 @@ def as_object(content: dict[str, Any]) -> str:
     from influx_lake.config.redaction import redacted
 
     # Before they are JSON: a short secret such as 1 or null is no reason to take the JSON apart.
-    return json.dumps(redacted(content), indent=2, ensure_ascii=False) + "\n"
+    return printable_json(redacted(content)) + "\n"

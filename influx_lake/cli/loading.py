@@ -53,14 +53,15 @@ class Loaded:
     """What became of planned windows.
 
     Attributes:
+        plans: Measurements and their windows.
         measurements: What was loaded.
         failures: The windows that failed, for programs.
-        left: How many windows were not tried.
     """
 
+    plans: Sequence[tuple[Measurement, Sequence[Window]]]
     measurements: list[LoadedMeasurement] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
-    left: int = 0
+    _tried: set[tuple[str, Window]] = field(default_factory=set)
 
     @property
     def windows(self) -> int:
@@ -72,21 +73,39 @@ class Loaded:
         """The rows of all of them."""
         return sum(each.rows for each in self.measurements)
 
+    @property
+    def planned(self) -> int:
+        """How many windows were to be loaded."""
+        return sum(len(windows) for _, windows in self.plans)
+
+    @property
+    def left(self) -> list[tuple[Measurement, list[Window]]]:
+        """The windows that were not tried, or not to their end, by measurement."""
+        found = [
+            (measurement, [window for window in windows if (measurement.table_name, window) not in self._tried])
+            for measurement, windows in self.plans
+        ]
+        return [(measurement, windows) for measurement, windows in found if windows]
+
+    def tried(self, measurement: Measurement, window: Window) -> None:
+        """Note that a window was loaded, or failed."""
+        self._tried.add((measurement.table_name, window))
+
 
 def load(
     session: Session,
-    plans: Sequence[tuple[Measurement, Sequence[Window]]],
+    loaded: Loaded,
     out: Output,
     *,
     run_id: str,
     source: str | None = None,
     keep_going: bool = False,
-) -> Loaded:
+) -> None:
     """Load windows one after the other.
 
     Args:
         session: The lake.
-        plans: Measurements and their windows.
+        loaded: The plans; is told what becomes of each window, also where the command is stopped in the middle.
         out: Gets a line for each window.
         run_id: Kept in the snapshots.
         source: The source of all windows, where it is not each one's own.
@@ -95,9 +114,8 @@ def load(
     Raises:
         ConfigurationError: A token or a catalog's key cannot be read; no window could be loaded.
     """
-    loaded, planned = Loaded(), sum(len(windows) for _, windows in plans)
-    with meter(planned) as shown:
-        for measurement, windows in plans:
+    with meter(loaded.planned) as shown:
+        for measurement, windows in loaded.plans:
             done = LoadedMeasurement(measurement)
             loaded.measurements.append(done)
             for window in windows:
@@ -110,12 +128,12 @@ def load(
                         raise
                     failure = failures.of_lake_error(error.about(measurement.name, window))
                     loaded.failures.append(failure.facts)
+                    loaded.tried(measurement, window)
                     out.note(f"✗ {failure.text}")
                     continue
                 done.add(result)
+                loaded.tried(measurement, window)
                 out.line(window_line(result))
-    loaded.left = planned - len(loaded.failures) - loaded.windows
-    return loaded
 
 
 def _load_one(

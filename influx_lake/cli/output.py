@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli import failures
+from influx_lake.cli.printable import printable, printable_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +35,7 @@ class Output:
         if not self.as_json:
             from influx_lake.config import redact
 
-            sys.stdout.write(f"{redact(text)}\n")
+            sys.stdout.write(f"{printable(redact(text))}\n")
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
@@ -57,7 +58,8 @@ class Output:
         """Where tables are drawn: as wide as the terminal, or as they need to be in a file."""
         from rich.console import Console
 
-        return Console() if sys.stdout.isatty() else Console(width=160)
+        # No markup: a name may hold brackets or colons that would be read as such.
+        return Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False, highlight=False)
 
 
 @contextmanager
@@ -79,6 +81,11 @@ def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add a row to a table; names in it are shown as they are."""
+    table.add_row(*map(printable_name, cells))
 
 
 def counted(number: int, noun: str) -> str:

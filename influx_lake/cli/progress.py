@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from influx_lake.cli.failures import note
+from influx_lake.cli.printable import printable_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -60,7 +61,7 @@ class Lines:
     """A line every few seconds, for windows that take as long."""
 
     def begin(self, measurement: str, window: Window) -> None:
-        self._subject = f"{measurement} {window}"
+        self._subject = f"{printable_name(measurement)} {window}"
 
     def update(self, progress: Progress) -> None:
         note(f"{self._subject}: {so_far(progress)}")
@@ -77,7 +78,7 @@ class Bar:
         self._task = bars.add_task("", total=windows)
 
     def begin(self, measurement: str, window: Window) -> None:
-        self._subject = f"{measurement} {window}"
+        self._subject = f"{printable_name(measurement)} {window}"
         self._bars.update(self._task, description=self._subject)
 
     def update(self, progress: Progress) -> None:

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from influx_lake.cli.failures import note
+from influx_lake.cli.printable import printable_name
 from influx_lake.config import Lake, Measurement, load_lake
 from influx_lake.errors import ConfigurationError
 
@@ -97,16 +99,21 @@ class Session:
     ) -> list[tuple[Measurement, list[Window]]]:
         """The windows of measurements, oldest first. The catalog is asked only for what is missing.
 
+        What a range holds from before `partition.start` is left out, and told of.
+
         Raises:
-            ConfigurationError: A measurement is not in the lake, or the range is empty.
+            ConfigurationError: A measurement is not in the lake, the range is empty, or all of it is before
+                `partition.start`.
             CatalogError: The catalog cannot tell what is loaded.
         """
         from influx_lake.iceberg.coverage import Coverage
         from influx_lake.replication.plan import plan_windows
 
         now = datetime.now(UTC)
-        plans = []
-        for each in self.measurements(names):
+        plans, chosen = [], self.measurements(names)
+        if every is None:
+            check_range(chosen, start, end)
+        for each in chosen:
             coverage = self.coverage(each) if only_missing else Coverage()
             windows = plan_windows(each, coverage, now, start=start, end=end, every=every, only_missing=only_missing)
             plans.append((each, windows))
@@ -130,3 +137,26 @@ def open_session(config: Path | None) -> Iterator[Session]:
         yield session
     finally:
         session.close()
+
+
+def check_range(measurements: Sequence[Measurement], start: datetime | None, end: datetime | None) -> None:
+    """Tell what a range holds from before the first partitions of measurements: it is left out.
+
+    Raises:
+        ConfigurationError: There is nothing else in it.
+    """
+    from influx_lake.config.windows import utc_text
+
+    def is_before(each: Measurement) -> bool:
+        return end is not None and end <= each.scheme.start
+
+    told = [each for each in measurements if is_before(each) or (start is not None and start < each.scheme.start)]
+    named = [f"{printable_name(each.name)} begins at {utc_text(each.scheme.start)}" for each in told]
+    remedy = "set an earlier `partition: {start: ...}` in lake.yaml, or cut the range yourself with --every 1d"
+    if told and all(map(is_before, measurements)):
+        raise ConfigurationError(
+            f"the range lies before the first partition: {'; '.join(named)}; nothing was done",
+            remedy=f"Name a later range, {remedy}",
+        )
+    if told:
+        note(f"! What is before the first partition is left out: {'; '.join(named)}. To have it, {remedy}")

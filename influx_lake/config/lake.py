@@ -47,6 +47,35 @@ class Pattern:
         return NamePattern(self.text)
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The measurements of a lake, out of those that its sources have now.
+
+    Attributes:
+        measurements: The lake's own and those that patterns stand for.
+        set_aside: Those that would share a table with another one, as (source, name), with the reason. They are loaded
+            only when one of them is listed under `measurements` with a `table` of its own.
+    """
+
+    measurements: tuple[Measurement, ...]
+    set_aside: Mapping[tuple[str, str], str]
+
+    def kept(self, found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+        """What sources have, without what is set aside."""
+        return {
+            source: tuple(name for name in names if (source, name) not in self.set_aside)
+            for source, names in found.items()
+        }
+
+    @property
+    def warning(self) -> str | None:
+        """What is set aside, and what to do, in a line; None where nothing is."""
+        if not self.set_aside:
+            return None
+        reasons = "; ".join(dict.fromkeys(self.set_aside.values()))
+        return f"set aside: {reasons}. List one of them under `measurements` in lake.yaml with a `table` of its own"
+
+
 @dataclass(frozen=True)
 class Lake:
     """What a lake.yaml declares.
@@ -76,6 +105,11 @@ class Lake:
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     operation: OperationOptions = field(default=OperationOptions())
     groups: tuple[DatabaseGroup, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """What it is called beside other lakes in Dagster; None where it is the only one."""
+        return self.operation.name
 
     @property
     def root(self) -> Path:
@@ -114,25 +148,25 @@ class Lake:
                 found.append((pattern, resolve_measurement(name, name, pattern.options, source, config)))
         return found
 
-    def resolve(self, found: Mapping[str, Iterable[str]]) -> tuple[Measurement, ...]:
+    def resolve(self, found: Mapping[str, Iterable[str]]) -> Resolved:
         """The lake's measurements and those that patterns stand for, out of the measurements that sources have now.
+
+        Of measurements that would share a table, one that the lake has already keeps it; of new ones none gets it.
 
         Args:
             found: The measurements of each source that was asked, also of a database that the lake does not know yet.
-
-        Raises:
-            ConfigurationError: Two measurements would share a table.
         """
         tables = TableNames(self.measurements)
         known = {measurement.identifier: measurement for measurement in self.measurements}
-        for pattern, measurement in (each for source, names in found.items() for each in self.match(source, names)):
-            if clash := tables.claim(measurement):
-                raise ConfigurationError(
-                    clash.reason,
-                    remedy=f"List one of them under `measurements` with a `table` of its own (pattern {pattern.text})",
-                )
-            known.setdefault(measurement.identifier, measurement)
-        return tuple(known.values())
+        aside: dict[tuple[str, str], str] = {}
+        for _, measurement in (each for source, names in found.items() for each in self.match(source, names)):
+            if (clash := tables.claim(measurement)) is None:
+                known.setdefault(measurement.identifier, measurement)
+                continue
+            newcomers = [measurement, *([clash.other] if clash.other not in self.measurements else [])]
+            aside |= {(each.source, each.name): clash.reason for each in newcomers}
+        present = tuple(each for each in known.values() if (each.source, each.name) not in aside)
+        return Resolved(present, aside)
 
     def entry_of(self, source: str) -> str:
         """The entry of `sources` that a source is of: itself, or the one that stands for many databases."""

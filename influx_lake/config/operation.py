@@ -96,6 +96,12 @@ class OperationOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")] | None = Field(
+        default=None,
+        description="What this lake is called in Dagster: its resources, pools, jobs and sensors begin with it, so "
+        "that a code location can hold several lakes. Default: nothing; in a `dg` project, the component's folder.",
+        examples=["plant"],
+    )
     automation: Annotated[
         Automation,
         BeforeValidator(_read_automation),

@@ -1,7 +1,5 @@
 """Measurements as Dagster assets."""
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,20 +9,14 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement, OperationOptions
 from influx_lake.config.quantities import format_duration
 from influx_lake.orchestration.freshness_policy import freshness_policy
-from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
+from influx_lake.orchestration.partitions import backfill_policy, partitions_for
 from influx_lake.orchestration.replicating import MeasurementWindows, Upstream
 from influx_lake.orchestration.slots import Pool
 from influx_lake.replication.parallel import windows_at_once
 
-IO_MANAGER_KEY = "iceberg_io_manager"
-"""The resource key of the lake's `IcebergIOManager`; an asset with it is stored in the lake's catalog."""
-
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
-
-
-def resource_key(source: str) -> str:
-    """The resource key of a source of the lake."""
-    return safe_name(f"influxdb_{source}")
+IO_MANAGER_KEY = UNNAMED.io_manager
+"""The resource key of the `IcebergIOManager` of a lake without a name; what has it goes to the lake's catalog."""
 
 
 def asset_key(measurement: Measurement) -> dg.AssetKey:
@@ -32,9 +24,9 @@ def asset_key(measurement: Measurement) -> dg.AssetKey:
     return dg.AssetKey(list(measurement.identifier))
 
 
-def table_pool(measurement: Measurement) -> str:
+def table_pool(measurement: Measurement, names: LakeNames) -> str:
     """The pool of those who write to a measurement's table."""
-    return safe_name("__".join(("table", *measurement.identifier)))
+    return names.scoped("__".join(("table", *measurement.identifier)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +46,7 @@ class SourcePools:
 def source_pool(lake: Lake, source: str) -> Pool:
     """The pool of those who read from a source; the databases of one entry of `sources` share a server, and a pool."""
     entry = lake.entry_of(source)
-    return Pool(resource_key(entry), lake.operation.pools.limit_of(entry))
+    return Pool(LakeNames.of(lake).source(entry), lake.operation.pools.limit_of(entry))
 
 
 def source_pools(lake: Lake) -> dict[tuple[str, ...], SourcePools]:
@@ -84,14 +76,14 @@ def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
 
     They have the partitions of the tables: a change that is found in the source is one partition's.
     """
-    places = database_places(lake)
+    places, names = database_places(lake), LakeNames.of(lake)
     specs: dict[tuple[str, str], dg.AssetSpec] = {}
     for measurement, source in ((each, source) for each in lake.measurements for source in each.sources):
         name = measurement.name
         specs.setdefault(
             (source, name),
             dg.AssetSpec(
-                ["influxdb", *places[source], name],
+                ["influxdb", *names.placed(*places[source], name)],
                 description=f"Measurement `{name}` in {lake.sources[source].label}.",
                 group_name="influxdb",
                 kinds={"influxdb"},
@@ -108,6 +100,7 @@ def measurement_asset(
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
     operation: OperationOptions | None = None,
     pools: SourcePools | None = None,
+    names: LakeNames = UNNAMED,
 ) -> dg.AssetsDefinition:
     """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
 
@@ -118,12 +111,13 @@ def measurement_asset(
         automation_condition: When it is materialised by itself.
         operation: How much happens at once; the defaults where it is not given.
         pools: The pools of its sources; that of its own source alone where they are not given.
+        names: What its lake calls its resources and pools.
     """
     operation = operation or OperationOptions()
     at_once, limit = windows_at_once(operation.run, measurement), operation.pools.table
-    table = Pool(table_pool(measurement), limit) if limit else None
+    table = Pool(table_pool(measurement, names), limit) if limit else None
     output = safe_name("__".join(measurement.identifier))
-    keys = {source: resource_key(source) for source in measurement.sources}
+    keys = {source: names.source(source) for source in measurement.sources}
     assets = {source: upstream[source, measurement.name].key for source in measurement.sources}
 
     @dg.multi_asset(
@@ -135,10 +129,10 @@ def measurement_asset(
                 description="\n\n".join(filter(None, (measurement.description, _description(measurement)))),
                 group_name=measurement.group,
                 owners=list(measurement.owners),
-                tags=dict(measurement.tags),
+                tags={**measurement.tags, **names.tags},
                 kinds={"influxdb", "iceberg"},
                 metadata=table_metadata(measurement.identifier, warehouse),
-                io_manager_key=IO_MANAGER_KEY,
+                io_manager_key=names.io_manager,
                 freshness_policy=freshness_policy(measurement),
                 automation_condition=automation_condition,
             )
@@ -149,7 +143,7 @@ def measurement_asset(
             for number, asset in enumerate(assets.values())
         },
         partitions_def=partitions_for(measurement.scheme),
-        backfill_policy=dg.BackfillPolicy.multi_run(measurement.windows_per_run),
+        backfill_policy=backfill_policy(measurement.windows_per_run),
         required_resource_keys=set(keys.values()),
         pool=pools.own if pools else keys[measurement.source],
     )
@@ -158,12 +152,6 @@ def measurement_asset(
         return MeasurementWindows(measurement, upstreams, at_once, table, pools.claimed if pools else {})
 
     return load
-
-
-def safe_name(text: str) -> str:
-    """A name that Dagster accepts; where characters had to go, a digest keeps it unique."""
-    cleaned = _NOT_IN_A_NAME.sub("_", text)
-    return cleaned if cleaned == text else f"{cleaned}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def table_metadata(identifier: tuple[str, ...], warehouse: str | None) -> dict[str, str]:

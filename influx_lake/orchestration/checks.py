@@ -12,11 +12,11 @@ from influx_lake.checks.suite import MEANINGS, checks_of, evaluate, is_blocking
 from influx_lake.config import Measurement, Severity, redact
 from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets import asset_key, resource_key, safe_name
+from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import partitions_for, window_of
 from influx_lake.orchestration.recent_runs import RecentRuns
-from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake.orchestration.tags import partitions_of
 from influx_lake.orchestration.window_metadata import preview
 from influx_lake.replication.due import DueWindow
@@ -32,10 +32,15 @@ _HISTORY = 100
 _EXAMPLE_CHARACTERS = 200
 
 
-def measurement_checks(measurement: Measurement) -> list[dg.AssetChecksDefinition]:
-    """The checks of a measurement's asset, all of them one step."""
-    names = checks_of(measurement)
-    return [_checks(measurement, names)] if names else []
+def measurement_checks(measurement: Measurement, names: LakeNames = UNNAMED) -> list[dg.AssetChecksDefinition]:
+    """The checks of a measurement's asset, all of them one step.
+
+    Args:
+        measurement: The measurement.
+        names: What its lake calls its resources.
+    """
+    checks = checks_of(measurement)
+    return [_checks(measurement, checks, names)] if checks else []
 
 
 def check_result(
@@ -66,17 +71,17 @@ def check_evaluation(
     )
 
 
-def _checks(measurement: Measurement, names: Sequence[str]) -> dg.AssetChecksDefinition:
-    key, source = asset_key(measurement), resource_key(measurement.source)
+def _checks(measurement: Measurement, checks: Sequence[str], names: LakeNames) -> dg.AssetChecksDefinition:
+    key, source = asset_key(measurement), names.source(measurement.source)
     specs = [
         dg.AssetCheckSpec(name, asset=key, description=MEANINGS[name], blocking=is_blocking(measurement, name))
-        for name in names
+        for name in checks
     ]
 
     @dg.multi_asset_check(
         name=safe_name(f"{'__'.join(measurement.identifier)}__checks"),
         specs=specs,
-        required_resource_keys={CATALOG_KEY, source},
+        required_resource_keys={names.catalog, source},
         retry_policy=RETRIES,
         can_subset=True,
         pool=source,
@@ -84,8 +89,8 @@ def _checks(measurement: Measurement, names: Sequence[str]) -> dg.AssetChecksDef
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         chosen = {selected.name for selected in context.selected_asset_check_keys}
         with failing_clearly(measurement.name), ExitStack() as stack:
-            subject = _subject(context, measurement, stack)
-            yield from _results(context, subject, [name for name in names if name in chosen])
+            subject = _subject(context, measurement, stack, names)
+            yield from _results(context, subject, [name for name in checks if name in chosen])
 
     return check
 
@@ -112,13 +117,15 @@ def _results(
         raise as_failure(next((error for error in failed if not error.transient), failed[0]))
 
 
-def _subject(context: dg.AssetCheckExecutionContext, measurement: Measurement, stack: ExitStack) -> "Subject":
+def _subject(
+    context: dg.AssetCheckExecutionContext, measurement: Measurement, stack: ExitStack, names: LakeNames
+) -> "Subject":
     from influx_lake.checks.subject import Subject
 
-    source = getattr(context.resources, resource_key(measurement.source))
+    source = getattr(context.resources, names.source(measurement.source))
     return Subject(
         measurement=measurement,
-        catalog=getattr(context.resources, CATALOG_KEY).open(),
+        catalog=getattr(context.resources, names.catalog).open(),
         open_source=lambda: stack.enter_context(source.open()),
         now=datetime.now(UTC),
         asked=_windows_of_run(context, measurement),

@@ -11,6 +11,7 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.windows import Every
 from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.lake_names import LakeNames
 
 SENSOR = "influx_lake_automation"
 _SHORTEST = {
@@ -79,7 +80,7 @@ def automation_sensor(lake: Lake) -> dg.AutomationConditionSensorDefinition:
     """Evaluates the conditions of the lake's assets and of what is built on them."""
     keys = [asset_key(measurement) for measurement in lake.measurements]
     return dg.AutomationConditionSensorDefinition(
-        SENSOR,
+        LakeNames.of(lake).scoped(SENSOR),
         target=dg.AssetSelection.assets(*keys).downstream(),
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,

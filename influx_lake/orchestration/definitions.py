@@ -6,21 +6,16 @@ import dagster as dg
 
 from influx_lake.config import Automation, Lake
 from influx_lake.orchestration.alerts.sensors import alert_sensors
-from influx_lake.orchestration.assets import (
-    IO_MANAGER_KEY,
-    measurement_asset,
-    resource_key,
-    source_assets,
-    source_pools,
-)
+from influx_lake.orchestration.assets import measurement_asset, source_assets, source_pools
 from influx_lake.orchestration.checks import measurement_checks
 from influx_lake.orchestration.conditions import automation_sensor, follows_what_it_is_made_of, loads_closed_windows
 from influx_lake.orchestration.discovering import discovery_sensor, marked_if_gone
 from influx_lake.orchestration.freshness_sensor import freshness_sensors
 from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.overview import overview_assets, overview_job_and_schedule
 from influx_lake.orchestration.reconciling import reconcile_sensor
-from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource, source_resource
+from influx_lake.orchestration.resources import IcebergCatalogResource, source_resource
 from influx_lake.orchestration.rollup_assets import rollup_asset
 from influx_lake.orchestration.salvage import salvage_sensor
 from influx_lake.orchestration.schedules import jobs_and_schedules
@@ -28,25 +23,29 @@ from influx_lake.orchestration.tailing import tail_jobs, tail_sensor
 
 
 def build_definitions(lake: Lake) -> dg.Definitions:
-    """The assets of a lake, what they need, and what keeps them up to date. Contacts nothing and reads no secret."""
-    upstream = source_assets(lake)
+    """The assets of a lake, what they need, and what keeps them up to date. Contacts nothing and reads no secret.
+
+    They have no executor of their own, so that they can be merged with others': a code location has one executor. Take
+    `in_process_executor`: a process per step loads all definitions again for every window.
+    """
+    names, upstream = LakeNames.of(lake), source_assets(lake)
     catalog = IcebergCatalogResource.of(lake.catalog)
     # Other catalogs decide themselves where a table goes.
     warehouse = catalog.properties.get("warehouse") if catalog.properties.get("type") == "sql" else None
-    sources = {resource_key(name): source_resource(config, lake.root) for name, config in lake.sources.items()}
+    sources = {names.source(name): source_resource(config, lake.root) for name, config in lake.sources.items()}
     automation = lake.operation.automation
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
     tails, overviews, pools = tail_jobs(lake), overview_assets(lake), source_pools(lake)
     if follow and overviews:
-        job, schedule = overview_job_and_schedule()
+        job, schedule = overview_job_and_schedule(lake, overviews)
         jobs, schedules = [*jobs, job], [*schedules, schedule]
     return dg.Definitions(
         assets=[
             *upstream.values(),
             *overviews,
             *(
-                rollup_asset(each, rollup, warehouse, follows_what_it_is_made_of() if follow else None)
+                rollup_asset(each, rollup, warehouse, follows_what_it_is_made_of() if follow else None, names)
                 for each in lake.measurements
                 for rollup in each.rollups
             ),
@@ -58,11 +57,12 @@ def build_definitions(lake: Lake) -> dg.Definitions:
                     loads_closed_windows(each) if declarative else None,
                     lake.operation,
                     pools[each.identifier],
+                    names,
                 )
                 for each in lake.measurements
             ),
         ],
-        asset_checks=[check for each in lake.measurements for check in measurement_checks(each)],
+        asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names)],
         jobs=[*jobs, *tails],
         schedules=schedules,
         sensors=[
@@ -74,7 +74,5 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *([tail_sensor(lake, tails)] if tails else []),
             *([reconcile_sensor(lake)] if any(each.reconcile for each in lake.measurements) else []),
         ],
-        resources={CATALOG_KEY: catalog, IO_MANAGER_KEY: IcebergIOManager(catalog=catalog), **sources},
-        # A process per step would load all definitions again for every window.
-        executor=dg.in_process_executor,
+        resources={names.catalog: catalog, names.io_manager: IcebergIOManager(catalog=catalog), **sources},
     )

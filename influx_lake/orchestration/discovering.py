@@ -13,8 +13,9 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.config.discovery import GONE, write_discovered
-from influx_lake.orchestration.assets import asset_key, resource_key
+from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.looking import Look
 from influx_lake.orchestration.reloading import reload_code_location
 from influx_lake.orchestration.resources import source_resource
@@ -34,22 +35,21 @@ class Discovery:
         appeared: Those that patterns stand for and the lake does not have yet.
         gone: Those of the lake that their sources do not have, as (source, name).
         lake: The lake.
+        warning: Which measurements are set aside, and why; None where none is.
     """
 
     found: Mapping[str, tuple[str, ...]]
     appeared: tuple[Measurement, ...]
     gone: frozenset[tuple[str, str]]
     lake: Lake
+    warning: str | None = None
 
     @classmethod
     def of(cls, lake: Lake, found: Mapping[str, tuple[str, ...]]) -> Discovery:
-        """Compare.
-
-        Raises:
-            ConfigurationError: Two measurements would share a table.
-        """
+        """Compare; what would share a table with another measurement is set aside."""
         known = {(each.source, each.name) for each in lake.measurements}
-        lake.resolve(found)
+        resolved = lake.resolve(found)
+        found = resolved.kept(found)
         matches = [measurement for source, names in found.items() for _, measurement in lake.match(source, names)]
         return cls(
             found,
@@ -57,6 +57,7 @@ class Discovery:
             frozenset((source, name) for source, name in known if source in found and name not in found[source])
             | {entry for entry in lake.gone if entry[0] not in found},
             lake,
+            resolved.warning,
         )
 
     @property
@@ -100,14 +101,14 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
     sources = sorted(name for name, config in lake.sources.items() if isinstance(config, ServerConfig))
     if not sources and not lake.groups:
         return None
-    options = lake.operation.discovery
+    options, names = lake.operation.discovery, LakeNames.of(lake)
     webserver = options.webserver or (lake.alerts.base_url if lake.alerts else None)
 
     @dg.sensor(
-        name="discovery",
+        name=names.scoped("discovery"),
         minimum_interval_seconds=options.every // timedelta(seconds=1),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={resource_key(name) for name in sources},
+        required_resource_keys={names.source(name) for name in sources},
         description="Notices databases and measurements that patterns match and that appeared later, has them loaded "
         "as assets, and marks those that vanished from their source; their tables stay.",
     )
@@ -116,6 +117,8 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
             found = Look(lake, lambda name: _opened(context, lake, name))
             found.around(datetime.now(UTC))
             news = Discovery.of(lake, found.found)
+            if news.warning:
+                context.log.warning(news.warning)
             said = f"nothing new in {sum(map(len, news.found.values())):,} measurements"
             if news.is_news:
                 news.keep()
@@ -145,7 +148,7 @@ def marked_if_gone(lake: Lake, measurement: Measurement) -> Measurement:
 
 def _opened(context: dg.SensorEvaluationContext, lake: Lake, source: str) -> AbstractContextManager[Source]:
     if source in lake.sources:
-        resource = getattr(context.resources, resource_key(source))
+        resource = getattr(context.resources, LakeNames.of(lake).source(source))
     else:
         resource = source_resource(lake.source(source), lake.root)
     opened: AbstractContextManager[Source] = resource.open()

@@ -15,7 +15,7 @@ from influx_lake.config import Lake, Measurement, redact
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.checks import SEVERITIES, check_metadata
-from influx_lake.orchestration.resources import CATALOG_KEY
+from influx_lake.orchestration.lake_names import LakeNames
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -34,14 +34,14 @@ _BUDGET_SECONDS = 2.0
 def freshness_sensors(lake: Lake) -> list[dg.SensorDefinition]:
     """The sensor, where the lake has a measurement that should be fresh."""
     measurements = [each for each in lake.measurements if _CHECK in checks_of(each)]
-    return [_sensor(measurements)] if measurements else []
+    return [_sensor(measurements, LakeNames.of(lake))] if measurements else []
 
 
-def _sensor(measurements: Sequence[Measurement]) -> dg.SensorDefinition:
+def _sensor(measurements: Sequence[Measurement], names: LakeNames) -> dg.SensorDefinition:
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         begin = json.loads(context.cursor)["next"] if context.cursor else 0
         ordered = [*measurements[begin:], *measurements[:begin]]
-        catalog = getattr(context.resources, CATALOG_KEY).open()
+        catalog = getattr(context.resources, names.catalog).open()
         found, looked_at = _within_budget(_evaluations(catalog, ordered))
         known = _known(context.instance, [evaluation.asset_key for evaluation in found])
         events = [each for each in found if _is_worth_recording(each, known.get(each.asset_key))]
@@ -53,11 +53,11 @@ def _sensor(measurements: Sequence[Measurement]) -> dg.SensorDefinition:
         )
 
     return dg.SensorDefinition(
-        name=NAME,
+        name=names.scoped(NAME),
         evaluation_fn=evaluate,
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        required_resource_keys={CATALOG_KEY},
+        required_resource_keys={names.catalog},
         description="Does the check `freshness` of each measurement, from the metadata of its table.",
     )
 

@@ -9,9 +9,9 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
-from influx_lake.orchestration.assets import database_places, resource_key, safe_name
+from influx_lake.orchestration.assets import database_places
 from influx_lake.orchestration.failures import failing_clearly
-from influx_lake.orchestration.resources import CATALOG_KEY
+from influx_lake.orchestration.lake_names import LakeNames, safe_name
 
 GROUP = "overview"
 JOB = "overview"
@@ -36,24 +36,28 @@ def overview_assets(lake: Lake) -> list[dg.AssetsDefinition]:
     return [_overview_asset(lake, name, places[name], of) for name, of in of_source.items() if of]
 
 
-def overview_job_and_schedule() -> "tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]":
+def overview_job_and_schedule(
+    lake: Lake, overviews: Sequence[dg.AssetsDefinition]
+) -> "tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]":
     """What makes all overviews anew every quarter of an hour, one run at a time."""
+    names = LakeNames.of(lake)
     job = dg.define_asset_job(
-        JOB,
-        selection=dg.AssetSelection.groups(GROUP),
-        tags=_SOON,
+        names.scoped(JOB),
+        selection=dg.AssetSelection.assets(*overviews),
+        executor_def=dg.in_process_executor,
+        tags={**_SOON, **names.tags},
         description="Makes the overview of each database anew.",
     )
 
     @dg.schedule(
         job=job,
-        name=f"{JOB}_schedule",
+        name=f"{job.name}_schedule",
         cron_schedule=_CRON,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Makes the overview of each database anew, unless the last time is not over yet.",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if context.instance.get_runs_count(dg.RunsFilter(job_name=JOB, statuses=_UNDER_WAY)):
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=_UNDER_WAY)):
             return dg.SkipReason("the last overview waits or runs still")
         return dg.RunRequest()
 
@@ -63,13 +67,14 @@ def overview_job_and_schedule() -> "tuple[dg.UnresolvedAssetJobDefinition, dg.Sc
 def _overview_asset(
     lake: Lake, source: str, place: Sequence[str], measurements: Sequence[Measurement]
 ) -> dg.AssetsDefinition:
-    config, key = lake.sources[source], resource_key(source)
+    config, names = lake.sources[source], LakeNames.of(lake)
+    key = names.source(source)
     prefix = urlsplit(lake.alerts.base_url or "").path if lake.alerts else ""
     # Counting the rows of files means reading them.
     is_asked = isinstance(config, ServerConfig)
 
     spec = dg.AssetSpec(
-        ["influx_lake", "overview", *place],
+        ["influx_lake", "overview", *names.placed(*place)],
         description=f"How the {len(measurements)} measurements of {config.label} are doing: windows loaded of those "
         "due, rows, lag, and source against lake in the newest window. The table is below, in the metadata; each name "
         "in it leads to its page.",
@@ -80,7 +85,7 @@ def _overview_asset(
     @dg.multi_asset(
         name=safe_name("__".join(spec.key.path)),
         specs=[spec],
-        required_resource_keys={CATALOG_KEY, *([key] if is_asked else [])},
+        required_resource_keys={names.catalog, *([key] if is_asked else [])},
     )
     def overview(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         from influx_lake.orchestration.overview_page import overview_facts
@@ -89,7 +94,7 @@ def _overview_asset(
         with failing_clearly(), ExitStack() as opened:
             found = overview_of(
                 measurements,
-                getattr(context.resources, CATALOG_KEY).open(),
+                getattr(context.resources, names.catalog).open(),
                 datetime.now(UTC),
                 gone=lambda each: (each.source, each.name) in lake.gone,
                 named=lake.named(source),

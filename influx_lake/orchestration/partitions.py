@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from influx_lake.config.chunks import ALL_WINDOWS
 from influx_lake.config.windows import Every, Scheme, Window
 from influx_lake.errors import ConfigurationError
 
@@ -65,3 +66,14 @@ def joined(windows: Iterable[Window]) -> list[Window]:
         else:
             result.append(window)
     return result
+
+
+def backfill_policy(windows_per_run: int) -> dg.BackfillPolicy:
+    """How a backfill is cut into runs.
+
+    `dagster asset materialize --partition-range` and `dg launch --partition-range` refuse assets whose backfills may
+    take several runs (Dagster 1.13): these are asked for a single run.
+    """
+    if windows_per_run >= ALL_WINDOWS:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(windows_per_run)

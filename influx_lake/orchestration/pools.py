@@ -6,12 +6,14 @@ import dagster as dg
 
 from influx_lake.config import Lake
 from influx_lake.orchestration.assets import source_pool, table_pool
+from influx_lake.orchestration.lake_names import LakeNames
 
 
 def pool_limits(lake: Lake) -> dict[str, int]:
     """The limits that a lake states, by pool."""
     sources = {pool.name: pool.limit for pool in (source_pool(lake, name) for name in lake.sources)}
-    tables = {table_pool(measurement): lake.operation.pools.table for measurement in lake.measurements}
+    names, limit = LakeNames.of(lake), lake.operation.pools.table
+    tables = {table_pool(measurement, names): limit for measurement in lake.measurements}
     return {pool: limit for pool, limit in {**sources, **tables}.items() if limit is not None}
 
 

@@ -15,12 +15,12 @@ from influx_lake.checks.suite import checks_of
 from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.config.columns import TIME
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets import asset_key, resource_key, source_assets
+from influx_lake.orchestration.assets import asset_key, source_assets
 from influx_lake.orchestration.checks import check_evaluation
 from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.requests import run_requests
-from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake.orchestration.tags import Reason
 from influx_lake.replication.due import DueWindow
 
@@ -113,14 +113,14 @@ def reconcile_sensor(
     """
     measurements = [each for each in lake.measurements if each.reconcile is not None]
     upstream = {place: spec.key for place, spec in source_assets(lake).items()}
-    running = lake.operation.automation is not Automation.OFF
+    running, names = lake.operation.automation is not Automation.OFF, LakeNames.of(lake)
 
     @dg.sensor(
-        name="reconcile",
+        name=names.scoped("reconcile"),
         asset_selection=dg.AssetSelection.assets(*(asset_key(each) for each in measurements)),
         minimum_interval_seconds=int(TICK.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        required_resource_keys={CATALOG_KEY, *(resource_key(each.source) for each in measurements)},
+        required_resource_keys={names.catalog, *(names.source(each.source) for each in measurements)},
         description="Compares the windows of the last days with their sources. What differs is loaded again; a source "
         "that lost rows is reported.",
     )
@@ -133,8 +133,8 @@ def reconcile_sensor(
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
             reconciling = _Reconciling(
-                catalog=getattr(context.resources, CATALOG_KEY).open(),
-                open_source=_opening(context, stack),
+                catalog=getattr(context.resources, names.catalog).open(),
+                open_source=_opening(context, stack, names),
                 recent=recent,
                 cursor=cursor,
                 upstream=upstream,
@@ -164,13 +164,13 @@ def reconcile_sensor(
     return tick
 
 
-def _opening(context: dg.SensorEvaluationContext, stack: ExitStack) -> "Callable[[str], Source]":
+def _opening(context: dg.SensorEvaluationContext, stack: ExitStack, names: LakeNames) -> "Callable[[str], Source]":
     """Opens each source once."""
     opened: dict[str, Source] = {}
 
     def open_source(name: str) -> "Source":
         if name not in opened:
-            opened[name] = stack.enter_context(getattr(context.resources, resource_key(name)).open())
+            opened[name] = stack.enter_context(getattr(context.resources, names.source(name)).open())
         return opened[name]
 
     return open_source

@@ -19,6 +19,7 @@ from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, source_mo
 from influx_lake.config.quantities import format_duration
 from influx_lake.config.reading import ReadingOptions
 from influx_lake.errors import ConfigurationError
+from influx_lake.orchestration.lake_names import UNNAMED
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -29,8 +30,8 @@ _ROOT = "The folder that relative files, also those of ${file:...}, are below. D
 
 _C = TypeVar("_C", bound=SourceConfig)
 
-CATALOG_KEY = "iceberg_catalog"
-"""The resource key of the lake's catalog."""
+CATALOG_KEY = UNNAMED.catalog
+"""The resource key of the catalog of a lake without a name."""
 
 
 class TlsOptions(dg.Config):

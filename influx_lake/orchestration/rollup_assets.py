@@ -11,9 +11,10 @@ import dagster as dg
 from influx_lake.config import Measurement
 from influx_lake.config.rollups import Rollup
 from influx_lake.config.windows import Window
-from influx_lake.orchestration.assets import IO_MANAGER_KEY, asset_key, safe_name, table_metadata
+from influx_lake.orchestration.assets import asset_key, table_metadata
+from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partition_events import Facts
-from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.partitions import backfill_policy, partitions_for
 from influx_lake.orchestration.window_metadata import rollup_facts
 from influx_lake.orchestration.window_runs import run_windows
 
@@ -60,6 +61,7 @@ def rollup_asset(
     rollup: Rollup,
     warehouse: str | None = None,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
+    names: LakeNames = UNNAMED,
 ) -> dg.AssetsDefinition:
     """The asset of a roll-up: each partition is computed from the same partition of its measurement.
 
@@ -68,6 +70,7 @@ def rollup_asset(
         rollup: One of its roll-ups.
         warehouse: The folder that new tables are made in, where that is known without asking the catalog.
         automation_condition: When it is materialised by itself.
+        names: What its lake calls its resources.
     """
     output = safe_name("__".join(rollup.identifier))
 
@@ -80,10 +83,10 @@ def rollup_asset(
                 description="\n\n".join(filter(None, (rollup.description, _description(measurement, rollup)))),
                 group_name=measurement.group,
                 owners=list(rollup.owners),
-                tags=dict(rollup.tags),
+                tags={**rollup.tags, **names.tags},
                 kinds={"duckdb", "iceberg"},
                 metadata=table_metadata(rollup.identifier, warehouse),
-                io_manager_key=IO_MANAGER_KEY,
+                io_manager_key=names.io_manager,
                 automation_condition=automation_condition,
             )
         },
@@ -95,7 +98,7 @@ def rollup_asset(
             )
         },
         partitions_def=partitions_for(measurement.scheme),
-        backfill_policy=dg.BackfillPolicy.multi_run(measurement.windows_per_run),
+        backfill_policy=backfill_policy(measurement.windows_per_run),
     )
     def compute() -> RollupWindows:
         return RollupWindows(measurement, rollup)

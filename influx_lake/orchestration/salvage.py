@@ -6,23 +6,28 @@ import dagster as dg
 
 from influx_lake.config import Lake
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.reporting import report_windows_of_run
-from influx_lake.orchestration.resources import IcebergCatalogResource
 
 
 def salvage_sensor(lake: Lake) -> dg.SensorDefinition:
     """Looks into the tables of each run that failed: a killed run keeps the windows that it finished."""
+    names = LakeNames.of(lake)
 
-    @dg.run_failure_sensor(
-        name="windows_of_failed_runs",
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=15,
-        description="Marks the partitions as materialised that a run had loaded when it died.",
-    )
-    def look(context: dg.RunFailureSensorContext, iceberg_catalog: IcebergCatalogResource) -> None:
+    def look(context: dg.RunStatusSensorContext) -> None:
         with failing_clearly():
-            found = report_windows_of_run(context.instance, lake, iceberg_catalog.open(), context.dagster_run)
+            catalog = getattr(context.resources, names.catalog).open()
+            found = report_windows_of_run(context.instance, lake, catalog, context.dagster_run)
             if found:
                 context.log.info(f"run {context.dagster_run.run_id} had loaded {found} windows when it failed")
 
-    return look
+    # Not the decorator: the name of its function's argument would have to be the catalog's key, which differs by lake.
+    return dg.RunStatusSensorDefinition(
+        name=names.scoped("windows_of_failed_runs"),
+        run_status=dg.DagsterRunStatus.FAILURE,
+        run_status_sensor_fn=look,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={names.catalog},
+        description="Marks the partitions as materialised that a run had loaded when it died.",
+    )

@@ -13,9 +13,9 @@ from influx_lake.config.measurement import default_start
 from influx_lake.config.windows import Scheme, utc_text
 from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.requests import run_requests
-from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake.orchestration.tags import Reason
 from influx_lake.replication.due import DueWindow, newest_closed
 from influx_lake.replication.planner import Planner
@@ -34,11 +34,12 @@ def jobs_and_schedules(lake: Lake) -> tuple[list[dg.UnresolvedAssetJobDefinition
     of_scheme: dict[Scheme, list[Measurement]] = defaultdict(list)
     for measurement in lake.present:
         of_scheme[measurement.scheme].append(measurement)
+    names = LakeNames.of(lake)
     jobs, schedules = [], []
     for scheme, measurements in of_scheme.items():
-        job = _job(scheme, measurements)
+        job = _job(scheme, measurements, names)
         jobs.append(job)
-        schedules.append(scheme_schedule(job, scheme, measurements))
+        schedules.append(scheme_schedule(job, scheme, measurements, names))
     return jobs, schedules
 
 
@@ -51,7 +52,7 @@ def scheme_name(scheme: Scheme) -> str:
 
 
 def scheme_schedule(
-    job: dg.UnresolvedAssetJobDefinition, scheme: Scheme, measurements: Sequence[Measurement]
+    job: dg.UnresolvedAssetJobDefinition, scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames
 ) -> dg.ScheduleDefinition:
     """The schedule that loads what is due of measurements with the same scheme.
 
@@ -65,7 +66,7 @@ def scheme_schedule(
         cron_schedule=_EACH_MINUTE,
         execution_timezone=scheme.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        required_resource_keys={CATALOG_KEY},
+        required_resource_keys={names.catalog},
         description=f"Loads each {scheme.every} of {len(measurements)} measurements when it has closed and its lag has "
         "passed, and what was missed before. What failed is tried again after a pause that grows.",
     )
@@ -74,7 +75,7 @@ def scheme_schedule(
             now = context.scheduled_execution_time
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
-            catalog = getattr(context.resources, CATALOG_KEY).open()
+            catalog = getattr(context.resources, names.catalog).open()
             due = planner.due(
                 catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
             )
@@ -102,10 +103,12 @@ def requests_of(
     ]
 
 
-def _job(scheme: Scheme, measurements: Sequence[Measurement]) -> dg.UnresolvedAssetJobDefinition:
+def _job(scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
-        f"load_{scheme_name(scheme)}",
+        names.scoped(f"load_{scheme_name(scheme)}"),
         selection=dg.AssetSelection.assets(*(asset_key(measurement) for measurement in measurements)),
+        executor_def=dg.in_process_executor,
+        tags=names.tags,
         description=f"Loads windows of {len(measurements)} measurements, each partition one {scheme.every}.",
     )
 

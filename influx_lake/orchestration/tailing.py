@@ -18,10 +18,10 @@ from pydantic import Field
 from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.config.quantities import format_duration
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets import asset_key, resource_key, safe_name
+from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import UNFINISHED, is_elsewhere
-from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake.orchestration.tags import REASON, Reason, subject_tags
 from influx_lake.orchestration.window_metadata import commit_facts, table_facts
 from influx_lake.replication.due import open_windows
@@ -67,9 +67,9 @@ class Chunk:
     measurements: tuple[Measurement, ...]
 
 
-def tail_job_name(source: str) -> str:
+def tail_job_name(source: str, names: LakeNames) -> str:
     """The job that tails measurements of a source."""
-    return safe_name(f"tail_{source}")
+    return names.scoped(f"tail_{source}")
 
 
 def tail_jobs(lake: Lake) -> list[dg.JobDefinition]:
@@ -78,7 +78,7 @@ def tail_jobs(lake: Lake) -> list[dg.JobDefinition]:
     for measurement in lake.measurements:
         if measurement.tail is not None:
             of_source[measurement.source].append(measurement)
-    return [_job(source, measurements) for source, measurements in of_source.items()]
+    return [_job(source, measurements, LakeNames.of(lake)) for source, measurements in of_source.items()]
 
 
 def tail_sensor(
@@ -94,11 +94,11 @@ def tail_sensor(
         jobs: Its `tail_jobs`.
         clock: The present.
     """
-    chunks = chunks_of(lake.measurements)
+    chunks, names = chunks_of(lake.measurements), LakeNames.of(lake)
     running = lake.operation.automation is not Automation.OFF
 
     @dg.sensor(
-        name="tails",
+        name=names.scoped("tails"),
         jobs=list(jobs),
         minimum_interval_seconds=max(1, int(min(chunk.every for chunk in chunks).total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
@@ -118,7 +118,7 @@ def tail_sensor(
         known = {chunk.name for chunk in chunks}
         kept = {name: moment for name, moment in {**last, **asked}.items() if name in known}
         return dg.SensorResult(
-            run_requests=[request for chunk in due for request in _requests(chunk, now)], cursor=json.dumps(kept)
+            run_requests=[request for chunk in due for request in _requests(chunk, now, names)], cursor=json.dumps(kept)
         )
 
     return tick
@@ -137,19 +137,20 @@ def chunks_of(measurements: Iterable[Measurement], size: int = TAILS_PER_RUN) ->
     ]
 
 
-def _job(source: str, measurements: Sequence[Measurement]) -> dg.JobDefinition:
-    key, name = resource_key(source), tail_job_name(source)
+def _job(source: str, measurements: Sequence[Measurement], names: LakeNames) -> dg.JobDefinition:
+    key, name = names.source(source), tail_job_name(source, names)
 
     # Not in the source's pool: a backfill that fills it would keep the newest points out for hours.
-    @dg.op(name=f"{name}_windows", required_resource_keys={CATALOG_KEY, key}, out={})
+    @dg.op(name=f"{name}_windows", required_resource_keys={names.catalog, key}, out={})
     def tail(context: dg.OpExecutionContext, config: TailConfig) -> Iterator[dg.AssetObservation]:
         chosen = [each for each in measurements if each.key in config.measurements or not config.measurements]
         with failing_clearly():
-            yield from _tails(context, chosen, key)
+            yield from _tails(context, chosen, source, names)
 
     @dg.job(
         name=name,
         executor_def=dg.in_process_executor,
+        tags=names.tags,
         description=f"Adds the new points of the open windows of {len(measurements)} measurements to their tables. "
         "Their partitions are materialised when the windows have closed.",
     )
@@ -160,7 +161,7 @@ def _job(source: str, measurements: Sequence[Measurement]) -> dg.JobDefinition:
 
 
 def _tails(
-    context: dg.OpExecutionContext, measurements: Sequence[Measurement], source_key: str
+    context: dg.OpExecutionContext, measurements: Sequence[Measurement], source_name: str, names: LakeNames
 ) -> Iterator[dg.AssetObservation]:
     """Tail all measurements; only then is it an error that one could not.
 
@@ -169,9 +170,9 @@ def _tails(
     """
     from influx_lake.replication.tail import tail_measurement
 
-    catalog = getattr(context.resources, CATALOG_KEY).open()
+    catalog = getattr(context.resources, names.catalog).open()
     failed: list[LakeError] = []
-    with getattr(context.resources, source_key).open() as source:
+    with getattr(context.resources, names.source(source_name)).open() as source:
         for measurement in measurements:
             try:
                 result = tail_measurement(source, catalog, measurement, run_id=context.run_id)
@@ -202,18 +203,18 @@ def _facts(result: "TailResult") -> Mapping[str, dg.MetadataValue]:
     return {**facts, **commit_facts(newest)}
 
 
-def _requests(chunk: Chunk, now: datetime) -> Iterator[dg.RunRequest]:
+def _requests(chunk: Chunk, now: datetime, names: LakeNames) -> Iterator[dg.RunRequest]:
     windows = {window for measurement in chunk.measurements for window in open_windows(measurement, now)}
     if not windows:
         return
-    op, names = f"{tail_job_name(chunk.source)}_windows", [each.key for each in chunk.measurements]
+    job, keys = tail_job_name(chunk.source, names), [each.key for each in chunk.measurements]
     yield dg.RunRequest(
         run_key=f"{Reason.TAIL}:{chunk.name}:{now.isoformat()}",
-        job_name=tail_job_name(chunk.source),
-        run_config={"ops": {op: {"config": {"measurements": names}}}},
+        job_name=job,
+        run_config={"ops": {f"{job}_windows": {"config": {"measurements": keys}}}},
         tags={
             **_FIRST,
-            **subject_tags(names, windows),
+            **subject_tags(keys, windows),
             REASON: str(Reason.TAIL),
             CHUNK: chunk.name,
         },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,3 +157,44 @@ def test_killed_while_it_writes(lake: CliLake, number: signal.Signals) -> None:
     lake.box.faults.batch_delay = 0
     told = lake.tell("replicate", "cpu", *DAY, "--json").object
     assert (told["rows"], told["windows"][0]["previous_rows"], lake.rows()) == (400_500, 500, 400_500)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_stopped_load_says_what_is_done_and_how_to_go_on(
+    lake: CliLake, number: signal.Signals, form: tuple[str, ...]
+) -> None:
+    lake.fill_much("cpu", 1, points=400_000)
+    files = lake.data_files()
+    lake.box.faults.batch_delay = 0.1
+    process = lake.start("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-04", *form)
+    # The first day is there, and a file of the second is being written.
+    wait_until(lambda: len(lake.data_files() - files) > 1 or process.poll() is not None, "a file of the second day")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 128 + number
+    assert "Stopped: 1 window of 3 loaded, 2 left." in err
+    assert "cpu: 1 window loaded, 2026-01-01T00:00:00Z/2026-01-02T00:00:00Z" in err
+    command = next(line for line in err.splitlines() if line.startswith("  influx-lake replicate"))
+    assert "telemetry.cpu --start 2026-01-02T00:00:00Z --end 2026-01-04T00:00:00Z" in command
+    if form:
+        told = json.loads(out)
+        assert told["stopped"]
+        assert [len(each["windows"]) for each in told["left"]] == [2]
+    lake.box.faults.batch_delay = 0
+    assert lake.tell(*shlex.split(command)[1:-2]).code == 0
+    assert lake.tell("verify", "cpu", "--start", "2026-01-01", "--end", "2026-01-04").code == 0
+
+
+def test_a_range_before_the_first_partition_is_told_of(lake: CliLake) -> None:
+    early = ("--start", "2025-06-01", "--end", "2025-06-03")
+    for command in ("replicate", "plan", "verify"):
+        told = lake.tell(command, "cpu", *early)
+        assert told.code == 2, command
+        assert "the range lies before the first partition: cpu begins at 2026-01-01T00:00:00Z" in told.err
+    told = lake.tell("replicate", "cpu", "--start", "2025-12-31", "--end", "2026-01-02")
+    assert told.code == 0
+    assert "What is before the first partition is left out: cpu begins at 2026-01-01T00:00:00Z" in told.err
+    assert "1 window, " in told.out
+    assert lake.tell("replicate", "cpu", *early, "--every", "1d").code == 0

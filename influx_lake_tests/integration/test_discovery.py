@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.orchestration.definitions import build_definitions
@@ -128,13 +130,21 @@ def test_a_server_that_is_down_makes_nothing_vanish(box: Sandbox, path: Path) ->
         assert load_lake(path).gone == frozenset()
 
 
-def test_two_measurements_of_one_table_stop_the_tick_and_change_nothing(box: Sandbox, path: Path) -> None:
+def test_two_measurements_of_one_table_are_set_aside_and_the_others_appear(
+    box: Sandbox, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         put(box, "http_x.y")
         put(box, "http_x y")
-        with pytest.raises(dg.Failure, match="http_x"):
-            tick(path, instance)
-        assert tables(path) == ["cpu"]
+        assert "appeared: telemetry.http_a" in tick(path, instance)
+        assert tables(path) == ["cpu", "http_a"]
+        assert "http_x y and http_x.y would both be the table telemetry.http_x_y" in capsys.readouterr().err
+    assert run(["discover", "--json", "-c", str(path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {each["measurement"] for each in told["set_aside"]} == {"http_x.y", "http_x y"}
+    assert run(["discover", "-c", str(path)]) == 0
+    assert "set aside: http_x y and http_x.y would both be the table" in capsys.readouterr().err
+    assert tables(path) == ["cpu", "http_a"]
 
 
 def test_a_database_that_appears_is_in_the_lake_when_it_is_loaded_again(box: Sandbox, many: Path) -> None:

@@ -59,7 +59,11 @@ def test_the_package_offers_the_component_without_importing_dagster_for_it() -> 
 def test_a_component_points_at_a_lake_yaml(load: Callable[..., dg.Definitions]) -> None:
     definitions = load({"config": "lake.yaml"}, yaml.safe_dump(INLINE | {"measurements": {"disk": {}}}))
 
-    assert keys_of(definitions) == {"telemetry/disk", "influxdb/telemetry/disk", "influx_lake/overview/telemetry"}
+    assert keys_of(definitions) == {
+        "telemetry/disk",
+        "influxdb/lake/telemetry/disk",
+        "influx_lake/overview/lake/telemetry",
+    }
 
 
 def test_a_component_holds_the_lake_itself(load: Callable[..., dg.Definitions]) -> None:
@@ -108,3 +112,39 @@ def test_dg_check_yaml_knows_every_option() -> None:
     assert mistakes({**INLINE, "catalogue": {}}) == ["$"]
     assert mistakes({**INLINE, "defaults": {"partition": {"every": "dayly"}}}) == ["$.defaults.partition.every"]
     assert mistakes({}) == ["$"]
+
+
+def test_several_lakes_live_in_a_project_with_an_executor_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:1/hook")
+    everything = {**INLINE, "alerts": {"webhook": "${HOOK}"}, "pools": {"table": 2}}
+    with create_defs_folder_sandbox() as sandbox:
+        for place, name in (("north", None), ("plants/south", None), ("plants/west", "far_west")):
+            own = {"namespace": place.replace("/", "_"), "tail": {}, "reconcile": {}, **INLINE["defaults"]}
+            sandbox.scaffold_component(
+                component_cls=InfluxLakeComponent,
+                defs_path=place,
+                defs_yaml_contents={
+                    "type": "influx_lake.InfluxLakeComponent",
+                    "attributes": {**everything, "defaults": own, **({"name": name} if name else {})},
+                },
+            )
+        (sandbox.defs_folder_path / "own.py").write_text(
+            "import dagster as dg\ndefs = dg.Definitions(executor=dg.multiprocess_executor)\n"
+        )
+        with sandbox.build_all_defs() as definitions:
+            dg.Definitions.validate_loadable(definitions)
+            repository = definitions.get_repository_def()
+            graph = repository.asset_graph
+
+    lakes = ("north", "plants_south", "far_west")
+    assert (definitions.resources or {}).keys() == {
+        f"{lake}_{key}" for lake in lakes for key in ("iceberg_catalog", "iceberg_io_manager", "influxdb_default")
+    }
+    assert {"north_tails", "plants_south_reconcile", "far_west_alerts_by_webhook"} <= {
+        sensor.name for sensor in repository.sensor_defs
+    }
+    assert {f"{lake}_load_hour_from_2026_11_01_00_00_schedule" for lake in lakes} <= {
+        schedule.name for schedule in repository.schedule_defs
+    }
+    assert graph.get(dg.AssetKey(["north", "cpu"])).pools == {"north_influxdb_default"}
+    assert graph.get(dg.AssetKey(["plants_west", "cpu"])).tags["influx_lake/lake"] == "far_west"

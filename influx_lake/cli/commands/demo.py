@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from influx_lake.cli.options import JsonOption
-from influx_lake.cli.output import Output, output, plain_table
+from influx_lake.cli.output import Output, add_row, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.cli.demo.scenario import Outcome
@@ -52,8 +52,14 @@ def _show(out: Output, outcomes: dict[str, Outcome], folder: Path, seconds: floa
     numbers = ["rows at the source", "rows in the lake", "windows", "columns"]
     table = plain_table("measurement", "table", *numbers, right=numbers)
     for name, each in outcomes.items():
-        table.add_row(
-            name, each.table, f"{each.source_rows:,}", f"{each.lake_rows:,}", str(each.windows), str(each.columns)
+        add_row(
+            table,
+            name,
+            each.table,
+            f"{each.source_rows:,}",
+            f"{each.lake_rows:,}",
+            str(each.windows),
+            str(each.columns),
         )
     out.table(table)
     out.line(f"Done in {seconds:.0f} s. The tables are in {folder / '.lake' / 'warehouse'}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.options import ConfigOption, JsonOption
-from influx_lake.cli.output import counted, output, plain_table
+from influx_lake.cli.output import add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config import Lake, Measurement, Pattern
@@ -25,32 +26,34 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         groups = {group.name for group in lake.groups}
         alone = [name for name in sources if name not in groups and "/" not in name]
         listed = {name: listing_of(session.source(name)) for name in alone} | _in_databases(lake)
-        found = {name: list(listing.wanted(lake.named(name))) for name, listing in listed.items()}
-        lake.resolve(found)  # two measurements of one table are refused before anything is kept
+        wanted = {name: listing.wanted(lake.named(name)) for name, listing in listed.items()}
+        resolved = lake.resolve(wanted)
+        found = resolved.kept(wanted)
         state = write_discovered(lake.root, found, groups=[group.name for group in lake.groups])
         lake = load_lake(lake.path) if lake.groups else lake
         matches = [each for name, names in found.items() for each in lake.match(name, names)]
         table = plain_table("pattern", "source", "measurement", "table")
         for pattern, measurement in matches:
-            table.add_row(pattern.text, measurement.source, measurement.name, measurement.table_name)
+            add_row(table, pattern.text, measurement.source, measurement.name, measurement.table_name)
         if lake.patterns:
             out.table(table)
         else:
             out.line(f"{lake.path.name} has no patterns; a key such as `http_*` under `measurements` is one.")
+        if resolved.warning:
+            out.note(f"! {resolved.warning}")
         total = sum(len(names) for names in found.values())
         out.line(f"{counted(total, 'measurement')} found, {len(matches):,} of them by patterns. Kept in {state}")
         for name, listing in listed.items():
             if said := listing.left_out(lake.named(name)):
                 out.line(f"{name}: {said}. The server lists them until it deletes them; no pattern stands for one.")
-        out.result(
-            {
-                "state": str(state),
-                "sources": {
-                    name: _facts(name, found[name], matches, listed[name].unnamed_apart(lake.named(name))[1])
-                    for name in found
-                },
-            }
-        )
+        facts = {
+            name: _facts(name, found[name], matches, listed[name].unnamed_apart(lake.named(name))[1]) for name in found
+        }
+        aside = [
+            {"source": source, "measurement": name, "reason": reason}
+            for (source, name), reason in resolved.set_aside.items()
+        ]
+        out.result({"state": str(state), "sources": facts, "set_aside": aside})
 
 
 def _in_databases(lake: Lake) -> dict[str, Listing]:
@@ -68,10 +71,10 @@ def _in_databases(lake: Lake) -> dict[str, Listing]:
 
 
 def _facts(
-    source: str, names: list[str], matches: list[tuple[Pattern, Measurement]], dropped: list[str]
+    source: str, names: Sequence[str], matches: list[tuple[Pattern, Measurement]], dropped: list[str]
 ) -> dict[str, object]:
     return {
-        "measurements": names,
+        "measurements": list(names),
         "dropped": dropped,
         "matched": [
             {"measurement": measurement.name, "pattern": pattern.text, "table": measurement.table_name}

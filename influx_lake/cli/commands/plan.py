@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
-from influx_lake.cli.output import Output, counted, output, plain_table
+from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config import Measurement
@@ -55,7 +55,7 @@ def show_plan(out: Output, plans: list[tuple[Measurement, list[Window]]], what: 
     table = plain_table("measurement", "table", "windows", "first", "last", right=["windows"])
     for measurement, windows in plans:
         first, last = (str(windows[0]), str(windows[-1])) if windows else ("", "")
-        table.add_row(measurement.name, measurement.table_name, f"{len(windows):,}", first, last)
+        add_row(table, measurement.name, measurement.table_name, f"{len(windows):,}", first, last)
     out.table(table)
     total = sum(len(windows) for _, windows in plans)
     out.line(f"{counted(total, 'window')} {what}." + (" Load them with: influx-lake replicate --all" if total else ""))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from influx_lake.cli.commands.plan import plan_facts, show_plan
+from influx_lake.cli.interruption import STOPPED, uninterrupted
 from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
 from influx_lake.cli.output import Output, counted, output
 
@@ -39,8 +40,10 @@ def replicate(
     """
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
-    from influx_lake.cli.loading import load
+    from influx_lake.cli.loading import Loaded, load
     from influx_lake.cli.session import open_session
+    from influx_lake.cli.stopped import Again, tell_where_it_stopped
+    from influx_lake.config.quantities import format_duration
 
     only_missing = missing_only or (start is None and end is None)
     with output(as_json) as out, open_session(config) as session:
@@ -52,19 +55,34 @@ def replicate(
             out.result(_totals([plan_facts(each, windows) for each, windows in plans], "count"))
             return 0
         run_id = f"cli-{uuid.uuid4()}"
-        loaded = load(session, plans, out, run_id=run_id, source=source, keep_going=keep_going)
+        loaded = Loaded(plans)
+        try:
+            load(session, loaded, out, run_id=run_id, source=source, keep_going=keep_going)
+        except STOPPED:
+            options = {"--every": every and format_duration(every), "--source": source, "--config": config}
+            again = Again(options, ("--keep-going",) if keep_going else (), only_missing=only_missing)
+            with uninterrupted():
+                left = [plan_facts(each, windows) for each, windows in loaded.left]
+                out.result({**_content(loaded), "stopped": True, "left": left})
+                tell_where_it_stopped(out, loaded, again)
+            raise
         return _conclude(out, loaded)
 
 
-def _conclude(out: Output, loaded: Loaded) -> int:
+def _content(loaded: Loaded) -> dict[str, object]:
     content = _totals([each.facts() for each in loaded.measurements], "rows")
     if loaded.failures:
         content["error"] = loaded.failures[0]
         content["failures"] = loaded.failures
-    out.result(content)
+    return content
+
+
+def _conclude(out: Output, loaded: Loaded) -> int:
+    out.result(_content(loaded))
     windows, rows = loaded.windows, loaded.rows
     if loaded.failures:
-        left = f", {loaded.left:,} not tried" if loaded.left else ""
+        count = sum(len(windows) for _, windows in loaded.left)
+        left = f", {count:,} not tried" if count else ""
         out.note(f"{counted(windows, 'window')} loaded, {len(loaded.failures):,} failed{left}.")
         return 1
     out.line(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
-from influx_lake.cli.output import counted, output, plain_table
+from influx_lake.cli.output import add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config.windows import Window
@@ -36,7 +36,7 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
             right=["windows", "rows", "behind"],
         )
         for each in found:
-            table.add_row(*_row(each, now))
+            add_row(table, *_row(each, now))
         out.table(table)
         missing = sum(len(each.missing) for each in found)
         if missing:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from influx_lake.cli.options import ConfigOption, EndOption, JsonOption, Measurements, StartOption
-from influx_lake.cli.output import Output, counted, output, plain_table
+from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.replication.compare import Comparison
@@ -29,13 +29,14 @@ def verify(
 
     The exit code is 1 where a window differs, and the windows that do are listed.
     """
-    from influx_lake.cli.session import open_session
+    from influx_lake.cli.session import check_range, open_session
     from influx_lake.replication.verify import closed_windows
     from influx_lake.replication.verify import verify as verified
 
     with output(as_json) as out, open_session(config) as session:
-        now, found = datetime.now(UTC), list["Verification"]()
-        for each in session.measurements(names):
+        now, found, chosen = datetime.now(UTC), list["Verification"](), session.measurements(names)
+        check_range(chosen, start, end)
+        for each in chosen:
             windows = closed_windows(each, now, start, end)
             found.append(
                 verified(session.reliable_source(each.source), session.catalog, each, windows, profile=profile)
@@ -58,11 +59,14 @@ def _show(out: Output, found: list[Verification]) -> None:
     )
     for each in found:
         figures = (len(each.comparisons), each.source_rows, each.lake_rows, len(each.differing))
-        table.add_row(each.measurement.name, each.measurement.table_name, *(f"{figure:,}" for figure in figures))
+        add_row(table, each.measurement.name, each.measurement.table_name, *(f"{figure:,}" for figure in figures))
     out.table(table)
     differing = [comparison for each in found for comparison in each.differing]
     for comparison in differing:
         out.line(f"✗ {comparison.measurement.name} {comparison}: {comparison.explanation}")
+    if not any(each.comparisons for each in found):
+        out.line("Nothing was compared: no window in the range is closed.")
+        return
     windows = counted(sum(len(each.comparisons) for each in found), "window")
     out.line(f"{windows} compared, {len(differing):,} differ." if differing else f"{windows} compared, all equal.")
 

@@ -15,6 +15,7 @@ from influx_lake.config import AlertKind, AlertOptions, Lake, Measurement, Sever
 from influx_lake.orchestration.alerts.links import Links
 from influx_lake.orchestration.alerts.notice import Notice
 from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.lake_names import LAKE_TAG
 from influx_lake.orchestration.recent_runs import is_elsewhere
 from influx_lake.orchestration.tags import REASON, WINDOW, partitions_of
 
@@ -41,7 +42,7 @@ class Reader:
         options: What people want to be told of.
         instance: Dagster's.
         location: The code location, whose runs these are; None in tests.
-        assets: Its assets.
+        assets: Its assets, but for those of another lake.
     """
 
     lake: Lake
@@ -116,7 +117,7 @@ class Reader:
 
     def _of_run(self, entry: EventLogEntry) -> Notice | None:
         run = self.instance.get_run_by_id(entry.run_id)
-        if run is None or run.tags.get(_WILL_RETRY) == "true" or is_elsewhere(run, self.location):
+        if run is None or run.tags.get(_WILL_RETRY) == "true" or not self._is_ours(run):
             return None
         failures = self.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
         facts = _facts_of(failures)
@@ -131,6 +132,15 @@ class Reader:
             remedy=facts.get("remedy") or (_TRIED_AGAIN if REASON in run.tags else _RUN_AGAIN),
             link=self._links.run(run.run_id),
         )
+
+    def _is_ours(self, run: dg.DagsterRun) -> bool:
+        """Whether a run is of this code location, and not of another lake in it."""
+        if is_elsewhere(run, self.location):
+            return False
+        if self.lake.name is None:
+            return True
+        has_our_assets = not run.asset_selection or not self.assets.isdisjoint(run.asset_selection)
+        return has_our_assets and run.tags.get(LAKE_TAG, self.lake.name) == self.lake.name
 
     def _last_words(self, failure: EventLogEntry) -> str:
         """Why a run ended that died, or never began: what was said when it was given up, or noted just before."""

@@ -16,6 +16,7 @@ from influx_lake.orchestration.alerts.channels import Channel, channels_of
 from influx_lake.orchestration.alerts.events import TYPES, Position, Positions, events_after
 from influx_lake.orchestration.alerts.notice import Notice
 from influx_lake.orchestration.alerts.reading import Reader
+from influx_lake.orchestration.lake_names import LAKE_TAG, LakeNames
 
 if TYPE_CHECKING:
     from dagster import EventLogRecord
@@ -39,7 +40,7 @@ def _sensor(lake: Lake, options: AlertOptions, channel: Channel) -> dg.SensorDef
 
     kinds = ", ".join(f"`{kind}`" for kind in options.on)
     return dg.SensorDefinition(
-        name=f"alerts_by_{channel.name}",
+        name=LakeNames.of(lake).scoped(f"alerts_by_{channel.name}"),
         evaluation_fn=evaluate,
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -49,8 +50,10 @@ def _sensor(lake: Lake, options: AlertOptions, channel: Channel) -> dg.SensorDef
 
 def _reader(context: dg.SensorEvaluationContext, lake: Lake, options: AlertOptions) -> Reader:
     origin, repository = context.code_location_origin, context.repository_def
-    assets = repository.asset_graph.get_all_asset_keys() if repository else frozenset[dg.AssetKey]()
-    return Reader(lake, options, context.instance, origin.location_name if origin else None, frozenset(assets))
+    nodes = repository.asset_graph.asset_nodes if repository else ()
+    # Another lake of the code location tells of its assets itself.
+    assets = frozenset(node.key for node in nodes if node.tags.get(LAKE_TAG, lake.name) == lake.name)
+    return Reader(lake, options, context.instance, origin.location_name if origin else None, assets)
 
 
 @dataclass

@@ -15,8 +15,9 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 import influx_lake.definitions
 from influx_lake.config import Lake, load_lake
-from influx_lake.orchestration.assets import IO_MANAGER_KEY, asset_key, resource_key, safe_name
+from influx_lake.orchestration.assets import IO_MANAGER_KEY, asset_key
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.orchestration.lake_names import UNNAMED, safe_name
 from influx_lake.orchestration.pools import pool_limits
 
 LAKE = """
@@ -127,14 +128,18 @@ def test_two_servers_may_have_the_same_database(lake_file: Callable[[str], Lake]
 
 
 def test_runs_stay_in_one_process_and_backfills_in_chunks(lake_file: Callable[[str], Lake]) -> None:
-    definitions = build_definitions(lake_file(LAKE))
+    definitions = build_definitions(
+        lake_file(LAKE.replace("measurements:", "measurements:\n  all: {windows_per_run: all}"))
+    )
 
-    job = definitions.resolve_implicit_global_asset_job_def()
+    jobs = definitions.get_repository_def().get_all_jobs()
 
-    assert job.executor_def is dg.in_process_executor
+    assert {job.executor_def for job in jobs if job.name != "__ASSET_JOB"} == {dg.in_process_executor}
+    assert definitions.executor is None  # A code location has one, and this lake may be one part of it.
     assets = definitions.resolve_asset_graph()
     assert assets.get(dg.AssetKey(["telemetry", "cpu"])).backfill_policy == dg.BackfillPolicy.multi_run(30)
     assert assets.get(dg.AssetKey(["telemetry", "mem"])).backfill_policy == dg.BackfillPolicy.multi_run(48)
+    assert assets.get(dg.AssetKey(["telemetry", "all"])).backfill_policy == dg.BackfillPolicy.single_run()
     assert assets.get(dg.AssetKey(["telemetry", "cpu"])).pools == {"influxdb_default"}
 
 
@@ -188,7 +193,7 @@ def test_a_secret_that_is_written_in_the_file_still_reaches_its_server(lake_file
     lake = lake_file(LAKE)
     resources = build_definitions(lake).resources or {}
 
-    assert resources[resource_key("plant-a")].config().token.reveal() == "apiv3_written-in-the-file"
+    assert resources[UNNAMED.source("plant-a")].config().token.reveal() == "apiv3_written-in-the-file"
     catalog = resources[IO_MANAGER_KEY].catalog.config()
     assert catalog.entries["s3.secret-access-key"].reveal() == "another-secret-written-in-the-file"
 

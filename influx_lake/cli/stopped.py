@@ -1,0 +1,62 @@
+"""What is said when a load was stopped in the middle: which windows are done, and the commands that go on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from influx_lake.cli.output import Output, counted
+from influx_lake.cli.printable import printable_name
+from influx_lake.config.windows import utc_text
+
+if TYPE_CHECKING:
+    from influx_lake.cli.loading import Loaded
+    from influx_lake.config import Measurement
+    from influx_lake.config.windows import Window
+
+_COMMANDS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How the command that was stopped is given again.
+
+    Attributes:
+        options: Its options; those without a value were not given.
+        flags: Its flags.
+        only_missing: Whether it leaves out what is loaded; otherwise it would begin with what is done.
+    """
+
+    options: Mapping[str, object]
+    flags: Sequence[str]
+    only_missing: bool
+
+    def command(self, measurement: Measurement, windows: Sequence[Window]) -> str:
+        """The command for the windows of a measurement that are left."""
+        bounds = {"--start": utc_text(windows[0].start), "--end": utc_text(windows[-1].end)}
+        stated = {**bounds, **{name: value for name, value in self.options.items() if value}}
+        words = [word for name, value in stated.items() for word in (name, str(value))]
+        missing = ["--missing-only"] if self.only_missing else []
+        return shlex.join(["influx-lake", "replicate", measurement.table_name, *words, *missing, *self.flags])
+
+
+def tell_where_it_stopped(out: Output, loaded: Loaded, again: Again) -> None:
+    """Say which windows are done and how to go on; the window that was being loaded is as it was before."""
+    left = loaded.left
+    failed = f", {len(loaded.failures):,} failed" if loaded.failures else ""
+    count = sum(len(windows) for _, windows in left)
+    out.note(f"Stopped: {counted(loaded.windows, 'window')} of {loaded.planned:,} loaded{failed}, {count:,} left.")
+    for each in loaded.measurements:
+        if each.windows:
+            first, last = each.windows[0]["window"], each.windows[-1]["window"]
+            name, done = printable_name(each.measurement.name), counted(len(each.windows), "window")
+            out.note(f"  {name}: {done} loaded, " + (first if first == last else f"from {first} to {last}"))
+    if not left:
+        return
+    out.note("The window that was being loaded is in its table as it was before. To go on:")
+    for measurement, windows in left[:_COMMANDS_SHOWN]:
+        out.note(f"  {again.command(measurement, windows)}")
+    if len(left) > _COMMANDS_SHOWN:
+        out.note(f"  and the same for {counted(len(left) - _COMMANDS_SHOWN, 'measurement')} more")
