@@ -56,3 +56,8 @@ class SurveysItself(Protocol):
             SourceError: They cannot be read.
         """
         ...
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 file`, `2,000 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

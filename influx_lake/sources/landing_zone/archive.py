@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listin
 from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake.sources.landing_zone.misplaced import Misplaced, misplaced_remark
 from influx_lake.sources.landing_zone.taking_apart import TakingApart
+from influx_lake.sources.landing_zone.telegraf import CSV_MEASUREMENT, filled_gaps_remark, shared_header_remark
 from influx_lake.sources.landing_zone.template import FolderTemplate
 from influx_lake.sources.points.bad import too_bad
 from influx_lake.sources.points.registry import MeasurementKey
@@ -23,7 +24,7 @@ from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.points.unit import Unit, UnitWriter
-from influx_lake.sources.remarks import Remark
+from influx_lake.sources.remarks import Remark, counted
 
 log = logging.getLogger("influx_lake.sources")
 
@@ -127,18 +128,27 @@ class LandingZone:
             landed = [*landed[:half], *landed[-half:]]
         units = self._units_of(landed)
         remarks = self._remarks(list(zip(landed, units, strict=True)), found.strays)
-        return FileSurvey(units, len(found.files), list(remarks), "timestamp_units", self._config.timestamp_units)
+        return FileSurvey(units, len(found.files), remarks, "timestamp_units", self._config.timestamp_units)
 
-    def _remarks(self, files: Sequence[tuple[LandedFile, Unit]], strays: Sequence[str]) -> Iterator[Remark]:
+    def _remarks(self, files: Sequence[tuple[LandedFile, Unit]], strays: Sequence[str]) -> list[Remark]:
         misplaced = [Misplaced.of(unit, landed.time, self._folders.reach(landed)) for landed, unit in files]
-        if remark := misplaced_remark(misplaced, self._config.early, self._config.late):
-            yield remark
-        if strays:
-            yield Remark(
-                f"{len(strays):,} files or folders are not in {self._folders.expected}, and are not read; the first is "
-                f"{strays[0]}",
-                "Correct `path` of the source, or move them elsewhere",
-            )
+        found = [misplaced_remark(misplaced, self._config.early, self._config.late), self._strays_remark(strays)]
+        if self._typed:
+            columns = self._footers.columns([landed.file for landed, _ in files])
+            filled = [unit for (_, unit), known in zip(files, columns, strict=True) if known.fills_gaps]
+            found.append(filled_gaps_remark(filled))
+        elif self._config.format == "csv" and self._config.measurement_column == CSV_MEASUREMENT:
+            found.append(shared_header_remark([unit for _, unit in files]))
+        return [remark for remark in found if remark]
+
+    def _strays_remark(self, strays: Sequence[str]) -> Remark | None:
+        if not strays:
+            return None
+        return Remark(
+            f"{counted(len(strays), 'path')} are not in {self._folders.expected}, and are not read; the first is "
+            f"{strays[0]}",
+            "Correct `path` of the source, or move them elsewhere",
+        )
 
     def close(self) -> None:
         self._units.clear()

@@ -8,8 +8,8 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
@@ -19,9 +19,12 @@ from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
 from influx_lake.sources.points.staging import storage_errors
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
+
 # Reading a footer is waiting for the store.
 _READERS = 16
-_FORMAT = 1
+_FORMAT = 2
 _TAGS, _FIELDS = "tags", "fields"
 Kinds: TypeAlias = Mapping[str, ColumnType]
 
@@ -33,10 +36,12 @@ class FileColumns:
     Attributes:
         tags: The tags.
         fields: The fields, with their types.
+        fills_gaps: Whether its writer has 0, false or an empty text where there is no value.
     """
 
     tags: frozenset[str]
     fields: Kinds
+    fills_gaps: bool = False
 
 
 class Footers:
@@ -71,7 +76,9 @@ class Footers:
         """Write down what is known of files, of which there are no others."""
         there = {file.identity for file in files}
         known = {identity: each for identity, each in (self._known or {}).items() if identity in there}
-        written = {identity: [sorted(each.tags), dict(each.fields)] for identity, each in known.items()}
+        written = {
+            identity: [sorted(each.tags), dict(each.fields), each.fills_gaps] for identity, each in known.items()
+        }
         folder = self._place.parent
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +92,10 @@ class Footers:
         try:
             written = json.loads(self._place.read_text(encoding="utf-8"))
             return {
-                identity: FileColumns(frozenset(tags), {name: ColumnType(kind) for name, kind in fields.items()})
-                for identity, (tags, fields) in written.items()
+                identity: FileColumns(
+                    frozenset(tags), {name: ColumnType(kind) for name, kind in fields.items()}, bool(fills_gaps)
+                )
+                for identity, (tags, fields, fills_gaps) in written.items()
             }
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
@@ -95,7 +104,19 @@ class Footers:
         import pyarrow.parquet as pq
 
         with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
-            return columns_of(pq.read_schema(stream), self._config)
+            footer = pq.read_metadata(stream)
+            return replace(columns_of(footer.schema.to_arrow_schema(), self._config), fills_gaps=fills_gaps(footer))
+
+
+def fills_gaps(footer: FileMetaData) -> bool:
+    """Whether a file is one of Telegraf's `outputs.parquet`, as far as that can be told (seen with 1.39.3).
+
+    Apache's library for Go writes it, all columns required: a null that is added to one reads as 0, false or an empty
+    text.
+    """
+    columns = (footer.schema.column(number) for number in range(footer.num_columns))
+    by_go = str(footer.created_by).startswith("parquet-go version")
+    return by_go and all(column.max_definition_level == 0 for column in columns)
 
 
 def columns_of(schema: pa.Schema, config: LandingZoneConfig) -> FileColumns:

@@ -12,7 +12,7 @@ import numpy as np
 from influx_lake.config.quantities import format_duration, format_roughly
 from influx_lake.config.windows import Window
 from influx_lake.sources.points.unit import Unit
-from influx_lake.sources.remarks import Remark
+from influx_lake.sources.remarks import Remark, counted
 
 _DAYS, _FAR = timedelta(days=2), timedelta(days=366)
 
@@ -80,9 +80,9 @@ def misplaced_remark(found: Sequence[Misplaced], early: timedelta, late: timedel
         how.append(f"up to {_length(behind)} after it (early: {format_duration(early)})")
         options.append("`early`")
     units = "Correct `timestamp_units` of the source where it is wrong. " if max(before, behind) > _FAR else ""
-    points = _counted(sum(each.points for each in odd), "point")
+    points = counted(sum(each.points for each in odd), "point")
     return Remark(
-        f"{points} of {_counted(len(odd), 'file')} have other times than their folders say, {' and '.join(how)}: "
+        f"{points} of {counted(len(odd), 'file')} have other times than their folders say, {' and '.join(how)}: "
         f"windows of their times may not read these folders; the first file is {odd[0].file}",
         f"{units}Set `timezone` of the source where its folders are in local time; else raise its "
         f"{' and '.join(options)}",
@@ -91,7 +91,3 @@ def misplaced_remark(found: Sequence[Misplaced], early: timedelta, late: timedel
 
 def _length(length: timedelta) -> str:
     return f"{length.days:,} days" if length >= _DAYS else format_roughly(length)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -23,7 +23,7 @@ from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.points.unit import Unit, UnitWriter
-from influx_lake.sources.remarks import Remark
+from influx_lake.sources.remarks import Remark, counted
 
 log = logging.getLogger("influx_lake.sources")
 
@@ -86,8 +86,8 @@ class LineProtocolFiles:
         capped = [unit for unit in self._units if unit.facts["capped"]]
         if capped:
             yield Remark(
-                f"{sum(unit.facts['capped'] for unit in capped):,} values of {len(capped):,} files are "
-                f"{INT64[-1]}, which Telegraf writes for every larger unsigned integer; the first file is "
+                f"{counted(sum(unit.facts['capped'] for unit in capped), 'value')} of {counted(len(capped), 'file')} "
+                f"are {INT64[-1]}, which Telegraf writes for every larger unsigned integer; the first file is "
                 f"{capped[0].facts['file']}",
                 "Set `influx_uint_support = true` where Telegraf writes line protocol",
             )

@@ -210,7 +210,7 @@ def test_what_lies_beside_the_folders_is_told_once(tmp_path: Path, caplog: pytes
     with caplog.at_level(logging.WARNING, "influx_lake.sources"):
         assert [source.count("cpu", day(number)) for number in (-1, 0, 1)] == [0, 1, 0]
     (message,) = caplog.messages
-    assert "2 files or folders are not in a folder such as year=2025/month=06/day=01, and are not read" in message
+    assert "2 paths are not in a folder such as year=2025/month=06/day=01, and are not read" in message
     assert str(readme) in message
     source.close()
 

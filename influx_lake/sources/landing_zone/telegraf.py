@@ -1,0 +1,69 @@
+"""What Telegraf writes otherwise than one would read it (seen with 1.39.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.columns import ColumnType
+from influx_lake.sources.points.registry import CODES
+from influx_lake.sources.points.unit import Unit
+from influx_lake.sources.remarks import Remark, counted
+
+CSV_MEASUREMENT = "measurement"
+"""What its CSV calls the column of the measurement, unless its columns are given."""
+_TEXT = CODES[ColumnType.STRING]
+
+
+def filled_gaps_remark(units: Sequence[Unit]) -> Remark | None:
+    """What is to be said of Parquet files with 0, false and empty texts in the place of missing values.
+
+    Args:
+        units: The points of such files.
+    """
+    counts = {str(unit.facts["file"]): _values_like_none(unit) for unit in units}
+    odd = [file for file, count in counts.items() if count]
+    if not odd:
+        return None
+    return Remark(
+        "Telegraf's outputs.parquet writes 0, false or an empty text for a field that a metric does not have: "
+        f"{counted(sum(counts.values()), 'such value')} of {counted(len(odd), 'file')} may be none; the first file is "
+        f"{odd[0]}",
+        "Have it write JSON or line protocol (outputs.file, outputs.remotefile), or an outputs.parquet for each set of "
+        "metrics that have the same fields (namepass, tagpass)",
+    )
+
+
+def _values_like_none(unit: Unit) -> int:
+    codes = np.array([CODES[each.type] for each in unit.fields], np.int8)
+    found, cells = 0, unit.cells()
+    for number in range(cells.num_record_batches):
+        batch = cells.get_batch(number)
+        is_text = codes[batch.column("field").to_numpy()] == _TEXT
+        is_zero = (batch.column("bits").to_numpy() == 0) & ~is_text
+        empty = pc.equal(batch.column("text").filter(pa.array(is_text)), "")
+        found += int(is_zero.sum()) + (pc.sum(empty).as_py() or 0)
+    return found
+
+
+def shared_header_remark(units: Sequence[Unit]) -> Remark | None:
+    """What is to be said of CSV files that say `measurement`, as Telegraf does, and hold several of them.
+
+    Args:
+        units: The points of such files.
+    """
+    odd = [unit for unit in units if len(unit.measurements) > 1]
+    if not odd:
+        return None
+    first = odd[0]
+    names = ", ".join(key.name for key in first.measurements[:5])
+    return Remark(
+        f"Several measurements are under one header in {counted(len(odd), 'file')}. Telegraf's CSV has the columns of "
+        "the first metric there, and writes others below it without their names: they are taken for the first's; "
+        f"the first file is {first.facts['file']}, with {names}",
+        "Have Telegraf write a file for each measurement, or name the columns with csv_columns (and leave out "
+        "measurement_column), or write JSON or line protocol",
+    )
