@@ -219,6 +219,10 @@ class CommitConflict(CommitError):
     transient = True
 
 
+class ColumnsChanged(CommitConflict):
+    """Others changed the table's columns while a window was written: its rows have to be read and shaped again."""
+
+
 class CommitOutcomeUnknown(CommitError):
     """The catalog did not say whether the commit took place, and it could not be found out afterwards."""
 

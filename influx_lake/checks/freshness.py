@@ -11,6 +11,7 @@ from influx_lake.config import FreshnessOptions, Severity
 from influx_lake.config.columns import TIME
 from influx_lake.config.quantities import format_duration, format_roughly
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
+from influx_lake.iceberg.staging.known_columns import time_field
 from influx_lake.iceberg.window_files import in_windows, time_bounds
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def lateness(subject: Subject) -> timedelta:
 
 def newest_event(table: Table, window: Window) -> datetime | None:
     """The time of the newest row of a window, from the bounds that its files state."""
-    time_id = table.schema().find_field(TIME).field_id
+    time_id = time_field(table, TIME).field_id
     tasks = table.scan(row_filter=in_windows([window], table, TIME)).plan_files()
     lasts = [bounds[1] for task in tasks if (bounds := time_bounds(task.file, time_id))]
     return min(EPOCH + max(lasts) * MICROSECOND, window.end) if lasts else None

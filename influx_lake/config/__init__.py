@@ -26,7 +26,7 @@ from influx_lake.config.options import SchemaEvolution
 from influx_lake.config.problems import ConfigurationProblems, Problem
 from influx_lake.config.references import resolve_reference_text
 from influx_lake.config.secret import Secret, leaks, redact
-from influx_lake.config.types import Nanoseconds, OnTypeConflict, TimeType, TypeOptions, Unsigned
+from influx_lake.config.types import Nanoseconds, OnTypeConflict, RenamedColumns, TimeType, TypeOptions, Unsigned
 
 __all__ = [
     "AlertKind",
@@ -53,6 +53,7 @@ __all__ = [
     "Pattern",
     "PoolOptions",
     "Problem",
+    "RenamedColumns",
     "RunOptions",
     "SchemaEvolution",
     "Secret",

@@ -27,6 +27,8 @@ BLOOM_FILTER_CHANCE = "write.parquet.bloom-filter-fpp.column."
 METRICS = "write.metadata.metrics.default"
 METRICS_COLUMNS = "write.metadata.metrics.max-inferred-column-defaults"
 METRICS_OF = "write.metadata.metrics.column."
+OF_COLUMNS = (BLOOM_FILTER, BLOOM_FILTER_CHANCE, METRICS_OF)
+"""What names of properties begin with that end with a column's."""
 
 _Check: TypeAlias = Callable[[str], str | None]
 """What is wrong with a value, or None."""

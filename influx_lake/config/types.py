@@ -36,6 +36,13 @@ class OnTypeConflict(StrEnum):
     QUARANTINE = "quarantine"
 
 
+class RenamedColumns(StrEnum):
+    """What happens to a column that others renamed in the table."""
+
+    FOLLOW = "follow"
+    REFUSE = "refuse"
+
+
 class TimeType(StrEnum):
     """The Iceberg type of the time column."""
 
@@ -108,6 +115,11 @@ class TypeOptions(BaseModel):
         description="What happens to a column whose type the table's column cannot hold: `fail` stops the run, "
         "`new_column` writes `value__string` beside `value`, `quarantine` sends the rows that have a value in it to "
         "the table's own `__quarantine` table.",
+    )
+    renamed_columns: RenamedColumns = Field(
+        default=RenamedColumns.FOLLOW,
+        description="What happens where other tools renamed a column of the table: `follow` goes on filling it under "
+        "its new name, while lake.yaml calls it as before; `refuse` stops the run, with both names.",
     )
 
 

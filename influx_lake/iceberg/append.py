@@ -18,6 +18,7 @@ from influx_lake.iceberg.ownership import check_owner
 from influx_lake.iceberg.reader import count_rows, find_table
 from influx_lake.iceberg.replace import COMMIT_BUDGET
 from influx_lake.iceberg.rows import Rows
+from influx_lake.iceberg.staging.written_rows import WrittenRows
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_commit import WindowCommit, unchanged, window_commit
 from influx_lake.iceberg.writer import write_files
@@ -93,8 +94,9 @@ def _append(
 ) -> WindowCommit:
     with taking_in(catalog, target, rows.schema, part, provenance) as intake:
         files = write_files(intake.table, target, intake.batches(rows, on_rows), intake.shape.schema)
+        written = WrittenRows(target, intake.table, files)
         quarantining = intake.quarantine.committing_first(lambda rows, previous_rows: None, commit_budget)
-        addition = Addition(target, window, part, intake.seen.rows, files, quarantining)
+        addition = Addition(target, window, part, intake.seen.rows, written, quarantining)
         return window_commit(window, intake, intake.commit(addition, commit_budget))
 
 
@@ -107,7 +109,7 @@ class Addition:
         window: The window that is asked for.
         part: What of it is loaded now.
         rows: How many rows come.
-        files: The files that hold them.
+        written_rows: The files that hold them.
         approve: Told how many rows come and how many are there, before each try.
     """
 
@@ -115,7 +117,7 @@ class Addition:
     window: Window
     part: Window
     rows: int
-    files: list[DataFile]
+    written_rows: WrittenRows
     approve: Callable[[int, int], None]
 
     def plan(self, table: Table) -> Change:
@@ -135,7 +137,7 @@ class Addition:
         after = coverage.adding(self.part)
         return Change(
             removed=(),
-            added=tuple(self.files),
+            added=tuple(self.written_rows.of(table)),
             rows=previous + self.rows,
             previous_rows=previous,
             coverage=after,
@@ -144,4 +146,4 @@ class Addition:
 
     def written(self) -> list[DataFile]:
         """The files of the rows."""
-        return self.files
+        return self.written_rows.written()

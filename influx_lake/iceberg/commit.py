@@ -14,6 +14,8 @@ from influx_lake.iceberg import ownership, recent_commits, tags
 from influx_lake.iceberg.change import Change, Planner
 from influx_lake.iceberg.commit_lock import commit_lock
 from influx_lake.iceberg.outcome import Outcome, outcome_of
+from influx_lake.iceberg.staging.known_columns import as_known
+from influx_lake.iceberg.staging.staged import Staging
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import catalog_errors, safe_cause, translate
 from influx_lake.iceberg.tries import tries
@@ -71,26 +73,27 @@ class Committer:
     Attributes:
         catalog: The catalog.
         target: The table.
-        table: The table as the files were written for it; afterwards as it is now.
+        staging: The table as the files were written for it, and what changes in it with them.
         window: The window that is loaded.
         provenance: Where the rows come from.
         planner: Plans the change.
         commit_id: Tells this load from every other; kept in the snapshot.
+        table: The table as it is now.
     """
 
     catalog: Catalog
     target: TableTarget
-    table: Table
+    staging: Staging
     window: Window
     provenance: Provenance
     planner: Planner
     commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    table: Table = field(init=False)
     _open: list[_Try] = field(default_factory=list)
     _failure: LakeError | None = None
-    _written_for: tuple[object, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._written_for = _identity(self.table)
+        self.table = self.staging.first.actual
 
     def run(self, budget: timedelta) -> Committed:
         """Commit, trying again for as long as other writers are first or the catalog fails, and the budget lasts.
@@ -138,7 +141,7 @@ class Committer:
                 self._close(asked)
                 raise self._failure from safe_cause(error)
             return None
-        return Committed(self.table, asked.commit.snapshot_id, asked.change)
+        return Committed(as_known(self.table), asked.commit.snapshot_id, asked.change)
 
     def _load(self) -> bool:
         """Load the table as it is now; False when the catalog fails in a way that may pass."""
@@ -157,9 +160,10 @@ class Committer:
         from influx_lake.iceberg.snapshot import ReplaceCommit
 
         try:
-            change = self.planner.plan(self.table)
-            commit = ReplaceCommit(self.table, change.removed, change.added, self._summary(change))
-            properties = self._properties(change, commit.snapshot_id)
+            staged = self.staging.again(self.table)
+            change = self.planner.plan(staged.table)
+            commit = ReplaceCommit(staged, change.removed, change.added, self._summary(change))
+            properties = {**self._properties(change, commit.snapshot_id), **staged.properties}
             with catalog_errors(f"write the manifests of {self.target.name}"):
                 try:
                     commit.prepare(properties)
@@ -181,7 +185,7 @@ class Committer:
         """
         for asked in list(self._open):
             if recent_commits.has_taken(self.table, asked.commit.snapshot_id):
-                return Committed(self.table, asked.commit.snapshot_id, asked.change)
+                return Committed(as_known(self.table), asked.commit.snapshot_id, asked.change)
             if asked.outcome is Outcome.LOST or asked.parent != _head(self.table):
                 self._close(asked)
         return None
@@ -202,9 +206,9 @@ class Committer:
 
     def _check_table(self) -> None:
         ownership.check_owner(self.table, self.target.name, self.provenance)
-        if _identity(self.table) != self._written_for:
+        if self.table.metadata.table_uuid != self.staging.first.actual.metadata.table_uuid:
             raise CommitConflict(
-                f"{self.target.name} was made anew, or its partitioning changed, while the window was written",
+                f"{self.target.name} was made anew while the window was written",
                 remedy="Run the window again",
             )
 
@@ -263,10 +267,6 @@ class Committer:
 def commit_id_of(snapshot: Snapshot) -> str | None:
     """The id of the load that made a snapshot."""
     return snapshot.summary.additional_properties.get("influx-lake.commit-id") if snapshot.summary else None
-
-
-def _identity(table: Table) -> tuple[object, int]:
-    return table.metadata.table_uuid, table.spec().spec_id
 
 
 def _head(table: Table) -> int | None:

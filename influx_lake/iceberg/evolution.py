@@ -36,12 +36,17 @@ class Evolution:
     def __bool__(self) -> bool:
         return bool(self.added or self.promoted)
 
-    def stage(self, update: UpdateSchema) -> None:
-        """Put the change into an update of the table's schema."""
+    def stage(self, update: UpdateSchema, names: Mapping[str, str]) -> None:
+        """Put the change into an update of the table's schema.
+
+        Args:
+            update: The update.
+            names: What columns are called in the table, where that is not what they are called here.
+        """
         for column in self.added:
             update.add_column((column.name,), iceberg_type(column.type), doc=doc_of(column))
         for name, kind in self.promoted.items():
-            update.update_column((name,), field_type=kind)
+            update.update_column((names.get(name, name),), field_type=kind)
 
 
 def evolution(shape: Shape, table: Table, target: TableTarget) -> Evolution:

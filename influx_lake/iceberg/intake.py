@@ -17,7 +17,8 @@ from influx_lake.iceberg.commit import Committed, Committer
 from influx_lake.iceberg.quarantine import Quarantine
 from influx_lake.iceberg.rows import Rows, WindowRows
 from influx_lake.iceberg.shape import Shape
-from influx_lake.iceberg.table import ensure_table
+from influx_lake.iceberg.staging.staged import Staging
+from influx_lake.iceberg.table import table_for
 from influx_lake.iceberg.target import Provenance, TableTarget
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ class Intake:
     """What takes the rows of a window in.
 
     Attributes:
-        table: The table, with every column of the rows.
-        shape: How the rows become rows of it.
+        staging: The table with every column of the rows, and how they become rows of it.
         seen: What is known of the rows that were taken.
         quarantine: Takes those that the table cannot.
         commit_id: Ties the commits of both.
@@ -41,8 +41,7 @@ class Intake:
         provenance: Where the rows come from.
     """
 
-    table: Table
-    shape: Shape
+    staging: Staging
     seen: WindowRows
     quarantine: Quarantine
     commit_id: str
@@ -50,6 +49,16 @@ class Intake:
     target: TableTarget
     window: Window
     provenance: Provenance
+
+    @property
+    def table(self) -> Table:
+        """The table, with every column of the rows."""
+        return self.staging.first.table
+
+    @property
+    def shape(self) -> Shape:
+        """How the rows become rows of it."""
+        return self.staging.first.shape
 
     def batches(self, rows: Rows, on_rows: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
         """The rows that the table takes; tells how many came so far each time the next ones are asked for."""
@@ -62,7 +71,7 @@ class Intake:
     def commit(self, planner: Planner, budget: timedelta) -> Committed:
         """Commit what is planned of the rows; see `Committer.run`."""
         committer = Committer(
-            self.catalog, self.target, self.table, self.window, self.provenance, planner, self.commit_id
+            self.catalog, self.target, self.staging, self.window, self.provenance, planner, self.commit_id
         )
         return committer.run(budget)
 
@@ -74,9 +83,9 @@ def taking_in(
     """Make a table ready for the rows of a window; leaving it deletes what was taken out of them and not committed.
 
     Raises:
-        LakeError: The table cannot take such rows; see `ensure_table`.
+        LakeError: The table cannot take such rows; see `table_for`.
     """
-    table, shape = ensure_table(catalog, target, columns, provenance)
+    staging = Staging(columns, target, table_for(catalog, target, columns, provenance))
     seen, commit_id = WindowRows(target.time_column, window, target.name), str(uuid.uuid4())
-    with Quarantine(catalog, target, table, shape.misfits, window, provenance, commit_id) as quarantine:
-        yield Intake(table, shape, seen, quarantine, commit_id, catalog, target, window, provenance)
+    with Quarantine(catalog, target, staging.first, window, provenance, commit_id) as quarantine:
+        yield Intake(staging, seen, quarantine, commit_id, catalog, target, window, provenance)

@@ -20,6 +20,8 @@ from influx_lake.iceberg.points_aside import PointsAside
 from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.rows_aside import RowsAside
 from influx_lake.iceberg.schema import file_schema, to_file
+from influx_lake.iceberg.staging.known_columns import time_field
+from influx_lake.iceberg.staging.written_rows import layout_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
@@ -128,8 +130,7 @@ class Merge:
 
     def _join(self, table: Table, tasks: list[FileScanTask]) -> _Outcome:
         state = frozenset(
-            [str(table.schema().schema_id)]
-            + [file.file_path for task in tasks for file in (task.file, *task.delete_files)]
+            [layout_of(table)] + [file.file_path for task in tasks for file in (task.file, *task.delete_files)]
         )
         if state not in self._joined:
             outcome = _Outcome()
@@ -166,7 +167,7 @@ def touched_by(
     """The files of a window that may hold points of a stretch of time, and those that do not."""
     if first_us is None or last_us is None:
         return [], [*found.inside, *found.straddling]
-    time_id = table.schema().find_field(time_column).field_id
+    time_id = time_field(table, time_column).field_id
     touched = list(found.straddling)
     untouched: list[FileScanTask] = []
     for task in found.inside:
@@ -186,20 +187,6 @@ def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.Reco
     for batch in batches:
         stored = stored or file_schema(table.schema(), batch.schema)
         yield from to_file([batch], table.schema(), stored).rename_columns(names).to_batches()
-
-
-def read_written(table: Table, files: Iterable[DataFile]) -> Iterator[pa.RecordBatch]:
-    """The rows of files that were written for a table and are not part of it yet, as the table's are read."""
-    from pyarrow.parquet import ParquetFile
-
-    schema = arrow_schema(table.schema())
-    with catalog_errors(f"read files of {'.'.join(table.name())}"):
-        for file in files:
-            with table.io.new_input(file.file_path).open() as stream:
-                for batch in ParquetFile(stream).iter_batches():
-                    # Files have the table's columns in its order, under names that Parquet allows.
-                    columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
-                    yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.reader import arrow_schema, conform, outside, read_tasks
+from influx_lake.iceberg.staging.written_rows import layout_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer import DataFileWriter
 
@@ -38,7 +39,7 @@ class OutsideRows:
 
     def of(self, table: Table, task: FileScanTask) -> Kept:
         """What stays of a file, with the deletes that are attached to it applied."""
-        seen = "\n".join([task.file.file_path, *sorted(file.file_path for file in task.delete_files)])
+        seen = "\n".join([layout_of(table), task.file.file_path, *sorted(file.file_path for file in task.delete_files)])
         if seen not in self._kept:
             self._kept[seen] = self._write(table, task)
         return self._kept[seen]

@@ -15,11 +15,12 @@ from influx_lake.config.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.arriving import Arriving, TimesAhead
 from influx_lake.iceberg.change import Change
 from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.merge import Merge, read_written, touched_by
+from influx_lake.iceberg.merge import Merge, touched_by
 from influx_lake.iceberg.outside_rows import OutsideRows
 from influx_lake.iceberg.points_aside import PointsAside
 from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.rows import WindowRows
+from influx_lake.iceberg.staging.written_rows import WrittenRows, layout_of, read_written
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.time_slices import TimeSlices
@@ -70,8 +71,10 @@ class Overlay:
     _merge: Merge | None = None
     _kept: dict[frozenset[str], _Kept] = field(default_factory=dict)
     _outside: OutsideRows = field(init=False)
+    _rows: WrittenRows = field(init=False)
 
     def __post_init__(self) -> None:
+        self._rows = WrittenRows(self.target, self.table, self.files)
         self._outside = OutsideRows(self.target, self.window)
 
     def plan(self, table: Table) -> Change:
@@ -87,7 +90,7 @@ class Overlay:
         left = sum(task.file.record_count for task in untouched)
         return Change(
             removed=tuple(task.file for task in touched),
-            added=(*self.files, *kept.files, *(file for part in outside for file in part.files)),
+            added=(*self._rows.of(table), *kept.files, *(file for part in outside for file in part.files)),
             rows=self.seen.rows + kept.rows + left,
             previous_rows=kept.held + left,
             coverage=Coverage.of(table).adding(self.loaded),
@@ -97,7 +100,7 @@ class Overlay:
     def written(self) -> list[DataFile]:
         """The files of the rows, of those that are kept, and of those outside the window."""
         kept = (file for part in self._kept.values() for file in part.files)
-        return [*self.files, *kept, *self._outside.written(), *(self._merge.written() if self._merge else ())]
+        return [*self._rows.written(), *kept, *self._outside.written(), *(self._merge.written() if self._merge else ())]
 
     def close(self) -> None:
         """Delete what was kept aside."""
@@ -106,7 +109,8 @@ class Overlay:
             self._merge.close()
 
     def _keep(self, table: Table, tasks: list[FileScanTask]) -> _Kept:
-        state = frozenset(file.file_path for task in tasks for file in (task.file, *task.delete_files))
+        files = (file for task in tasks for file in (task.file, *task.delete_files))
+        state = frozenset([layout_of(table), *(file.file_path for file in files)])
         if state not in self._kept:
             held = 0
 
@@ -118,8 +122,8 @@ class Overlay:
 
             stretches = self.points.lacking_times(points())
             windows = [Window(EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND) for start, end in stretches]
-            files = self._write_lacking(table, tasks, windows) if windows and self.points.differ else []
-            self._kept[state] = _Kept(held, sum(file.record_count for file in files), tuple(files))
+            written = self._write_lacking(table, tasks, windows) if windows and self.points.differ else []
+            self._kept[state] = _Kept(held, sum(file.record_count for file in written), tuple(written))
         return self._kept[state]
 
     def _write_lacking(self, table: Table, tasks: list[FileScanTask], windows: list[Window]) -> list[DataFile]:

@@ -25,7 +25,7 @@ def check_owner(table: Table, name: str, provenance: Provenance) -> None:
     """
     owner = owner_of(table)
     ours = {_place(source) for source in (provenance.source, *provenance.declared)}
-    is_ours = not _holds_rows(table) if owner is None else _place(owner) in ours
+    is_ours = not holds_rows(table) if owner is None else _place(owner) in ours
     if provenance.adopt or is_ours:
         return
     belongs = f"holds the rows of {owner}" if owner else "holds rows that were not loaded by influx-lake"
@@ -58,6 +58,7 @@ def _place(source: str) -> str:
     return f"{parts.scheme}://this machine{parts.path}" if parts.hostname in _THIS_MACHINE else source
 
 
-def _holds_rows(table: Table) -> bool:
+def holds_rows(table: Table) -> bool:
+    """Whether there are rows in a table's current snapshot, as far as it says."""
     snapshot = table.current_snapshot()
     return snapshot is not None and (snapshot.summary is None or (snapshot.summary["total-records"] or "1") != "0")

@@ -21,8 +21,9 @@ from influx_lake.iceberg.commit import Committer, commit_id_of
 from influx_lake.iceberg.reader import count_rows, find_table
 from influx_lake.iceberg.replacement import Replacement
 from influx_lake.iceberg.rows import WindowRows
-from influx_lake.iceberg.shape import Misfit, Shape
-from influx_lake.iceberg.table import ensure_table
+from influx_lake.iceberg.shape import Misfit
+from influx_lake.iceberg.staging.staged import Staged, Staging
+from influx_lake.iceberg.table import table_for
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.writer import DataFileWriter
 
@@ -49,8 +50,7 @@ class Quarantine:
     Args:
         catalog: The catalog.
         target: The table that cannot take them; theirs is called like it, with `__quarantine` behind.
-        table: That table.
-        misfits: The columns in the way; with none, nothing is taken out.
+        staged: That table, with the columns in the way as misfits of its shape; with none, nothing is taken out.
         window: The window.
         provenance: Where the rows come from.
         commit_id: The commit of the table's own rows, which is to follow; kept in that of these.
@@ -60,22 +60,21 @@ class Quarantine:
         self,
         catalog: Catalog,
         target: TableTarget,
-        table: Table,
-        misfits: tuple[Misfit, ...],
+        staged: Staged,
         window: Window,
         provenance: Provenance,
         commit_id: str,
     ) -> None:
         self.target = quarantine_of(target)
         self._catalog = catalog
-        self._table = table
+        self._table = staged.actual
         self._commit_id = commit_id
-        self._misfits = misfits
+        self._misfits = staged.shape.misfits
         self._time_column = target.time_column
         self._provenance = provenance
         self._window = window
         self._seen = WindowRows(TIME, window, self.target.name)
-        self._opened: tuple[Table, Shape, DataFileWriter] | None = None
+        self._opened: tuple[Staging, DataFileWriter] | None = None
         self._is_used = target.types.on_type_conflict is OnTypeConflict.QUARANTINE
         self._handed_over = False
 
@@ -85,7 +84,7 @@ class Quarantine:
     def __exit__(self, *exception: object) -> None:
         # From the commit on, the files are the commit's to delete or to keep.
         if self._opened and not self._handed_over:
-            self._opened[2].abort()
+            self._opened[1].abort()
 
     @property
     def rows(self) -> int:
@@ -165,26 +164,27 @@ class Quarantine:
         """Put the rows in the place of the window's, once; without any, before or now, there is no table to make."""
         if self._handed_over or not (self.rows or self._held):
             return
-        table, _, writer = self._open()
+        staging, writer = self._open()
         files = writer.finish()
-        replacement = Replacement(self.target, self._window, None, table, self.rows, files)
+        replacement = Replacement(self.target, self._window, None, staging.first.table, self.rows, files)
         self._handed_over = True
-        Committer(self._catalog, self.target, table, self._window, self._provenance, replacement, self._commit_id).run(
-            budget
+        committer = Committer(
+            self._catalog, self.target, staging, self._window, self._provenance, replacement, self._commit_id
         )
+        committer.run(budget)
 
     def _take(self, rows: pa.RecordBatch) -> None:
         for start in range(0, len(rows), ROWS_AT_ONCE):
-            _, shape, writer = self._open()
-            texts = shape.apply(self._as_texts(rows.slice(start, ROWS_AT_ONCE)))
+            staging, writer = self._open()
+            texts = staging.first.shape.apply(self._as_texts(rows.slice(start, ROWS_AT_ONCE)))
             self._seen.see(texts)
             writer.write(texts)
 
-    def _open(self) -> tuple[Table, Shape, DataFileWriter]:
+    def _open(self) -> tuple[Staging, DataFileWriter]:
         if self._opened is None:
             columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in _TEXTS)])
-            table, shape = ensure_table(self._catalog, self.target, columns, self._provenance)
-            self._opened = table, shape, DataFileWriter(table, self.target)
+            staged = table_for(self._catalog, self.target, columns, self._provenance)
+            self._opened = Staging(columns, self.target, staged), DataFileWriter(staged.table, self.target)
         return self._opened
 
     def _as_texts(self, rows: pa.RecordBatch) -> pa.RecordBatch:

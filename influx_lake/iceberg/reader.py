@@ -13,6 +13,7 @@ from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
 from influx_lake.errors import CatalogRefused
 from influx_lake.iceberg.schema import plain_type
+from influx_lake.iceberg.staging.known_columns import as_known
 from influx_lake.iceberg.stored_rows import stored_rows
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def find_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
-    """Load a table, or None when there is none.
+    """Load a table, its columns called as its loads know them, or None when there is none.
 
     Raises:
         CatalogError: The catalog cannot tell.
@@ -34,7 +35,7 @@ def find_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
 
     with catalog_errors(f"load the table {'.'.join(identifier)}"):
         try:
-            return catalog.load_table(identifier)
+            return as_known(catalog.load_table(identifier))
         except (NoSuchTableError, NoSuchNamespaceError):
             return None
 

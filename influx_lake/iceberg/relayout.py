@@ -8,7 +8,7 @@ from influx_lake.iceberg import partition_spec, sort_order, stated_properties
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
 
 
 def differs(table: Table, target: TableTarget) -> bool:
@@ -26,16 +26,19 @@ def _order_differs(table: Table, target: TableTarget) -> bool:
     return target.write.sort_by is not None and sort_order.differs(target.write.sort_by, table)
 
 
-def change(table: Table, target: TableTarget) -> None:
-    """Change what differs, in one commit.
+def stage(transaction: Transaction, table: Table, target: TableTarget) -> None:
+    """Put what differs into a transaction.
+
+    Args:
+        transaction: The transaction, in which the table may have been changed already.
+        table: The table with these changes.
+        target: What is wanted.
 
     Raises:
         SchemaConflict: The layout names a column that is not there, or of a type that does not suit.
-        Exception: What the catalog makes of the commit.
     """
-    with table.transaction() as transaction:
-        stated_properties.stage(transaction, table, target)
-        if target.write.sort_by is not None and _order_differs(table, target):
-            sort_order.evolve(transaction, target.write.sort_by)
-        if target.partition is not None and _partition_differs(table, target):
-            partition_spec.evolve(transaction, target.partition, table.spec(), table.schema())
+    stated_properties.stage(transaction, table, target)
+    if target.write.sort_by is not None and _order_differs(table, target):
+        sort_order.evolve(transaction, target.write.sort_by)
+    if target.partition is not None and _partition_differs(table, target):
+        partition_spec.evolve(transaction, target.partition, table.spec(), table.schema())

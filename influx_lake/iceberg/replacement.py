@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Change
 from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.merge import Merge, read_written
+from influx_lake.iceberg.merge import Merge
 from influx_lake.iceberg.outside_rows import OutsideRows
 from influx_lake.iceberg.point_key import point_key
 from influx_lake.iceberg.reader import arrow_schema
+from influx_lake.iceberg.staging.written_rows import WrittenRows, read_written
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_files import files_of
@@ -47,8 +48,10 @@ class Replacement:
     keeps_missing: Callable[[int, int], bool] = lambda rows, previous_rows: False
     _merge: Merge | None = None
     _outside: OutsideRows = field(init=False)
+    _rows: WrittenRows = field(init=False)
 
     def __post_init__(self) -> None:
+        self._rows = WrittenRows(self.target, self.table, self.files)
         self._outside = OutsideRows(self.target, self.window)
 
     def plan(self, table: Table) -> Change:
@@ -64,7 +67,7 @@ class Replacement:
             return self._merged(table)
         return Change(
             removed=removed,
-            added=(*self.files, *(file for part in kept for file in part.files)),
+            added=(*self._rows.of(table), *(file for part in kept for file in part.files)),
             rows=self.rows,
             previous_rows=previous,
             coverage=Coverage.of(table).replacing(self.window, self.loaded),
@@ -72,7 +75,7 @@ class Replacement:
 
     def written(self) -> list[DataFile]:
         """The files of the window's rows, of those that lie outside it, and of those that were kept."""
-        return [*self.files, *self._outside.written(), *(self._merge.written() if self._merge else ())]
+        return [*self._rows.written(), *self._outside.written(), *(self._merge.written() if self._merge else ())]
 
     def close(self) -> None:
         """Delete what was kept aside for comparing rows."""

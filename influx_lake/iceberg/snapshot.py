@@ -23,8 +23,9 @@ from influx_lake.iceberg import position_deletes
 from influx_lake.iceberg.manifest_lists import manifests_of
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
+
+    from influx_lake.iceberg.staging.staged import Staged
 
 _MERGE_ENABLED = "commit.manifest-merge.enabled"
 _MERGE_MIN_COUNT = "commit.manifest.min-count-to-merge"
@@ -140,27 +141,27 @@ class _PlannedOn(Transaction):
 
 
 class ReplaceCommit:
-    """One atomic change of a table: files out, files in, table properties, in a single snapshot.
+    """One atomic change of a table: files out, files in, columns, layout and properties, in a single snapshot.
 
     It holds for the table as it was loaded: the catalog refuses it when anything else was committed since.
 
     Args:
-        table: The table as it was planned on.
+        staged: The table as it was planned on, and what changes in it besides its files.
         removed: Files of its current snapshot.
         added: Files written for it.
         summary: Properties of the snapshot.
     """
 
     def __init__(
-        self, table: Table, removed: Iterable[DataFile], added: Iterable[DataFile], summary: dict[str, str]
+        self, staged: Staged, removed: Iterable[DataFile], added: Iterable[DataFile], summary: dict[str, str]
     ) -> None:
-        self._table = table
+        self._staged = staged
         removed = list(removed)
         self._producer = ReplaceFiles(
             # Readers that follow a table snapshot by snapshot take only appends.
             operation=Operation.OVERWRITE if removed else Operation.APPEND,
-            transaction=_PlannedOn(table),
-            io=table.io,
+            transaction=_PlannedOn(staged.changed),
+            io=staged.actual.io,
             snapshot_properties=summary,
         )
         for file in removed:
@@ -179,20 +180,25 @@ class ReplaceCommit:
             properties: Properties of the table that change with it.
         """
         updates, requirements = self._producer._commit()
-        self._updates: tuple[TableUpdate, ...] = (*updates, SetPropertiesUpdate(updates=properties))
+        self._updates: tuple[TableUpdate, ...] = (
+            *self._staged.updates,
+            *updates,
+            SetPropertiesUpdate(updates=properties),
+        )
         self._requirements: tuple[TableRequirement, ...] = (
+            *self._staged.requirements,
             *requirements,
-            AssertTableUUID(uuid=self._table.metadata.table_uuid),
+            AssertTableUUID(uuid=self._staged.actual.metadata.table_uuid),
         )
 
     def commit(self) -> None:
-        """Ask the catalog once, after which `table` is the new one; pyiceberg's retry would not plan again.
+        """Ask the catalog once, after which the table is the new one; pyiceberg's retry would not plan again.
 
         Raises:
             CommitFailedException: The table changed since it was loaded.
             CommitStateUnknownException: The catalog did not say whether it committed.
         """
-        self._table._do_commit(self._updates, self._requirements)
+        self._staged.actual._do_commit(self._updates, self._requirements)
 
     def clean_up(self) -> None:
         """Delete the manifests of a commit that certainly did not take place."""

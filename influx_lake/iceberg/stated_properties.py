@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from influx_lake.config.table_properties import BLOOM_FILTER, BLOOM_FILTER_CHANCE, FORMAT_VERSION, METRICS_OF
+from influx_lake.config.table_properties import FORMAT_VERSION, OF_COLUMNS
 from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.bloom import check_bloom_filters
 from influx_lake.iceberg.target import TableTarget
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
 
 _VERSION: Literal[2] = 2
-_OF_COLUMNS = (BLOOM_FILTER, BLOOM_FILTER_CHANCE, METRICS_OF)
 
 
 def differing(table: Table, target: TableTarget) -> dict[str, str]:
@@ -53,7 +52,7 @@ def check_columns(target: TableTarget, schema: Schema) -> None:
     check_bloom_filters(target, schema)
     columns = [field.name for field in schema.fields]
     for key in target.properties:
-        prefix = next((prefix for prefix in _OF_COLUMNS if key.startswith(prefix)), "")
+        prefix = next((prefix for prefix in OF_COLUMNS if key.startswith(prefix)), "")
         if prefix and key.removeprefix(prefix) not in columns:
             raise SchemaConflict(
                 f"the table property {key} cannot be honoured: {target.name} has no column "

@@ -1,27 +1,28 @@
-"""A table that is there and has the columns: made on first use, evolved when the source grew."""
+"""The table for the rows of a window: made on first use, and what it has to become before they fit it."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from influx_lake.errors import CommitConflict, LakeError, StorageError
-from influx_lake.iceberg import ownership, relayout, sort_order
+from influx_lake.iceberg import ownership, sort_order
 from influx_lake.iceberg.commit_lock import commit_lock
-from influx_lake.iceberg.evolution import Evolution, evolution
 from influx_lake.iceberg.layout import new_table_properties, spec_of, table_location
 from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.reader import check_readable, find_table
 from influx_lake.iceberg.schema import iceberg_schema
-from influx_lake.iceberg.shape import Shape, shape_of
+from influx_lake.iceberg.shape import shape_of
+from influx_lake.iceberg.staging.known_columns import actual
+from influx_lake.iceberg.staging.staged import Staged, stage
 from influx_lake.iceberg.stated_properties import check_columns
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import safe_cause, translate
 from influx_lake.iceberg.tries import tries
-from influx_lake.iceberg.type_conflicts import settled
 from influx_lake.iceberg.variants import arranged
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 60.0
 
+log = logging.getLogger("influx_lake.replication")
 
-def ensure_table(
-    catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance
-) -> tuple[Table, Shape]:
-    """Load the target's table with every column of the rows in it, laid out as was stated; make it when it is missing.
 
-    Several processes may do this at once for the same table.
+def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Staged:
+    """Load the target's table, and find out what it has to become before rows fit it; make it when it is missing.
+
+    Nothing of a table that is there is changed: that is for the commit of the rows. Several processes may do this at
+    once for the same table.
 
     Args:
         catalog: The catalog.
@@ -45,43 +47,40 @@ def ensure_table(
         provenance: Where the rows come from.
 
     Returns:
-        The table, and how the rows become rows of it.
+        The table as it is to be, and how the rows become rows of it.
 
     Raises:
         ForeignTable: The table is not this source's.
         CatalogRefused: The table has deletes that cannot be read.
-        SchemaConflict: A column has another type in the table, or is new where `schema_evolution` is `strict`; or
-            something was stated of a column that is not there.
+        SchemaConflict: The rows do not fit the table; see `stage`.
         DataRefused: A column has no Iceberg type, or one that the options refuse.
         CatalogError: The catalog fails.
     """
     failure: LakeError | None = None
     for _ in tries(time.monotonic() + _PATIENCE_SECONDS):
         found = find_table(catalog, target.identifier)
-        doing = f"change the columns or the layout of {target.name}" if found else f"create the table {target.name}"
         try:
-            table = found or _create(catalog, target, arranged(shape_of(columns, target), columns, target), provenance)
+            table = actual(found) if found else _create(catalog, target, columns, provenance)
             ownership.check_owner(table, target.name, provenance)
             check_readable(table)
-            there = table.schema()
-            shape = settled(arranged(shape_of(columns, target, there), columns, target, there), there, target)
-            if change := evolution(shape, table, target):
-                _evolve(table, change)
-            if relayout.differs(table, target):
-                relayout.change(table, target)
-            return table, shape
+            staged = stage(table, columns, target)
         except LakeError:
             raise
         except Exception as error:
-            failure = translate(error, doing)
+            failure = translate(error, f"create the table {target.name}")
             if outcome_of(error) is Outcome.REFUSED or isinstance(failure, StorageError):
                 raise failure from safe_cause(error)
+        else:
+            for name, there in staged.renamed.items():
+                log.warning("%s: others renamed the column %r to %r; it is filled there", target.name, name, there)
+            return staged
     raise CommitConflict(f"other writers kept changing {target.name} for {_PATIENCE_SECONDS:.0f} s: {failure}")
 
 
-def _create(catalog: Catalog, target: TableTarget, shape: Shape, provenance: Provenance) -> Table:
+def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Table:
     from pyiceberg.exceptions import TableAlreadyExistsError
 
+    shape = arranged(shape_of(columns, target), columns, target)
     schema = iceberg_schema(shape.schema, target.time_column)
     spec = spec_of(target, schema)
     check_columns(target, schema)
@@ -113,8 +112,3 @@ def _ensure_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> None:
                 catalog.create_namespace(namespace)
         except (NamespaceAlreadyExistsError, IntegrityError):
             pass
-
-
-def _evolve(table: Table, change: Evolution) -> None:
-    with table.update_schema() as update:
-        change.stage(update)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.manifest_lists import planned_files
+from influx_lake.iceberg.staging.known_columns import time_field
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -34,7 +35,7 @@ def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
 
     A file with deletes attached to it (another engine's) counts as straddling: its row count is not what it holds.
     """
-    time_id = table.schema().find_field(time_column).field_id
+    time_id = time_field(table, time_column).field_id
     inside: list[FileScanTask] = []
     straddling: list[FileScanTask] = []
     for task in planned_files(table.scan(row_filter=in_windows([window], table, time_column))):
@@ -58,7 +59,7 @@ def in_windows(windows: Sequence[Window], table: Table, time_column: str) -> Boo
     from pyiceberg.expressions import AlwaysFalse, And, GreaterThanOrEqual, LessThan, Or
     from pyiceberg.types import TimestamptzType
 
-    zone = "+00:00" if isinstance(table.schema().find_field(time_column).field_type, TimestamptzType) else ""
+    zone = "+00:00" if isinstance(time_field(table, time_column).field_type, TimestamptzType) else ""
 
     def text(moment: datetime) -> str:
         return f"{moment:%Y-%m-%dT%H:%M:%S.%f}{zone}"

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement, OnShrink, OnTypeConflict, WriteMode
+from influx_lake.config import Measurement, OnShrink, OnTypeConflict, RenamedColumns, WriteMode
 from influx_lake.config.quantities import counted
 from influx_lake.config.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.counts import count_by_window
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.staging.known_columns import check_none_gone, check_not_renamed, renamed
 from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.protocol import Source
 
@@ -133,6 +134,7 @@ def compare_windows(
         LakeError: One of the sides cannot tell.
     """
     try:
+        _check_columns(catalog, measurement)
         held = lake_counts(catalog, measurement, windows)
         found = counts_of(source, measurement.name, windows)
         short = [place for place, rows in enumerate(found) if rows < held[place]]
@@ -179,3 +181,16 @@ def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Wi
 def _counts(catalog: Catalog, identifier: tuple[str, ...], windows: Sequence[Window]) -> list[int]:
     table = find_table(catalog, identifier)
     return count_by_window(table, windows) if table else [0] * len(windows)
+
+
+def _check_columns(catalog: Catalog, measurement: Measurement) -> None:
+    """Check that the table has the columns that were filled: as many rows as in the source prove nothing without.
+
+    Raises:
+        SchemaConflict: Others dropped one, or renamed one that is not to be followed.
+    """
+    table = find_table(catalog, measurement.identifier)
+    if table is not None:
+        check_none_gone(table, measurement.table_name)
+        if measurement.types.renamed_columns is RenamedColumns.REFUSE:
+            check_not_renamed(renamed(table), measurement.table_name)

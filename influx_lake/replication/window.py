@@ -15,7 +15,7 @@ import pyarrow as pa
 from influx_lake.config import Measurement, column_name
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
-from influx_lake.errors import LakeError, WindowInterrupted
+from influx_lake.errors import ColumnsChanged, LakeError, WindowInterrupted
 from influx_lake.iceberg.rows import Rows
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.times import FineTimesMet
@@ -245,7 +245,7 @@ def from_the_beginning(load: Load, work: Callable[[Load], T]) -> T:
         except FineTimesMet:
             # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
             load = replace(load, target=replace(load.target, with_nanoseconds=True))
-        except WindowInterrupted as error:
+        except (WindowInterrupted, ColumnsChanged) as error:
             interruptions += 1
             if interruptions > MOST_INTERRUPTIONS:
                 raise

@@ -1,0 +1,216 @@
+"""A table as the commit of a window's rows is to leave it: with their columns, laid out as was stated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config.table_properties import OF_COLUMNS
+from influx_lake.errors import ColumnsChanged, SchemaConflict
+from influx_lake.iceberg import relayout
+from influx_lake.iceberg.evolution import Evolution, evolution
+from influx_lake.iceberg.shape import Shape, shape_of
+from influx_lake.iceberg.staging import unloaded
+from influx_lake.iceberg.staging.known_columns import as_known, check_fillable, recording, renamed, resolved
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.type_conflicts import settled
+from influx_lake.iceberg.variants import arranged
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table, Transaction
+    from pyiceberg.table.update import TableRequirement, TableUpdate
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A table, and what changes in it with the rows that come.
+
+    A window that fails leaves the table's columns and layout as they were: nothing of this is committed before its
+    rows are.
+
+    Attributes:
+        actual: The table as it is.
+        changed: The table as it is to be.
+        table: The same, its columns called as lake.yaml knows them: what files are written for and plans are made on.
+        shape: How the rows become rows of it.
+        ids: The field ids of its columns, by these names.
+        updates: What changes.
+        requirements: What the table must be like for that.
+    """
+
+    actual: Table
+    changed: Table
+    table: Table
+    shape: Shape
+    ids: Mapping[str, int]
+    updates: tuple[TableUpdate, ...] = ()
+    requirements: tuple[TableRequirement, ...] = ()
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The columns that others renamed: what they are called in the table, by the names that lake.yaml has."""
+        return {name: there for name, there in renamed(self.table).items() if name in self.shape.sources}
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The property that says which column is which; nothing where the table does already."""
+        return recording(self.ids, self.actual)
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Stages what rows of some columns need of a table, again for each try to commit them.
+
+    Attributes:
+        columns: The columns of the rows.
+        target: What is wanted of the table.
+        first: The table as the rows were shaped for it.
+    """
+
+    columns: pa.Schema
+    target: TableTarget
+    first: Staged
+
+    def again(self, table: Table) -> Staged:
+        """What is needed of the table as it is now.
+
+        Raises:
+            ColumnsChanged: Rows would have to be shaped in another way than they were.
+            SchemaConflict: They do not fit the table any more.
+        """
+        staged = stage(table, self.columns, self.target)
+        if not _same(staged.shape, self.first.shape):
+            raise ColumnsChanged(
+                f"others changed columns of {self.target.name} while the window was written, so that its rows belong "
+                "into other columns, or other types, than they were written for",
+                remedy="Run the window again",
+            )
+        return staged
+
+
+def stage(table: Table, columns: pa.Schema, target: TableTarget) -> Staged:
+    """Find out what a table has to become before rows fit it.
+
+    Args:
+        table: The table as it is.
+        columns: The columns of the rows as they come.
+        target: What is wanted of it.
+
+    Raises:
+        SchemaConflict: A column has another type in the table, is new where `schema_evolution` is `strict`, cannot be
+            null, or was renamed or dropped by others; or something was stated of a column that is not there.
+        DataRefused: A column has no Iceberg type, or one that the options refuse.
+    """
+    # The names that columns get where nothing is in their way.
+    named = arranged(shape_of(columns, target), columns, target)
+    if unloaded.is_unloaded(table):
+        return _staged(table, target, named, unloaded.ids_of(table, named), None)
+    ids = resolved(table, named.schema.names, target)
+    there = as_known(table, ids).schema()
+    shape = settled(arranged(shape_of(columns, target, there), columns, target, there), there, target)
+    ids = resolved(table, dict.fromkeys((*named.schema.names, *shape.schema.names)), target)
+    known = as_known(table, ids)
+    check_fillable(known.schema(), target)
+    return _staged(table, target, shape, ids, evolution(shape, known, target))
+
+
+def _staged(
+    table: Table, target: TableTarget, shape: Shape, ids: Mapping[str, int], change: Evolution | None
+) -> Staged:
+    from pyiceberg.table.update import AssertCurrentSchemaId, AssertDefaultSpecId, AssertLastAssignedFieldId
+
+    names = renamed(as_known(table, ids))
+    transaction = table.transaction()
+    if change is None:
+        unloaded.stage(transaction, table, shape, ids, target)
+    elif change:
+        with transaction.update_schema() as update:
+            change.stage(update, names)
+    changed = _with(table, transaction)
+    asked = _in_table(target, names, changed)
+    if relayout.differs(changed, asked):
+        relayout.stage(transaction, changed, asked)
+        changed = _with(table, transaction)
+    there = {field.name: field.field_id for field in changed.schema().fields}
+    ids = {**ids, **{name: there[name] for name in shape.schema.names if name not in ids}}
+    ids = {name: number for name, number in ids.items() if number in there.values()}
+    metadata = table.metadata
+    # A change of columns or partitions by others makes no snapshot, and would not be noticed.
+    requirements: dict[type[TableRequirement], TableRequirement] = {
+        type(each): each
+        for each in (
+            AssertCurrentSchemaId.model_validate({"current-schema-id": metadata.current_schema_id}),
+            AssertDefaultSpecId.model_validate({"default-spec-id": metadata.default_spec_id}),
+            AssertLastAssignedFieldId.model_validate({"last-assigned-field-id": metadata.last_column_id}),
+            *transaction._requirements,
+        )
+    }
+    return Staged(
+        actual=table,
+        changed=changed,
+        table=as_known(changed, ids),
+        shape=shape,
+        ids=ids,
+        updates=transaction._updates,
+        requirements=tuple(requirements.values()),
+    )
+
+
+def _with(table: Table, transaction: Transaction) -> Table:
+    from pyiceberg.table import Table as IcebergTable
+
+    if not transaction._updates:
+        return table
+    metadata = transaction.table_metadata
+    return IcebergTable(table.name(), metadata, table.metadata_location, table.io, table.catalog, table.config)
+
+
+def _in_table(target: TableTarget, names: Mapping[str, str], table: Table) -> TableTarget:
+    """What is wanted, its columns called as they are in the table.
+
+    Raises:
+        SchemaConflict: One is called in lake.yaml as only the table calls it.
+    """
+    if not names:
+        return target
+    there = set(table.schema().column_names)
+    known = {new: name for name, new in names.items() if name not in there}
+
+    def called(name: str, option: str) -> str:
+        if name in known:
+            raise SchemaConflict(
+                f"{option} names {name!r}, which is what others renamed {known[name]!r} of {target.name}",
+                remedy=f"Write {known[name]!r} in {option}: lake.yaml calls columns as the source does",
+            )
+        return names.get(name, name)
+
+    write = target.write
+    terms = write.sort_by
+    sort_by = terms and tuple(replace(term, column=called(term.column, "sort_by")) for term in terms)
+    bloom_filter = tuple(called(name, "write.bloom_filter") for name in write.bloom_filter)
+    update = {"sort_by": sort_by, "bloom_filter": bloom_filter}
+    partition = target.partition and tuple(
+        replace(term, column=called(term.column, "iceberg_partition")) for term in target.partition
+    )
+    return replace(
+        target,
+        write=write.model_copy(update={key: value for key, value in update.items() if key in write.model_fields_set}),
+        partition=partition,
+        properties={_property(key, called): value for key, value in target.properties.items()},
+    )
+
+
+def _property(key: str, called: Callable[[str, str], str]) -> str:
+    prefix = next((prefix for prefix in OF_COLUMNS if key.startswith(prefix)), None)
+    return key if prefix is None else prefix + called(key.removeprefix(prefix), f"the table property {key}")
+
+
+def _same(shape: Shape, other: Shape) -> bool:
+    return (
+        shape.schema == other.schema
+        and shape.sources == other.sources
+        and [each.column for each in shape.misfits] == [each.column for each in other.misfits]
+    )

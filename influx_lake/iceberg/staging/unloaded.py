@@ -1,0 +1,92 @@
+"""A table that was made for a load which failed: it holds nothing, and becomes what the next load would make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import SchemaConflict
+from influx_lake.iceberg import ownership
+from influx_lake.iceberg.schema import iceberg_schema
+from influx_lake.iceberg.shape import Shape
+from influx_lake.iceberg.target import TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table, Transaction
+    from pyiceberg.types import NestedField
+
+
+def is_unloaded(table: Table) -> bool:
+    """Whether a load of ours made a table, and no rows have ever been in it.
+
+    Not every catalog can make a table in the commit of its first rows (S3 Tables' and Glue's REST interfaces cannot),
+    so it is made before them.
+    """
+    return not table.metadata.snapshots and ownership.PROPERTY in table.metadata.properties
+
+
+def ids_of(table: Table, shape: Shape) -> dict[str, int]:
+    """The field ids of the columns that come and that the table has: no file holds it to their types."""
+    names = shape.schema.names
+    return {field.name: field.field_id for field in table.metadata.schema().fields if field.name in names}
+
+
+def stage(transaction: Transaction, table: Table, shape: Shape, ids: Mapping[str, int], target: TableTarget) -> None:
+    """Give the table the columns of the rows that come; what others added to it since it was made stays.
+
+    Raises:
+        SchemaConflict: A partition field does not suit the type that its column gets.
+    """
+    from pyiceberg.schema import Schema
+    from pyiceberg.table.update import AddSchemaUpdate, AssertCurrentSchemaId, SetCurrentSchemaUpdate
+
+    current, number = table.metadata.schema(), table.metadata.last_column_id
+    fields: list[NestedField] = []
+    for wanted in iceberg_schema(shape.schema, target.time_column).fields:
+        if wanted.name not in ids:
+            number += 1
+        fields.append(wanted.model_copy(update={"field_id": ids.get(wanted.name, number)}))
+    fields += [field for field in current.fields if field.name not in ids and _stays(field.field_id, table)]
+    there = {field.field_id: field for field in current.fields}
+    if {field.field_id: field for field in fields} == there:
+        return
+    _check_partition(table, {field.field_id: field for field in fields}, target)
+    schemas = table.metadata.schemas
+    schema = Schema(*fields, schema_id=max(each.schema_id for each in schemas) + 1)
+    known = _known(schema, schemas)
+    updates = (
+        (SetCurrentSchemaUpdate.model_validate({"schema-id": known}),)
+        if known is not None
+        else (
+            AddSchemaUpdate(schema=schema),
+            SetCurrentSchemaUpdate.model_validate({"schema-id": -1}),
+        )
+    )
+    transaction._apply(updates, (AssertCurrentSchemaId.model_validate({"current-schema-id": current.schema_id}),))
+
+
+def _stays(field_id: int, table: Table) -> bool:
+    """Whether a column that does not come stays: others added it, or its place in the layout is not to be lost."""
+    ours = {field.field_id for field in min(table.metadata.schemas, key=lambda schema: schema.schema_id).fields}
+    used = {field.source_id for spec in table.metadata.partition_specs for field in spec.fields}
+    used |= {field.source_id for order in table.metadata.sort_orders for field in order.fields}
+    return field_id not in ours or field_id in used
+
+
+def _known(schema: Schema, schemas: list[Schema]) -> int | None:
+    return next((each.schema_id for each in schemas if each.as_struct() == schema.as_struct()), None)
+
+
+def _check_partition(table: Table, fields: Mapping[int, NestedField], target: TableTarget) -> None:
+    unfit = [
+        fields[field.source_id].name
+        for field in table.spec().fields
+        if not field.transform.can_transform(fields[field.source_id].field_type)
+    ]
+    if unfit:
+        raise SchemaConflict(
+            f"{target.name} is partitioned by {', '.join(map(repr, unfit))}, whose type in the source is another now; "
+            "the table holds no rows",
+            remedy="Drop the table: the next load makes it anew",
+        )
