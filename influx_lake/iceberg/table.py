@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _PATIENCE_SECONDS = 60.0
+_TOLD: set[str] = set()
 
 log = logging.getLogger("influx_lake.replication")
 
@@ -71,10 +72,18 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
             if outcome_of(error) is Outcome.REFUSED or isinstance(failure, StorageError):
                 raise failure from safe_cause(error)
         else:
-            for name, there in staged.renamed.items():
-                log.warning("%s: others renamed the column %r to %r; it is filled there", target.name, name, there)
+            _tell_renamed(staged, target.name)
             return staged
     raise CommitConflict(f"other writers kept changing {target.name} for {_PATIENCE_SECONDS:.0f} s: {failure}")
+
+
+def _tell_renamed(staged: Staged, table: str) -> None:
+    """Say once what others renamed."""
+    for name, there in staged.renamed.items():
+        said = f"{table}: others renamed the column {name!r} to {there!r}; it is filled there"
+        if said not in _TOLD:
+            _TOLD.add(said)
+            log.warning("%s", said)
 
 
 def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Table:

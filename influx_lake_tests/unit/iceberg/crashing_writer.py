@@ -18,11 +18,12 @@ from pyiceberg.catalog import sql
 
 from influx_lake.config import WriteOptions
 from influx_lake.config.windows import Window
-from influx_lake.iceberg import data_file, overlay, snapshot, table
+from influx_lake.iceberg import data_file, overlay, snapshot
 from influx_lake.iceberg.append import append_window
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.change import Planning
 from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.staging import staged
 from influx_lake.iceberg.tail import tail_window
 from influx_lake.iceberg.upsert import upsert_window
 from influx_lake.iceberg.window_commit import WindowCommit
@@ -51,7 +52,7 @@ def stopping(owner: Any, name: str, *, after: bool) -> None:
 def coming(step: str) -> Iterator[pa.RecordBatch]:
     for number in range(4):
         batch = rows(day(0), 20_000, value=0.5).slice(number * 5_000, 5_000)
-        # New columns are a commit of their own, before that of the rows.
+        # New columns come with the commit of their rows.
         grown = batch.append_column("later", pa.array([number] * len(batch), pa.int64()))
         yield grown if "columns" in step else batch
         if step == f"batch {number}":
@@ -59,8 +60,9 @@ def coming(step: str) -> Iterator[pa.RecordBatch]:
 
 
 STEPS: dict[str, tuple[Any, str, bool]] = {
-    "before adding columns": (table, "_evolve", False),
-    "after adding columns": (table, "_evolve", True),
+    "before staging columns": (staged.Staging, "again", False),
+    "after staging columns": (staged.Staging, "again", True),
+    "metadata with columns written": (sql.SqlCatalog, "_write_metadata", True),
     "after closing a file": (data_file, "describe", True),
     "before the manifests": (snapshot.ReplaceCommit, "prepare", False),
     "after the manifests": (snapshot.ReplaceCommit, "prepare", True),
