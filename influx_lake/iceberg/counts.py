@@ -11,7 +11,7 @@ import pyarrow as pa
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.reader import read_tasks
-from influx_lake.iceberg.staging.known_columns import time_field
+from influx_lake.iceberg.staging.known_columns import as_known, time_field
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_files import time_bounds
@@ -31,6 +31,7 @@ def count_by_window(table: Table, windows: Sequence[Window], time_column: str = 
     """
     if not windows:
         return []
+    table = as_known(table)
     counts = [0] * len(windows)
     starts = [window.start_us for window in windows]
     time_id = time_field(table, time_column).field_id

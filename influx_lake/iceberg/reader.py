@@ -78,7 +78,7 @@ def read_windows(
     """Stream the rows of some windows, file by file, in memory that does not depend on how many there are.
 
     Args:
-        table: The table.
+        table: The table; its columns are called as its loads know them.
         windows: The windows; a row in two of them comes once.
         time_column: The column the windows apply to.
         columns: Only these columns.
@@ -88,6 +88,7 @@ def read_windows(
         StorageError: A file cannot be read (while the reader is consumed).
     """
     check_readable(table)
+    table = as_known(table)
     wanted = TimeFilter.of(windows, time_column)
     scan = table.scan(row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)))
     schema = arrow_schema(scan.projection())
@@ -134,6 +135,7 @@ def read_tasks(
 def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
     """How many rows a table holds for a window; only files across its bounds are opened."""
     check_readable(table)
+    table = as_known(table)
     with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
         files = files_of(table, window, time_column)
     counted = sum(task.file.record_count for task in files.inside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,8 +18,9 @@ from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.reader import check_readable, find_table
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import shape_of
-from influx_lake.iceberg.staging.known_columns import actual
+from influx_lake.iceberg.staging.known_columns import actual, as_known, check_fillable, resolved
 from influx_lake.iceberg.staging.staged import Staged, stage
+from influx_lake.iceberg.staging.unloaded import is_unloaded
 from influx_lake.iceberg.stated_properties import check_columns
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import safe_cause, translate
@@ -75,6 +77,27 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
             _tell_renamed(staged, target.name)
             return staged
     raise CommitConflict(f"other writers kept changing {target.name} for {_PATIENCE_SECONDS:.0f} s: {failure}")
+
+
+def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], provenance: Provenance) -> None:
+    """Check, before rows are asked for, that the table still has the columns that they will fill.
+
+    Args:
+        catalog: The catalog.
+        target: The table.
+        names: The columns, as lake.yaml has them called in the table.
+        provenance: Where the rows will come from.
+
+    Raises:
+        ForeignTable: The table is not this source's.
+        SchemaConflict: Others dropped a column, renamed one that is not to be followed, or made one required.
+        CatalogError: The catalog fails.
+    """
+    found = find_table(catalog, target.identifier)
+    if found is not None and not is_unloaded(found):
+        table = actual(found)
+        ownership.check_owner(table, target.name, provenance)
+        check_fillable(as_known(table, resolved(table, names, target)).schema(), target)
 
 
 def _tell_renamed(staged: Staged, table: str) -> None:

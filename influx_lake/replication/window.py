@@ -17,6 +17,7 @@ from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
 from influx_lake.errors import ColumnsChanged, LakeError, WindowInterrupted
 from influx_lake.iceberg.rows import Rows
+from influx_lake.iceberg.table import check_table
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.times import FineTimesMet
 from influx_lake.iceberg.window_commit import WindowCommit
@@ -217,9 +218,13 @@ def load_of(
         declared: The identities of the sources that the measurement has, its own first, where there are several.
         on_rows: Told how many rows were written so far.
     """
+    target = table_target(measurement, schema)
+    provenance = Provenance(source.identity, run_id, measurement.adopt, tuple(declared))
+    names = [column_name(column.name, measurement.types.column_names) for column in schema.columns]
 
     @contextmanager
     def read(part: Window) -> Iterator[Rows]:
+        check_table(catalog, target, names, provenance)
         opened = time.monotonic()
         with source.read(schema, part) as stream:
             waited.seconds += time.monotonic() - opened
@@ -228,8 +233,8 @@ def load_of(
     return Load(
         catalog=catalog,
         measurement=measurement,
-        target=table_target(measurement, schema),
-        provenance=Provenance(source.identity, run_id, measurement.adopt, tuple(declared)),
+        target=target,
+        provenance=provenance,
         read=read,
         on_rows=on_rows,
         now=now,

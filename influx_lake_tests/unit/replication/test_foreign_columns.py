@@ -1,0 +1,119 @@
+"""What others do to the columns of a measurement's table, seen by loads, by `verify` and by tails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace as changed
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog
+from pyiceberg.table.update.schema import UpdateSchema
+from pyiceberg.types import LongType
+
+from influx_lake.config import Measurement, OnTypeConflict, RenamedColumns, TypeOptions
+from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.windows import Window
+from influx_lake.errors import SchemaConflict
+from influx_lake.replication.compare import Verdict
+from influx_lake.replication.tail import tail_measurement
+from influx_lake.replication.verify import verify
+from influx_lake.sources.protocol import RowStream
+from influx_lake_tests.unit.iceberg.tables import replace
+from influx_lake_tests.unit.replication.fake_source import FakeSource, Stream
+from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, held, load
+
+REFUSING = changed(CPU, types=TypeOptions(renamed_columns=RenamedColumns.REFUSE))
+
+
+def others(catalog: Catalog, change: Callable[[UpdateSchema], object]) -> None:
+    with catalog.load_table(CPU.identifier).update_schema(allow_incompatible_changes=True) as update:
+        change(update)
+
+
+def rename(catalog: Catalog, **names: str) -> None:
+    for name, other in names.items():
+        others(catalog, lambda update, name=name, other=other: update.rename_column(name, other))  # type: ignore[misc]
+
+
+def test_rows_of_a_renamed_time_are_replaced_and_not_doubled(source: FakeSource, catalog: Catalog) -> None:
+    for host in "abc":
+        source.put(day(0, days=2), 48, host)
+    load(source, catalog, day(0))
+    load(source, catalog, day(1))
+    rename(catalog, time="ts", host="hostname")
+    load(source, catalog, day(0))
+    load(source, catalog, day(1), UPSERTING)
+    there = catalog.load_table(CPU.identifier).scan().to_arrow()
+    assert there.column_names == ["ts", "hostname", "value"]
+    assert (there.num_rows, there.column("hostname").null_count) == (144, 0)
+    comparisons = verify(source, catalog, CPU, [day(0), day(1)], profile=False).comparisons
+    assert [(each.verdict, each.lake_rows) for each in comparisons] == [(Verdict.EQUAL, 72)] * 2
+    with pytest.raises(SchemaConflict, match="'time' is 'ts' now, 'host' is 'hostname' now"):
+        verify(source, catalog, REFUSING, [day(0)])
+    assert held(catalog).column_names == ["time", "host", "value"]
+
+
+@pytest.mark.parametrize("measurement", [CPU, APPENDING, UPSERTING])
+@pytest.mark.parametrize(
+    "change", [lambda update: update.delete_column("host"), lambda update: update.update_column("host", required=True)]
+)
+def test_the_source_is_not_asked_for_rows_that_have_no_place(
+    source: FakeSource, catalog: Catalog, measurement: Measurement, change: Callable[[UpdateSchema], object]
+) -> None:
+    source.put(day(0, days=2), 48)
+    load(source, catalog, day(0))
+    others(catalog, change)
+    before, asked = catalog.load_table(CPU.identifier).metadata_location, list(source.asked)
+    with pytest.raises(SchemaConflict, match=r"window 2026-01-02.*'host'"):
+        load(source, catalog, day(1), measurement)
+    assert (source.asked, catalog.load_table(CPU.identifier).metadata_location) == (asked, before)
+
+
+def test_a_dropped_column_is_not_equal(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 48)
+    load(source, catalog, day(0))
+    others(catalog, lambda update: update.delete_column("value"))
+    with pytest.raises(SchemaConflict, match=r"dropped from telemetry\.cpu by others: 'value'"):
+        verify(source, catalog, CPU, [day(0)])
+
+
+def test_a_tail_fills_renamed_columns(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 48)
+    load(source, catalog, day(0))
+    rename(catalog, time="ts", value="level")
+    source.put(day(1), 24, value=5.0)
+    tail_measurement(source, catalog, CPU, run_id="test", now=day(1).start + timedelta(hours=12, minutes=30))
+    tail_measurement(source, catalog, CPU, run_id="test", now=day(1).start + timedelta(hours=20, minutes=30))
+    assert held(catalog).column("value").to_pylist() == [0.0] * 48 + [5.0] * 21
+
+
+class Growing(FakeSource):
+    """Others make the column that its rows bring while they are read, in a type that the rows do not have."""
+
+    catalog: Catalog
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
+        self.asked.append(window)
+        rows = self._within(window).append_column("site", pa.array(["here"] * len(self._within(window))))
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield from rows.to_batches()
+            if self.asked == [window]:
+                others(self.catalog, lambda update: update.add_column("site", LongType()))
+
+        yield Stream(rows.schema, batches())
+
+
+def test_a_window_is_begun_again_where_others_changed_what_its_rows_were_shaped_for(catalog: Catalog) -> None:
+    source = Growing()
+    source.catalog = catalog
+    source.put(day(0, days=2), 48)
+    beside = changed(CPU, types=TypeOptions(on_type_conflict=OnTypeConflict.NEW_COLUMN), adopt=True)
+    replace(catalog, day(0), source.rows.slice(0, 24).combine_chunks().to_batches()[0])
+    load(source, catalog, day(1), beside)
+    assert source.asked == [day(1), day(1)]
+    assert held(catalog).column("site__string").to_pylist() == [None] * 24 + ["here"] * 24
