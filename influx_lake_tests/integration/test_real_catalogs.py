@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace as changed
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.errors import CatalogRefused
+from influx_lake.config import WriteOptions
+from influx_lake.config.sort_order import SortTerm
+from influx_lake.config.table_layout import PartitionTerm
+from influx_lake.errors import CatalogRefused, DataRefused
 from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.replace import replace_window
 from influx_lake_tests.integration.java_server import apache_rest_catalog, hive_metastore
 from influx_lake_tests.integration.lost_answers import LosingProxy, losing_proxy
-from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, replace, rows, table
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, table
+from influx_lake_tests.unit.iceberg.test_staging import failing, with_level
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -56,6 +63,38 @@ def test_windows_are_replaced(catalog: Catalog) -> None:
     assert (commit.previous_rows, commit.rows, commit.total_rows) == (50, 20, 70)
     assert held(catalog).num_rows == 70
     assert len(table(catalog).metadata.snapshots) == 3
+
+
+def test_columns_and_layout_change_with_their_rows_or_not_at_all(catalog: Catalog) -> None:
+    wrong = rows(day(0), 5).set_column(2, "value", pa.array(["x"] * 5)).append_column("typo", pa.array([1] * 5))
+    with pytest.raises(DataRefused, match="the last row"):
+        replace_window(catalog, TARGET, failing(wrong), day(0), PROVENANCE)
+    replace(catalog, day(0), rows(day(0), 50))
+    assert table(catalog).schema().column_names == ["time", "host", "value", "count"]
+
+    before = table(catalog).metadata_location
+    target = changed(
+        TARGET,
+        partition=(PartitionTerm("bucket", "host", 4),),
+        properties={"team": "platform"},
+        write=WriteOptions(sort_by=(SortTerm("level"),)),
+    )
+    more = with_level(rows(day(1), 20))
+    with pytest.raises(DataRefused, match="the last row"):
+        replace_window(catalog, target, failing(more), day(1), PROVENANCE)
+    assert table(catalog).metadata_location == before
+    with table(catalog).update_schema() as update:
+        update.rename_column("time", "ts")
+    replace(catalog, day(1), more, target=target)
+    replace(catalog, day(0), rows(day(0), 30), target=target)
+
+    after = table(catalog)
+    assert ([str(field.transform) for field in after.spec().fields], after.properties["team"]) == (
+        ["bucket[4]"],
+        "platform",
+    )
+    assert after.schema().column_names == ["ts", "host", "value", "count", "level"]
+    assert held(catalog).column("level").to_pylist() == [None] * 30 + more.column("level").to_pylist()
 
 
 @pytest.mark.parametrize("losing", [1, 2])
