@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.errors import SourceError
 from influx_lake.sources.http import HttpFailures
 
 _BYTES_AT_ONCE = 1 << 20
@@ -76,15 +77,18 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
     header: Header | None = None
     for text, cut in _whole_records(chunks, failures, results):
         rows: dict[Header, list[bytes]] = {}
+        if header is None and not text.lstrip().startswith(_ANNOTATION[: len(text.lstrip())]):
+            raise failures.odd("the answer is not annotated CSV")
+        wrong = failures.truncated if cut else failures.odd
         for piece in _pieces(text):
             if piece.startswith(_ANNOTATION):
                 if header is not None:
                     above, header = {}, None
-                name, *values = _record(piece, failures)
+                name, *values = _record(piece, wrong)
                 above[name] = ("", *values)
             elif header is None:
                 line, _, following = piece.partition(b"\n")
-                header = _header(_record(line, failures), above, failures)
+                header = _header(_record(line, wrong), above, wrong)
                 if following:
                     rows.setdefault(header, []).append(following)
             else:
@@ -98,11 +102,11 @@ def _values(line: bytes) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _record(line: bytes, failures: HttpFailures) -> tuple[str, ...]:
+def _record(line: bytes, wrong: Callable[[str], SourceError]) -> tuple[str, ...]:
     try:
         return _values(line)
     except (ValueError, csv.Error) as error:
-        raise failures.odd(f"the answer is not annotated CSV: {error}") from None
+        raise wrong(f"a record is not CSV: {error}") from None
 
 
 def _whole_records(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Iterator[tuple[bytes, bool]]:
@@ -172,10 +176,10 @@ def _next_annotation(text: bytes, start: int) -> int:
     return len(text) if end == -1 else end + 1
 
 
-def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], failures: HttpFailures) -> Header:
+def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], wrong: Callable[[str], SourceError]) -> Header:
     types = above.get("#datatype")
     if types is None or len(types) != len(names) or len({*names}) != len(names):
-        raise failures.odd("the answer is not annotated CSV")
+        raise wrong("a header is not that of annotated CSV")
     keys = above.get("#group") or [""] * len(names)
     return Header(names, types, tuple(key == "true" for key in keys))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import Any
 
 from influx_lake.sources.http import HttpFailures
@@ -125,6 +126,7 @@ def parsed(line: bytes, failures: HttpFailures) -> Any:
     try:
         return json_of(line)
     except ValueError as error:
-        if line.startswith(b"{") and not line.endswith(b"\n"):
+        ends_early = isinstance(error, JSONDecodeError | UnicodeDecodeError) and not line.endswith(b"\n")
+        if ends_early and line.startswith(b"{"):
             raise failures.truncated("the answer ended in the middle of a document") from None
         raise failures.odd(f"what came is not JSON: {error}") from None

@@ -43,6 +43,10 @@ class WorkingSizes:
             start = end
         return found
 
+    def splits(self, piece: Window) -> bool:
+        """Whether a piece is longer than the shortest ones that are allowed."""
+        return _part(piece, 2) >= self.options.shortest_query
+
     def halves(self, measurement: str, piece: Window) -> tuple[Window, Window] | None:
         """A piece that was too large in two, and its half remembered; None where it is as short as allowed."""
         half = _part(piece, 2)

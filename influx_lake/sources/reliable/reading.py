@@ -81,15 +81,18 @@ class WindowReading:
         error.about(self.measurement, self.window)
         if piece != self.window:
             error.message, error.window = f"{error.message} (while reading {piece})", str(self.window)
-        halves = self.sizes.halves(self.measurement, piece) if error.too_large else None
-        if not isinstance(error, TransientSourceError) and halves is None:
+        splits = error.too_large and self.sizes.splits(piece)
+        if not isinstance(error, TransientSourceError) and not splits:
             raise error
         if self._passed_on:
             self.sizes.broke(self.measurement, piece)
             raise WindowInterrupted(error.message, remedy=error.remedy).about(self.measurement, self.window) from None
-        if halves is not None and (not isinstance(error, SourceTimeout) or self._answers(piece, backoff)):
+        if splits and isinstance(error, SourceTimeout) and not self._answers(piece, backoff):
+            return (piece,)
+        halves = self.sizes.halves(self.measurement, piece) if splits else None
+        if halves is not None:
             return halves
-        if isinstance(error, TransientSourceError) and halves is None:
+        if isinstance(error, TransientSourceError):
             backoff.wait(error)
         return (piece,)
 

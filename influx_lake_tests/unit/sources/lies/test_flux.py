@@ -56,8 +56,8 @@ OF_FLUX: dict[str, tuple[Lie, Outcome, str]] = {
         UnexpectedAnswer,
         "points were asked for",
     ),
-    "a column twice": (text("_value,_field,host", "_value,_value,host"), UnexpectedAnswer, "not annotated CSV"),
-    "no annotations": (text("#datatype", ""), UnexpectedAnswer, "not annotated CSV"),
+    "a column twice": (text("_value,_field,host", "_value,_value,host"), UnexpectedAnswer, "annotated CSV"),
+    "no annotations": (text("#datatype", ""), UnexpectedAnswer, "annotated CSV"),
     "a quote without end in an annotation": (
         text("#group,false", '#group,"false'),
         (UnexpectedAnswer, StreamBroken),

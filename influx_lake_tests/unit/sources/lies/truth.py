@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
+import pyarrow as pa
+
 from influx_lake.config import InfluxDB3Config
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, Protocol, QueryLanguage, ServerConfig
@@ -179,3 +181,15 @@ def sql_others(asked: Asked) -> bytes | None:
         kinds = {"time": "time", "host": "tag", "n": "integer", "txt": "string", "usage": "float"}
         return json.dumps([{"key": name, "data_type": kind} for name, kind in kinds.items()]).encode()
     return b'[{"rows":6}]' if "count(*)" in query else None
+
+
+COLUMNS = pa.schema(
+    [
+        pa.field("time", pa.timestamp("ns"), nullable=False),
+        ("host", pa.string()),
+        ("n", pa.int64()),
+        ("txt", pa.string()),
+        ("usage", pa.float64()),
+    ]
+)
+"""The columns of the points, as a source has them."""
