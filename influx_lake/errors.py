@@ -3,7 +3,7 @@
 ```
 LakeError
 ├── ConfigurationError      edit lake.yaml, the arguments or the environment
-│   └── MissingExtra        install the named extra
+│   └── MissingPackage      install the named package, or extra (MissingExtra)
 ├── SourceError             the InfluxDB side
 │   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing,
 │   │                           WindowInterrupted
@@ -13,9 +13,11 @@ LakeError
 ├── DataRefused             a value cannot be stored exactly
 ├── SchemaConflict          the table's schema and the source's cannot both be right
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
-├── StorageError            files of the table cannot be written or read
+├── TableUnsupported        the table has a format that is not written here
+├── StorageError            files cannot be written or read, or not now (StorageUnavailable: try again)
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
 ├── AlertNotDelivered       somebody could not be told (try again)
+├── UnforeseenError         what nobody foresaw, told as it is
 └── GuardError              a rule that protects the lake stopped the window: WindowShrank, WindowTooLarge,
                             ForeignTable, RowsUnaccounted, WindowNotOver, WindowNotLoaded
 ```
@@ -23,6 +25,8 @@ LakeError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import ClassVar, Self
 
@@ -70,17 +74,56 @@ class LakeError(Exception):
         return f"{text.rstrip('.')}. {self.remedy}" if self.remedy else text
 
 
+@contextmanager
+def naming(measurement: str | None = None, window: object = None) -> Iterator[None]:
+    """Name the measurement and the window in every error, and tell those that nobody foresaw as what they are.
+
+    Raises:
+        LakeError: Each error; an `UnforeseenError` for those of other trees.
+    """
+    try:
+        yield
+    except LakeError as error:
+        error.about(measurement, window)
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise UnforeseenError(text, remedy=UnforeseenError.WHERE).about(measurement, window) from error
+
+
 class ConfigurationError(LakeError):
     """Something the user wrote (lake.yaml, arguments, environment) is not usable."""
 
     exit_code = 2
 
 
-class MissingExtra(ConfigurationError):
-    """An optional part is used whose packages are not installed."""
+class MissingPackage(ConfigurationError):
+    """Something is used whose package is not installed.
+
+    Args:
+        feature: What is used.
+        package: What pip calls the package.
+    """
+
+    def __init__(self, feature: str, package: str) -> None:
+        quoted = f"'{package}'" if "[" in package else package
+        super().__init__(
+            f"{feature} needs the package {package}, which is not installed",
+            remedy=f"Install it with: pip install {quoted}",
+        )
+
+
+class MissingExtra(MissingPackage):
+    """An optional part is used whose packages are not installed.
+
+    Args:
+        feature: What is used.
+        extra: The extra of this project that brings the packages.
+    """
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(
+        LakeError.__init__(
+            self,
             f"{feature} needs packages that are not installed",
             remedy=f"Install them with: pip install 'influx-lake[{extra}]'",
         )
@@ -206,7 +249,17 @@ class CatalogRefused(CatalogError):
 
 
 class StorageError(LakeError):
-    """A file of the table could not be written or read."""
+    """A file of the table, or one that waits for it, could not be written or read."""
+
+
+class StorageUnavailable(StorageError):
+    """The store of the table's files does not answer, or is too busy to."""
+
+    transient = True
+
+
+class TableUnsupported(LakeError):
+    """The table uses a part of Iceberg's format that is not written here."""
 
 
 class CommitError(LakeError):
@@ -233,6 +286,12 @@ class AlertNotDelivered(LakeError):
     """Nobody took an alert; it waits for the next try."""
 
     transient = True
+
+
+class UnforeseenError(LakeError):
+    """What no part of the project foresaw: its class, its text and what was being done, with no guess at a cause."""
+
+    WHERE: ClassVar[str] = "Nobody foresaw this: `influx-lake --debug ...` shows where it arose"
 
 
 class GuardError(LakeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +16,7 @@ from influx_lake.config.windows import Window
 from influx_lake.iceberg.point_key import PointKey, point_key
 from influx_lake.iceberg.reader import arrow_schema, read_windows
 from influx_lake.iceberg.time_slices import PAIR_BYTES, SLICES, TimeSlices
+from influx_lake.temporary_files import temporary_directory
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -50,7 +50,7 @@ def no_duplicate_points(subject: Subject) -> Outcome:
 def _slices_of(table: Table, key: PointKey, window: Window) -> Iterator[pa.Table]:
     """The keys of a window, in pieces that share no time and fit in memory."""
     reader = read_windows(table, [window], key.time, key.all)
-    with tempfile.TemporaryDirectory(prefix="influx-lake-duplicates-") as folder:
+    with temporary_directory("influx-lake-duplicates-") as folder:
         slices = TimeSlices(reader.schema, key.time, window.start_us, window.end_us, Path(folder))
         with closing(slices):
             for batch in reader:

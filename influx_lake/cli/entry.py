@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 import typer
@@ -38,11 +37,13 @@ def run(arguments: Sequence[str]) -> int:
         0; 1 when the command failed; 2 for bad usage or configuration; 130 or 143 when it was stopped by a signal.
     """
     as_json = "--json" in arguments
+    failures.show_traces(wants_debug(arguments))
     try:
         with terminable():
             code = app(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except LakeError as error:
         failures.report(failures.of_lake_error(error), as_json)
+        failures.note_trace(error)
         return error.exit_code
     except typer.TyperException as error:
         failures.report(failures.of_usage(error.format_message(), _help_hint(arguments)), as_json)
@@ -53,8 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         return TERMINATED
     except Exception as error:
         failures.report(failures.of_defect(error, f"{PROGRAM} --debug ... or {DEBUG_VARIABLE}=1"), as_json)
-        if wants_debug(arguments):
-            failures.note("".join(traceback.format_exception(error)))
+        failures.note_trace(error)
         return 1
     return code if isinstance(code, int) else 0
 

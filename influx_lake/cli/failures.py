@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 from influx_lake.cli.printable import printable, printable_json
-from influx_lake.errors import LakeError
+from influx_lake.errors import LakeError, UnforeseenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,21 @@ def of_defect(error: Exception, debug: str) -> Failure:
     message = f"unexpected {type(error).__name__}: {error}"
     remedy = f"For the whole story: {debug}"
     return Failure(f"{message}\n{remedy}", {"type": type(error).__name__, "message": message, "remedy": remedy})
+
+
+_traces = False
+
+
+def show_traces(wanted: bool) -> None:
+    """Whether errors that nobody foresaw are told with their tracebacks from now on."""
+    global _traces  # noqa: PLW0603
+    _traces = wanted
+
+
+def note_trace(error: Exception) -> None:
+    """Tell where an error arose that nobody foresaw, if that is wanted."""
+    if _traces and (isinstance(error, UnforeseenError) or not isinstance(error, LakeError)):
+        note("".join(traceback.format_exception(error)))
 
 
 def report(failure: Failure, as_json: bool) -> None:

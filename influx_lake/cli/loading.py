@@ -130,6 +130,7 @@ def load(
                     loaded.failures.append(failure.facts)
                     loaded.tried(measurement, window)
                     out.note(f"✗ {failure.text}")
+                    failures.note_trace(error)
                     continue
                 done.add(result)
                 loaded.tried(measurement, window)

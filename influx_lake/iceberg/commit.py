@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
-from influx_lake.errors import CatalogUnavailable, CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
+from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
 from influx_lake.iceberg import ownership, recent_commits, tags
 from influx_lake.iceberg.change import Change, Planner
 from influx_lake.iceberg.commit_lock import commit_lock
@@ -118,8 +118,10 @@ class Committer:
             with commit_lock(self.table.metadata.table_uuid):
                 if (done := self._once()) is not None:
                     return done
-            if self._is_unknown() and (done := self._settled(deadline)) is not None:
-                return done
+            if self._is_unknown():
+                may_pass = self._failure is None or self._failure.transient
+                if (done := self._settled(deadline)) is not None or not may_pass:
+                    return done
         return self._landed() if self._open and self._load() else None
 
     def _once(self) -> Committed | None:
@@ -149,7 +151,7 @@ class Committer:
             self.table = self.catalog.load_table(self.target.identifier)
         except Exception as error:
             failure = translate(error, f"load the table {self.target.name}")
-            if outcome_of(error) is Outcome.REFUSED:
+            if not failure.transient:
                 raise failure from safe_cause(error)
             self._failure = failure
             return False
@@ -174,7 +176,7 @@ class Committer:
             planned_on = self.table.metadata_location
             if not self._load() or self.table.metadata_location == planned_on:
                 raise
-            self._failure = failure
+            self._failure = CommitConflict(failure.message, remedy=failure.remedy)
             return None
         return _Try(commit, change, _head(self.table))
 
@@ -243,10 +245,10 @@ class Committer:
         reason = self._failure.message
         if unknown:
             return CommitOutcomeUnknown(
-                f"{reason}; and whether it took place could not be found out for {budget}",
+                f"{reason}; and whether it took place could not be found out",
                 remedy="Run the window again: it is made right, whatever happened",
             )
-        if isinstance(self._failure, CatalogUnavailable):
+        if not isinstance(self._failure, CommitConflict):
             return self._failure
         return CommitConflict(
             f"{self.target.name} could not be committed to for {budget}: other writers were first ({reason})",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import random
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
 PATIENCE_SECONDS = 30.0
 """How long the lock is waited for: a holder that hangs must not stop those that would commit correctly without it."""
 _LONGEST_PAUSE_SECONDS = 0.02
+
+log = logging.getLogger("influx_lake.iceberg")
 
 
 @contextmanager
@@ -26,11 +29,22 @@ def commit_lock(name: object) -> Iterator[None]:
     It only saves work: commits are correct without it, and other machines do not see it. The system releases it when
     the process dies.
     """
-    folder = Path(tempfile.gettempdir()) / f"influx-lake-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as file:
-        _wait_for(file)
+    file = _opened(f"{name}.lock")
+    with file or nullcontext():
+        if file is not None:
+            _wait_for(file)
         yield
+
+
+def _opened(name: str) -> IO[str] | None:
+    """The lock's file; None where temporary files cannot be made, for lack of space or of rights."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"influx-lake-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return (folder / name).open("w")
+    except OSError as error:
+        log.warning("commits go on without a lock among this machine's processes: %s", error)
+        return None
 
 
 def _wait_for(file: IO[str]) -> None:

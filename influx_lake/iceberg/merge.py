@@ -27,6 +27,7 @@ from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_files import WindowFiles, files_of, time_bounds
 from influx_lake.iceberg.writer import write_files
+from influx_lake.temporary_files import temporary_directory
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -73,9 +74,7 @@ class Merge:
     key: PointKey
     merge_fields: bool = False
     approve: Callable[[int, int], None] = lambda rows, previous_rows: None
-    _folder: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(prefix="influx-lake-merge-")
-    )
+    _folder: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: temporary_directory("influx-lake-merge-"))
     _coming: RowsAside = field(init=False)
     _points: PointsAside = field(init=False)
     _first_us: int | None = None

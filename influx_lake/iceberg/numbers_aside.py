@@ -12,6 +12,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from influx_lake.temporary_files import temporary_errors
+
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -96,11 +98,12 @@ class NumbersAside:
         return numbers
 
     def _written_out(self, numbers: Numbers) -> _OnDisk:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
-        begin, message = self._file.tell(), numbers.view(np.uint8).data
-        while message:
-            message = message[self._file.write(message) :]
+        with temporary_errors():
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+            begin, message = self._file.tell(), numbers.view(np.uint8).data
+            while message:
+                message = message[self._file.write(message) :]
         return _OnDisk(self._file.fileno(), begin, len(numbers), numbers[::_BLOCK].copy(), int(numbers[-1]))
 
 
@@ -174,7 +177,8 @@ class _OnDisk:
 
     def read(self, start: int, end: int) -> Numbers:
         numbers = np.empty(end - start, np.int64)
-        read = os.preadv(self.file, [numbers.view(np.uint8).data], self.begin + start * _BYTES)
-        if read != numbers.nbytes:
-            raise OSError("a temporary file ends too early")
+        with temporary_errors():
+            read = os.preadv(self.file, [numbers.view(np.uint8).data], self.begin + start * _BYTES)
+            if read != numbers.nbytes:
+                raise OSError("a temporary file ends too early")
         return numbers

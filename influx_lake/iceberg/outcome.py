@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 from enum import Enum
+
+from influx_lake.iceberg.failures.rest import status_of
+from influx_lake.iceberg.failures.services import is_hive_type_unknown
+from influx_lake.iceberg.failures.told import RaisedBy, class_names, raised_by
 
 _LOST_BY_NAME = {
     # pyiceberg
@@ -43,7 +46,8 @@ _LOST_SQL_STATES = {"40001", "40P01", "55P03"}
 _LOST_MYSQL_NUMBERS = {1205, 1213}
 """Lock wait timeout, deadlock."""
 _LOST_HIVE_TEXTS = ("has been modified", "failed to acquire lock")
-_REFUSED_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_UNDECIDED_STATUSES = {408, 425, 429}
+"""Answers of the 400s that say nothing of the request itself."""
 
 
 class Outcome(Enum):
@@ -65,20 +69,26 @@ def outcome_of(error: BaseException) -> Outcome:
 
     Classes are told by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
     """
-    names = {kind.__name__ for kind in type(error).__mro__}
+    names = class_names(error)
     if names & _LOST_BY_NAME or _is_hive_conflict(error, names):
         return Outcome.LOST
-    is_refused = isinstance(error, OSError) and error.errno in _REFUSED_ERRNOS
-    if names & _REFUSED_BY_NAME or is_refused or is_hive_type_unknown(error):
+    if names & _REFUSED_BY_NAME or _is_refused_status(error, names) or is_hive_type_unknown(error):
         return Outcome.REFUSED
     if "SQLAlchemyError" in names:
         return _sql_outcome(error, names)
-    return _aws_outcome(error) if "ClientError" in names else Outcome.UNKNOWN
+    if "ClientError" in names:
+        return _aws_outcome(error)
+    return Outcome.REFUSED if _is_before_the_commit(error, names) else Outcome.UNKNOWN
 
 
-def is_hive_type_unknown(error: BaseException) -> bool:
-    """Whether a Hive Metastore does not know a type: Hive 2 has none for times with a zone."""
-    return type(error).__name__ == "MetaException" and "type expected at the position" in str(error)
+def _is_refused_status(error: BaseException, names: set[str]) -> bool:
+    status = status_of(error) if "RESTError" in names else None
+    return status is not None and 400 <= status < 500 and status not in _UNDECIDED_STATUSES
+
+
+def _is_before_the_commit(error: BaseException, names: set[str]) -> bool:
+    """Whether a table's new metadata could not be written: only then would the catalog be asked to name it."""
+    return isinstance(error, OSError) and "RequestException" not in names and raised_by(error) is RaisedBy.STORE
 
 
 def _is_hive_conflict(error: BaseException, names: set[str]) -> bool:

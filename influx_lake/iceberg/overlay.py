@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from influx_lake.iceberg.time_slices import TimeSlices
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_files import files_of
 from influx_lake.iceberg.writer import write_files
+from influx_lake.temporary_files import temporary_directory
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -131,7 +131,7 @@ class Overlay:
         batches = (conform(batch, schema) for batch in self._read(table, tasks, windows, table.schema()))
         if self.points.in_memory:
             return write_files(table, self.target, self.points.lacking(batches), schema)
-        with tempfile.TemporaryDirectory(prefix="influx-lake-upsert-") as folder:
+        with temporary_directory("influx-lake-upsert-") as folder:
             slices = TimeSlices(schema, self._time, self.window.start_us, self.window.end_us, Path(folder))
             times = (batch.column(0) for batch in self._read(table, tasks, windows, table.schema().select(self._time)))
             rows = Arriving(batches, TimesAhead.of(times))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from influx_lake.temporary_files import temporary_errors
+
 IN_MEMORY_BYTES = 32 * 2**20
 """How much waits before it is written out."""
 
@@ -48,13 +50,18 @@ class RowsAside:
         return size
 
     def write_out(self) -> None:
-        """Write what waits to disk."""
+        """Write what waits to disk.
+
+        Raises:
+            StorageError: The disk is full, or fails.
+        """
         if not self._waiting:
             return
-        if self._open is None:
-            self._open = self._opened()
-        for batch in self._waiting:
-            self._open[1].write_batch(batch)
+        with temporary_errors(self.size - self.waiting_bytes):
+            if self._open is None:
+                self._open = self._opened()
+            for batch in self._waiting:
+                self._open[1].write_batch(batch)
         self._waiting.clear()
         self.waiting_bytes = 0
 
@@ -63,7 +70,7 @@ class RowsAside:
         self._finish()
         if self._path is not None:
             # Read, not mapped: what is mapped counts as this process's memory for as long as the file is open.
-            with pa.OSFile(str(self._path)) as file:
+            with temporary_errors(self.size), pa.OSFile(str(self._path)) as file:
                 yield from pa.ipc.open_stream(file)
         yield from self._waiting
 
@@ -87,6 +94,6 @@ class RowsAside:
     def _finish(self) -> None:
         if self._open is not None:
             file, writer = self._open
-            writer.close()
-            file.close()
             self._open = None
+            with temporary_errors(self.size), file:
+                writer.close()

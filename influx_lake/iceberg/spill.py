@@ -10,6 +10,7 @@ from typing import IO
 import pyarrow as pa
 
 from influx_lake.errors import StorageError
+from influx_lake.temporary_files import temporary_errors
 
 
 @dataclass(slots=True)
@@ -24,10 +25,8 @@ class Spill:
     _file: IO[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        try:
+        with temporary_errors():
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-        except OSError as error:
-            raise self._failure(error) from error
 
     def append(self, rows: pa.RecordBatch) -> int:
         """Write rows and return where they begin.
@@ -44,11 +43,9 @@ class Spill:
             StorageError: The disk is full, or fails.
         """
         begin, left = self.size, content
-        try:
+        with temporary_errors(self.size):
             while left.nbytes:
                 left = left[self._file.write(left) :]
-        except OSError as error:
-            raise self._failure(error) from error
         self.size += content.nbytes
         return begin
 
@@ -68,19 +65,10 @@ class Spill:
         Raises:
             StorageError: The disk fails.
         """
-        try:
+        with temporary_errors(self.size):
             read = os.preadv(self._file.fileno(), [content], begin)
-        except OSError as error:
-            raise self._failure(error) from error
         if read != content.nbytes:
             raise StorageError(f"a temporary file in {tempfile.gettempdir()} ends too early", remedy="Check that disk")
 
     def close(self) -> None:
         self._file.close()
-
-    def _failure(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"rows on their way to files could not wait on disk, in {tempfile.gettempdir()}, after "
-            f"{self.size / 1e6:,.0f} MB: {error.strerror}",
-            remedy="Free space there, or name another folder in TMPDIR; the table is unchanged",
-        )

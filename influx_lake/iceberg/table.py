@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.errors import CommitConflict, LakeError, StorageError
+from influx_lake.errors import CatalogUnavailable, CommitConflict, LakeError, TableUnsupported
 from influx_lake.iceberg import ownership, sort_order
 from influx_lake.iceberg.commit_lock import commit_lock
 from influx_lake.iceberg.layout import new_table_properties, spec_of, table_location
+from influx_lake.iceberg.namespaces import make_namespace
 from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.reader import check_readable, find_table
 from influx_lake.iceberg.schema import iceberg_schema
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _PATIENCE_SECONDS = 60.0
+_NEWEST_FORMAT = 2
 _TOLD: set[str] = set()
 
 log = logging.getLogger("influx_lake.replication")
@@ -60,23 +62,45 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
         CatalogError: The catalog fails.
     """
     failure: LakeError | None = None
-    for _ in tries(time.monotonic() + _PATIENCE_SECONDS):
+    patience = min(_PATIENCE_SECONDS, target.write.commit_timeout.total_seconds())
+    for _ in tries(time.monotonic() + patience):
         found = find_table(catalog, target.identifier)
         try:
             table = actual(found) if found else _create(catalog, target, columns, provenance)
             ownership.check_owner(table, target.name, provenance)
             check_readable(table)
+            _check_writable(table, target)
             staged = stage(table, columns, target)
         except LakeError:
             raise
         except Exception as error:
-            failure = translate(error, f"create the table {target.name}")
-            if outcome_of(error) is Outcome.REFUSED or isinstance(failure, StorageError):
+            doing = "fit the columns that come into" if found else "create"
+            failure = translate(error, f"{doing} the table {target.name}")
+            outcome = outcome_of(error)
+            if outcome is Outcome.REFUSED or (outcome is Outcome.UNKNOWN and not _may_pass(failure)):
                 raise failure from safe_cause(error)
         else:
             _tell_renamed(staged, target.name)
             return staged
-    raise CommitConflict(f"other writers kept changing {target.name} for {_PATIENCE_SECONDS:.0f} s: {failure}")
+    if isinstance(failure, CatalogUnavailable):
+        raise failure
+    assert failure is not None
+    raise CommitConflict(f"other writers kept changing {target.name} for {patience:g} s: {failure.message}")
+
+
+def _check_writable(table: Table, target: TableTarget) -> None:
+    """Stop before anything is read where the table's files could not be committed."""
+    version = table.metadata.format_version
+    if version > _NEWEST_FORMAT:
+        raise TableUnsupported(
+            f"{target.name} is a table of Iceberg's format version {version}, which pyiceberg cannot write yet",
+            remedy="Load into a table of another name (`table`), or have it made anew with format version 2",
+        )
+
+
+def _may_pass(failure: LakeError) -> bool:
+    """Whether a catalog that may have done what it was asked for is to be asked again; a store is not."""
+    return isinstance(failure, CatalogUnavailable | CommitConflict)
 
 
 def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], provenance: Provenance) -> None:
@@ -132,15 +156,8 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenanc
 
 
 def _ensure_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> None:
-    from pyiceberg.exceptions import NamespaceAlreadyExistsError
-    from sqlalchemy.exc import IntegrityError
-
     # Of two that create a database at once, Hive lets one fail, and deletes its folder, with the other's tables in it.
     # The name of a file has bounds, and that of a namespace none.
     digest = hashlib.sha256("\0".join((catalog.name, *namespace)).encode()).hexdigest()
     with commit_lock(f"namespace-{digest}"):
-        try:
-            if not catalog.namespace_exists(namespace):
-                catalog.create_namespace(namespace)
-        except (NamespaceAlreadyExistsError, IntegrityError):
-            pass
+        make_namespace(catalog, namespace)

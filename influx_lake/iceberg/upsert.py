@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_commit import WindowCommit, window_commit
 from influx_lake.iceberg.writer import write_files
+from influx_lake.temporary_files import temporary_directory
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -73,7 +73,7 @@ def upsert_window(
                 merge.take(batches)
             planner = merge
         else:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="influx-lake-upsert-")))
+            folder = Path(stack.enter_context(temporary_directory("influx-lake-upsert-")))
             points = PointsAside(key, window, folder)
             files = write_files(intake.table, target, points.noting(batches), intake.shape.schema)
             planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, quarantining)

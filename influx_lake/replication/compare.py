@@ -11,7 +11,7 @@ from influx_lake.config import Measurement, OnShrink, OnTypeConflict, RenamedCol
 from influx_lake.config.quantities import counted
 from influx_lake.config.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.windows import Window
-from influx_lake.errors import LakeError
+from influx_lake.errors import naming
 from influx_lake.iceberg.counts import count_by_window
 from influx_lake.iceberg.reader import find_table
 from influx_lake.iceberg.staging.known_columns import check_none_gone, check_not_renamed, renamed
@@ -133,7 +133,7 @@ def compare_windows(
     Raises:
         LakeError: One of the sides cannot tell.
     """
-    try:
+    with naming(measurement.name):
         _check_columns(catalog, measurement)
         held = lake_counts(catalog, measurement, windows)
         found = counts_of(source, measurement.name, windows)
@@ -144,9 +144,6 @@ def compare_windows(
                 found[place] = max(found[place], rows)
         alike = [window for window, rows, there in zip(windows, found, held, strict=True) if rows == there > 0]
         changed = _changed(source, catalog, measurement, [window for window in alike if profiled(window)])
-    except LakeError as error:
-        error.about(measurement.name)
-        raise
     sides = zip(windows, found, held, strict=True)
     return [Comparison(measurement, window, rows, there, changed.get(window, ())) for window, rows, there in sides]
 

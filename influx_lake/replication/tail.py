@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
-from influx_lake.errors import LakeError
+from influx_lake.errors import naming
 from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake.replication.due import open_windows, tail_lag
 from influx_lake.replication.modes import Load
@@ -78,20 +78,14 @@ def tail_measurement(
     """
     began, waited, now, lag = time.monotonic(), Waited(), now or datetime.now(UTC), tail_lag(measurement)
     commits: list[WindowCommit] = []
-    try:
+    with naming(measurement.name):
         schema = source.schema(measurement.name)
         load = load_of(source, catalog, measurement, schema, run_id=run_id, waited=waited, now=now, declared=declared)
         for window in open_windows(measurement, now):
             commits += _tail(load, window, lag)
-    except LakeError as error:
-        error.about(measurement.name)
-        raise
     return TailResult(measurement, now - lag, tuple(commits), time.monotonic() - began, waited.seconds)
 
 
 def _tail(load: Load, window: Window, lag: timedelta) -> list[WindowCommit]:
-    try:
+    with naming(window=window):
         return from_the_beginning(load, lambda load: load.tail(window, lag))
-    except LakeError as error:
-        error.about(window=window)
-        raise

@@ -15,7 +15,7 @@ import pyarrow as pa
 from influx_lake.config import Measurement, column_name
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
-from influx_lake.errors import ColumnsChanged, LakeError, WindowInterrupted
+from influx_lake.errors import ColumnsChanged, WindowInterrupted, naming
 from influx_lake.iceberg.rows import Rows
 from influx_lake.iceberg.table import check_table
 from influx_lake.iceberg.target import Provenance, TableTarget
@@ -172,7 +172,7 @@ def replicate_window(
             was.
     """
     began, now, waited = time.monotonic(), datetime.now(UTC), Waited()
-    try:
+    with naming(measurement.name, window):
         schema = (schemas or source).schema(measurement.name)
         on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
         load = load_of(
@@ -187,9 +187,6 @@ def replicate_window(
             on_rows=on_rows,
         )
         commit = from_the_beginning(load, lambda load: load.run(window))
-    except LakeError as error:
-        error.about(measurement.name, window)
-        raise
     return WindowResult(measurement, window, schema, commit, time.monotonic() - began, waited.seconds)
 
 

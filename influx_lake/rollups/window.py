@@ -15,7 +15,7 @@ from influx_lake.config.buckets import bucket_runs
 from influx_lake.config.columns import TIME
 from influx_lake.config.rollups import Rollup
 from influx_lake.config.windows import Window
-from influx_lake.errors import LakeError, WindowNotLoaded
+from influx_lake.errors import WindowNotLoaded, naming
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import arrow_schema, conform, open_table, read_tasks
 from influx_lake.iceberg.replace import replace_window
@@ -77,7 +77,7 @@ def roll_up_window(
         LakeError: Of the class that says what can be done about it; the roll-up's table is as it was.
     """
     began = time.monotonic()
-    try:
+    with naming(measurement.name, window):
         table = open_table(catalog, measurement.identifier)
         loaded_until = _loaded_until(table, measurement, window)
         columns = rollup_columns(
@@ -99,9 +99,6 @@ def roll_up_window(
                 complete_until=loaded_until,
                 commit_budget=rollup.write.commit_timeout,
             )
-    except LakeError as error:
-        error.about(measurement.name, window)
-        raise
     snapshot = table.metadata.current_snapshot_id
     return RollupResult(rollup, window, columns, commit, points.rows, snapshot, time.monotonic() - began)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from influx_lake.errors import StorageError
+from influx_lake.temporary_files import temporary_errors
 
 
 @contextmanager
@@ -20,17 +20,15 @@ def spooled(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[It
     Raises:
         StorageError: The file cannot be written.
     """
-    with tempfile.TemporaryFile(prefix="influx-lake-") as file:
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        try:
-            with pa.ipc.new_stream(file, schema, options=options) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
+    with temporary_errors():
+        opened = tempfile.TemporaryFile(prefix="influx-lake-")  # noqa: SIM115
+    with opened as file:
+        writer = pa.ipc.new_stream(file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        for batch in batches:
+            with temporary_errors(file.tell()):
+                writer.write_batch(batch)
+        with temporary_errors(file.tell()):
+            writer.close()
             file.seek(0)
-        except OSError as error:
-            raise StorageError(
-                f"rows cannot be kept in {tempfile.gettempdir()} while they are read: {error}",
-                remedy="Make room there, or set TMPDIR to a folder that has it",
-            ) from None
         with pa.ipc.open_stream(file) as reader:
             yield iter(reader)

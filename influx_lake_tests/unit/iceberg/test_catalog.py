@@ -13,7 +13,14 @@ import pytest
 from sqlalchemy import Engine, event
 
 from influx_lake.config import Secret
-from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitOutcomeUnknown, MissingExtra, StorageError
+from influx_lake.errors import (
+    CatalogRefused,
+    CatalogUnavailable,
+    CommitOutcomeUnknown,
+    ConfigurationError,
+    MissingExtra,
+    StorageError,
+)
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.reader import find_table, open_table
 from influx_lake.iceberg.replace import replace_window
@@ -65,7 +72,7 @@ def test_hive_without_its_packages_names_the_extra(properties: dict[str, str], m
 def test_an_unknown_kind_of_catalog_does_not_print_its_properties(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("hush-hush-4711")
     key = Secret("${file:key}", root=tmp_path).reveal()
-    with pytest.raises(CatalogRefused) as raised:
+    with pytest.raises(ConfigurationError) as raised:
         open_catalog("lake", {"uri": "gopher://nowhere", "s3.secret-access-key": key})
     assert "hush-hush-4711" not in "".join(traceback.format_exception(raised.value))
 

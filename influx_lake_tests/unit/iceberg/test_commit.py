@@ -47,6 +47,15 @@ def client_error(code: str) -> Exception:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "UpdateTable")
 
 
+def half_an_answer() -> Exception:
+    from pyiceberg.table import CommitTableResponse
+
+    try:
+        return AssertionError(CommitTableResponse.model_validate_json('{"metadata-location": "s3:'))
+    except ValueError as error:
+        return error
+
+
 LOST = {
     "another writer": CommitFailedException("Table has been updated by another process"),
     "validation": ValidationException("Found conflicting files"),
@@ -65,7 +74,7 @@ UNKNOWN = {
     "timeout": TimeoutError("timed out"),
     "reset": ConnectionResetError("reset by peer"),
     "database gone": sql.OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly")),
-    "half an answer": ValueError("Invalid JSON: EOF while parsing"),
+    "half an answer": half_an_answer(),
 }
 
 

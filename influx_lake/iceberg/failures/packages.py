@@ -1,0 +1,62 @@
+"""Packages that are not installed."""
+
+from __future__ import annotations
+
+import re
+
+from influx_lake.errors import ConfigurationError, LakeError, MissingExtra, MissingPackage
+from influx_lake.iceberg.failures.told import class_names, first_line
+
+_EXTRAS = {"thrift": ("a Hive Metastore as catalog", "hive"), "psycopg2": ("a catalog in PostgreSQL", "postgres")}
+_DISTRIBUTIONS = {
+    "adlfs": ("files in Azure storage (abfs://, abfss://, wasb://, wasbs://)", "adlfs"),
+    "boto3": ("a catalog in AWS", "boto3"),
+    "gcsfs": ("files in Google Cloud Storage by fsspec", "gcsfs"),
+    "google": ("BigQuery as catalog", "google-cloud-bigquery"),
+    "huggingface_hub": ("files at Hugging Face (hf://)", "huggingface_hub"),
+    "hive_metastore": ("a Hive Metastore as catalog", "pyiceberg[hive]"),
+    "kerberos": ("a Hive Metastore with Kerberos", "pyiceberg[hive-kerberos]"),
+    "puresasl": ("a Hive Metastore with Kerberos", "pyiceberg[hive-kerberos]"),
+    "s3fs": ("files in S3 by fsspec", "s3fs"),
+}
+_DIALECT = re.compile(r"sqlalchemy\.dialects:(\S+)")
+_FILE_IO = re.compile(r"Could not initialize FileIO: (\S+)")
+
+
+def missing_package(error: BaseException, doing: str) -> LakeError | None:
+    """What to install, where that is what an error is about."""
+    names = class_names(error)
+    if isinstance(error, ImportError) or "NotInstalledError" in names:
+        return _missing(error, doing)
+    if "NoSuchModuleError" in names and (dialect := _DIALECT.search(str(error))):
+        return ConfigurationError(
+            f"could not {doing}: SQLAlchemy knows no kind of database called {dialect[1]!r}",
+            remedy="Correct the beginning of `uri` under `catalog:` in lake.yaml, or install the package for it",
+        )
+    if implementation := _FILE_IO.search(str(error)):
+        return ConfigurationError(
+            f"could not {doing}: `py-io-impl` names {implementation[1]}, which cannot be imported",
+            remedy="Correct it under `catalog:` in lake.yaml, or install its package",
+        )
+    return None
+
+
+def _missing(error: BaseException, doing: str) -> LakeError:
+    module = _module(error)
+    if module is None:
+        return ConfigurationError(f"could not {doing}: a package cannot be loaded ({first_line(error)})")
+    top = module.partition(".")[0]
+    if top in _EXTRAS:
+        return MissingExtra(*_EXTRAS[top])
+    feature, package = _DISTRIBUTIONS.get(top, ("what `catalog:` in lake.yaml names", top))
+    return MissingPackage(feature, package)
+
+
+def _module(error: BaseException) -> str | None:
+    """The module that is not there: pyiceberg raises its own error because of Python's."""
+    step: BaseException | None = error
+    while step is not None:
+        if isinstance(step, ModuleNotFoundError) and step.name:
+            return step.name
+        step = step.__cause__
+    return None

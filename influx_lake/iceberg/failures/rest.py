@@ -1,0 +1,120 @@
+"""Catalogs over HTTP, by Iceberg's REST protocol, and what pyiceberg raises for catalogs of any kind."""
+
+from __future__ import annotations
+
+from influx_lake.errors import (
+    CatalogRefused,
+    CatalogUnavailable,
+    CommitConflict,
+    ConfigurationError,
+    LakeError,
+    StorageError,
+)
+from influx_lake.iceberg.failures.meaning import BUSY, NO_ENTRY, NO_RIGHT, UNREACHABLE, Meaning, first, of_tls
+from influx_lake.iceberg.failures.told import RaisedBy, class_names, holds_page, raised_by
+
+_OTHER_SERVER = (
+    "Check `uri` under `catalog:` in lake.yaml, its path included, and HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the "
+    "environment"
+)
+_NO_CATALOG = Meaning(
+    CatalogRefused, "what answers at its address is no answer of an Iceberg REST catalog", _OTHER_SERVER
+)
+_BROKEN_OFF = Meaning(CatalogUnavailable, "the answer broke off", BUSY.remedy)
+_TRANSPORT = (
+    (
+        {"InvalidSchema", "MissingSchema", "InvalidURL"},
+        Meaning(
+            ConfigurationError,
+            "its address is none of the web",
+            "Write `uri` under `catalog:` in lake.yaml with http:// or https://",
+        ),
+    ),
+    (
+        {"ProxyError"},
+        Meaning(
+            CatalogUnavailable,
+            "the proxy does not let it through",
+            "Check HTTPS_PROXY and HTTP_PROXY in the environment; NO_PROXY lists hosts to reach without it",
+        ),
+    ),
+    ({"Timeout"}, Meaning(CatalogUnavailable, "the catalog did not answer in time", UNREACHABLE.remedy)),
+    ({"ConnectionError"}, UNREACHABLE),
+    ({"ChunkedEncodingError", "ContentDecodingError"}, _BROKEN_OFF),
+)
+_ANSWERS = (
+    ({"UnauthorizedError", "AuthorizationExpiredError", "OAuthError", "SignError", "401"}, NO_ENTRY),
+    ({"ForbiddenError"}, NO_RIGHT),
+    (
+        {"CommitStateUnknownException"},
+        Meaning(CatalogUnavailable, "the catalog does not say whether it was done", BUSY.remedy),
+    ),
+    ({"ServiceUnavailableError", "ServerError", "TooManyRequestsError", "408", "425", "429"}, BUSY),
+)
+_OF_ANY_CATALOG = (
+    (
+        {"CommitFailedException", "ValidationException", "WaitingForLockException"},
+        Meaning(
+            CommitConflict,
+            "another writer was first",
+            "Run it again when fewer runs write to this table at once",
+        ),
+    ),
+    (
+        {"NoSuchTableError", "NoSuchNamespaceError", "NoSuchIdentifierError"},
+        Meaning(CatalogRefused, "the catalog does not have it"),
+    ),
+)
+_NOT_ABLE = Meaning(
+    CatalogRefused,
+    "this kind of catalog cannot do that",
+    "Use another kind of catalog: set `type` and `uri` under `catalog:` in lake.yaml",
+)
+
+
+def rest_error(error: BaseException, doing: str) -> LakeError | None:
+    """What an error of a catalog over HTTP means, or of pyiceberg; None for those of others."""
+    names = class_names(error)
+    meaning = first(names, _OF_ANY_CATALOG)
+    if "RequestException" in names:
+        meaning = of_tls(error) if "SSLError" in names else first(names, _TRANSPORT) or _NO_CATALOG
+    elif names & {"RESTError", "OAuthError", "SignError"}:
+        return _answered(error, names, doing)
+    elif any(kind.__module__.startswith("pydantic") for kind in type(error).__mro__):
+        meaning = _of_content(error)
+    elif isinstance(error, NotImplementedError) and raised_by(error) is RaisedBy.CATALOG:
+        meaning = _NOT_ABLE
+    return meaning.of(error, doing) if meaning else None
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error of pyiceberg's REST catalog was made of."""
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    status = getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _answered(error: BaseException, names: set[str], doing: str) -> LakeError:
+    status = status_of(error)
+    meaning = first(names | {str(status)}, _ANSWERS)
+    if holds_page(error):
+        kind = meaning.kind if meaning and meaning.kind.transient else CatalogRefused
+        problem = f"a page of HTML came, with HTTP status {status}, which no catalog sends"
+        meaning = Meaning(kind, problem, _OTHER_SERVER)
+    elif meaning is None and status == 404 and doing.startswith("open the catalog"):
+        meaning = Meaning(CatalogRefused, "at its address there is no Iceberg REST catalog", _OTHER_SERVER)
+    return (meaning or Meaning(CatalogRefused, "the catalog refused")).of(error, doing)
+
+
+def _of_content(error: BaseException) -> Meaning | None:
+    """What content means that has another form than the protocol's, or than the format's; None where it is ours."""
+    by = raised_by(error)
+    if by is RaisedBy.STORE:
+        return Meaning(
+            StorageError,
+            "a metadata file of the table is damaged",
+            "Put the file back, or register the table anew with an earlier metadata file",
+        )
+    if "EOF while parsing" in str(error) and "column 0" not in str(error):
+        return _BROKEN_OFF
+    return _NO_CATALOG if by is RaisedBy.CATALOG else None

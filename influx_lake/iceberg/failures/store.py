@@ -1,0 +1,130 @@
+"""The files of tables: local disks, S3, GCS, Azure, by pyarrow and fsspec."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from influx_lake.errors import ConfigurationError, LakeError, StorageError, StorageUnavailable
+from influx_lake.iceberg.failures.told import RaisedBy, class_names, raised_by, said
+
+_BY_NUMBER = {
+    errno.ENOSPC: "Free space where the warehouse is, then run the window again; the table is unchanged",
+    errno.EDQUOT: "Free space where the warehouse is, or have its quota raised, then run the window again; the table "
+    "is unchanged",
+    errno.EFBIG: "Raise the limit on the size of files (`ulimit -f`, or the file system's), or lower "
+    "write.target_file_size",
+    errno.EMFILE: "Raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "Raise the system's limit of open files",
+    errno.EACCES: "Give this process write access to the warehouse",
+    errno.EPERM: "Give this process write access to the warehouse",
+    errno.EROFS: "Give this process write access to the warehouse",
+    errno.ENAMETOOLONG: "Shorten `warehouse`, `namespace` or the table's name: the path of a file is too long",
+    errno.ENOTDIR: "Correct `warehouse` under `catalog:` in lake.yaml: a file is where a folder should be",
+    errno.EEXIST: "Correct `warehouse` under `catalog:` in lake.yaml: a file is where a folder should be",
+    errno.EIO: "Check that disk: the system says that it fails",
+}
+_CREDENTIALS = "Check the store's credentials under `catalog:` in lake.yaml (s3.*, gcs.*, adlf.*, or the environment's)"
+_BY_TEXT = (
+    (r"No space left|Disk quota exceeded", _BY_NUMBER[errno.ENOSPC]),
+    (r"NO_SUCH_BUCKET|bucket does not exist|NoSuchBucket", "Create the bucket, or correct `warehouse`"),
+    (r"ContainerNotFound|container does not exist", "Create the container, or correct `warehouse`"),
+    (
+        r"INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|EXPIRED_TOKEN|INVALID_CLIENT_TOKEN_ID|"
+        r"UNRECOGNIZED_CLIENT|ExpiredToken|UNAUTHENTICATED|AuthenticationFailed|InvalidAccessKeyId|"
+        r"SignatureDoesNotMatch|AuthenticationError",
+        _CREDENTIALS,
+    ),
+    (
+        r"ACCESS_DENIED|AccessDenied|PERMISSION_DENIED|AuthorizationFailure|\[code 15\]|access denied|HTTP status 403",
+        "Check the store's credentials under `catalog:` in lake.yaml, and that they may read, write and delete "
+        "below `warehouse`",
+    ),
+    (
+        r"HTTP status 301|PermanentRedirect|AuthorizationHeaderMalformed",
+        "Set `s3.region` under `catalog:` in lake.yaml to the bucket's region",
+    ),
+    (
+        r"curlCode: (35|51|58|60|77)|certificate",
+        "Check the TLS of `s3.endpoint`: its certificate has to be trusted and for that host; http:// where the "
+        "server has none",
+    ),
+    (
+        r"libjvm|libhdfs",
+        "Install Java and Hadoop's client, and set JAVA_HOME and HADOOP_HOME (pyarrow's HDFS needs it)",
+    ),
+)
+_PASSING = re.compile(
+    r"SLOW_DOWN|SlowDown|REQUEST_TIMEOUT|NETWORK_CONNECTION|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|UNAVAILABLE:|"
+    r"DEADLINE_EXCEEDED|HTTP status 50[0234]"
+)
+_NOT_FOUND = re.compile(r"Cannot open file, does not exist|Failed to open local file|Path does not exist|NO_SUCH_KEY")
+_SCHEME = re.compile(r"Unrecognized filesystem type in URI: (\S+)|No registered filesystem for scheme: (\S+)")
+_GCS_EXPIRY = "access_token and credential_token_expiration must be specified together"
+
+
+def store_error(error: BaseException, doing: str) -> LakeError | None:
+    """What an error of a store means; None for those of others."""
+    if isinstance(error, OSError):
+        return _of_os(error, doing)
+    names = class_names(error)
+    if "AzureError" in names:
+        return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+    return _of_settings(error, doing) if isinstance(error, ValueError) else None
+
+
+def _of_os(error: OSError, doing: str) -> LakeError:
+    text = str(error)
+    if isinstance(error, FileNotFoundError) or _NOT_FOUND.search(text):
+        return StorageError(f"could not {doing}: {said(error)}", remedy=_not_found_remedy(text))
+    if _PASSING.search(text) or isinstance(error, ConnectionError | TimeoutError):
+        return StorageUnavailable(
+            f"could not {doing}: the store does not answer as it should ({said(error)})",
+            remedy="Check that the store runs and that `warehouse` and the endpoint under `catalog:` are its own",
+        )
+    return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+
+
+def _remedy(error: BaseException) -> str | None:
+    number = getattr(error, "errno", None)
+    if number in _BY_NUMBER:
+        return _BY_NUMBER[number]
+    return next((remedy for pattern, remedy in _BY_TEXT if re.search(pattern, str(error))), None)
+
+
+def _not_found_remedy(text: str) -> str:
+    if "Cannot create directory" in text:
+        return "Correct `warehouse` under `catalog:` in lake.yaml: this folder cannot be made"
+    if re.search(r"bucket '|s3://|gs://|abfss?://", text):
+        return (
+            "The table's metadata names this file, and the store does not have it: put it back, or roll the table back "
+            "to a snapshot from before"
+        )
+    return (
+        "The table's metadata names its files by absolute paths. Where the lake's folder was moved, move it back or "
+        "link its former place to the new one (ln -s NEW FORMER); else put the file back"
+    )
+
+
+def _of_settings(error: BaseException, doing: str) -> LakeError | None:
+    """What pyiceberg refuses of a catalog's properties when it first opens a file."""
+    text = str(error)
+    if scheme := _SCHEME.search(text):
+        return ConfigurationError(
+            f"could not {doing}: no files can be kept at {scheme[1] or scheme[2]}:// addresses",
+            remedy="Set `warehouse` under `catalog:` in lake.yaml to a folder, or to an address of s3://, gs:// or "
+            "abfs://",
+        )
+    if _GCS_EXPIRY in text:
+        return ConfigurationError(
+            f"could not {doing}: `gcs.oauth2.token` is there without its expiry",
+            remedy="Set `gcs.oauth2.token-expires-at` under `catalog:` in lake.yaml: milliseconds since 1970",
+        )
+    if "No default path is set" in text:
+        return ConfigurationError(
+            f"could not {doing}: the catalog has no `warehouse`, and none is set for the namespace",
+            remedy="Set `warehouse` under `catalog:` in lake.yaml",
+        )
+    if raised_by(error) is RaisedBy.STORE:
+        return StorageError(f"could not {doing}: the store's settings or path do not work ({said(error)})")
+    return None

@@ -1,0 +1,64 @@
+"""An error's text, and who raised it."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from types import TracebackType
+
+from influx_lake.config.secret import redact
+
+_LONGEST = 500
+_PAGE = re.compile(r"<!doctype html|<html", re.IGNORECASE)
+_PLACES = (
+    (re.compile(r"pyiceberg\.(io|serializers)\b"), "store"),
+    (re.compile(r"pyiceberg\.catalog\b|influx_lake\.iceberg\.sql_catalog"), "catalog"),
+)
+
+
+class RaisedBy(Enum):
+    """Which of the two sides of an Iceberg table an error comes from."""
+
+    CATALOG = "catalog"
+    STORE = "store"
+    OTHER = "other"
+
+
+def class_names(error: BaseException) -> set[str]:
+    """The names of an error's class and of those that it is one of.
+
+    Classes are told by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
+    """
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def said(error: BaseException) -> str:
+    """An error's class and the first line of its text."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, with no secret in it and no page of HTML."""
+    line = (redact(str(error)).strip() or "no message").splitlines()[0]
+    if page := _PAGE.search(line):
+        line = f"{line[: page.start()]}(a page of HTML)"
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def holds_page(error: BaseException) -> bool:
+    """Whether an error's text has a page of HTML in it."""
+    return _PAGE.search(str(error)) is not None
+
+
+def raised_by(error: BaseException) -> RaisedBy:
+    """Who raised an error: the part of pyiceberg that was entered last before it."""
+    found, step = "other", error.__traceback__
+    while step is not None:
+        found = _place(step) or found
+        step = step.tb_next
+    return RaisedBy(found)
+
+
+def _place(step: TracebackType) -> str | None:
+    module = str(step.tb_frame.f_globals.get("__name__", ""))
+    return next((place for pattern, place in _PLACES if pattern.match(module)), None)
