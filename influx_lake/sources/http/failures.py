@@ -23,6 +23,7 @@ from influx_lake.errors import (
 from influx_lake.sources.server_errors import ServerErrors
 
 _SHOWN = 500
+_INTERNAL = "internal error"
 
 Recognise = Callable[[str], SourceError | None]
 """Makes the error for a message of the server, where it means something of its own."""
@@ -84,6 +85,9 @@ class HttpFailures:
     def of_status(self, status: int, said: bytes, headers: Mapping[str, str]) -> SourceError:
         """The server answered with a status that is not a success."""
         message = redact(_message(said) or f"HTTP status {status}")
+        # InfluxDB 2 says so of a query that failed as it ran, and has other words for what can pass.
+        if status == 500 and _code(said) == _INTERNAL:
+            return self.refused(message)
         return self.name(self._by_status(status, message, headers))
 
     def refused(self, message: str) -> SourceError:
@@ -192,6 +196,15 @@ def _message(said: bytes) -> str:
     if isinstance(found, dict):
         found = found.get("error") or found.get("message") or text
     return (found if isinstance(found, str) else text)[:_SHOWN]
+
+
+def _code(said: bytes) -> str | None:
+    """The word for an error that InfluxDB 2 puts beside its text: `{"code": ..., "message": ...}`."""
+    try:
+        found = json.loads(said)
+    except (ValueError, RecursionError):
+        return None
+    return str(found.get("code")) if isinstance(found, dict) else None
 
 
 def _after(headers: Mapping[str, str], error: TransientSourceError) -> TransientSourceError:

@@ -28,10 +28,16 @@ _PAGE = 100
 _LONGEST_SHARD = timedelta(days=36_525) // timedelta(seconds=1)
 _NO_DATABASE = re.compile(r"database not found|bucket .*not found|could not find bucket", re.IGNORECASE)
 _NO_POLICY = re.compile(r"retention policy not found", re.IGNORECASE)
-_TOO_MUCH = re.compile(r"max-select-(?:point|series|buckets?) limit exce+d|max select (?:point|series)", re.IGNORECASE)
-_TIME_IS_UP = re.compile(r"query[- ]timeout|timeout limit exceeded|deadline exceeded", re.IGNORECASE)
+_TOO_MUCH = re.compile(
+    # InfluxDB 1 writes it with three letters e.
+    r"max-select-(?:point|series|buckets?) limit exce+d|max select (?:point|series)|memory allocation limit reached",
+    re.IGNORECASE,
+)
+_TIME_IS_UP = re.compile(r"query[- ]timeout|timeout limit exceeded|deadline exceeded|i/o timeout", re.IGNORECASE)
 _FOR_NOW = re.compile(
-    r"query (?:killed|interrupted)|engine is closed|max-concurrent-queries|shutting down|server closed", re.IGNORECASE
+    r"query (?:killed|interrupted)|engine is closed|max-concurrent-queries|queue length exceeded|shutting down|"
+    r"server closed|context canceled|unexpected EOF|connection (?:refused|reset)|too many open files",
+    re.IGNORECASE,
 )
 _FORBIDDEN = re.compile(
     r"not authorized|unauthorized|authorization failed|unable to parse authentication", re.IGNORECASE
