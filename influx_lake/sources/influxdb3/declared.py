@@ -33,6 +33,8 @@ def measurement_schema(measurement: str, columns: Iterable[tuple[str, str]], odd
     )
     if sum(column.role is Role.TIME for column in known) != 1:
         raise odd(f"measurement {measurement!r} is declared without a time column")
+    if len({column.name for column in known}) != len(known):
+        raise odd(f"measurement {measurement!r} is declared with a column twice")
     return MeasurementSchema(measurement, tuple(known))
 
 

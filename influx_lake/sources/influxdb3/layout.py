@@ -35,8 +35,17 @@ class Layout:
         self._odd = odd
 
     def fit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch in this layout, without copying where the types are right."""
+        """The batch in this layout, without copying where the types are right.
+
+        Raises:
+            UnexpectedAnswer: It does not fit, or is damaged: Arrow believes what it is sent, also texts that lie
+                outside of the batch.
+        """
         columns = batch.columns
+        try:
+            batch.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise self._odd(f"a batch is damaged: {error}") from None
         if any(columns[place].null_count for place in self._times):
             raise self._odd("there are rows without a time")
         if not self._as_it_comes:

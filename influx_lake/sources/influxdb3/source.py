@@ -194,6 +194,8 @@ class InfluxDB3Source:
         answer = self._queries.table(statement, failures, pa.schema([(name, pa.string()) for name in columns]))
         if tuple(answer.column_names) != columns:
             raise failures.odd(f"the columns {list(columns)} were asked for, and {answer.column_names} came")
+        if any(column.null_count for column in answer.columns):
+            raise failures.odd(f"a list of {list(columns)} was asked for, and one of them is missing")
         return list(zip(*(column.cast(pa.string()).to_pylist() for column in answer.columns), strict=True))
 
 
