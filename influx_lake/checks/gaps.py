@@ -14,13 +14,16 @@ from influx_lake.config.windows import Window, utc_text
 def gaps(subject: Subject) -> Outcome:
     """Look for windows between the first and the newest that were not loaded, and for silence, where it is limited.
 
-    A window that is on its way is not missing: runs of a backfill end in any order.
+    A window that was loaded and of which others took rows is missing too. One that is on its way is not: runs of a
+    backfill end in any order.
     """
-    if not subject.coverage.intervals:
+    if not subject.coverage.intervals and not subject.others:
         return Outcome(True, "nothing is loaded yet", {"missing_windows": 0, "silences": 0})
     missing, coming = _missing_and_coming(subject)
     silent = silences(subject)
     figures: dict[str, Figure] = {"missing_windows": len(missing), "silences": len(silent)}
+    if subject.others:
+        figures["changes_by_others"] = len(subject.others.changes)
     if coming:
         figures["windows_on_their_way"] = len(coming)
     if missing:
@@ -32,23 +35,23 @@ def gaps(subject: Subject) -> Outcome:
         on_their_way = (
             f" but {counted(len(coming), 'window')} that a run is loading: {listed(coming)}" if coming else ""
         )
-        return Outcome(True, "no window is missing" + on_their_way + _cadence(subject), figures)
+        return Outcome(True, "no window is missing" + on_their_way + _cadence(subject) + _others(subject), figures)
     said = []
     if missing:
         are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         said.append(f"{counted(len(missing), 'window')} {are} missing: {listed(missing)}. Backfill {them}")
     if silent:
         said.append(listed(silent))
-    return Outcome(False, "; ".join(said), figures)
+    return Outcome(False, "; ".join(said) + _others(subject), figures)
 
 
 def missing_windows(subject: Subject) -> list[Window]:
-    """The windows between the first and the newest loaded time that are not loaded."""
-    intervals = subject.coverage.intervals
-    if len(intervals) < 2:
-        return []
-    windows = subject.measurement.scheme.windows(intervals[0].end, intervals[-1].start)
-    return subject.coverage.missing(windows)
+    """The windows between the first and the newest loaded time that are not loaded, and those that no longer are."""
+    intervals, missing = subject.coverage.intervals, set(subject.others.windows)
+    if len(intervals) > 1:
+        windows = subject.measurement.scheme.windows(intervals[0].end, intervals[-1].start)
+        missing.update(subject.coverage.missing(windows))
+    return sorted(missing)
 
 
 def _missing_and_coming(subject: Subject) -> tuple[list[Window], list[Window]]:
@@ -58,6 +61,10 @@ def _missing_and_coming(subject: Subject) -> tuple[list[Window], list[Window]]:
     for window in missing_windows(subject):
         (coming if subject.is_coming(window) else missing).append(window)
     return missing, coming
+
+
+def _others(subject: Subject) -> str:
+    return f". The table was {subject.others}" if subject.others else ""
 
 
 def _cadence(subject: Subject) -> str:

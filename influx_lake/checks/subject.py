@@ -15,7 +15,9 @@ from influx_lake.config.windows import MICROSECOND as _INSTANT
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.window import table_target
 
 if TYPE_CHECKING:
@@ -73,9 +75,19 @@ class Subject:
         return find_table(self.catalog, self.measurement.identifier)
 
     @cached_property
+    def state(self) -> TableState:
+        """What is known of the measurement's table."""
+        return table_state(self.table)
+
+    @property
     def coverage(self) -> Coverage:
         """What of the measurement is loaded."""
-        return Coverage.of(self.table) if self.table else Coverage()
+        return self.state.coverage
+
+    @cached_property
+    def others(self) -> ForeignChanges:
+        """What others did to the table since the last load."""
+        return foreign_changes(self.measurement, self.state, self.now)
 
     @cached_property
     def windows(self) -> tuple[Window, ...]:

@@ -67,11 +67,11 @@ class Session:
 
     def coverage(self, measurement: Measurement) -> Coverage:
         """Which time a measurement's table holds; none where there is no table yet."""
-        from influx_lake.iceberg.coverage import Coverage
         from influx_lake.iceberg.reader import find_table
+        from influx_lake.iceberg.table_state import table_state
 
         table = find_table(self.catalog, measurement.identifier)
-        return Coverage.of(table) if table else Coverage()
+        return table_state(table).coverage
 
     def measurements(self, names: Sequence[str] | None) -> list[Measurement]:
         """The measurements that are called so, or all of them; each once.

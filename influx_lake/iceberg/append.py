@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from influx_lake.config.windows import Window, utc_text
 from influx_lake.errors import RowsUnaccounted
 from influx_lake.iceberg.change import Change, Overtaken
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.intake import taking_in
 from influx_lake.iceberg.ownership import check_owner
 from influx_lake.iceberg.reader import count_rows, find_table
 from influx_lake.iceberg.replace import COMMIT_BUDGET
 from influx_lake.iceberg.rows import Rows
 from influx_lake.iceberg.staging.written_rows import WrittenRows
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_commit import WindowCommit, unchanged, window_commit
 from influx_lake.iceberg.writer import write_files
@@ -64,7 +64,7 @@ def append_window(
     done: WindowCommit | None = None
     while True:
         table = find_table(catalog, target.identifier)
-        missing = Coverage.of(table).gaps(window) if table else (window,)
+        missing = table_state(table).coverage.gaps(window) if table else (window,)
         if table is not None and not missing:
             check_owner(table, target.name, provenance)
             return done or unchanged(window, target, table)
@@ -122,7 +122,7 @@ class Addition:
 
     def plan(self, table: Table) -> Change:
         """Add the files, if nobody else loaded their time."""
-        coverage = Coverage.of(table)
+        coverage = table_state(table).coverage
         if self.part not in coverage.gaps(self.window):
             raise Overtaken
         unaccounted = count_rows(table, self.part, self.target.time_column)

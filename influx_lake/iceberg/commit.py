@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
-from influx_lake.iceberg import ownership, recent_commits, tags
+from influx_lake.iceberg import ownership, recent_commits
 from influx_lake.iceberg.change import Change, Planner
 from influx_lake.iceberg.commit_lock import commit_lock
 from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.staging.known_columns import as_known
 from influx_lake.iceberg.staging.staged import Staging
+from influx_lake.iceberg.table_state.writing import Record, record
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import catalog_errors, safe_cause, translate
 from influx_lake.iceberg.tries import tries
@@ -164,8 +165,14 @@ class Committer:
         try:
             staged = self.staging.again(self.table)
             change = self.planner.plan(staged.table)
-            commit = ReplaceCommit(staged, change.removed, change.added, self._summary(change))
-            properties = {**self._properties(change, commit.snapshot_id), **staged.properties}
+            time_id = staged.ids.get(self.target.time_column)
+            known = record(self.table, change.coverage, self.target, self.provenance, time_id)
+            commit = ReplaceCommit(staged, change.removed, change.added, self._summary(change, known))
+            properties = {
+                **known.properties,
+                recent_commits.PROPERTY: recent_commits.recording(self.table, commit.snapshot_id),
+                **staged.properties,
+            }
             with catalog_errors(f"write the manifests of {self.target.name}"):
                 try:
                     commit.prepare(properties)
@@ -214,7 +221,7 @@ class Committer:
                 remedy="Run the window again",
             )
 
-    def _summary(self, change: Change) -> dict[str, str]:
+    def _summary(self, change: Change, known: Record) -> dict[str, str]:
         return {
             "influx-lake.window": str(self.window),
             "influx-lake.rows": str(change.rows),
@@ -222,21 +229,9 @@ class Committer:
             "influx-lake.source": self.provenance.source,
             "influx-lake.run-id": self.provenance.run_id,
             "influx-lake.commit-id": self.commit_id,
+            **known.summary,
             **change.notes,
         }
-
-    def _properties(self, change: Change, snapshot_id: int) -> dict[str, str]:
-        return {
-            **self._coverage(change),
-            recent_commits.PROPERTY: recent_commits.recording(self.table, snapshot_id),
-            **ownership.claim(self.table, self.provenance),
-            **tags.telling(self.table, self.target),
-        }
-
-    def _coverage(self, change: Change) -> dict[str, str]:
-        said = change.coverage.properties()
-        # An empty one is only for taking back what the table says.
-        return {name: text for name, text in said.items() if text or name in self.table.metadata.properties}
 
     def _given_up(self, budget: timedelta) -> LakeError:
         unknown = self._is_unknown()

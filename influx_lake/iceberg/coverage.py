@@ -1,21 +1,12 @@
-"""Which time a table holds, kept in the table itself."""
+"""Which time a table holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window, merged
-
-if TYPE_CHECKING:
-    from pyiceberg.table import Table
-
-PROPERTY = "influx-lake.coverage"
-"""The table property, written in the same commit as a window's rows: `start/end,start/end`, merged and sorted."""
-TAILS = "influx-lake.tails"
-"""The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +24,16 @@ class Coverage:
     tails: tuple[Window, ...] = ()
 
     @classmethod
-    def of(cls, table: Table) -> Coverage:
-        """What the table says it holds."""
-        properties = table.metadata.properties
-        return cls.parse(properties.get(PROPERTY, ""), properties.get(TAILS, ""))
-
-    @classmethod
     def parse(cls, intervals: str, tails: str = "") -> Coverage:
-        """Read the texts of `properties`."""
-        return cls(_parsed(intervals), _parsed(tails))
+        """Read texts that `windows_text` wrote.
+
+        Raises:
+            ValueError: One of them is something else.
+        """
+        return cls(parse_windows(intervals), parse_windows(tails))
 
     def __str__(self) -> str:
-        return _text(self.intervals)
-
-    def properties(self) -> dict[str, str]:
-        """The table properties that say so; `TAILS` is among them also where it is empty, for it may have to go."""
-        return {PROPERTY: str(self), TAILS: _text(self.tails)}
+        return windows_text(self.intervals)
 
     def adding(self, window: Window | None) -> Coverage:
         """The coverage after a window was loaded; None adds nothing."""
@@ -62,10 +47,20 @@ class Coverage:
 
     def tailing(self, part: Window) -> Coverage:
         """The coverage after a tail added the rows of a part of a window."""
-        tails = merged((*self.tails, part))
-        for interval in self.intervals:
-            tails = _without(tails, interval)
-        return Coverage(self.intervals, tails)
+        return Coverage(self.intervals, _without(merged((*self.tails, part)), *self.intervals))
+
+    def losing(self, lost: Iterable[Window]) -> Coverage:
+        """The coverage after rows of some time were taken: none of it counts as loaded or tailed."""
+        cut = tuple(lost)
+        return Coverage(_without(self.intervals, *cut), _without(self.tails, *cut))
+
+    def without(self, other: Coverage) -> tuple[Window, ...]:
+        """The time that is loaded or tailed here and not there."""
+        return _without(merged((*self.intervals, *self.tails)), *other.intervals, *other.tails)
+
+    def within(self, windows: Iterable[Window]) -> Coverage:
+        """What of the coverage lies in some windows."""
+        return self.losing(_without(merged((*self.intervals, *self.tails)), *windows))
 
     def not_tailed(self, window: Window) -> tuple[Window, ...]:
         """The parts of a window whose rows neither a load nor a tail brought, oldest first."""
@@ -94,19 +89,32 @@ class Coverage:
         return [window for window in windows if not self.holds(window)]
 
 
-def _parsed(text: str) -> tuple[Window, ...]:
+def parse_windows(text: str) -> tuple[Window, ...]:
+    """Read what `windows_text` wrote.
+
+    Raises:
+        ValueError: It is something else.
+    """
     return tuple(Window.parse(part) for part in text.split(",") if part)
 
 
-def _text(windows: Iterable[Window]) -> str:
+def windows_text(windows: Iterable[Window]) -> str:
+    """`start/end,start/end`."""
     return ",".join(str(window) for window in windows)
 
 
-def _without(windows: Iterable[Window], cut: Window) -> tuple[Window, ...]:
+def _without(windows: Iterable[Window], *cut: Window) -> tuple[Window, ...]:
+    """The time of some windows, oldest first, that lies in none of those that are cut out."""
     left: list[Window] = []
+    cuts, place = merged(cut), 0
     for window in windows:
-        if window.start < min(window.end, cut.start):
-            left.append(Window(window.start, min(window.end, cut.start)))
-        if max(window.start, cut.end) < window.end:
-            left.append(Window(max(window.start, cut.end), window.end))
+        while place < len(cuts) and cuts[place].end <= window.start:
+            place += 1
+        start, at = window.start, place
+        while at < len(cuts) and cuts[at].start < window.end:
+            if start < cuts[at].start:
+                left.append(Window(start, cuts[at].start))
+            start, at = max(start, cuts[at].end), at + 1
+        if start < window.end:
+            left.append(Window(start, window.end))
     return tuple(left)

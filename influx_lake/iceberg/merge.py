@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Change
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.laying_over import LayingOver
 from influx_lake.iceberg.outside_rows import OutsideRows
 from influx_lake.iceberg.point_key import PointKey
@@ -22,6 +21,7 @@ from influx_lake.iceberg.rows_aside import RowsAside
 from influx_lake.iceberg.schema import file_schema, to_file
 from influx_lake.iceberg.staging.known_columns import time_field
 from influx_lake.iceberg.staging.written_rows import layout_of
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
@@ -113,7 +113,7 @@ class Merge:
             added=(*outcome.files, *(file for part in outside for file in part.files)),
             rows=outcome.rows + left,
             previous_rows=outcome.held + left,
-            coverage=Coverage.of(table).adding(self.loaded),
+            coverage=table_state(table).coverage.adding(self.loaded),
             notes={"influx-lake.kept-rows": str(outcome.kept + left)},
         )
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.arriving import Arriving, TimesAhead
 from influx_lake.iceberg.change import Change
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.merge import Merge, touched_by
 from influx_lake.iceberg.outside_rows import OutsideRows
 from influx_lake.iceberg.points_aside import PointsAside
 from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.rows import WindowRows
 from influx_lake.iceberg.staging.written_rows import WrittenRows, layout_of, read_written
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.time_slices import TimeSlices
@@ -93,7 +93,7 @@ class Overlay:
             added=(*self._rows.of(table), *kept.files, *(file for part in outside for file in part.files)),
             rows=self.seen.rows + kept.rows + left,
             previous_rows=kept.held + left,
-            coverage=Coverage.of(table).adding(self.loaded),
+            coverage=table_state(table).coverage.adding(self.loaded),
             notes={"influx-lake.kept-rows": str(kept.rows + left)},
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,13 +16,20 @@ KEPT = 64
 
 def recording(table: Table, snapshot_id: int) -> str:
     """The property's value with one more commit."""
-    return ",".join([*_recorded(table), f"{snapshot_id:x}"][-KEPT:])
+    return ",".join([*_recorded(table.metadata.properties), f"{snapshot_id:x}"][-KEPT:])
+
+
+def last(properties: Mapping[str, str]) -> int | None:
+    """The latest commit of ours, for which what the other properties say was written; None where there was none."""
+    recorded = _recorded(properties)
+    return int(recorded[-1], 16) if recorded else None
 
 
 def has_taken(table: Table, snapshot_id: int) -> bool:
     """Whether a table took a commit lately, or still has its snapshot."""
-    return f"{snapshot_id:x}" in _recorded(table) or table.metadata.snapshot_by_id(snapshot_id) is not None
+    metadata = table.metadata
+    return f"{snapshot_id:x}" in _recorded(metadata.properties) or metadata.snapshot_by_id(snapshot_id) is not None
 
 
-def _recorded(table: Table) -> list[str]:
-    return [part for part in table.metadata.properties.get(PROPERTY, "").split(",") if part]
+def _recorded(properties: Mapping[str, str]) -> list[str]:
+    return [part for part in properties.get(PROPERTY, "").split(",") if part]

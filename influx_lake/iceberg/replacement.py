@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Change
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.merge import Merge
 from influx_lake.iceberg.outside_rows import OutsideRows
 from influx_lake.iceberg.point_key import point_key
 from influx_lake.iceberg.reader import arrow_schema
 from influx_lake.iceberg.staging.written_rows import WrittenRows, read_written
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_files import files_of
@@ -70,7 +70,7 @@ class Replacement:
             added=(*self._rows.of(table), *(file for part in kept for file in part.files)),
             rows=self.rows,
             previous_rows=previous,
-            coverage=Coverage.of(table).replacing(self.window, self.loaded),
+            coverage=table_state(table).coverage.replacing(self.window, self.loaded),
         )
 
     def written(self) -> list[DataFile]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.windows import Window, utc_text
 from influx_lake.iceberg.change import Change, Overtaken, Planner, Planning
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.ownership import check_owner
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_commit import WindowCommit
@@ -58,7 +58,7 @@ def tail_window(
         table = find_table(catalog, target.identifier)
         if table is not None:
             check_owner(table, target.name, provenance)
-        parts = Coverage.of(table).not_tailed(window) if table else (window,)
+        parts = table_state(table).coverage.not_tailed(window) if table else (window,)
         part = next((part for part in parts if part not in idle), None)
         if part is None:
             return added
@@ -93,7 +93,7 @@ class _Tail:
         Raises:
             Overtaken: It is not.
         """
-        if Coverage.of(table).not_tailed(self.part) != (self.part,):
+        if table_state(table).coverage.not_tailed(self.part) != (self.part,):
             raise Overtaken
         if _files(table, self.part, self.target) != self.before:
             raise Overtaken

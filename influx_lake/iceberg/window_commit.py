@@ -12,10 +12,10 @@ import pyarrow as pa
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Change
 from influx_lake.iceberg.commit import Committed
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.intake import Intake
 from influx_lake.iceberg.reader import count_rows
 from influx_lake.iceberg.rows import WindowRows
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def window_commit(window: Window, intake: Intake, committed: Committed) -> Windo
 def unchanged(window: Window, target: TableTarget, table: Table) -> WindowCommit:
     """The figures of a load that had nothing to do."""
     held = count_rows(table, window, target.time_column)
-    change = Change((), (), held, held, Coverage.of(table))
+    change = Change((), (), held, held, table_state(table).coverage)
     snapshot = table.current_snapshot()
     committed = Committed(table, snapshot.snapshot_id if snapshot else -1, change)
     names = {column.name: column.name for column in table.schema().fields}

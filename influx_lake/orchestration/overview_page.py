@@ -13,6 +13,7 @@ from influx_lake.orchestration.alerts.links import asset_path
 from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts
+from influx_lake.replication.foreign_changes import ForeignChanges
 from influx_lake.replication.overview import Overview, Standing
 
 LISTED = 200
@@ -98,9 +99,10 @@ def _remainder(rest: Sequence[Standing]) -> str:
     return f"... and {len(rest):,} more measurements, with {missing:,} windows missing."
 
 
-def _needs_somebody(standing: Standing) -> tuple[bool, bool, int, bool, str]:
+def _needs_somebody(standing: Standing) -> tuple[bool, bool, bool, int, bool, str]:
     name = standing.measurement.table_name
-    return not standing.problem, not standing.differs, -standing.missing, not standing.is_silent, name
+    is_changed = bool(standing.others)
+    return not standing.problem, not standing.differs, not is_changed, -standing.missing, not standing.is_silent, name
 
 
 def _row(standing: Standing, now: datetime, prefix: str) -> list[str]:
@@ -132,7 +134,8 @@ def _state(standing: Standing) -> str:
         return f"**{standing.comparison.verdict}**"
     if standing.missing:
         return f"{standing.missing:,} missing"
-    return "silent" if standing.is_silent else "complete"
+    loaded = "silent" if standing.is_silent else "complete"
+    return "changed" if standing.others else loaded
 
 
 def _trouble(standing: Standing) -> str:
@@ -144,8 +147,13 @@ def _trouble(standing: Standing) -> str:
     comparison = standing.comparison
     if comparison and standing.differs:
         counts = f"source {counted(comparison.source_rows, 'row')}, lake {comparison.lake_rows:,}"
-        return f"{comparison.window}: {counts}; {plain_cell(comparison.explanation, _CHARACTERS)}"
-    return ""
+        differs = f"{comparison.window}: {counts}; {plain_cell(comparison.explanation, _CHARACTERS)}"
+        return f"{differs}; {_changed(standing.others)}" if standing.others else differs
+    return _changed(standing.others) if standing.others else ""
+
+
+def _changed(others: ForeignChanges) -> str:
+    return plain_cell(redact(str(others)), 4 * _CHARACTERS)
 
 
 def _told(error: Exception) -> str:

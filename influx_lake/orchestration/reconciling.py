@@ -214,8 +214,8 @@ class _Reconciling:
             found.events.append(_evaluation(measurement, [each.comparison for each in judgements]))
 
     def _judged(self, measurement: Measurement) -> "list[Judgement]":
-        from influx_lake.iceberg.coverage import Coverage
         from influx_lake.iceberg.reader import find_table
+        from influx_lake.iceberg.table_state import table_state
         from influx_lake.replication.compare import compare_windows
         from influx_lake.replication.reconcile import Memory, judge, windows_to_compare
 
@@ -223,7 +223,7 @@ class _Reconciling:
         assert measurement.reconcile is not None
         windows = [
             window
-            for window in windows_to_compare(measurement, Coverage.of(table) if table else Coverage(), self.now)
+            for window in windows_to_compare(measurement, table_state(table).coverage, self.now)
             if not self._is_taken_care_of(DueWindow(measurement, window))
         ]
         chosen = self._to_profile(measurement, table, windows)

@@ -86,9 +86,9 @@ def _report(
 
 
 def _loaded_windows(measurement: Measurement, table: Table) -> Iterator[Window]:
-    from influx_lake.iceberg.coverage import Coverage
+    from influx_lake.iceberg.table_state import table_state
 
-    coverage = Coverage.of(table)
+    coverage = table_state(table).coverage
     for interval in coverage.intervals:
         windows = measurement.scheme.windows(interval.start, interval.end)
         yield from (window for window in windows if coverage.holds(window))

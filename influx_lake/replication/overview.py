@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Scheme, Window
 from influx_lake.errors import LakeError
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.compare import Comparison, Verdict, compare_windows
 from influx_lake.replication.due import due_windows, newest_closed
+from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.status import total_rows
 from influx_lake.sources.listing import listing_of
 from influx_lake.sources.protocol import Source
@@ -41,6 +42,7 @@ class Standing:
         newest: The end of the newest time that is loaded.
         committed_at: When its table last changed.
         comparison: Its newest loaded window on both sides, where they were compared.
+        others: What others did to its table since its last load.
         problem: Why something cannot be told.
     """
 
@@ -52,6 +54,7 @@ class Standing:
     newest: datetime | None = None
     committed_at: datetime | None = None
     comparison: Comparison | None = None
+    others: ForeignChanges | None = None
     problem: LakeError | None = None
 
     @property
@@ -154,6 +157,7 @@ def _standing(
     standing = Standing(measurement, gone(measurement), due(measurement.scheme, measurement.lag))
     try:
         table = find_table(catalog, measurement.identifier)
+        state = table_state(table)
     except LakeError as error:
         # One that may pass is the catalog's; one of this table must not hide the others.
         if error.transient:
@@ -161,12 +165,13 @@ def _standing(
         return replace(standing, problem=error)
     if table is None:
         return replace(standing, missing=standing.due)
-    coverage, snapshot = Coverage.of(table), table.current_snapshot()
+    coverage, snapshot = state.coverage, table.current_snapshot()
     return replace(
         standing,
         missing=len(due_windows(measurement, coverage, now)),
         rows=total_rows(table),
         newest=coverage.newest,
+        others=foreign_changes(measurement, state, now),
         committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.due import DueWindow, due_windows
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Planner:
         if held is not None and not due_windows(measurement, held, now, limit=1, skip=skip):
             return []
         table = find_table(catalog, measurement.identifier)
-        held = self._held[measurement.identifier] = Coverage.of(table) if table else Coverage()
+        held = self._held[measurement.identifier] = table_state(table).coverage
         return due_windows(measurement, held, now, limit=limit, skip=skip)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -31,6 +32,7 @@ class MeasurementStatus:
         newest: The end of the newest time that is loaded, by a tail too, whatever is missing before it.
         last_snapshot_id: The table's current snapshot.
         last_snapshot_at: When it was made.
+        others: What others did to the table since its last load.
     """
 
     measurement: Measurement
@@ -43,6 +45,7 @@ class MeasurementStatus:
     newest: datetime | None
     last_snapshot_id: int | None
     last_snapshot_at: datetime | None
+    others: ForeignChanges
 
     @property
     def loaded(self) -> int:
@@ -55,9 +58,11 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
 
     Raises:
         CatalogError: The catalog cannot tell.
+        StorageError: What others did to the table cannot be read.
     """
     table = find_table(catalog, measurement.identifier)
-    coverage = Coverage.of(table) if table else Coverage()
+    state = table_state(table)
+    coverage = state.coverage
     expected = tuple(measurement.scheme.closed_windows(now, measurement.lag))
     start = measurement.scheme.start
     watermark = next((part.end for part in coverage.intervals if part.start <= start < part.end), None)
@@ -73,6 +78,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         newest=coverage.newest,
         last_snapshot_id=snapshot.snapshot_id if snapshot else None,
         last_snapshot_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
+        others=foreign_changes(measurement, state, now),
     )
 
 

@@ -16,10 +16,9 @@ from influx_lake.config.columns import TIME
 from influx_lake.config.rollups import Rollup
 from influx_lake.config.windows import Window
 from influx_lake.errors import WindowNotLoaded, naming
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import arrow_schema, conform, open_table, read_tasks
 from influx_lake.iceberg.replace import replace_window
-from influx_lake.iceberg.tags import tags_of
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
@@ -84,7 +83,7 @@ def roll_up_window(
             rollup,
             measurement.table_name,
             arrow_schema(table.schema()),
-            tags_of(table),
+            table_state(table).tags,
             measurement.types.nanoseconds_column,
         )
         points = _points(table, window, columns)
@@ -149,7 +148,7 @@ def _loaded_until(table: Table, measurement: Measurement, window: Window) -> dat
     Raises:
         WindowNotLoaded: It holds nothing of it.
     """
-    coverage = Coverage.of(table)
+    coverage = table_state(table).coverage
     if window in coverage.not_tailed(window):
         raise WindowNotLoaded(
             f"{measurement.table_name} holds nothing of the window, which a roll-up would be computed from",

@@ -13,8 +13,8 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement, lake_of
 from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 
@@ -103,7 +103,7 @@ class AutomatedLake:
     def coverage(self, name: str = "cpu") -> str:
         """What the table of a measurement says it holds."""
         table = find_table(open_catalog("lake", self.lake.catalog.properties()), self.measurement(name).identifier)
-        return str(Coverage.of(table)) if table else ""
+        return str(table_state(table).coverage) if table else ""
 
 
 def asked(requests: Sequence[dg.RunRequest]) -> list[tuple[str, str, str]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import count_rows
+from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.integration.java_server import apache_rest_catalog, hive_metastore
 from influx_lake_tests.integration.loading_worker import ROWS
 from influx_lake_tests.integration.postgres import postgres
@@ -67,7 +67,7 @@ def test_every_run_succeeds_and_the_table_is_exact(
 
     found = table(catalog)
     assert [count_rows(found, day(number)) for number in range(WINDOWS)] == [ROWS + number for number in range(WINDOWS)]
-    assert Coverage.of(found).holds(day(0, WINDOWS))
+    assert table_state(found).coverage.holds(day(0, WINDOWS))
     files = [task.file.file_path for task in found.scan().plan_files()]
     assert len(files) == len(set(files)) == WINDOWS
     assert len(seconds) == WINDOWS * TIMES

@@ -14,9 +14,9 @@ from influx_lake.config.files import Compression
 from influx_lake.config.windows import Window
 from influx_lake.errors import CatalogRefused, WindowShrank
 from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import count_rows, read_windows
 from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.replication.window import table_target
 from influx_lake.sandbox import Sandbox
@@ -180,7 +180,7 @@ def test_a_table_that_spark_compacted(spark: Spark, lake: TypedLake) -> None:
         "options => map('rewrite-all', 'true', 'remove-dangling-deletes', 'true'))"
     )
     assert done["rewritten_data_files_count"] == before > 1
-    assert Coverage.of(lake.table(of)).holds(day(0))
+    assert table_state(lake.table(of)).coverage.holds(day(0))
     assert len(assert_same(spark, lake, of, day(0))) == 23
     hour = Window(day(0).start + timedelta(hours=4), day(0).start + timedelta(hours=5))
     assert lake.load(of, hour).previous_rows == 0

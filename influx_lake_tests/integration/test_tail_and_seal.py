@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.unit.iceberg.tables import day, held, table
 
 
@@ -36,4 +37,4 @@ def test_two_tails_and_a_seal_of_one_window(tmp_path: Path) -> None:
     assert told == ["done\n"] * 3
     times = held(catalog, [day(0)])["time"]
     assert (len(times), pc.count_distinct(times).as_py()) == (86_400, 86_400)
-    assert Coverage.of(table(catalog)) == Coverage((day(0),))
+    assert table_state(table(catalog)).coverage == Coverage((day(0),))

@@ -11,6 +11,7 @@ from influx_lake.cli.output import add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config.windows import Window
+    from influx_lake.iceberg.table_state import ForeignChange
     from influx_lake.replication.status import MeasurementStatus
 
 BAR_WIDTH = 30
@@ -38,6 +39,9 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
         for each in found:
             add_row(table, *_row(each, now))
         out.table(table)
+        for each in found:
+            if each.others:
+                out.line(f"{each.measurement.name}: the table {each.measurement.table_name} was {each.others}")
         missing = sum(len(each.missing) for each in found)
         if missing:
             out.line(f"{counted(missing, 'window')} missing. See: influx-lake plan. Load: influx-lake replicate --all")
@@ -107,4 +111,29 @@ def _facts(status: MeasurementStatus) -> dict[str, Any]:
         "lag_seconds": round(status.lag.total_seconds(), 3),
         "last_snapshot_id": str(status.last_snapshot_id) if status.last_snapshot_id else None,
         "last_snapshot_at": text(status.last_snapshot_at),
+        "changed_by_others": {
+            "message": str(status.others) if status.others else None,
+            "changes": [_change(each) for each in status.others.changes],
+            "windows_lost": [str(window) for window in status.others.windows],
+            "rebuilt_from_row_counts": status.others.is_rebuilt,
+        },
+    }
+
+
+def _change(change: ForeignChange) -> dict[str, Any]:
+    from influx_lake.config.windows import utc_text
+
+    def text(snapshot_id: int | None) -> str | None:
+        return None if snapshot_id is None else str(snapshot_id)
+
+    return {
+        "operation": str(change.kind),
+        "snapshot_id": str(change.snapshot_id),
+        "at": utc_text(change.at),
+        "engine": change.engine,
+        "rows_added": change.rows_added,
+        "rows_removed": change.rows_removed,
+        "branch": change.branch,
+        "source_snapshot_id": text(change.source_snapshot_id),
+        "left_snapshot_id": text(change.left_snapshot_id),
     }

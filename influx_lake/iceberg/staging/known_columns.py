@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import RenamedColumns
 from influx_lake.errors import CatalogRefused, SchemaConflict
 from influx_lake.iceberg import ownership
+from influx_lake.iceberg.table_state.record import OWNER
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _two_of_one_name(name: str, holder: str | None, now: str, target: TableTarge
 def _from_earlier_schemas(table: Table) -> dict[str, int]:
     """The columns of a table whose loads did not write ids down yet, by their first names that no column has now."""
     there = {field.field_id: field.name for field in table.metadata.schema().fields}
-    if ownership.PROPERTY not in table.metadata.properties:
+    if OWNER not in table.metadata.properties:
         return {}
     first: dict[int, str] = {}
     for schema in sorted(table.metadata.schemas, key=lambda schema: schema.schema_id):

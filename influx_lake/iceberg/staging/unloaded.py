@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import SchemaConflict
-from influx_lake.iceberg import ownership
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape
+from influx_lake.iceberg.table_state.record import OWNER
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def is_unloaded(table: Table) -> bool:
     Not every catalog can make a table in the commit of its first rows (S3 Tables' and Glue's REST interfaces cannot),
     so it is made before them.
     """
-    return not table.metadata.snapshots and ownership.PROPERTY in table.metadata.properties
+    return not table.metadata.snapshots and OWNER in table.metadata.properties
 
 
 def ids_of(table: Table, shape: Shape) -> dict[str, int]:

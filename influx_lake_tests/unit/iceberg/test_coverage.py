@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influx_lake.config.windows import Window, parse_moment
-from influx_lake.iceberg.coverage import PROPERTY, TAILS, Coverage
+from influx_lake.iceberg.coverage import Coverage, windows_text
 
 START = parse_moment("1969-12-30")
 
@@ -88,7 +88,26 @@ def test_tails_are_kept_apart_from_what_was_loaded(taken: list[Step], asked: Win
     assert {hour for part in coverage.tails for hour in hours_of(part)} == tailed
     assert {hour for part in coverage.not_tailed(asked) for hour in hours_of(part)} == hours_of(asked) - loaded - tailed
     assert coverage.holds(asked) == (hours_of(asked) <= loaded)
-    written = coverage.properties()
-    assert Coverage.parse(written[PROPERTY], written[TAILS]) == coverage
+    assert Coverage.parse(str(coverage), windows_text(coverage.tails)) == coverage
     ends = [START + timedelta(hours=hour + 1) for hour in loaded | tailed]
     assert coverage.newest == max(ends, default=None)
+
+
+@given(steps, st.lists(windows, max_size=5))
+def test_time_that_lost_rows_is_neither_loaded_nor_tailed(taken: list[Step], lost: list[Window]) -> None:
+    coverage = Coverage()
+    for step in taken:
+        coverage = coverage.tailing(step.window) if step.what == "tail" else coverage.adding(step.window)
+    gone = {hour for one in lost for hour in hours_of(one)}
+
+    left, within = coverage.losing(lost), coverage.within(lost)
+
+    for part, kept, inside in (
+        (coverage.intervals, left.intervals, within.intervals),
+        (coverage.tails, left.tails, within.tails),
+    ):
+        before = {hour for each in part for hour in hours_of(each)}
+        assert {hour for each in kept for hour in hours_of(each)} == before - gone
+        assert {hour for each in inside for hour in hours_of(each)} == before & gone
+    held = {hour for each in (*coverage.intervals, *coverage.tails) for hour in hours_of(each)}
+    assert {hour for each in coverage.without(left) for hour in hours_of(each)} == held & gone

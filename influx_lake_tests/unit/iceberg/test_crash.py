@@ -17,6 +17,7 @@ from influx_lake.iceberg.append import append_window
 from influx_lake.iceberg.change import Planning
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.tail import tail_window
 from influx_lake.iceberg.upsert import upsert_window
 from influx_lake.iceberg.window_commit import WindowCommit
@@ -100,9 +101,9 @@ def test_killed_while_tailing(step: str, catalog: Catalog, lake_folder: Path) ->
     for _ in range(2):
         tail_window(catalog, TARGET, load, day(0), PROVENANCE)
         assert points(held(catalog, [day(0)])) == points(plain(coming))
-        assert Coverage.of(table(catalog)) == Coverage((day(1),), (day(0),))
+        assert table_state(table(catalog)).coverage == Coverage((day(1),), (day(0),))
     assert replace(catalog, day(0), coming).total_rows == 20_070
-    assert Coverage.of(table(catalog)) == Coverage((day(0, 2),))
+    assert table_state(table(catalog)).coverage == Coverage((day(0, 2),))
     assert_each_file_once(catalog)
 
 

@@ -16,6 +16,7 @@ from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import count_rows
 from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.unit.iceberg.tables import (
     PROVENANCE,
     SCHEMA,
@@ -60,6 +61,7 @@ def test_each_window_is_one_snapshot_that_says_what_it_did(catalog: Catalog) -> 
     assert summary is not None
     said = {key: value for key, value in summary.additional_properties.items() if key.startswith("influx-lake.")}
     assert said.pop("influx-lake.commit-id")
+    assert str(day(0)) in said.pop("influx-lake.state")
     assert said == {
         "influx-lake.window": str(day(0)),
         "influx-lake.rows": "400",
@@ -103,21 +105,21 @@ def test_bounds_are_half_open_to_the_microsecond(catalog: Catalog) -> None:
 def test_an_empty_window_is_known_to_be_loaded(catalog: Catalog) -> None:
     commit = replace(catalog, day(4))
     assert (commit.rows, commit.total_rows, commit.first_time, commit.preview.num_rows) == (0, 0, None, 0)
-    assert Coverage.of(table(catalog)).holds(day(4))
+    assert table_state(table(catalog)).coverage.holds(day(4))
     assert len(table(catalog).snapshots()) == 1
 
 
 def test_what_is_loaded_travels_in_the_commit_of_the_rows(catalog: Catalog) -> None:
     for number in (0, 2, 1):
         replace(catalog, day(number), rows(day(number), 10))
-    assert str(Coverage.of(table(catalog))) == str(day(0, 3))
+    assert str(table_state(table(catalog)).coverage) == str(day(0, 3))
 
 
 def test_an_open_window_is_loaded_only_as_far_as_it_is_complete(catalog: Catalog) -> None:
     def load(until: timedelta) -> Coverage:
         moment = day(0).start + until
         replace_window(catalog, TARGET, stream(rows(day(0), 10)), day(0), PROVENANCE, complete_until=moment)
-        return Coverage.of(table(catalog))
+        return table_state(table(catalog)).coverage
 
     assert load(timedelta(hours=-1)).intervals == ()
     assert load(timedelta(hours=6)).intervals == (hours(0, 0, 6),)
@@ -190,4 +192,4 @@ def test_writers_of_different_windows_all_succeed(properties: dict[str, str], ca
     assert failures == []
     assert [count_rows(table(catalog), day(number)) for number in range(8)] == [50 + number for number in range(8)]
     assert len(files_in_table(catalog)) == len(set(files_in_table(catalog))) == 8
-    assert Coverage.of(table(catalog)).holds(day(0, 8))
+    assert table_state(table(catalog)).coverage.holds(day(0, 8))

@@ -19,11 +19,11 @@ from benchmarks.measure import in_process
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg import numbers_aside, points_aside, rows_aside, time_slices
 from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.laying_over import LayingOver
 from influx_lake.iceberg.point_key import PointKey
 from influx_lake.iceberg.points_aside import PointsAside
 from influx_lake.iceberg.reader import conform
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.upsert import upsert_window
 from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake_tests.unit.iceberg.interfering import Interfering
@@ -98,7 +98,7 @@ def test_doing_it_again_changes_nothing(catalog: Catalog) -> None:
     for _ in range(2):
         assert upsert(catalog, rows(day(0), 500)).rows == 500
         assert held(catalog) == before
-    assert Coverage.of(table(catalog)).holds(day(0))
+    assert table_state(table(catalog)).coverage.holds(day(0))
 
 
 def test_nothing_is_logged_that_nobody_can_help(catalog: Catalog, caplog: pytest.LogCaptureFixture) -> None:
@@ -135,7 +135,7 @@ def test_nothing_comes(catalog: Catalog) -> None:
     replace(catalog, hours(0, 0, 6), rows(hours(0, 0, 6), 60))
     commit = upsert(catalog)
     assert (commit.rows, commit.previous_rows, commit.files_removed) == (60, 60, 0)
-    assert Coverage.of(table(catalog)).holds(day(0))
+    assert table_state(table(catalog)).coverage.holds(day(0))
 
 
 def test_a_key_that_does_not_come_is_refused(catalog: Catalog) -> None:

@@ -10,7 +10,8 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import OnShrink
 from influx_lake.config.guards import parse_tolerance
 from influx_lake.errors import ForeignTable, WindowShrank, WindowTooLarge
-from influx_lake.iceberg import ownership
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.record import OWNER
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, exact, held, load
 
@@ -100,7 +101,7 @@ def test_a_table_of_another_source_is_refused_until_it_is_adopted(
     assert held(catalog).num_rows == 5
     load(other, catalog, day(1), changed(of, adopt=True))  # type: ignore[type-var,arg-type]
     assert held(catalog).num_rows == 12
-    assert ownership.owner_of(catalog.load_table(CPU.identifier)) == other.identity
+    assert table_state(catalog.load_table(CPU.identifier)).owner == other.identity
     load(other, catalog, day(1), of)  # type: ignore[arg-type]
     with pytest.raises(ForeignTable):
         load(source, catalog, day(0), of)  # type: ignore[arg-type]
@@ -114,7 +115,7 @@ def test_a_table_made_by_others_is_refused_only_when_it_holds_rows(source: FakeS
     catalog.drop_table(CPU.identifier)
     made = catalog.create_table(CPU.identifier, schema)
     load(source, catalog, day(0))
-    assert ownership.owner_of(catalog.load_table(CPU.identifier)) == source.identity
+    assert table_state(catalog.load_table(CPU.identifier)).owner == source.identity
     catalog.drop_table(CPU.identifier)
     made = catalog.create_table(("telemetry", "cpu"), schema)
     made.append(rows)
@@ -126,9 +127,9 @@ def test_a_table_from_before_owners_were_kept_belongs_to_its_latest_load(source:
     source.put(day(0), 5)
     load(source, catalog, day(0))
     with catalog.load_table(CPU.identifier).transaction() as transaction:
-        transaction.remove_properties(ownership.PROPERTY)
+        transaction.remove_properties(OWNER)
     load(source, catalog, day(0))
-    assert ownership.PROPERTY in catalog.load_table(CPU.identifier).properties
+    assert OWNER in catalog.load_table(CPU.identifier).properties
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from datetime import datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.table.snapshots import Operation
@@ -19,7 +21,10 @@ from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.tail import TailOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import WindowShrank
-from influx_lake.iceberg.coverage import PROPERTY, TAILS, Coverage
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.record import COVERAGE as PROPERTY
+from influx_lake.iceberg.table_state.record import TAILS
 from influx_lake.replication import window as replicating
 from influx_lake.replication.due import open_windows
 from influx_lake.replication.status import measurement_status
@@ -44,7 +49,7 @@ def tail(source: FakeSource, catalog: Catalog, hour: float, of: Measurement = TA
 
 
 def coverage(catalog: Catalog) -> Coverage:
-    return Coverage.of(catalog.load_table(CPU.identifier))
+    return table_state(catalog.load_table(CPU.identifier)).coverage
 
 
 @MODES
@@ -147,12 +152,14 @@ def test_appending_tails_load_for_good(source: FakeSource, catalog: Catalog) -> 
 def test_rows_that_nobody_accounts_for_are_replaced_and_not_doubled(source: FakeSource, catalog: Catalog) -> None:
     source.put(day(0), 24)
     tail(source, catalog, 6)
-    with catalog.load_table(CPU.identifier).transaction() as transaction:
-        transaction.remove_properties(TAILS)
+    theirs = catalog.load_table(CPU.identifier)
+    rows = theirs.scan().to_arrow()
+    later = pc.add(rows["time"], pa.scalar(timedelta(hours=6)))
+    theirs.append(rows.set_column(0, theirs.scan().to_arrow().schema.field("time"), later).slice(0, 2))
     tail(source, catalog, 8)
     assert held(catalog).num_rows == 8
-    with catalog.load_table(CPU.identifier).transaction() as transaction:
-        transaction.remove_properties(TAILS)
+    theirs.refresh()
+    theirs.append(rows.set_column(0, rows.schema.field("time"), pc.add(later, pa.scalar(timedelta(hours=2)))))
     source.forget("a")
     with pytest.raises(WindowShrank):
         tail(source, catalog, 9)

@@ -19,7 +19,7 @@ from influx_lake.config.buckets import bucket_runs
 from influx_lake.config.windows import Every, Scheme, Window, window_of
 from influx_lake.errors import ForeignTable, SchemaConflict, StorageError
 from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.rollups import computing
 from influx_lake.rollups.query import bucket_sql
 from influx_lake_tests.unit.rollups.points import (
@@ -75,7 +75,7 @@ def test_a_window_that_became_empty_is_empty(catalog: Catalog) -> None:
 
     assert rolled(catalog, hourly).rows == 0
     assert held(catalog, hourly) == []
-    assert Coverage.of(catalog.load_table(hourly.identifier)).holds(day())
+    assert table_state(catalog.load_table(hourly.identifier)).coverage.holds(day())
 
 
 def test_a_roll_up_is_complete_as_far_as_its_measurement(catalog: Catalog) -> None:
@@ -85,7 +85,7 @@ def test_a_roll_up_is_complete_as_far_as_its_measurement(catalog: Catalog) -> No
 
     rolled(catalog, hourly)
 
-    assert Coverage.of(catalog.load_table(hourly.identifier)).intervals == (morning,)
+    assert table_state(catalog.load_table(hourly.identifier)).coverage.intervals == (morning,)
 
 
 def test_a_field_and_a_tag_that_appear_later_become_columns(catalog: Catalog) -> None:

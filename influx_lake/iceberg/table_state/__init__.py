@@ -1,0 +1,13 @@
+"""What is known of a table: which time it holds, whose it is, which columns are tags.
+
+It is written in the summary of each snapshot of ours, so that it rolls back, branches and expires with the rows. What
+others did since is followed: see `table_state`.
+"""
+
+from __future__ import annotations
+
+from influx_lake.iceberg.table_state.changes import ForeignChange, Kind
+from influx_lake.iceberg.table_state.reading import table_state
+from influx_lake.iceberg.table_state.state import TableState
+
+__all__ = ["ForeignChange", "Kind", "TableState", "table_state"]

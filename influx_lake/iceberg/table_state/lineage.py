@@ -1,0 +1,182 @@
+"""The snapshots that a table descends from, also those that expired, as far as earlier metadata files tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg import recent_commits
+from influx_lake.iceberg.manifest_lists import manifests_of
+from influx_lake.iceberg.table_state.changes import summary_of
+from influx_lake.iceberg.table_state.record import SUMMARY, base_id, read_properties, read_summary
+from influx_lake.iceberg.table_state.state import TableState
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.snapshots import Snapshot
+
+MOST_FILES = 20
+"""How many earlier metadata files are read at most: a table keeps a hundred, and each is a request to a store."""
+_COMMIT_ID = "influx-lake.commit-id"
+_SOURCE = "influx-lake.source"
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What an earlier metadata file says.
+
+    Attributes:
+        current: The snapshot that was read then.
+        snapshots: The snapshots that were there, by id.
+        properties: The table's properties.
+    """
+
+    current: int | None
+    snapshots: Mapping[int, Snapshot]
+    properties: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Lineage:
+    """The snapshots of a table. Nothing is read for those that its metadata still have.
+
+    Attributes:
+        table: The table.
+    """
+
+    table: Table
+    _there: dict[int, Snapshot] = field(init=False)
+    _read: list[_Earlier] = field(default_factory=list)
+    _left: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        metadata = self.table.metadata
+        self._there = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
+        self._left = [entry.metadata_file for entry in reversed(metadata.metadata_log)][:MOST_FILES]
+
+    def find(self, snapshot_id: int) -> Snapshot | None:
+        """A snapshot, also one that expired; None where nothing tells of it any more."""
+        found = (each.snapshots[snapshot_id] for each in self._earlier_files() if snapshot_id in each.snapshots)
+        return self._there.get(snapshot_id) or next(found, None)
+
+    def is_there(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot can be read."""
+        return snapshot.snapshot_id in self._there
+
+    def line(self, snapshot: Snapshot) -> Iterator[Snapshot]:
+        """A snapshot and its ancestors, newest first, as far as they are known."""
+        found: Snapshot | None = snapshot
+        while found is not None:
+            yield found
+            parent = self.parent_of(found)
+            found = None if parent is None else self.find(parent)
+
+    def parent_of(self, snapshot: Snapshot) -> int | None:
+        """The id of the snapshot that one was made on; None where it was made on none, or nothing tells."""
+        if snapshot.parent_snapshot_id is not None or self.is_first(snapshot):
+            return snapshot.parent_snapshot_id
+        # pyiceberg takes the parent's id from a snapshot when it expires the parent.
+        as_they_were = (each.snapshots.get(snapshot.snapshot_id) for each in self._earlier_files())
+        parents = (found.parent_snapshot_id for found in as_they_were if found is not None)
+        return next((parent for parent in parents if parent is not None), None)
+
+    def is_first(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot was made on none: then no manifest of it has files of another, or that it removed."""
+        if snapshot.parent_snapshot_id is not None:
+            return False
+        return not any(
+            manifest.added_snapshot_id != snapshot.snapshot_id
+            or manifest.has_existing_files()
+            or manifest.deleted_files_count != 0
+            for manifest in manifests_of(snapshot, self.table.io)
+        )
+
+    def state_at(self, snapshot: Snapshot) -> TableState | None:
+        """What a snapshot of ours says of the table, or its commit said in properties; None where neither is left."""
+        if (text := summary_of(snapshot).get(SUMMARY)) is not None:
+            state = read_summary(text, self.whole_state)
+            if state is not None:
+                return state
+        elif not is_ours(snapshot) and snapshot.snapshot_id != last_commit(self.table.metadata):
+            return None
+        return self._stated(snapshot)
+
+    def base_of(self, snapshot: Snapshot) -> tuple[int, TableState] | None:
+        """The snapshot that holds whole what a snapshot of ours says, and what it holds; None where it is gone."""
+        text = summary_of(snapshot).get(SUMMARY)
+        if text is None:
+            return None
+        base = base_id(text) or snapshot.snapshot_id
+        state = self.whole_state(base) if base in self._there else None
+        return None if state is None else (base, state)
+
+    def whole_state(self, snapshot_id: int) -> TableState | None:
+        """What a snapshot of ours says whole."""
+        snapshot = self.find(snapshot_id)
+        text = summary_of(snapshot).get(SUMMARY) if snapshot else None
+        return None if text is None or base_id(text) else read_summary(text, lambda snapshot_id: None)
+
+    def _earlier_files(self) -> Iterator[_Earlier]:
+        """What earlier metadata files say, newest first; each is read once, and only when it is asked for."""
+        yield from list(self._read)
+        while self._left:
+            earlier = _earlier(self._left.pop(0), self.table.io)
+            if earlier is not None:
+                self._read.append(earlier)
+                yield earlier
+
+    def _stated(self, snapshot: Snapshot) -> TableState | None:
+        """What properties said when a snapshot was committed: those of now, else those of an earlier metadata file."""
+        said, source = self.table.metadata.properties, summary_of(snapshot).get(_SOURCE)
+        if last_commit(self.table.metadata) == snapshot.snapshot_id:
+            return read_properties(said, source)
+        log = [entry for entry in self.table.metadata.metadata_log if entry.timestamp_ms >= snapshot.timestamp_ms]
+        for entry in log[:MOST_FILES]:
+            earlier = _earlier(entry.metadata_file, self.table.io)
+            if earlier is not None and recent_commits.last(earlier.properties) == snapshot.snapshot_id:
+                return read_properties(earlier.properties, source)
+        return None
+
+
+def is_ours(snapshot: Snapshot) -> bool:
+    """Whether a load of ours made a snapshot."""
+    said = summary_of(snapshot)
+    return SUMMARY in said or _COMMIT_ID in said
+
+
+def last_commit(metadata: TableMetadata) -> int | None:
+    """The latest commit of ours, for which the table's properties were written; None where there was none."""
+    recorded = recent_commits.last(metadata.properties)
+    if recorded is not None:
+        return recorded
+    ours = (each for each in metadata.snapshots if is_ours(each))
+    newest = max(ours, key=lambda each: (each.sequence_number or 0, each.timestamp_ms), default=None)
+    return newest.snapshot_id if newest else None
+
+
+@dataclass(frozen=True, slots=True)
+class _MetadataFile:
+    path: str
+    io: FileIO = field(compare=False)
+
+
+def _earlier(path: str, io: FileIO) -> _Earlier | None:
+    return _read(_MetadataFile(path, io))
+
+
+@lru_cache(maxsize=64)
+def _read(file: _MetadataFile) -> _Earlier | None:
+    # Such a file is never written again.
+    from pyiceberg.serializers import FromInputFile
+
+    try:
+        metadata = FromInputFile.table_metadata(file.io.new_input(file.path))
+    except OSError:
+        # Tables whose metadata are cleaned up still name files that are gone.
+        return None
+    snapshots = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
+    return _Earlier(metadata.current_snapshot_id, snapshots, metadata.properties)

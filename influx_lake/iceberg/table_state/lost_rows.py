@@ -1,0 +1,196 @@
+"""Which time lost rows between two snapshots of a table, told from the files that are in one of them only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config.windows import EPOCH, MICROSECOND, Window
+from influx_lake.errors import StorageError
+from influx_lake.iceberg.manifest_lists import manifests_of
+from influx_lake.iceberg.window_files import time_bounds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.snapshots import Snapshot
+
+_SECOND = 1_000_000
+_BINS = (_SECOND, 60 * _SECOND, 3_600 * _SECOND, 86_400 * _SECOND)
+MOST_BINS = 1_000_000
+"""How many stretches of time rows are counted by: memory does not follow the number of rows."""
+MOST_PARTS = 200
+"""How many parts of the time of some files are told as lost; with more of them it is the whole from first to last."""
+
+
+class Untold(Exception):
+    """Metadata and files do not tell which time lost rows."""
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Files whose times overlap, and no file of another stretch.
+
+    Attributes:
+        first: The first time in them, in microseconds since 1970.
+        last: The last one.
+        removed: Those that only the earlier snapshot has, or has with fewer deletes.
+        added: Those that only the later one has.
+    """
+
+    first: int
+    last: int
+    removed: list[FileScanTask] = field(default_factory=list)
+    added: list[FileScanTask] = field(default_factory=list)
+
+    def window(self) -> Window:
+        return _between(self.first, self.last + 1)
+
+
+def lost_rows(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> tuple[Window, ...]:
+    """The time in which a snapshot holds fewer rows than an earlier one of the same table, oldest first.
+
+    Both are there. Only files whose time has others on both sides are opened, and of them only the column of time.
+
+    Raises:
+        Untold: The table has deletes that cannot be read, or files that do not say which time they hold.
+    """
+    held, holds = _files(table, before), _files(table, after)
+    removed = [task for key, task in held.items() if key not in holds]
+    added = [task for key, task in holds.items() if key not in held]
+    return _lost(table, removed, added, time_id)
+
+
+def rows_lost_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -> tuple[Window, ...]:
+    """The same for what some snapshots did, one after the other, where the one before them is gone.
+
+    Raises:
+        Untold: They added deletes: which rows these are of would have to be looked up in files that are gone.
+    """
+    from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
+    from pyiceberg.table import FileScanTask
+
+    removed: dict[str, FileScanTask] = {}
+    added: dict[str, FileScanTask] = {}
+    for snapshot in snapshots:
+        for manifest in manifests_of(snapshot, table.io):
+            if manifest.added_snapshot_id != snapshot.snapshot_id:
+                continue
+            if manifest.content is ManifestContent.DELETES and manifest.has_added_files():
+                raise Untold(f"snapshot {snapshot.snapshot_id} added deletes")
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+                into = {ManifestEntryStatus.DELETED: removed, ManifestEntryStatus.ADDED: added}.get(entry.status)
+                if into is not None and entry.snapshot_id == snapshot.snapshot_id:
+                    into[entry.data_file.file_path] = FileScanTask(entry.data_file)
+    passing = removed.keys() & added.keys()
+    for path in passing:
+        del removed[path], added[path]
+    return _lost(table, list(removed.values()), list(added.values()), time_id)
+
+
+def _lost(
+    table: Table, removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int
+) -> tuple[Window, ...]:
+    if time_id not in {column.field_id for column in table.schema().fields}:
+        raise Untold("the column of time is gone")
+    lost: list[Window] = []
+    for stretch in _stretches(removed, added, time_id):
+        lost += _lost_of(table, stretch, time_id)
+    return tuple(lost)
+
+
+def _files(table: Table, snapshot: Snapshot) -> dict[tuple[str, frozenset[str]], FileScanTask]:
+    """The files of a snapshot, each with the deletes that apply to it: with others it is another file."""
+    try:
+        tasks = table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
+        return {(task.file.file_path, frozenset(each.file_path for each in task.delete_files)): task for task in tasks}
+    except (OSError, ValueError) as error:
+        # pyiceberg raises ValueError for equality deletes.
+        raise Untold(str(error)) from error
+
+
+def _stretches(removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int) -> Iterator[_Stretch]:
+    """Files by the time that they share, oldest first; only where there are some that were removed."""
+    files = [(_bounds(task.file, time_id), task, True) for task in removed]
+    files += [(_bounds(task.file, time_id), task, False) for task in added]
+    stretch: _Stretch | None = None
+    for (first, last), task, was_removed in sorted(files, key=lambda each: each[0]):
+        if stretch is None or first > stretch.last:
+            if stretch is not None and stretch.removed:
+                yield stretch
+            stretch = _Stretch(first, last)
+        stretch.last = max(stretch.last, last)
+        (stretch.removed if was_removed else stretch.added).append(task)
+    if stretch is not None and stretch.removed:
+        yield stretch
+
+
+def _bounds(file: DataFile, time_id: int) -> tuple[int, int]:
+    bounds = time_bounds(file, time_id)
+    if bounds is None:
+        raise Untold(f"{file.file_path} does not say which time it holds")
+    return bounds
+
+
+def _lost_of(table: Table, stretch: _Stretch, time_id: int) -> list[Window]:
+    if not stretch.added:
+        return [stretch.window()]
+    if not any(task.delete_files for task in (*stretch.removed, *stretch.added)):
+        counts = [sum(task.file.record_count for task in part) for part in (stretch.removed, stretch.added)]
+        if counts[0] == counts[1] and _same_bounds(stretch, time_id):
+            return []
+    try:
+        return _counted(table, stretch, time_id)
+    except StorageError:
+        # The files of an earlier snapshot may be gone: then any of that time may be.
+        return [stretch.window()]
+
+
+def _same_bounds(stretch: _Stretch, time_id: int) -> bool:
+    """Whether the files that came hold the same first and last time as those that went."""
+
+    def ends(tasks: Iterable[FileScanTask]) -> tuple[int, int]:
+        firsts, lasts = zip(*(_bounds(task.file, time_id) for task in tasks), strict=True)
+        return min(firsts), max(lasts)
+
+    return ends(stretch.removed) == ends(stretch.added)
+
+
+def _counted(table: Table, stretch: _Stretch, time_id: int) -> list[Window]:
+    import numpy as np
+
+    length = next((each for each in _BINS if (stretch.last - stretch.first) // each < MOST_BINS), _BINS[-1])
+    origin = stretch.first // length
+    count = stretch.last // length - origin + 1
+    held, holds = (_histogram(table, part, time_id, length, origin, count) for part in (stretch.removed, stretch.added))
+    fewer = holds < held
+    # Between two that lost rows there may be bins without any: what ends a part is one whose rows are all there.
+    told = np.flatnonzero(fewer | (held > 0))
+    marks = np.diff(np.concatenate([[False], fewer[told], [False]]).astype(np.int8))
+    parts = list(zip(told[np.flatnonzero(marks == 1)], told[np.flatnonzero(marks == -1) - 1], strict=True))
+    if len(parts) > MOST_PARTS:
+        parts = [(parts[0][0], parts[-1][1])]
+    return [_between((origin + first) * length, (origin + last + 1) * length) for first, last in parts]
+
+
+def _between(start_us: int, end_us: int) -> Window:
+    return Window(EPOCH + int(start_us) * MICROSECOND, EPOCH + int(end_us) * MICROSECOND)
+
+
+def _histogram(
+    table: Table, tasks: Sequence[FileScanTask], time_id: int, length: int, origin: int, count: int
+) -> np.ndarray:
+    import numpy as np
+
+    from influx_lake.iceberg.reader import read_tasks
+
+    found = np.zeros(count, dtype=np.int64)
+    only_time = table.schema().select(table.schema().find_field(time_id).name)
+    for batch in read_tasks(table, tasks, None, only_time):
+        times = np.asarray(batch.column(0).cast(pa.int64()).drop_null())
+        found += np.bincount(np.clip(times // length - origin, 0, count - 1), minlength=count)
+    return found

@@ -1,0 +1,168 @@
+"""Reads what is known of a table, for the snapshot that is current."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from influx_lake.config.columns import TIME
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, change_of, moment_of, number, summary_of
+from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
+from influx_lake.iceberg.table_state.lost_rows import Untold, lost_rows, rows_lost_by
+from influx_lake.iceberg.table_state.rebuilding import loaded_by, rebuilt
+from influx_lake.iceberg.table_state.record import read_properties
+from influx_lake.iceberg.table_state.state import TableState
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.refs import SnapshotRef
+    from pyiceberg.table.snapshots import Snapshot
+
+_MAIN = "main"
+_SOURCE = "influx-lake.source"
+_REMEMBERED = 256
+_known: dict[str, TableState] = {}
+"""What is known of tables that others changed, by the metadata file: what it takes to tell may be many files."""
+
+
+def table_state(table: Table | None) -> TableState:
+    """What is known of a table, for the snapshot that is read now.
+
+    A snapshot of ours says it: that costs nothing. Else the nearest ancestor of ours does, and what others did since is
+    followed: rows that they added, and files that they rewrote without a change of rows, leave what is loaded as it is;
+    of rows that they removed or replaced it is told from the files which time has fewer of them, which then no longer
+    counts as loaded. A table whose snapshot descends from no load holds nothing of ours. Ancestors that expired are
+    looked for in the table's earlier metadata files; where they are not there either, only windows with no fewer rows
+    than their loads left there count as loaded.
+
+    Args:
+        table: The table as it was loaded; None where there is none.
+
+    Raises:
+        StorageError: Manifests or files that tell what others did cannot be read.
+    """
+    if table is None:
+        return TableState()
+    metadata, snapshot = table.metadata, table.current_snapshot()
+    if snapshot is None:
+        # A table without rows is whose it is said to be.
+        return replace(read_properties(metadata.properties), coverage=Coverage())
+    is_last = last_commit(metadata) == snapshot.snapshot_id
+    if is_last and len(metadata.refs) == 1 and (state := Lineage(table).state_at(snapshot)) is not None:
+        return state
+    if table.metadata_location not in _known:
+        if len(_known) >= _REMEMBERED:
+            _known.pop(next(iter(_known)), None)
+        _known[table.metadata_location] = _followed(table, snapshot)
+    return _known[table.metadata_location]
+
+
+def _followed(table: Table, snapshot: Snapshot) -> TableState:
+    """The state of the nearest ancestor of ours, after what others did since."""
+    metadata, lineage = table.metadata, Lineage(table)
+    last = last_commit(metadata)
+    foreign: list[Snapshot] = []
+    ancestor: Snapshot | None = None
+    for each in lineage.line(snapshot):
+        if is_ours(each) or each.snapshot_id == last:
+            ancestor = each
+            break
+        foreign.insert(0, each)
+    changes = [*_made_by_others(foreign, metadata), *_branches(metadata, lineage, snapshot)]
+    stated = read_properties(metadata.properties)
+    if ancestor is not None:
+        state = lineage.state_at(ancestor) or _state_of_loads(stated, lineage, ancestor)
+        if last is not None and last != ancestor.snapshot_id:
+            changes.insert(0, _moved(Kind.SET_BACK, ancestor, last, metadata))
+        else:
+            stated = state
+        state = _after(table, state, lineage, ancestor, foreign)
+    elif lineage.is_first(foreign[0]):
+        if last is None:
+            # Nobody of us ever committed to it.
+            return TableState(owner=stated.owner, tags=stated.tags, changes=tuple(changes))
+        state = TableState()
+        changes.insert(0, _moved(Kind.MADE_ANEW, snapshot, last, metadata))
+    elif last is not None and lineage.parent_of(foreign[0]) == last:
+        state = _after(table, stated, lineage, None, foreign)
+    else:
+        state = _rebuilt(table, stated, lineage, None)
+    lost = stated.coverage.without(state.coverage)
+    return replace(state, changes=tuple(changes), lost=lost)
+
+
+def _after(
+    table: Table, state: TableState, lineage: Lineage, ancestor: Snapshot | None, foreign: Sequence[Snapshot]
+) -> TableState:
+    """A state, after what others did since."""
+    if all(change_of(each).kind in (Kind.APPEND, Kind.REPLACE) for each in foreign):
+        return state
+    head, time_id = foreign[-1], _time_id(table, state)
+    if summary_of(head).get("total-records") == "0" and (ancestor is None or number(ancestor, "total-records")):
+        return replace(state, coverage=Coverage())
+    try:
+        if time_id is not None and ancestor is not None and lineage.is_there(ancestor):
+            return state.losing(lost_rows(table, ancestor, head, time_id))
+        if time_id is not None and all(map(lineage.is_there, foreign)):
+            return state.losing(rows_lost_by(table, foreign, time_id))
+    except Untold:
+        pass
+    return _rebuilt(table, state, lineage, ancestor)
+
+
+def _rebuilt(table: Table, known: TableState, lineage: Lineage, ancestor: Snapshot | None) -> TableState:
+    time_id = _time_id(table, known)
+    column = table.schema().find_column_name(time_id) if time_id is not None else None
+    if column is None:
+        return replace(known, coverage=Coverage(), is_rebuilt=True)
+    loads = lineage.line(ancestor) if ancestor else sorted(table.metadata.snapshots, key=_age)
+    return replace(known, coverage=rebuilt(table, known.coverage, loads, column), is_rebuilt=True)
+
+
+def _state_of_loads(stated: TableState, lineage: Lineage, ancestor: Snapshot) -> TableState:
+    """The state of a snapshot that an earlier version of ours made, whose commit's properties are gone."""
+    line = list(lineage.line(ancestor))
+    coverage = loaded_by(stated.coverage, line)
+    sources = (summary_of(each).get(_SOURCE) for each in line)
+    owner = stated.owner or next((source for source in sources if source), None)
+    return replace(stated, coverage=coverage, owner=owner, is_rebuilt=True)
+
+
+def _time_id(table: Table, state: TableState) -> int | None:
+    if state.time_id is not None:
+        return state.time_id
+    return next((column.field_id for column in table.schema().fields if column.name == TIME), None)
+
+
+def _made_by_others(foreign: Sequence[Snapshot], metadata: TableMetadata) -> list[ForeignChange]:
+    heads = {ref.snapshot_id: name for name, ref in _other_branches(metadata).items()}
+    branch = next((heads[each.snapshot_id] for each in reversed(foreign) if each.snapshot_id in heads), None)
+    return [change_of(each, branch) for each in foreign]
+
+
+def _branches(metadata: TableMetadata, lineage: Lineage, snapshot: Snapshot) -> list[ForeignChange]:
+    """The branches whose commits the snapshot that is read does not have."""
+    branches = _other_branches(metadata)
+    line = {each.snapshot_id for each in lineage.line(snapshot)} if branches else set()
+    heads = {name: metadata.snapshot_by_id(ref.snapshot_id) for name, ref in branches.items()}
+    return [
+        replace(change_of(head, name), kind=Kind.BRANCH)
+        for name, head in sorted(heads.items())
+        if head is not None and head.snapshot_id not in line
+    ]
+
+
+def _other_branches(metadata: TableMetadata) -> dict[str, SnapshotRef]:
+    return {name: ref for name, ref in metadata.refs.items() if name != _MAIN and ref.snapshot_ref_type == "branch"}
+
+
+def _moved(kind: Kind, to: Snapshot, left: int | None, metadata: TableMetadata) -> ForeignChange:
+    moments = (entry.timestamp_ms for entry in reversed(metadata.snapshot_log) if entry.snapshot_id == to.snapshot_id)
+    return ForeignChange(kind, to.snapshot_id, moment_of(next(moments, to.timestamp_ms)), left_snapshot_id=left)
+
+
+def _age(snapshot: Snapshot) -> int:
+    return -snapshot.timestamp_ms

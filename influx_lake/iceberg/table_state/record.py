@@ -1,0 +1,164 @@
+"""The state of a table as text: in the summary of each snapshot of ours, and in properties of the table.
+
+A summary holds the state whole while that is short; else what changed since an ancestor that holds it whole, packed. So
+the metadata of a table with hundreds of snapshots and as many gaps stay small. The properties hold it for the last
+commit, which `recent_commits` names; they are believed for that snapshot only.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from itertools import chain, pairwise
+from typing import Any
+
+from influx_lake.config.windows import EPOCH, MICROSECOND, Window
+from influx_lake.iceberg.coverage import Coverage, parse_windows, windows_text
+from influx_lake.iceberg.table_state.state import TableState
+
+SUMMARY = "influx-lake.state"
+"""The property of a snapshot's summary: a JSON object."""
+COVERAGE = "influx-lake.coverage"
+"""The table property: `start/end,start/end`, merged and sorted."""
+TAILS = "influx-lake.tails"
+"""The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
+TAGS = "influx-lake.tags"
+"""The table property: a JSON list of columns."""
+OWNER = "influx-lake.owner"
+"""The table property: the identity of the source whose rows the table holds."""
+MOST_CHARACTERS = 500
+"""How long a state may be to stand in a summary as it is."""
+
+
+def summary_text(state: TableState, base: tuple[int, TableState] | None) -> str:
+    """The state of a table as a snapshot's summary holds it.
+
+    Args:
+        state: The state.
+        base: The nearest ancestor that holds it whole, and what it holds.
+    """
+    whole = _document(state)
+    text = _json(whole | _windows(state.coverage, windows_text))
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    if base is not None and (change := _change(state, whole, *base)) is not None:
+        return change
+    return _json({"packed": _pack(whole | _windows(state.coverage, _numbers))})
+
+
+def read_summary(text: str, whole: Callable[[int], TableState | None]) -> TableState | None:
+    """Read what `summary_text` wrote.
+
+    Args:
+        text: The text.
+        whole: Gives what a snapshot holds that the text builds on.
+
+    Returns:
+        The state; None where the snapshot that it builds on is gone.
+    """
+    said = json.loads(text)
+    if "base" not in said:
+        return _state(_unpacked(said))
+    base = whole(base_id(text) or 0)
+    if base is None:
+        return None
+    gained, lost = parse_windows(said.get("gained", "")), parse_windows(said.get("lost", ""))
+    coverage = Coverage(base.coverage.losing(lost).intervals)
+    for window in gained:
+        coverage = coverage.adding(window)
+    told = _document(base) | {key: value for key, value in said.items() if key in ("owner", "tags", "time")}
+    return _state(told | {"coverage": windows_text(coverage.intervals), "tails": said.get("tails", "")})
+
+
+def base_id(text: str) -> int | None:
+    """The snapshot that a state in a summary builds on; None where it is whole."""
+    base = json.loads(text).get("base")
+    return None if base is None else int(base, 16)
+
+
+def properties(state: TableState, there: Mapping[str, str]) -> dict[str, str]:
+    """The table properties that tell a state, those that change."""
+    told = {COVERAGE: str(state.coverage), TAILS: windows_text(state.coverage.tails)}
+    if state.tags is not None:
+        told[TAGS] = json.dumps(state.tags)
+    if state.owner is not None:
+        told[OWNER] = state.owner
+    # An empty one is only for taking back what the table says.
+    return {name: text for name, text in told.items() if (text or name in there) and there.get(name) != text}
+
+
+def read_properties(said: Mapping[str, str], source: str | None = None) -> TableState:
+    """The state that properties of a table tell, for the snapshot that they were written with.
+
+    Args:
+        said: The properties.
+        source: The source that was loaded then: the owner of tables from before owners were kept.
+    """
+    return TableState(
+        Coverage.parse(said.get(COVERAGE, ""), said.get(TAILS, "")),
+        said.get(OWNER, source),
+        tuple(json.loads(said[TAGS])) if TAGS in said else None,
+    )
+
+
+def _change(state: TableState, whole: dict[str, Any], base: int, before: TableState) -> str | None:
+    """What changed since an ancestor; None where that is long too."""
+    mine, theirs = Coverage(state.coverage.intervals), Coverage(before.coverage.intervals)
+    told = _document(before)
+    change = {
+        "base": f"{base:x}",
+        **{key: value for key, value in whole.items() if told.get(key) != value},
+        "gained": windows_text(mine.without(theirs)),
+        "lost": windows_text(theirs.without(mine)),
+        "tails": windows_text(state.coverage.tails),
+    }
+    text = _json({key: value for key, value in change.items() if value})
+    return text if len(text) <= MOST_CHARACTERS else None
+
+
+def _document(state: TableState) -> dict[str, Any]:
+    """A state but for its coverage; what is not known is left out."""
+    tags = None if state.tags is None else list(state.tags)
+    found = {"owner": state.owner, "tags": tags, "time": state.time_id}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _windows(coverage: Coverage, as_text: Callable[[tuple[Window, ...]], str]) -> dict[str, str]:
+    return {"coverage": as_text(coverage.intervals), **({"tails": as_text(coverage.tails)} if coverage.tails else {})}
+
+
+def _state(said: Mapping[str, Any]) -> TableState:
+    coverage = Coverage.parse(said.get("coverage", ""), said.get("tails", ""))
+    tags = said.get("tags")
+    return TableState(coverage, said.get("owner"), None if tags is None else tuple(tags), said.get("time"))
+
+
+def _numbers(windows: tuple[Window, ...]) -> str:
+    """Windows as the microseconds from each of their bounds to the next: those of a regular history are all alike."""
+    bounds = [0, *chain.from_iterable((window.start_us, window.end_us) for window in windows)]
+    return ",".join(str(end - start) for start, end in pairwise(bounds))
+
+
+def _from_numbers(text: str) -> str:
+    moments, moment = [], EPOCH
+    for step in text.split(",") if text else ():
+        moment += int(step) * MICROSECOND
+        moments.append(moment)
+    return windows_text(Window(*bounds) for bounds in zip(moments[::2], moments[1::2], strict=True))
+
+
+def _pack(document: dict[str, Any]) -> str:
+    return base64.b85encode(zlib.compress(_json(document).encode(), 9)).decode()
+
+
+def _unpacked(said: dict[str, Any]) -> dict[str, Any]:
+    if "packed" not in said:
+        return said
+    document: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(said["packed"])))
+    return document | {key: _from_numbers(document[key]) for key in ("coverage", "tails") if key in document}
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,52 @@
+"""What a commit writes of what is known of its table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
+from influx_lake.iceberg.table_state.reading import table_state
+from influx_lake.iceberg.table_state.record import SUMMARY, properties, summary_text
+from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.target import Provenance, TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a commit writes.
+
+    Attributes:
+        summary: In the summary of its snapshot, which says it for as long as the snapshot is there.
+        properties: In properties of the table, which say it for the table's last commit.
+    """
+
+    summary: dict[str, str]
+    properties: dict[str, str]
+
+
+def record(
+    table: Table, coverage: Coverage, target: TableTarget, provenance: Provenance, time_id: int | None
+) -> Record:
+    """What a commit of rows writes.
+
+    Args:
+        table: The table as the commit was planned on.
+        coverage: Which time it holds afterwards.
+        target: The table as its writer wants it.
+        provenance: Where the rows come from.
+        time_id: The field id of the column that places a row in a window.
+    """
+    state = table_state(table).following(coverage, owner=provenance.owner, tags=target.tags, time_id=time_id)
+    return Record({SUMMARY: summary_text(state, _base(table))}, properties(state, table.metadata.properties))
+
+
+def _base(table: Table) -> tuple[int, TableState] | None:
+    """The nearest ancestor that holds the state whole."""
+    lineage, snapshot = Lineage(table), table.current_snapshot()
+    ours = next(filter(is_ours, lineage.line(snapshot)), None) if snapshot else None
+    return lineage.base_of(ours) if ours else None
