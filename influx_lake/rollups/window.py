@@ -16,6 +16,7 @@ from influx_lake.config.columns import TIME
 from influx_lake.config.rollups import Rollup
 from influx_lake.config.windows import Window
 from influx_lake.errors import WindowNotLoaded, naming
+from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.reader import arrow_schema, conform, open_table, read_tasks
 from influx_lake.iceberg.replace import replace_window
 from influx_lake.iceberg.table_state import table_state
@@ -25,6 +26,7 @@ from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
 from influx_lake.rollups.computing import Points, computing
+from influx_lake.rollups.guards import check_not_emptied, check_points_are_there, keeps_aggregates
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -72,18 +74,22 @@ def roll_up_window(
         run_id: Who does it; kept in the snapshot.
 
     Raises:
-        WindowNotLoaded: The measurement's table holds nothing of the window.
+        WindowNotLoaded: The measurement's table holds nothing of the window, or no longer all that the roll-up was
+            computed from.
+        WindowShrank: It has no points for the window any more, and the roll-up has aggregates.
         LakeError: Of the class that says what can be done about it; the roll-up's table is as it was.
     """
     began = time.monotonic()
     with naming(measurement.name, window):
         table = open_table(catalog, measurement.identifier)
-        loaded_until = _loaded_until(table, measurement, window)
+        state = table_state(table)
+        loaded_until = _loaded_until(state.coverage, measurement, window)
+        check_points_are_there(catalog, measurement, rollup, window, state.coverage)
         columns = rollup_columns(
             rollup,
             measurement.table_name,
             arrow_schema(table.schema()),
-            table_state(table).tags,
+            state.tags,
             measurement.types.nanoseconds_column,
         )
         points = _points(table, window, columns)
@@ -95,6 +101,8 @@ def roll_up_window(
                 rows,
                 window,
                 Provenance(rollup_identity(measurement, rollup), run_id, rollup.adopt),
+                approve=lambda coming, previous: check_not_emptied(measurement, rollup, coming, previous),
+                keeps_missing=lambda coming, previous: keeps_aggregates(measurement, coming, previous),
                 complete_until=loaded_until,
                 commit_budget=rollup.write.commit_timeout,
             )
@@ -142,13 +150,12 @@ def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
     return Points(schema, (conform(batch, schema) for batch in batches), at_most)
 
 
-def _loaded_until(table: Table, measurement: Measurement, window: Window) -> datetime:
+def _loaded_until(coverage: Coverage, measurement: Measurement, window: Window) -> datetime:
     """Up to when the measurement's table is complete in a window.
 
     Raises:
         WindowNotLoaded: It holds nothing of it.
     """
-    coverage = table_state(table).coverage
     if window in coverage.not_tailed(window):
         raise WindowNotLoaded(
             f"{measurement.table_name} holds nothing of the window, which a roll-up would be computed from",

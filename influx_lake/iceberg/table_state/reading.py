@@ -14,6 +14,7 @@ from influx_lake.iceberg.table_state.lost_rows import Untold, lost_rows, rows_lo
 from influx_lake.iceberg.table_state.rebuilding import loaded_by, rebuilt
 from influx_lake.iceberg.table_state.record import read_properties
 from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.translation import catalog_errors
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -48,16 +49,26 @@ def table_state(table: Table | None) -> TableState:
         return TableState()
     metadata, snapshot = table.metadata, table.current_snapshot()
     if snapshot is None:
-        # A table without rows is whose it is said to be.
-        return replace(read_properties(metadata.properties), coverage=Coverage())
+        return _without_rows(metadata)
     is_last = last_commit(metadata) == snapshot.snapshot_id
-    if is_last and len(metadata.refs) == 1 and (state := Lineage(table).state_at(snapshot)) is not None:
+    if is_last and len(metadata.refs) <= 1 and (state := Lineage(table).state_at(snapshot)) is not None:
         return state
     if table.metadata_location not in _known:
         if len(_known) >= _REMEMBERED:
             _known.pop(next(iter(_known)), None)
-        _known[table.metadata_location] = _followed(table, snapshot)
+        with catalog_errors(f"tell what others did to {'.'.join(table.name())}"):
+            _known[table.metadata_location] = _followed(table, snapshot)
     return _known[table.metadata_location]
+
+
+def _without_rows(metadata: TableMetadata) -> TableState:
+    """The state of a table that has no snapshot: it is whose it is said to be, and holds nothing."""
+    stated, last = read_properties(metadata.properties), last_commit(metadata)
+    empty = replace(stated, coverage=Coverage())
+    if last is None:
+        return empty
+    change = ForeignChange(Kind.MADE_ANEW, -1, moment_of(metadata.last_updated_ms), left_snapshot_id=last)
+    return replace(empty, changes=(change,), lost=stated.coverage.without(empty.coverage))
 
 
 def _followed(table: Table, snapshot: Snapshot) -> TableState:

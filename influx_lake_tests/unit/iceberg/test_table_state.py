@@ -12,6 +12,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import EqualTo, GreaterThanOrEqual
 from pyiceberg.table import Table
+from pyiceberg.table.update import RemoveSnapshotRefUpdate
 
 from influx_lake.config.windows import Window
 from influx_lake.errors import ForeignTable
@@ -326,10 +327,16 @@ def test_rows_of_others_under_a_snapshot_that_descends_from_no_load_are_refused(
         replace(days, day(0), rows(day(0), HOURS))
 
 
+def test_a_table_that_was_made_anew_without_rows(days: Catalog) -> None:
+    with table(days).transaction() as transaction:
+        transaction._apply((RemoveSnapshotRefUpdate(ref_name="main"),))
+    assert (intervals(days), kinds(days), state(days).lost) == ((), [Kind.MADE_ANEW], (day(0, 3),))
+    replace(days, day(0), rows(day(0), HOURS))
+    assert (intervals(days), kinds(days)) == ((day(0),), [])
+
+
 def replaced_by_others(found: Table, theirs: pa.Table) -> None:
     """What `CREATE OR REPLACE TABLE` leaves: the table's id and properties, and a snapshot without a parent."""
-    from pyiceberg.table.update import RemoveSnapshotRefUpdate
-
     with found.transaction() as transaction:
         transaction._apply((RemoveSnapshotRefUpdate(ref_name="main"),))
     found.append(theirs)

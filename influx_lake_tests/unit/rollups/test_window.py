@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 from pyiceberg.types import DoubleType
 
+from influx_lake.config import OnShrink
 from influx_lake.config.buckets import bucket_runs
 from influx_lake.config.windows import Every, Scheme, Window, window_of
-from influx_lake.errors import ForeignTable, SchemaConflict, StorageError
+from influx_lake.errors import ForeignTable, SchemaConflict, StorageError, WindowNotLoaded, WindowShrank
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.rollups import computing
@@ -67,14 +68,20 @@ def test_a_window_is_replaced_and_the_others_stay(catalog: Catalog) -> None:
     assert result.commit.previous_rows == result.rows
 
 
-def test_a_window_that_became_empty_is_empty(catalog: Catalog) -> None:
-    hourly = rollup(functions=["mean"])
+@pytest.mark.parametrize("on_shrink", OnShrink)
+def test_a_window_that_became_empty_is_as_on_shrink_says(catalog: Catalog, on_shrink: OnShrink) -> None:
+    hourly, cpu = rollup(functions=["mean"]), replace(CPU, on_shrink=on_shrink)
     load(catalog, rows_of(0))
-    rolled(catalog, hourly)
+    rolled(catalog, hourly, measurement=cpu)
+    before = held(catalog, hourly)
     load(catalog, [])
 
-    assert rolled(catalog, hourly).rows == 0
-    assert held(catalog, hourly) == []
+    if on_shrink is OnShrink.FAIL:
+        with pytest.raises(WindowShrank, match=r"telemetry.cpu has no points .* telemetry.cpu_r holds 72 rows"):
+            rolled(catalog, hourly, measurement=cpu)
+    else:
+        rolled(catalog, hourly, measurement=cpu)
+    assert held(catalog, hourly) == ([] if on_shrink is OnShrink.REPLACE else before)
     assert table_state(catalog.load_table(hourly.identifier)).coverage.holds(day())
 
 
@@ -86,6 +93,39 @@ def test_a_roll_up_is_complete_as_far_as_its_measurement(catalog: Catalog) -> No
     rolled(catalog, hourly)
 
     assert table_state(catalog.load_table(hourly.identifier)).coverage.intervals == (morning,)
+
+
+@pytest.mark.parametrize("on_shrink", OnShrink)
+def test_aggregates_of_points_that_others_took_stay(catalog: Catalog, on_shrink: OnShrink) -> None:
+    hourly, cpu = rollup(functions=["mean"]), replace(CPU, on_shrink=on_shrink)
+    load(catalog, rows_of(0))
+    rolled(catalog, hourly, measurement=cpu)
+    before = held(catalog, hourly)
+    catalog.load_table(CPU.identifier).delete("time >= '2026-01-01T12:00:00+00:00'")
+
+    if on_shrink is OnShrink.REPLACE:
+        assert 0 < rolled(catalog, hourly, measurement=cpu).rows < len(before)
+        return
+    with pytest.raises(WindowNotLoaded, match=r"cpu_r was computed from points .* 2026-01-01T12:00:00Z"):
+        rolled(catalog, hourly, measurement=cpu)
+    assert held(catalog, hourly) == before
+    load(catalog, rows_of(0))
+    rolled(catalog, hourly, measurement=cpu)
+    assert held(catalog, hourly) == before
+
+
+def test_aggregates_of_a_window_that_was_rolled_back_stay(catalog: Catalog) -> None:
+    hourly = rollup(functions=["mean"])
+    load(catalog, [], day(1))
+    load(catalog, rows_of(0))
+    rolled(catalog, hourly)
+    before = held(catalog, hourly)
+    table = catalog.load_table(CPU.identifier)
+    table.manage_snapshots().rollback_to_snapshot(table.metadata.snapshots[0].snapshot_id).commit()
+
+    with pytest.raises(WindowNotLoaded, match="holds nothing of the window"):
+        rolled(catalog, hourly)
+    assert held(catalog, hourly) == before
 
 
 def test_a_field_and_a_tag_that_appear_later_become_columns(catalog: Catalog) -> None:

@@ -1,0 +1,69 @@
+"""What stops a window of a roll-up before it drops aggregates whose points are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement, OnShrink
+from influx_lake.config.quantities import counted
+from influx_lake.config.rollups import Rollup
+from influx_lake.config.windows import Window
+from influx_lake.errors import WindowNotLoaded, WindowShrank
+from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.table_state import table_state
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+def check_points_are_there(
+    catalog: Catalog, measurement: Measurement, rollup: Rollup, window: Window, points: Coverage
+) -> None:
+    """Stop a window of which points are gone that the roll-up was computed from, unless `on_shrink: replace`.
+
+    To compute it of what is left would replace good aggregates by wrong ones, with `on_shrink: merge` too.
+
+    Args:
+        catalog: The catalog of both tables.
+        measurement: The measurement.
+        rollup: The roll-up.
+        window: The window.
+        points: Which time the measurement's table holds.
+
+    Raises:
+        WindowNotLoaded: The roll-up is complete where the measurement's table no longer is.
+    """
+    if measurement.on_shrink is OnShrink.REPLACE:
+        return
+    computed = table_state(find_table(catalog, rollup.identifier)).coverage
+    gone = Coverage(computed.within([window]).intervals).without(Coverage(points.intervals))
+    if gone:
+        shown = ", ".join(map(str, gone[:3])) + (f" and {len(gone) - 3:,} more" if len(gone) > 3 else "")
+        raise WindowNotLoaded(
+            f"{rollup.table_name} was computed from points that {measurement.table_name} no longer holds as loaded: "
+            f"{shown}; the roll-up is unchanged",
+            remedy=f"Load them first: influx-lake replicate {measurement.name} --missing-only (influx-lake status says "
+            "what happened to the table)",
+        )
+
+
+def check_not_emptied(measurement: Measurement, rollup: Rollup, rows: int, previous_rows: int) -> None:
+    """Stop a window that has no points any more and has aggregates, where the measurement says `on_shrink: fail`.
+
+    Raises:
+        WindowShrank: It is such a window.
+    """
+    if measurement.on_shrink is OnShrink.FAIL and previous_rows and not rows:
+        raise WindowShrank(
+            f"{measurement.table_name} has no points for the window, and {rollup.table_name} holds "
+            f"{counted(previous_rows, 'row')} computed from some, which would be lost; the roll-up "
+            "is unchanged",
+            remedy="Find out where the points went (influx-lake status, influx-lake verify); if they were deleted on "
+            "purpose, set on_shrink: replace for this measurement; to keep the aggregates, on_shrink: merge",
+        )
+
+
+def keeps_aggregates(measurement: Measurement, rows: int, previous_rows: int) -> bool:
+    """Whether aggregates without points stay, because the measurement says `on_shrink: merge`."""
+    return measurement.on_shrink is OnShrink.MERGE and bool(previous_rows) and not rows
