@@ -10,8 +10,6 @@ from influx_lake.config.columns import TIME
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, change_of, moment_of, number, summary_of
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
-from influx_lake.iceberg.table_state.lost_rows import Untold, lost_rows, rows_lost_by
-from influx_lake.iceberg.table_state.rebuilding import loaded_by, rebuilt
 from influx_lake.iceberg.table_state.record import read_properties
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.translation import catalog_errors
@@ -109,6 +107,9 @@ def _after(
     table: Table, state: TableState, lineage: Lineage, ancestor: Snapshot | None, foreign: Sequence[Snapshot]
 ) -> TableState:
     """A state, after what others did since."""
+    # What reads rows builds on this module.
+    from influx_lake.iceberg.table_state.lost_rows import Untold, lost_rows, rows_lost_by
+
     if all(change_of(each).kind in (Kind.APPEND, Kind.REPLACE) for each in foreign):
         return state
     head, time_id = foreign[-1], _time_id(table, state)
@@ -125,6 +126,8 @@ def _after(
 
 
 def _rebuilt(table: Table, known: TableState, lineage: Lineage, ancestor: Snapshot | None) -> TableState:
+    from influx_lake.iceberg.table_state.rebuilding import rebuilt
+
     time_id = _time_id(table, known)
     column = table.schema().find_column_name(time_id) if time_id is not None else None
     if column is None:
@@ -135,6 +138,8 @@ def _rebuilt(table: Table, known: TableState, lineage: Lineage, ancestor: Snapsh
 
 def _state_of_loads(stated: TableState, lineage: Lineage, ancestor: Snapshot) -> TableState:
     """The state of a snapshot that an earlier version of ours made, whose commit's properties are gone."""
+    from influx_lake.iceberg.table_state.rebuilding import loaded_by
+
     line = list(lineage.line(ancestor))
     coverage = loaded_by(stated.coverage, line)
     sources = (summary_of(each).get(_SOURCE) for each in line)
