@@ -140,7 +140,9 @@ def _absolute_sqlite(uri: str, root: Path) -> str:
     match = _SQLITE.fullmatch(uri)
     if match is None or match[2].startswith((":memory:", "file:")):
         return uri
-    return f"{match[1]}{os.path.normpath(root / match[2])}{match[3]}"
+    # In a URL a question mark would begin its options, and SQLAlchemy decodes what follows a percent sign.
+    folder = str(root).replace("%", "%25").replace("?", "%3F")
+    return f"{match[1]}{os.path.normpath(os.path.join(folder, match[2]))}{match[3]}"
 
 
 def _is_relative_folder(warehouse: str, properties: Mapping[str, object]) -> bool:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from influx_lake.errors import MissingExtra
 from influx_lake.iceberg.translation import catalog_errors
@@ -88,8 +89,8 @@ def _quicker(catalog: Catalog) -> Catalog:
 
 
 def _sqlite_file(uri: str) -> Path | None:
-    database = uri.removeprefix(_SQLITE).partition("?")[0] if uri.startswith(_SQLITE) else ""
-    return None if database in ("", ":memory:") else Path(database)
+    database = unquote(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else ""
+    return None if database in ("", ":memory:") or database.startswith("file:") else Path(database)
 
 
 def _begin_sessions_anew(catalog: Catalog) -> None:
