@@ -19,6 +19,7 @@ from typing import Self
 
 from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, StorageError
+from influx_lake.private_folders import make_private
 
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.25
@@ -151,7 +152,7 @@ def _dagster_home(root: Path) -> Path:
     home, own = root / ".lake" / "dagster", root / "dagster.yaml"
     settings = home / "dagster.yaml"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(home)
         if own.is_file():
             shutil.copyfile(own, settings)
         elif not settings.exists():

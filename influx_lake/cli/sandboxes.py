@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from influx_lake.errors import ConfigurationError, StorageError
+from influx_lake.private_folders import make_private
 
 if TYPE_CHECKING:
     from influx_lake.config import InfluxDB3Config, Lake, SourceConfig
@@ -76,7 +77,7 @@ def _token(path: Path) -> str:
     from influx_lake.sandbox.auth import new_token
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from influx_lake.errors import ConfigurationError
+from influx_lake.private_folders import make_private
 
 STATE = Path(".lake") / "measurements.json"
 GONE = Path(".lake") / "measurements-gone.json"
@@ -64,7 +65,7 @@ def write_discovered(
     kept = {source: names for source, names in read_discovered(root, state).items() if not source.startswith(prefixes)}
     known = {**kept, **{source: tuple(sorted(set(names))) for source, names in found.items()}}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         # A reader sees the old file or the new one, never a part.
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=state.name, delete=False

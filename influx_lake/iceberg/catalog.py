@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from influx_lake.errors import MissingExtra
 from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.private_folders import make_private
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,7 +42,7 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
             # S3 servers that do not know aws-chunked uploads answer 411, or store the framing as data.
             os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
         if database is not None:
-            database.parent.mkdir(parents=True, exist_ok=True)
+            make_private(database.parent)
             uri = prepared["uri"]
             if "timeout=" not in uri:
                 prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_BUSY_SECONDS}"

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from influx_lake.errors import StorageError
+from influx_lake.private_folders import make_private
 from influx_lake.sandbox.columns import Kind, kinds_of
 from influx_lake.sandbox.merge import Run
 from influx_lake.sandbox.table import Table
@@ -38,7 +39,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._databases = path / "databases"
-        self._databases.mkdir(parents=True, exist_ok=True)
+        make_private(self._databases)
         self._lock = _lock(path / "lock")
         self.log = WriteAheadLog(path / "log")
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from influx_lake.private_folders import make_private
+
 SIZE_LIMIT = 16 * 1024 * 1024
 _HEAD = struct.Struct("<QIQI")
 
@@ -29,7 +31,7 @@ class WriteAheadLog:
     """A folder of log files. Call `replay` to its end, then `start`, before anything else."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         self._folder = folder
         self._lock = threading.Lock()
         self._sequence = 0

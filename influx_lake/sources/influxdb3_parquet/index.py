@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config.columns import Column, ColumnType, Role
+from influx_lake.private_folders import make_private
 from influx_lake.sources.influxdb3_parquet.footers import Footer, Odd, read_footer
 from influx_lake.sources.influxdb3_parquet.paths import PersistedPath
 
@@ -120,7 +121,7 @@ class FooterIndex:
             for key, each in footers.items()
         ]
         columns = [[[column.name, column.role, column.type] for column in each] for each in places]
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder)
         # A reader sees the old index or the new one, never a part.
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.folder, delete=False) as file:
             json.dump({"format": _FORMAT, "table": table, "columns": columns, "files": files}, file)

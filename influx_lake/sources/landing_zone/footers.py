@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.private_folders import make_private
 from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
 from influx_lake.sources.points.staging import storage_errors
@@ -81,7 +82,7 @@ class Footers:
         }
         folder = self._place.parent
         with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             # A reader sees the old file or the new one, never a part.
             with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, suffix=".tmp", delete=False) as file:
                 json.dump(written, file)

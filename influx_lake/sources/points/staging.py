@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from influx_lake.errors import StorageError
+from influx_lake.private_folders import make_private
 from influx_lake.sources.points.registry import Registry
 from influx_lake.sources.points.unit import FORMAT, Unit, UnitWriter
 
@@ -49,7 +50,7 @@ class Staging:
         """
         folder = self.folder / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
         with storage_errors(self.folder), ExitStack() as held:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder)
             # Held shared while it is used: what nobody holds may be cleaned away.
             lock = held.enter_context(_locked(folder, exclusive=False))
             while not folder.is_dir():

@@ -43,3 +43,14 @@ def test_the_successor_of_a_renamed_table_has_a_folder_of_its_own(tmp_path: Path
 
 def test_a_first_table_has_the_folder_of_its_name(tmp_path: Path) -> None:
     assert replace(opened(tmp_path), day(0), rows(day(0), 1)).table.location().endswith("/warehouse/telemetry/cpu")
+
+
+def test_nobody_else_looks_into_the_lakes_own_folder(tmp_path: Path) -> None:
+    replace(opened(tmp_path / "lake"), day(0), rows(day(0), 1))
+    assert (tmp_path / "lake" / ".lake").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+    (tmp_path / ".lake").mkdir(mode=0o755)
+    replace(opened(tmp_path), day(0), rows(day(0), 1))
+    assert (tmp_path / ".lake").stat().st_mode & 0o777 == 0o755
