@@ -126,6 +126,13 @@ def _duckdb_relation(rows: TableRows) -> duckdb.DuckDBPyRelation:
     return duckdb.from_arrow(rows)
 
 
+def _own_table(table: Table) -> Table:
+    """The table under its own names: it may be changed, too."""
+    from influx_lake.iceberg.staging.known_columns import actual
+
+    return actual(table)
+
+
 _LOADERS: dict[str, Callable[[TableRows], object]] = {
     "pyarrow.Table": lambda rows: rows.reader().read_all(),
     "pyarrow.RecordBatchReader": TableRows.reader,
@@ -133,5 +140,5 @@ _LOADERS: dict[str, Callable[[TableRows], object]] = {
     "polars.DataFrame": _polars_eager,
     "duckdb.DuckDBPyRelation": _duckdb_relation,
     "pyiceberg.DataScan": TableRows.scan,
-    "pyiceberg.Table": lambda rows: rows.table,
+    "pyiceberg.Table": lambda rows: _own_table(rows.table),
 }

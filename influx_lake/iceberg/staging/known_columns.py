@@ -110,6 +110,7 @@ def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[
         raise no_time(table, target.time_column)
     _check_none_dropped(known, columns, there, target)
     ids = {name: number for name, number in known.items() if number in names}
+    held = {number: name for name, number in ids.items()}
     coming = {ids[name]: name for name in columns if name in ids}
     for name in columns:
         number = there.get(name)
@@ -118,7 +119,8 @@ def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[
         holder = coming.get(number)
         if holder is None and name not in ids:
             # Renamed in source and table alike, or made by others beforehand.
-            ids = {each: other for each, other in ids.items() if other != number} | {name: number}
+            ids.pop(held.pop(number, name), None)
+            ids[name], held[number] = number, name
         elif holder is None or name not in ids:
             raise _two_of_one_name(name, holder, names.get(ids.get(name, number), name), target)
     if target.types.renamed_columns is RenamedColumns.REFUSE:

@@ -42,6 +42,10 @@ class KnownTable(Table):
         """Load the table again, under its own names."""
         return self.actual.refresh()
 
+    def _do_commit(self, *changes: object) -> None:  # noqa: ARG002 (called by pyiceberg)
+        # A schema that is committed from here would rename the columns.
+        raise TypeError("a view of a table cannot be changed: change the table itself, which is its `actual`")
+
     def _property(self, key: str) -> str:
         prefix = next((prefix for prefix in OF_COLUMNS if key.startswith(prefix)), None)
         return key if prefix is None else prefix + self.names.get(key.removeprefix(prefix), key.removeprefix(prefix))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-import subprocess
-import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as changed
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +20,7 @@ from influx_lake.config.sort_order import SortTerm
 from influx_lake.config.table_layout import PartitionTerm
 from influx_lake.errors import ColumnsChanged, DataRefused, SchemaConflict
 from influx_lake.iceberg.append import append_window
+from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.replace import replace_window
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.upsert import upsert_window
@@ -179,20 +178,17 @@ def test_a_lost_race_stages_again(catalog: Catalog) -> None:
     assert len(table(catalog).metadata.schemas) == 2
 
 
-@pytest.mark.slow
-def test_sixteen_writers_bring_columns_of_their_own_at_once(catalog: Catalog, lake_folder: Path) -> None:
-    numbers = list(range(1, 17))
+def test_sixteen_writers_bring_columns_of_their_own_at_once(catalog: Catalog, properties: dict[str, str]) -> None:
     replace(catalog, day(0), rows(day(0), 3))
-    random.shuffle(numbers)
-    module = "influx_lake_tests.unit.iceberg.test_staging"
-    code = f"import sys; from {module} import bring; bring(sys.argv[1], int(sys.argv[2]))"
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, str(lake_folder), str(n)], stderr=subprocess.PIPE, text=True)
-        for n in numbers
-    ]
-    for process in running:
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+    together = threading.Barrier(16)
+
+    def bring(number: int) -> None:
+        own = open_catalog("lake", properties)
+        together.wait()
+        replace(own, day(number), with_level(rows(day(number), 3), f"own_{number}"))
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(bring, range(1, 17)))
     found = held(catalog).to_pylist()
     assert len(found) == 3 + 16 * 3
     for row in found:
@@ -202,13 +198,3 @@ def test_sixteen_writers_bring_columns_of_their_own_at_once(catalog: Catalog, la
         assert list(own) == ([f"own_{number}"] if number else [])
     fields = table(catalog).schema().fields
     assert len({field.field_id for field in fields}) == len(fields) == 20
-
-
-def bring(folder: str, number: int) -> None:
-    """Load a day with a column of its own."""
-    from influx_lake.iceberg.catalog import open_catalog
-
-    catalog = open_catalog(
-        "lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/warehouse"}
-    )
-    replace(catalog, day(number), with_level(rows(day(number), 3), f"own_{number}"))

@@ -13,7 +13,9 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.types import LongType
 
-from influx_lake.config import Measurement, OnTypeConflict, RenamedColumns, TypeOptions
+from influx_lake.checks.subject import Subject
+from influx_lake.checks.suite import evaluate
+from influx_lake.config import CheckOptions, Measurement, OnTypeConflict, RenamedColumns, TypeOptions
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
 from influx_lake.errors import SchemaConflict
@@ -117,3 +119,21 @@ def test_a_window_is_begun_again_where_others_changed_what_its_rows_were_shaped_
     load(source, catalog, day(1), beside)
     assert source.asked == [day(1), day(1)]
     assert held(catalog).column("site__string").to_pylist() == [None] * 24 + ["here"] * 24
+
+
+def test_checks_find_renamed_columns(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 48)
+    names = ["source_equals_lake", "no_duplicate_points", "gaps", "outliers", "schema_drift", "values"]
+    options = CheckOptions.model_validate(
+        {"gaps": {"longer_than": "1h", "by": ["host"]}, "values": [{"column": "value", "not_null": True}]}
+    )
+    measurement = changed(CPU, checks=options)
+    load(source, catalog, day(0), measurement)
+
+    def found() -> list[tuple[str, bool]]:
+        subject = Subject(measurement, catalog, lambda: source, day(1).start + timedelta(hours=1), [day(0)])
+        return [(name, outcome.passed) for name, outcome, _ in evaluate(subject, names)]
+
+    before = found()
+    rename(catalog, time="ts", host="hostname", value="level")
+    assert found() == before == [(name, True) for name in names]

@@ -219,3 +219,20 @@ def test_a_table_that_does_not_tell_its_tags_needs_by(catalog: Catalog) -> None:
     with pytest.raises(ConfigurationError, match="does not tell which of its columns are tags"):
         rolled(catalog, rollup(functions=["mean"]))
     assert rolled(catalog, rollup(functions=["mean"], by=("host",))).rows
+
+
+def test_columns_that_others_renamed_in_either_table(catalog: Catalog) -> None:
+    rows = some_rows(300)
+    load(catalog, rows)
+    hourly = rollup(fields={"usage": ALL})
+    for identifier, names in (
+        (("telemetry", "cpu"), {"time": "ts", "host": "hostname", "usage": "u"}),
+        (("telemetry", "cpu_r"), {"time": "bucket", "usage_mean": "mean"}),
+    ):
+        rolled(catalog, hourly)
+        for name, other in names.items():
+            with catalog.load_table(identifier).update_schema() as update:
+                update.rename_column(name, other)
+    rolled(catalog, hourly)
+    assert same(held(catalog, hourly), expected(rows, hour_of, {"usage": ALL}, by=("host", "region")))
+    assert "mean" in catalog.load_table(("telemetry", "cpu_r")).scan().to_arrow().column_names
