@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from influx_lake.config.columns import ColumnType
 from influx_lake.config.connections.points import PointFilesConfig, absolute_path
@@ -55,6 +55,18 @@ class LandingZoneConfig(PointFilesConfig):
     format: Literal["json", "csv", "parquet"] = Field(
         default="json", description="What the files hold: JSON lines as Telegraf writes them, CSV, or Parquet."
     )
+    delimiter: str = Field(
+        default=",",
+        pattern=r"^[^\"\r\n\x00]$",
+        description="What separates the values of a row of CSV: one character.",
+        examples=[";", "\t"],
+    )
+    header: tuple[Text, ...] = Field(
+        default=(),
+        description="The names of the columns of CSV whose files have no header, in their order. A row that holds just "
+        "these names is a header, and no data.",
+        examples=[["timestamp", "name", "host", "usage"]],
+    )
     late: Duration = Field(
         default="1h",
         validate_default=True,
@@ -86,6 +98,17 @@ class LandingZoneConfig(PointFilesConfig):
         description="Measurements whose columns are declared. For others every file is read once to learn them.",
         examples=[{"cpu": {"tags": ["host"], "fields": {"usage_idle": "float"}}}],
     )
+
+    @model_validator(mode="after")
+    def _check_header(self) -> Self:
+        if self.format != "csv" and (self.header or self.delimiter != ","):
+            raise ValueError("header and delimiter are options of CSV: write format: csv, or leave them out")
+        wanted = [self.timestamp, *([] if "{measurement}" in self.path else [self.measurement_column])]
+        if self.header and (missing := [name for name in wanted if name not in self.header]):
+            raise ValueError(f"header has no column {missing[0]}: name the column of the time, and of the measurement")
+        if len(set(self.header)) < len(self.header):
+            raise ValueError("header has a column twice: give each a name of its own")
+        return self
 
     @property
     def label(self) -> str:

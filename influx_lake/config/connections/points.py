@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
+from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.connections.server import LocalFile
 from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.quantities import Duration, Size
+
+MAX_EXPANSION = "max_expansion"
+"""The option that bounds what a compressed file unpacks to."""
+TRAILING_NEWLINE = "trailing_newline"
+"""The option that says whether a file's last line needs its line break."""
 
 
 def _listed(value: Any) -> Any:
@@ -31,8 +37,20 @@ Paths = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)
 """Files; local ones that are relative are below the folder of the lake.yaml."""
 
 
-class PointFilesConfig(StoredConfig):
+class PointFilesConfig(DocumentLimit, StoredConfig):
     """A source of points that lie in files."""
+
+    max_expansion: int = Field(
+        default=1000,
+        ge=1,
+        description="How many times its size a compressed file may unpack to, once that is more than `max_document`.",
+    )
+    trailing_newline: Literal["required", "optional"] = Field(
+        default="required",
+        description="Whether the last line of a file counts only with its line break. A file that was cut off, or is "
+        "still being written, ends inside of a value, which can pass for a whole one: `12.3` of `12.34`. `optional`: "
+        "the files are whole, and their writer leaves the last line break out.",
+    )
 
     max_bad_lines: int = Field(
         default=0,

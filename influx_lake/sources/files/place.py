@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from influx_lake.errors import FileUnreadable, MissingExtra
 from influx_lake.sources.files.failures import file_errors
+from influx_lake.sources.files.file_check import HEAD_BYTES, compression_of
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 _MAGIC = re.compile(r"[*?\[]")
 _GLOB_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]")
 _WEB = ("http", "https")
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_NO_DATA = re.compile(r"(?:[_.].*|.*\.crc)")
+"""Marks of what wrote the files (`_SUCCESS`), checksums and hidden files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,12 @@ class StoredFile:
         """The file's bytes, without compression. That is told by the first bytes: a name may say anything.
 
         Raises:
-            SourceError: It cannot be opened.
+            SourceError: It cannot be opened, or is compressed with what is not read.
         """
         with file_errors(self.uri):
             with self.system.open_input_stream(self.path, compression=None) as stream:
-                begin = bytes(stream.read(4))
-            found = (name for magic, name in _COMPRESSIONS.items() if begin.startswith(magic))
-            return self.system.open_input_stream(self.path, compression=next(found, None))
+                head = bytes(stream.read(HEAD_BYTES))
+            return self.system.open_input_stream(self.path, compression=compression_of(head, self.uri))
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class FilePlace:
     """One place where files are.
 
     Attributes:
-        text: A path or URL; with `*`, `**`, `?` or `[...]` every file that matches; of a folder all files in it.
+        text: A path or URL; with `*`, `**`, `?` or `[...]` every file that matches; of a folder all files in it. Marker
+            and hidden files (`_SUCCESS`, `.name`, `name.crc`) are none of them, unless they are named.
         properties: How an object store is reached, in pyiceberg's words: `s3.endpoint`, `gcs.oauth2.token`, ...
     """
 
@@ -93,8 +95,14 @@ class FilePlace:
         deep = "/" in pattern[len(fixed) :] or "**" in pattern
         selector = FileSelector(base or "/", recursive=deep, allow_not_found=True)
         matches = _glob(pattern)
+        # A pattern that has the mark of a hidden file means such files.
+        wanted = not _is_data(pattern[len(base) :])
         infos = (each for each in self._system.get_file_info(selector) if each.type == FileType.File)
-        return [self._file(each) for each in sorted(infos, key=_path) if matches.fullmatch(each.path)]
+        return [
+            self._file(each)
+            for each in sorted(infos, key=_path)
+            if matches.fullmatch(each.path) and (wanted or _is_data(each.path[len(base) :]))
+        ]
 
     def files_below(self, folder: str) -> list[StoredFile]:
         """The files of a folder and of those in it; none where there is no such folder."""
@@ -127,7 +135,11 @@ class FilePlace:
         info = self._system.get_file_info(self.path)
         if info.type == FileType.Directory and self._scheme not in _WEB:
             infos = self._system.get_file_info(FileSelector(self.path, recursive=True))
-            return [self._file(each) for each in sorted(infos, key=_path) if each.type == FileType.File]
+            return [
+                self._file(each)
+                for each in sorted(infos, key=_path)
+                if each.type == FileType.File and _is_data(each.path[len(self.path) :])
+            ]
         if info.type == FileType.NotFound:
             raise FileUnreadable(f"{self.text} does not exist", remedy="Correct `path`")
         return [self._file(info)]
@@ -194,6 +206,11 @@ def _web() -> FileSystem:
     except ImportError as error:
         raise MissingExtra("reading files from a web server", "files") from error
     return PyFileSystem(FSSpecHandler(HTTPFileSystem()))
+
+
+def _is_data(path: str) -> bool:
+    """Whether a file is data, by its path below what was asked for."""
+    return not any(_NO_DATA.fullmatch(each) for each in path.split("/"))
 
 
 def _path(info: FileInfo) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 
 from influx_lake.errors import SourceTimeout
 from influx_lake.sources.files.failures import file_errors
+from influx_lake.sources.files.file_check import HEAD_BYTES, check_text
+from influx_lake.sources.files.limits import FileLimits
 from influx_lake.sources.files.place import StoredFile
 from influx_lake.sources.prefetch import Prefetch, Stalled
 
@@ -16,16 +18,40 @@ _PATIENCE_SECONDS = 300.0
 
 
 @contextmanager
-def read_chunks(file: StoredFile) -> Iterator[Iterator[bytes]]:
-    """The bytes of a file in chunks, without compression.
+def read_chunks(file: StoredFile, limits: FileLimits) -> Iterator[Iterator[bytes]]:
+    """The bytes of a file of text in chunks, without compression.
 
     Raises:
-        SourceError: While iterating: it cannot be read to its end.
+        SourceError: While iterating: it cannot be read to its end, is no text, or unpacks to more than it may.
     """
     with Prefetch(
-        _chunks(file), cancel=lambda: None, depth=_AHEAD, patience=_PATIENCE_SECONDS, name="influx-lake-file"
+        _chunks(file, limits), cancel=lambda: None, depth=_AHEAD, patience=_PATIENCE_SECONDS, name="influx-lake-file"
     ) as chunks:
         yield _patient(chunks, file)
+
+
+def numbered_lines(chunks: Iterable[bytes], uri: str, limits: FileLimits) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file with their numbers, from 1. Each has its line break; only the last one can be without.
+
+    Raises:
+        FileUnreadable: While iterating: one is too long.
+    """
+    number, pending, size = 1, list[bytes](), 0
+    for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            line = b"".join([*pending, end, b"\n"]) if pending else end + b"\n"
+            limits.check_line(len(line), uri, number)
+            yield number, line
+            number += 1
+            if pending:
+                pending, size = [], 0
+        if rest:
+            pending.append(rest)
+            size += len(rest)
+            limits.check_line(size, uri, number)
+    if pending:
+        yield number, b"".join(pending)
 
 
 def _patient(chunks: Iterator[bytes], file: StoredFile) -> Iterator[bytes]:
@@ -35,7 +61,12 @@ def _patient(chunks: Iterator[bytes], file: StoredFile) -> Iterator[bytes]:
         raise SourceTimeout(f"nothing came of {file.uri} for {_PATIENCE_SECONDS:.0f} seconds") from error
 
 
-def _chunks(file: StoredFile) -> Generator[bytes, None, None]:
+def _chunks(file: StoredFile, limits: FileLimits) -> Generator[bytes, None, None]:
+    size = 0
     with file.open() as stream, file_errors(file.uri):
         while chunk := stream.read(CHUNK_BYTES):
+            if not size:
+                check_text(chunk[:HEAD_BYTES], file.uri)
+            size += len(chunk)
+            limits.check_expansion(size, file.size, file.uri)
             yield chunk

@@ -30,8 +30,20 @@ log = logging.getLogger("influx_lake.sources")
 
 _SURVEYED = 20
 """How many files are looked at where not all of them have to be read."""
-_READING = 3
+_READING = 4
 """Another number where the same files give other points than before: what was taken apart then is not used."""
+_SAY_WHAT_IS_READ = {
+    "format",
+    "timestamp",
+    "timestamp_units",
+    "measurement_column",
+    "tags",
+    "columns",
+    "delimiter",
+    "header",
+    "trailing_newline",
+}
+"""The options with which the same file gives other points."""
 
 
 def landing_zone_source(config: LandingZoneConfig) -> PointsSource:
@@ -166,9 +178,7 @@ class LandingZone:
         )
 
     def _unit(self, landed: LandedFile) -> Unit:
-        settings = self._config.model_dump_json(
-            include={"format", "timestamp", "timestamp_units", "measurement_column", "tags", "columns"}
-        )
+        settings = self._config.model_dump_json(include=_SAY_WHAT_IS_READ)
         identity = f"landing_zone\0{_READING}\0{settings}\0{landed.file.identity}"
         if identity not in self._units:
             self._units[identity] = self._staging.unit(identity, lambda writer: self._take_apart(landed, writer))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from influx_lake.config.columns import ColumnType
-from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
+from influx_lake.sources.points.building import TIMES
+from influx_lake.sources.points.cells import Mask, Numbers, Places, cells, no_cells
 from influx_lake.sources.points.registry import CODES, TYPES, Context, Registry
 
 Codes = npt.NDArray[np.int8]
@@ -92,7 +93,7 @@ class PointColumns:
         for column in self.fields.values():
             has_values |= column.has_value
         if not has_values.any():
-            return pa.RecordBatch.from_pylist([], SCHEMA)
+            return no_cells()
         measurement = registry.measurement(Context(), self.measurement)
         series = self._series(registry, measurement, has_values)
         return pa.concat_batches(list(self._cells(registry, measurement, series)))
@@ -161,6 +162,18 @@ def are_valid(values: pa.Array) -> Mask:
 def whole_numbers(values: pa.Array) -> Places:
     """Integers of 64 bits, none of them null."""
     found: Places = values.to_numpy(zero_copy_only=False)
+    return found
+
+
+def checked_times(values: pa.Array) -> Places:
+    """Times in nanoseconds, none of them null.
+
+    Raises:
+        NotPlain: One is out of range.
+    """
+    found = whole_numbers(values)
+    if len(found) and (int(found.min()) not in TIMES or int(found.max()) not in TIMES):
+        raise NotPlain
     return found
 
 

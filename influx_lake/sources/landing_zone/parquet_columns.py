@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import TIME, ColumnType
 from influx_lake.sources.arrow_types import ARROW_TYPES
-from influx_lake.sources.landing_zone.columns import FieldColumn, NotPlain, PointColumns, whole_numbers
+from influx_lake.sources.landing_zone.columns import FieldColumn, NotPlain, PointColumns, checked_times
 from influx_lake.sources.landing_zone.records import NANOSECONDS
 from influx_lake.sources.points.cells import Places
 
@@ -68,11 +68,11 @@ class ParquetColumns:
             raise NotPlain
         column = batch.column(place)
         if pa.types.is_timestamp(column.type):
-            return whole_numbers(column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64()))
+            return checked_times(column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64()))
         if not pa.types.is_integer(column.type):
             raise NotPlain
         unit = pa.scalar(NANOSECONDS[self.config.timestamp_units], pa.int64())
-        return whole_numbers(pc.multiply_checked(column.cast(pa.int64()), unit))
+        return checked_times(pc.multiply_checked(column.cast(pa.int64()), unit))
 
     def _field(self, name: str, values: pa.Array) -> FieldColumn:
         """The values of a field, as long as they have its type without a closer look."""

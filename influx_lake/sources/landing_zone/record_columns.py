@@ -18,8 +18,9 @@ from influx_lake.sources.landing_zone.columns import (
     FieldColumn,
     NotPlain,
     PointColumns,
-    whole_numbers,
+    checked_times,
 )
+from influx_lake.sources.landing_zone.numbers import FLOAT, FLOAT_DIGITS, INTEGER, SMALLEST_NORMAL
 from influx_lake.sources.landing_zone.records import NANOSECONDS, RecordReader, tag_text
 from influx_lake.sources.points.building import BadPoint
 from influx_lake.sources.points.cells import Places
@@ -45,8 +46,8 @@ _TAKEN_FOR: dict[ColumnType, set[type]] = {
 }
 _LARGEST_EXACT = 2**53
 _MOST_VALUES = 4_000_000
-_INTEGER = r"^-?(?:0|[1-9][0-9]*)$"
-_FLOAT = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_NOTHING_BUT_ZEROS = r"^-?[0.]+(?:[eE].*)?$"
+_NOT_DIGITS = r"[eE].*|[-.]"
 _WHOLE_TIME = r"^-?[0-9]+$"
 
 
@@ -69,7 +70,7 @@ class RecordColumns:
             return None
 
     def _by_measurement(self, records: Sequence[object]) -> Mapping[str, Sequence[Record]]:
-        rows = [record for record in records if isinstance(record, dict)]
+        rows: list[Record] = [record for record in records if type(record) is dict]
         if len(rows) < len(records):
             raise NotPlain
         if self.reader.measurement is not None:
@@ -116,11 +117,11 @@ class RecordColumns:
     def _time(self, values: Values) -> Places:
         unit, kinds = pa.scalar(NANOSECONDS[self.reader.config.timestamp_units], pa.int64()), set(map(type, values))
         if kinds == {int}:
-            return whole_numbers(pc.multiply_checked(pa.array(values, pa.int64()), unit))
+            return checked_times(pc.multiply_checked(pa.array(values, pa.int64()), unit))
         if kinds == {str}:
             texts = pa.array(values, pa.string())
             if pc.all(pc.match_substring_regex(texts, _WHOLE_TIME)).as_py():
-                return whole_numbers(pc.multiply_checked(texts.cast(pa.int64()), unit))
+                return checked_times(pc.multiply_checked(texts.cast(pa.int64()), unit))
         return np.array([self.reader.time(value) for value in values], np.int64)
 
 
@@ -170,7 +171,10 @@ def _only(kind: type, values: Values) -> Values:
 
 
 def _array(kind: ColumnType, values: Values) -> pa.Array:
-    return pa.array(values, ARROW_TYPES[kind])
+    found = pa.array(values, ARROW_TYPES[kind])
+    if kind is ColumnType.FLOAT and pc.any(pc.is_inf(found)).as_py():
+        raise NotPlain
+    return found
 
 
 def _of_texts(values: Values, wanted: ColumnType | None) -> FieldColumn:
@@ -206,14 +210,25 @@ def _read(kind: ColumnType, texts: pa.Array) -> pa.Array:
     if kind is ColumnType.BOOLEAN:
         return pc.equal(pc.ascii_lower(texts), "true")
     values = texts.cast(ARROW_TYPES[kind])
-    if kind is ColumnType.FLOAT and pc.any(pc.is_inf(values)).as_py():
+    if kind is ColumnType.FLOAT and not _say_all(texts, values):
         raise NotPlain
     return values
 
 
+def _say_all(texts: pa.Array, values: pa.Array) -> bool:
+    """Whether floats are surely what their texts say (`numbers.says_all`)."""
+    small = texts.filter(pc.less(pc.abs(values), SMALLEST_NORMAL))
+    if pc.any(pc.is_inf(values)).as_py() or not pc.all(pc.match_substring_regex(small, _NOTHING_BUT_ZEROS)).as_py():
+        return False
+    # A point more than that many digits.
+    long = texts.filter(pc.greater(pc.utf8_length(texts), FLOAT_DIGITS + 1))
+    digits = pc.utf8_ltrim(pc.replace_substring_regex(long, _NOT_DIGITS, ""), "0")
+    return not pc.any(pc.greater(pc.utf8_length(digits), FLOAT_DIGITS)).as_py()
+
+
 _LOOKS: dict[ColumnType, Callable[[pa.Array], pa.Array]] = {
-    ColumnType.INTEGER: lambda texts: pc.match_substring_regex(texts, _INTEGER),
-    ColumnType.FLOAT: lambda texts: pc.match_substring_regex(texts, _FLOAT),
+    ColumnType.INTEGER: lambda texts: pc.match_substring_regex(texts, f"^{INTEGER}$"),
+    ColumnType.FLOAT: lambda texts: pc.match_substring_regex(texts, f"^{FLOAT}$"),
     ColumnType.BOOLEAN: lambda texts: pc.is_in(pc.ascii_lower(texts), pa.array(["true", "false"])),
 }
 """What a text looks like, the first that holds; else it is one."""

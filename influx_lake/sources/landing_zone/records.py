@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import TIME, ColumnType
 from influx_lake.config.windows import EPOCH, MICROSECOND
-from influx_lake.sources.points.building import INT64, UINT64, BadPoint, FoundPoint
+from influx_lake.sources.landing_zone.numbers import declared_number, number_of
+from influx_lake.sources.landing_zone.unreadable import NamedTwice, Unreadable, WrittenFloat
+from influx_lake.sources.points.building import INT64, TIMES, UINT64, BadPoint, FoundPoint
 
 NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _TEXT_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?", re.ASCII)
-_INTEGER = re.compile(r"-?(?:0|[1-9]\d*)", re.ASCII)
-_FLOAT = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_LONGEST_TIME = 60
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -43,8 +46,13 @@ class RecordReader:
         Raises:
             BadPoint: It is none.
         """
+        if isinstance(record, Unreadable):
+            raise BadPoint(record.reason)
         if not isinstance(record, dict):
             raise BadPoint("is not an object")
+        for each in (record, record.get("tags"), record.get("fields")):
+            if isinstance(each, NamedTwice):
+                raise BadPoint(f"has {each.name!r} twice")
         name = self.measurement or record.get(self.config.measurement_column)
         if not isinstance(name, str) or not name:
             raise BadPoint(f"has no measurement in {self.config.measurement_column!r}")
@@ -75,8 +83,10 @@ class RecordReader:
         for name, value in record.items():
             if name in own:
                 continue
-            (tags if name in tag_names else fields)[name] = value
-        tags |= {name: fields.pop(name) for name in tag_names if name in fields}
+            _put(tags if name in tag_names else fields, name, value)
+        for name in tag_names:
+            if name in fields:
+                _put(tags, name, fields.pop(name))
         if TIME in tags or TIME in fields:
             raise BadPoint(f"has a column {TIME!r} besides the time")
         return tags, fields
@@ -88,12 +98,17 @@ class RecordReader:
         if types is not None:
             if field not in types:
                 raise BadPoint(f"has the field {field!r}, which is not declared in `columns`")
-            return types[field], _as(types[field], _read_text(value)[1] if self._reads(types[field]) else value, field)
-        kind, found = _read_text(value) if self.textual else _native(value, field)
-        return self.kinds.get(field, kind), found
-
-    def _reads(self, kind: ColumnType) -> bool:
-        return self.textual and kind is not ColumnType.STRING
+            return types[field], _as(types[field], _of_text(value, types[field]) if self.textual else value, field)
+        if self.textual:
+            return _text_value(value)
+        if self.kinds:
+            if field not in self.kinds:
+                raise BadPoint(f"has values of a type that is not known in {field!r}")
+            return self.kinds[field], _native(value, field)[1]
+        # Parquet may hold what is no number; JSON has no word for it, and `1e400` is another number.
+        if isinstance(value, float) and math.isinf(value):
+            raise BadPoint(f"has a number that is too large for a float in {field!r}")
+        return _native(value, field)
 
     def time(self, value: object) -> int:
         """The time of a point, in nanoseconds since 1970.
@@ -102,20 +117,19 @@ class RecordReader:
             BadPoint: It is none, or out of range.
         """
         unit = NANOSECONDS[self.config.timestamp_units]
-        if isinstance(value, str) and _NUMBER.fullmatch(value):
-            whole, _, fraction = value.partition(".")
-            digits = int((fraction + "0" * 18)[:18] or "0") * unit
-            found = int(whole) * unit + (-1 if value.startswith("-") else 1) * (digits // 10**18)
+        if isinstance(value, str) and len(value) <= _LONGEST_TIME and _NUMBER.fullmatch(value):
+            found = _number_time(value, unit)
         elif isinstance(value, str):
             found = _text_time(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             found = value * unit
         elif isinstance(value, float) and abs(value) < 2.0**63:
-            return self.time(format(value, "f"))
+            written = value.text if isinstance(value, WrittenFloat) else repr(value)
+            found = _number_time(f"{Decimal(written):f}", unit)
         else:
             raise BadPoint(f"has no time in {self.config.timestamp!r}")
-        if found not in INT64:
-            raise BadPoint(f"has a time out of range: {value}")
+        if found not in TIMES:
+            raise BadPoint(f"has a time out of range: {str(value)[:_LONGEST_TIME]}")
         return found
 
 
@@ -128,6 +142,17 @@ def _object(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
+def _put(values: dict[str, Any], name: str, value: object) -> None:
+    """Put a value beside others; one that is there already must not be lost."""
+    known = values.get(name)
+    if known not in (None, "") and value not in (None, ""):
+        if type(known) is not type(value) or known != value:
+            raise BadPoint(f"has {name!r} twice, with different values: in an object and beside it")
+    elif known not in (None, ""):
+        return
+    values[name] = value
+
+
 def tag_text(value: object) -> str:
     """A tag's value as text.
 
@@ -136,9 +161,20 @@ def tag_text(value: object) -> str:
     """
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
+    if isinstance(value, WrittenFloat):
+        return value.text
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
     raise BadPoint("has a tag that is no text")
+
+
+def _number_time(text: str, unit: int) -> int:
+    """A number of units of time, in nanoseconds."""
+    whole, _, fraction = text.partition(".")
+    digits, scale = int(fraction or "0") * unit, int("1" + "0" * len(fraction))
+    if digits % scale:
+        raise BadPoint(f"has a time that is finer than nanoseconds: {text[:_LONGEST_TIME]}")
+    return int(whole) * unit + (-1 if text.startswith("-") else 1) * (digits // scale)
 
 
 def _text_time(text: str) -> int:
@@ -168,17 +204,21 @@ def _native(value: Any, field: str) -> tuple[ColumnType, Any]:
     raise BadPoint(f"has a value of no type in {field!r}")
 
 
-def _read_text(value: Any) -> tuple[ColumnType, Any]:
-    text = str(value)
-    if _INTEGER.fullmatch(text) and int(text) in INT64:
-        return ColumnType.INTEGER, int(text)
-    if _INTEGER.fullmatch(text) and int(text) in UINT64:
-        return ColumnType.UINTEGER, int(text)
-    if _FLOAT.fullmatch(text) and abs(float(text)) != float("inf"):
-        return ColumnType.FLOAT, float(text)
+def _text_value(text: str) -> tuple[ColumnType, Any]:
+    """What a text of no declared type is: a number that is exactly it, a boolean, or a text."""
+    if (number := number_of(text)) is not None:
+        return number
     if text.lower() in _BOOLEANS:
         return ColumnType.BOOLEAN, _BOOLEANS[text.lower()]
     return ColumnType.STRING, text
+
+
+def _of_text(text: str, kind: ColumnType) -> Any:
+    """The value that a text is as a declared type; itself where it is none."""
+    if kind is ColumnType.STRING:
+        return text
+    found = _BOOLEANS.get(text.lower()) if kind is ColumnType.BOOLEAN else declared_number(text, kind)
+    return text if found is None else found
 
 
 def _as(kind: ColumnType, value: Any, field: str) -> Any:
@@ -192,11 +232,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value) and value == value // 1
+
+
 _WHOLE = (ColumnType.INTEGER, ColumnType.UINTEGER)
 _FITS: dict[ColumnType, Callable[[Any], bool]] = {
     ColumnType.FLOAT: lambda value: _is_number(value) and (isinstance(value, float) or _is_exact_float(value)),
-    ColumnType.INTEGER: lambda value: _is_number(value) and value == value // 1 and int(value) in INT64,
-    ColumnType.UINTEGER: lambda value: _is_number(value) and value == value // 1 and int(value) in UINT64,
+    ColumnType.INTEGER: lambda value: _is_whole(value) and int(value) in INT64,
+    ColumnType.UINTEGER: lambda value: _is_whole(value) and int(value) in UINT64,
     ColumnType.BOOLEAN: lambda value: isinstance(value, bool),
     ColumnType.STRING: lambda value: isinstance(value, str),
 }

@@ -11,10 +11,11 @@ from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import ColumnType
 from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.folders import LandedFile
-from influx_lake.sources.landing_zone.formats import NOT_JSON, RECORDS, Records, batch_records, parquet_batches
+from influx_lake.sources.landing_zone.formats import Records, batch_records, parquet_batches, text_records
 from influx_lake.sources.landing_zone.parquet_columns import ParquetColumns
 from influx_lake.sources.landing_zone.record_columns import RecordColumns
 from influx_lake.sources.landing_zone.records import RecordReader
+from influx_lake.sources.landing_zone.unreadable import Unreadable
 from influx_lake.sources.points.bad import BadRecord, too_bad
 from influx_lake.sources.points.building import BadPoint, CellsBuilder
 from influx_lake.sources.points.unit import UnitWriter
@@ -57,7 +58,7 @@ class TakingApart:
         if self.config.format == "parquet":
             self._add_parquet()
         else:
-            self._add(RECORDS[self.config.format](self.landed.file))
+            self._add(text_records(self.landed, self.config))
         self.writer.add(self._builder.taken())
         self.writer.close(self._facts)
 
@@ -91,7 +92,7 @@ class TakingApart:
             try:
                 point = self._reader.point(record)
             except BadPoint as error:
-                self._add_bad(BadRecord(number, str(error), "" if record is NOT_JSON else str(record)))
+                self._add_bad(BadRecord(number, str(error), _written(record)))
                 continue
             if point is not None:
                 self._builder.add(point)
@@ -103,3 +104,14 @@ class TakingApart:
         self._facts["first_bad"] = self._facts["first_bad"] or f"line {record.line:,} {record.reason}"
         if bad > allowed:
             raise too_bad(bad, allowed, self._facts, self.writer.bad_file) from None
+
+
+def _written(record: object) -> str:
+    """What a record says, for people."""
+    if isinstance(record, Unreadable):
+        return record.text
+    try:
+        return str(record)
+    except (RecursionError, ValueError):
+        # Too deep, or an integer of more digits than Python writes.
+        return ""

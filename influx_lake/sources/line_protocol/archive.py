@@ -14,8 +14,9 @@ from influx_lake.config import LineProtocolConfig
 from influx_lake.config.columns import ColumnType
 from influx_lake.config.windows import Window
 from influx_lake.errors import DatabaseNotFound, QueryRejected
-from influx_lake.sources.files import FilePlace, StoredFile, read_chunks
-from influx_lake.sources.line_protocol.parser import LineParser, blocks
+from influx_lake.sources.files import FileLimits, FilePlace, StoredFile, read_chunks
+from influx_lake.sources.line_protocol.file_parts import FileParts
+from influx_lake.sources.line_protocol.parser import LineParser
 from influx_lake.sources.points.bad import too_bad
 from influx_lake.sources.points.building import INT64
 from influx_lake.sources.points.registry import Context, MeasurementKey, Registry
@@ -27,7 +28,7 @@ from influx_lake.sources.remarks import Remark, counted
 
 log = logging.getLogger("influx_lake.sources")
 
-_READING = 2
+_READING = 3
 """Another number where the same files give other points or facts than before: what was taken apart then is not used."""
 _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
@@ -111,14 +112,17 @@ class LineProtocolFiles:
         return read
 
     def _unit(self, file: StoredFile) -> Unit:
-        identity = f"line_protocol\0{_READING}\0{self._config.precision}\0{file.identity}"
+        read_as = f"{_READING}\0{self._config.precision}\0{self._config.trailing_newline}"
+        identity = f"line_protocol\0{read_as}\0{file.identity}"
         return self._staging.unit(identity, lambda writer: self._take_apart(file, writer))
 
     def _take_apart(self, file: StoredFile, writer: UnitWriter) -> None:
         parser = LineParser(writer.registry, _NANOSECONDS[self._config.precision])
         facts: dict[str, Any] = {"file": file.uri, "first_bad": None, "capped": 0}
-        with read_chunks(file) as chunks:
-            for parsed in blocks(chunks, parser):
+        limits = FileLimits(self._config.max_document, self._config.max_expansion)
+        parts = FileParts(parser, file.uri, limits, self._config.trailing_newline == "optional")
+        with read_chunks(file, limits) as chunks:
+            for parsed in parts.parsed(chunks):
                 writer.add(parsed.cells)
                 facts["capped"] += _largest_integers(parsed.cells, writer.registry)
                 bad = writer.add_bad(parsed.bad)

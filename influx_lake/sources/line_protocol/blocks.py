@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from influx_lake.sources.files.file_check import UTF8_MARK
 from influx_lake.sources.points.cells import Mask, Places
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -131,8 +132,11 @@ class _Marks:
         return spaces[np.minimum(begins, len(spaces) - 1)], spaces[np.maximum(begins + counts - 1, 0)]
 
     def _doubt_ends(self, data: Bytes, lines: Spans) -> None:
-        """Blanks and comments begin with what no measurement does; a backslash takes the newline into its line."""
-        odd = (data[lines.begin] <= ord("#")) | (data[np.maximum(lines.end - 1, 0)] == _BACKSLASH)
+        """Blanks, comments and marks of a byte order begin with what few measurements do; a backslash takes the newline
+        into its line.
+        """
+        first = data[lines.begin]
+        odd = (first <= ord("#")) | (first == UTF8_MARK[0]) | (data[np.maximum(lines.end - 1, 0)] == _BACKSLASH)
         self._doubt(np.flatnonzero(odd))
 
     def _drop_strings(self, data: Bytes) -> None:

@@ -28,6 +28,8 @@ _TIMESTAMP = re.compile(rb"-?[0-9]+")
 _INTEGER = re.compile(rb"(-?[0-9]+)i")
 _UINTEGER = re.compile(rb"([0-9]+)u")
 _FLOAT = re.compile(rb"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_MOST_DIGITS = 20
+"""Of an integer of 64 bits."""
 BOOLEANS = {
     **dict.fromkeys((b"t", b"T", b"true", b"True", b"TRUE"), True),
     **dict.fromkeys((b"f", b"F", b"false", b"False", b"FALSE"), False),
@@ -105,9 +107,9 @@ def parse_line(line: bytes) -> Line:
     rest = line[at:].strip(b" ")
     if not rest:
         raise BadLine("has no timestamp")
-    if _TIMESTAMP.fullmatch(rest) is None or int(rest) not in INT64:
+    if _TIMESTAMP.fullmatch(rest) is None:
         raise BadLine(f"has a timestamp that is not a number: {shown(rest)}")
-    return Line(series[0], fields, int(rest))
+    return Line(series[0], fields, _within(INT64, rest, "a timestamp"))
 
 
 def _field_set(line: bytes, at: int) -> tuple[int, list[Field]]:
@@ -151,9 +153,9 @@ def parse_value(word: bytes) -> tuple[ColumnType, Value]:
     if word in BOOLEANS:
         return ColumnType.BOOLEAN, BOOLEANS[word]
     if match := _INTEGER.fullmatch(word):
-        return ColumnType.INTEGER, _within(INT64, int(match[1]), "an integer")
+        return ColumnType.INTEGER, _within(INT64, match[1], "an integer")
     if match := _UINTEGER.fullmatch(word):
-        return ColumnType.UINTEGER, _within(UINT64, int(match[1]), "an unsigned integer")
+        return ColumnType.UINTEGER, _within(UINT64, match[1], "an unsigned integer")
     if _FLOAT.fullmatch(word):
         number = float(word)
         if math.isinf(number):
@@ -162,9 +164,12 @@ def parse_value(word: bytes) -> tuple[ColumnType, Value]:
     raise BadLine(f"has a value that is of no type: {shown(word)}")
 
 
-def _within(numbers: range, number: int, what: str) -> int:
+def _within(numbers: range, digits: bytes, what: str) -> int:
+    # Python refuses to read very many digits.
+    first = digits.lstrip(b"-").lstrip(b"0")[: _MOST_DIGITS + 1]
+    number = (-1 if digits.startswith(b"-") else 1) * int(first or b"0")
     if number not in numbers:
-        raise BadLine(f"has a number that is too large for {what}: {number}")
+        raise BadLine(f"has a number that is too large for {what}: {shown(digits)}")
     return number
 
 

@@ -21,8 +21,8 @@ class Headers:
     context: Context = field(default_factory=Context)
     in_ddl: bool = False
 
-    def read(self, comment: bytes) -> None:
-        """Take a comment in."""
+    def read(self, comment: bytes) -> bool:
+        """Take a comment in, and return whether it is one of these."""
         if comment in (b"# DDL", b"# DML"):
             self.in_ddl = comment == b"# DDL"
         elif comment.startswith(_DATABASE):
@@ -30,6 +30,9 @@ class Headers:
             self.context = Context(_text(comment.removeprefix(_DATABASE)))
         elif comment.startswith(_POLICY):
             self.context = Context(self.context.database, _text(comment.removeprefix(_POLICY)))
+        else:
+            return False
+        return True
 
 
 def _text(raw: bytes) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from influx_lake.sources.files.file_check import UTF8_MARK
 from influx_lake.sources.line_protocol.blocks import Spans
 from influx_lake.sources.line_protocol.grammar import (
     BadLine,
@@ -17,10 +19,15 @@ from influx_lake.sources.line_protocol.grammar import (
 )
 from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.points.bad import BadRecord
-from influx_lake.sources.points.building import INT64
+from influx_lake.sources.points.building import TIMES
 from influx_lake.sources.points.cells import Mask
 from influx_lake.sources.points.registry import Context
 
+_STATEMENT = re.compile(rb"(?:create|alter|drop|delete|grant|revoke|set|show|select|kill|explain)\b", re.IGNORECASE)
+_COMMENTED = (
+    "is a point of a measurement whose name begins with #, which InfluxDB takes for a comment: rename the measurement, "
+    "or leave the line out"
+)
 LONGEST_POINT = 4_000_000
 """A string that goes on for longer than this was never closed; the line that opens it is bad, and no other."""
 
@@ -82,22 +89,36 @@ class OddLines:
 
     def _read_from(self, number: int) -> int:
         """Read what begins at a line, and return the line behind it."""
-        first = self._line(number).strip(b" \t\r")
-        if first.startswith(b"#"):
-            self.headers.read(first)
+        first = self._line(number).removeprefix(UTF8_MARK).strip(b" \t\r")
+        if self.headers.read(first):
             if self.headers.context != self.contexts[-1][1]:
                 self.contexts.append((number, self.headers.context))
             return number + 1
-        if not first or self.headers.in_ddl:
+        if not first:
             return number + 1
         following = self._end_of_point(number)
         if following is None:
             self.rest = int(self.lines.begin[number])
             return number
+        text = self.block[self.lines.begin[number] : self.lines.end[following - 1]].removeprefix(UTF8_MARK)
+        is_comment = first.startswith(b"#")
+        if (is_comment or (self.headers.in_ddl and _STATEMENT.match(first))) and not self._is_point(text):
+            return number + 1
         if following > number + 1:
             self.taken.append((number + 1, following))
-        self._read_point(number, self.block[self.lines.begin[number] : self.lines.end[following - 1]])
+        if is_comment:
+            # InfluxDB does not read it either, and its exports hold such lines.
+            self._add_bad(number, text, _COMMENTED)
+        else:
+            self._read_point(number, text)
         return following
+
+    def _is_point(self, text: bytes) -> bool:
+        try:
+            _checked(text, self.unit)
+        except BadLine:
+            return False
+        return True
 
     def _line(self, number: int) -> bytes:
         return self.block[self.lines.begin[number] : self.lines.end[number]]
@@ -116,7 +137,12 @@ class OddLines:
         try:
             self.points.append(OddLine(number, self.headers.context, _checked(text, self.unit)))
         except BadLine as error:
-            self.bad.append(BadRecord(self.before + number + 1, str(error), text.decode(errors="backslashreplace")))
+            self._add_bad(number, text, str(error))
+
+    def _add_bad(self, number: int, text: bytes, reason: str) -> None:
+        if text.startswith(b"\0"):
+            reason = "begins with NUL bytes: room that was never written to"
+        self.bad.append(BadRecord(self.before + number + 1, reason, text.decode(errors="backslashreplace")))
 
 
 def _checked(text: bytes, unit: int) -> Line:
@@ -124,6 +150,6 @@ def _checked(text: bytes, unit: int) -> Line:
     parse_series(line.series)
     for each in line.fields:
         check_field_name(each.name)
-    if line.time * unit not in INT64:
+    if line.time * unit not in TIMES:
         raise BadLine(f"has a timestamp out of range: {line.time}")
     return Line(line.series, line.fields, line.time * unit)

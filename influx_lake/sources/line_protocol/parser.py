@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -22,7 +21,7 @@ from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.line_protocol.odd_lines import OddLine, OddLines
 from influx_lake.sources.line_protocol.values import STRING, read_integers, read_values
 from influx_lake.sources.points.bad import BadRecord
-from influx_lake.sources.points.building import INT64, value_bits
+from influx_lake.sources.points.building import TIMES, value_bits
 from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
 from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 
@@ -151,7 +150,7 @@ class _UsualLines:
         mask, places = layout.usual.copy(), np.flatnonzero(layout.usual)
         values = read_values(data, buffer, layout.values)
         times, timed = read_integers(data, buffer, layout.times)
-        timed &= (times <= INT64[-1] // parser.unit) & (times >= -(INT64[-1] // parser.unit))
+        timed &= (times <= TIMES[-1] // parser.unit) & (times >= -(TIMES[-1] // parser.unit))
         series, raw_series = _encoded(layout.series.texts(buffer))
         names, raw_names = _encoded(layout.keys.texts(buffer))
         is_series = np.array([parser.series(raw) is not None for raw in raw_series], np.bool_)
@@ -252,23 +251,3 @@ def _in_order(usual: _Rows, odd: list[_Rows]) -> _Rows:
     order = np.argsort(line, kind="stable")
     batch = pa.concat_batches([each.batch for each in parts]).take(pa.array(order))
     return _Rows(batch, line[order])
-
-
-def blocks(chunks: Iterator[bytes], parser: LineParser) -> Iterator[Parsed]:
-    """Parse a file that comes in chunks of any size.
-
-    Args:
-        chunks: The file.
-        parser: Takes it apart.
-    """
-    waiting: list[bytes] = []
-    for chunk in chunks:
-        cut = chunk.rfind(b"\n") + 1
-        if not cut:
-            waiting.append(chunk)
-            continue
-        parsed = parser.parse(b"".join((*waiting, memoryview(chunk)[:cut])))
-        waiting = [parsed.rest, chunk[cut:]]
-        yield parsed
-    if last := b"".join(waiting):
-        yield parser.parse(last if last.endswith(b"\n") else last + b"\n", last=True)

@@ -14,6 +14,9 @@ from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 
 INT64 = range(-(2**63), 2**63)
 UINT64 = range(2**64)
+TIMES = range(-(2**63) + 2, 2**63 - 1)
+"""The nanoseconds since 1970 that are times: from 1677 to 2262, without the ends that InfluxDB keeps for itself
+(`models/time.go`: MinNanoTime, MaxNanoTime)."""
 _AS_FLOAT, _AS_SIGNED, _AS_UNSIGNED = Struct("<d"), Struct("<q"), Struct("<Q")
 
 

@@ -26,6 +26,11 @@ SCHEMA = pa.schema(
 Rows are in the order in which they were met: of two values for one field of one point the later one counts."""
 
 
+def no_cells() -> pa.RecordBatch:
+    """No rows of `SCHEMA`."""
+    return pa.RecordBatch.from_pylist([], SCHEMA)
+
+
 def cells(
     series: Numbers, field: Numbers, time: Places, bits: Places, texts: pa.Array, is_text: Mask
 ) -> pa.RecordBatch:

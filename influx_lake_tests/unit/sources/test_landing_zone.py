@@ -36,7 +36,7 @@ def land(folder: Path, hour: int, records: list[Any], measurement: str = "cpu", 
     moment = DAY + timedelta(hours=hour)
     file = folder / "in" / moment.strftime(f"{measurement}/year=%Y/month=%m/day=%d/hour=%H") / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(each if isinstance(each, str) else json.dumps(each) for each in records)
+    text = "".join(f"{each if isinstance(each, str) else json.dumps(each)}\n" for each in records)
     file.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
     return file
 
@@ -113,9 +113,9 @@ def test_integers_among_floats_are_floats_or_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ("{", "is not an object"),
-        ('{"fields": {"usage": "\\ud800"}, "timestamp": 1}', "is not an object"),
-        ("[" * 100_000, "is not an object"),
+        ("{", "is not JSON"),
+        ('{"fields": {"usage": "\\ud800"}, "timestamp": 1}', "has half of a character"),
+        ("[" * 100_000, "is nested too deeply"),
         ({"fields": {"usage": 1}}, "has no time"),
         ({"fields": 3, "timestamp": 1}, "it is not an object"),
         ({"fields": {"usage": [1]}, "timestamp": 1}, "has a value of no type in 'usage'"),

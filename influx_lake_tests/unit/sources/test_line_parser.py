@@ -8,19 +8,25 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config.columns import ColumnType
+from influx_lake.errors import FileUnreadable
+from influx_lake.sources.files import FileLimits
 from influx_lake.sources.line_protocol import parser as parsing
 from influx_lake.sources.line_protocol.blocks import Layout
-from influx_lake.sources.line_protocol.parser import LineParser, blocks
+from influx_lake.sources.line_protocol.file_parts import FileParts
+from influx_lake.sources.line_protocol.parser import LineParser
 from influx_lake.sources.points.registry import Registry
 
 Found = list[tuple[Any, ...]]
 
 
-def read(text: bytes, *, unit: int = 1, size: int = 1 << 20) -> tuple[Found, list[tuple[int, str]]]:
+def read(
+    text: bytes, *, unit: int = 1, size: int = 1 << 20, ends_whole: bool = True, max_document: int = 10**8
+) -> tuple[Found, list[tuple[int, str]]]:
     """Every value with what it belongs to, and the bad lines."""
     registry, values, bad = Registry(), [], []
     chunks = (text[begin : begin + size] for begin in range(0, len(text), size))
-    for parsed in blocks(chunks, LineParser(registry, unit)):
+    file = FileParts(LineParser(registry, unit), "a.lp", FileLimits(max_document, 1000), ends_whole)
+    for parsed in file.parsed(chunks):
         measurements, series, fields = map(list, (registry.measurements, registry.series, registry.fields))
         for row in parsed.cells.to_pylist():
             owner, tags = series[row["series"]]
@@ -73,6 +79,10 @@ def short(text: bytes) -> Found:
         (b'm,t=a"b f=1 5', [("m", (("t", 'a"b'),), "f", "float", 5, "1.0")]),
         (b"  m   f=1    5  ", [("m", (), "f", "float", 5, "1.0")]),
         (b"# m f=1 5", []),
+        (b'# "no=" point, f="1 5', []),
+        (b"\xef\xbb\xbfm f=1 5", [("m", (), "f", "float", 5, "1.0")]),
+        (b'\xef\xbb\xbfm f="x,y" 5', [("m", (), "f", "string", 5, "x,y")]),
+        (b"\xef\xbc\xadm f=1 5", [("\uff2dm", (), "f", "float", 5, "1.0")]),
         (b"", []),
     ],
 )  # fmt: skip
@@ -88,7 +98,15 @@ def test_a_line_means_what_influxdb_makes_of_it(line: bytes, expected: Found) ->
         (b"m 5", "has no field where"),
         (b"m f=1", "has no timestamp"),
         (b"m f=1 x", "has a timestamp that is not a number"),
-        (b"m f=1 9223372036854775808", "has a timestamp that is not a number"),
+        (b"m f=1 9223372036854775808", "has a number that is too large for a timestamp"),
+        (b"m f=1 9223372036854775807", "has a timestamp out of range"),
+        (b"m f=1 -9223372036854775807", "has a timestamp out of range"),
+        (b"m f=1 " + b"9" * 5000, "has a number that is too large for a timestamp"),
+        (b"m f=" + b"9" * 5000 + b"i 5", "has a number that is too large for an integer"),
+        (b"#m,a=b f=1 5", "is a point of a measurement whose name begins with #"),
+        (b'#m f="x\ny" 5', "is a point of a measurement whose name begins with #"),
+        (b"#\\ m f=1 5", "is a point of a measurement whose name begins with #"),
+        (b"\x00\x00\x00", "begins with NUL bytes"),
         (b"m f=nan 5", "has a value that is of no type: 'nan'"),
         (b"m f=+1 5", "has a value that is of no type: '+1'"),
         (b"m f=0x10i 5", "has a value that is of no type"),
@@ -143,6 +161,50 @@ m g=1 3
         ("one", "autogen", 1), ("two", "short", 2), ("two", "short", 3),
     ]  # fmt: skip
     assert not bad
+
+
+def test_what_stands_among_statements_is_not_overlooked() -> None:
+    statements = b'# DDL\nCREATE DATABASE a WITH NAME "b=c"\ndrop database x\n'
+    text = statements + b'm f=1 1\nm\\ f f="x" 2\nnonsense\n# DML\nm f=3 3\n'
+    values, bad = read(text)
+    assert [each[6] for each in values] == [1, 2, 3]
+    assert bad == [(6, "has no fields")]
+
+
+_NOW = 1748736000000000000
+
+
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000, 1_000_000_000])
+@pytest.mark.parametrize("before", [b"", b"x f=1 %d\n" % _NOW])
+def test_a_file_that_is_cut_anywhere_gives_no_point_that_was_not_there(before: bytes, unit: int) -> None:
+    before = before.replace(b"%d" % _NOW, b"%d" % (_NOW // unit))
+    line = b'm,a=b f=12.5,g="x 5",h=3i %d' % (_NOW // unit)
+    whole, none = read(before + line + b"\n", unit=unit), []
+    first, _ = read(before, unit=unit)
+    for end in range(len(line)):
+        values, bad = read(before + line[:end], unit=unit, ends_whole=False)
+        assert values == first, line[:end]
+        none += [end] if not bad else []
+    assert none in ([0], [])
+    for ending in (b"", b"\r", b"\n", b"\r\n"):
+        assert read(before + line + ending, unit=unit, ends_whole=False) == whole
+    assert read(before + line[:-3], unit=unit, ends_whole=True)[1] == []
+
+
+def test_a_cut_line_is_told_with_its_number_and_what_to_set() -> None:
+    values, bad = read(b'm f=1 100\nm f="x\ny" 200\n# no time 1\nm f=2 17', ends_whole=False)
+    assert [each[6] for each in values] == [100, 200]
+    assert [number for number, _ in bad] == [5]
+    assert "fewer digits than 3" in bad[0][1]
+    assert "trailing_newline" in bad[0][1]
+
+
+def test_a_line_may_not_have_more_than_a_document_may() -> None:
+    for text in (b"m f=1 1\n" + b"x" * 3000, b"m f=1 1\n" + b"x" * 3000 + b" f=1 1\n"):
+        for size in (100, 10_000):
+            with pytest.raises(FileUnreadable, match=r"line 2: .*max_document"):
+                read(text, size=size, max_document=2000)
+    assert len(read(b"m f=1 1\n" * 1000, max_document=2000)[0]) == 1000
 
 
 def test_a_string_that_is_never_closed_is_one_bad_line() -> None:

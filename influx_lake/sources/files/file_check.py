@@ -1,0 +1,159 @@
+"""What a file is, told by its first bytes before any of its records is read: a name may say anything.
+
+Files of text are taken plain or compressed with gzip or zstd, in UTF-8, with or without its mark. Whatever else is met
+is named as what it is, with what to do about it: bytes of another format can pass for a line or two of text.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+from influx_lake.errors import FileUnreadable
+
+HEAD_BYTES = 512
+"""How many first bytes tell what a file is."""
+UTF8_MARK = b"\xef\xbb\xbf"
+PARQUET_MAGIC = b"PAR1"
+
+_READ = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_ZSTD_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_OTHER_COMPRESSIONS = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x5d\x00\x00": "lzma",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\xff\x06\x00\x00sNaPpY": "snappy",
+    b"\x1f\x9d": "compress",
+    b"\x89LZO": "lzop",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+}
+_BINARY = {
+    PARQUET_MAGIC: "Parquet",
+    b"PARE": "encrypted Parquet",
+    b"ORC": "ORC",
+    b"Obj\x01": "Avro",
+    b"ARROW1": "Arrow IPC",
+    b"\xff\xff\xff\xff": "an Arrow IPC stream",
+    b"\x16\xd1\x16\xd1": "a TSM file of InfluxDB, which `influx_inspect export` writes as line protocol",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"\x89HDF\r\n": "HDF5",
+    b"%PDF-": "PDF",
+}
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x80-\xff]")
+"""Magics that are letters begin lines of text as well: what is binary has such bytes near them."""
+_BYTE_ORDER_MARKS = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+_WITHOUT_MARK = {
+    "UTF-32": re.compile(rb"(?:(?:[^\x00]\x00{3})+|(?:\x00{3}[^\x00])+)", re.DOTALL),
+    "UTF-16": re.compile(rb"(?:(?:[^\x00]\x00)+|(?:\x00[^\x00])+)", re.DOTALL),
+}
+"""What Latin letters look like in it; one of each end is enough."""
+_PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<error>")
+_TAR_PLACE = slice(257, 262)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What a file is that cannot be read as it is, and what to do."""
+
+    what: str
+    remedy: str
+
+
+def compression_of(head: bytes, uri: str) -> str | None:
+    """The compression of a file that is read.
+
+    Args:
+        head: The file's first bytes.
+        uri: What it is called, for the message.
+
+    Returns:
+        `gzip` or `zstd`; None where it is not compressed.
+
+    Raises:
+        FileUnreadable: It is compressed with something else.
+    """
+    for magic, name in _READ.items():
+        if head.startswith(magic):
+            return name
+    if _ZSTD_SKIPPABLE.match(head):
+        return "zstd"
+    if other := _other_compression(head):
+        raise FileUnreadable(
+            f"{uri} is compressed with {other}, which is not read",
+            remedy="Compress it with gzip or zstd, or leave it plain",
+        )
+    return None
+
+
+def check_text(head: bytes, uri: str) -> None:
+    """Make sure that a file may be text.
+
+    Args:
+        head: Its first bytes, without its compression.
+        uri: What it is called, for the message.
+
+    Raises:
+        FileUnreadable: It is not, or in another encoding than UTF-8.
+    """
+    if (finding := _finding(head)) is not None:
+        raise FileUnreadable(f"{uri} {finding.what}", remedy=finding.remedy)
+
+
+def _finding(head: bytes) -> _Finding | None:
+    text = head.removeprefix(UTF8_MARK)
+    if (encoding := _encoding(text)) is not None:
+        return _Finding(f"is in {encoding}, and not in UTF-8", "Write it in UTF-8 (iconv -t UTF-8)")
+    if any(text.startswith(magic) for magic in _READ) or _other_compression(text):
+        return _Finding("is compressed twice", "Compress it once")
+    return _other_format(text)
+
+
+def _other_format(text: bytes) -> _Finding | None:
+    for magic, name in _BINARY.items():
+        if text.startswith(magic) and _NO_TEXT.search(text):
+            return _Finding(f"is {name}, and not text", "Correct `path`, `format` or `type`, or write the file as text")
+    if text[_TAR_PLACE] == b"ustar":
+        return _Finding("is a tar archive", "Unpack it")
+    if text.lstrip().lower().startswith(_PAGES):
+        return _Finding(
+            "is a page of HTML or XML: a server's answer that was saved in the place of the file", "Get the file again"
+        )
+    if text and not text.strip(b"\x00"):
+        return _Finding("begins with NUL bytes: room that was never written to", "Write or copy it again")
+    return None
+
+
+def _encoding(head: bytes) -> str | None:
+    marked = (name for mark, name in _BYTE_ORDER_MARKS.items() if head.startswith(mark))
+    letters = head[: len(head) // 4 * 4][:32]
+    written = (name for name, form in _WITHOUT_MARK.items() if form.fullmatch(letters))
+    return next(marked, None) or next(written, None)
+
+
+def _other_compression(head: bytes) -> str | None:
+    if _is_zlib(head):
+        return "zlib"
+    found = (name for magic, name in _OTHER_COMPRESSIONS.items() if head.startswith(magic))
+    return next((name for name in found if _NO_TEXT.search(head)), None)
+
+
+def _is_zlib(head: bytes) -> bool:
+    """Whether it is a stream of zlib: its first two bytes alone can be letters."""
+    if len(head) < 8 or head[0] & 0x0F != 8 or int.from_bytes(head[:2], "big") % 31:
+        return False
+    try:
+        zlib.decompressobj().decompress(head)
+    except zlib.error:
+        return False
+    return True

@@ -1,0 +1,166 @@
+"""Rows of CSV below a header, as RFC 4180 has them: what is no row, or may be a part of one, is told."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from influx_lake.config import LandingZoneConfig
+from influx_lake.config.connections.points import TRAILING_NEWLINE
+from influx_lake.errors import FileUnreadable
+from influx_lake.sources.files.file_check import UTF8_MARK
+from influx_lake.sources.files.limits import FileLimits
+from influx_lake.sources.landing_zone.unreadable import Unreadable
+
+Records = Iterator[tuple[int, object]]
+"""Each record with its line."""
+
+_DELIMITERS = {",": ",", ";": ";", "\t": "\\t", "|": "|"}
+_ANNOTATIONS = ("#datatype", "#group", "#default")
+_VALUE = re.compile(r"-?\d[\d.:+TZ -]*")
+_NOT_UTF8, _NUL = "is not UTF-8 (Latin-1?)", "holds NUL bytes: room that was never written to"
+_UNENDED = (
+    "is the last line and has no line break: the file may have been cut off, or is still being written, and the last "
+    f"value be a part of one (`{TRAILING_NEWLINE}: optional` takes it)"
+)
+# How long a value may be is for `max_document` to say; this limit holds for all readers of the process.
+csv.field_size_limit(2**31 - 1)
+
+
+@dataclass(slots=True)
+class CsvRows:
+    """The rows of a file.
+
+    Attributes:
+        lines: Its lines, with their numbers.
+        uri: What it is called.
+        limits: How much a row may have.
+        config: What its columns are.
+        measurement: The measurement of all rows; None where each says it.
+    """
+
+    lines: Iterator[tuple[int, bytes]]
+    uri: str
+    limits: FileLimits
+    config: LandingZoneConfig
+    measurement: str | None
+    _number: int = 0
+    _size: int = 0
+    _raw: list[str] = field(default_factory=list)
+    _odd: list[str] = field(default_factory=list)
+
+    def records(self) -> Records:
+        """The rows. One that is none counts as often as it has lines: a quote that is not closed takes others in.
+
+        Raises:
+            FileUnreadable: There is no header, or one that does not say what the columns are.
+        """
+        rows = self._rows()
+        header = list(self.config.header) or self._header(rows)
+        names = self.config.header
+        for begin, row in rows:
+            if isinstance(row, Unreadable):
+                for number in range(begin, self._number + 1):
+                    yield number, row
+            elif not names or tuple(row) != names:
+                fits = len(row) == len(header)
+                yield begin, dict(zip(header, row, strict=True)) if fits else self._ragged(row, header)
+
+    def _rows(self) -> Iterator[tuple[int, list[str] | Unreadable]]:
+        """Rows that are not empty, each with the line where it begins."""
+        rows = csv.reader(self._texts(), delimiter=self.config.delimiter, strict=True)
+        while True:
+            begin = self._number + 1
+            self._size = 0
+            self._raw.clear()
+            self._odd.clear()
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                yield begin, self._unreadable(f"is not CSV: {error}")
+                continue
+            if row is None:
+                return
+            if self._odd:
+                yield begin, self._unreadable(self._odd[0])
+            elif row:
+                yield begin, row
+
+    def _texts(self) -> Iterator[str]:
+        for number, line in self.lines:
+            self._number = number
+            self._size += len(line)
+            self.limits.check_line(self._size, self.uri, number)
+            try:
+                text = (line.removeprefix(UTF8_MARK) if number == 1 else line).decode()
+            except UnicodeDecodeError:
+                text = line.decode(errors="backslashreplace")
+                self._odd.append(_NOT_UTF8)
+            if "\0" in text:
+                self._odd.append(_NUL)
+            self._raw.append(text)
+            if not text.endswith("\n"):
+                if not text.endswith("\r") and self.config.trailing_newline == "required":
+                    self._odd.append(_UNENDED)
+                text += "\n"
+            yield text
+
+    def _unreadable(self, reason: str) -> Unreadable:
+        return Unreadable(reason, "".join(self._raw))
+
+    def _ragged(self, row: Sequence[str], header: Sequence[str]) -> Unreadable:
+        return self._unreadable(
+            f"has {len(row)} values, where the header has {len(header)} columns: a value with the delimiter in it "
+            "needs quotes; Telegraf writes the header once, with the first metric's columns, so that metrics of other "
+            "columns need files of their own"
+        )
+
+    def _header(self, rows: Iterator[tuple[int, list[str] | Unreadable]]) -> list[str]:
+        """The names of the columns; none where the file has no rows at all."""
+        begin, header = next(rows, (0, []))
+        where = f"{self.uri}, line {begin:,}"
+        if isinstance(header, Unreadable):
+            raise FileUnreadable(f"{where}: the header {header.reason}", remedy="Write the file again")
+        if not header:
+            return []
+        if header[0].startswith(_ANNOTATIONS):
+            raise FileUnreadable(
+                f"{where}: this is annotated CSV, as InfluxDB 2 answers queries with it",
+                remedy="Write it without annotations, one column for each field",
+            )
+        wanted = [self.config.timestamp, *([] if self.measurement else [self.config.measurement_column])]
+        if missing := [name for name in wanted if name not in header]:
+            raise self._without(missing[0], header, where)
+        if again := [name for name, count in Counter(header).items() if count > 1]:
+            raise FileUnreadable(f"{where}: the header has the column {again[0]!r} twice", remedy="Rename one of them")
+        if "" in header:
+            raise FileUnreadable(
+                f"{where}: column {header.index('') + 1} of the header has no name",
+                remedy="Name it, or leave it out (pandas: to_csv(index=False))",
+            )
+        return header
+
+    def _without(self, name: str, header: Sequence[str], where: str) -> FileUnreadable:
+        """The error for a header without a column."""
+        option = "timestamp" if name == self.config.timestamp else "measurement_column"
+        shown = ", ".join(header)[:200]
+        others = [each for each in _DELIMITERS if each != self.config.delimiter and each in header[0]]
+        if len(header) == 1 and others:
+            return FileUnreadable(
+                f"{where}: the header has no column {name!r}, and seems to be separated by {_DELIMITERS[others[0]]!r}: "
+                f"{shown}",
+                remedy=f'Set `delimiter: "{_DELIMITERS[others[0]]}"`',
+            )
+        if any(_VALUE.fullmatch(each) for each in header):
+            return FileUnreadable(
+                f"{where}: a header is missing, this is a row of values: {shown}",
+                remedy="Write a header, or name the columns with `header` (`header: [timestamp, ...]`)",
+            )
+        return FileUnreadable(
+            f"{where}: the header has no column {name!r}: {shown}",
+            remedy=f"Set `{option}` to the column that it is, or, where the file has no header, name the columns with "
+            "`header`",
+        )
