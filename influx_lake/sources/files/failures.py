@@ -9,7 +9,17 @@ import pyarrow as pa
 
 from influx_lake.errors import AuthenticationFailed, FileUnreadable, SourceUnavailable
 
-_DAMAGED = ("inflate", "decompress", "compressed", "frame descriptor", "gzip", "checksum")
+_DAMAGED = (
+    "inflate",
+    "decompress",
+    "compressed",
+    "frame descriptor",
+    "gzip",
+    "checksum",
+    "deserialize",
+    "Unexpected end of stream",
+    "Corrupt",
+)
 _REFUSED = (
     "ACCESS_DENIED",
     "AccessDenied",
