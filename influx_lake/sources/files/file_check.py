@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from influx_lake.errors import FileUnreadable
+
+if TYPE_CHECKING:
+    from pyarrow import NativeFile
 
 HEAD_BYTES = 512
 """How many first bytes tell what a file is."""
@@ -108,6 +112,31 @@ def check_text(head: bytes, uri: str) -> None:
     """
     if (finding := _finding(head)) is not None:
         raise FileUnreadable(f"{uri} {finding.what}", remedy=finding.remedy)
+
+
+def check_parquet(file: NativeFile, uri: str) -> None:
+    """Make sure that a file is Parquet, from its begin to its footer.
+
+    Args:
+        file: The file, which can be read anywhere.
+        uri: What it is called, for the message.
+
+    Raises:
+        FileUnreadable: It is another one, or has no footer.
+    """
+    size = file.size()
+    ends = bytes(file.read_at(min(size, HEAD_BYTES), 0)), bytes(file.read_at(min(size, 4), max(0, size - 4)))
+    if not ends[0].startswith(PARQUET_MAGIC):
+        compression_of(ends[0], uri)
+        finding = _finding(ends[0])
+        is_packed = any(ends[0].startswith(magic) for magic in _READ)
+        what = "is compressed as a whole" if is_packed else finding.what if finding else "has no magic bytes of Parquet"
+        raise FileUnreadable(f"{uri} is no Parquet file: it {what}", remedy="Write it as Parquet, or correct `format`")
+    if ends[1] != PARQUET_MAGIC:
+        raise FileUnreadable(
+            f"{uri} has no footer, with which Parquet ends: it is still being written, or was cut off",
+            remedy="Wait until it is whole, or write it again: windows that do not need it load",
+        )
 
 
 def _finding(head: bytes) -> _Finding | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,6 +13,7 @@ from zoneinfo import ZoneInfo
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import ColumnType
 from influx_lake.config.windows import Window
+from influx_lake.errors import BadRecords, FileUnreadable, SourceError
 from influx_lake.sources.files import FilePlace
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listing, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers
@@ -64,6 +67,7 @@ class LandingZone:
         self._config = config
         self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
         self._units: dict[str, Unit] = {}
+        self._failed: dict[str, SourceError] = {}
         self._told = set[Path | str]()
         self._footers = Footers(config)
 
@@ -76,11 +80,30 @@ class LandingZone:
         """JSON and CSV do not tell 1 from 1.0: a field that has both is one of floats."""
         return not self._typed
 
-    def units(self, window: Window | None) -> Sequence[Unit]:
+    def units(self, window: Window | None, measurement: str | None = None) -> Sequence[Unit]:
+        found = self._found(window)
+        files = [each for each in found.files if measurement is None or each.measurement in (None, measurement)]
+        if window is None:
+            return self._readable(files)
+        units = self._units_of(files)
+        self._tell(replace(found, files=files), units)
+        return units
+
+    def _found(self, window: Window | None) -> Listing:
+        """The files of a window, or all; an empty one is none."""
         found = self._folders.all() if window is None else self._folders.within(window)
-        units = self._units_of(found.files)
-        if window is not None:
-            self._tell(found, units)
+        return replace(found, files=[each for each in found.files if each.file.size])
+
+    def _readable(self, landed: Sequence[LandedFile]) -> list[Unit]:
+        """The points of those files that can be read: the others fail the windows that need them, and no more."""
+        units, failures = list[Unit](), list[SourceError]()
+        for each in landed:
+            try:
+                units.append(self._unit(each))
+            except (FileUnreadable, BadRecords) as error:
+                failures.append(error)
+        if failures and not units:
+            raise failures[0]
         return units
 
     def _tell(self, found: Listing, units: Sequence[Unit]) -> None:
@@ -108,8 +131,8 @@ class LandingZone:
         return self._in_footers(measurement) if self._says_its_columns else None
 
     def _in_footers(self, measurement: str) -> tuple[Sequence[str], Sequence[tuple[str, ColumnType]]]:
-        landed = self._folders.all().files
-        found = self._footers.columns([each.file for each in landed if each.measurement == measurement])
+        landed = self._found(None).files
+        found = self._footers.readable([each.file for each in landed if each.measurement == measurement])
         self._footers.keep(each.file for each in landed)
         tags = {tag for each in found for tag in each.tags}
         return sorted(tags), sorted({field for each in found for field in each.fields.items() if field[0] not in tags})
@@ -125,15 +148,17 @@ class LandingZone:
 
     def names(self) -> list[str] | None:
         if "{measurement}" in self._config.path:
-            return sorted({each.measurement for each in self._folders.all().files if each.measurement})
+            return sorted({each.measurement for each in self._found(None).files if each.measurement})
         return sorted(self._config.columns) or None
 
     def state(self) -> str:
         landed = self._folders.all().files
-        return f"{len(landed):,} files, {sum(max(0, each.file.size) for each in landed) / 1e6:,.1f} MB"
+        empty = sum(not each.file.size for each in landed)
+        aside = f", {counted(empty, 'empty file')} left out" if empty else ""
+        return f"{len(landed):,} files, {sum(max(0, each.file.size) for each in landed) / 1e6:,.1f} MB{aside}"
 
     def survey(self) -> FileSurvey:
-        found = self._folders.all()
+        found = self._found(None)
         landed, half = found.files, _SURVEYED // 2
         if (self._config.columns or self._says_its_columns) and len(landed) > _SURVEYED:
             # Nothing else reads all files of such a landing zone.
@@ -164,6 +189,7 @@ class LandingZone:
 
     def close(self) -> None:
         self._units.clear()
+        self._failed.clear()
         self._staging.close()
 
     @cached_property
@@ -180,8 +206,15 @@ class LandingZone:
     def _unit(self, landed: LandedFile) -> Unit:
         settings = self._config.model_dump_json(include=_SAY_WHAT_IS_READ)
         identity = f"landing_zone\0{_READING}\0{settings}\0{landed.file.identity}"
+        if identity in self._failed:
+            # A copy: who meets it says which window it is about.
+            raise copy(self._failed[identity])
         if identity not in self._units:
-            self._units[identity] = self._staging.unit(identity, lambda writer: self._take_apart(landed, writer))
+            try:
+                self._units[identity] = self._staging.unit(identity, lambda writer: self._take_apart(landed, writer))
+            except (FileUnreadable, BadRecords) as error:
+                self._failed[identity] = copy(error)
+                raise
         return self._units[identity]
 
     def _take_apart(self, landed: LandedFile, writer: UnitWriter) -> None:

@@ -204,5 +204,5 @@ def _name(path: str) -> str:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a name says that it is no data, by the convention of Hive and Spark: `_temporary`, `.staging`, `a.crc`."""
+    """Whether a name says that it is no data, by the convention of Hive and Spark: `_temporary`, `.staging`, `.crc`."""
     return name.startswith(("_", ".")) or name.endswith(".crc")

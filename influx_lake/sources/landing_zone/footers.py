@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,9 +17,11 @@ import pyarrow as pa
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.errors import FileUnreadable
 from influx_lake.private_folders import make_private
 from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
+from influx_lake.sources.files.file_check import check_parquet
 from influx_lake.sources.points.staging import storage_errors
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ class Footers:
         name = hashlib.sha256(f"{_FORMAT}\0{settings}".encode()).hexdigest()[:16]
         self._place = config.staging / f"footers-{name}.json"
         self._known: dict[str, FileColumns] | None = None
+        self._failed: dict[str, FileUnreadable] = {}
 
     def columns(self, files: Sequence[StoredFile]) -> list[FileColumns]:
         """The columns of each of some files.
@@ -65,13 +70,39 @@ class Footers:
         Raises:
             SourceError: One cannot be read.
         """
+        found = self._found(files)
+        for each in found:
+            if isinstance(each, FileUnreadable):
+                raise copy(each)
+        return [each for each in found if isinstance(each, FileColumns)]
+
+    def readable(self, files: Sequence[StoredFile]) -> list[FileColumns]:
+        """The columns of those of some files that can be read.
+
+        Raises:
+            SourceError: None can be, or the place where they are cannot be reached.
+        """
+        found = self._found(files)
+        columns = [each for each in found if isinstance(each, FileColumns)]
+        return columns or self.columns(files)
+
+    def _found(self, files: Sequence[StoredFile]) -> list[FileColumns | FileUnreadable]:
         known = self._known = self._load() if self._known is None else self._known
-        new = [file for file in files if file.identity not in known]
+        new = [file for file in files if file.identity not in known and file.identity not in self._failed]
         if new:
             with ThreadPoolExecutor(_READERS) as readers:
-                found = readers.map(self._read, new)
-                known.update((file.identity, columns) for file, columns in zip(new, found, strict=True))
-        return [known[file.identity] for file in files]
+                for file, columns in zip(new, readers.map(self._attempt, new), strict=True):
+                    if isinstance(columns, FileColumns):
+                        known[file.identity] = columns
+                    else:
+                        self._failed[file.identity] = columns
+        return [known.get(file.identity) or self._failed[file.identity] for file in files]
+
+    def _attempt(self, file: StoredFile) -> FileColumns | FileUnreadable:
+        try:
+            return self._read(file)
+        except FileUnreadable as error:
+            return error
 
     def keep(self, files: Iterable[StoredFile]) -> None:
         """Write down what is known of files, of which there are no others."""
@@ -105,8 +136,23 @@ class Footers:
         import pyarrow.parquet as pq
 
         with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
+            check_parquet(stream, file.uri)
             footer = pq.read_metadata(stream)
-            return replace(columns_of(footer.schema.to_arrow_schema(), self._config), fills_gaps=fills_gaps(footer))
+            schema = footer.schema.to_arrow_schema()
+            check_names(schema, file.uri)
+            return replace(columns_of(schema, self._config), fills_gaps=fills_gaps(footer))
+
+
+def check_names(schema: pa.Schema, uri: str) -> None:
+    """Make sure that a file has each column once.
+
+    Raises:
+        FileUnreadable: It has one twice.
+    """
+    objects = [field.type for field in schema if field.name in (_TAGS, _FIELDS) and pa.types.is_struct(field.type)]
+    for names in (schema.names, *([field.name for field in each] for each in objects)):
+        if again := [name for name, count in Counter(names).items() if count > 1]:
+            raise FileUnreadable(f"{uri} has the column {again[0]!r} twice", remedy="Write it with one of them renamed")
 
 
 def fills_gaps(footer: FileMetaData) -> bool:
@@ -147,6 +193,8 @@ def _kind(kind: pa.DataType) -> ColumnType | None:
         return ColumnType.UINTEGER if value == pa.uint64() else ColumnType.INTEGER
     if types.is_floating(value):
         return ColumnType.FLOAT
-    if types.is_string(value) or types.is_large_string(value) or types.is_timestamp(value):
+    if types.is_string(value) or types.is_large_string(value) or types.is_string_view(value):
+        return ColumnType.STRING
+    if types.is_timestamp(value) or types.is_date(value):
         return ColumnType.STRING
     return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.sources.files import FileLimits, StoredFile, numbered_lines, read_chunks
@@ -13,10 +15,15 @@ from influx_lake.sources.landing_zone.csv_rows import CsvRows
 from influx_lake.sources.landing_zone.folders import LandedFile
 from influx_lake.sources.landing_zone.json_documents import JsonDocuments
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import ColumnSchema, ParquetFile
+
 Records = Iterator[tuple[int, object]]
 """Each record with its line, or its number."""
 
 _ROWS_AT_ONCE = 16_384
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+"""The digits of a second behind the point, by a time's unit."""
 
 
 def text_records(landed: LandedFile, config: LandingZoneConfig) -> Records:
@@ -39,19 +46,59 @@ def parquet_batches(file: StoredFile) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
-        yield from pq.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
+        # Times of 96 bits wrap around where nanoseconds end: no such time is another one in microseconds.
+        parquet = pq.ParquetFile(stream, page_checksum_verification=True)
+        old = [column.name for column in _columns(parquet) if column.physical_type == "INT96"]
+        if not old:
+            yield from parquet.iter_batches(_ROWS_AT_ONCE)
+            return
+        coarse = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+        for fine, other in zip(parquet.iter_batches(_ROWS_AT_ONCE), coarse.iter_batches(_ROWS_AT_ONCE), strict=True):
+            yield _unwrapped(fine, other)
+
+
+def _columns(parquet: ParquetFile) -> Iterator[ColumnSchema]:
+    return (parquet.schema.column(number) for number in range(len(parquet.schema)))
+
+
+def _unwrapped(fine: pa.RecordBatch, coarse: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows whose times are those in nanoseconds, or, where these wrapped around, texts of those in microseconds."""
+    for number, (one, other) in enumerate(zip(fine.columns, coarse.columns, strict=True)):
+        if one.type == other.type or not pa.types.is_timestamp(one.type):
+            continue
+        apart = pc.subtract(pc.divide(one.cast(pa.int64()), 1000), other.cast(pa.int64()))
+        same = pc.less_equal(pc.abs(apart), 1)
+        if not pc.all(same).as_py():
+            texts = pc.if_else(same, one.cast(pa.timestamp("ns", "UTC")).cast(pa.string()), _time_texts(other))
+            fine = fine.set_column(number, fine.schema.names[number], texts)
+    return fine
 
 
 def batch_records(batch: pa.RecordBatch, first: int) -> Records:
     """The rows of a batch; times as nanoseconds in text, so that nothing is cut off."""
-    yield from enumerate(_plain(batch).to_pylist(), start=first)
+    columns = {field.name: _plain(column) for field, column in zip(batch.schema, batch.columns, strict=True)}
+    yield from enumerate(pa.RecordBatch.from_pydict(columns).to_pylist(), start=first)
 
 
-def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = {
-        field.name: column.cast(pa.timestamp("ns", "UTC")).cast(pa.string())
-        if pa.types.is_timestamp(field.type)
-        else column
-        for field, column in zip(batch.schema, batch.columns, strict=True)
-    }
-    return pa.RecordBatch.from_pydict(columns)
+def _plain(column: pa.Array) -> pa.Array:
+    """A column whose values Python has as they are: times and dates as texts, also inside of objects."""
+    if pa.types.is_timestamp(column.type):
+        return _time_texts(column)
+    if pa.types.is_date(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_struct(column.type):
+        names = [field.name for field in column.type]
+        parts = [_plain(part) for part in column.flatten()]
+        return pa.StructArray.from_arrays(parts, names, mask=column.is_null()) if parts else column
+    return column
+
+
+def _time_texts(times: pa.Array) -> pa.Array:
+    try:
+        return times.cast(pa.timestamp("ns", "UTC")).cast(pa.string())
+    except pa.ArrowInvalid:
+        # Some are beyond what nanoseconds can say: they are texts of as many digits all the same.
+        digits = _DIGITS[times.type.unit]
+        texts = times.cast(pa.timestamp(times.type.unit, "UTC")).cast(pa.string())
+        point = "" if digits else "."
+        return pc.replace_substring_regex(texts, "Z$", f"{point}{'0' * (9 - digits)}Z")

@@ -57,7 +57,11 @@ class LineProtocolFiles:
     def identity(self) -> str:
         return f"line_protocol:{','.join(self._config.path)}#{self._config.database}"
 
-    def units(self, window: Window | None) -> Sequence[Unit]:
+    def units(
+        self,
+        window: Window | None,
+        measurement: str | None = None,  # noqa: ARG002 - any file can hold any measurement
+    ) -> Sequence[Unit]:
         if window is not None and not self._told:
             self._told = True
             for remark in self._remarks():

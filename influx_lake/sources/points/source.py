@@ -43,8 +43,16 @@ class Archive(Protocol):
         """What they are, for people."""
         ...
 
-    def units(self, window: Window | None) -> Sequence[Unit]:
-        """The points of the files that can hold a window's, or of all files; the later ones with what counts."""
+    def units(self, window: Window | None, measurement: str | None = None) -> Sequence[Unit]:
+        """The points of the files that can hold a window's, or of all files; the later ones with what counts.
+
+        Args:
+            window: The window; None: of all files that can be read, to learn what there is.
+            measurement: The measurement that is asked for; None: any.
+
+        Raises:
+            SourceError: A file that the window needs cannot be read.
+        """
         ...
 
     def wants(self, key: MeasurementKey) -> bool:
@@ -142,7 +150,7 @@ class PointsSource:
         self._archive.close()
 
     def _points(self, measurement: str, window: Window | None) -> MeasurementPoints:
-        units = self._archive.units(window)
+        units = self._archive.units(window, measurement)
         place = (measurement, tuple(str(unit.folder) for unit in units))
         if place not in self._opened:
             keys = {key for unit in units for key in unit.measurements if key.name == measurement}

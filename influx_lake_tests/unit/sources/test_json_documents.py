@@ -34,7 +34,8 @@ def good(found: Found) -> list[Any]:
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", 'b":', "{[", "metrics"]), inner, max_size=2),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.sampled_from(["a", 'b":', "{[", "metrics"]), inner, max_size=2),
     max_leaves=4,
 )  # fmt: skip
 points = st.lists(st.fixed_dictionaries({"timestamp": st.integers(0, 5)}, optional={"v": values}), max_size=6)

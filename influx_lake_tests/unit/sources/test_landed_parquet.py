@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.windows import Window
-from influx_lake.errors import BadRecords
+from influx_lake.errors import BadRecords, FileUnreadable
 from influx_lake.sources import open_source
 from influx_lake.sources.landing_zone.formats import batch_records
 from influx_lake_tests.unit.sources.line_files import rows_of
@@ -131,3 +131,98 @@ def test_declared_columns_are_read_by_column(tmp_path: Path, looked_at: list[int
     [row] = read(tmp_path, table, columns=columns)
     assert (row["host"], row["usage"]) == ("a", 1.5)
     assert looked_at == []
+
+
+FAR = 253402214400  # 9999-12-31
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_times_that_nanoseconds_do_not_reach_are_told_with_their_row(tmp_path: Path, unit: str) -> None:
+    scale = {"s": 1, "ms": 1_000, "us": 1_000_000}[unit]
+    times = pa.array([START // 10**9 * scale, FAR * scale, START // 10**9 * scale], pa.timestamp(unit))
+    seen = pa.array([FAR * scale, None, 0], pa.timestamp(unit, "UTC"))
+    days = pa.array([FAR // 86_400, 0, None], pa.date32())
+    table = pa.table({"timestamp": times, "host": ["a", "b", "c"], "usage": [1.0, 2.0, 3.0], "seen": seen, "day": days})
+    with pytest.raises(BadRecords, match=r"points.parquet: line 2 has a time out of range"):
+        read(tmp_path, table)
+    rows = read(tmp_path, table, max_bad_lines=1)
+    assert [row["host"] for row in rows] == ["a", "c"]
+    assert (rows[0]["seen"], rows[0]["day"]) == ("9999-12-31 00:00:00.000000000Z", "9999-12-31")
+    assert rows[1]["seen"] == "1970-01-01 00:00:00.000000000Z"
+
+
+def test_times_of_96_bits_do_not_wrap_around(tmp_path: Path) -> None:
+    file = tmp_path / "in/cpu/year=2026/month=01/day=02/hour=00/points.parquet"
+    file.parent.mkdir(parents=True)
+    times = pa.array([START // 1000 + 1, FAR * 10**6, -1], pa.timestamp("us"))
+    old = pa.table({"timestamp": times, "usage": [1.0, 2.0, 3.0]})
+    pq.write_table(old, file, use_deprecated_int96_timestamps=True)
+    path = f"{tmp_path}/in/{BY_HOUR}"
+    options = {"type": "landing_zone", "path": path, "format": "parquet", "database": "telemetry",
+               "staging": str(tmp_path / "staging"), "max_bad_lines": 1}  # fmt: skip
+    source = open_source(LandingZoneConfig.model_validate(options))
+    assert rows_of(source, "cpu", HOUR) == [{"time": START + 1000, "usage": 1.0}]
+    source.close()
+    options["max_bad_lines"] = 0
+    with pytest.raises(BadRecords, match="line 2 has a time out of range"):
+        rows_of(open_source(LandingZoneConfig.model_validate(options)), "cpu", HOUR)
+
+
+def test_a_column_twice_is_refused(tmp_path: Path) -> None:
+    times = pa.array([START], pa.timestamp("ns"))
+    twice = pa.Table.from_arrays([times, pa.array([1.0]), pa.array([2.0])], ["timestamp", "usage", "usage"])
+    inside = pa.StructArray.from_arrays([pa.array([1.0]), pa.array([2.0])], ["usage", "usage"])
+    for table in (twice, pa.table({"timestamp": times, "fields": inside})):
+        with pytest.raises(FileUnreadable, match=r"points\.parquet has the column 'usage' twice"):
+            read(tmp_path, table)
+
+
+def test_values_of_types_that_are_not_known_are_told(tmp_path: Path) -> None:
+    times = pa.array([START], pa.timestamp("ns"))
+    for odd in (pa.array([b"x"]), pa.array([[1]]), pa.array([1], pa.duration("s")), pa.array([{"a": 1}])):
+        with pytest.raises(BadRecords, match="line 1 has"):
+            read(tmp_path, pa.table({"timestamp": times, "usage": [1.0], "odd": odd}))
+
+
+def test_a_file_that_cannot_be_read_fails_the_windows_that_need_it_and_names_it(tmp_path: Path) -> None:
+    def place(day: int, name: str, measurement: str = "cpu") -> Path:
+        file = tmp_path / f"in/{measurement}/2026/01/{day:02}/{name}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+    def day(number: int) -> Window:
+        return Window(datetime(2026, 1, number, tzinfo=UTC), datetime(2026, 1, number + 1, tzinfo=UTC))
+
+    second = START // 10**9
+    pq.write_table(pa.table({"timestamp": [second], "usage": [1.5]}), place(2, "a.parquet"))
+    whole = place(2, "a.parquet").read_bytes()
+    json_line, csv_row = f'{{"timestamp": {second}, "usage": 1.5}}\n', f"timestamp,usage\n{second},1.5\n"
+    for kind, good, broken in (
+        ("parquet", whole, whole[:-20]), ("parquet", whole, b"PAR1" + b"x" * 1000),
+        ("json", json_line.encode(), b"{\n"),
+        ("csv", csv_row.encode(), b"1,2,3\n"), ("json", json_line.encode(), b"BZh91AY&SY\x00\x00"),
+    ):  # fmt: skip
+        for file in (tmp_path / "in").rglob("*"):
+            if file.is_file():
+                file.unlink()
+        place(2, f"a.{kind}").write_bytes(good)
+        place(9, f"b.{kind}").write_bytes(broken)
+        place(2, f"c.{kind}", "mem").write_bytes(broken)
+        place(9, f"empty.{kind}").touch()
+        place(2, "_SUCCESS").touch()
+        options = {"type": "landing_zone", "path": f"{tmp_path}/in/{{measurement}}/{{year}}/{{month}}/{{day}}",
+                   "format": kind, "database": "telemetry", "staging": str(tmp_path / f"staging-{kind}")}  # fmt: skip
+        source = open_source(LandingZoneConfig.model_validate(options))
+        assert source.measurements() == ["cpu", "mem"]
+        assert [row["usage"] for row in rows_of(source, "cpu", day(2))] == [1.5]
+        assert source.count("cpu", day(2)) == 1
+        assert rows_of(source, "cpu", day(5)) == []
+        for _ in range(2):
+            with pytest.raises((FileUnreadable, BadRecords), match=rf"09/b\.{kind}"):
+                rows_of(source, "cpu", day(9))
+        with pytest.raises((FileUnreadable, BadRecords), match=rf"mem/2026/01/02/c\.{kind}"):
+            source.schema("mem")
+        assert "1 empty file left out" in source.server().version
+        place(9, f"b.{kind}").write_bytes(good)
+        assert [row["usage"] for row in rows_of(source, "cpu", day(2))] == [1.5]
+        source.close()
