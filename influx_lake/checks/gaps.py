@@ -17,8 +17,8 @@ def gaps(subject: Subject) -> Outcome:
     A window that was loaded and of which others took rows is missing too. One that is on its way is not: runs of a
     backfill end in any order.
     """
-    if not subject.coverage.intervals and not subject.others:
-        return Outcome(True, "nothing is loaded yet", {"missing_windows": 0, "silences": 0})
+    if not subject.coverage.intervals and not subject.others.windows:
+        return Outcome(True, "nothing is loaded yet" + _others(subject), {"missing_windows": 0, "silences": 0})
     missing, coming = _missing_and_coming(subject)
     silent = silences(subject)
     figures: dict[str, Figure] = {"missing_windows": len(missing), "silences": len(silent)}

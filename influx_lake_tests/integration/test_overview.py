@@ -115,6 +115,26 @@ def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes
     assert found["lag_seconds"].value == pytest.approx(since_midnight.total_seconds(), abs=60)
 
 
+def test_what_others_did_to_a_table_is_told_first(lakes: Lakes) -> None:
+    lake = lakes(measurements={"cpu": {}, "mem": {}})
+    for name in ("cpu", "mem"):
+        for days_ago in (2, 1):
+            write(lake, name, days_ago=days_ago)
+            load(lake, name, days_ago=days_ago)
+    table = open_catalog("lake", lake.lake.catalog.properties()).load_table("telemetry.mem")
+    table.manage_snapshots().rollback_to_snapshot(table.metadata.snapshots[0].snapshot_id).commit()
+
+    found = look(lake)
+
+    assert row(found, "telemetry.mem")[1:3] == ["1 missing", "1/2"]
+    words = told(found, "telemetry.mem")
+    assert "set to another snapshot than that of the last load" in words
+    assert "1 window is no longer loaded" in words
+    assert "influx-lake replicate mem --missing-only" in words
+    assert row(found, "telemetry.cpu")[1:3] == ["complete", "2/2"]
+    assert page(found).index("telemetry.mem") < page(found).index("telemetry.cpu")
+
+
 def test_the_page_is_made_while_the_source_is_away_and_says_so(lakes: Lakes, box: Sandbox) -> None:
     lake = lakes()
     write(lake, "cpu", days_ago=1)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
 from influx_lake.iceberg.table_state.reading import table_state
-from influx_lake.iceberg.table_state.record import SUMMARY, properties, summary_text
+from influx_lake.iceberg.table_state.record import MOST_CHARACTERS, SUMMARY, properties, summary_text
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.target import Provenance, TableTarget
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+
+OTHERS = "influx-lake.changed-by-others"
+"""The property of a snapshot's summary that tells what others did between the load before and this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,12 @@ def record(
         provenance: Where the rows come from.
         time_id: The field id of the column that places a row in a window.
     """
-    state = table_state(table).following(coverage, owner=provenance.owner, tags=target.tags, time_id=time_id)
-    return Record({SUMMARY: summary_text(state, _base(table))}, properties(state, table.metadata.properties))
+    known = table_state(table)
+    state = known.following(coverage, owner=provenance.owner, tags=target.tags, time_id=time_id)
+    summary = {SUMMARY: summary_text(state, _base(table))}
+    if known.changes:
+        summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]
+    return Record(summary, properties(state, table.metadata.properties))
 
 
 def _base(table: Table) -> tuple[int, TableState] | None:

@@ -125,6 +125,9 @@ def test_deleting_a_day_takes_it(days: Catalog) -> None:
     assert state(days).changes[0].rows_removed == HOURS
     replace(days, day(2), rows(day(2), HOURS))
     assert (intervals(days), kinds(days)) == ((day(0, 3),), [])
+    summary = table(days).current_snapshot().summary  # type: ignore[union-attr]
+    assert summary is not None
+    assert "delete: 24 rows removed" in summary["influx-lake.changed-by-others"]  # type: ignore[operator]
 
 
 def test_deleting_some_rows_of_a_file_takes_their_time_and_no_other(days: Catalog) -> None:
