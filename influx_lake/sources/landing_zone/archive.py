@@ -81,17 +81,16 @@ class LandingZone:
         return not self._typed
 
     def units(self, window: Window | None, measurement: str | None = None) -> Sequence[Unit]:
-        found = self._found(window)
-        files = [each for each in found.files if measurement is None or each.measurement in (None, measurement)]
+        found = self._found(window, measurement)
         if window is None:
-            return self._readable(files)
-        units = self._units_of(files)
-        self._tell(replace(found, files=files), units)
+            return self._readable(found.files)
+        units = self._units_of(found.files)
+        self._tell(found, units)
         return units
 
-    def _found(self, window: Window | None) -> Listing:
-        """The files of a window, or all; an empty one is none."""
-        found = self._folders.all() if window is None else self._folders.within(window)
+    def _found(self, window: Window | None, measurement: str | None = None) -> Listing:
+        """The files of a window and measurement, or all; an empty one is none."""
+        found = self._folders.all(measurement) if window is None else self._folders.within(window, measurement)
         return replace(found, files=[each for each in found.files if each.file.size])
 
     def _readable(self, landed: Sequence[LandedFile]) -> list[Unit]:

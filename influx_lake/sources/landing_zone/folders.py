@@ -66,23 +66,23 @@ class Folders:
     late: timedelta
     _seen: bool = field(default=False, init=False)
 
-    def all(self) -> Listing:
-        """The files in all folders.
+    def all(self, measurement: str | None = None) -> Listing:
+        """The files in all folders, or in those that may hold a measurement.
 
         Raises:
             FileUnreadable: A folder's name has the form and says no time; or all files are in other folders.
         """
-        return self._checked(self._walked(None))
+        return self._checked(self._walked(None, measurement))
 
-    def within(self, window: Window) -> Listing:
+    def within(self, window: Window, measurement: str | None = None) -> Listing:
         """The files whose points may lie in a window: of `all`, those whose time is no further from it than is allowed.
 
-        Folders that are not of that time are not listed.
+        Folders that are not of that time or measurement are not listed.
 
         Raises:
             FileUnreadable: As with `all`.
         """
-        return self._checked(self._walked(_widened(window, self.early, self.late)))
+        return self._checked(self._walked(_widened(window, self.early, self.late), measurement))
 
     def reach(self, landed: LandedFile) -> Window:
         """The time that a file's points may have: others are in no window that need not read the file."""
@@ -93,7 +93,7 @@ class Folders:
         if found.files or self._seen:
             self._seen = True
             return found
-        everything = self._walked(None)
+        everything = self._walked(None, None)
         self._seen = bool(everything.files)
         if everything.strays and not everything.files:
             raise FileUnreadable(
@@ -110,14 +110,15 @@ class Folders:
         """What folders look like, for people."""
         return f"a folder such as {self.template.example}"
 
-    def _walked(self, landing: Window | None) -> Listing:
-        """What is in the folders of a time, or in all."""
+    def _walked(self, landing: Window | None, measurement: str | None) -> Listing:
+        """What is in the folders of a time and measurement, or in all."""
         files: list[LandedFile] = []
         strays: list[str] = []
         waiting = [(self.place.path, 0, _NOTHING)]
         while waiting:
             folder, level, parts = waiting.pop()
-            if landing is None or level == self.template.depth or self._is_inside(parts, landing):
+            of_it = measurement is None or parts.measurement is not None or not self.template.says_measurement
+            if level == self.template.depth or (of_it and (landing is None or self._is_inside(parts, landing))):
                 for file, landed in self._below(folder, level, parts):
                     if landed is None:
                         strays.append(file.uri)
@@ -130,10 +131,16 @@ class Folders:
                 found = self._read(each, level, parts)
                 if found is None:
                     strays += [] if _is_hidden(_name(each)) else [each]
-                elif (time := found.time(self.zone)) is None or _overlap(time, landing):
+                elif self._may_hold(found, landing, measurement):
                     waiting.append((each, level + 1, found))
         files.sort(key=lambda landed: (landed.time.start, landed.file.path))
         return Listing(files, sorted(strays))
+
+    def _may_hold(self, parts: FolderParts, landing: Window | None, measurement: str | None) -> bool:
+        if measurement is not None and parts.measurement not in (None, measurement):
+            return False
+        time = parts.time(self.zone)
+        return landing is None or time is None or _overlap(time, landing)
 
     def _is_inside(self, parts: FolderParts, landing: Window) -> bool:
         time = parts.time(self.zone)

@@ -55,10 +55,14 @@ class FolderTemplate:
 
     Args:
         path: Their path below the part that all have in common, with {measurement}, {year}, {month}, {day}, {hour}.
+
+    Attributes:
+        says_measurement: Whether there is a folder for each measurement.
     """
 
     def __init__(self, path: str) -> None:
         self._names = [_FolderName(each) for each in path.split("/") if each]
+        self.says_measurement = "{measurement}" in path
 
     @property
     def depth(self) -> int:

@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.windows import Window
-from influx_lake.errors import FileUnreadable
+from influx_lake.errors import BadRecords, FileUnreadable
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.files import FilePlace
 from influx_lake.sources.landing_zone.folders import Folders, fixed_part
@@ -74,7 +75,7 @@ moments = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     template=st.sampled_from(sorted(TEMPLATES)),
     landed=st.lists(st.tuples(moments, st.integers(0, 1), st.sampled_from(["a", "sub/b"])), max_size=12),
@@ -108,6 +109,7 @@ def test_a_window_reads_of_all_files_those_whose_time_is_near(
         folders = Folders(FolderTemplate(path[len(fixed) :]), FilePlace(fixed, {}), own, early, late)
         window = Window(start.replace(tzinfo=UTC), start.replace(tzinfo=UTC) + length)
         everything, inside = folders.all(), folders.within(window)
+        of_cpu = folders.all("cpu"), folders.within(window, "cpu")
     assert everything.strays == inside.strays == []
     assert {each.file.path: each.time.start for each in everything.files} == {
         path: at for path, (at, _) in times.items()
@@ -118,6 +120,8 @@ def test_a_window_reads_of_all_files_those_whose_time_is_near(
     near = [each for each in everything.files if _is_near(each.time, window, early, late)]
     assert inside.files == near, "in the same order, too"
     assert [each.time.start for each in near] == sorted(each.time.start for each in near)
+    for some, of_it in zip((everything, inside), of_cpu, strict=True):
+        assert of_it.files == [each for each in some.files if each.measurement in (None, "cpu")]
     # A point in the window that a file may hold is read.
     for each in everything.files:
         reach = folders.reach(each)
@@ -128,20 +132,17 @@ def _is_near(time: Window, window: Window, early: timedelta, late: timedelta) ->
     return time.start < window.end + late and time.end > window.start - early
 
 
+@cache
 def _ends(wall: datetime, finest: str, own: ZoneInfo) -> tuple[datetime, datetime]:
-    """By trying: the first and the last minute whose clock shows the folder's date."""
+    """By trying: the first and the last quarter of an hour whose clock shows the folder's date."""
     form = {"year": "%Y", "month": "%Y%m", "day": "%Y%m%d", "hour": "%Y%m%d%H"}[finest]
     said, step = wall.strftime(form), timedelta(minutes=15)
-    width = {"year": 367, "month": 33, "day": 3, "hour": 2}[finest]
-    if finest in ("year", "month"):
-        step = timedelta(hours=1) if own.key != "Asia/Kathmandu" else timedelta(minutes=15)
-    begin = datetime.strptime(said, form).replace(tzinfo=UTC) - timedelta(days=1)
-    shown = [
-        moment
-        for number in range(int(timedelta(days=width) / step))
-        if (moment := begin + number * step).astimezone(own).strftime(form) == said
-    ]
-    return shown[0], shown[-1] + step
+    begin = datetime.strptime(said, form).replace(tzinfo=UTC)
+    end = begin + timedelta(days={"year": 366, "month": 31, "day": 1, "hour": 0}[finest])
+    tried = [begin + number * step for number in range(-64, 64)]
+    tried += [end + number * step for number in range(-400, 64)]
+    shown = [moment for moment in tried if moment.astimezone(own).strftime(form) == said]
+    return min(shown), max(shown) + step
 
 
 @pytest.mark.parametrize("options", [{}, {"columns": DECLARED}])
@@ -285,3 +286,15 @@ def test_a_survey_says_what_the_files_hold(tmp_path: Path) -> None:
 def test_a_time_zone_is_one(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"is not a time zone.*Berlin"):
         zone(tmp_path, timezone="Europe/Berln")
+
+
+def test_files_of_other_measurements_are_not_read(tmp_path: Path) -> None:
+    land(tmp_path, "cpu/2025/06/01/a.json", JUNE)
+    (tmp_path / "z/mem/2025/06/01").mkdir(parents=True)
+    (tmp_path / "z/mem/2025/06/01/a.json").write_text("{ is being written")
+    source = zone(tmp_path, "{measurement}/{year}/{month}/{day}")
+    assert source.measurements() == ["cpu", "mem"]
+    assert len(rows_of(source, "cpu", day(0))) == 1
+    with pytest.raises(BadRecords, match="mem/2025"):
+        source.schema("mem")
+    source.close()
