@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from influx_lake.cli.output import counted
 from influx_lake.cli.probe import probe_catalog
 from influx_lake.cli.sandboxes import may_be_sandbox
 from influx_lake.cli.session import Session
-from influx_lake.config import redact
-from influx_lake.errors import LakeError
+from influx_lake.config import Measurement, redact
+from influx_lake.errors import LakeError, UnforeseenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        name: What kind of thing: config, source, measurement, pattern, files, catalog, warehouse.
+        name: What kind of thing: config, source, measurement, pattern, files, catalog, table, warehouse.
         subject: Which one.
         ok: Whether it is as it should be.
         detail: What was found.
@@ -51,7 +52,9 @@ def run_checks(session: Session) -> Iterator[Check]:
     opened = _attempt("catalog", f"catalog {catalog}", lambda: f"{type(session.catalog).__name__} opened")
     yield opened
     if opened.ok:
-        yield _attempt("warehouse", f"tables of {catalog}", lambda: probe_catalog(session.catalog))
+        yield from _check_tables(session)
+        namespaces = tuple(dict.fromkeys(each.identifier[:-1] for each in lake.measurements))
+        yield _attempt("warehouse", f"tables of {catalog}", lambda: probe_catalog(session.catalog, namespaces))
 
 
 def _check_source(session: Session, name: str) -> Iterator[Check]:
@@ -88,6 +91,29 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
             yield _check_pattern(pattern.text, [each.name for own, each in matches if own is pattern], session)
 
 
+def _check_tables(session: Session) -> Iterator[Check]:
+    """Load each table that is there."""
+    from influx_lake.iceberg.reader import check_readable, find_table
+    from influx_lake.iceberg.table import check_writable
+
+    there = []
+
+    def load(measurement: Measurement) -> str:
+        table = find_table(session.catalog, measurement.identifier)
+        if table is not None:
+            check_readable(table)
+            check_writable(table, measurement.table_name)
+            there.append(measurement.name)
+        return ""
+
+    for measurement in session.lake.measurements:
+        loaded = _attempt("table", f"table {measurement.table_name}", partial(load, measurement))
+        if not loaded.ok:
+            yield loaded
+    if there:
+        yield Check("table", "tables", True, f"{counted(len(there), 'table')} there, with metadata that can be read")
+
+
 def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None:
     """The remedy, and the sandbox where it is the one that may have been meant."""
     if not may_be_sandbox(session.lake.sources[name], session.lake):
@@ -120,3 +146,6 @@ def _attempt(name: str, subject: str, look: Callable[[], str]) -> Check:
         return Check(name, subject, True, redact(look()))
     except LakeError as error:
         return Check(name, subject, False, redact(error.message), redact(error.remedy or "") or None)
+    except Exception as error:
+        # Nobody foresaw it: the other checks are of use all the same.
+        return Check(name, subject, False, redact(f"{type(error).__name__}: {error}"), UnforeseenError.WHERE)

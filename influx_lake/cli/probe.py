@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
-def probe_catalog(catalog: Catalog) -> str:
-    """Make a namespace, a table in it and a file beside its metadata, and remove all three.
+def probe_catalog(catalog: Catalog, namespaces: Sequence[tuple[str, ...]] = ()) -> str:
+    """Make the namespaces that are missing, and for a moment a table in one of them with a file beside its metadata.
+
+    Args:
+        catalog: The catalog.
+        namespaces: Those that the lake's tables go to; without any, one is made and removed.
 
     Returns:
         Where the table was.
@@ -24,11 +28,17 @@ def probe_catalog(catalog: Catalog) -> str:
         CatalogError: The catalog refuses one of them.
         StorageError: Files cannot be written.
     """
+    from influx_lake.iceberg.namespaces import make_namespace
     from influx_lake.iceberg.translation import catalog_errors
 
-    namespace = f"influx_lake_check_{uuid.uuid4().hex[:12]}"
-    with catalog_errors("create and drop a namespace and a table"), _namespace(catalog, namespace):
-        table = _create(catalog, namespace)
+    name = f"influx_lake_check_{uuid.uuid4().hex[:12]}"
+    for wanted in namespaces:
+        with catalog_errors(f"create the namespace {'.'.join(wanted)}"):
+            make_namespace(catalog, wanted)
+    with ExitStack() as stack:
+        stack.enter_context(catalog_errors("create and drop a table"))
+        namespace = namespaces[0] if namespaces else stack.enter_context(_namespace(catalog, (name,)))
+        table = _create(catalog, (*namespace, name))
         try:
             location = table.location()
             probe = table.io.new_output(f"{location.rstrip('/')}/data/probe")
@@ -36,25 +46,25 @@ def probe_catalog(catalog: Catalog) -> str:
                 stream.write(b"influx_lake")
             table.io.delete(probe.location)
         finally:
-            catalog.purge_table((namespace, "probe"))
+            catalog.purge_table((*namespace, name))
             _remove_empty_folders(location)
-    return f"writable, for example at {location.removesuffix('/probe').removesuffix(namespace).rstrip('/')}"
+    return f"writable, for example at {location.rpartition('/')[0]}"
 
 
 @contextmanager
-def _namespace(catalog: Catalog, name: str) -> Iterator[None]:
+def _namespace(catalog: Catalog, name: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     catalog.create_namespace(name)
     try:
-        yield
+        yield name
     finally:
         catalog.drop_namespace(name)
 
 
-def _create(catalog: Catalog, namespace: str) -> Table:
+def _create(catalog: Catalog, identifier: tuple[str, ...]) -> Table:
     from pyiceberg.schema import Schema
     from pyiceberg.types import LongType, NestedField
 
-    return catalog.create_table((namespace, "probe"), Schema(NestedField(1, "value", LongType(), required=False)))
+    return catalog.create_table(identifier, Schema(NestedField(1, "value", LongType(), required=False)))
 
 
 def _remove_empty_folders(location: str) -> None:

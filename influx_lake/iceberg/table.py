@@ -70,7 +70,7 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
             table = actual(found) if found else _create(catalog, target, columns, provenance)
             ownership.check_owner(table, target.name, provenance)
             check_readable(table)
-            _check_writable(table, target)
+            check_writable(table, target.name)
             staged = stage(table, columns, target)
         except LakeError:
             raise
@@ -89,12 +89,16 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
     raise CommitConflict(f"other writers kept changing {target.name} for {patience:g} s: {failure.message}")
 
 
-def _check_writable(table: Table, target: TableTarget) -> None:
-    """Stop before anything is read where the table's files could not be committed."""
+def check_writable(table: Table, name: str) -> None:
+    """See to it that files can be committed to a table.
+
+    Raises:
+        TableUnsupported: It has a format version that pyiceberg does not write.
+    """
     version = table.metadata.format_version
     if version > _NEWEST_FORMAT:
         raise TableUnsupported(
-            f"{target.name} is a table of Iceberg's format version {version}, which pyiceberg cannot write yet",
+            f"{name} is a table of Iceberg's format version {version}, which pyiceberg cannot write yet",
             remedy="Load into a table of another name (`table`), or have it made anew with format version 2",
         )
 

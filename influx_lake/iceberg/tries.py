@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
+
+
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+def seconds_left() -> float:
+    """How long what is being tried may take; without end where nothing is tried again."""
+    return _deadline.get() - time.monotonic()
 
 
 def tries(deadline: float) -> Iterator[int]:
@@ -18,7 +28,12 @@ def tries(deadline: float) -> Iterator[int]:
     """
     number = 0
     while True:
-        yield number
+        outer = _deadline.get()
+        _deadline.set(min(outer, deadline))
+        try:
+            yield number
+        finally:
+            _deadline.set(outer)
         pause = random.uniform(0, min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(number, 10)))
         if time.monotonic() + pause > deadline:
             return

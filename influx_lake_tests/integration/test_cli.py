@@ -119,6 +119,7 @@ def test_check_finds_everything_in_order_and_leaves_no_trace(lake: CliLake) -> N
         ("measurement", True),
         ("measurement", True),
         ("catalog", True),
+        ("table", True),
         ("warehouse", True),
     ]
     assert "InfluxDB 3 Core" in told["checks"][1]["detail"]

@@ -80,7 +80,7 @@ def rest_error(error: BaseException, doing: str) -> LakeError | None:
         meaning = of_tls(error) if "SSLError" in names else first(names, _TRANSPORT) or _NO_CATALOG
     elif names & {"RESTError", "OAuthError", "SignError"}:
         return _answered(error, names, doing)
-    elif any(kind.__module__.startswith("pydantic") for kind in type(error).__mro__):
+    elif "ValidationError" in names:
         meaning = _of_content(error)
     elif isinstance(error, NotImplementedError) and raised_by(error) is RaisedBy.CATALOG:
         meaning = _NOT_ABLE
@@ -117,4 +117,5 @@ def _of_content(error: BaseException) -> Meaning | None:
         )
     if "EOF while parsing" in str(error) and "column 0" not in str(error):
         return _BROKEN_OFF
-    return _NO_CATALOG if by is RaisedBy.CATALOG else None
+    is_pydantic = any(kind.__module__.startswith("pydantic") for kind in type(error).__mro__)
+    return _NO_CATALOG if is_pydantic and by is RaisedBy.CATALOG else None
