@@ -67,15 +67,21 @@ def failing_conditions(
 
 
 def _check(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, condition: str) -> None:
-    """Bind a condition to the columns before any row is read.
+    """Bind a condition to the columns before any row is read, and see that it says one thing of each row.
 
     Raises:
-        ConfigurationError: It does not fit them.
+        ConfigurationError: It does not fit them, is neither true nor false, or makes other rows of them.
     """
     import duckdb
 
+    nothing = pa.table([pa.nulls(1, field.type) for field in schema], names=schema.names)
     try:
-        connection.from_arrow(schema.empty_table()).select(duckdb.SQLExpression(condition)).fetchall()
+        for rows in (schema.empty_table(), nothing):
+            judged = connection.from_arrow(rows).select(duckdb.SQLExpression(f"({condition}\n)"))
+            if str(judged.types[0]) not in ("BOOLEAN", '"NULL"'):
+                raise _refused(f"it gives a {judged.types[0]}, and not true or false", condition)
+            if len(judged.fetchall()) != len(rows):
+                raise _refused("it does not say one thing of each row", condition)
     except duckdb.Error as error:
         raise _refused(str(error), condition) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from influx_lake.errors import ConfigurationError
 INFLUXDB3_PORT = 8181
 HTTPS_PORT = 443
 """The port of the cloud and of most proxies."""
+
+_LONGEST_NAME = 253
+_LABEL = re.compile(r"[^\W_]([\w-]{0,61}\w)?|_[\w-]{1,62}")
 
 _EXPECTED = "Write a name or address, with or without http(s):// and port: https://influx.example.com:8181"
 
@@ -67,6 +71,9 @@ class Address:
 
 
 def _split(authority: str) -> tuple[str, int | None]:
+    # urlsplit drops line breaks and tabs, wherever they are.
+    if any(character.isspace() or not character.isprintable() for character in authority):
+        raise ConfigurationError("host holds a character that no server's name has", remedy=_EXPECTED)
     try:
         parts = urlsplit(f"//{authority}")
         host, port = parts.hostname, parts.port
@@ -74,7 +81,7 @@ def _split(authority: str) -> tuple[str, int | None]:
         raise ConfigurationError("host is not a server's address", remedy=_EXPECTED) from None
     if parts.username is not None:
         raise ConfigurationError("host holds a user name", remedy="InfluxDB 3 knows tokens only: use `token`")
-    if not host or any(character.isspace() for character in host):
+    if not host:
         raise ConfigurationError("host names no server", remedy=_EXPECTED)
     if port == 0:
         raise ConfigurationError("host: 0 is not a port", remedy=_EXPECTED)
@@ -84,7 +91,27 @@ def _split(authority: str) -> tuple[str, int | None]:
         raise ConfigurationError(
             "host has a path, and Flight has no such thing", remedy=f"Give the server's own address. {_EXPECTED}"
         )
+    if not (_is_address(host) if ":" in host else _is_name(host)):
+        raise ConfigurationError("host is not a server's name or address", remedy=_EXPECTED)
+    if port is None and parts.netloc.rpartition("]")[2].endswith(":"):
+        raise ConfigurationError("host: a port is missing behind the colon", remedy=_EXPECTED)
     return host, port
+
+
+def _is_name(host: str) -> bool:
+    labels = host.removesuffix(".").split(".")
+    if labels[-1].isdigit():
+        # Nothing but an IPv4 address ends in a number.
+        return _is_address(host)
+    return len(host) <= _LONGEST_NAME and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

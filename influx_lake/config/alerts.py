@@ -8,8 +8,14 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from influx_lake.config.address import Address
 from influx_lake.config.checks import Severity
+from influx_lake.config.lists import Distinct
+from influx_lake.config.locations import web_mistake
+from influx_lake.config.names import Text
+from influx_lake.config.quantities import WholeNumber
 from influx_lake.config.secret import Secret
+from influx_lake.errors import ConfigurationError
 
 _ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 _HTTP = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
@@ -37,9 +43,25 @@ def _check_address(value: str) -> str:
 
 
 def _check_base_url(value: str) -> str:
-    if _HTTP.fullmatch(value) is None:
+    if _HTTP.fullmatch(value) is None or web_mistake(value):
         raise ValueError("is not an address of a webserver: write https://dagster.example.com")
     return value.rstrip("/")
+
+
+def _check_mail_server(value: str) -> str:
+    try:
+        address = Address.parse(f"https://{value}")
+    except ConfigurationError:
+        address = None
+    if address is None or "/" in value or (":" in value and ":" not in address.host):
+        raise ValueError("is not a mail server's name: write smtp.example.com, and its port as smtp_port")
+    return value
+
+
+def _check_webhook(value: Secret | None) -> Secret | None:
+    if value is not None and value.is_plain and (mistake := web_mistake(value.reveal())):
+        raise ValueError(f"{mistake.partition(':')[0]}: write the one that takes Slack's JSON, or a reference")
+    return value
 
 
 MailAddress = Annotated[str, AfterValidator(_check_address)]
@@ -51,13 +73,13 @@ class EmailOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     sender: MailAddress = Field(description="Who the mail is from.", examples=["dagster@example.com"])
-    to: Annotated[tuple[MailAddress, ...], Field(min_length=1)] = Field(
+    to: Annotated[tuple[MailAddress, ...], Field(min_length=1), Distinct()] = Field(
         description="Who gets it.", examples=[["ops@example.com"]]
     )
-    smtp_host: Annotated[str, Field(min_length=1)] = Field(
+    smtp_host: Annotated[Text, AfterValidator(_check_mail_server)] = Field(
         description="The mail server.", examples=["smtp.example.com"]
     )
-    smtp_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+    smtp_port: Annotated[WholeNumber, Field(ge=1, le=65535)] | None = Field(
         default=None, description="Its port. Default: 465 for `ssl`, 587 for `starttls`."
     )
     security: MailSecurity = Field(
@@ -65,9 +87,7 @@ class EmailOptions(BaseModel):
         description="`ssl`: encrypted from the start; `starttls`: encrypted after a first word. Mail never goes out "
         "unencrypted.",
     )
-    user: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="Who logs in there. Default: the sender."
-    )
+    user: Text | None = Field(default=None, description="Who logs in there. Default: the sender.")
     password: Secret = Field(description="The password.", examples=["${SMTP_PASSWORD}"])
 
     @property
@@ -81,13 +101,13 @@ class AlertOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    webhook: Secret | None = Field(
+    webhook: Annotated[Secret | None, AfterValidator(_check_webhook)] = Field(
         default=None,
         description="An address that takes Slack's JSON by POST. Who knows it can post there, so that it is a secret.",
         examples=["${SLACK_WEBHOOK}", "${aws-secret:alerts#webhook}"],
     )
     email: EmailOptions | None = Field(default=None, description="Where mail goes.")
-    on: Annotated[tuple[AlertKind, ...], Field(min_length=1)] = Field(
+    on: Annotated[tuple[AlertKind, ...], Field(min_length=1), Distinct()] = Field(
         default=tuple(AlertKind),
         description="What of: `run_failure` (and no retry follows), `check_failed`, `stale` (the check `freshness`, or "
         "Dagster's freshness policy where there is no such check). Default: all.",

@@ -21,7 +21,10 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from influx_lake.config.conditions import check_condition
-from influx_lake.config.quantities import Duration
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.lists import Distinct
+from influx_lake.config.names import Text
+from influx_lake.config.quantities import Duration, Number, WholeNumber, YesNo
 
 _WORDS = {"true": True, "false": False, True: True, False: False}
 
@@ -39,11 +42,11 @@ class CheckSetting(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     default_severity: ClassVar[Severity] = Severity.ERROR
 
-    enabled: bool | None = Field(
+    enabled: YesNo | None = Field(
         default=None, description="Whether it is done. Default: where it is cheap and can find something."
     )
     severity: Severity | None = Field(default=None, description="What a failure counts as.")
-    blocking: bool = Field(
+    blocking: YesNo = Field(
         default=False, description="Whether a failure that is an error keeps what is downstream from running."
     )
 
@@ -86,7 +89,7 @@ class GapsCheck(WarningCheck):
         description="How long there may be no points. Reads the times of the window. Default: only windows are looked "
         "for, which reads nothing.",
     )
-    by: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+    by: Annotated[tuple[Text, ...], Distinct()] = Field(
         default=(),
         description="Columns, as they are called in the table, each of whose values must have points: [host]. Default: "
         "the measurement as a whole.",
@@ -96,22 +99,24 @@ class GapsCheck(WarningCheck):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.by and self.longer_than is None:
-            raise ValueError("by needs longer_than: how long one of them may have no points")
+            raise contradiction("needs longer_than: how long one of them may have no points", "by")
         if self.longer_than is not None and self.longer_than < timedelta(seconds=1):
-            raise ValueError("longer_than is at least 1s")
+            raise contradiction("is less than a second, the shortest that is looked for", "longer_than")
         return self
 
 
 class OutliersCheck(WarningCheck):
     """Windows with far more or fewer rows than those before them: `true`, `false`, or options."""
 
-    windows: int = Field(default=14, ge=5, le=200, description="How many windows before it a window is compared with.")
-    threshold: Annotated[float, Field(gt=0)] = Field(
+    windows: WholeNumber = Field(
+        default=14, ge=5, le=200, description="How many windows before it a window is compared with."
+    )
+    threshold: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
         default=5.0,
         description="How many deviations (1.4826 times the median absolute deviation, and at least 5 % of the median) "
         "from the median of the others are too many.",
     )
-    columns: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+    columns: Annotated[tuple[Text, ...], Distinct()] = Field(
         default=(),
         description="Columns, as they are called in the table, whose mean is compared too. Reads them for the window; "
         "the means of the windows before come from earlier checks.",
@@ -155,14 +160,12 @@ class ValueRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    column: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="The column, as it is called in the table."
-    )
-    not_null: bool = Field(default=False, description="Every row has a value.")
+    column: Text | None = Field(default=None, description="The column, as it is called in the table.")
+    not_null: YesNo = Field(default=False, description="Every row has a value.")
     between: Bounds | None = Field(
         default=None, description="Every value lies between two numbers, both included; null for no limit."
     )
-    accepted_values: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+    accepted_values: Annotated[tuple[str, ...], Field(min_length=1), Distinct()] | None = Field(
         default=None, description="Every value is one of these.", examples=[["on", "off"]]
     )
     condition: Annotated[str, Field(min_length=1), AfterValidator(check_condition)] | None = Field(
@@ -170,7 +173,7 @@ class ValueRule(BaseModel):
         description="A DuckDB expression over the columns of a row that must not be false (extra `duckdb`).",
         examples=["used <= total"],
     )
-    name: Annotated[str, Field(min_length=1)] | None = Field(
+    name: Text | None = Field(
         default=None, description="What the rule is called where its figures are shown. Default: what it says."
     )
     severity: Severity = Field(default=Severity.ERROR, description="What a failure counts as.")
@@ -276,7 +279,7 @@ class FreshnessOptions(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.fail < timedelta(minutes=1):
-            raise ValueError("fail is at least 1m: freshness is looked at once a minute")
+            raise contradiction("is less than a minute, and freshness is looked at once a minute", "fail")
         if self.warn is not None and not timedelta(0) < self.warn < self.fail:
-            raise ValueError("warn must be longer than 0 and shorter than fail")
+            raise contradiction("must be longer than 0 and shorter than fail", "warn")
         return self

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from influx_lake.config.quantities import WholeNumber
 from influx_lake.config.windows import Every
 
 WINDOWS_PER_RUN = {Every.HOUR: 48, Every.DAY: 30, Every.WEEK: 8, Every.MONTH: 3}
@@ -28,7 +29,7 @@ def _check_windows(value: int) -> int:
 
 
 WindowsPerRun = Annotated[
-    int,
+    WholeNumber,
     BeforeValidator(_read_windows),
     AfterValidator(_check_windows),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST}, {"const": "all"}]}),

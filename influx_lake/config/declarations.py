@@ -13,6 +13,7 @@ from influx_lake.config.measurement import Measurement, resolve_measurement
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.patterns import is_pattern, pattern_mistake
 from influx_lake.config.problems import Location, OptionMistake, Report, suggestion
+from influx_lake.config.readable import text_mistake
 from influx_lake.config.table_names import TableNames
 from influx_lake.config.validation import options_of, validated
 
@@ -81,10 +82,13 @@ class _Reader:
         if not key.strip():
             self._report.mistake(location, "a measurement needs a name")
             return
-        _, own = validated(MeasurementOptions, entry, location, self._report)
-        options = MeasurementOptions.model_validate(_merged(self._defaults, own))
-        if mistake := pattern_mistake(key):
+        if mistake := text_mistake(key) or pattern_mistake(key):
             self._report.mistake(location, mistake)
+            return
+        _, own = validated(MeasurementOptions, entry, location, self._report)
+        # What is right here and right in the defaults may contradict each other.
+        options, _ = validated(MeasurementOptions, _merged(self._defaults, own), location, self._report)
+        if options is None:
             return
         if (group := self._group(options)) is not None:
             self._declare_in_databases(key, options, group)
@@ -180,8 +184,12 @@ class _Reader:
             if any(map(self._report.is_lost, stated)):
                 return None
             written = next((location for location in stated if location in self._report.places), None)
-            self._report.mistake(written or ("defaults", *mistake.options[0]), mistake.message)
+            self._report.mistake(written or self._around(stated), mistake.message)
             return None
+
+    def _around(self, stated: Sequence[Location]) -> Location:
+        """The first of some options that are not written; the one whose surroundings are written most closely."""
+        return max(stated, key=self._report.depth, default=("measurements",))
 
 
 def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,12 @@ from typing import Any
 
 from influx_lake.config.interpolation import interpolate
 from influx_lake.config.problems import Location, Place, Report, shown_path
-from influx_lake.config.yaml_tree import Entry, Mapping, Node, Scalar, Sequence, YamlMistake, parse_yaml
+from influx_lake.config.readable import text_mistake
+from influx_lake.config.yaml_tree import MAX_DEPTH, Entry, Mapping, Node, Scalar, Sequence, YamlMistake, parse_yaml
 
 INCLUDE = "include"
+MAX_INCLUDES = 50
+"""How many files may include one another in a row."""
 MAX_ENTRIES = 500_000
 """More than any lake has; reached only by aliases that multiply each other."""
 
@@ -38,7 +41,7 @@ class _Reader:
         self._seen: set[str] = set()
         self._entries = 0
 
-    def read(self, path: Path, included_from: Place | None) -> None:
+    def read(self, path: Path, included_from: Place | None, depth: int = 0) -> None:
         root = self._parse(path, included_from)
         if root is None:
             return
@@ -48,7 +51,7 @@ class _Reader:
             self._report.mistake((), mistake.message, Place(path, mistake.line))
             return
         if INCLUDE in root.entries:
-            self._include(root.entries[INCLUDE], path)
+            self._include(root.entries[INCLUDE], path, depth + 1)
 
     def _parse(self, path: Path, included_from: Place | None) -> Mapping | None:
         try:
@@ -107,6 +110,8 @@ class _Reader:
         self._entries += 1
         if self._entries > MAX_ENTRIES:
             raise YamlMistake(node.line, f"more than {MAX_ENTRIES:,} entries: aliases multiply each other")
+        if len(location) > MAX_DEPTH:
+            raise YamlMistake(node.line, f"nested deeper than {MAX_DEPTH} levels by aliases")
         if isinstance(node, Scalar):
             return node.text
         if isinstance(node, Sequence):
@@ -124,18 +129,28 @@ class _Reader:
         for name, first, line in mapping.duplicates:
             self._report.mistake((*location, name), f"is already given in line {first}", Place(path, line))
 
-    def _include(self, entry: Entry, path: Path) -> None:
+    def _include(self, entry: Entry, path: Path, depth: int) -> None:
         place = Place(path, entry.line)
+        if depth > MAX_INCLUDES:
+            self._report.mistake((INCLUDE,), f"more than {MAX_INCLUDES} files include one another in a row", place)
+            return
+        named: set[str] = set()
         nodes = entry.value.items if isinstance(entry.value, Sequence) else [entry.value]
         for node in nodes:
-            if not isinstance(node, Scalar) or not node.text:
+            place = Place(path, node.line)
+            if not isinstance(node, Scalar) or node.text is None:
                 self._report.mistake((INCLUDE,), "must be a list of files, such as [lake.d/*.yaml]", place)
                 continue
+            twice = "is named twice in this list: take one of them out" if node.text in named else None
+            if mistake := text_mistake(node.text) or twice:
+                self._report.mistake((INCLUDE,), mistake, place)
+                continue
+            named.add(node.text)
             location = (INCLUDE, node.text)
-            self._report.places[location] = Place(path, node.line)
+            self._report.places[location] = place
             name = interpolate(node.text, location, self._report)
             for file in _files(name, path.parent) if name else []:
-                self.read(file, included_from=Place(path, node.line))
+                self.read(file, place, depth)
 
 
 def _files(name: str, base: Path) -> list[Path]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from influx_lake.config.lists import Distinct
 from influx_lake.config.modes import ModeOptions
 from influx_lake.config.names import Text
-from influx_lake.config.quantities import Size
+from influx_lake.config.quantities import Size, WholeNumber
 from influx_lake.config.sort_order import SortTerms
 
 
@@ -38,7 +40,7 @@ class FileOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     compression: Compression = Field(default=Compression.ZSTD, description="How Parquet pages are compressed.")
-    compression_level: int | None = Field(
+    compression_level: WholeNumber | None = Field(
         default=None,
         description="The codec's level: gzip 1 to 9, lz4 1 to 12, zstd 1 to 22, brotli 0 to 11. Default: the codec's.",
         ge=0,
@@ -47,13 +49,13 @@ class FileOptions(BaseModel):
     target_file_size: Size = Field(
         default=512_000_000, ge=1, description="How large a data file gets on disk before the next one is begun."
     )
-    row_group_size: int = Field(
+    row_group_size: WholeNumber = Field(
         default=262_144,
         ge=1,
         description="How many rows a row group has at most. Fewer where they would take more memory: 64 MiB, or "
         "256 MiB where this is stated.",
     )
-    bloom_filter: tuple[Text, ...] = Field(
+    bloom_filter: Annotated[tuple[Text, ...], Distinct()] = Field(
         default=(),
         description="Columns, as they are called in the table, whose files get a bloom filter: readers that look for "
         "single values pass over the row groups without them.",

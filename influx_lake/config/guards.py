@@ -10,9 +10,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-TOLERANCE_PATTERN = r"^\s*\d+(\.\d+)?\s*%?\s*$"
+from influx_lake.config.quantities import WholeNumber, YesNo
 
-_TOLERANCE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", re.ASCII)
+TOLERANCE_PATTERN = r"^\s*(0|[1-9][0-9]{0,17})(\.[0-9]{1,9})?\s*%?\s*$"
+
+_TOLERANCE = re.compile(r"\s*((?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?)\s*(%?)\s*")
 
 
 class OnShrink(StrEnum):
@@ -77,8 +79,8 @@ class GuardOptions(BaseModel):
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%?\s*$"},
-                    {"type": "integer", "minimum": 0},
+                    {"type": "string", "pattern": TOLERANCE_PATTERN},
+                    {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
                 ],
                 "examples": [100, "0.5%"],
             }
@@ -88,12 +90,12 @@ class GuardOptions(BaseModel):
         description="How many rows a window may lose without `on_shrink`: a number of rows, or a percentage of those "
         "that the lake holds for it.",
     )
-    max_window_rows: Annotated[int, Field(ge=1)] | None = Field(
+    max_window_rows: Annotated[WholeNumber, Field(ge=1)] | None = Field(
         default=None,
         description="Stop a window that turns out to hold more rows than this, before anything is committed. Default: "
         "no limit.",
     )
-    adopt: bool = Field(
+    adopt: YesNo = Field(
         default=False,
         description="Write to the table also when it holds the rows of another source, or rows that were not loaded by "
         "influx-lake; from then on it belongs to this source.",

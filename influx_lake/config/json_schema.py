@@ -22,6 +22,8 @@ _REFERENCE = {
     "description": "A reference, such as ${VAR} or ${VAR:-default}.",
 }
 _RESTRICTING = ("enum", "const", "pattern")
+# Ends of ranges behind a reader of texts, which pydantic leaves in its own words.
+_ENDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _DEFINITION = "#/$defs/{model}"
 _ABOUT = ("description", "default", "examples")
 
@@ -115,11 +117,16 @@ def _with_references(node: Any) -> Any:
         return [_with_references(item) for item in node]
     if not isinstance(node, dict):
         return node
+    node = {_ENDS.get(key, key): value for key, value in node.items() if key not in _ENDS or _is_number(value)}
     if not _is_restricted(node):
         return {key: _with_references(value) for key, value in node.items() if not _is_noise(key, value)}
     about = {key: node[key] for key in _ABOUT if key in node}
     rule = {key: value for key, value in node.items() if key not in (*_ABOUT, "title")}
     return {**about, "anyOf": [rule, {"$ref": "#/$defs/Reference"}]}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _is_restricted(node: dict[str, Any]) -> bool:

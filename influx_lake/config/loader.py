@@ -12,6 +12,7 @@ from typing import Any
 from influx_lake.config.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
+from influx_lake.config.catalog_places import catalog_mistakes
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
 from influx_lake.config.databases import DatabaseGroup, many_databases
 from influx_lake.config.declarations import STAND_IN, read_declarations
@@ -23,6 +24,7 @@ from influx_lake.config.measurement import Measurement
 from influx_lake.config.operation import OperationOptions
 from influx_lake.config.patterns import pattern_mistake
 from influx_lake.config.problems import Location, Place, Report, suggestion
+from influx_lake.config.readable import text_mistake
 from influx_lake.config.secret import Secret
 from influx_lake.config.table_names import TableNames
 from influx_lake.config.validation import validated
@@ -177,10 +179,10 @@ class _Loader:
             self._report.mistake(location, "must hold options, such as `host` and `database`")
             return STAND_IN
         model = source_model(entry)
-        if model is None:
-            self._report.mistake(
-                (*location, "type"), self._not_one_of(entry["type"], SOURCE_TYPES, (*location, "type"))
-            )
+        if model is None or self._report.is_lost((*location, "type")):
+            if model is None:
+                message = self._not_one_of(entry["type"], SOURCE_TYPES, (*location, "type"))
+                self._report.mistake((*location, "type"), message)
             return STAND_IN
 
         def close(text: str, inside: Location) -> Secret:
@@ -201,6 +203,9 @@ class _Loader:
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
             self._report.mistake(("catalog", "type"), self._not_one_of(kind, CATALOG_TYPES, ("catalog", "type")))
+        for key, mistake in catalog_mistakes(catalog.entries):
+            if not self._report.is_lost(("catalog", key)):
+                self._report.mistake(("catalog", key), mistake)
         for key, value in catalog.entries.items():
             if isinstance(value, Secret):
                 self._warn_of_literal(value, ("catalog", key), re.sub(r"\W", "_", key).upper())
@@ -228,12 +233,16 @@ class _Loader:
     def _not_one_of(self, value: Any, known: Iterable[str], location: Location) -> str:
         if not isinstance(value, str):
             return f"must be one of {', '.join(known)}"
+        if mistake := text_mistake(value):
+            return mistake
         written = self._report.written.get(location)
         shown = f"the value of {written!r}" if written else repr(value)
         return f"{shown} is not one of {', '.join(known)}{suggestion(value, known)}"
 
     def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
-        if secret.is_literal:
+        if mistake := secret.mistake:
+            self._report.mistake(location, mistake)
+        elif secret.is_literal:
             # Outside a lake.yaml there is no reference that leads to a value and does not hold it.
             record = self._report.warn if self._lake else self._report.mistake
             record(location, _LITERAL_WARNING.format(variable))

@@ -175,9 +175,14 @@ def _history(options: MeasurementOptions, scheme: Scheme, source: str) -> Histor
     if options.history.source == source:
         raise OptionMistake(f"{source!r} is the measurement's own source: name another one", ("history", "source"))
     try:
-        return History.of(options.history, scheme)
+        history = History.of(options.history, scheme)
     except ValueError as error:
         raise OptionMistake(str(error), ("history", "until"), ("partition",)) from None
+    if history.until <= scheme.start:
+        start = utc_text(scheme.start)
+        message = f"no window comes from it: the first one starts at {start}, and `until` is no later"
+        raise OptionMistake(message, ("history", "until"), ("partition", "start"))
+    return history
 
 
 def safe_table_name(name: str) -> str:

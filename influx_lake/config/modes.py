@@ -9,13 +9,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from influx_lake.config.columns import TIME
-from influx_lake.config.quantities import Duration
+from influx_lake.config.lists import Distinct
+from influx_lake.config.names import Text
+from influx_lake.config.quantities import Duration, YesNo
 
 
 def _check_key(columns: tuple[str, ...]) -> tuple[str, ...]:
-    twice = next((column for column in columns if columns.count(column) > 1), None)
-    if twice is not None:
-        raise ValueError(f"names the column {twice} twice: once is enough")
     if TIME in columns:
         raise ValueError(f"names `{TIME}`, which is part of every key: leave it out")
     return columns
@@ -40,13 +39,13 @@ class ModeOptions(BaseModel):
         "touches nothing else; `upsert` adds new points, gives points that are there their new values, and keeps the "
         "others.",
     )
-    key: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], AfterValidator(_check_key)] = Field(
+    key: Annotated[tuple[Text, ...], Distinct(), AfterValidator(_check_key)] = Field(
         default=(),
         description="The columns that, with the time, tell points apart for `mode: upsert` and `on_shrink: merge`. "
         "Points of the source that it does not tell apart stop the run. Default: the tags.",
         examples=[["host", "region"]],
     )
-    merge_fields: bool = Field(
+    merge_fields: YesNo = Field(
         default=False,
         description="With `mode: upsert`: a field that is null in the source keeps the value it has in the table, as "
         "InfluxDB does when a point is written twice.",

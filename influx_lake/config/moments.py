@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from influx_lake.config.problems import suggestion
+
+# ISO 8601 has weeks, days of the year and much else that is more often a slip of the pen.
+_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+MOMENT_PATTERN = rf"^\s*[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{_CLOCK}\s*(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?\s*$"
+_MOMENT = re.compile(MOMENT_PATTERN)
 
 
 def _read_moment(value: Any) -> Any:
@@ -18,8 +25,9 @@ def _read_moment(value: Any) -> Any:
     elif isinstance(value, date):
         moment = datetime.combine(value, time())
     else:
+        text = value.strip() if isinstance(value, str) else ""
         try:
-            moment = datetime.fromisoformat(str(value).strip())
+            moment = datetime.fromisoformat(text if _MOMENT.match(text) else "")
         except ValueError:
             raise ValueError("is not a date or time: write 2026-01-31, or 2026-01-31T06:00:00Z") from None
     # The first and last years leave no room for zones; InfluxDB's own times end in between.
@@ -34,7 +42,7 @@ Moment = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^\d{4}-?\d{2}-?\d{2}([T ].*)?$",
+            "pattern": MOMENT_PATTERN,
             "examples": ["2026-01-01", "2026-01-01T06:00Z"],
         }
     ),
@@ -47,11 +55,16 @@ def in_zone(moment: datetime, timezone: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
 
 
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def _check_timezone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        guess = suggestion(value, available_timezones())
+        guess = suggestion(value, _timezones())
         raise ValueError(f"is not a time zone{guess or ': write an IANA name, such as Europe/Berlin'}") from None
     return value
 

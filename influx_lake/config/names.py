@@ -12,7 +12,7 @@ _EMAIL = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b")
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _GROUP = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*")
-_TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
 
 
 def _name(pattern: re.Pattern[str], what: str) -> AfterValidator:
@@ -26,7 +26,7 @@ def _name(pattern: re.Pattern[str], what: str) -> AfterValidator:
 
 def _check_namespace(value: str) -> str:
     if not all(_TABLE.fullmatch(part) for part in value.split(".")):
-        raise ValueError("is not a namespace: parts of letters, digits, _ and - with dots between, such as plant.raw")
+        raise ValueError("is not a namespace: letters, digits, _ and -, with dots between its parts, such as plant.raw")
     return value
 
 
@@ -48,6 +48,6 @@ Text = Annotated[str, Field(min_length=1)]
 Owner = Annotated[str, AfterValidator(_check_owner)]
 TagKey = Annotated[str, AfterValidator(_check_tag_key)]
 TagValue = Annotated[str, _name(_TAG_VALUE, "a tag's value: letters, digits, _, - and . (at most 63)")]
-TableName = Annotated[str, _name(_TABLE, "a table's name: letters, digits, _ and -"), Field(pattern=None)]
+TableName = Annotated[str, _name(_TABLE, "a table's name: letters, digits, _ and - (at most 200)"), Field(pattern=None)]
 Namespace = Annotated[str, AfterValidator(_check_namespace)]
 Group = Annotated[str, _name(_GROUP, "a group: letters, digits and _, with / between levels")]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from influx_lake.config.quantities import Duration, Size
+from influx_lake.config.locations import WebAddress
+from influx_lake.config.quantities import Duration, Size, WholeNumber
 
 
 class Automation(StrEnum):
@@ -24,11 +25,13 @@ _SPELLINGS = {"true": "on", "yes": "on", "false": "off", "no": "off"}
 
 
 def _read_automation(value: Any) -> Any:
+    if not isinstance(value, str | bool):
+        return value
     text = str(value).strip().lower()
     return _SPELLINGS.get(text, text)
 
 
-Limit = Annotated[int, Field(ge=1, le=1_000)]
+Limit = Annotated[WholeNumber, Field(ge=1, le=1_000)]
 
 
 class RunOptions(BaseModel):
@@ -36,7 +39,7 @@ class RunOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    parallel_windows: Annotated[int, Field(ge=1, le=64)] = Field(
+    parallel_windows: Annotated[WholeNumber, Field(ge=1, le=64)] = Field(
         default=2,
         description="How many windows of a measurement a run loads at the same time: while one is read, another is "
         "written. They are committed one after the other.",
@@ -77,13 +80,13 @@ class DiscoveryOptions(BaseModel):
     every: Annotated[Duration, Field(ge=timedelta(seconds=30))] = Field(
         default=timedelta(minutes=5), description="How often each server is asked which measurements it has."
     )
-    databases_at_once: int = Field(
+    databases_at_once: WholeNumber = Field(
         default=100,
         ge=1,
         description="How many databases are asked for their measurements each time; where there are more, they take "
         "turns.",
     )
-    webserver: Annotated[str, Field(pattern=r"^https?://.+")] | None = Field(
+    webserver: WebAddress | None = Field(
         default=None,
         description="Where Dagster's webserver is reached, to have it load the definitions anew. Default: "
         "`alerts.base_url`, else `$INFLUX_LAKE_WEBSERVER`, which `influx-lake ui` sets.",

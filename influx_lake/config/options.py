@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import (
     BaseModel,
@@ -16,9 +17,10 @@ from influx_lake.config.chunks import ChunkOptions
 from influx_lake.config.files import WriteOptions
 from influx_lake.config.guards import GuardOptions
 from influx_lake.config.history import HistoryOptions
+from influx_lake.config.lists import Distinct
 from influx_lake.config.moments import Moment, TimeZone
 from influx_lake.config.names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
-from influx_lake.config.quantities import Duration
+from influx_lake.config.quantities import Duration, YesNo
 from influx_lake.config.reconcile import ReconcileOptions, Reconciling
 from influx_lake.config.rollups import RollupOptions
 from influx_lake.config.table_layout import PartitionTerms
@@ -121,14 +123,14 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
     description: Text | None = Field(
         default=None, description="What the measurement is, in Markdown, for the catalog of assets."
     )
-    owners: tuple[Owner, ...] = Field(
+    owners: Annotated[tuple[Owner, ...], Distinct()] = Field(
         default=(), description="Who answers for it: e-mail addresses or team:name.", examples=[["team:platform"]]
     )
     tags: dict[TagKey, TagValue] = Field(
         default_factory=dict, description="Labels to find it by in Dagster.", examples=[{"tier": "gold"}]
     )
     group: Group | None = Field(default=None, description="The Dagster asset group. Default: the namespace.")
-    enabled: bool = Field(
+    enabled: YesNo = Field(
         default=True, description="false leaves the measurement out of the lake, also where a pattern matches it."
     )
 

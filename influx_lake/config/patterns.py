@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,9 +21,13 @@ def pattern_mistake(text: str) -> str | None:
     if not _is_regex(text):
         return None
     try:
-        re.compile(text[1:-1])
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            re.compile(text[1:-1])
+    except (re.error, OverflowError, Warning) as error:
         return f"is not a regular expression: {error}"
+    except RecursionError:
+        return "is not a regular expression: it is nested too deeply"
     return None
 
 

@@ -15,7 +15,9 @@ from influx_lake.errors import ConfigurationError
 Location: TypeAlias = tuple[str | int, ...]
 """A path into the file: `("measurements", "cpu", "owners", 0)`."""
 
-_PLAIN_KEY = re.compile(r"[^\s'\":]+")
+_SHOWN = 80
+_LONGEST_WORD = 100
+_PLAIN_KEY = re.compile(r"[!#-&(-9;-~\u00a1-\u00ac\u00ae-\u058f]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,12 @@ class Report:
             location = location[:-1]
         return self.places.get(location) or Place(self.path, 1)
 
+    def depth(self, location: Location) -> int:
+        """How much of the way to an entry is written."""
+        while location and location not in self.places:
+            location = location[:-1]
+        return len(location)
+
     def mistake(self, location: Location, message: str, place: Place | None = None) -> None:
         """Record a mistake; the same one is recorded once."""
         self.problems[Problem(place or self.place(location), location, message)] = None
@@ -112,6 +120,10 @@ class Report:
     def is_lost(self, location: Location) -> bool:
         """Whether the entry's value was left out over a mistake."""
         return location in self._lost
+
+    def has_lost_below(self, location: Location) -> bool:
+        """Whether a value in an entry was left out over a mistake."""
+        return any(lost[: len(location)] == location for lost in self._lost)
 
     def refuse(self) -> None:
         """Raise what was recorded.
@@ -134,9 +146,15 @@ def path_text(location: Location) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            shown = part if _PLAIN_KEY.fullmatch(part) else "'" + part.replace("'", "''") + "'"
+            shown = part if _PLAIN_KEY.fullmatch(part) else "'" + _printable(part).replace("'", "''") + "'"
             text += f".{shown}" if text else shown
     return text
+
+
+def _printable(name: str) -> str:
+    """A name as a terminal can show it: of no more than some characters, and without those that nobody sees."""
+    seen = "".join(each if each.isprintable() else repr(each)[1:-1] for each in name[:_SHOWN])
+    return seen if len(name) <= _SHOWN else f"{seen}..."
 
 
 def shown_path(path: Path) -> str:
@@ -150,6 +168,8 @@ def shown_path(path: Path) -> str:
 
 def suggestion(word: str, known: Iterable[str], least: float = 0.6) -> str:
     """` (did you mean day?)`, or nothing where no known word is as close as `least`, 1.0 being the same."""
+    if len(word) > _LONGEST_WORD:
+        return ""
     by_folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=least)
     return f" (did you mean {by_folded[close[0]]}?)" if close else ""

@@ -1,4 +1,4 @@
-"""Lengths of time and amounts of data as people write them: `10m`, `1h30m`, `512MB`, `1GiB`."""
+"""Numbers, lengths of time and amounts of data as people write them: `4`, `10m`, `1h30m`, `512MB`, `1GiB`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,25 @@ SIZE_UNITS = {
     "TiB": 2**40,
 }
 
-DURATION_PATTERN = r"^\s*(\d+\s*(w|d|h|ms|m|s)\s*)+$"
-SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*([kKmMgGtT]i?)?[bB]?\s*$"
+LONGEST_DURATION = timedelta(days=36_525)
+"""A hundred years: more than any time that InfluxDB holds, and few enough to be counted from any moment of it."""
+LARGEST = 2**63 - 1
+"""The largest whole number that files, tables and servers take."""
 
-_DURATION = re.compile(r"(\d+\s*(ms|[wdhms])\s*)+", re.ASCII)
-_DURATION_PART = re.compile(r"(\d+)\s*(ms|[wdhms])", re.ASCII)
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", re.ASCII | re.IGNORECASE)
+# Each unit once, the longest first.
+DURATION_PATTERN = r"^\s*(?=[0-9])" + "".join(rf"([0-9]{{1,15}}\s*{unit}\s*)?" for unit in DURATION_UNITS) + "$"
+SIZE_PATTERN = r"^\s*(0|[1-9][0-9]{0,18})(\.[0-9]{1,9})?\s*([kKmMgGtT]i?)?[bB]?\s*$"
+
+_DURATION = re.compile(DURATION_PATTERN)
+_DURATION_PART = re.compile(r"([0-9]+)\s*(ms|[wdhms])")
+_WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")
+_YES_NO = {
+    spell(word): answer
+    for word, answer in {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.items()
+    for spell in (str.lower, str.capitalize, str.upper)
+}
+_SIZE = re.compile(r"\s*((?:0|[1-9][0-9]*)(?:\.[0-9]+)?)\s*([kmgt]i?)?b?\s*", re.ASCII | re.IGNORECASE)
 _SIZE_FACTORS = {unit.lower().removesuffix("b"): factor for unit, factor in SIZE_UNITS.items()}
 
 
@@ -49,13 +62,59 @@ def parse_duration(value: object) -> timedelta:
     text = str(value).strip()
     if text == "0":
         return timedelta(0)
-    if _DURATION.fullmatch(text) is None:
+    if isinstance(value, list | dict) or _DURATION.match(text) is None:
         raise ValueError("is not a length of time: write a number with its unit, such as 30s, 10m, 1h30m, 7d or 2w")
     try:
         parts = [int(count) * DURATION_UNITS[unit] for count, unit in _DURATION_PART.findall(text)]
-        return sum(parts, timedelta(0))
-    except (OverflowError, ValueError):
-        raise ValueError("is longer than any time that can be counted") from None
+        total = sum(parts, timedelta(0))
+    except OverflowError:
+        total = timedelta.max
+    if total > LONGEST_DURATION:
+        raise ValueError("is longer than a hundred years, the longest time that can be given")
+    return total
+
+
+def parse_whole_number(value: object) -> int:
+    """Read `4`, `-1` or `+3`: digits without underscores, points, and zeros in front.
+
+    Raises:
+        ValueError: The value is no whole number, or none that files and tables can hold.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    if _WHOLE.fullmatch(text) is None:
+        raise ValueError("is not a whole number: write it in digits, such as 4")
+    if len(text) > len(str(LARGEST)) or abs(int(text)) > LARGEST:
+        raise ValueError("is too large a number: it has at most 19 digits")
+    return int(text)
+
+
+def parse_number(value: object) -> float:
+    """Read `4`, `0.5` or `1e-3`.
+
+    Raises:
+        ValueError: The value is no finite number.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = value.strip() if isinstance(value, str) else ""
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError("is not a number: write it in digits, such as 4 or 0.5")
+    return float(text)
+
+
+def parse_yes_no(value: object) -> bool:
+    """Read `true`, `false`, and YAML's other words for them: `yes`, `no`, `on`, `off`.
+
+    Raises:
+        ValueError: The value is none of them.
+    """
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.strip() not in _YES_NO:
+        raise ValueError("is not one of true, false")
+    return _YES_NO[value.strip()]
 
 
 def format_duration(value: timedelta) -> str:
@@ -94,7 +153,11 @@ def parse_size(value: object) -> int:
     match = _SIZE.fullmatch(str(value))
     if match is None:
         raise ValueError("is not an amount of data: write a number with its unit, such as 64MB, 512MiB or 1GB")
+    if len(match[1]) > len(str(LARGEST)):
+        raise ValueError("is more data than can be counted")
     size = Decimal(match[1]) * _SIZE_FACTORS[(match[2] or "").lower()]
+    if size > LARGEST:
+        raise ValueError("is more data than can be counted")
     if size != int(size):
         raise ValueError("is not a whole number of bytes")
     return int(size)
@@ -119,9 +182,29 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(_duration_json, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s", "10m", "1h30m", "7d", "2w"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": f"{DURATION_PATTERN}|^0$"}, {"const": 0}],
+            "examples": ["30s", "10m", "1h30m", "7d", "2w"],
+        }
+    ),
 ]
 """A length of time, written with units."""
+
+WholeNumber = Annotated[int, BeforeValidator(parse_whole_number)]
+"""A whole number, written in digits."""
+
+Number = Annotated[float, BeforeValidator(parse_number)]
+"""A finite number, written in digits."""
+
+YesNo = Annotated[
+    bool,
+    BeforeValidator(parse_yes_no),
+    WithJsonSchema(
+        {"anyOf": [{"type": "boolean"}, {"enum": [word for word in _YES_NO if word.lower() not in ("true", "false")]}]}
+    ),
+]
+"""`true` or `false`, or another of YAML's words for them."""
 
 Size = Annotated[
     int,
@@ -129,7 +212,10 @@ Size = Annotated[
     PlainSerializer(format_size, return_type=str, when_used="json"),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 1}],
+            "anyOf": [
+                {"type": "string", "pattern": SIZE_PATTERN},
+                {"type": "integer", "minimum": 1, "maximum": LARGEST},
+            ],
             "examples": ["64MB", "512MB", "1GiB"],
         }
     ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from influx_lake.config.quantities import Duration
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.quantities import Duration, Number, WholeNumber, YesNo
 
 
 def _above_zero(value: timedelta) -> timedelta:
@@ -39,6 +40,12 @@ class RetryOptions(BaseModel):
     )
     longest_wait: PositiveDuration = Field(default=timedelta(seconds=20), description="The waits grow no longer.")
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.first_wait > self.longest_wait:
+            raise contradiction("is longer than longest_wait: give a shorter one", "first_wait")
+        return self
+
 
 class ReadingOptions(BaseModel):
     """How a source is read, whatever it is."""
@@ -58,13 +65,21 @@ class ReadingOptions(BaseModel):
         description="A query that is too large for the server (its file limit, a timeout) is split in two, but not "
         "below this.",
     )
-    confirm_rows: bool = Field(
+    confirm_rows: YesNo = Field(
         default=True,
         description="Ask the server for the number of rows after reading them, and read again when they differ.",
     )
-    max_concurrent_queries: int | None = Field(
+    max_concurrent_queries: WholeNumber | None = Field(
         default=None, ge=1, description="How many queries one process has running on the server at a time."
     )
-    max_queries_per_second: float | None = Field(
-        default=None, gt=0, description="How many queries one process starts on the server in a second."
+    max_queries_per_second: Number | None = Field(
+        default=None, gt=0, le=1_000_000, description="How many queries one process starts on the server in a second."
     )
+
+    @model_validator(mode="after")
+    def _check_pieces(self) -> Self:
+        if self.longest_query is not None and self.longest_query < self.shortest_query:
+            raise contradiction(
+                "is shorter than shortest_query: give a longer one, or lower shortest_query", "longest_query"
+            )
+        return self

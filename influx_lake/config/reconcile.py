@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from influx_lake.config.quantities import Duration
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.quantities import Duration, YesNo
 from influx_lake.config.switched import Switched
 
 SHORTEST_EVERY = timedelta(minutes=1)
@@ -36,11 +37,17 @@ class ReconcileOptions(BaseModel):
     every: Annotated[Duration, AfterValidator(_not_too_often)] = Field(
         default=timedelta(minutes=15), description="How often."
     )
-    profile: bool = Field(
+    profile: YesNo = Field(
         default=False,
         description="Compare the values too, by count, minimum, maximum and sum of each column, and not only the "
         "numbers of rows: finds points that changed. Both sides read all columns for it.",
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.every > self.within:
+            raise contradiction("is longer than `within`: the time between two looks would never be looked at", "every")
+        return self
 
 
 Reconciling = Annotated[ReconcileOptions | None, Switched()]

@@ -13,9 +13,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from influx_lake.config.buckets import Bucket, BucketLength
 from influx_lake.config.columns import TIME
 from influx_lake.config.files import FileOptions, WriteOptions
+from influx_lake.config.lists import Distinct
 from influx_lake.config.names import Namespace, Owner, TableName, TagKey, TagValue, Text
 from influx_lake.config.problems import suggestion
-from influx_lake.config.quantities import Size
+from influx_lake.config.quantities import Size, YesNo
 from influx_lake.config.table_layout import PartitionTerm, PartitionTerms
 from influx_lake.config.table_properties import TableProperties
 
@@ -69,10 +70,10 @@ def parse_function(value: object) -> Function:
     return Aggregate(text)
 
 
-def _each_once(functions: tuple[Function, ...]) -> tuple[Function, ...]:
+def _some(functions: tuple[Function, ...]) -> tuple[Function, ...]:
     if not functions:
         raise ValueError("names no function: write some, such as [mean, max], or leave the option out")
-    return tuple(dict.fromkeys(functions))
+    return functions
 
 
 def _no_time_among(columns: Iterable[str] | None) -> Any:
@@ -96,7 +97,8 @@ Functions: TypeAlias = Annotated[
         ],
         ...,
     ],
-    AfterValidator(_each_once),
+    Distinct(),
+    AfterValidator(_some),
 ]
 
 DEFAULT_FUNCTIONS: tuple[Function, ...] = (Aggregate.MEAN, Aggregate.MIN, Aggregate.MAX, Aggregate.COUNT)
@@ -113,7 +115,7 @@ class RollupOptions(BaseModel):
         "measurement holds whole buckets; days, weeks and months are those of its `timezone`. Required, "
         "here or in `defaults`.",
     )
-    by: Annotated[tuple[Text, ...] | None, AfterValidator(_no_time_among)] = Field(
+    by: Annotated[tuple[Text, ...] | None, Distinct(), AfterValidator(_no_time_among)] = Field(
         default=None,
         description="The columns that rows are kept apart by, as they are called in the table; `[]` for none. "
         "Default: all tags, also those that appear later.",
@@ -157,18 +159,18 @@ class RollupOptions(BaseModel):
     spill_directory: Text | None = Field(
         default=None, description="Where it waits: a folder with room. Default: the system's for temporary files."
     )
-    adopt: bool = Field(
+    adopt: YesNo = Field(
         default=False,
         description="Write to the table also when it holds rows of another definition or of somebody else.",
     )
     description: Text | None = Field(default=None, description="What it is, in Markdown, for the catalog of assets.")
-    owners: tuple[Owner, ...] | None = Field(
+    owners: Annotated[tuple[Owner, ...] | None, Distinct()] = Field(
         default=None, description="Who answers for it. Default: the measurement's owners."
     )
     tags: dict[TagKey, TagValue] = Field(
         default_factory=dict, description="Labels to find it by in Dagster, beside the measurement's."
     )
-    enabled: bool = Field(default=True, description="false leaves it out, where `defaults` declare it.")
+    enabled: YesNo = Field(default=True, description="false leaves it out, where `defaults` declare it.")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from influx_lake.config.readable import LONGEST_PROSE, text_mistake
 from influx_lake.config.redaction import HIDDEN, leaks, redact, remember
 from influx_lake.config.references import Template
 from influx_lake.config.stores import lake_reference
@@ -65,6 +66,25 @@ class Secret:
     def is_literal(self) -> bool:
         """Whether the value, or a part of it, stands in the text itself."""
         return self._template.has_text
+
+    @property
+    def beginning(self) -> str:
+        """The text before its first reference: the scheme of an address, not its password."""
+        first = self._template.parts[0] if self._template.parts else ""
+        return first.rpartition("@")[0] or first if isinstance(first, str) and "://" in first else ""
+
+    @property
+    def mistake(self) -> str | None:
+        """What is wrong with a value that is written in the text; a private key may have lines."""
+        if not self.is_plain:
+            return None
+        reason = text_mistake(self._text, lines=True, longest=LONGEST_PROSE)
+        return reason and f"the value {reason}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the value is the text itself, without references."""
+        return self._template.is_plain
 
     @property
     def reference(self) -> str:

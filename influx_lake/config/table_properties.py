@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails
 
 from influx_lake.config.columns import TIME
 from influx_lake.config.problems import suggestion
+from influx_lake.config.quantities import LARGEST, parse_number
 
 FORMAT_VERSION = "format-version"
 CODEC = "write.parquet.compression-codec"
@@ -33,6 +34,7 @@ OF_COLUMNS = (BLOOM_FILTER, BLOOM_FILTER_CHANCE, METRICS_OF)
 _Check: TypeAlias = Callable[[str], str | None]
 """What is wrong with a value, or None."""
 
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
 _METRICS_MODE = re.compile(r"none|counts|full|truncate\([1-9][0-9]{0,8}\)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+|/.*", re.DOTALL)
 _CODECS = {"none": "none", "uncompressed": "none", "lz4_raw": "lz4"} | {
@@ -62,7 +64,11 @@ def columns_with_bloom_filter(properties: Mapping[str, str]) -> dict[str, bool]:
 
 def value_problem(key: str, value: str) -> str | None:
     """Why a value is none that a property may have; None when it may, or when the property is not ours to judge."""
-    check = _HONOURED.get(key) or next((check for prefix, check in _OF_COLUMNS.items() if key.startswith(prefix)), None)
+    check = (
+        _HONOURED.get(key)
+        or _KEPT.get(key)
+        or next((check for prefix, check in _OF_COLUMNS.items() if key.startswith(prefix)), None)
+    )
     return check(value) if check else None
 
 
@@ -87,10 +93,14 @@ def _is_below(key: str, start: str) -> bool:
 
 def _whole(least: int) -> _Check:
     def check(value: str) -> str | None:
-        fits = value.isascii() and value.isdigit() and int(value) >= least
+        fits = _DIGITS.fullmatch(value) and least <= int(value) <= LARGEST
         return None if fits else f"is not a whole number of {least} or more"
 
     return check
+
+
+def _one_of(*known: str) -> _Check:
+    return lambda value: None if value in known else f"is not one of {', '.join(known)}"
 
 
 def _boolean(value: str) -> str | None:
@@ -111,7 +121,7 @@ def _mode(value: str) -> str | None:
 
 def _chance(value: str) -> str | None:
     try:
-        return None if 0 < float(value) < 1 else "is not between 0 and 1"
+        return None if 0 < parse_number(value) < 1 else "is not between 0 and 1"
     except ValueError:
         return "is not a number between 0 and 1"
 
@@ -152,6 +162,31 @@ _HONOURED: dict[str, _Check] = {
     "commit.manifest-merge.enabled": _boolean,
 }
 """What the writer, the commit and the catalog do as they are told."""
+# Kept for other engines, which take any number for what it says, also one that cannot be meant.
+_KEPT: dict[str, _Check] = {
+    "history.expire.max-snapshot-age-ms": _whole(1),
+    "history.expire.min-snapshots-to-keep": _whole(1),
+    "history.expire.max-ref-age-ms": _whole(1),
+    "commit.retry.num-retries": _whole(0),
+    "commit.retry.min-wait-ms": _whole(0),
+    "commit.retry.max-wait-ms": _whole(0),
+    "commit.retry.total-timeout-ms": _whole(0),
+    "commit.status-check.num-retries": _whole(0),
+    "commit.status-check.min-wait-ms": _whole(0),
+    "commit.status-check.max-wait-ms": _whole(0),
+    "commit.status-check.total-timeout-ms": _whole(0),
+    "read.split.target-size": _whole(1),
+    "read.split.metadata-target-size": _whole(1),
+    "read.split.planning-lookback": _whole(1),
+    "read.split.open-file-cost": _whole(0),
+    "read.parquet.vectorization.enabled": _boolean,
+    "read.parquet.vectorization.batch-size": _whole(1),
+    "write.distribution-mode": _one_of("none", "hash", "range"),
+    "write.delete.mode": _one_of("copy-on-write", "merge-on-read"),
+    "write.update.mode": _one_of("copy-on-write", "merge-on-read"),
+    "write.merge.mode": _one_of("copy-on-write", "merge-on-read"),
+    "gc.enabled": _boolean,
+}
 _OF_COLUMNS: dict[str, _Check] = {BLOOM_FILTER: _boolean, BLOOM_FILTER_CHANCE: _chance, METRICS_OF: _mode}
 _OURS = ("write.parquet.", "write.metadata.", "write.object-storage.", "write.data.")
 """What is below these speaks of the files that the lake's writer writes: nothing of it may be passed over."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from influx_lake.config.contradictions import Contradiction
 from influx_lake.config.problems import Location, Report, suggestion
+from influx_lake.config.quantities import format_duration
+from influx_lake.config.readable import unreadable
 
+_TIMEDELTA = re.compile(r"datetime\.timedelta\((.*)\)")
+_TIMEDELTA_PART = re.compile(r"(\w+)=(\d+)")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _SHOWN = 60
 _M = TypeVar("_M", bound=BaseModel)
@@ -32,6 +39,7 @@ def validated(
         The entry without its mistakes (None where something required is missing), as model and as data.
     """
     context = {"root": report.path.parent}
+    data = _readable(data, location, report)
     try:
         return model.model_validate(data, context=context), data
     except ValidationError as error:
@@ -39,11 +47,33 @@ def validated(
     for mistake in mistakes:
         inside = _inside(mistake)
         where = (*location, *inside)
-        if not report.is_lost(where):
+        if not report.is_lost(where) and not _is_consequence(mistake, where, report):
             shown = _shown(mistake["input"], report.written.get(where), bool(hide & set(inside)))
             report.mistake(where, _explain(mistake, model, inside, shown))
             report.lost(where)
     return _without(mistakes, model, data, context)
+
+
+def _is_consequence(mistake: ErrorDetails, where: Location, report: Report) -> bool:
+    """Whether options contradict each other only since one of them was left out over a mistake of its own."""
+    error = mistake.get("ctx", {}).get("error")
+    return isinstance(error, Contradiction) and report.has_lost_below(where[:-1])
+
+
+def _readable(data: dict[str, Any], location: Location, report: Report) -> dict[str, Any]:
+    """The entry without the texts that nobody can have meant."""
+    found = [(inside, reason) for inside, reason in unreadable(data) if not report.is_lost((*location, *inside))]
+    kept = copy.deepcopy(data) if found else data
+    for inside, reason in sorted(found, key=lambda each: _last_first(each[0])):
+        report.mistake((*location, *inside), reason)
+        report.lost((*location, *inside))
+        _remove(kept, inside)
+    return kept
+
+
+def _last_first(inside: Location) -> int:
+    """Last items of a list first: taking one out moves those behind it."""
+    return -inside[-1] if isinstance(inside[-1], int) else 0
 
 
 def _without(
@@ -54,8 +84,7 @@ def _without(
     seen: set[frozenset[Location]] = set()
     while () not in gone and frozenset(gone) not in seen:
         seen.add(frozenset(gone))
-        # Last items of a list first: taking one out moves those behind it.
-        for inside in sorted(gone, key=lambda path: -path[-1] if isinstance(path[-1], int) else 0):
+        for inside in sorted(gone, key=_last_first):
             _remove(kept, inside)
         try:
             return model.model_validate(kept, context=context), kept
@@ -73,46 +102,71 @@ def _inside(mistake: ErrorDetails) -> Location:
 
 def options_of(model: type[BaseModel], inside: Location = ()) -> list[str]:
     """The options that a model, or a model inside it, knows."""
+    found = _model_at(model, inside)
+    return list(found.model_fields) if found else []
+
+
+def _model_at(model: type[BaseModel], inside: Location) -> type[BaseModel] | None:
     parts = iter(inside)
     for part in parts:
         field = model.model_fields.get(str(part))
-        models = (
-            [
-                kind
-                for kind in (field.annotation, *get_args(field.annotation))
-                if isinstance(kind, type) and issubclass(kind, BaseModel)
-            ]
-            if field
-            else []
-        )
-        if not models:
-            return []
-        model = models[0]
-        if field and get_origin(field.annotation) is dict:
-            # The next part is a name of the user's.
+        nested = next(_models(field.annotation), None) if field else None
+        if field is None or nested is None:
+            return None
+        if _is_collection(field.annotation):
+            # The next part is a name of the user's, or a place in a list.
             next(parts, None)
-    return list(model.model_fields)
+        model = nested
+    return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _is_collection(annotation: Any) -> bool:
+    return get_origin(annotation) in (dict, tuple, list) or any(map(_is_collection, get_args(annotation)))
 
 
 def _explain(mistake: ErrorDetails, model: type[BaseModel], inside: Location, shown: str) -> str:
     kind, context = mistake["type"], mistake.get("ctx", {})
     if kind == "extra_forbidden":
-        known = options_of(model, inside[:-1])
-        guess = suggestion(str(inside[-1]), known)
-        return f"unknown option{guess or '; known: ' + ', '.join(known)}"
+        return _unknown(options_of(model, inside[:-1]), str(inside[-1]))
     if kind == "missing":
-        field = model.model_fields.get(str(inside[-1]))
-        meaning = f": {field.description}" if field and field.description else ""
-        return f"is missing{meaning}"
+        return _missing(model, inside)
+    error = context.get("error")
+    if mistake["input"] is None and not isinstance(error, Contradiction):
+        return "has no value: give one, or leave the option out"
+    if kind == "value_error":
+        about = "" if mistake["input"] is None or not str(error).startswith("is ") else f"{shown} "
+        return f"{about}{error}"
     if kind in ("enum", "literal_error"):
         known = [text.replace("\\'", "'") for text in _QUOTED.findall(str(context.get("expected", "")))]
         return f"{shown} is not one of {', '.join(known)}{suggestion(str(mistake['input']), known)}"
-    if kind == "value_error":
-        reason = str(context["error"])
-        return f"{shown} {reason}" if reason.startswith("is ") else reason
-    if mistake["input"] is None:
-        return "has no value: give one, or leave the option out"
-    return _REASONS.get(kind, "{shown}: {message}").format(shown=shown, message=mistake["msg"], **context)
+    ends = {name: _end(end) for name, end in context.items()}
+    return _REASONS.get(kind, "{shown} is not what this option takes").format(shown=shown, **ends)
+
+
+def _unknown(known: list[str], option: str) -> str:
+    guess = suggestion(option, known) or f"; known: {', '.join(known)}"
+    return f"unknown option{guess}" if known else "is no option here: nothing can be given below it"
+
+
+def _missing(model: type[BaseModel], inside: Location) -> str:
+    around = _model_at(model, inside[:-1])
+    field = around.model_fields.get(str(inside[-1])) if around else None
+    return f"is missing: {field.description}" if field and field.description else "is missing"
+
+
+def _end(end: object) -> object:
+    """The end of a range as it would be written; pydantic shows lengths of time as Python does."""
+    parts = _TIMEDELTA.fullmatch(str(end))
+    if parts:
+        end = timedelta(**{name: int(count) for name, count in _TIMEDELTA_PART.findall(parts[1])})
+    return format_duration(end) if isinstance(end, timedelta) else end
 
 
 _REASONS = {
@@ -122,10 +176,11 @@ _REASONS = {
     "tuple_type": "must be a list, such as [a, b], not {shown}",
     "string_type": "must be a text, not {shown}",
     "string_too_short": "is empty: give it a value, or leave the option out",
-    "int_parsing": "{shown} is not a whole number",
-    "int_type": "{shown} is not a whole number",
-    "bool_parsing": "{shown} is not one of true, false",
-    "bool_type": "{shown} is not one of true, false",
+    "string_pattern_mismatch": "{shown} does not have the form of {pattern}",
+    "mapping_type": "must hold entries, such as `key: value`, not {shown}",
+    "path_type": "must be a text, not {shown}",
+    "too_short": "is empty: name at least {min_length}, or leave the option out",
+    "too_long": "has too many entries: at most {max_length}",
     "greater_than": "{shown} is not greater than {gt}",
     "greater_than_equal": "{shown} is less than {ge}",
     "less_than_equal": "{shown} is more than {le}",

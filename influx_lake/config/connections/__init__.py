@@ -15,7 +15,8 @@ from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetCon
 from influx_lake.config.connections.landing_zone import LandingZoneConfig
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
 from influx_lake.config.connections.points import PointFilesConfig
-from influx_lake.config.connections.server import LocalFile, ServerConfig, TlsConfig
+from influx_lake.config.connections.server import ServerConfig, TlsConfig
+from influx_lake.config.locations import LocalFile
 
 __all__ = [
     "DEFAULT_TYPE",

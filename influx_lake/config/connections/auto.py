@@ -10,6 +10,8 @@ from influx_lake.config.connections.influxdb1 import InfluxDB1Config
 from influx_lake.config.connections.influxdb2 import InfluxDB2Config
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
 from influx_lake.config.connections.server import ServerConfig
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.quantities import YesNo
 from influx_lake.config.secret import Secret
 
 
@@ -32,7 +34,7 @@ class AutoConfig(ServerConfig):
         default=None, description="The password of `username`.", examples=["${INFLUXDB_PASSWORD}"]
     )
     token: Secret | None = Field(default=None, description="The token.", examples=["${INFLUXDB_TOKEN}"])
-    confirm_rows: bool = Field(
+    confirm_rows: YesNo = Field(
         default=False,
         description="Have rows, or the values of each field, counted after reading them, and read again when they "
         "differ.",
@@ -41,7 +43,8 @@ class AutoConfig(ServerConfig):
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
         if (self.username is None) != (self.password is None):
-            raise ValueError("username and password belong together: give both of them, or neither")
+            message = "username and password belong together: give both of them, or neither"
+            raise contradiction(message, "username" if self.username else "password")
         return self
 
     def of_version(self, version: int) -> InfluxDB1Config | InfluxDB2Config | InfluxDB3Config:

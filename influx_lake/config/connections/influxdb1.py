@@ -7,6 +7,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from influx_lake.config.connections.server import ServerConfig
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.quantities import YesNo
 from influx_lake.config.secret import Secret
 
 ALL_RETENTION_POLICIES = "*"
@@ -46,12 +48,13 @@ class InfluxDB1Config(ServerConfig):
         description="A JSON Web Token in place of `username` and `password`, for a server with a shared secret.",
         examples=["${INFLUXDB1_TOKEN}"],
     )
-    confirm_rows: bool = Field(default=False, description=CONFIRM_ROWS)
+    confirm_rows: YesNo = Field(default=False, description=CONFIRM_ROWS)
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
         if (self.username is None) != (self.password is None):
-            raise ValueError("username and password belong together: give both of them, or neither")
+            message = "username and password belong together: give both of them, or neither"
+            raise contradiction(message, "username" if self.username else "password")
         if self.token is not None and self.username is not None:
-            raise ValueError("token is in place of username and password: give one or the other")
+            raise contradiction("token is in place of username and password: give one or the other", "token")
         return self

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from influx_lake.config.connections.influxdb1 import CONFIRM_ROWS
 from influx_lake.config.connections.server import ServerConfig
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.quantities import YesNo
 from influx_lake.config.secret import Secret
 
 
@@ -49,7 +51,7 @@ class InfluxDB2Config(ServerConfig):
         description="The InfluxQL name of the bucket, database/retention policy. Default: the bucket's DBRP mapping.",
         examples=["telemetry/autogen"],
     )
-    confirm_rows: bool = Field(default=False, description=CONFIRM_ROWS)
+    confirm_rows: YesNo = Field(default=False, description=CONFIRM_ROWS)
 
     @model_validator(mode="before")
     @classmethod
@@ -63,9 +65,12 @@ class InfluxDB2Config(ServerConfig):
         if self.query_language is not QueryLanguage.FLUX:
             return self
         if self.dbrp is not None:
-            raise ValueError("dbrp is a name for InfluxQL, and Flux reads the bucket itself: leave one of them out")
+            raise contradiction(
+                "is a name for InfluxQL, and Flux reads the bucket itself: leave one of them out", "dbrp"
+            )
         if not self.confirm_rows:
-            raise ValueError("query_language: flux needs confirm_rows: an answer that broke off can look whole")
+            message = "query_language: flux needs confirm_rows: an answer that broke off can look whole"
+            raise contradiction(message, "confirm_rows")
         return self
 
     @property

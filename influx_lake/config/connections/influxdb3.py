@@ -8,6 +8,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from influx_lake.config.connections.server import ServerConfig
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.quantities import WholeNumber
 from influx_lake.config.secret import Secret
 
 
@@ -41,7 +43,7 @@ class InfluxDB3Config(ServerConfig):
         default=Protocol.FLIGHT,
         description="`flight` is several times as fast; `http` is for networks that gRPC does not pass.",
     )
-    query_port: int | None = Field(
+    query_port: WholeNumber | None = Field(
         default=None, ge=1, le=65535, description="The port of Arrow Flight queries, where it is not the host's own."
     )
 
@@ -49,7 +51,9 @@ class InfluxDB3Config(ServerConfig):
     def _check_protocol(self) -> Self:
         if self.protocol is Protocol.HTTP:
             if self.query_port is not None:
-                raise ValueError("query_port is the port of Arrow Flight: leave it out with protocol: http")
+                raise contradiction("is the port of Arrow Flight: leave it out with protocol: http", "query_port")
             if not self.confirm_rows:
-                raise ValueError("protocol: http needs confirm_rows: an answer that broke off can look whole")
+                raise contradiction(
+                    "protocol: http needs confirm_rows: an answer that broke off can look whole", "confirm_rows"
+                )
         return self

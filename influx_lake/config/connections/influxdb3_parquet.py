@@ -10,13 +10,14 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from influx_lake.config.connections.base import CloseSecret
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
-from influx_lake.config.connections.server import LocalFile
 from influx_lake.config.connections.storage import StoredConfig
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.locations import LocalFile, stored_path
+from influx_lake.config.quantities import WholeNumber
 
 
-def _absolute(location: str, info: ValidationInfo) -> str:
-    root = info.context.get("root") if isinstance(info.context, dict) else None
-    return location.rstrip("/") if "://" in location else str((root or Path.cwd()) / Path(location).expanduser())
+def _folder(location: str, info: ValidationInfo) -> str:
+    return stored_path(location, info).rstrip("/") or "/"
 
 
 class InfluxDB3ParquetConfig(StoredConfig):
@@ -25,17 +26,17 @@ class InfluxDB3ParquetConfig(StoredConfig):
     type: Literal["influxdb3_parquet"] = Field(
         default="influxdb3_parquet", description="The Parquet files that InfluxDB 3 Core has persisted."
     )
-    location: Annotated[str, Field(min_length=1), AfterValidator(_absolute)] = Field(
+    location: Annotated[str, Field(min_length=1), AfterValidator(_folder)] = Field(
         description="The node's folder in the object store, which holds `dbs`: a path, s3://, gs:// or abfss://.",
         examples=["/var/lib/influxdb3/node0", "s3://influxdb/node0"],
     )
     database: str = Field(min_length=1, description="The database's name.")
-    database_id: int | None = Field(
+    database_id: WholeNumber | None = Field(
         default=None,
         ge=0,
         description="The number of the database's folder. Default: asked from `server`, or the only one there is.",
     )
-    tables: Mapping[str, Annotated[int, Field(ge=0)]] = Field(
+    tables: Mapping[str, Annotated[WholeNumber, Field(ge=0)]] = Field(
         default_factory=dict,
         description="The numbers of tables' folders, where the files do not say their names, or two say the same.",
         examples=[{"cpu": 3}],
@@ -64,7 +65,7 @@ class InfluxDB3ParquetConfig(StoredConfig):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.server is not None and self.server.database != self.database:
-            raise ValueError("server.database is another one than database: leave it out")
+            raise contradiction("is another one than the source's own database: leave it out", "server", "database")
         return self
 
     @property

@@ -8,7 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from influx_lake.config.columns import ColumnType
-from influx_lake.config.connections.points import PointFilesConfig, absolute_path
+from influx_lake.config.connections.points import PointFilesConfig
+from influx_lake.config.lists import Distinct
+from influx_lake.config.locations import stored_path
 from influx_lake.config.moments import TimeZone
 from influx_lake.config.names import Text
 from influx_lake.config.quantities import Duration
@@ -18,13 +20,16 @@ _FieldType = Literal["float", "integer", "uinteger", "boolean", "string"]
 
 
 def _template(path: str, info: ValidationInfo) -> str:
-    names = [name for _, name, _, _ in Formatter().parse(path) if name is not None]
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(path) if name is not None]
+    except ValueError:
+        raise ValueError("has a { or } without the other: write {{ and }} for braces of the path") from None
     if unknown := sorted(set(names) - {*DATES, "measurement"}):
         raise ValueError(f"has {{{unknown[0]}}}: write {{measurement}}, {', '.join(f'{{{each}}}' for each in DATES)}")
     dates = [name for name in names if name in DATES]
     if not dates or dates != list(DATES[: len(dates)]):
         raise ValueError("needs dates from the year down, such as year={year}/month={month}/day={day}")
-    return absolute_path(path, info)
+    return stored_path(path, info)
 
 
 class LandedMeasurement(BaseModel):
@@ -32,7 +37,7 @@ class LandedMeasurement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tags: tuple[Text, ...] = Field(default=(), description="The columns that are tags.")
+    tags: Annotated[tuple[Text, ...], Distinct()] = Field(default=(), description="The columns that are tags.")
     fields: dict[Text, _FieldType] = Field(
         min_length=1, description="The fields, each with its type: float, integer, uinteger, boolean or string."
     )
@@ -90,7 +95,7 @@ class LandingZoneConfig(PointFilesConfig):
     measurement_column: Text = Field(
         default="name", description="The column of the measurement's name, where `path` has no {measurement}."
     )
-    tags: tuple[Text, ...] = Field(
+    tags: Annotated[tuple[Text, ...], Distinct()] = Field(
         default=(), description="The columns that are tags, besides those in an object called `tags`."
     )
     columns: dict[Text, LandedMeasurement] = Field(

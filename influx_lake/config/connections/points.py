@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from influx_lake.config.connections.limits import DocumentLimit
-from influx_lake.config.connections.server import LocalFile
 from influx_lake.config.connections.storage import StoredConfig
-from influx_lake.config.quantities import Duration, Size
+from influx_lake.config.lists import Distinct
+from influx_lake.config.locations import STORES, WEB, LocalFile, absolute_path, check_scheme
+from influx_lake.config.names import Text
+from influx_lake.config.quantities import Duration, Size, WholeNumber
 
 MAX_EXPANSION = "max_expansion"
 """The option that bounds what a compressed file unpacks to."""
@@ -23,24 +25,20 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-def absolute_path(path: str, info: ValidationInfo) -> str:
-    """A path; a local one that is relative is below the folder of the lake.yaml."""
-    root = info.context.get("root") if isinstance(info.context, dict) else None
-    return path if "://" in path else str((root or Path.cwd()) / Path(path).expanduser())
-
-
 def _absolute(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    return tuple(absolute_path(each, info) for each in paths)
+    return tuple(absolute_path(check_scheme(each, (*STORES, *WEB)), info) for each in paths)
 
 
-Paths = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_absolute)]
+Paths = Annotated[
+    Annotated[tuple[Text, ...], Distinct()], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_absolute)
+]
 """Files; local ones that are relative are below the folder of the lake.yaml."""
 
 
 class PointFilesConfig(DocumentLimit, StoredConfig):
     """A source of points that lie in files."""
 
-    max_expansion: int = Field(
+    max_expansion: WholeNumber = Field(
         default=1000,
         ge=1,
         description="How many times its size a compressed file may unpack to, once that is more than `max_document`.",
@@ -52,7 +50,7 @@ class PointFilesConfig(DocumentLimit, StoredConfig):
         "the files are whole, and their writer leaves the last line break out.",
     )
 
-    max_bad_lines: int = Field(
+    max_bad_lines: WholeNumber = Field(
         default=0,
         ge=0,
         description="How many lines or records may be unreadable before a run fails. They are left out, counted, and "

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -20,22 +17,15 @@ from pydantic import (
 from influx_lake.config.address import Address
 from influx_lake.config.connections.base import SourceConfig
 from influx_lake.config.connections.limits import DocumentLimit
-from influx_lake.config.quantities import Duration
+from influx_lake.config.contradictions import contradiction
+from influx_lake.config.locations import LocalFile
+from influx_lake.config.quantities import Duration, YesNo
 from influx_lake.config.reading import ReadingOptions
 from influx_lake.errors import ConfigurationError
 
 
-def _below_root(path: Path, info: ValidationInfo) -> Path:
-    root = info.context.get("root") if isinstance(info.context, dict) else None
-    return (root or Path.cwd()) / path.expanduser()
-
-
 def _or_empty(value: Any) -> Any:
     return {} if value is None else value
-
-
-LocalFile = Annotated[Path, AfterValidator(_below_root)]
-"""A file; relative ones are below the folder of the lake.yaml."""
 
 
 class TlsConfig(BaseModel):
@@ -43,7 +33,7 @@ class TlsConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    verify: bool = Field(
+    verify: YesNo = Field(
         default=True,
         description="Whether the server's certificate is checked. Without it anybody can pose as the server.",
     )
@@ -58,9 +48,11 @@ class TlsConfig(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file belong together: give both of them, or neither")
+            message = "cert_file and key_file belong together: give both of them, or neither"
+            raise contradiction(message, "cert_file" if self.cert_file else "key_file")
         if not self.verify and (self.ca_file or self.cert_file):
-            raise ValueError("with verify: false neither ca_file nor cert_file has an effect: remove it, or the files")
+            message = "with verify: false neither ca_file nor cert_file has an effect: remove it, or the files"
+            raise contradiction(message, "verify")
         return self
 
 
@@ -102,7 +94,8 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
         if self.tls != TlsConfig() and not self.address.secure:
-            raise ValueError(f"tls has no effect, since {self.address.url} is not reached by TLS: write https://")
+            message = f"tls has no effect, since {self.address.url} is not reached by TLS: write https://"
+            raise contradiction(message, "tls")
         return self
 
     @property

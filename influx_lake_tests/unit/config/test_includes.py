@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -39,8 +40,8 @@ def test_mistakes_of_included_files(write_lake: LakeWriter) -> None:
     with pytest.raises(ConfigurationProblems) as caught:
         load_lake(path)
     assert [str(problem) for problem in caught.value.problems] == [
-        "lake.yaml:2: include: must be a list of files, such as [lake.d/*.yaml]",
         "lake.yaml:5: include: gone.yaml cannot be read: No such file or directory",
+        "lake.yaml:6: include: must be a list of files, such as [lake.d/*.yaml]",
         "b.yaml:2: measurements.cpu: is also in lake.yaml:8; only one of them can be right",
         "b.yaml:3: measurements.disk.lagg: unknown option (did you mean lag?)",
         "c.yaml:1: not YAML: while parsing a flow node, did not find expected node content",
@@ -92,3 +93,34 @@ def test_files_elsewhere_are_named_in_full(write_lake: LakeWriter, monkeypatch: 
         load_lake(path)
     shown = str(path).removeprefix("/")
     assert str(caught.value).startswith(f"{shown}:2: x: unknown section")
+
+
+def test_files_that_include_one_another_in_a_long_row(write_lake: LakeWriter) -> None:
+    for number in range(2_000):
+        write_lake(f"include: [{number + 1}.yaml]\n", f"{number}.yaml")
+    with pytest.raises(ConfigurationProblems, match=r"49.yaml:1: include: more than 50 files include one another"):
+        load_lake(write_lake("include: 0.yaml\n", sources=True))
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\tb", "a\u202eb.yaml"])
+def test_names_of_files_that_nobody_can_have_meant(name: str, write_lake: LakeWriter) -> None:
+    with pytest.raises(ConfigurationProblems, match=r"lake.yaml:3: include: "):
+        load_lake(write_lake(f"include:\n- {json.dumps(name)}\n", sources=True))
+
+
+def test_a_file_that_is_named_twice(write_lake: LakeWriter) -> None:
+    write_lake("measurements: {mem: }\n", "a.yaml")
+    with pytest.raises(ConfigurationProblems, match=r"lake.yaml:4: include: is named twice in this list"):
+        load_lake(write_lake("include:\n- a.yaml\n- a.yaml\n", sources=True))
+
+
+def test_aliases_that_nest(write_lake: LakeWriter) -> None:
+    chain = "a0: &a0 [x]\n" + "".join(f"a{level}: &a{level} [*a{level - 1}]\n" for level in range(1, 2_000))
+    with pytest.raises(ConfigurationProblems, match="nested deeper than 50 levels by aliases"):
+        load_lake(write_lake(chain, sources=True))
+
+
+@pytest.mark.parametrize("nested", ["[" * 10_000, "{a: " * 10_000, "- " * 10_000])
+def test_what_is_nested_ten_thousand_deep(nested: str, write_lake: LakeWriter) -> None:
+    with pytest.raises(ConfigurationProblems, match="nested deeper than 50 levels"):
+        load_lake(write_lake(f"measurements: {nested}" if nested[0] != "-" else nested))

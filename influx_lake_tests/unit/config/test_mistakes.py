@@ -86,7 +86,7 @@ def test_the_error_says_how_many_and_writes_nothing(write_lake: LakeWriter, tmp_
         ("sources: {a: {host: h, database: }}\n", "lake.yaml:1: sources.a.database: has no value"),
         ("sources: {a: {host: [x], database: d}}\n", "lake.yaml:1: sources.a.host: must be a text, not a list"),
         ("sources: {a: {host: h, database: d, token: [hunter2]}}\n", "lake.yaml:1: sources.a.token: must be a text"),
-        ("sources: {a: {host: h, database: d, token: ''}}\n", "lake.yaml:1: sources.a.token: the value is empty"),
+        ("sources: {a: {host: h, database: d, token: ''}}\n", "lake.yaml:1: sources.a.token: is empty"),
         (
             "sources: {a: {host: h, database: d, token: '${hunter2'}}\n",
             "lake.yaml:1: sources.a.token: ${ does not start",
@@ -98,7 +98,7 @@ def test_the_error_says_how_many_and_writes_nothing(write_lake: LakeWriter, tmp_
         ),
         ("sources: {a: {host: h, database: d, timeout: 0}}\n", "sources.a.timeout: '0' is no time at all"),
         ("sources: {a: {host: h, database: d, type: influxdb}}\n", "'influxdb' is not one of influxdb"),
-        ("sources: {a: {host: 'http://h', database: d, tls: {ca_file: x}}}\n", "sources.a: tls has no effect"),
+        ("sources: {a: {host: 'http://h', database: d, tls: {ca_file: x}}}\n", "sources.a.tls: tls has no effect"),
         (
             "sources: {a: {host: h, database: d, tls: {verify: maybe}}}\n",
             "tls.verify: 'maybe' is not one of true, false",
@@ -114,8 +114,7 @@ def test_mistakes_of_the_file_and_its_sources(text: str, message: str, mistakes_
 
 def test_names_that_no_file_can_have(mistakes_of: Callable[..., list[str]], tmp_path: Path) -> None:
     mistake = mistakes_of('include: ["a\\0b"]\n')[0]
-    assert "include: a\0b cannot be read: " in mistake
-    assert "embedded null" in mistake
+    assert mistake.endswith("include: holds the character U+0000, which nobody sees: take it out")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         Secret("${file:a\0b}", root=tmp_path).reveal()
 

@@ -40,7 +40,7 @@ measurements:
     [
         ("{write: {merge_fields: true}}", "merge_fields is for `mode: upsert`"),
         ("{write: {mode: append, key: [host]}}", "key is for `mode: upsert` and `on_shrink: merge`"),
-        ("{write: {mode: upsert, key: [host, host]}}", r"lake.yaml:2.*names the column host twice"),
+        ("{write: {mode: upsert, key: [host, host]}}", r"lake.yaml:2.*key\[1\]: 'host' is named twice"),
         ("{write: {mode: upsert, key: [host, time]}}", "names `time`, which is part of every key"),
         ("{write: {mode: overwrite}}", "'overwrite' is not one of replace, append, upsert"),
         ("{shrink_tolerance: few}", "is not a tolerance: write a number of rows"),

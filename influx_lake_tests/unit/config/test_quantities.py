@@ -36,20 +36,37 @@ def test_durations(text: object, expected: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10", "m", "10 minutes", "-1h", "1.5h", "1M", "1h-30m", "\u0661h", "PT10M", None, 10]
+    "text",
+    [
+        "",
+        "10",
+        "m",
+        "10 minutes",
+        "-1h",
+        "1.5h",
+        "1M",
+        "1h-30m",
+        "\u0661h",
+        "PT10M",
+        None,
+        10,
+        "30m1h",
+        "1h1h",
+        "9" * 5000 + "w",
+    ],
 )
 def test_not_durations(text: object) -> None:
     with pytest.raises(ValueError, match=r"is not a length of time: .* 10m"):
         parse_duration(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 20 + "d", "9" * 5000 + "w", "999999999d1d"])
+@pytest.mark.parametrize("text", ["9" * 15 + "d", "9" * 12 + "w", "36525d1ms"])
 def test_a_duration_without_end_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="longer than any time"):
+    with pytest.raises(ValueError, match="longer than a hundred years"):
         parse_duration(text)
 
 
-@given(st.integers(0, 10**14).map(lambda count: timedelta(milliseconds=count)))
+@given(st.integers(0, 100 * 365 * 86_400_000).map(lambda count: timedelta(milliseconds=count)))
 def test_durations_survive_being_written(value: timedelta) -> None:
     assert parse_duration(format_duration(value)) == value
 

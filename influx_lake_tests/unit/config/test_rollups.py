@@ -38,7 +38,7 @@ def test_its_own_options_win(lake_of: LakeOf) -> None:
               r:
                 every: 15m
                 by: []
-                fields: {usage: [p99.9, p95, mean, p95]}
+                fields: {usage: [p99.9, p95, mean]}
                 namespace: marts
                 table: cpu
                 write: {compression: snappy, sort_by: [time]}
@@ -101,7 +101,8 @@ def test_every_mistake_has_its_line(mistakes_of: MistakesOf) -> None:
         "lake.yaml:9: measurements.cpu.rollups.e.memory_limit: '1000000' is less than 64000000",
         "lake.yaml:10: measurements.cpu.rollups.f.functions: names no function: write some, such as [mean, max], or "
         "leave the option out",
-        "lake.yaml:11: measurements.cpu.rollups.'g h': 'g h' is not a table's name: letters, digits, _ and -",
+        "lake.yaml:11: measurements.cpu.rollups.'g h': 'g h' is not a table's name: letters, digits, _ and - (at "
+        "most 200)",
     ]
 
 

@@ -135,8 +135,8 @@ def test_mistakes_have_lines(mistakes_of: Callable[..., list[str]]) -> None:
         "format version 2",
         "lake.yaml:11: measurements.cpu.table_properties.nothing: has no value: give one, or leave the option out",
         "lake.yaml:12: measurements.cpu.table_properties.deep: must be a text, not a mapping",
-        "lake.yaml:14: measurements.mem.write.row_group_size: '0' is less than 1",
         "lake.yaml:14: measurements.mem.write.bloom_filter[0]: is empty: give it a value, or leave the option out",
+        "lake.yaml:14: measurements.mem.write.row_group_size: '0' is less than 1",
     ]
 
 

@@ -1,0 +1,70 @@
+"""Where a catalog and its warehouse may be, by the kind of catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from influx_lake.config.locations import STORES, WEB, check_scheme, scheme_of
+from influx_lake.config.problems import suggestion
+from influx_lake.config.secret import Secret
+
+_WAREHOUSES = (*STORES, "hf")
+_INFERRED = ("http", "https", "thrift", "sqlite", "postgresql", "postgres")
+_URIS = {"rest": WEB, "hive": ("thrift",)}
+_NEED_A_URI = ("rest", "hive", "sql")
+
+
+def catalog_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
+    """What is wrong with where a catalog is said to be: options, each with what would be right.
+
+    Args:
+        entries: pyiceberg's properties. What is kept in a store is known at the moment of use only.
+    """
+    kind, uri, warehouse = (_text(entries.get(name)) for name in ("type", "uri", "warehouse"))
+    if uri is not None and (mistake := _uri_mistake(uri, kind)):
+        yield "uri", mistake
+    elif kind in _NEED_A_URI and "uri" not in entries:
+        yield "type", f"a catalog of type {kind} needs a `uri`: where it is"
+    if warehouse is not None and "py-io-impl" not in entries:
+        try:
+            check_scheme(warehouse, _WAREHOUSES)
+        except ValueError as error:
+            # A warehouse that a catalog knows by name may look like anything, but for an address.
+            if "://" in warehouse:
+                yield "warehouse", str(error)
+
+
+def _uri_mistake(uri: str, kind: str | None) -> str | None:
+    for each in uri.split(",") if kind == "hive" else [uri]:
+        scheme = (scheme_of(each.strip()) or "").partition("+")[0]
+        known = _URIS.get(kind or "", _dialects() if kind == "sql" else _INFERRED)
+        if kind not in (*_URIS, "sql", None):
+            return None
+        if not scheme:
+            return f"is no address: write one that starts with {_listed(known)}"
+        if scheme not in known:
+            what = f"a catalog of type {kind}" if kind else "a catalog whose type is left out"
+            return f"starts with {scheme}://, and that of {what} with {_listed(known)}{suggestion(scheme, known)}"
+        if scheme not in ("sqlite",) and not each.partition("://")[2].strip("/"):
+            return f"names no server behind {scheme}://"
+    return None
+
+
+def _listed(schemes: tuple[str, ...]) -> str:
+    return " or ".join(f"{scheme}://" for scheme in schemes)
+
+
+def _dialects() -> tuple[str, ...]:
+    """The databases that SQLAlchemy knows, with those that other packages bring."""
+    from importlib.metadata import entry_points
+
+    others = {entry.name.partition(".")[0] for entry in entry_points(group="sqlalchemy.dialects")}
+    known = ("sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle")
+    return (*known, *sorted(others - set(known)))
+
+
+def _text(value: str | Secret | None) -> str | None:
+    """The value, as far as it can be judged without reading a secret."""
+    if isinstance(value, Secret):
+        return value.beginning or None
+    return value
