@@ -9,10 +9,13 @@ import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config.columns import Column, ColumnType, Role
+from influx_lake.config.windows import Window
+from influx_lake.errors import SourceError
 from influx_lake.private_folders import make_private
 from influx_lake.sources.influxdb3_parquet.footers import Footer, Odd, read_footer
 from influx_lake.sources.influxdb3_parquet.paths import PersistedPath
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 # Reading a footer is waiting for the store.
 _READERS = 16
+_LONGEST_CHUNK = timedelta(hours=1)
+"""More than the stretch of time of a chunk can be (`--gen1-duration`: 1m, 5m or 10m)."""
 _FORMAT = 1
 
 
@@ -51,6 +56,36 @@ class PersistedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class DamagedFile:
+    """A file whose footer cannot be read.
+
+    Attributes:
+        chunk: Where the time of its points begins.
+        error: What is to be said of it.
+    """
+
+    chunk: datetime
+    error: SourceError
+
+    def is_needed(self, window: Window) -> bool:
+        """Whether it may hold points of a window."""
+        return self.chunk < window.end and self.chunk + _LONGEST_CHUNK > window.start
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """The files of a table.
+
+    Attributes:
+        whole: Those that hold points.
+        damaged: Those that cannot be read.
+    """
+
+    whole: tuple[PersistedFile, ...]
+    damaged: tuple[DamagedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FooterIndex:
     """Keeps the footers of a table's files in a file of this machine.
 
@@ -64,35 +99,41 @@ class FooterIndex:
     folder: Path
     odd: Odd
 
-    def files(self, table: str, found: Iterable[tuple[str, int, PersistedPath]]) -> tuple[PersistedFile, ...]:
+    def files(self, table: str, found: Iterable[tuple[str, int, PersistedPath]]) -> FoundFiles:
         """The files of a table that hold points.
 
         Args:
             table: Which table it is, for the name of the index.
             found: The files that are there now: path, size and what the path says.
 
-        Raises:
-            SourceError: One is damaged. One that is gone since it was found is left out.
+        Returns:
+            The files; those that are damaged apart. One that is gone since it was found is in neither.
         """
-        known, there = self._load(table), list(found)
+        known, there, damaged = self._load(table), list(found), list[DamagedFile]()
         new = [(path, size) for path, size, _ in there if (path, size) not in known]
         if new:
             with ThreadPoolExecutor(_READERS) as readers:
-                known.update(zip(new, readers.map(self._read, (path for path, _ in new)), strict=True))
+                read = dict(zip(new, readers.map(self._read, (path for path, _ in new)), strict=True))
+            known.update({key: footer for key, footer in read.items() if not isinstance(footer, SourceError)})
+            chunks = {(path, size): parsed.chunk for path, size, parsed in there}
+            damaged = [DamagedFile(chunks[key], each) for key, each in read.items() if isinstance(each, SourceError)]
         present = {(path, size): parsed for path, size, parsed in there}
         if new or len(known) > len(present):
             self._save(table, {key: footer for key, footer in known.items() if key in present and footer is not None})
-        return tuple(
+        whole = tuple(
             PersistedFile(key[0], parsed.sequence, footer)
             for key, parsed in present.items()
-            if (footer := known[key]) is not None and footer.rows
+            if (footer := known.get(key)) is not None and footer.rows
         )
+        return FoundFiles(whole, tuple(damaged))
 
-    def _read(self, path: str) -> Footer | None:
+    def _read(self, path: str) -> Footer | SourceError | None:
         try:
             return read_footer(self.store, path, self.odd)
         except FileNotFoundError:
             return None
+        except SourceError as error:
+            return error
 
     def _place(self, table: str) -> Path:
         return self.folder / f"{hashlib.sha256(table.encode()).hexdigest()[:16]}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from influx_lake.errors import (
     UnexpectedAnswer,
 )
 from influx_lake.sources.files.place import path_in_store, store_of
-from influx_lake.sources.influxdb3_parquet.index import FooterIndex, PersistedFile
+from influx_lake.sources.influxdb3_parquet.index import FooterIndex, FoundFiles
 from influx_lake.sources.influxdb3_parquet.reading import PointReader, arrow_schema
 from influx_lake.sources.influxdb3_parquet.tables import PersistedTables
 from influx_lake.sources.listing import Listing
@@ -44,7 +45,7 @@ class InfluxDB3ParquetSource:
 
     def __init__(self, config: InfluxDB3ParquetConfig) -> None:
         self._config = config
-        self._files: dict[str, tuple[PersistedFile, ...]] = {}
+        self._files: dict[str, FoundFiles] = {}
 
     @property
     def identity(self) -> str:
@@ -70,7 +71,10 @@ class InfluxDB3ParquetSource:
 
     def schema(self, measurement: str) -> MeasurementSchema:
         columns: dict[str, Column] = {}
-        for file in self._listed(measurement):
+        found = self._listed(measurement)
+        if found.damaged and not found.whole:
+            raise copy(found.damaged[0].error).about(measurement)
+        for file in found.whole:
             for column in file.footer.columns:
                 known = columns.setdefault(column.name, column)
                 if known != column:
@@ -83,9 +87,13 @@ class InfluxDB3ParquetSource:
 
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[FileRows]:
-        files = self._files.get(schema.measurement) or self._listed(schema.measurement)
+        found = self._files.get(schema.measurement) or self._listed(schema.measurement)
+        # The windows that need none of the damaged files can do without them.
+        for damaged in found.damaged:
+            if damaged.is_needed(window):
+                raise copy(damaged.error).about(schema.measurement, window)
         reader = PointReader(self._store, schema, self._odd)
-        batches = reader.batches(files, window.start_us * 1000, window.end_us * 1000)
+        batches = reader.batches(found.whole, window.start_us * 1000, window.end_us * 1000)
         yield FileRows(arrow_schema(schema), self._guarded(batches, schema.measurement, window))
 
     def count(self, measurement: str, window: Window) -> int:
@@ -111,7 +119,7 @@ class InfluxDB3ParquetSource:
     def _tables(self) -> PersistedTables:
         return PersistedTables.find(self._config, *self._opened, self._odd)
 
-    def _listed(self, measurement: str) -> tuple[PersistedFile, ...]:
+    def _listed(self, measurement: str) -> FoundFiles:
         """The measurement's files as they are now."""
         with self._reaching(measurement):
             folder = self._tables.folder(measurement)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
-from influx_lake.errors import ConfigurationError, DatabaseNotFound
+from influx_lake.errors import ConfigurationError, DatabaseNotFound, SourceError
 from influx_lake.sources.influxdb3_parquet.footers import Odd, read_footer
 from influx_lake.sources.influxdb3_parquet.paths import PersistedPath, parse_path
 
@@ -131,8 +131,15 @@ class PersistedTables:
 
     def _said_by_files(self, folder: str) -> str | None:
         files = TableFolder(self.node, f"dbs/{self.database}/{folder}").files(self.store)
-        newest = max(files, key=lambda file: (file[2].sequence, file[0]), default=None)
-        return read_footer(self.store, newest[0], self.odd).measurement if newest else None
+        failure: SourceError | None = None
+        for path, _, _ in sorted(files, key=lambda file: (file[2].sequence, file[0]), reverse=True):
+            try:
+                return read_footer(self.store, path, self.odd).measurement
+            except SourceError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return None
 
 
 def _folders(store: FileSystem, path: str) -> Iterator[tuple[str, tuple[str | None, int]]]:

@@ -137,6 +137,21 @@ def test_a_damaged_file_is_named(node: Node) -> None:
         source(node).schema("cpu")
 
 
+def test_a_damaged_file_fails_only_the_windows_that_need_it(node: Node) -> None:
+    node.persist([point(0, usage=1.0)], 1)
+    node.persist([point(6 * 3600 * 10**9, usage=2.0)], 2)
+    damaged = max(node.folder.rglob("*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    hours = [Window(START + timedelta(hours=hour), START + timedelta(hours=hour + 1)) for hour in (0, 3, 6)]
+    found = source(node)
+    assert found.measurements() == ["cpu"]
+    assert [row["usage"] for row in rows(found, hours[0])] == [1.0]
+    assert rows(found, hours[1]) == []
+    for window in (hours[2], DAY):
+        with pytest.raises(UnexpectedAnswer, match=r"0000000002\.parquet is damaged"):
+            found.count("cpu", window)
+
+
 def test_a_file_that_goes_while_it_is_read_is_no_empty_answer(node: Node) -> None:
     node.persist([point(0)], 1)
     found = source(node)
