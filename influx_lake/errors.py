@@ -302,6 +302,10 @@ class WindowShrank(GuardError):
     """The source holds fewer rows for the window than the lake does."""
 
 
+class ValuesWentBack(GuardError):
+    """The source shows values again for the window that it had replaced, and the lake holds the newer ones."""
+
+
 class WindowTooLarge(GuardError):
     """The source holds more rows for the window than `max_window_rows` allows."""
 

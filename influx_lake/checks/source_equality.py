@@ -35,11 +35,21 @@ def outcome_of(counts: Sequence[Comparison]) -> Outcome:
             True, f"{counted(lake, 'row')} in {counted(len(counts), 'window')}, as the source has them", figures
         )
     examples = pa.Table.from_pylist(
-        [{"window": str(each.window), "source": each.source_rows, "lake": each.lake_rows} for each in differing[:SHOWN]]
+        [
+            {
+                "window": str(each.window),
+                "source": each.source_rows,
+                "lake": each.lake_rows,
+                "difference": each.explanation,
+            }
+            for each in differing[:SHOWN]
+        ]
     )
+    weighed = [each for each in differing if each.evidence is not None]
+    ways = ["Materialise them again; if the source lost rows, see on_shrink"] if len(weighed) < len(differing) else []
+    ways += [f"{weighed[0].window}: {weighed[0].explanation}"] if weighed else []
     return Outcome(
         False,
-        f"{len(differing)} of {len(counts)} windows differ from the source: {listed(differing)}. "
-        "Materialise them again; if the source lost rows, see on_shrink",
+        f"{len(differing)} of {len(counts)} windows differ from the source: {listed(differing)}. {'. '.join(ways)}",
         {**figures, "differing": examples},
     )

@@ -150,6 +150,7 @@ def _load_one(
         window,
         run_id=run_id,
         declared=session.identities(measurement),
+        archive=session.archive(measurement),
         on_progress=shown.update,
     )
     shown.end()

@@ -61,6 +61,10 @@ class Session:
             self._reliable[name] = open_reliable_source(self.lake.source(name))
         return self._reliable[name]
 
+    def archive(self, measurement: Measurement) -> Source | None:
+        """What has persisted the measurement's points, where the lake has such a source."""
+        return self.reliable_source(measurement.archive) if measurement.archive else None
+
     def identities(self, measurement: Measurement) -> tuple[str, ...]:
         """The identities of a measurement's sources, its own first."""
         return tuple(self.reliable_source(name).identity for name in measurement.sources)

@@ -15,7 +15,7 @@ from influx_lake.config.connections import (
 from influx_lake.config.discovery import read_discovered, write_discovered
 from influx_lake.config.example import example_lake
 from influx_lake.config.files import Compression, WriteOptions
-from influx_lake.config.guards import OnShrink, Tolerance
+from influx_lake.config.guards import OnChangedValues, OnShrink, Tolerance
 from influx_lake.config.json_schema import lake_json_schema
 from influx_lake.config.lake import Lake, Pattern
 from influx_lake.config.loader import find_config, lake_of, load_lake
@@ -47,6 +47,7 @@ __all__ = [
     "MailSecurity",
     "Measurement",
     "Nanoseconds",
+    "OnChangedValues",
     "OnShrink",
     "OnTypeConflict",
     "OperationOptions",

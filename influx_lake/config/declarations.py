@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from influx_lake.config.archives import archives_of
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig
 from influx_lake.config.databases import DatabaseGroup
 from influx_lake.config.lake import Pattern
@@ -177,7 +178,7 @@ class _Reader:
         group = self._groups.get(source or "")
         config = group.server if group else self._sources.get(source or "", STAND_IN)
         try:
-            return resolve_measurement(key, name, options, source or "", config)
+            return resolve_measurement(key, name, options, source or "", config, archives_of(self._sources, config))
         except OptionMistake as mistake:
             sections: tuple[Location, ...] = (("measurements", key), ("defaults",))
             stated = [(*section, *option) for section in sections for option in mistake.options]

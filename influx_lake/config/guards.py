@@ -25,6 +25,14 @@ class OnShrink(StrEnum):
     REPLACE = "replace"
 
 
+class OnChangedValues(StrEnum):
+    """What happens when the source holds other values for a window than the lake, and as many rows."""
+
+    REPORT = "report"
+    LOAD = "load"
+    ARCHIVE = "archive"
+
+
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """How many rows fewer are no cause for alarm.
@@ -89,6 +97,14 @@ class GuardOptions(BaseModel):
         default=NO_TOLERANCE,
         description="How many rows a window may lose without `on_shrink`: a number of rows, or a percentage of those "
         "that the lake holds for it.",
+    )
+    on_changed_values: OnChangedValues | None = Field(
+        default=None,
+        description="What happens when the source has as many rows for a loaded window as the lake, and other values: "
+        "`load` believes the source, `report` tells of it and loads nothing by itself, `archive` takes the values that "
+        "were written last from the one source of type influxdb3_parquet with the same database. Default: `report` for "
+        "InfluxDB 3 Core, which shows the first value of a point again when a later one has been persisted; `load` "
+        "elsewhere.",
     )
     max_window_rows: Annotated[WholeNumber, Field(ge=1)] | None = Field(
         default=None,

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from influx_lake.config.alerts import AlertOptions
+from influx_lake.config.archives import archives_of
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.databases import SEPARATOR, DatabaseGroup
@@ -136,6 +137,7 @@ class Lake:
             names: The measurements that the source has.
         """
         config = self.source(source)
+        archives = archives_of(self.sources, config)
         # Of a source with many databases the names are patterns, too: a name wins.
         own = (pattern for pattern in self.patterns if pattern.is_for(source))
         patterns = sorted(own, key=lambda pattern: is_pattern(pattern.text))
@@ -145,7 +147,7 @@ class Lake:
                 continue
             pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
             if pattern is not None and pattern.options.enabled:
-                found.append((pattern, resolve_measurement(name, name, pattern.options, source, config)))
+                found.append((pattern, resolve_measurement(name, name, pattern.options, source, config, archives)))
         return found
 
     def resolve(self, found: Mapping[str, Iterable[str]]) -> Resolved:

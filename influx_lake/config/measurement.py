@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from functools import lru_cache
@@ -13,7 +13,7 @@ from influx_lake.config.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.chunks import WINDOWS_PER_RUN, windows_per_run
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.files import WriteOptions
-from influx_lake.config.guards import NO_TOLERANCE, OnShrink, Tolerance
+from influx_lake.config.guards import NO_TOLERANCE, OnChangedValues, OnShrink, Tolerance
 from influx_lake.config.history import History
 from influx_lake.config.modes import WriteMode
 from influx_lake.config.moments import in_zone
@@ -54,6 +54,8 @@ class Measurement:
         table_properties: Properties of the table.
         types: How its columns become columns of the table.
         schema_evolution: How the table may change when the source's columns do.
+        on_changed_values: What happens when it holds other values and as many rows; None where the server decides.
+        archive: The source that has what its own source's server has persisted, where there is one.
         on_shrink: What happens when the source holds fewer rows for a window than the lake.
         shrink_tolerance: How many rows fewer are no cause for that.
         max_window_rows: How many rows a window may hold at most.
@@ -85,6 +87,8 @@ class Measurement:
     types: TypeOptions = field(default=TypeOptions(), hash=False)
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     on_shrink: OnShrink = OnShrink.FAIL
+    on_changed_values: OnChangedValues | None = None
+    archive: str | None = None
     shrink_tolerance: Tolerance = NO_TOLERANCE
     max_window_rows: int | None = None
     adopt: bool = False
@@ -110,7 +114,10 @@ class Measurement:
     @property
     def sources(self) -> tuple[str, ...]:
         """The sources that its windows come from, its own first."""
-        return (self.source, self.history.source) if self.history else (self.source,)
+        besides = [self.history.source] if self.history else []
+        if self.archive is not None and self.on_changed_values is OnChangedValues.ARCHIVE:
+            besides.append(self.archive)
+        return (self.source, *dict.fromkeys(besides))
 
     def source_of(self, window: Window) -> str:
         """The source that a window comes from."""
@@ -124,9 +131,22 @@ class Measurement:
 
 
 def resolve_measurement(
-    key: str, name: str, options: MeasurementOptions, source: str, config: SourceConfig
+    key: str,
+    name: str,
+    options: MeasurementOptions,
+    source: str,
+    config: SourceConfig,
+    archives: Sequence[str] = (),
 ) -> Measurement:
     """Decide everything that the options leave open.
+
+    Args:
+        key: What it is called in the lake.
+        name: What its source calls it.
+        options: Its options.
+        source: Its source.
+        config: What that is.
+        archives: The sources that have what its source's server has persisted.
 
     Raises:
         OptionMistake: Options contradict each other.
@@ -155,6 +175,8 @@ def resolve_measurement(
         types=type_options(options),
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
+        on_changed_values=options.on_changed_values,
+        archive=_archive(options, archives),
         shrink_tolerance=options.shrink_tolerance,
         max_window_rows=options.max_window_rows,
         adopt=options.adopt,
@@ -167,6 +189,20 @@ def resolve_measurement(
         group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),
     )
     return replace(measurement, rollups=resolve_rollups(measurement, options.rollups))
+
+
+def _archive(options: MeasurementOptions, archives: Sequence[str]) -> str | None:
+    if options.on_changed_values is not OnChangedValues.ARCHIVE:
+        return archives[0] if len(archives) == 1 else None
+    if options.write.mode is WriteMode.APPEND:
+        raise OptionMistake(
+            "archive loads a window again, and `mode: append` never does", ("on_changed_values",), ("write", "mode")
+        )
+    if len(archives) != 1:
+        found = f"there are {', '.join(archives)}" if archives else "there is none"
+        message = f"archive needs one source of type influxdb3_parquet with the same database: {found}"
+        raise OptionMistake(message, ("on_changed_values",))
+    return archives[0]
 
 
 def _history(options: MeasurementOptions, scheme: Scheme, source: str) -> History | None:

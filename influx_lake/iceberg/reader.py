@@ -73,7 +73,11 @@ def check_readable(table: Table) -> None:
 
 
 def read_windows(
-    table: Table, windows: Sequence[Window], time_column: str = TIME, columns: Sequence[str] | None = None
+    table: Table,
+    windows: Sequence[Window],
+    time_column: str = TIME,
+    columns: Sequence[str] | None = None,
+    snapshot_id: int | None = None,
 ) -> pa.RecordBatchReader:
     """Stream the rows of some windows, file by file, in memory that does not depend on how many there are.
 
@@ -82,6 +86,7 @@ def read_windows(
         windows: The windows; a row in two of them comes once.
         time_column: The column the windows apply to.
         columns: Only these columns.
+        snapshot_id: As they were in this snapshot; None: as they are now.
 
     Raises:
         CatalogRefused: The table has deletes that cannot be read.
@@ -90,7 +95,9 @@ def read_windows(
     check_readable(table)
     table = as_known(table)
     wanted = TimeFilter.of(windows, time_column)
-    scan = table.scan(row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)))
+    scan = table.scan(
+        row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)), snapshot_id=snapshot_id
+    )
     schema = arrow_schema(scan.projection())
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
         tasks = list(scan.plan_files())

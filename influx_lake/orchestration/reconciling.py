@@ -120,7 +120,10 @@ def reconcile_sensor(
         asset_selection=dg.AssetSelection.assets(*(asset_key(each) for each in measurements)),
         minimum_interval_seconds=int(TICK.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        required_resource_keys={names.catalog, *(names.source(each.source) for each in measurements)},
+        required_resource_keys={
+            names.catalog,
+            *(names.source(name) for each in measurements for name in (each.source, each.archive) if name),
+        },
         description="Compares the windows of the last days with their sources. What differs is loaded again; a source "
         "that lost rows is reported.",
     )
@@ -228,7 +231,10 @@ class _Reconciling:
         ]
         chosen = self._to_profile(measurement, table, windows)
         source = self.open_source(measurement.source)
-        comparisons = compare_windows(source, self.catalog, measurement, windows, profiled=chosen.__contains__)
+        archive = self.open_source(measurement.archive) if measurement.archive and chosen else None
+        comparisons = compare_windows(
+            source, self.catalog, measurement, windows, profiled=chosen.__contains__, archive=archive
+        )
         known = self.cursor.found.get(measurement.table_name, {})
         memories = {key: Memory(**remembered) for key, remembered in known.items()}
         every = measurement.reconcile.every

@@ -84,6 +84,7 @@ class MeasurementWindows:
                     run_id=context.run_id,
                     declared=declared,
                     schemas=schemas[name],
+                    archive=sources.get(measurement.archive or ""),
                     on_progress=progress,
                 )
                 if result.seconds >= PROGRESS_SECONDS or len(windows) == 1:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement, OnShrink, OnTypeConflict, RenamedColumns, WriteMode
+from influx_lake.config import Measurement, OnChangedValues, OnShrink, OnTypeConflict, RenamedColumns, WriteMode
 from influx_lake.config.quantities import counted
 from influx_lake.config.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.windows import Window
 from influx_lake.errors import naming
 from influx_lake.iceberg.counts import count_by_window
-from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.reader import find_table, open_table
 from influx_lake.iceberg.staging.known_columns import check_none_gone, check_not_renamed, renamed
+from influx_lake.replication.corrections import Evidence, Newer, missed_correction, policy_of, weigh
 from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.protocol import Source
 
@@ -44,6 +45,8 @@ class Comparison:
         source_rows: How many rows the source has.
         lake_rows: How many the lake has, those in quarantine included.
         changed: The columns whose values differ, where they were compared.
+        policy: What happens where values differ.
+        evidence: What tells which side is newer, where they differ and that matters.
     """
 
     measurement: Measurement
@@ -51,6 +54,8 @@ class Comparison:
     source_rows: int
     lake_rows: int
     changed: tuple[str, ...] = ()
+    policy: OnChangedValues = OnChangedValues.LOAD
+    evidence: Evidence | None = None
 
     def __str__(self) -> str:
         return f"{self.window} (source {self.source_rows:,}, lake {self.lake_rows:,})"
@@ -69,12 +74,16 @@ class Comparison:
     def explanation(self) -> str:
         """What is different, and what to do."""
         match self.verdict:
+            case Verdict.EQUAL if self.is_as_archived:
+                return f"as in the archive {self.measurement.archive}; the source shows other {self._other_values}"
             case Verdict.EQUAL:
                 return "equal"
             case Verdict.BEHIND:
                 return f"the lake lacks {counted(self.source_rows - self.lake_rows, 'row')}: {self._cure}"
+            case Verdict.CHANGED if self.evidence is not None:
+                return f"other {self._other_values}, and as many rows: {self.evidence.reason}; {self._way_on}"
             case Verdict.CHANGED:
-                return f"other values in {', '.join(self.changed)}: {self._cure}"
+                return f"other {self._other_values}: {self._cure}"
             case Verdict.SHRANK:
                 lost = counted(self.lake_rows - self.source_rows, "row")
                 return f"the source lost {lost} that the lake has (on_shrink: {self.measurement.on_shrink})"
@@ -84,8 +93,34 @@ class Comparison:
         """Whether loading the window again makes it equal."""
         if self.measurement.write.mode is WriteMode.APPEND:
             return False
+        if self.verdict is Verdict.CHANGED and self.evidence is not None:
+            asked = self.policy is OnChangedValues.ARCHIVE
+            return asked and (self.evidence.archived or self.evidence.newer is Newer.SOURCE)
         return self.verdict in (Verdict.BEHIND, Verdict.CHANGED) or (
             self.verdict is Verdict.SHRANK and self.measurement.on_shrink is OnShrink.REPLACE
+        )
+
+    @property
+    def is_as_archived(self) -> bool:
+        """Whether the lake has the values that were written last, as the archive tells, and is to have them."""
+        asked = self.policy is OnChangedValues.ARCHIVE
+        return asked and bool(self.changed) and self.evidence is not None and self.evidence.as_archived
+
+    @property
+    def _other_values(self) -> str:
+        return f"values in {', '.join(self.changed)}"
+
+    @property
+    def _way_on(self) -> str:
+        """What happens now, and what else could."""
+        if self.policy is OnChangedValues.ARCHIVE and self.evidence is not None:
+            if self.is_curable:
+                origin = f"the archive {self.measurement.archive}" if self.evidence.archived else "the source"
+                return f"load the window again: it is taken from {origin}"
+            return f"the archive {self.measurement.archive} does not have all of its points yet, so it is not loaded"
+        return (
+            "on_changed_values: report loads nothing by itself. Load the window once with `load` to have the source's "
+            "values, or set `archive`"
         )
 
     @property
@@ -100,7 +135,7 @@ class Comparison:
         more = self.lake_rows - self.source_rows
         if more < 0:
             return Verdict.BEHIND
-        if self.changed:
+        if self.changed and not self.is_as_archived:
             return Verdict.CHANGED
         return Verdict.EQUAL if more == 0 or self._may_have_more(more) else Verdict.SHRANK
 
@@ -117,6 +152,7 @@ def compare_windows(
     windows: Sequence[Window],
     *,
     profiled: Callable[[Window], bool] = lambda window: False,
+    archive: Source | None = None,
 ) -> list[Comparison]:
     """Compare windows, oldest first, which do not overlap: one query on the source, and the lake's metadata.
 
@@ -129,6 +165,7 @@ def compare_windows(
         measurement: The measurement.
         windows: The windows.
         profiled: Whether the values of a window are compared too, where it has as many rows on both sides.
+        archive: What the source's server has persisted, which tells what was written last.
 
     Raises:
         LakeError: One of the sides cannot tell.
@@ -144,8 +181,47 @@ def compare_windows(
                 found[place] = max(found[place], rows)
         alike = [window for window, rows, there in zip(windows, found, held, strict=True) if rows == there > 0]
         changed = _changed(source, catalog, measurement, [window for window in alike if profiled(window)])
+        differing = {window: columns for window, columns in changed.items() if columns}
+        policy = policy_of(measurement, source) if differing else OnChangedValues.LOAD
+        weighed = {} if policy is OnChangedValues.LOAD else _weighed(source, catalog, measurement, differing, archive)
+        equal = [window for window, columns in changed.items() if not columns]
+        for window, (columns, evidence) in _missed(source, catalog, measurement, equal, archive).items():
+            changed[window], weighed[window], policy = columns, evidence, OnChangedValues.ARCHIVE
     sides = zip(windows, found, held, strict=True)
-    return [Comparison(measurement, window, rows, there, changed.get(window, ())) for window, rows, there in sides]
+    return [
+        Comparison(measurement, window, rows, there, changed.get(window, ()), policy, weighed.get(window))
+        for window, rows, there in sides
+    ]
+
+
+def _weighed(
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    differing: Mapping[Window, tuple[str, ...]],
+    archive: Source | None,
+) -> dict[Window, Evidence]:
+    if not differing:
+        return {}
+    table = open_table(catalog, measurement.identifier)
+    return {
+        window: weigh(source, table, measurement, window, columns, archive) for window, columns in differing.items()
+    }
+
+
+def _missed(
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    equal: Sequence[Window],
+    archive: Source | None,
+) -> dict[Window, tuple[tuple[str, ...], Evidence]]:
+    """The windows that are equal, and in which the archive has newer values, where it is to be believed."""
+    if archive is None or measurement.on_changed_values is not OnChangedValues.ARCHIVE or not equal:
+        return {}
+    table = open_table(catalog, measurement.identifier)
+    found = {window: missed_correction(source, table, measurement, window, archive) for window in equal}
+    return {window: missed for window, missed in found.items() if missed is not None}
 
 
 def _changed(

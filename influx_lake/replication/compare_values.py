@@ -37,7 +37,7 @@ def changed_columns(
     """
     if not windows:
         return []
-    lake = _LakeColumns.of(table, measurement, source.schema(measurement.name))
+    lake = LakeColumns.of(table, measurement, source.schema(measurement.name))
     scales = {name: scale_for(largest) for name, largest in lake.largest(windows).items()}
     schema = MeasurementSchema(measurement.name, lake.columns)
     theirs = profiles_of(source, schema, windows, scales)
@@ -49,24 +49,31 @@ def changed_columns(
 
 
 @dataclass(frozen=True, slots=True)
-class _LakeColumns:
+class LakeColumns:
     """The source's columns as the table has them.
 
     Attributes:
         table: The table.
         columns: Those that can be compared, as the source has them.
         names: Their names in the table; those that it lacks are not among them.
+        snapshot_id: The snapshot; None: the current one.
     """
 
     table: Table
     columns: tuple[Column, ...]
     names: dict[str, str]
+    snapshot_id: int | None = None
 
     @classmethod
-    def of(cls, table: Table, measurement: Measurement, schema: MeasurementSchema) -> _LakeColumns:
+    def of(
+        cls, table: Table, measurement: Measurement, schema: MeasurementSchema, snapshot_id: int | None = None
+    ) -> LakeColumns:
+        """Match the columns of a source with those that the table has, or had in a snapshot."""
         from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-        held = {field.name: field.type for field in schema_to_pyarrow(table.schema(), include_field_ids=False)}
+        snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id is not None else None
+        then = table.schemas().get(snapshot.schema_id) if snapshot and snapshot.schema_id is not None else None
+        held = {field.name: field.type for field in schema_to_pyarrow(then or table.schema(), include_field_ids=False)}
         columns, names = [], {}
         for column in schema.columns:
             name = column_name(column.name, measurement.types.column_names)
@@ -75,7 +82,7 @@ class _LakeColumns:
             columns.append(column)
             if name in held:
                 names[column.name] = name
-        return cls(table, tuple(columns), names)
+        return cls(table, tuple(columns), names, snapshot_id)
 
     @property
     def floats(self) -> list[Column]:
@@ -132,7 +139,8 @@ class _LakeColumns:
     def _batches(self, windows: Sequence[Window], columns: Sequence[Column] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows with the source's names and types."""
         wanted = [column for column in columns or self.columns if column.name in self.names]
-        for batch in read_windows(self.table, windows, columns=[self.names[column.name] for column in wanted]):
+        stored = [self.names[column.name] for column in wanted]
+        for batch in read_windows(self.table, windows, columns=stored, snapshot_id=self.snapshot_id):
             arrays = [_as_in_source(batch.column(self.names[column.name]), column.type) for column in wanted]
             yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in wanted])
 

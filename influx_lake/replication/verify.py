@@ -49,7 +49,13 @@ class Verification:
 
 
 def verify(
-    source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window], *, profile: bool = False
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    windows: Sequence[Window],
+    *,
+    profile: bool = False,
+    archive: Source | None = None,
 ) -> Verification:
     """Compare windows of a measurement.
 
@@ -59,6 +65,7 @@ def verify(
         measurement: The measurement.
         windows: The windows, oldest first, apart.
         profile: Compare their values too.
+        archive: What the source's server has persisted, which tells what was written last.
 
     Raises:
         LakeError: One of the sides cannot tell.
@@ -67,7 +74,9 @@ def verify(
     found = [
         each
         for part in parts
-        for each in compare_windows(source, catalog, measurement, part, profiled=lambda window: profile)
+        for each in compare_windows(
+            source, catalog, measurement, part, profiled=lambda window: profile, archive=archive
+        )
     ]
     return Verification(measurement, tuple(found))
 

@@ -21,6 +21,7 @@ from influx_lake.iceberg.table import check_table
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.times import FineTimesMet
 from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake.replication.changed_values import trusted_source
 from influx_lake.replication.guards import LimitedRows
 from influx_lake.replication.modes import Load
 from influx_lake.replication.recent_schema import RecentSchemas
@@ -148,6 +149,7 @@ def replicate_window(
     run_id: str,
     declared: Sequence[str] = (),
     schemas: RecentSchemas | None = None,
+    archive: Source | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> WindowResult:
     """Load one window of a measurement, as its `write.mode` says: by default, afterwards the table holds exactly the
@@ -165,6 +167,7 @@ def replicate_window(
         declared: The identities of the sources that the measurement has, its own first, where there are several.
         schemas: Tells the measurement's columns, where several windows are loaded one after the other; without it the
             source is asked.
+        archive: What the source's server has persisted, which tells what was written last.
         on_progress: Told every few seconds how far the window is.
 
     Raises:
@@ -173,10 +176,11 @@ def replicate_window(
     """
     began, now, waited = time.monotonic(), datetime.now(UTC), Waited()
     with naming(measurement.name, window):
-        schema = (schemas or source).schema(measurement.name)
+        trusted = trusted_source(source, catalog, measurement, window, archive)
+        schema = (schemas if schemas and trusted is source else trusted).schema(measurement.name)
         on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
         load = load_of(
-            source,
+            trusted,
             catalog,
             measurement,
             schema,

@@ -28,6 +28,7 @@ def admin_routes(store: Store, faults: Faults) -> dict[tuple[str, str], Handler]
         ("POST", "/api/v3/configure/database"): api.create_database,
         ("DELETE", "/api/v3/configure/database"): api.drop_database,
         ("DELETE", "/api/v3/configure/table"): api.drop_table,
+        ("POST", "/sandbox/persist"): api.persist,
         ("GET", "/sandbox/faults"): api.show_faults,
         ("PUT", "/sandbox/faults"): api.set_faults,
         ("DELETE", "/sandbox/faults"): api.clear_faults,
@@ -103,6 +104,11 @@ class _AdminApi:
             return Response.of_text(f"the requested resource was not found: {database}", 404)
         except TableNotFound as problem:
             return Response.of_text(str(problem), 404)
+        return Response(200)
+
+    def persist(self, _request: Request) -> Response:
+        """What a real server does every ten minutes or so."""
+        self._store.checkpoint()
         return Response(200)
 
     def show_faults(self, _request: Request) -> Response:

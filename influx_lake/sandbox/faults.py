@@ -34,7 +34,8 @@ class Faults:
         missing: Rows in these windows (nanoseconds, half-open) vanish from the next `missing_queries` queries, as while
             an old Core takes a snapshot.
         missing_queries: How many more queries `missing` applies to.
-        stale_updates: A write to an existing point does not show while this is on: the older value wins.
+        stale_updates: A corrected value shows until it is persisted; then the one that was persisted first wins again,
+            as in InfluxDB 3 Core. Fields that the older point lacked stay.
         flush_delay: Seconds from a write to its acknowledgement and visibility (`no_sync`: to its visibility only).
         fail_after_rows: A stream of rows breaks with `fail_status` after this many rows.
         fail_status: The status that `fail_after_rows` ends with.

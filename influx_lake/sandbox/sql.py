@@ -49,7 +49,7 @@ def plan(database: Database, sql: str, params: Mapping[str, Any], faults: Faults
         QueryError: when it cannot be planned.
     """
     tables = list(database.tables.values())
-    snapshots = _snapshots(tables, sql, faults)
+    snapshots = _snapshots(tables, sql)
     context = _context()
     catalog = Catalog.memory_catalog(context)
     context.register_catalog_provider("public", catalog)
@@ -84,7 +84,7 @@ def _context() -> datafusion.SessionContext:
     return datafusion.SessionContext(config, runtime)
 
 
-def _snapshots(tables: Iterable[Table], sql: str, faults: Faults) -> dict[str, Snapshot]:
+def _snapshots(tables: Iterable[Table], sql: str) -> dict[str, Snapshot]:
     """The measurements that a query can see: rows of those that it mentions, and all schemas where it lists them."""
     text = sql.lower()
     listing = "information_schema" in text or "show" in text
@@ -92,7 +92,7 @@ def _snapshots(tables: Iterable[Table], sql: str, faults: Faults) -> dict[str, S
     for table in tables:
         name = table.name.lower()
         if any(spelling in text for spelling in (name, name.replace('"', '""'), name.replace("'", "''"))):
-            found[table.name] = table.snapshot(faults.stale_updates)
+            found[table.name] = table.snapshot()
         elif listing:
             found[table.name] = Snapshot(table.schema, ())
     return found

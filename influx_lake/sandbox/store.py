@@ -186,8 +186,13 @@ class Store:
             table.persist()
 
     def checkpoint(self) -> None:
-        """Put everything that was written into Parquet files, and start the write-ahead log anew."""
+        """Put everything that was written into Parquet files, and start the write-ahead log anew.
+
+        Without a folder what was written counts as persisted all the same, which `stale_updates` takes for its cue.
+        """
         if self._folder is None:
+            for table in self._tables():
+                table.persist()
             return
         with self._checkpoint:
             old = self._folder.log.rotate()
@@ -227,7 +232,7 @@ class Store:
 
     def _new_table(self, database: str, measurement: str) -> Table:
         files = self._folder.run_files(database, measurement) if self._folder is not None else None
-        return Table(measurement, time.monotonic, files)
+        return Table(measurement, time.monotonic, files, lambda: self._faults.stale_updates)
 
     def _database(self, name: str) -> Database:
         with self._lock:

@@ -48,13 +48,20 @@ class Snapshot:
 class Table:
     """A measurement. All methods may be called from several threads."""
 
-    def __init__(self, name: str, clock: Callable[[], float], files: RunFiles | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], float],
+        files: RunFiles | None = None,
+        first_wins: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.name = name
         self.columns: dict[str, Kind] = {TIME: Kind.TIME}
         self.applied = 0
         self.lock = threading.RLock()
         self._clock = clock
         self.files = files
+        self._first_wins = first_wins
         self._pending: list[Pending] = []
         self._runs: list[Run] = []
         self._schema = arrow_schema(name, self.columns)
@@ -90,15 +97,14 @@ class Table:
                 self.columns = {**self.columns, **columns}
                 self._schema = arrow_schema(self.name, self.columns)
 
-    def snapshot(self, stale: bool = False) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """The rows as a query sees them now.
 
-        Args:
-            stale: Let stored values win over waiting ones, and leave those waiting.
+        While values that were persisted first win, those that wait are shown, and wait on.
         """
         with self.lock:
-            if stale:
-                return Snapshot(self._schema, tuple(self._merged(self._visible(), newest_wins=False)))
+            if self._first_wins():
+                return Snapshot(self._schema, tuple(self._merged(self._visible())))
             self._settle(self._visible())
             return Snapshot(self._schema, tuple(self._runs))
 
@@ -129,7 +135,7 @@ class Table:
         """Merge the oldest waiting rows for good; on disk, too, when they change a run that is a file."""
         if count:
             filed = {id(run) for run in self._runs if run.path is not None}
-            self._runs = self._merged(count)
+            self._runs = self._merged(count, newest_wins=not self._first_wins())
             self.applied = max(self.applied, *(one.sequence for one in self._pending[:count]))
             del self._pending[:count]
             durable |= not filed <= {id(run) for run in self._runs}

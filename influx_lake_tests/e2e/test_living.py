@@ -46,6 +46,7 @@ defaults:
   partition: {{every: hour, start: "{source.first_hour:%Y-%m-%dT%H:%M:%SZ}"}}
   tail: {{every: 20s, lag: {LAG.seconds}s}}
   reconcile: {{within: 1d, every: 1m, profile: true}}
+  on_changed_values: load
 measurements:
   cpu: {{}}
   mem: {{}}

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.orchestration import reconciling
 from influx_lake.orchestration.reconciling import Budget, reconcile_sensor
 from influx_lake.sandbox import Sandbox
@@ -153,7 +154,7 @@ def test_a_window_that_differs_all_the_same_is_not_loaded_without_end(make: Call
 
 
 def test_changed_values_are_found_and_loaded(make: Callable[..., Reconciled]) -> None:
-    lake = make(reconcile={"profile": True})
+    lake = make(reconcile={"profile": True}, on_changed_values="load")
     assert lake.tick().run_requests == []
     noon = START + 1.5 * DAY
     lake.write_at(noon, host="h0", usage=99.5)
@@ -166,7 +167,7 @@ def test_changed_values_are_found_and_loaded(make: Callable[..., Reconciled]) ->
 
 
 def test_values_that_flicker_are_not_loaded_without_end(make: Callable[..., Reconciled]) -> None:
-    lake = make(reconcile={"profile": True})
+    lake = make(reconcile={"profile": True}, on_changed_values="load")
     lake.write_at(START + 1.5 * DAY, host="h0", usage=99.5)
     loads = 0
     for number in range(95):
@@ -180,11 +181,31 @@ def test_values_that_flicker_are_not_loaded_without_end(make: Callable[..., Reco
     assert lake.observations()[0][1]["verdict"] == "changed"
 
 
+def test_values_that_core_takes_back_are_reported_once_and_stay(make: Callable[..., Reconciled]) -> None:
+    lake = make(reconcile={"profile": True})
+    lake.box.store.checkpoint()
+    lake.box.faults.stale_updates = True
+    noon = START + 1.5 * DAY
+    lake.write_at(noon, host="h0", usage=99.5)
+    assert lake.tick().run_requests == [], "nothing tells which side is newer, and nothing is loaded by itself"
+    lake.load("2026-01-02")
+    assert lake.tick().run_requests == []
+    lake.box.store.checkpoint()
+    data = lake.tick()
+    assert data.run_requests == []
+    [check] = [event for event in data.asset_events if isinstance(event, dg.AssetCheckEvaluation)]
+    assert (check.check_name, check.passed) == ("source_equals_lake", False)
+    assert "so it went back" in str(check.description or check.metadata)
+    assert lake.tick().asset_events == []
+    catalog = open_catalog("lake", lake.lake.catalog.properties())
+    assert max(catalog.load_table(("telemetry", "cpu")).scan().to_arrow()["usage"].to_pylist()) == 99.5
+
+
 def test_of_large_tables_some_windows_are_profiled_at_a_time(
     make: Callable[..., Reconciled], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciling, "PROFILED_BYTES", 1)
-    lake = make(reconcile={"profile": True})
+    lake = make(reconcile={"profile": True}, on_changed_values="load")
     lake.write_at(*(START + (day + 0.5) * DAY for day in range(5)), host="h0", usage=99.5)
     found = [asked(lake.tick().run_requests or []) for _ in range(5)]
     assert sorted(window for requests in found for _, _, window in requests) == [

@@ -118,13 +118,30 @@ def test_rows_that_are_missing_for_a_while(box: Sandbox) -> None:
 def test_stale_updates(box: Sandbox) -> None:
     assert query(box, "select v from m where time = to_timestamp_nanos(0)").to_pylist() == [{"v": 0}]
     box.faults.stale_updates = True
-    write(box, "m,h=h0 v=999i 0\nm,h=new v=5i 1")
-    assert query(box, "select h, v from m where time < '1970-01-01T00:00:01Z' order by h").to_pylist() == [
-        {"h": "h0", "v": 0},
-        {"h": "new", "v": 5},
-    ]
+    for corrected in (999, 1000):
+        write(box, f"m,h=h0 v={corrected}i,more=7i 0\nm,h=new v=5i 1")
+        rows_now = "select h, v, more from m where time < '1970-01-01T00:00:01Z' order by h"
+        for first in (corrected, 0):
+            assert query(box, rows_now).to_pylist() == [
+                {"h": "h0", "v": first, "more": 7},
+                {"h": "new", "v": 5, "more": None},
+            ]
+            assert http(box, "POST", "/sandbox/persist").status == 200
     box.faults.stale_updates = False
-    assert query(box, "select v from m where time = to_timestamp_nanos(0)").to_pylist() == [{"v": 999}]
+    write(box, "m,h=h0 v=1i 0")
+    assert http(box, "POST", "/sandbox/persist").status == 200
+    assert query(box, "select v from m where time = to_timestamp_nanos(0)").to_pylist() == [{"v": 1}]
+
+
+def test_stale_updates_in_a_folder_stay_so_after_a_restart(tmp_path: Path) -> None:
+    with Sandbox(tmp_path) as box:
+        box.faults.stale_updates = True
+        write(box, "m v=1 1")
+        box.store.checkpoint()
+        write(box, "m v=2,w=3 1")
+        assert query(box, "select v, w from m").to_pylist() == [{"v": 2.0, "w": 3.0}]
+    with Sandbox(tmp_path) as box:
+        assert query(box, "select v, w from m").to_pylist() == [{"v": 1.0, "w": 3.0}]
 
 
 def test_flush_delay(box: Sandbox) -> None:

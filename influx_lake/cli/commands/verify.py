@@ -39,7 +39,14 @@ def verify(
         for each in chosen:
             windows = closed_windows(each, now, start, end)
             found.append(
-                verified(session.reliable_source(each.source), session.catalog, each, windows, profile=profile)
+                verified(
+                    session.reliable_source(each.source),
+                    session.catalog,
+                    each,
+                    windows,
+                    profile=profile,
+                    archive=session.archive(each),
+                )
             )
         _show(out, found)
         differing = sum(len(each.differing) for each in found)
@@ -90,4 +97,5 @@ def _comparison_facts(comparison: Comparison) -> dict[str, Any]:
         "source_rows": comparison.source_rows,
         "lake_rows": comparison.lake_rows,
         "changed_columns": list(comparison.changed),
+        "explanation": comparison.explanation,
     }

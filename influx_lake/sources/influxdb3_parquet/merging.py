@@ -35,6 +35,16 @@ def server_order(files: Iterable[_File]) -> list[_File]:
     return sorted(files, key=lambda file: (-file.min_time, file.sequence))
 
 
+def newest_wins(files: Iterable[_File]) -> list[_File]:
+    """The files in the order in which they were written, so that the value written last wins."""
+    return sorted(files, key=lambda file: file.sequence)
+
+
+def oldest_wins(files: Iterable[_File]) -> list[_File]:
+    """The other way round: what InfluxDB 3 Core 3.6 shows once all values of a point are persisted."""
+    return newest_wins(files)[::-1]
+
+
 def merged(parts: Sequence[pa.Table], schema: MeasurementSchema) -> pa.Table:
     """One row for each point.
 

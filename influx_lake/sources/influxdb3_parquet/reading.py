@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -47,11 +47,13 @@ class PointReader:
         store: Where the files are.
         schema: The table's columns.
         odd: Makes the error for a file that does not hold what it should.
+        order: The files of a group, the one whose values win last.
     """
 
     store: FileSystem
     schema: MeasurementSchema
     odd: Odd
+    order: Callable[[Iterable[PersistedFile]], list[PersistedFile]] = server_order
 
     def batches(self, files: Iterable[PersistedFile], start: int, end: int) -> Iterator[pa.RecordBatch]:
         """The points from `start` to before `end`, in nanoseconds, each once.
@@ -75,7 +77,7 @@ class PointReader:
                 yield self._fitted(pa.Table.from_batches([batch])).to_batches()[0]
 
     def _merged(self, group: Sequence[PersistedFile], start: int, end: int) -> Iterator[pa.RecordBatch]:
-        order = server_order(file for file in group if file.min_time < end and file.max_time >= start)
+        order = self.order(file for file in group if file.min_time < end and file.max_time >= start)
         parts = [self._fitted(self._fragment(file).to_table(**self._selection(file, start, end))) for file in order]
         plain = [_decoded(part) for part in parts if len(part)]
         if plain:

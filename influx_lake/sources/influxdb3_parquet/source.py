@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
@@ -22,7 +22,8 @@ from influx_lake.errors import (
     UnexpectedAnswer,
 )
 from influx_lake.sources.files.place import path_in_store, store_of
-from influx_lake.sources.influxdb3_parquet.index import FooterIndex, FoundFiles
+from influx_lake.sources.influxdb3_parquet.index import FooterIndex, FoundFiles, PersistedFile
+from influx_lake.sources.influxdb3_parquet.merging import newest_wins, oldest_wins, server_order
 from influx_lake.sources.influxdb3_parquet.reading import PointReader, arrow_schema
 from influx_lake.sources.influxdb3_parquet.tables import PersistedTables
 from influx_lake.sources.listing import Listing
@@ -30,6 +31,8 @@ from influx_lake.sources.protocol import ServerInfo
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
+
+Order = Callable[[Iterable[PersistedFile]], list[PersistedFile]]
 
 _ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
 
@@ -41,10 +44,12 @@ class InfluxDB3ParquetSource:
 
     Args:
         config: Where the files are, and which of them.
+        order: The files that hold the same points, the one whose values win last.
     """
 
-    def __init__(self, config: InfluxDB3ParquetConfig) -> None:
+    def __init__(self, config: InfluxDB3ParquetConfig, order: Order = server_order) -> None:
         self._config = config
+        self._order = order
         self._files: dict[str, FoundFiles] = {}
 
     @property
@@ -92,7 +97,7 @@ class InfluxDB3ParquetSource:
         for damaged in found.damaged:
             if damaged.is_needed(window):
                 raise copy(damaged.error).about(schema.measurement, window)
-        reader = PointReader(self._store, schema, self._odd)
+        reader = PointReader(self._store, schema, self._odd, self._order)
         batches = reader.batches(found.whole, window.start_us * 1000, window.end_us * 1000)
         yield FileRows(arrow_schema(schema), self._guarded(batches, schema.measurement, window))
 
@@ -102,6 +107,10 @@ class InfluxDB3ParquetSource:
         times = MeasurementSchema(measurement, tuple(each for each in schema.columns if each.role is not Role.FIELD))
         with self.read(times, window) as rows:
             return sum(len(batch) for batch in rows)
+
+    def version(self, *, newest: bool) -> InfluxDB3ParquetSource:
+        """The points with the values that were written last, or first, whatever the server shows."""
+        return InfluxDB3ParquetSource(self._config, newest_wins if newest else oldest_wins)
 
     def close(self) -> None:
         self._files.clear()

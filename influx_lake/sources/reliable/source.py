@@ -23,6 +23,7 @@ from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake.sources.reliable.pieces import WorkingSizes
 from influx_lake.sources.reliable.reading import WindowReading
 from influx_lake.sources.tally import tally_of
+from influx_lake.sources.versions import version_of
 
 T = TypeVar("T")
 
@@ -66,6 +67,9 @@ class ReliableSource:
 
     def schema(self, measurement: str) -> MeasurementSchema:
         return self._asked(lambda: self._source.schema(measurement))
+
+    def version(self, *, newest: bool) -> Source:
+        return ReliableSource(version_of(self._source, newest=newest), self._options, self._limits)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many rows the server holds for the window: asked in pieces where it cannot tell at once."""

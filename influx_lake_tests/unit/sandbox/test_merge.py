@@ -112,14 +112,15 @@ def test_rows_are_seen_when_their_time_has_come() -> None:
     assert table.rows == 1
 
 
-def test_stale_updates_hide_new_values_but_no_new_points() -> None:
-    table = Table("m", clock=lambda: 0.0)
+def test_a_correction_shows_until_it_is_persisted_where_the_first_value_wins() -> None:
+    table = Table("m", clock=lambda: 0.0, first_wins=lambda: True)
     table.append(table_of([(1, "a", 1.0, None), (2, "a", 2.0, "x")]), COLUMNS, 0)
-    assert table.rows == 2
+    table.persist()
     table.append(table_of([(1, "a", 9.0, "new"), (3, "a", 3.0, None)]), COLUMNS, 0)
     old = {(1, "a"): (1.0, "new"), (2, "a"): (2.0, "x"), (3, "a"): (3.0, None)}
-    assert state(table.snapshot(stale=True).runs) == old
     assert state(table.snapshot().runs) == old | {(1, "a"): (9.0, "new")}
+    table.persist()
+    assert state(table.snapshot().runs) == old
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])

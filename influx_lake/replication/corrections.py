@@ -1,0 +1,212 @@
+"""Other values in as many rows: whether the source has newer ones, or shows older ones again.
+
+InfluxDB 3 Core (3.6) shows a corrected value until it is persisted; from then on each query has the value that was
+persisted first. So a window that differs may be one in which the lake is right.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement, OnChangedValues
+from influx_lake.config.columns import ColumnType, MeasurementSchema, Role
+from influx_lake.config.windows import Window
+from influx_lake.replication.compare_values import LakeColumns, changed_columns
+from influx_lake.sources.profile import Profile, profiles_of, scale_for
+from influx_lake.sources.protocol import Source
+from influx_lake.sources.versions import version_of
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+MOST_VERSIONS = 5
+"""How many earlier states of a window are looked at."""
+
+_lock = threading.Lock()
+_takes_back: dict[str, bool] = {}
+
+
+class Newer(StrEnum):
+    """Which side has the value that was written last."""
+
+    LAKE = "lake"
+    SOURCE = "source"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What tells which side is newer.
+
+    Attributes:
+        newer: The side.
+        reason: Why, in words.
+        archived: Whether the archive has as many rows, so that the window can be taken from there.
+        as_archived: Whether the lake has the archive's values.
+    """
+
+    newer: Newer
+    reason: str
+    archived: bool = False
+    as_archived: bool = False
+
+
+def policy_of(measurement: Measurement, source: Source) -> OnChangedValues:
+    """What happens where values differ: what the measurement says, else what suits the server.
+
+    Raises:
+        SourceError: The server does not say who it is.
+    """
+    if measurement.on_changed_values is not None:
+        return measurement.on_changed_values
+    return OnChangedValues.REPORT if takes_corrections_back(source) else OnChangedValues.LOAD
+
+
+def takes_corrections_back(source: Source) -> bool:
+    """Whether the server is an InfluxDB 3 Core, by what it says of itself; asked once.
+
+    Raises:
+        SourceError: It does not answer.
+    """
+    identity = source.identity
+    if not identity.startswith("influxdb3://"):
+        return False
+    with _lock:
+        known = _takes_back.get(identity)
+    if known is None:
+        known = "Core" in source.server().product
+        with _lock:
+            _takes_back[identity] = known
+    return known
+
+
+def weigh(
+    source: Source,
+    table: Table,
+    measurement: Measurement,
+    window: Window,
+    changed: Sequence[str],
+    archive: Source | None = None,
+) -> Evidence:
+    """Look for what tells which side has the newer values: the archive, else earlier snapshots of the table.
+
+    Args:
+        source: The measurement's source.
+        table: Its table.
+        measurement: The measurement.
+        window: The window, in which both have as many rows.
+        changed: The columns whose values differ.
+        archive: What the source's server has persisted.
+
+    Raises:
+        LakeError: One of the sides cannot tell.
+    """
+    declared = source.schema(measurement.name)
+    # With what tells points apart: files are merged by it.
+    columns = tuple(column for column in declared.columns if column.role is not Role.FIELD or column.name in changed)
+    schema = MeasurementSchema(measurement.name, columns)
+    sides = _Sides(table, measurement, schema, window)
+    theirs = sides.of_source(source)
+    if archive is not None:
+        found = _of_archive(archive, sides, source)
+        if found is not None:
+            return found
+    for snapshot_id, moment in _earlier(table, window):
+        if sides.in_lake(theirs, snapshot_id):
+            return Evidence(
+                Newer.LAKE, f"the source shows what the lake held until {moment:%Y-%m-%d %H:%M} UTC, so it went back"
+            )
+    return Evidence(Newer.UNKNOWN, "nothing tells whether the source has newer values or went back to older ones")
+
+
+def missed_correction(
+    source: Source, table: Table, measurement: Measurement, window: Window, archive: Source
+) -> tuple[tuple[str, ...], Evidence] | None:
+    """A correction that neither the lake nor the source has: which columns have other values in the archive.
+
+    None where the archive has not all points of the window, or the source shows values that are not persisted yet.
+    """
+    schema = source.schema(measurement.name)
+    if archive.count(measurement.name, window) != source.count(measurement.name, window):
+        return None
+    [columns] = changed_columns(version_of(archive, newest=True), table, measurement, [window])
+    [unlike_first] = changed_columns(version_of(archive, newest=False), table, measurement, [window])
+    if not columns or set(columns) & set(unlike_first):
+        return None
+    names = tuple(column.name for column in schema.columns if column.name in columns)
+    return names, Evidence(Newer.UNKNOWN, "the archive has values that were written later", archived=True)
+
+
+def _of_archive(archive: Source, sides: _Sides, source: Source) -> Evidence | None:
+    """What the archive says; nothing where it has not all points of the window."""
+    name, window = sides.measurement.name, sides.window
+    if archive.count(name, window) != source.count(name, window):
+        return None
+    [written_last, written_first] = [sides.of_source(version_of(archive, newest=each)) for each in (True, False)]
+    went_back = written_first == sides.of_source(source, like=written_first)
+    if sides.in_lake(written_last):
+        if went_back:
+            reason = "the lake has what was persisted last, as the archive tells, so the source went back"
+            return Evidence(Newer.LAKE, reason, archived=True, as_archived=True)
+        return Evidence(Newer.SOURCE, "the source shows values that are not persisted yet")
+    if went_back:
+        return Evidence(Newer.UNKNOWN, "the archive has others, which were written later", archived=True)
+    return Evidence(Newer.SOURCE, "the source has other values than the first ones, so they were written later")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The columns of a window that differ, wherever they are kept."""
+
+    table: Table
+    measurement: Measurement
+    schema: MeasurementSchema
+    window: Window
+
+    def of_source(self, source: Source, like: Profile | None = None) -> Profile:
+        """A source's profile, scaled for its own values, or for those of another profile."""
+        if like is None:
+            [like] = profiles_of(source, self.schema, [self.window], {})
+        [found] = profiles_of(source, self.schema, [self.window], self._scales(like))
+        return found
+
+    def in_lake(self, profile: Profile, snapshot_id: int | None = None) -> bool:
+        """Whether the lake has a source's values, now or in an earlier snapshot."""
+        lake = LakeColumns.of(self.table, self.measurement, self.schema, snapshot_id)
+        here = lake.profile(self.window, self._scales(profile))
+        return all(here.get(name) == found for name, found in profile.items())
+
+    def _scales(self, profile: Profile) -> dict[str, float]:
+        floats = [column.name for column in self.schema.columns if column.type is ColumnType.FLOAT]
+        return {name: scale_for(max(abs(profile[name].low or 0.0), abs(profile[name].high or 0.0))) for name in floats}
+
+
+def _earlier(table: Table, window: Window) -> Iterator[tuple[int, datetime]]:
+    """The snapshots before each of our commits of a window, the newest first, and when that commit was.
+
+    None where others have written since: then the lake does not hold what a source once had.
+    """
+    from pyiceberg.table.snapshots import Operation
+
+    found, snapshot = 0, table.current_snapshot()
+    while snapshot is not None and found < MOST_VERSIONS:
+        summary = snapshot.summary
+        said = summary.additional_properties.get("influx-lake.window") if summary else None
+        before = snapshot.parent_snapshot_id
+        parent = table.snapshot_by_id(before) if before is not None else None
+        if said is None:
+            if not found and (summary is None or summary.operation is not Operation.REPLACE):
+                return
+        elif parent is not None and _overlap(Window.parse(said), window):
+            found += 1
+            yield parent.snapshot_id, datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+        snapshot = parent
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    return one.start < other.end and other.start < one.end
