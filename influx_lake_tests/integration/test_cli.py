@@ -143,6 +143,7 @@ def test_patterns_are_discovered(lake: CliLake) -> None:
     told = lake.tell("discover", "--json").object
     assert told["sources"]["default"] == {
         "measurements": ["cpu", "mem"],
+        "dropped": [],
         "matched": [{"measurement": "mem", "pattern": "m*", "table": "metrics.mem"}],
     }
     assert lake.tell("replicate", "mem", "--end", "2026-01-03", "--json").object["rows"] == 20
