@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from influx_lake.config.conditions import check_condition
-from influx_lake.config.contradictions import contradiction
+from influx_lake.config.contradictions import Contradiction, contradiction
 from influx_lake.config.lists import Distinct
 from influx_lake.config.names import Text
 from influx_lake.config.quantities import Duration, Number, WholeNumber, YesNo
@@ -182,11 +182,11 @@ class ValueRule(BaseModel):
     def _check(self) -> Self:
         tests = [self.not_null, self.between is not None, self.accepted_values is not None]
         if (self.column is None) == (self.condition is None):
-            raise ValueError("a rule has a column, or a condition: column: usage, between: [0, 100]")
+            raise Contradiction("a rule has a column, or a condition: column: usage, between: [0, 100]")
         if self.condition is not None and any(tests):
-            raise ValueError("a condition stands alone: not_null, between and accepted_values are for a column")
+            raise Contradiction("a condition stands alone: not_null, between and accepted_values are for a column")
         if self.condition is None and sum(tests) != 1:
-            raise ValueError("a rule for a column has one of not_null: true, between and accepted_values")
+            raise Contradiction("a rule for a column has one of not_null: true, between and accepted_values")
         return self
 
     @property

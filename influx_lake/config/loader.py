@@ -242,6 +242,7 @@ class _Loader:
     def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
         if mistake := secret.mistake:
             self._report.mistake(location, mistake)
+            self._report.lost(location)
         elif secret.is_literal:
             # Outside a lake.yaml there is no reference that leads to a value and does not hold it.
             record = self._report.warn if self._lake else self._report.mistake

@@ -108,7 +108,7 @@ class OperationOptions(BaseModel):
     automation: Annotated[
         Automation,
         BeforeValidator(_read_automation),
-        WithJsonSchema({"enum": [*Automation, True, False], "default": "on"}),
+        WithJsonSchema({"enum": [*Automation, True, False, "yes", "no"], "default": "on"}),
     ] = Field(
         default=Automation.ON,
         description="What loads windows when they have closed: `on`, a schedule for each kind of partition; "

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from influx_lake.config.columns import ColumnType
 from influx_lake.config.connections.points import PointFilesConfig
+from influx_lake.config.contradictions import contradiction
 from influx_lake.config.lists import Distinct
 from influx_lake.config.locations import stored_path
 from influx_lake.config.moments import TimeZone
@@ -107,7 +108,8 @@ class LandingZoneConfig(PointFilesConfig):
     @model_validator(mode="after")
     def _check_header(self) -> Self:
         if self.format != "csv" and (self.header or self.delimiter != ","):
-            raise ValueError("header and delimiter are options of CSV: write format: csv, or leave them out")
+            message = "header and delimiter are options of CSV: write format: csv, or leave them out"
+            raise contradiction(message, "header" if self.header else "delimiter")
         wanted = [self.timestamp, *([] if "{measurement}" in self.path else [self.measurement_column])]
         if self.header and (missing := [name for name in wanted if name not in self.header]):
             raise ValueError(f"header has no column {missing[0]}: name the column of the time, and of the measurement")
