@@ -194,6 +194,7 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
     unknown = sorted(set(header.types[1:]) - _TYPES.keys())
     if unknown:
         raise failures.odd(f"a column has the type {unknown[0]!r}, which this version does not know")
+    wrong = failures.truncated if cut else failures.odd
     # The server's CSV ends lines with \r\n also inside of texts, and has left out every other \r.
     quoted = b'"' in text
     if quoted:
@@ -215,18 +216,16 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
             ),
         )
     except pa.ArrowInvalid as error:
-        if cut:
-            raise failures.truncated(f"a record cannot be read: {error}") from None
-        raise failures.odd(f"a record cannot be read: {error}") from None
-    return _checked(found.rename_columns(list(wanted.values())), failures)
+        raise wrong(f"a record cannot be read: {error}") from None
+    return _checked(found.rename_columns(list(wanted.values())), wrong)
 
 
-def _checked(rows: pa.Table, failures: HttpFailures) -> pa.Table:
+def _checked(rows: pa.Table, wrong: Callable[[str], SourceError]) -> pa.Table:
     """The rows, if each has its number, time and value: Flux has no row for what is not there."""
     for name in {*_NEVER_ABSENT} & {*rows.column_names}:
         column = rows[name]
         if column.null_count or (pa.types.is_floating(column.type) and pc.all(pc.is_finite(column)).as_py() is False):
-            raise failures.odd(f"a row has no {name}, or one that InfluxDB cannot hold")
+            raise wrong(f"a row has no {name}, or one that InfluxDB cannot hold")
     return rows
 
 
