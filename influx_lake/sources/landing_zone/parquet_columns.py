@@ -59,8 +59,17 @@ class ParquetColumns:
         }
         if columns.keys() & {"tags", "fields", TIME}:
             raise NotPlain
+        place = batch.schema.get_field_index(self.config.measurement_column)
+        if place >= 0 and self._names_another(batch.column(place)):
+            raise NotPlain
         tags = {name: values for name, values in columns.items() if name in tag_names}
         return tags, {name: values for name, values in columns.items() if name not in tag_names}
+
+    def _names_another(self, names: pa.Array) -> bool:
+        """Whether a row says another measurement than the path, or the reader of single rows has to tell."""
+        if not pa.types.is_string(names.type):
+            return names.null_count < len(names)
+        return pc.any(pc.not_equal(names, self.measurement)).as_py() is True
 
     def _time(self, batch: pa.RecordBatch) -> Places:
         place = batch.schema.get_field_index(self.config.timestamp)

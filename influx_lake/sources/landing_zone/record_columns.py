@@ -74,6 +74,9 @@ class RecordColumns:
         if len(rows) < len(records):
             raise NotPlain
         if self.reader.measurement is not None:
+            column = self.reader.config.measurement_column
+            if any(self.reader.names_another(row.get(column)) for row in rows):
+                raise NotPlain
             return {self.reader.measurement: rows}
         names = [row.get(self.reader.config.measurement_column) for row in rows]
         if not all(isinstance(name, str) and name for name in names):

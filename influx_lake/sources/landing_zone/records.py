@@ -56,6 +56,12 @@ class RecordReader:
         name = self.measurement or record.get(self.config.measurement_column)
         if not isinstance(name, str) or not name:
             raise BadPoint(f"has no measurement in {self.config.measurement_column!r}")
+        if self.names_another(record.get(self.config.measurement_column)):
+            raise BadPoint(
+                f"has {record[self.config.measurement_column]!r} in {self.config.measurement_column!r}, and lies in "
+                f"the folder of {name!r}: if the column is none of measurements, set measurement_column to a name that no "
+                "column has"
+            )
         declared = self.config.columns.get(name)
         tag_names = self.tag_names(name)
         tags, fields = self._parts(record, tag_names)
@@ -70,6 +76,10 @@ class RecordReader:
             raise BadPoint(f"has the tag {undeclared[0]!r}, which is not declared in `columns`")
         time = self.time(record.get(self.config.timestamp))
         return FoundPoint(name, tuple(sorted(texts.items())), values, time)
+
+    def names_another(self, value: object) -> bool:
+        """Whether a value of `measurement_column` is not the measurement that the path names: it would be lost."""
+        return self.measurement is not None and value not in (None, "", self.measurement)
 
     def tag_names(self, measurement: str) -> set[str]:
         """The columns of a measurement that are tags wherever they stand."""

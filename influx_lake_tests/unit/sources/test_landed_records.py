@@ -243,3 +243,24 @@ def test_names_that_few_records_have_take_no_room(monkeypatch: pytest.MonkeyPatc
         rows = read(text, "json")
     assert found == [False]
     assert rows == by_rows(text, "json")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("csv", "timestamp,host,name,usage\n{0},a,cpu,1\n{1},a,{name},2\n"),
+        (
+            "json",
+            '{{"timestamp": {0}, "name": "cpu", "usage": 1}}\n{{"timestamp": {1}, "name": "{name}", "usage": 2}}\n',
+        ),
+    ],
+)
+def test_a_column_called_like_the_measurements_is_not_dropped(kind: str, text: str) -> None:
+    same = read(text.format(START, START + 1, name="cpu"), kind)
+    other = text.format(START, START + 1, name="nginx")
+    refused, kept = read(other, kind), read(other, kind, measurement_column="measurement")
+
+    assert isinstance(same["rows"], list)
+    assert "'nginx' in 'name', and lies in the folder of 'cpu'" in str(refused)
+    assert "set measurement_column to a name that no column has" in str(refused)
+    assert "nginx" in str(kept["rows"])
