@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pyiceberg 0.12.0: expiring a snapshot removes `parent-snapshot-id` from the snapshots that were made on it.
 #
-# Iceberg's specification and its Java library leave a snapshot as it was committed: the id of an expired parent stays and
+# Iceberg's Java library leaves a snapshot as it was committed when it expires others: the id of a gone parent stays and
 # tells that there was one. After pyiceberg's expire_snapshots() a snapshot whose parent expired looks like the first of
 # its table, though its manifests hold files that earlier snapshots added. Who follows a table's history by parent ids
 # cannot tell an expired past from a table that was replaced (CREATE OR REPLACE TABLE), which has no parent either.

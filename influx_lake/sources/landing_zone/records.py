@@ -59,8 +59,8 @@ class RecordReader:
         if self.names_another(record.get(self.config.measurement_column)):
             raise BadPoint(
                 f"has {record[self.config.measurement_column]!r} in {self.config.measurement_column!r}, and lies in "
-                f"the folder of {name!r}: if the column is none of measurements, set measurement_column to a name that no "
-                "column has"
+                f"the folder of {name!r}: if the column is none of measurements, set measurement_column to a name that "
+                "no column has"
             )
         declared = self.config.columns.get(name)
         tag_names = self.tag_names(name)
