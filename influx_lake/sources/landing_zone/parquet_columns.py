@@ -68,7 +68,7 @@ class ParquetColumns:
     def _names_another(self, names: pa.Array) -> bool:
         """Whether a row says another measurement than the path, or the reader of single rows has to tell."""
         if not pa.types.is_string(names.type):
-            return names.null_count < len(names)
+            return bool(names.null_count < len(names))
         return pc.any(pc.not_equal(names, self.measurement)).as_py() is True
 
     def _time(self, batch: pa.RecordBatch) -> Places:
