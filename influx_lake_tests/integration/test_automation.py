@@ -240,4 +240,5 @@ def _run_failure_sensor(lake: AutomatedLake, run: dg.DagsterRun) -> None:
         dagster_run=record,
         resources={"iceberg_catalog": IcebergCatalogResource.of(lake.lake.catalog)},
     )
-    sensor(context.for_run_failure())
+    # Called as Dagster's daemon does: a call of the sensor itself would hand on its resources as arguments.
+    sensor._run_status_sensor_fn(context)

@@ -41,13 +41,21 @@ def test_late_points_and_windows_that_were_never_loaded(lake: CliLake) -> None:
     cpu, mem = told.object["measurements"]
     assert (told.code, told.object["equal"], mem["equal"]) == (1, False, True)
     assert cpu["differing"] == [
-        {"window": DAY_1, "verdict": "behind", "source_rows": 101, "lake_rows": 100, "changed_columns": []},
+        {
+            "window": DAY_1,
+            "verdict": "behind",
+            "source_rows": 101,
+            "lake_rows": 100,
+            "changed_columns": [],
+            "explanation": "the lake lacks 1 row: load the window again",
+        },
         {
             "window": "2026-01-06T00:00:00Z/2026-01-07T00:00:00Z",
             "verdict": "behind",
             "source_rows": 100,
             "lake_rows": 0,
             "changed_columns": [],
+            "explanation": "the lake lacks 100 rows: load the window again",
         },
     ]
     out = lake.tell("verify", "cpu", "--start", "2026-01-02", "--end", "2026-01-03").out
@@ -66,6 +74,7 @@ def test_history_that_a_server_no_longer_serves(lake: CliLake) -> None:
         "source_rows": 50,
         "lake_rows": 100,
         "changed_columns": [],
+        "explanation": "the source lost 50 rows that the lake has (on_shrink: fail)",
     }
 
 

@@ -71,7 +71,11 @@ def test_what_is_too_much_for_the_server_is_asked_for_in_parts(box: Sandbox, lim
 def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake]:
     with Sandbox() as box:
         lake = CliLake(tmp_path, box, capsys)
-        lake.write_config(LAKE.replace("cpu: {{}}\n  mem: {{}}", "odd: {{column_names: snake, reconcile: off}}"))
+        lake.write_config(
+            LAKE.replace(
+                "cpu: {{}}\n  mem: {{}}", "odd: {{column_names: snake, reconcile: off, on_changed_values: load}}"
+            )
+        )
         rows = [
             line(f"h{number}", f'Big={number * 1e15 + 0.1},smallOne={number}e-9,n={number}i,t="x{number}"', day + 0.3)
             for day in range(3)

@@ -14,7 +14,7 @@ import pytest
 from pyiceberg.table import Table
 
 from influx_lake.cli.loading import window_facts, window_line
-from influx_lake.config import OnTypeConflict, SchemaEvolution, Secret, TypeOptions, WriteOptions
+from influx_lake.config import OnChangedValues, OnTypeConflict, SchemaEvolution, Secret, TypeOptions, WriteOptions
 from influx_lake.config.windows import Window
 from influx_lake.errors import SchemaConflict, StorageError, WindowShrank
 from influx_lake.iceberg import writer
@@ -26,7 +26,9 @@ from influx_lake_tests.integration.typed_lake import START_NS, Row, TypedLake, d
 UPSTREAM = dg.AssetKey(["influxdb", "telemetry", "cpu"])
 
 ASIDE = measurement(types=TypeOptions(on_type_conflict=OnTypeConflict.QUARANTINE))
-BESIDE = measurement(types=TypeOptions(on_type_conflict=OnTypeConflict.NEW_COLUMN))
+BESIDE = measurement(
+    types=TypeOptions(on_type_conflict=OnTypeConflict.NEW_COLUMN), on_changed_values=OnChangedValues.LOAD
+)
 QUARANTINE = measurement(table="cpu__quarantine")
 
 
@@ -196,7 +198,7 @@ def test_a_crash_between_the_two_commits_is_healed_by_a_re_run(
     prepare = ReplaceCommit.prepare
 
     def crashing(self: ReplaceCommit, properties: dict[str, str]) -> None:
-        if self._table.name()[-1] == "cpu":
+        if self._staged.actual.name()[-1] == "cpu":
             raise StorageError("killed")
         prepare(self, properties)
 

@@ -17,7 +17,7 @@ from influx_lake.config import OnTypeConflict, TypeOptions, WriteOptions
 from influx_lake.config.sort_order import parse_sort_term
 from influx_lake.config.table_layout import parse_term
 from influx_lake.config.windows import Window
-from influx_lake.errors import CatalogError, SchemaConflict
+from influx_lake.errors import LakeError, SchemaConflict
 from influx_lake.iceberg import sorting
 from influx_lake.iceberg.append import append_window
 from influx_lake.iceberg.replace import replace_window
@@ -199,7 +199,7 @@ def test_a_stream_that_breaks_changes_nothing(catalog: Catalog) -> None:
             yield rows(hours(0, hour, hour + 1), 20_000)
         raise RuntimeError("the stream broke")
 
-    with pytest.raises(CatalogError, match="the stream broke"):
+    with pytest.raises(LakeError, match="the stream broke"):
         replace_window(catalog, target, Batches(SCHEMA, breaking()), day(0), PROVENANCE)
     assert held(catalog) == before
 

