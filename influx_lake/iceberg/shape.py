@@ -115,6 +115,7 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
     keeps = _keeps_nanoseconds(target, existing)
     shaped = [_named(replace(_shaped(column, target, keeps=keeps), doc=doc_of(column)), target) for column in columns]
     _check_names(shaped, target)
+    _check_names_in_files([column.name for column in shaped], existing, target)
     _check_nanoseconds_column(shaped, target)
     if keeps:
         shaped.append(_nanoseconds(target))
@@ -217,6 +218,22 @@ def _check_names(shaped: list[ShapedColumn], target: TableTarget) -> None:
                 f"the columns {other!r} and {column.source!r} of the source would both be {column.name!r} in "
                 f"{target.name}",
                 remedy=f"Set column_names: keep, or another style than {target.types.column_names}",
+            )
+
+
+def _check_names_in_files(names: list[str], existing: Schema | None, target: TableTarget) -> None:
+    """Refuse names that are one in the files, which have them in characters that Avro allows (pyiceberg 0.12)."""
+    from pyiceberg.schema import make_compatible_name
+
+    there = [column.name for column in existing.fields] if existing is not None else []
+    by_name: dict[str, str] = {}
+    for name in dict.fromkeys((*there, *names)):
+        other = by_name.setdefault(make_compatible_name(name), name)
+        if other != name:
+            raise SchemaConflict(
+                f"the columns {other!r} and {name!r} of {target.name} would both be {make_compatible_name(name)!r} in "
+                "its files",
+                remedy="Set column_names: snake, or give one of them another name where the points come from",
             )
 
 

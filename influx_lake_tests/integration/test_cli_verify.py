@@ -110,3 +110,15 @@ def test_the_open_window_is_tailed(lake: CliLake) -> None:
     assert "0 new rows" in lake.tell("tail", "mem").out
     assert "✓ cpu  10 new rows until" in lake.tell("tail", "--all").out
     assert lake.tell("tail").code == 2
+
+
+def test_a_measurement_that_cannot_be_compared_does_not_hide_the_others(lake: CliLake) -> None:
+    lake.write_config(LAKE.replace("cpu: {{}}", "gone: {{}}\n  cpu: {{}}"))
+    told = lake.tell("verify", *RANGE, "--json")
+    assert (told.code, told.object["equal"]) == (1, False)
+    assert [each["measurement"] for each in told.object["measurements"]] == ["cpu", "mem"]
+    assert [each["measurement"] for each in told.object["failures"]] == ["gone"]
+    told = lake.tell("verify", *RANGE)
+    assert told.code == 1
+    assert "1 measurement could not be compared." in told.err
+    assert "windows compared, all equal." in told.out

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from influx_lake.cli.failures import Failure, of_lake_error
 from influx_lake.cli.options import ConfigOption, EndOption, JsonOption, Measurements, StartOption
 from influx_lake.cli.output import Output, add_row, counted, output, plain_table
+from influx_lake.errors import LakeError
 
 if TYPE_CHECKING:
     from influx_lake.replication.compare import Comparison
@@ -36,22 +38,38 @@ def verify(
     with output(as_json) as out, open_session(config) as session:
         now, found, chosen = datetime.now(UTC), list["Verification"](), session.measurements(names)
         check_range(chosen, start, end)
+        failed = list[Failure]()
         for each in chosen:
             windows = closed_windows(each, now, start, end)
-            found.append(
-                verified(
-                    session.reliable_source(each.source),
-                    session.catalog,
-                    each,
-                    windows,
-                    profile=profile,
-                    archive=session.archive(each),
+            try:
+                found.append(
+                    verified(
+                        session.reliable_source(each.source),
+                        session.catalog,
+                        each,
+                        windows,
+                        profile=profile,
+                        archive=session.archive(each),
+                    )
                 )
-            )
+            except LakeError as error:
+                # One that cannot be compared does not hide the others.
+                if error.exit_code != 1 or len(chosen) == 1:
+                    raise
+                failed.append(of_lake_error(error.about(each.name)))
+                out.note(f"✗ {failed[-1].text}")
         _show(out, found)
         differing = sum(len(each.differing) for each in found)
-        out.result({"equal": not differing, "measurements": [_facts(each) for each in found]})
-        return 1 if differing else 0
+        if failed:
+            out.note(f"{counted(len(failed), 'measurement')} could not be compared.")
+        content: dict[str, Any] = {
+            "equal": not differing and not failed,
+            "measurements": [_facts(each) for each in found],
+        }
+        if failed:
+            content |= {"error": failed[0].facts, "failures": [each.facts for each in failed]}
+        out.result(content)
+        return 1 if differing or failed else 0
 
 
 def _show(out: Output, found: list[Verification]) -> None:
@@ -72,7 +90,7 @@ def _show(out: Output, found: list[Verification]) -> None:
     for comparison in differing:
         out.line(f"✗ {comparison.measurement.name} {comparison}: {comparison.explanation}")
     if not any(each.comparisons for each in found):
-        out.line("Nothing was compared: no window in the range is closed.")
+        out.line("Nothing was compared" + (": no window in the range is closed." if found else "."))
         return
     windows = counted(sum(len(each.comparisons) for each in found), "window")
     out.line(f"{windows} compared, {len(differing):,} differ." if differing else f"{windows} compared, all equal.")

@@ -21,7 +21,7 @@ from influx_lake.sources.landing_zone.misplaced import Misplaced, misplaced_rema
 from influx_lake.sources.landing_zone.taking_apart import TakingApart
 from influx_lake.sources.landing_zone.telegraf import CSV_MEASUREMENT, filled_gaps_remark, shared_header_remark
 from influx_lake.sources.landing_zone.template import FolderTemplate
-from influx_lake.sources.points.bad import too_bad
+from influx_lake.sources.points.bad import bad_records_remark, too_bad
 from influx_lake.sources.points.registry import MeasurementKey
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
@@ -168,7 +168,11 @@ class LandingZone:
 
     def _remarks(self, files: Sequence[tuple[LandedFile, Unit]], strays: Sequence[str]) -> list[Remark]:
         misplaced = [Misplaced.of(unit, landed.time, self._folders.reach(landed)) for landed, unit in files]
-        found = [misplaced_remark(misplaced, self._config.early, self._config.late), self._strays_remark(strays)]
+        found = [
+            bad_records_remark([unit for _, unit in files]),
+            misplaced_remark(misplaced, self._config.early, self._config.late),
+            self._strays_remark(strays),
+        ]
         if self._typed:
             columns = self._footers.columns([landed.file for landed, _ in files])
             filled = [unit for (_, unit), known in zip(files, columns, strict=True) if known.fills_gaps]

@@ -52,7 +52,8 @@ class JsonDocuments:
             if line.isspace():
                 continue
             try:
-                document = from_json(line)
+                # NaN and Infinity are no words of JSON (RFC 8259).
+                document = from_json(line, allow_inf_nan=False)
             except ValueError:
                 yield from self._closely(number, line)
                 continue
@@ -228,4 +229,4 @@ def _float(text: str) -> float | NotHeld:
     return WrittenFloat(text) if len(text) > _EXACT_CHARS else value
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=NotHeld)

@@ -57,7 +57,7 @@ class ParquetColumns:
             for field, values in zip(batch.schema, batch.columns, strict=True)
             if field.name not in own
         }
-        if columns.keys() & {"tags", "fields", TIME}:
+        if columns.keys() & {"tags", "fields", TIME, ""}:
             raise NotPlain
         place = batch.schema.get_field_index(self.config.measurement_column)
         if place >= 0 and self._names_another(batch.column(place)):

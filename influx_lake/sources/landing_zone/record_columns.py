@@ -113,7 +113,7 @@ class RecordColumns:
             raise NotPlain
         fields |= _by_name(rows, columns)
         tags |= {column: fields.pop(column) for column in tag_names if column in fields}
-        if TIME in tags or TIME in fields:
+        if not {TIME, ""}.isdisjoint((*tags, *fields)):
             raise NotPlain
         return tags, fields
 

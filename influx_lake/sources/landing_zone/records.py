@@ -99,6 +99,8 @@ class RecordReader:
                 _put(tags, name, fields.pop(name))
         if TIME in tags or TIME in fields:
             raise BadPoint(f"has a column {TIME!r} besides the time")
+        if "" in tags or "" in fields:
+            raise BadPoint("has a value without a name")
         return tags, fields
 
     def _is_missing(self, value: object) -> bool:

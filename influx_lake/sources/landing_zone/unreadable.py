@@ -35,7 +35,7 @@ class NamedTwice(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class NotHeld:
-    """In the place of a number that no float is near to: `1e400`, `1e-400`.
+    """In the place of a number that no float is near to (`1e400`, `1e-400`) or that JSON does not have (`NaN`).
 
     Attributes:
         text: What is written there.

@@ -17,7 +17,7 @@ from influx_lake.errors import DatabaseNotFound, QueryRejected
 from influx_lake.sources.files import FileLimits, FilePlace, StoredFile, read_chunks
 from influx_lake.sources.line_protocol.file_parts import FileParts
 from influx_lake.sources.line_protocol.parser import LineParser
-from influx_lake.sources.points.bad import too_bad
+from influx_lake.sources.points.bad import bad_records_remark, too_bad
 from influx_lake.sources.points.building import INT64
 from influx_lake.sources.points.registry import Context, MeasurementKey, Registry
 from influx_lake.sources.points.source import PointsSource
@@ -88,6 +88,8 @@ class LineProtocolFiles:
         return FileSurvey(units, len(units), list(self._remarks()), "precision", self._config.precision)
 
     def _remarks(self) -> Iterator[Remark]:
+        if (left_out := bad_records_remark(self._units)) is not None:
+            yield left_out
         capped = [unit for unit in self._units if unit.facts["capped"]]
         if capped:
             yield Remark(

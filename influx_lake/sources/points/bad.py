@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from influx_lake.errors import BadRecords
+from influx_lake.sources.remarks import Remark, counted
+
+if TYPE_CHECKING:
+    from influx_lake.sources.points.unit import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,19 @@ class BadRecord:
     line: int
     reason: str
     text: str
+
+
+def bad_records_remark(units: Sequence[Unit]) -> Remark | None:
+    """Tells what `max_bad_lines` lets pass: these records are in no table."""
+    bad = [unit for unit in units if unit.bad]
+    if not bad:
+        return None
+    facts = bad[0].facts
+    return Remark(
+        f"{counted(sum(unit.bad for unit in bad), 'record')} of {counted(len(bad), 'file')} cannot be read and are "
+        f"left out, as max_bad_lines allows; the first, in {facts['file']}: {facts['first_bad']}",
+        f"Correct them; all that were met are in {bad[0].bad_file.parent}",
+    )
 
 
 def too_bad(count: int, allowed: int, facts: Mapping[str, Any], kept: Path) -> BadRecords:

@@ -147,3 +147,13 @@ def test_a_narrower_type_keeps_the_wider_column(catalog: Catalog) -> None:
 def test_rows_without_the_time_column_are_refused(catalog: Catalog) -> None:
     with pytest.raises(DataRefused, match="no column 'time'"):
         replace(catalog, day(0), pa.record_batch([[1]], names=["value"]))
+
+
+def test_names_that_are_one_in_the_files_are_refused(catalog: Catalog) -> None:
+    replace(catalog, day(0), one_column(pa.int64(), [1], name="a b"))
+    for columns in (["a_x20b"], ["c d", "c_x20d"]):
+        schema = pa.schema([TIME, *(pa.field(name, pa.int64()) for name in columns)])
+        times = pa.array([day(0).start_us * 1000], pa.timestamp("ns"))
+        batch = pa.record_batch([times, *([pa.array([1], pa.int64())] * len(columns))], schema=schema)
+        with pytest.raises(SchemaConflict, match=r"would both be '\w_x20\w' in its files. Set column_names: snake"):
+            replace(catalog, day(0), batch)

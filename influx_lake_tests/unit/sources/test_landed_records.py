@@ -264,3 +264,23 @@ def test_a_column_called_like_the_measurements_is_not_dropped(kind: str, text: s
     assert "'nginx' in 'name', and lies in the folder of 'cpu'" in str(refused)
     assert "set measurement_column to a name that no column has" in str(refused)
     assert "nginx" in str(kept["rows"])
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ('{{"timestamp": {0}, "": 1.5, "usage": 2}}', "has a value without a name"),
+        ('{{"timestamp": {0}, "tags": {{"": "x"}}, "usage": 2}}', "has a value without a name"),
+        ('{{"timestamp": {0}, "usage": NaN}}', "has a value of no type in 'usage'"),
+    ],
+)
+def test_json_that_no_column_can_have_is_bad_and_told_of(
+    record: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = f'{{"timestamp": {START}, "usage": 1}}\n' + record.format(START + 1) + "\n"
+
+    assert reason in str(read(text, "json"))
+    kept = read(text, "json", max_bad_lines=1)
+    assert len(kept["rows"]) == 1
+    assert "1 record of 1 file cannot be read and are left out, as max_bad_lines allows" in caplog.text
+    assert reason in caplog.text
