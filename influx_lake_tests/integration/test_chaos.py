@@ -107,7 +107,12 @@ def version2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
 @pytest.fixture(scope="module")
 def version2_in_flux(version2: Rows) -> Rows:
     error = b"error,reference\r\nthe query was killed,897\r\n"
-    return Rows(version2.url, lambda url: at(version2.config(url), query_language="flux"), http=True, error=error)
+    return Rows(
+        version2.url,
+        lambda url: at(version2.config(url), query_language="flux", confirm_rows=True),
+        http=True,
+        error=error,
+    )
 
 
 @pytest.fixture
