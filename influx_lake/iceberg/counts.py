@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
-from influx_lake.iceberg.reader import read_tasks
+from influx_lake.iceberg.reader import check_readable, read_tasks
 from influx_lake.iceberg.staging.known_columns import as_known, time_field
 from influx_lake.iceberg.time_filter import TimeFilter
 from influx_lake.iceberg.translation import catalog_errors
@@ -28,9 +28,11 @@ def count_by_window(table: Table, windows: Sequence[Window], time_column: str = 
 
     Raises:
         StorageError: A file cannot be read.
+        CatalogRefused: The table has equality deletes.
     """
     if not windows:
         return []
+    check_readable(table)
     table = as_known(table)
     counts = [0] * len(windows)
     starts = [window.start_us for window in windows]
