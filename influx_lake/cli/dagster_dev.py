@@ -77,7 +77,9 @@ class DagsterDev:
         from influx_lake.iceberg.catalog import open_catalog
         from influx_lake.orchestration.reporting import report_loaded_windows
 
-        catalog = open_catalog(self._lake.catalog.name, self._lake.catalog.properties())
+        catalog = open_catalog(
+            self._lake.catalog.name, self._lake.catalog.properties(), self._lake.catalog.lock_timeout
+        )
         with DagsterInstance.from_config(str(self.home)) as instance:
             return report_loaded_windows(instance, self._lake, catalog)
 

@@ -43,7 +43,7 @@ class Session:
         """
         from influx_lake.iceberg.catalog import open_catalog
 
-        return open_catalog(self.lake.catalog.name, self.lake.catalog.properties())
+        return open_catalog(self.lake.catalog.name, self.lake.catalog.properties(), self.lake.catalog.lock_timeout)
 
     def source(self, name: str) -> Source:
         """One of the lake's sources, to ask it something: it answers or fails at once."""

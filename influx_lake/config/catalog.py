@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from influx_lake.config.reading import PositiveDuration
 from influx_lake.config.redaction.parts import SECRET_NAME
 from influx_lake.config.references import Template
 from influx_lake.config.secret import Secret
@@ -22,6 +24,10 @@ DEFAULT_CATALOG = {
     "warehouse": "./.lake/warehouse",
 }
 """The catalog of a lake.yaml that names none: on this disk."""
+
+TIMEOUT = "timeout"
+"""The one property that is ours, and not pyiceberg's."""
+DEFAULT_TIMEOUT = "30s"
 
 CATALOG_TYPES = ("rest", "hive", "glue", "dynamodb", "sql", "in-memory", "bigquery")
 
@@ -51,6 +57,12 @@ class CatalogSection(BaseModel):
         description="Where the tables' files go. A relative folder is below the folder of the lake.yaml.",
         examples=["./.lake/warehouse", "s3://bucket/lake"],
     )
+    timeout: PositiveDuration | None = Field(
+        default=None,
+        description="The longest wait: for the whole of an answer of a REST catalog; for a connection to a Hive "
+        "Metastore, AWS or PostgreSQL; for the next bytes of an answer of the first two; for what Google's storage "
+        "refuses. Default: 30s.",
+    )
 
 
 @dataclass(frozen=True)
@@ -61,11 +73,13 @@ class CatalogConfig:
         name: The catalog's name.
         entries: pyiceberg's properties; what looks like a secret, or is kept in a store, is a `Secret`.
         root: The folder that relative paths are below.
+        lock_timeout: The longest wait for a SQLite file that another process locks: the shortest `commit_timeout`.
     """
 
     name: str
     entries: Mapping[str, str | Secret]
     root: Path = field(default_factory=Path.cwd)
+    lock_timeout: timedelta | None = None
 
     @classmethod
     def of(

@@ -128,7 +128,9 @@ class _Loader:
             alerts=self._alerts(sections["alerts"]),
             groups=tuple(groups),
         )
-        return replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
+        lake = replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
+        patience = min((each.write.commit_timeout for each in lake.measurements), default=None)
+        return replace(lake, catalog=replace(catalog, lock_timeout=patience))
 
     def _operation(self, written: dict[str, Any], sources: Collection[str]) -> OperationOptions:
         stated = interpolate({name: written[name] for name in OPERATION if name in written}, (), self._report)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from influx_lake.errors import MissingExtra
+from influx_lake.config.catalog import DEFAULT_TIMEOUT, TIMEOUT
+from influx_lake.config.quantities import parse_duration
+from influx_lake.errors import ConfigurationError, MissingExtra
+from influx_lake.iceberg.bounded.opening import load_bounded_catalog
 from influx_lake.iceberg.translation import catalog_errors
 from influx_lake.iceberg.tries import seconds_left
 from influx_lake.private_folders import make_private
@@ -21,25 +25,34 @@ if TYPE_CHECKING:
 
 _SQLITE = "sqlite:///"
 # Another process that holds SQLite's write lock does so for milliseconds; failing at once would fail the window.
-_SQLITE_BUSY_SECONDS = 60
-_SQLITE_OPENING_SECONDS = 10
+_LONGEST_LOCK_SECONDS = 60.0
+_LONGEST_OPENING_SECONDS = 10.0
 _SHORTEST_BUSY_SECONDS = 0.1
 _TABLES_OF_A_CATALOG = 2
 
 
-def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
-    """Open a catalog with pyiceberg's own properties (`type`, `uri`, `warehouse`, `s3.*`, ...).
+def open_catalog(name: str, properties: Mapping[str, str], lock_timeout: timedelta | None = None) -> Catalog:
+    """Open a catalog with pyiceberg's own properties (`type`, `uri`, `warehouse`, `s3.*`, ...) and our `timeout`.
 
     The folders of a local SQLite catalog and warehouse are made when they are missing.
 
+    Args:
+        name: The catalog's name.
+        properties: Its properties.
+        lock_timeout: The longest wait for a SQLite file that another process locks, at most a minute; ten seconds at
+            most where it is opened.
+
     Raises:
         CatalogError: The catalog cannot be reached or refuses.
+        ConfigurationError: A property is wrong.
         StorageError: A local folder cannot be made.
         MissingExtra: It is a Hive Metastore, and the packages for it are not installed.
     """
     from pyiceberg.exceptions import NotInstalledError
 
     prepared, busy_seconds = dict(properties), None
+    answer_seconds = _answer_seconds(prepared.pop(TIMEOUT, DEFAULT_TIMEOUT))
+    lock_seconds = min(_LONGEST_LOCK_SECONDS, (lock_timeout or timedelta.max).total_seconds())
     database = _sqlite_file(prepared.get("uri", ""))
     with catalog_errors(f"open the catalog {name}"):
         if "s3.endpoint" in prepared:
@@ -49,11 +62,11 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
             make_private(database.parent)
             uri = prepared["uri"]
             if "timeout=" not in uri:
-                prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={_SQLITE_BUSY_SECONDS}"
-                busy_seconds = _SQLITE_BUSY_SECONDS
-            _wait_for(database)
+                prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={lock_seconds:g}"
+                busy_seconds = lock_seconds
+            _wait_for(database, min(_LONGEST_OPENING_SECONDS, lock_seconds))
         try:
-            catalog = _quicker(_loaded(name, prepared))
+            catalog = _quicker(_loaded(name, prepared, answer_seconds))
         except NotInstalledError as error:
             if prepared.get("type") != "hive" and not prepared.get("uri", "").startswith("thrift"):
                 raise
@@ -63,22 +76,31 @@ def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
     return catalog
 
 
-def _loaded(name: str, properties: Mapping[str, str]) -> Catalog:
+def _answer_seconds(text: str) -> float:
+    try:
+        seconds = parse_duration(text).total_seconds()
+    except ValueError as mistake:
+        raise ConfigurationError(f"`{TIMEOUT}` of the catalog {mistake}") from None
+    if not seconds:
+        raise ConfigurationError(f"`{TIMEOUT}` of the catalog is no time at all")
+    return seconds
+
+
+def _loaded(name: str, properties: Mapping[str, str], answer_seconds: float) -> Catalog:
     """Load the catalog; again where somebody else makes the tables of a new SQL catalog at the same moment.
 
     The first runs of a lake start together. Each of the two tables can be made by another one just between the look
     whether it is there and its making, once.
     """
-    from pyiceberg.catalog import load_catalog
     from sqlalchemy.exc import DBAPIError
 
     for _ in range(_TABLES_OF_A_CATALOG):
         try:
-            return load_catalog(name, **properties)
+            return load_bounded_catalog(name, properties, answer_seconds)
         except DBAPIError as error:
             if "already exists" not in str(error):
                 raise
-    return load_catalog(name, **properties)
+    return load_bounded_catalog(name, properties, answer_seconds)
 
 
 def _quicker(catalog: Catalog) -> Catalog:
@@ -95,7 +117,7 @@ def _quicker(catalog: Catalog) -> Catalog:
     return SqlCatalog(catalog.name, **catalog.properties)
 
 
-def _wait_for(database: Path) -> None:
+def _wait_for(database: Path, seconds: float) -> None:
     """Wait for a database that another process locks, once: pyiceberg takes one that it cannot read for an empty one.
 
     Raises:
@@ -108,7 +130,7 @@ def _wait_for(database: Path) -> None:
     if not database.exists():
         return
     try:
-        with closing(sqlite3.connect(database, timeout=_SQLITE_OPENING_SECONDS)) as connection:
+        with closing(sqlite3.connect(database, timeout=seconds)) as connection:
             connection.execute("select count(*) from sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
         raise DatabaseError("", {}, error) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -188,11 +189,15 @@ class IcebergCatalogResource(dg.ConfigurableResource[None]):
         description="What pyiceberg's load_catalog takes: type, uri, warehouse, s3.*, ..."
     )
     root: str | None = Field(default=None, description=_ROOT)
+    lock_timeout: float | None = Field(
+        default=None, description="The longest wait for a SQLite file that another process locks, in seconds."
+    )
 
     @classmethod
     def of(cls, config: CatalogConfig) -> IcebergCatalogResource:
         """The resource for the catalog of a lake."""
-        return cls(name=config.name, properties=config.references(), root=str(config.root))
+        lock_timeout = None if config.lock_timeout is None else config.lock_timeout.total_seconds()
+        return cls(name=config.name, properties=config.references(), root=str(config.root), lock_timeout=lock_timeout)
 
     def config(self) -> CatalogConfig:
         """The catalog's configuration, its secrets still closed."""
@@ -206,7 +211,8 @@ class IcebergCatalogResource(dg.ConfigurableResource[None]):
         """
         from influx_lake.iceberg.catalog import open_catalog
 
-        return open_catalog(self.name, self.config().properties())
+        lock_timeout = None if self.lock_timeout is None else timedelta(seconds=self.lock_timeout)
+        return open_catalog(self.name, self.config().properties(), lock_timeout)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         yield from (("name", self.name), ("properties", sorted(self.properties)))

@@ -38,6 +38,17 @@ UNREACHABLE = Meaning(
     "the catalog cannot be reached",
     "Check that the catalog runs and that `catalog:` in lake.yaml has its address",
 )
+NO_HOST = Meaning(
+    CatalogUnavailable,
+    "its host's name has no address",
+    "Correct the host in `uri` under `catalog:` in lake.yaml, or this machine's name resolution (DNS)",
+)
+NOT_IN_TIME = Meaning(
+    CatalogUnavailable,
+    "the catalog did not answer in time",
+    "Check that the catalog is well and that `uri` under `catalog:` in lake.yaml is its address; `timeout` there is "
+    "the longest wait",
+)
 NO_ENTRY = Meaning(CatalogRefused, "the catalog refused access", "Check the credentials under `catalog:` in lake.yaml")
 NO_RIGHT = Meaning(
     CatalogRefused,

@@ -10,7 +10,17 @@ from influx_lake.errors import (
     LakeError,
     StorageError,
 )
-from influx_lake.iceberg.failures.meaning import BUSY, NO_ENTRY, NO_RIGHT, UNREACHABLE, Meaning, first, of_tls
+from influx_lake.iceberg.failures.meaning import (
+    BUSY,
+    NO_ENTRY,
+    NO_HOST,
+    NO_RIGHT,
+    NOT_IN_TIME,
+    UNREACHABLE,
+    Meaning,
+    first,
+    of_tls,
+)
 from influx_lake.iceberg.failures.told import RaisedBy, class_names, holds_page, raised_by
 
 _OTHER_SERVER = (
@@ -38,7 +48,7 @@ _TRANSPORT = (
             "Check HTTPS_PROXY and HTTP_PROXY in the environment; NO_PROXY lists hosts to reach without it",
         ),
     ),
-    ({"Timeout"}, Meaning(CatalogUnavailable, "the catalog did not answer in time", UNREACHABLE.remedy)),
+    ({"ReadTimeout"}, NOT_IN_TIME),
     ({"ConnectionError"}, UNREACHABLE),
     ({"ChunkedEncodingError", "ContentDecodingError"}, _BROKEN_OFF),
 )
@@ -75,9 +85,9 @@ _NOT_ABLE = Meaning(
 def rest_error(error: BaseException, doing: str) -> LakeError | None:
     """What an error of a catalog over HTTP means, or of pyiceberg; None for those of others."""
     names = class_names(error)
-    meaning = first(names, _OF_ANY_CATALOG)
+    meaning = NOT_IN_TIME if "AnswerTimeout" in names else first(names, _OF_ANY_CATALOG)
     if "RequestException" in names:
-        meaning = of_tls(error) if "SSLError" in names else first(names, _TRANSPORT) or _NO_CATALOG
+        meaning = _of_transport(error, names)
     elif names & {"RESTError", "OAuthError", "SignError"}:
         return _answered(error, names, doing)
     elif "ValidationError" in names:
@@ -92,6 +102,14 @@ def status_of(error: BaseException) -> int | None:
     response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
+
+
+def _of_transport(error: BaseException, names: set[str]) -> Meaning:
+    if "SSLError" in names:
+        return of_tls(error)
+    if "NameResolutionError" in str(error):
+        return NO_HOST
+    return first(names, _TRANSPORT) or _NO_CATALOG
 
 
 def _answered(error: BaseException, names: set[str], doing: str) -> LakeError:

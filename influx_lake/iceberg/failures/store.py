@@ -25,6 +25,11 @@ _BY_NUMBER = {
     errno.EIO: "Check that disk: the system says that it fails",
 }
 _CREDENTIALS = "Check the store's credentials under `catalog:` in lake.yaml (s3.*, gcs.*, adlf.*, or the environment's)"
+_GOOGLE_CREDENTIALS = (
+    "Name the file of a service account in GOOGLE_APPLICATION_CREDENTIALS, log in (gcloud auth application-default "
+    "login), or set `gcs.oauth2.token` and `gcs.oauth2.token-expires-at` under `catalog:` in lake.yaml"
+)
+_NOBODY_TO_GOOGLE = "Could not create a OAuth2 access token"
 _BY_TEXT = (
     (r"No space left|Disk quota exceeded", _BY_NUMBER[errno.ENOSPC]),
     (r"NO_SUCH_BUCKET|bucket does not exist|NoSuchBucket", "Create the bucket, or correct `warehouse`"),
@@ -77,6 +82,11 @@ def _of_os(error: OSError, doing: str) -> LakeError:
     text = str(error)
     if isinstance(error, FileNotFoundError) or _NOT_FOUND.search(text):
         return StorageError(f"could not {doing}: {said(error)}", remedy=_not_found_remedy(text))
+    if _NOBODY_TO_GOOGLE in text:
+        return StorageError(
+            f"could not {doing}: there are no credentials for Google Cloud Storage ({said(error)})",
+            remedy=_GOOGLE_CREDENTIALS,
+        )
     if _PASSING.search(text) or isinstance(error, ConnectionError | TimeoutError):
         return StorageUnavailable(
             f"could not {doing}: the store does not answer as it should ({said(error)})",

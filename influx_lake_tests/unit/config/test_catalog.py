@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from influx_lake.config import CatalogConfig, Secret, redact
+from influx_lake.config import CatalogConfig, Secret, load_lake, redact
 from influx_lake.config.catalog import CATALOG_TYPES, is_secret_name
 from influx_lake.errors import ConfigurationError
+from influx_lake.orchestration.resources import IcebergCatalogResource
+from influx_lake_tests.unit.config.conftest import LakeWriter
 
 ROOT = Path("/lakes/one")
 
@@ -133,3 +136,19 @@ def test_the_kinds_are_those_of_pyiceberg() -> None:
     from pyiceberg.catalog import CatalogType
 
     assert set(CATALOG_TYPES) == {kind.value for kind in CatalogType}
+
+
+def test_the_time_for_commits_and_the_timeout_reach_every_door(write_lake: LakeWriter) -> None:
+    lake = load_lake(
+        write_lake(
+            """
+            sources: {default: {host: h, database: d}}
+            catalog: {type: rest, uri: http://127.0.0.1:1, timeout: 7s}
+            measurements: {cpu: {write: {commit_timeout: 2s}}, disk: }
+            """
+        )
+    )
+    assert lake.catalog.lock_timeout == timedelta(seconds=2)
+    resource = IcebergCatalogResource.of(lake.catalog)
+    assert resource.lock_timeout == 2.0
+    assert resource.config().properties()["timeout"] == "7s"
