@@ -12,7 +12,7 @@ from influx_lake.errors import ConfigurationError, MissingExtra
 if TYPE_CHECKING:
     import duckdb
 
-    from influx_lake.checks.value_rules import Tally
+    from influx_lake.checks.rule_tally import RuleTally
 
 _CLOSED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
@@ -27,7 +27,7 @@ _BATCH_ROWS = 65_536
 
 
 def failing_conditions(
-    rows: pa.RecordBatchReader, tallies: Sequence[Tally], shown: Sequence[str]
+    rows: pa.RecordBatchReader, tallies: Sequence[RuleTally], shown: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """Count the rows for which a condition is false; one that is null is kept, as with SQL's own CHECK.
 

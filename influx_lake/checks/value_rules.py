@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from influx_lake.checks.conditions import failing_conditions
 from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
+from influx_lake.checks.rule_tally import RuleTally
 from influx_lake.checks.subject import Subject
 from influx_lake.config import Severity, ValueRule
 from influx_lake.config.columns import TIME
@@ -18,35 +18,10 @@ from influx_lake.config.quantities import counted
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.reader import arrow_schema, read_windows
 
-_EXAMPLES_PER_RULE = 3
 _LONGS = Decimal(-(2**63)), Decimal(2**63 - 1)
 
 Failing = Callable[[pa.RecordBatch], pa.Array]
 """Which rows of a batch break a rule: true, false, never null."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many rows broke a rule.
-
-    Attributes:
-        rule: The rule.
-        rows: How many.
-        examples: The first few.
-    """
-
-    rule: ValueRule
-    rows: int = 0
-    examples: list[dict[str, object]] = field(default_factory=list)
-
-    def add(self, batch: pa.RecordBatch, failing: pa.Array, shown: Sequence[str]) -> None:
-        """Count the failing rows of a batch."""
-        broken = batch.filter(failing)
-        self.rows += len(broken)
-        missing = _EXAMPLES_PER_RULE - len(self.examples)
-        if missing > 0 and len(broken):
-            rows = broken.select([name for name in shown if name in batch.schema.names]).slice(0, missing)
-            self.examples += [{"rule": self.rule.title, **row} for row in rows.to_pylist()]
 
 
 def values(subject: Subject) -> Outcome:
@@ -57,7 +32,7 @@ def values(subject: Subject) -> Outcome:
         MissingExtra: There are conditions, and no DuckDB.
     """
     rules = subject.measurement.checks.values
-    tallies = [Tally(rule) for rule in rules]
+    tallies = [RuleTally(rule) for rule in rules]
     rows = sum(len(batch) for batch in _looked_at(subject, tallies)) if subject.table else 0
     broken = [tally for tally in tallies if tally.rows]
     figures: dict[str, Figure] = {"rows": rows, "rules": len(rules), "broken_rules": len(broken)}
@@ -71,7 +46,7 @@ def values(subject: Subject) -> Outcome:
     return Outcome(False, f"rows break {said}", figures, Severity.ERROR if is_error else Severity.WARN)
 
 
-def _looked_at(subject: Subject, tallies: Sequence[Tally]) -> Iterator[pa.RecordBatch]:
+def _looked_at(subject: Subject, tallies: Sequence[RuleTally]) -> Iterator[pa.RecordBatch]:
     table = subject.table
     assert table is not None
     plain = [tally for tally in tallies if tally.rule.condition is None]
@@ -89,7 +64,7 @@ def _looked_at(subject: Subject, tallies: Sequence[Tally]) -> Iterator[pa.Record
 
 
 def _seen(
-    batches: Iterator[pa.RecordBatch], tallies: Sequence[Tally], failing: Sequence[Failing], shown: Sequence[str]
+    batches: Iterator[pa.RecordBatch], tallies: Sequence[RuleTally], failing: Sequence[Failing], shown: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for tally, breaks in zip(tallies, failing, strict=True):
@@ -102,7 +77,7 @@ def _series(subject: Subject, schema: pa.Schema) -> list[str]:
 
 
 def _columns(
-    plain: Sequence[Tally], conditional: Sequence[Tally], shown: Sequence[str], schema: pa.Schema
+    plain: Sequence[RuleTally], conditional: Sequence[RuleTally], shown: Sequence[str], schema: pa.Schema
 ) -> list[str]:
     """What has to be read: a condition may name any column."""
     if conditional:

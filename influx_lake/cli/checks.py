@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
+from influx_lake.cli.checked import Check
 from influx_lake.cli.output import counted
 from influx_lake.cli.probe import probe_catalog
 from influx_lake.cli.sandboxes import may_be_sandbox
 from influx_lake.cli.session import Session
 from influx_lake.config import Measurement, redact
 from influx_lake.errors import LakeError, UnforeseenError
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: What kind of thing: config, source, measurement, pattern, files, catalog, table, warehouse.
-        subject: Which one.
-        ok: Whether it is as it should be.
-        detail: What was found.
-        remedy: What to do about it.
-        warning: Whether it may be as it should be, and is to be looked at.
-    """
-
-    name: str
-    subject: str
-    ok: bool
-    detail: str
-    remedy: str | None = None
-    warning: bool = False
-
-    def facts(self) -> dict[str, Any]:
-        """The same for programs."""
-        return asdict(self)
 
 
 def run_checks(session: Session) -> Iterator[Check]:

@@ -18,14 +18,15 @@ from influx_lake.config.files import Compression, WriteOptions
 from influx_lake.config.guards import OnChangedValues, OnShrink, Tolerance
 from influx_lake.config.json_schema import lake_json_schema
 from influx_lake.config.lake import Lake, Pattern
+from influx_lake.config.lake_store import read_lake
 from influx_lake.config.loader import find_config, lake_of, load_lake
 from influx_lake.config.measurement import Measurement
 from influx_lake.config.modes import WriteMode
 from influx_lake.config.operation import Automation, OperationOptions, PoolOptions, RunOptions
 from influx_lake.config.options import SchemaEvolution
 from influx_lake.config.problems import ConfigurationProblems, Problem
-from influx_lake.config.references import resolve_reference_text
 from influx_lake.config.secret import Secret, leaks, redact
+from influx_lake.config.stores import LAKE, STORES
 from influx_lake.config.types import Nanoseconds, OnTypeConflict, RenamedColumns, TimeType, TypeOptions, Unsigned
 
 __all__ = [
@@ -77,6 +78,8 @@ __all__ = [
     "load_lake",
     "read_discovered",
     "redact",
-    "resolve_reference_text",
     "write_discovered",
 ]
+
+# It reads documents, which hold references, which are read from stores: so it is the last to be known.
+STORES[LAKE] = read_lake

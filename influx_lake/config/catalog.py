@@ -126,7 +126,7 @@ class CatalogConfig:
     def references(self) -> dict[str, str]:
         """The properties without their secrets' values: each secret is the text of its reference.
 
-        `resolve_reference_text` turns such a text into the value.
+        A `Secret` of such a text reveals the value.
         """
         return {
             key: value.reference if isinstance(value, Secret) else value.replace("${", "$${")

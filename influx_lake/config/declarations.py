@@ -10,11 +10,12 @@ from influx_lake.config.archives import archives_of
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig
 from influx_lake.config.databases import DatabaseGroup
 from influx_lake.config.lake import Pattern
-from influx_lake.config.measurement import Measurement, resolve_measurement
+from influx_lake.config.measurement import Measurement
 from influx_lake.config.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.patterns import is_pattern, pattern_mistake
 from influx_lake.config.problems import Location, OptionMistake, Report, suggestion
 from influx_lake.config.readable import text_mistake
+from influx_lake.config.resolution import resolve_measurement
 from influx_lake.config.table_names import TableNames
 from influx_lake.config.validation import options_of, validated
 

@@ -12,11 +12,12 @@ from influx_lake.config.archives import archives_of
 from influx_lake.config.catalog import CatalogConfig
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.databases import SEPARATOR, DatabaseGroup
-from influx_lake.config.measurement import Measurement, resolve_measurement
+from influx_lake.config.measurement import Measurement
 from influx_lake.config.operation import OperationOptions
 from influx_lake.config.options import MeasurementOptions
 from influx_lake.config.patterns import NamePattern, is_pattern
 from influx_lake.config.problems import Problem, suggestion
+from influx_lake.config.resolution import resolve_measurement
 from influx_lake.config.table_names import TableNames
 from influx_lake.errors import ConfigurationError
 

@@ -13,6 +13,7 @@ from influx_lake.config.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
 from influx_lake.config.catalog_places import catalog_mistakes
+from influx_lake.config.closed_values import is_kept_closed
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
 from influx_lake.config.databases import DatabaseGroup, many_databases
 from influx_lake.config.declarations import STAND_IN, read_declarations
@@ -145,7 +146,7 @@ class _Loader:
 
     def _section(self, name: str, written: Any) -> dict[str, Any]:
         if written is None or isinstance(written, dict):
-            section: dict[str, Any] = interpolate(written or {}, (name,), self._report)
+            section: dict[str, Any] = interpolate(written or {}, (name,), self._report, is_kept_closed)
             return section
         self._report.mistake((name,), "must hold entries, such as `key: value`")
         return {}

@@ -182,18 +182,3 @@ class _Parser:
             raise ReferenceMistake("a ${ is not closed by }")
         self._at += 1
         return reference
-
-
-def resolve_reference_text(text: str, root: Path) -> str:
-    """Turn what `Secret.reference` gave into the value, at the moment of use.
-
-    Args:
-        text: References, or a plain value, which is returned as it is.
-        root: The folder that relative files are below.
-
-    Raises:
-        ConfigurationError: A reference cannot be resolved.
-    """
-    from influx_lake.config.secret import Secret
-
-    return Secret(text, root=root).reveal()

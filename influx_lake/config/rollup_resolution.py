@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from influx_lake.config.files import FileOptions, WriteOptions
+from influx_lake.config.measurement import Measurement
 from influx_lake.config.problems import OptionMistake
 from influx_lake.config.rollups import DEFAULT_FUNCTIONS, Rollup, RollupOptions
 from influx_lake.config.write_properties import check_write
-
-if TYPE_CHECKING:
-    from influx_lake.config.measurement import Measurement
 
 _OF_THE_COLUMNS = {"bloom_filter", "sort_by"}
 """What is said of columns, which a roll-up has others of."""

@@ -88,7 +88,7 @@ class Secret:
 
     @property
     def reference(self) -> str:
-        """A text that leads to the value and does not hold it, for `resolve_reference_text`.
+        """A text that leads to the value and does not hold it: a `Secret` of it reveals the value.
 
         Raises:
             ConfigurationError: The value itself was given, and not in a lake.yaml.

@@ -1,4 +1,4 @@
-"""Where a referenced value may be kept: a file, AWS Secrets Manager, AWS SSM, or the lake.yaml itself.
+"""Where a referenced value may be kept: a file, AWS Secrets Manager, AWS SSM; `lake_store` adds the lake.yaml.
 
 Nothing here is called when a lake.yaml is loaded, only when a value is used.
 """
@@ -6,16 +6,19 @@ Nothing here is called when a lake.yaml is loaded, only when a value is used.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from influx_lake.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+LAKE = "lake"
+"""The store that the lake.yaml itself is: for what is written into Dagster's configuration, not for users."""
 
 
 def look_up(store: str, what: str, root: Path) -> str:
@@ -34,7 +37,7 @@ def look_up(store: str, what: str, root: Path) -> str:
 
 def lake_reference(lake: Path, *location: str) -> str:
     """A reference to what a lake.yaml says in one place, for values that are written in it."""
-    return f"${{lake:{quote(str(lake))}#{'/'.join(quote(part, safe='') for part in location)}}}"
+    return f"${{{LAKE}:{quote(str(lake))}#{'/'.join(quote(part, safe='') for part in location)}}}"
 
 
 def _read_file(name: str, root: Path) -> str:
@@ -53,30 +56,13 @@ def _read_file(name: str, root: Path) -> str:
     return value
 
 
-def _read_lake(what: str, _root: Path) -> str:
-    from influx_lake.config.document import raw_text
-    from influx_lake.config.references import ReferenceMistake, Template
-    from influx_lake.config.secret import Secret
-
-    file, _, place = what.partition("#")
-    path, location = Path(unquote(file)), tuple(unquote(part) for part in place.split("/"))
-    text = raw_text(path, location)
-    if text is None:
-        raise ConfigurationError(f"{path} no longer says anything at {'.'.join(location)}")
-    try:
-        Template.parse(text, USER_STORES)
-        # What its own references lead to are secrets, too.
-        return Secret(text, root=path.parent).reveal()
-    except ReferenceMistake as mistake:
-        raise ConfigurationError(f"{path} at {'.'.join(location)}: {mistake}") from None
-
-
 def _read_aws_secret(what: str, _root: Path) -> str:
-    from dagster_aws.secretsmanager import SecretsManagerResource
+    import boto3  # type: ignore[import-untyped]
 
+    # A session of its own: the default one keeps the credentials that it found first.
     name, _, key = what.partition("#")
     subject = f"the AWS secret {name}"
-    answer = _ask_aws(subject, lambda: SecretsManagerResource().get_client().get_secret_value(SecretId=name))
+    answer = _ask_aws(subject, lambda: boto3.Session().client("secretsmanager").get_secret_value(SecretId=name))
     text = answer.get("SecretString")
     if text is None:
         raise ConfigurationError(f"{subject} is binary", remedy="Store it as text")
@@ -84,10 +70,10 @@ def _read_aws_secret(what: str, _root: Path) -> str:
 
 
 def _read_aws_parameter(what: str, _root: Path) -> str:
-    from dagster_aws.ssm import SSMResource
+    import boto3
 
     subject = f"the AWS parameter {what}"
-    answer = _ask_aws(subject, lambda: SSMResource().get_client().get_parameter(Name=what, WithDecryption=True))
+    answer = _ask_aws(subject, lambda: boto3.Session().client("ssm").get_parameter(Name=what, WithDecryption=True))
     return str(answer["Parameter"]["Value"])
 
 
@@ -109,10 +95,7 @@ def _ask_aws(subject: str, ask: Callable[[], Mapping[str, Any]]) -> Mapping[str,
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
     try:
-        with warnings.catch_warnings():
-            # Dagster calls these resources beta; who uses a lake can do nothing about it.
-            warnings.filterwarnings("ignore", message=".* is currently in beta")
-            return ask()
+        return ask()
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")
         reason = _AWS_REASONS.get(code, (f"AWS refused ({code})", "Check the name and what the credentials allow"))
@@ -139,8 +122,7 @@ STORES: dict[str, Callable[[str, Path], str]] = {
     "file": _read_file,
     "aws-secret": _read_aws_secret,
     "aws-ssm": _read_aws_parameter,
-    "lake": _read_lake,
 }
 
 USER_STORES = ("file", "aws-secret", "aws-ssm")
-"""The stores that a lake.yaml may refer to; the lake.yaml itself is for what we write into Dagster's configuration."""
+"""The stores that a lake.yaml may refer to."""

@@ -59,7 +59,7 @@ class FileFormat:
             "data_page_size": settings.page_bytes,
             "max_rows_per_page": settings.page_rows,
             "dictionary_pagesize_limit": settings.dictionary_bytes,
-            "bloom_filter_options": bloom_options(rows, settings),
+            "bloom_filter_options": bloom_options(rows, settings.bloom_filters or {}, settings.row_group_rows),
             "sorting_columns": order.columns if order else None,
         }
         schema = encodings.schema(rows.schema, encode_text=encode_text)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from influx_lake.errors import ForeignTable
+from influx_lake.iceberg.staging.known_columns import holds_rows
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 
@@ -38,9 +39,3 @@ def _place(source: str) -> str:
     """A source's identity, without the port where it is on this machine: a server there may get another each time."""
     parts = urlsplit(source)
     return f"{parts.scheme}://this machine{parts.path}" if parts.hostname in _THIS_MACHINE else source
-
-
-def holds_rows(table: Table) -> bool:
-    """Whether there are rows in a table's current snapshot, as far as it says."""
-    snapshot = table.current_snapshot()
-    return snapshot is not None and (snapshot.summary is None or (snapshot.summary["total-records"] or "1") != "0")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from influx_lake.config.table_properties import FORMAT_VERSION, OF_COLUMNS
 from influx_lake.errors import SchemaConflict
-from influx_lake.iceberg.bloom import check_bloom_filters
+from influx_lake.iceberg.bloom_columns import check_bloom_filters
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:

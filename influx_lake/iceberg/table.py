@@ -23,8 +23,7 @@ from influx_lake.iceberg.staging.known_columns import actual, as_known, check_fi
 from influx_lake.iceberg.staging.staged import Staged, stage
 from influx_lake.iceberg.staging.unloaded import is_unloaded
 from influx_lake.iceberg.stated_properties import check_columns
-from influx_lake.iceberg.table_state.record import OWNER
-from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.target import OWNER, Provenance, TableTarget
 from influx_lake.iceberg.translation import safe_cause, translate
 from influx_lake.iceberg.tries import tries
 from influx_lake.iceberg.variants import arranged

@@ -14,6 +14,10 @@ DEFAULT_TYPES = TypeOptions(nanoseconds=Nanoseconds.REFUSE)
 """Rows that can be read once only cannot be read again when the first fine time is met."""
 
 
+OWNER = "influx-lake.owner"
+"""The table property: the identity of the source whose rows the table holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableTarget:
     """A table as its writer wants it.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from influx_lake.config import Lake, Measurement
-from influx_lake.config.measurement import default_start
+from influx_lake.config.resolution import default_start
 from influx_lake.config.windows import Scheme, utc_text
 from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.failures import failing_clearly

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import RenamedColumns
 from influx_lake.errors import CatalogRefused, SchemaConflict
-from influx_lake.iceberg import ownership
-from influx_lake.iceberg.table_state.record import OWNER
-from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.target import OWNER, TableTarget
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -106,7 +104,7 @@ def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[
     names = {field.field_id: field.name for field in fields}
     known = remembered(table)
     known = _from_earlier_schemas(table) if known is None else known
-    if known.get(target.time_column, -1) not in (*names, -1) and ownership.holds_rows(table):
+    if known.get(target.time_column, -1) not in (*names, -1) and holds_rows(table):
         raise no_time(table, target.time_column)
     _check_none_dropped(known, columns, there, target)
     ids = {name: number for name, number in known.items() if number in names}
@@ -125,9 +123,15 @@ def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[
             raise _two_of_one_name(name, holder, names.get(ids.get(name, number), name), target)
     if target.types.renamed_columns is RenamedColumns.REFUSE:
         check_not_renamed({name: names[ids[name]] for name in columns if name in ids}, target.name)
-    if target.time_column not in ids and ownership.holds_rows(table):
+    if target.time_column not in ids and holds_rows(table):
         raise no_time(table, target.time_column)
     return ids
+
+
+def holds_rows(table: Table) -> bool:
+    """Whether there are rows in a table's current snapshot, as far as it says."""
+    snapshot = table.current_snapshot()
+    return snapshot is not None and (snapshot.summary is None or (snapshot.summary["total-records"] or "1") != "0")
 
 
 def check_not_renamed(names: Mapping[str, str], table: str) -> None:

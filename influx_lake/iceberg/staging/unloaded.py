@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import Shape
-from influx_lake.iceberg.table_state.record import OWNER
-from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.target import OWNER, TableTarget
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema

@@ -17,6 +17,7 @@ from typing import Any
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.coverage import Coverage, parse_windows, windows_text
 from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.target import OWNER
 
 SUMMARY = "influx-lake.state"
 """The property of a snapshot's summary: a JSON object."""
@@ -26,8 +27,6 @@ TAILS = "influx-lake.tails"
 """The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
 TAGS = "influx-lake.tags"
 """The table property: a JSON list of columns."""
-OWNER = "influx-lake.owner"
-"""The table property: the identity of the source whose rows the table holds."""
 MOST_CHARACTERS = 500
 """How long a state may be to stand in a summary as it is."""
 

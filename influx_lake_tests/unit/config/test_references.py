@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config import resolve_reference_text
+from influx_lake.config import Secret
 from influx_lake.config.references import ReferenceMistake, Template
 from influx_lake.errors import ConfigurationError
 
@@ -42,7 +42,7 @@ def _variables(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_references(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "name").write_text("  from a file\n")
     assert Template.parse(text).resolve(tmp_path) == expected
-    assert resolve_reference_text(text, tmp_path) == expected
+    assert Secret(text, root=tmp_path).reveal() == expected
 
 
 @pytest.mark.parametrize(

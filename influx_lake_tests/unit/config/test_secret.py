@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config import InfluxDB3Config, Secret, leaks, redact, resolve_reference_text
+from influx_lake.config import InfluxDB3Config, Secret, leaks, redact
 from influx_lake.config.problems import ConfigurationProblems
 from influx_lake.config.secret import HIDDEN
 from influx_lake.errors import ConfigurationError
@@ -40,7 +40,7 @@ def test_a_reference_leads_to_the_value(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("A_TOKEN", TOKEN)
     secret = Secret("${A_TOKEN}", root=tmp_path)
     assert secret.reference == "${A_TOKEN}"
-    assert resolve_reference_text(secret.reference, tmp_path) == TOKEN
+    assert Secret(secret.reference, root=tmp_path).reveal() == TOKEN
 
 
 def test_a_value_is_read_when_it_is_used(tmp_path: Path) -> None:
@@ -65,19 +65,19 @@ def test_a_literal_in_a_lake_is_referred_to(tmp_path: Path) -> None:
     lake.write_text(f"sources: {{my-db: {{token: {TOKEN}}}}}\ncatalog: {{s3.secret-access-key: '{TOKEN}2'}}\n")
     token = Secret(TOKEN, root=tmp_path, lake=lake, location=("sources", "my-db", "token"))
     assert TOKEN not in token.reference
-    assert resolve_reference_text(token.reference, Path("/")) == TOKEN
+    assert Secret(token.reference, root=Path("/")).reveal() == TOKEN
     key = Secret(f"{TOKEN}2", root=tmp_path, lake=lake, location=("catalog", "s3.secret-access-key"))
-    assert resolve_reference_text(key.reference, Path("/")) == f"{TOKEN}2"
+    assert Secret(key.reference, root=Path("/")).reveal() == f"{TOKEN}2"
 
 
 def test_a_lake_that_no_longer_holds_the_value(tmp_path: Path) -> None:
     lake = tmp_path / "lake.yaml"
     reference = Secret(TOKEN, lake=lake, location=("sources", "default", "token")).reference
     with pytest.raises(ConfigurationProblems, match="cannot be read"):
-        resolve_reference_text(reference, tmp_path)
+        Secret(reference, root=tmp_path).reveal()
     lake.write_text("sources: {}\n")
     with pytest.raises(ConfigurationError, match=r"no longer says anything at sources\.default\.token"):
-        resolve_reference_text(reference, tmp_path)
+        Secret(reference, root=tmp_path).reveal()
 
 
 def test_a_lake_cannot_refer_to_itself(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_lake_cannot_refer_to_itself(tmp_path: Path) -> None:
     reference = Secret(TOKEN, lake=lake, location=("catalog", "token")).reference
     lake.write_text(f"catalog: {{token: '{reference}'}}\n")
     with pytest.raises(ConfigurationError, match="not a reference that is known"):
-        resolve_reference_text(reference, tmp_path)
+        Secret(reference, root=tmp_path).reveal()
 
 
 def test_a_value_from_elsewhere_has_no_reference() -> None:

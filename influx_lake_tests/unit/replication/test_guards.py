@@ -11,7 +11,7 @@ from influx_lake.config import OnShrink
 from influx_lake.config.guards import parse_tolerance
 from influx_lake.errors import ForeignTable, WindowShrank, WindowTooLarge
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.iceberg.table_state.record import OWNER
+from influx_lake.iceberg.target import OWNER
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, exact, held, load
 
