@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 60.0
 _NEWEST_FORMAT = 2
-_TOLD: set[str] = set()
 
 log = logging.getLogger("influx_lake.replication")
 
@@ -129,12 +128,8 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
 
 
 def _tell_renamed(staged: Staged, table: str) -> None:
-    """Say once what others renamed."""
     for name, there in staged.renamed.items():
-        said = f"{table}: others renamed the column {name!r} to {there!r}; it is filled there"
-        if said not in _TOLD:
-            _TOLD.add(said)
-            log.warning("%s", said)
+        log.warning("%s: others renamed the column %r to %r; it is filled there", table, name, there)
 
 
 def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Table:
