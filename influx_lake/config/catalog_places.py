@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from influx_lake.config.locations import STORES, WEB, check_scheme, scheme_of
 from influx_lake.config.problems import suggestion
@@ -37,9 +38,9 @@ def catalog_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str,
 def _uri_mistake(uri: str, kind: str | None) -> str | None:
     for each in uri.split(",") if kind == "hive" else [uri]:
         scheme = (scheme_of(each.strip()) or "").partition("+")[0]
-        known = _URIS.get(kind or "", _dialects() if kind == "sql" else _INFERRED)
         if kind not in (*_URIS, "sql", None):
             return None
+        known = _URIS.get(kind or "") or (_dialects() if kind == "sql" else _INFERRED)
         if not scheme:
             return f"is no address: write one that starts with {_listed(known)}"
         if scheme not in known:
@@ -54,6 +55,7 @@ def _listed(schemes: tuple[str, ...]) -> str:
     return " or ".join(f"{scheme}://" for scheme in schemes)
 
 
+@cache
 def _dialects() -> tuple[str, ...]:
     """The databases that SQLAlchemy knows, with those that other packages bring."""
     from importlib.metadata import entry_points

@@ -10,7 +10,7 @@ class Contradiction(ValueError):
     """Why options cannot be right together."""
 
 
-def contradiction(message: str, *option: str) -> ValidationError:
+def contradiction(message: str, *option: str | int) -> ValidationError:
     """What a model raises of itself, with the place of the option that should be another one.
 
     Args:

@@ -87,9 +87,10 @@ class _Reader:
         if mistake := text_mistake(key) or pattern_mistake(key):
             self._report.mistake(location, mistake)
             return
-        _, own = validated(MeasurementOptions, entry, location, self._report)
-        # What is right here and right in the defaults may contradict each other.
-        options, _ = validated(MeasurementOptions, _merged(self._defaults, own), location, self._report)
+        options, own = validated(MeasurementOptions, entry, location, self._report)
+        if self._defaults:
+            # What is right here and right in the defaults may contradict each other.
+            options, _ = validated(MeasurementOptions, _merged(self._defaults, own), location, self._report)
         if options is None:
             return
         if (group := self._group(options)) is not None:
@@ -183,7 +184,7 @@ class _Reader:
         except OptionMistake as mistake:
             sections: tuple[Location, ...] = (("measurements", key), ("defaults",))
             stated = [(*section, *option) for section in sections for option in mistake.options]
-            if any(map(self._report.is_lost, stated)):
+            if any(map(self._report.has_lost_below, stated)):
                 return None
             written = next((location for location in stated if location in self._report.places), None)
             self._report.mistake(written or self._around(stated), mistake.message)

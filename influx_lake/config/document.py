@@ -39,9 +39,13 @@ class _Reader:
         self.sections: dict[str, Any] = {}
         self._report = report
         self._seen: set[str] = set()
+        self._open: list[Path] = []
         self._entries = 0
 
-    def read(self, path: Path, included_from: Place | None, depth: int = 0) -> None:
+    def read(self, path: Path, included_from: Place | None) -> None:
+        if included_from and (cycle := self._cycle(path)):
+            self._report.mistake((INCLUDE,), cycle, included_from)
+            return
         root = self._parse(path, included_from)
         if root is None:
             return
@@ -51,7 +55,20 @@ class _Reader:
             self._report.mistake((), mistake.message, Place(path, mistake.line))
             return
         if INCLUDE in root.entries:
-            self._include(root.entries[INCLUDE], path, depth + 1)
+            self._open.append(path)
+            self._include(root.entries[INCLUDE], path)
+            self._open.pop()
+
+    def _cycle(self, path: Path) -> str | None:
+        """What is to be said of a file that is being read already; nothing of others."""
+        identity = os.path.realpath(path)
+        begin = next((place for place, each in enumerate(self._open) if os.path.realpath(each) == identity), None)
+        if begin is None:
+            return None
+        chain = [*self._open[begin:], self._open[begin]]
+        shown = " -> ".join(map(shown_path, chain))
+        what = "a file includes itself" if len(self._open) - begin == 1 else "files include one another in a cycle"
+        return f"{what}, {shown}: take one of them out"
 
     def _parse(self, path: Path, included_from: Place | None) -> Mapping | None:
         try:
@@ -129,9 +146,9 @@ class _Reader:
         for name, first, line in mapping.duplicates:
             self._report.mistake((*location, name), f"is already given in line {first}", Place(path, line))
 
-    def _include(self, entry: Entry, path: Path, depth: int) -> None:
+    def _include(self, entry: Entry, path: Path) -> None:
         place = Place(path, entry.line)
-        if depth > MAX_INCLUDES:
+        if len(self._open) > MAX_INCLUDES:
             self._report.mistake((INCLUDE,), f"more than {MAX_INCLUDES} files include one another in a row", place)
             return
         named: set[str] = set()
@@ -150,7 +167,7 @@ class _Reader:
             self._report.places[location] = place
             name = interpolate(node.text, location, self._report)
             for file in _files(name, path.parent) if name else []:
-                self.read(file, place, depth)
+                self.read(file, place)
 
 
 def _files(name: str, base: Path) -> list[Path]:

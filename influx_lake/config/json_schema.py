@@ -100,7 +100,7 @@ def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
 def _allow_many(database: dict[str, Any]) -> None:
     """Let the option that names a database name several."""
     one = {"type": database.pop("type"), "minLength": database.pop("minLength")}
-    database["anyOf"] = [one, {"type": "array", "items": one, "minItems": 1}]
+    database["anyOf"] = [one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}]
     database["description"] += " A pattern or a list stands for several: each is a namespace."
 
 

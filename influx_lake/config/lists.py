@@ -25,6 +25,22 @@ class Distinct:
         return found
 
 
+@dataclass(frozen=True)
+class OneOrMore:
+    """Takes one item in the place of a list of them."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_listed, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
 def _each_once(items: Sequence[Any] | None) -> Sequence[Any] | None:
     repeated = [place for place, item in enumerate(items or ()) if item in (items or ())[:place]]
     if repeated:

@@ -161,12 +161,18 @@ class _Loader:
             if databases is None:
                 others[name] = entry
                 continue
-            for mistake in filter(None, map(pattern_mistake, databases)):
-                self._report.mistake(("sources", name, option), mistake)
+            self._check_databases(databases, ("sources", name, option))
             server = self._source(name, {**entry, option: databases[0]})
             if isinstance(server, ServerConfig):
                 groups.append(DatabaseGroup(name, server, databases))
         return groups, others
+
+    def _check_databases(self, databases: Sequence[str], location: Location) -> None:
+        for place, database in enumerate(databases):
+            again = f"{database!r} is named twice in this list: take one of them out"
+            mistake = pattern_mistake(database) or (again if database in databases[:place] else None)
+            if mistake:
+                self._report.mistake((*location, place) if len(databases) > 1 else location, mistake)
 
     def _sources(self, entries: dict[str, Any], groups: Sequence[DatabaseGroup]) -> dict[str, SourceConfig]:
         if not entries and not groups and not self._report.problems:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 # Dagster's own rules, checked here so that a mistake has a line; a test compares them with Dagster's.
 _EMAIL = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b")
@@ -13,6 +15,31 @@ _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _GROUP = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*")
 _TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Form:
+    """Refuses a text that has not the form of an option, and says in words which one that is.
+
+    Attributes:
+        pattern: The form, as a regular expression of JSON Schema (ECMA 262), which editors get.
+        words: The same for people: what the text is not.
+    """
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self.pattern}
+
+    def _checked(self, value: str) -> str:
+        # `$` of Python also stands before a line break at the end.
+        if re.fullmatch(self.pattern.removeprefix("^").removesuffix("$"), value) is None:
+            raise ValueError(f"is not {self.words}")
+        return value
 
 
 def _name(pattern: re.Pattern[str], what: str) -> AfterValidator:

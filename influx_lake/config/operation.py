@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from influx_lake.config.locations import WebAddress
+from influx_lake.config.names import Form
 from influx_lake.config.quantities import Duration, Size, WholeNumber
 
 
@@ -94,12 +95,15 @@ class DiscoveryOptions(BaseModel):
     )
 
 
+_LAKE_NAME = Form(r"^[A-Za-z][A-Za-z0-9_]{0,63}$", "a lake's name: a letter, then letters, digits and _ (at most 64)")
+
+
 class OperationOptions(BaseModel):
     """The options of a lake.yaml that say how the lake is run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")] | None = Field(
+    name: Annotated[str, _LAKE_NAME] | None = Field(
         default=None,
         description="What this lake is called in Dagster: its resources, pools, jobs and sensors begin with it, so "
         "that a code location can hold several lakes. Default: nothing; in a `dg` project, the component's folder.",

@@ -92,6 +92,7 @@ class Report:
     problems: dict[Problem, None] = field(default_factory=dict)
     warnings: dict[Problem, None] = field(default_factory=dict)
     _lost: set[Location] = field(default_factory=set)
+    _around_lost: set[Location] = field(default_factory=set)
 
     def place(self, location: Location) -> Place:
         """Where an entry stands; for one that is not there, where the nearest one around it does."""
@@ -112,6 +113,7 @@ class Report:
     def lost(self, location: Location) -> None:
         """Remember that an entry's value was left out over a mistake, so that nobody misses it."""
         self._lost.add(location)
+        self._around_lost.update(location[:length] for length in range(len(location) + 1))
 
     def warn(self, location: Location, message: str) -> None:
         """Record something that works and should not stay so."""
@@ -123,7 +125,7 @@ class Report:
 
     def has_lost_below(self, location: Location) -> bool:
         """Whether a value in an entry was left out over a mistake."""
-        return any(lost[: len(location)] == location for lost in self._lost)
+        return location in self._around_lost
 
     def refuse(self) -> None:
         """Raise what was recorded.

@@ -54,7 +54,9 @@ def text_mistake(text: str, *, lines: bool = False, longest: int = LONGEST) -> s
         return _EMPTY
     if len(text) > longest:
         return f"has {len(text):,} characters: no more than {longest:,} are taken"
-    strange = next((each for each in text if _is_strange(each) and not (lines and each in "\n\r\t")), None)
+    # What is printable holds nothing strange: nearly no text has to be looked at letter by letter.
+    letters = "" if text.isprintable() else text
+    strange = next((each for each in letters if _is_strange(each) and not (lines and each in "\n\r\t")), None)
     if strange is None:
         return None
     if strange in _LINE_BREAKS:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from influx_lake.config.connections.influxdb1 import CONFIRM_ROWS
 from influx_lake.config.connections.server import ServerConfig
 from influx_lake.config.contradictions import contradiction
+from influx_lake.config.names import Form
 from influx_lake.config.quantities import YesNo
 from influx_lake.config.secret import Secret
 
@@ -45,9 +46,8 @@ class InfluxDB2Config(ServerConfig):
         default=QueryLanguage.INFLUXQL,
         description="`influxql` is faster and needs less of the server; `flux` is for servers where InfluxQL is off.",
     )
-    dbrp: str | None = Field(
+    dbrp: Annotated[str, Form(r"^[^/]+/.+$", "database/retention policy, such as telemetry/autogen")] | None = Field(
         default=None,
-        pattern=r"^[^/]+/.+$",
         description="The InfluxQL name of the bucket, database/retention policy. Default: the bucket's DBRP mapping.",
         examples=["telemetry/autogen"],
     )

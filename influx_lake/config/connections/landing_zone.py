@@ -13,7 +13,7 @@ from influx_lake.config.contradictions import contradiction
 from influx_lake.config.lists import Distinct
 from influx_lake.config.locations import stored_path
 from influx_lake.config.moments import TimeZone
-from influx_lake.config.names import Text
+from influx_lake.config.names import Form, Text
 from influx_lake.config.quantities import Duration
 
 DATES = ("year", "month", "day", "hour")
@@ -31,6 +31,9 @@ def _template(path: str, info: ValidationInfo) -> str:
     if not dates or dates != list(DATES[: len(dates)]):
         raise ValueError("needs dates from the year down, such as year={year}/month={month}/day={day}")
     return stored_path(path, info)
+
+
+_DELIMITER = Form(r"^[^\"\r\n\x00]$", "a delimiter: one character, and no quotation mark or line break")
 
 
 class LandedMeasurement(BaseModel):
@@ -61,13 +64,12 @@ class LandingZoneConfig(PointFilesConfig):
     format: Literal["json", "csv", "parquet"] = Field(
         default="json", description="What the files hold: JSON lines as Telegraf writes them, CSV, or Parquet."
     )
-    delimiter: str = Field(
+    delimiter: Annotated[str, _DELIMITER] = Field(
         default=",",
-        pattern=r"^[^\"\r\n\x00]$",
         description="What separates the values of a row of CSV: one character.",
         examples=[";", "\t"],
     )
-    header: tuple[Text, ...] = Field(
+    header: Annotated[tuple[Text, ...], Distinct()] = Field(
         default=(),
         description="The names of the columns of CSV whose files have no header, in their order. A row that holds just "
         "these names is a header, and no data.",
@@ -112,9 +114,23 @@ class LandingZoneConfig(PointFilesConfig):
             raise contradiction(message, "header" if self.header else "delimiter")
         wanted = [self.timestamp, *([] if "{measurement}" in self.path else [self.measurement_column])]
         if self.header and (missing := [name for name in wanted if name not in self.header]):
-            raise ValueError(f"header has no column {missing[0]}: name the column of the time, and of the measurement")
-        if len(set(self.header)) < len(self.header):
-            raise ValueError("header has a column twice: give each a name of its own")
+            message = f"has no column {missing[0]!r}: name the column of the time, and of the measurement"
+            raise contradiction(message, "header")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tags(self) -> Self:
+        own = {"timestamp": self.timestamp, "measurement_column": self.measurement_column}
+        declared = [(("columns", name, "tags"), known.tags) for name, known in self.columns.items()]
+        for place, tags in [(("tags",), self.tags), *declared]:
+            for option, column in own.items():
+                if column in tags:
+                    message = f"{column!r} is the column of `{option}`, and no tag: correct one of them"
+                    raise contradiction(message, *place, tags.index(column))
+        for name, known in self.columns.items():
+            if both := [field for field in known.fields if field in (*known.tags, *self.tags)]:
+                message = f"{both[0]!r} is also one of the tags: a column is a tag or a field"
+                raise contradiction(message, "columns", name, "fields", both[0])
         return self
 
     @property

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.connections.storage import StoredConfig
-from influx_lake.config.lists import Distinct
+from influx_lake.config.lists import Distinct, OneOrMore
 from influx_lake.config.locations import STORES, WEB, LocalFile, absolute_path, check_scheme
 from influx_lake.config.names import Text
 from influx_lake.config.quantities import Duration, Size, WholeNumber
@@ -21,17 +21,11 @@ TRAILING_NEWLINE = "trailing_newline"
 """The option that says whether a file's last line needs its line break."""
 
 
-def _listed(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
 def _absolute(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     return tuple(absolute_path(check_scheme(each, (*STORES, *WEB)), info) for each in paths)
 
 
-Paths = Annotated[
-    Annotated[tuple[Text, ...], Distinct()], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_absolute)
-]
+Paths = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_absolute), Distinct(), OneOrMore()]
 """Files; local ones that are relative are below the folder of the lake.yaml."""
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -14,7 +16,7 @@ from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CatalogSection
 from influx_lake.config.connections import SOURCE_TYPES
 from influx_lake.config.operation import OperationOptions
-from influx_lake.config.options import MeasurementOptions
+from influx_lake.config.options import DefaultOptions, MeasurementOptions
 
 Path = tuple[str | int, ...]
 
@@ -201,22 +203,151 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "write.key": {"write": {"mode": "upsert"}},
     "write.merge_fields": {"write": {"mode": "upsert"}},
     "rollups.named": {"rollups": {"named": {"every": "1h"}}},
-    "columns.named": {"columns": {"named": {"fields": {"a": "float"}}}},
+    "header": {"format": "csv", "path": "/a/{measurement}/{year}"},
+    "delimiter": {"format": "csv"},
+    "columns.named": {"columns": {"named": {"fields": {"usage": "float"}}}},
     "email": {
         "email": {"sender": "a@b.c", "to": ["a@b.c"], "smtp_host": "mail.example.com", "password": "${NOT_A_SECRET}"}
     },
 }
 
 
+# An item that is right, for each option that holds a list.
+ITEMS: dict[str, Any] = {
+    "key": "host",
+    "by": "host",
+    "bloom_filter": "host",
+    "sort_by": "time",
+    "columns": "usage",
+    "iceberg_partition": "day(time)",
+    "values": {"column": "usage", "not_null": True},
+    "accepted_values": "a",
+    "functions": "mean",
+    "fields": "mean",
+    "owners": "team:platform",
+    "tags": "host",
+    "header": "timestamp",
+    "path": "/a/b",
+    "database": "d*",
+    "bucket": "d*",
+    "to": "a@b.c",
+    "on": "run_failure",
+}
+RANGES: dict[tuple[Path, Path], tuple[Any, Any]] = {
+    (("retry", "first_wait"), ("retry", "longest_wait")): ("1s", "1m"),
+    (("shortest_query",), ("longest_query",)): ("1m", "1h"),
+    (("freshness", "warn"), ("freshness", "fail")): ("1h", "2h"),
+    (("reconcile", "every"), ("reconcile", "within")): ("15m", "7d"),
+    (("tail", "lag"), ("lag",)): ("1m", "10m"),
+    (("partition", "start"), ("history", "until")): ("2026-01-01", "2026-02-01"),
+}
+"""Options that are the lower and the upper end of something, each with a value."""
+ENDS = (("min", "max"), ("first", "longest"), ("shortest", "longest"), ("least", "most"), ("low", "high"))
+ENDS += (("start", "end"), ("start", "until"), ("from", "until"), ("warn", "fail"), ("every", "within"))
+"""Words with which the names of such options begin or end."""
+
+
+def lists(model: type[BaseModel]) -> set[Path]:
+    """The options of a model that hold a list of things: a range of two numbers is none."""
+    found = {option for option in options(model, set()) if _is_list(_annotation(model, option))}
+    return {option for option in found if option[-1] != "between"}
+
+
+def _annotation(model: type[BaseModel], option: Path) -> Any:
+    annotation: Any = model
+    for part in option:
+        nested = next(_models(annotation), None)
+        if nested is not None and part in nested.model_fields:
+            annotation = nested.model_fields[str(part)].annotation
+    return annotation
+
+
+def _is_list(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin in (Annotated, Union, UnionType, dict):
+        return any(map(_is_list, get_args(annotation)))
+    return origin in (tuple, list)
+
+
+def repeats(place: Path, model: type[BaseModel], base: dict[str, Any]) -> Iterator[tuple[Mutation, dict[str, Any]]]:
+    """Lists that name something once, and twice."""
+    many = {(name,) for name in ("database", "bucket") if "host" in base and name in base}
+    for option in sorted(lists(model) | many, key=str):
+        item = ITEMS[str(option[-1])]
+        for kind, items in {"once": [item], "twice": [item, item]}.items():
+            value = {"usage": items} if option[-1] == "fields" else items
+            yield (
+                Mutation((*place, *option), kind, value),
+                placed(_beside(".".join(map(str, option)), base), option, value),
+            )
+
+
+def ranges(model: type[BaseModel]) -> set[tuple[Path, Path]]:
+    """The options of a model that are the two ends of something, by their names."""
+    by_model = defaultdict(list)
+    for option in options(model, set()):
+        by_model[option[:-1]].append(str(option[-1]))
+    return {
+        ((*inside, one), (*inside, other))
+        for inside, names in by_model.items()
+        for one in names
+        for other in names
+        for lower, upper in ENDS
+        if _is_named(one, lower) and _is_named(other, upper) and one.replace(lower, upper) in (other, upper)
+    }
+
+
+def _is_named(option: str, word: str) -> bool:
+    return word in (option, option.partition("_")[0], option.rpartition("_")[2])
+
+
+def reversed_ranges(
+    place: Path, model: type[BaseModel], base: dict[str, Any]
+) -> Iterator[tuple[Mutation, dict[str, Any]]]:
+    """The ends of what has two, as they should be, and the other way round."""
+    known = set(options(model, set()))
+    for ends, values in RANGES.items():
+        if known.issuperset(ends):
+            for kind, pair in {"in order": values, "reversed": values[::-1]}.items():
+                entry = {**base, **({"history": {"source": "old"}} if "history" in ends[1] else {})}
+                for option, value in zip(ends, pair, strict=True):
+                    entry = placed(entry, option, value)
+                yield Mutation((*place, *ends[0]), kind, ends[1]), entry
+    if ("checks", "values", 0, "between") in known:
+        for kind, numbers in {"in order": [1, 2], "reversed": [2, 1]}.items():
+            option: Path = ("checks", "values", 0, "between")
+            beside: dict[str, Any] = {"checks": {"values": [{"column": "usage"}]}}
+            yield Mutation((*place, *option), kind, numbers), placed(beside, option, numbers)
+
+
+def defaults_mutations() -> Iterator[tuple[list[Mutation], dict[str, Any]]]:
+    """Nonsense in the options of `defaults`, one kind of it in many options at a time: those that are equally deep."""
+    by_depth = defaultdict(list)
+    for option in options(DefaultOptions, set()):
+        by_depth[len(option)].append(option)
+    for kind, value in KINDS.items():
+        for group in by_depth.values():
+            entry: Any = {}
+            for option in group:
+                entry = placed(entry, option, value)
+            yield [Mutation(("defaults", *option), kind, value) for option in group], {"defaults": entry}
+
+
 def source_mutations(kind: str, known: set[Any]) -> Iterator[tuple[Mutation, dict[str, Any]]]:
     """Nonsense in each option of a type of source, with the source that it makes."""
     base = {"type": kind, **SOURCES[kind]}
-    yield from _mutations(("sources", kind), SOURCE_TYPES[kind], base, known)
+    model = SOURCE_TYPES[kind]
+    yield from _mutations(("sources", kind), model, base, known)
+    yield from repeats(("sources", kind), model, base)
+    yield from reversed_ranges(("sources", kind), model, base)
 
 
 def measurement_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
     """Nonsense in each option of a measurement, with the measurement that it makes."""
-    yield from _mutations(("measurements", "cpu"), MeasurementOptions, {}, set())
+    place = ("measurements", "cpu")
+    yield from _mutations(place, MeasurementOptions, {}, set())
+    yield from repeats(place, MeasurementOptions, {})
+    yield from reversed_ranges(place, MeasurementOptions, {})
 
 
 def section_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
@@ -224,6 +355,8 @@ def section_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
     yield from _mutations((), OperationOptions, {}, set())
     alerts = {"webhook": "https://hooks.example.com/${NOT_A_SECRET}"}
     for mutation, entry in _mutations(("alerts",), AlertOptions, alerts, set()):
+        yield mutation, {"alerts": entry}
+    for mutation, entry in repeats(("alerts",), AlertOptions, alerts):
         yield mutation, {"alerts": entry}
     for mutation, entry in _mutations(("catalog",), CatalogSection, {}, set()):
         yield mutation, {"catalog": entry}

@@ -16,13 +16,13 @@ from influx_lake_tests.unit.config.conftest import LakeWriter
 def test_includes_are_joined(write_lake: LakeWriter, tmp_path: Path) -> None:
     write_lake("measurements: {disk: {lag: 1m}}\n", "lake.d/b.yaml")
     write_lake("measurements: {mem: }\ninclude: ../more/c.yaml\n", "lake.d/a.yaml")
-    write_lake(
-        "sources: {other: {host: h, database: o, token: ${file:token}}}\ninclude: [../lake.yaml]\n", "more/c.yaml"
-    )
+    write_lake("sources: {other: {host: h, database: o, token: ${file:token}}}\ninclude: [../d.yaml]\n", "more/c.yaml")
+    write_lake("measurements: {net: }\n", "d.yaml")
     (tmp_path / "token").write_text("hunter2")
-    path = write_lake("include: [lake.d/*.yaml, none.d/*.yaml]\nmeasurements: {cpu: }\n", sources=True)
+    # One that two files include is read once.
+    path = write_lake("include: [lake.d/*.yaml, none.d/*.yaml, d.yaml]\nmeasurements: {cpu: }\n", sources=True)
     lake = load_lake(path)
-    assert [measurement.name for measurement in lake.measurements] == ["cpu", "mem", "disk"]
+    assert [measurement.name for measurement in lake.measurements] == ["cpu", "mem", "net", "disk"]
     token = lake.sources["other"].token
     assert token is not None
     # Relative to the lake, wherever it is written.
@@ -100,6 +100,34 @@ def test_files_that_include_one_another_in_a_long_row(write_lake: LakeWriter) ->
         write_lake(f"include: [{number + 1}.yaml]\n", f"{number}.yaml")
     with pytest.raises(ConfigurationProblems, match=r"49.yaml:1: include: more than 50 files include one another"):
         load_lake(write_lake("include: 0.yaml\n", sources=True))
+
+
+@pytest.mark.parametrize(
+    ("included", "chain"),
+    [
+        ({"lake.yaml": "lake.yaml"}, "lake.yaml:2: include: a file includes itself, lake.yaml -> lake.yaml: "),
+        ({"lake.yaml": "'*.yaml'"}, "lake.yaml:2: include: a file includes itself, lake.yaml -> lake.yaml: "),
+        ({"lake.yaml": "./x/../lake.yaml"}, "lake.yaml:2: include: a file includes itself, lake.yaml -> lake.yaml: "),
+        (
+            {"lake.yaml": "a.yaml", "a.yaml": "b.yaml", "b.yaml": "a.yaml"},
+            "b.yaml:1: include: files include one another in a cycle, a.yaml -> b.yaml -> a.yaml: ",
+        ),
+        (
+            {"lake.yaml": "a.yaml", "a.yaml": "b.yaml", "b.yaml": "linked.yaml"},
+            "b.yaml:1: include: files include one another in a cycle, lake.yaml -> a.yaml -> b.yaml -> lake.yaml: ",
+        ),
+    ],
+)
+def test_files_that_include_themselves(
+    included: dict[str, str], chain: str, write_lake: LakeWriter, tmp_path: Path
+) -> None:
+    if "linked.yaml" in included.values():
+        (tmp_path / "linked.yaml").symlink_to("lake.yaml")
+    for file, other in included.items():
+        write_lake(f"include: [{other}]\n", file, sources=file == "lake.yaml")
+    with pytest.raises(ConfigurationProblems) as caught:
+        load_lake(tmp_path / "lake.yaml")
+    assert [str(problem) for problem in caught.value.problems] == [f"{chain}take one of them out"]
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\tb", "a\u202eb.yaml"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import zip_longest
@@ -16,17 +16,24 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from influx_lake.config import ConfigurationProblems, lake_json_schema, load_lake
+from influx_lake.config.alerts import AlertOptions
+from influx_lake.config.connections import SOURCE_TYPES
+from influx_lake.config.operation import OperationOptions
+from influx_lake.config.options import MeasurementOptions
 from influx_lake.config.problems import Problem
 from influx_lake_tests.unit.config.nonsense import (
     COMPANIONS,
     KINDS,
+    RANGES,
     SOURCES,
     Inline,
     Mutation,
     Raw,
+    defaults_mutations,
     flow,
     measurement_mutations,
     plain,
+    ranges,
     section_mutations,
     source_mutations,
     yaml_lines,
@@ -34,6 +41,7 @@ from influx_lake_tests.unit.config.nonsense import (
 
 pytestmark = pytest.mark.timeout(900)
 
+WEBHOOK = 'webhook: "https://hooks.example.com/${NOT_A_SECRET}"'
 HEAD = ["sources:", '  default: {host: "https://a", database: d}', '  old: {host: "https://a", database: d}']
 
 FOREIGN = re.compile(
@@ -64,9 +72,13 @@ class Judged:
     @property
     def own_line(self) -> int:
         """The line in which the nonsense is written."""
-        name = str(self.mutation.entry[-1])
-        own = [number for number, line in enumerate(self.lines) if re.match(rf"\s*(- )?{name}:", line)]
-        return self.first + own[-1]
+        last = self.first + len(self.lines) - 1
+        return next(line for line in range(last, self.first - 1, -1) if self.is_written_in(line))
+
+    def is_written_in(self, line: int) -> bool:
+        """Whether a line has an option of that name."""
+        written = self.lines[line - self.first].lstrip(" -")
+        return written.startswith(f"{self.mutation.entry[-1]}:")
 
 
 def loaded(path: Path, lines: Iterable[str]) -> list[Problem]:
@@ -101,38 +113,79 @@ def in_one_file(path: Path, section: str, mutations: Iterable[tuple[Mutation, An
 
 
 def in_many_files(path: Path, mutations: Iterable[tuple[Mutation, dict[str, Any]]]) -> list[Judged]:
-    """Mutations of sections that a lake has once; one of each section at a time."""
-    by_section = defaultdict(list)
+    """Mutations of sections that a lake has once; one of each section at a time, and of each alert."""
+    by_slot = defaultdict(list)
     for mutation, document in mutations:
-        by_section[next(iter(document))].append((mutation, document))
+        by_slot[_slot(mutation.entry)].append((mutation, document))
     found = []
-    for together in zip_longest(*by_section.values()):
-        lines, judged = list(HEAD), {}
+    for together in zip_longest(*by_slot.values()):
+        lines, judged, alerts = list(HEAD), dict[tuple[str, ...], Judged](), []
         for mutation, document in filter(None, together):
-            [(section, content)] = document.items()
-            own = yaml_lines(section, content)
-            judged[section] = Judged(mutation, document, len(lines) + 1, own)
+            slot = _slot(mutation.entry)
+            if slot[0] == "alerts":
+                alerts.append((slot, mutation, document))
+                continue
+            own = yaml_lines(slot[0], document[slot[0]])
+            judged[slot] = Judged(mutation, document, len(lines) + 1, own)
             lines += own
+        if alerts:
+            # What stands beside all of them, and then each one's own option.
+            lines += ["alerts:", *([] if any("webhook" in slot for slot, _, _ in alerts) else [f"  {WEBHOOK}"])]
+            for slot, mutation, document in alerts:
+                own = yaml_lines(slot[1], document["alerts"][slot[1]], 1)
+                judged[slot] = Judged(mutation, document, len(lines) + 1, own)
+                lines += own
         for problem in loaded(path, lines):
-            judged[str(problem.location[0]) if problem.location else "include"].problems.append(problem)
+            judged[_slot(problem.location or ("include",))].problems.append(problem)
         found += judged.values()
     return found
 
 
+def _slot(entry: tuple[str | int, ...]) -> tuple[str, ...]:
+    return tuple(map(str, entry[: 2 if entry[0] == "alerts" else 1]))
+
+
+def in_defaults(path: Path) -> list[Judged]:
+    """Mutations of the defaults, many at a time."""
+    found = []
+    for mutations, document in defaults_mutations():
+        lines = yaml_lines("defaults", document["defaults"])
+        problems = loaded(path, [*HEAD, *lines])
+        for mutation in mutations:
+            mine = [problem for problem in problems if problem.location[: len(mutation.entry)] == mutation.entry]
+            found.append(Judged(mutation, document, len(HEAD) + 1, lines, mine))
+    return found
+
+
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> list[Judged]:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("nonsense")
-    path = folder / "lake.yaml"
-    patch = pytest.MonkeyPatch()
-    patch.chdir(folder)
-    patch.setenv("NOT_A_SECRET", "of-this-test")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("NOT_A_SECRET", "of-this-test")
+        yield folder / "lake.yaml"
+
+
+@pytest.fixture(scope="module")
+def judged(path: Path) -> list[Judged]:
     found = in_one_file(path, "measurements", measurement_mutations(), [*HEAD, "measurements:"])
     known: set[Any] = set()
     for kind in SOURCES:
         found += in_one_file(path, "sources", source_mutations(kind, known), ["sources:"])
-    found += in_many_files(path, section_mutations())
-    patch.undo()
-    return found
+    return found + in_many_files(path, section_mutations())
+
+
+_IN_A_MEASUREMENT = re.compile(
+    r"is not one of the sources|is not a compression_level|shorter than fail|shortest that is|computes nothing|"
+    r"is missing: how long a bucket"
+)
+"""What is told of options that are right one by one: only of measurements, and only where nothing else is wrong."""
+
+
+def _is_its_own(problem: Problem, each: Judged) -> bool:
+    """Whether a problem is one of the option itself, whatever stands beside it."""
+    inside = _inside(each)
+    return problem.location[2 : 2 + len(inside)] == inside and not _IN_A_MEASUREMENT.search(problem.message)
 
 
 def _inside(each: Judged) -> tuple[Any, ...]:
@@ -150,6 +203,45 @@ def test_there_are_thousands(judged: list[Judged]) -> None:
     # What stands beside an option is there for options that exist.
     options = {".".join(map(str, _inside(each))) for each in judged}
     assert {name for name in COMPANIONS if not any(each.startswith(name) for each in options)} == set()
+
+
+def test_defaults_refuse_what_a_measurement_refuses(path: Path, judged: list[Judged]) -> None:
+    own = {(_inside(each), each.mutation.kind): each for each in judged if each.mutation.entry[0] == "measurements"}
+    unlike = []
+    for each in in_defaults(path):
+        alone = own[_inside(each), each.mutation.kind]
+        expected = {problem.message for problem in alone.problems if _is_its_own(problem, alone)}
+        said = {problem.message for problem in each.problems if not _IN_A_MEASUREMENT.search(problem.message)}
+        if said != expected:
+            unlike.append((each, f"{[str(problem) for problem in each.problems]} and not {expected}"))
+        if not all(each.is_written_in(problem.place.line) for problem in each.problems):
+            unlike.append((each, "in another line"))
+    assert not unlike, told(unlike)
+
+
+def test_what_is_named_twice_in_a_list_is_refused(judged: list[Judged]) -> None:
+    wrong = [
+        (each, [str(problem) for problem in each.problems])
+        for each in judged
+        if each.mutation.kind in ("once", "twice")
+        and (
+            bool(each.problems) != (each.mutation.kind == "twice")
+            or not all(re.search(r"twice|has two ", problem.message) for problem in each.problems)
+        )
+    ]
+    assert not wrong, told(wrong)
+
+
+def test_ends_that_are_reversed_are_refused(judged: list[Judged]) -> None:
+    wrong = [
+        (each, [str(problem) for problem in each.problems])
+        for each in judged
+        if each.mutation.kind in ("in order", "reversed") and bool(each.problems) != (each.mutation.kind == "reversed")
+    ]
+    assert not wrong, told(wrong)
+    models = (MeasurementOptions, OperationOptions, AlertOptions, *SOURCE_TYPES.values())
+    found = {pair for model in models for pair in ranges(model) if pair[0][0] != "server"}
+    assert found <= RANGES.keys()
 
 
 def test_nothing_is_refused_in_words_of_python(judged: list[Judged]) -> None:
@@ -176,6 +268,9 @@ def test_everything_that_is_refused_is_refused_in_its_line(judged: list[Judged])
 
 
 def _is_there(problem: Problem, each: Judged) -> bool:
+    if each.mutation.kind == "reversed":
+        # Either end may be the wrong one.
+        return problem.location[2:] in (each.mutation.entry[2:], each.mutation.value)
     if problem.place.line == each.own_line:
         return True
     # What is not given is missing where it should be.
@@ -221,7 +316,7 @@ def test_numbers_are_written_in_digits(judged: list[Judged]) -> None:
         if not each.problems
         and each.mutation.kind in odd
         and "text" not in _types_of(each)
-        and each.mutation.entry[-1] != "path"
+        and each.mutation.entry[-1] not in ("path", "delimiter")
     ]
     assert not accepted, told(accepted)
 
@@ -243,11 +338,9 @@ def test_what_the_loader_takes_the_schema_takes(judged: list[Judged]) -> None:
 def _is_a_text(each: Judged) -> bool:
     """Whether a number stands where a text may, which is what the loader takes it for; or a section says nothing."""
     value = each.mutation.value
-    if value is None or each.mutation.entry == ("sources", "line_protocol", "path"):
+    if value is None:
         return True
-    return (isinstance(value, Raw) and _valid_in_schema(each, value.text)) or (
-        value is None and len(each.mutation.entry) == 1
-    )
+    return isinstance(value, Raw) and _valid_in_schema(each, value.text)
 
 
 BEYOND_A_SCHEMA = TEXTS | REFERENCES | {
