@@ -23,6 +23,7 @@ def gaps(subject: Subject) -> Outcome:
     silent = silences(subject)
     figures: dict[str, Figure] = {"missing_windows": len(missing), "silences": len(silent)}
     if subject.others:
+        figures["altered_windows"] = len(subject.others.altered)
         figures["changes_by_others"] = len(subject.others.changes)
     if coming:
         figures["windows_on_their_way"] = len(coming)

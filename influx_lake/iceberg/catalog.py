@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from urllib.parse import unquote
 
 from influx_lake.config.catalog import DEFAULT_TIMEOUT, TIMEOUT
@@ -29,6 +29,19 @@ _LONGEST_LOCK_SECONDS = 60.0
 _LONGEST_OPENING_SECONDS = 10.0
 _SHORTEST_BUSY_SECONDS = 0.1
 _TABLES_OF_A_CATALOG = 2
+
+
+@runtime_checkable
+class ListsMetadataFiles(Protocol):
+    """A catalog that tells of all its tables at once which metadata file is their newest."""
+
+    def metadata_files(self) -> dict[tuple[str, str], str]:
+        """The newest metadata file of each table, by its namespace, joined by dots, and its name.
+
+        Raises:
+            CatalogError: The catalog cannot tell.
+        """
+        ...
 
 
 def open_catalog(name: str, properties: Mapping[str, str], lock_timeout: timedelta | None = None) -> Catalog:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from pyiceberg.catalog import sql
 from pyiceberg.table import CommitTableResponse, Table
+from sqlalchemy import select
+
+from influx_lake.iceberg.translation import catalog_errors
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import IcebergTables
@@ -56,6 +59,17 @@ class SqlCatalog(sql.SqlCatalog):
         response = super().commit_table(table, requirements, updates)
         self._kept(response.metadata_location, _sharing_history(response.metadata))
         return response
+
+    def metadata_files(self) -> dict[tuple[str, str], str]:
+        """The newest metadata file of each table of the catalog, by its namespace and name: one query for all.
+
+        Raises:
+            CatalogError: The database cannot tell.
+        """
+        columns = (sql.IcebergTables.table_namespace, sql.IcebergTables.table_name, sql.IcebergTables.metadata_location)
+        asked = select(*columns).where(sql.IcebergTables.catalog_name == self.name)
+        with catalog_errors(f"list the tables of the catalog {self.name}"), self.engine.connect() as connection:
+            return {(namespace, name): place for namespace, name, place in connection.execute(asked) if place}
 
     def _recalled(self, place: str) -> TableMetadata | None:
         with self._lock:

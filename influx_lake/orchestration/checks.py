@@ -13,6 +13,7 @@ from influx_lake.config import Measurement, Severity, redact
 from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import partitions_for, window_of
@@ -88,7 +89,7 @@ def _checks(measurement: Measurement, checks: Sequence[str], names: LakeNames) -
     )
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         chosen = {selected.name for selected in context.selected_asset_check_keys}
-        with failing_clearly(measurement.name), ExitStack() as stack:
+        with failing_clearly(measurement.name), warnings_in(context.log, context.instance), ExitStack() as stack:
             subject = _subject(context, measurement, stack, names)
             yield from _results(context, subject, [name for name in checks if name in chosen])
 

@@ -10,6 +10,7 @@ import dagster as dg
 from influx_lake.config.columns import TIME
 from influx_lake.config.windows import Window
 from influx_lake.errors import ConfigurationError
+from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.loading import TableRows, load_as
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
@@ -50,7 +51,8 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         Raises:
             Failure: A window could not be replaced; the message says which, why, and what to do.
         """
-        with failing_clearly(context.asset_key.to_user_string()):
+        instance = context.step_context.instance
+        with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, instance):
             windows = _windows_of_output(context)
             catalog = self.catalog.open()
             if isinstance(obj, MeasurementWindows | RollupWindows):

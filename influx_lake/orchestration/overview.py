@@ -10,6 +10,7 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.orchestration.assets import database_places
+from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
 
@@ -91,7 +92,7 @@ def _overview_asset(
         from influx_lake.orchestration.overview_page import overview_facts
         from influx_lake.replication.overview import overview_of
 
-        with failing_clearly(), ExitStack() as opened:
+        with failing_clearly(), warnings_in(context.log, context.instance), ExitStack() as opened:
             found = overview_of(
                 measurements,
                 getattr(context.resources, names.catalog).open(),

@@ -19,6 +19,7 @@ from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.config.quantities import format_duration
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import UNFINISHED, is_elsewhere
@@ -144,7 +145,7 @@ def _job(source: str, measurements: Sequence[Measurement], names: LakeNames) -> 
     @dg.op(name=f"{name}_windows", required_resource_keys={names.catalog, key}, out={})
     def tail(context: dg.OpExecutionContext, config: TailConfig) -> Iterator[dg.AssetObservation]:
         chosen = [each for each in measurements if each.key in config.measurements or not config.measurements]
-        with failing_clearly():
+        with failing_clearly(), warnings_in(context.log, context.instance):
             yield from _tails(context, chosen, source, names)
 
     @dg.job(

@@ -9,7 +9,7 @@ from influx_lake.config import Measurement, OnChangedValues, WriteMode
 from influx_lake.config.windows import Window
 from influx_lake.errors import ValuesWentBack
 from influx_lake.replication.compare import compare_windows, lake_counts
-from influx_lake.replication.corrections import Newer, policy_of
+from influx_lake.replication.corrections import Newer, known_policy, policy_of
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.versions import version_of
 
@@ -31,10 +31,11 @@ def trusted_source(
         ValuesWentBack: The lake has the newer values, and there is no archive to take them from.
         LakeError: One of the sides cannot tell.
     """
-    if measurement.write.mode is WriteMode.APPEND or not lake_counts(catalog, measurement, [window])[0]:
+    # What is known without asking anybody comes first: most loads end here.
+    if measurement.write.mode is WriteMode.APPEND or known_policy(measurement, source) is OnChangedValues.LOAD:
         return source
-    policy = policy_of(measurement, source)
-    if policy is OnChangedValues.LOAD:
+    has_rows = lake_counts(catalog, measurement, [window])[0] > 0
+    if not has_rows or (policy := policy_of(measurement, source)) is OnChangedValues.LOAD:
         return source
     [found] = compare_windows(source, catalog, measurement, [window], profiled=lambda _: True, archive=archive)
     if found.evidence is None:

@@ -57,32 +57,36 @@ class Evidence:
 
 
 def policy_of(measurement: Measurement, source: Source) -> OnChangedValues:
-    """What happens where values differ: what the measurement says, else what suits the server.
+    """What happens where values differ: what the measurement says, else what suits the server, which is asked once.
 
     Raises:
         SourceError: The server does not say who it is.
     """
+    known = known_policy(measurement, source)
+    if known is not None:
+        return known
+    takes_back = "Core" in source.server().product
+    with _lock:
+        _takes_back[source.identity] = takes_back
+    return _suiting(takes_back)
+
+
+def known_policy(measurement: Measurement, source: Source) -> OnChangedValues | None:
+    """What happens where values differ; None where only the server can tell, and was not asked yet.
+
+    InfluxDB 3 Core takes corrections back, by what it says of itself; no other server does.
+    """
     if measurement.on_changed_values is not None:
         return measurement.on_changed_values
-    return OnChangedValues.REPORT if takes_corrections_back(source) else OnChangedValues.LOAD
-
-
-def takes_corrections_back(source: Source) -> bool:
-    """Whether the server is an InfluxDB 3 Core, by what it says of itself; asked once.
-
-    Raises:
-        SourceError: It does not answer.
-    """
-    identity = source.identity
-    if not identity.startswith("influxdb3://"):
-        return False
+    if not source.identity.startswith("influxdb3://"):
+        return OnChangedValues.LOAD
     with _lock:
-        known = _takes_back.get(identity)
-    if known is None:
-        known = "Core" in source.server().product
-        with _lock:
-            _takes_back[identity] = known
-    return known
+        known = _takes_back.get(source.identity)
+    return None if known is None else _suiting(known)
+
+
+def _suiting(takes_back: bool) -> OnChangedValues:
+    return OnChangedValues.REPORT if takes_back else OnChangedValues.LOAD
 
 
 def weigh(

@@ -1,14 +1,15 @@
-"""What others did to a measurement's table since its last load, in the measurement's words."""
+"""What others did to a measurement's table and is not made good, in the measurement's words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
 from influx_lake.config import Measurement
 from influx_lake.config.quantities import counted
-from influx_lake.config.windows import Window
+from influx_lake.config.windows import Window, utc_text
 from influx_lake.iceberg.table_state import ForeignChange, Kind, TableState
 
 TOLD = 5
@@ -17,12 +18,13 @@ TOLD = 5
 
 @dataclass(frozen=True, slots=True)
 class ForeignChanges:
-    """What others did to a measurement's table since its last load.
+    """What others did to a measurement's table since its last load, or before it where it is not made good.
 
     Attributes:
         measurement: The measurement.
         changes: What they did, oldest first.
         windows: The closed windows that were loaded, and no longer are because of it: they are due again.
+        altered: The other loaded windows whose rows they wrote anew, no fewer than before: they may be others.
         is_rebuilt: Whether what is loaded had to be told from row counts.
         has_own_rows: Whether the table is known to hold rows of the measurement's source.
     """
@@ -30,11 +32,12 @@ class ForeignChanges:
     measurement: Measurement
     changes: tuple[ForeignChange, ...] = ()
     windows: tuple[Window, ...] = ()
+    altered: tuple[Window, ...] = ()
     is_rebuilt: bool = False
     has_own_rows: bool = True
 
     def __bool__(self) -> bool:
-        return bool(self.changes or self.windows or self.is_rebuilt)
+        return bool(self.changes or self.windows or self.altered or self.is_rebuilt)
 
     def __str__(self) -> str:
         """What happened, which windows it concerns, and what to do."""
@@ -42,7 +45,7 @@ class ForeignChanges:
         if len(self.changes) > TOLD:
             said.append(f"and {counted(len(self.changes) - TOLD, 'more change')}")
         happened = "changed by others: " + "; ".join(said) if said else "changed by others"
-        return ". ".join(part for part in (happened, self._rebuilt(), self._consequence()) if part)
+        return ". ".join(part for part in (happened, self._rebuilt(), self._lost(), self._altered()) if part)
 
     def _rebuilt(self) -> str:
         if not self.is_rebuilt:
@@ -52,26 +55,43 @@ class ForeignChanges:
             "many rows as their load left count as loaded"
         )
 
-    def _consequence(self) -> str:
+    def _lost(self) -> str:
         name = self.measurement.name
         if self.windows:
-            shown = ", ".join(str(window) for window in islice(self.windows, 3))
-            more = f" and {len(self.windows) - 3:,} more" if len(self.windows) > 3 else ""
             are, them = ("is", "it") if len(self.windows) == 1 else ("are", "them")
             adopting = "" if self.has_own_rows else ", with `adopt: true` if the rows of others may be replaced"
             return (
-                f"{counted(len(self.windows), 'window')} {are} no longer loaded: {shown}{more}. Load {them} again: "
-                f"influx-lake replicate {name} --missing-only{adopting}"
+                f"{counted(len(self.windows), 'window')} {are} no longer loaded: {_shown(self.windows)}. "
+                f"Load {them} again: influx-lake replicate {name} --missing-only{adopting}"
             )
-        if any(change.kind is Kind.OVERWRITE for change in self.changes):
-            return f"No loaded window has fewer rows; compare its values: influx-lake verify {name} --profile"
+        if self.altered:
+            return ""
         if any(change.kind is Kind.APPEND and change.rows_added for change in self.changes):
             return f"What is loaded stays; find the rows that were added: influx-lake verify {name}"
         return "No loaded window has fewer rows"
 
+    def _altered(self) -> str:
+        if not self.altered:
+            return ""
+        name, it, has = self.measurement.name, "them", "have"
+        if len(self.altered) == 1:
+            it, has = "it", "has"
+        start, end = (utc_text(moment) for moment in (self.altered[0].start, self.altered[-1].end))
+        bounds = f"{name} --start {start} --end {end}"
+        return (
+            f"Rows of {counted(len(self.altered), 'window')} were written anew, and as many or more are there: "
+            f"{_shown(self.altered)}. Whether {it} {has} the source's values: influx-lake verify {bounds} --profile. "
+            f"To have these, load {it} again (--missing-only does not): influx-lake replicate {bounds}"
+        )
+
+
+def _shown(windows: tuple[Window, ...]) -> str:
+    more = f" and {len(windows) - 3:,} more" if len(windows) > 3 else ""
+    return ", ".join(str(window) for window in islice(windows, 3)) + more
+
 
 def foreign_changes(measurement: Measurement, state: TableState, now: datetime) -> ForeignChanges:
-    """What others did to a measurement's table since its last load.
+    """What others did to a measurement's table since its last load, or before it where it is not made good.
 
     Args:
         measurement: The measurement.
@@ -79,10 +99,17 @@ def foreign_changes(measurement: Measurement, state: TableState, now: datetime) 
         now: The present.
     """
     until = now - measurement.lag
-    windows = dict.fromkeys(
-        window
-        for lost in state.lost
-        for window in measurement.scheme.windows(lost.start, lost.end)
-        if window.end <= until
+
+    def closed(parts: Iterable[Window]) -> set[Window]:
+        windows = (window for part in parts for window in measurement.scheme.windows(part.start, part.end))
+        return {window for window in windows if window.end <= until}
+
+    lost = closed(state.lost)
+    return ForeignChanges(
+        measurement,
+        (*state.earlier, *state.changes),
+        tuple(sorted(lost)),
+        tuple(sorted(closed(state.altered) - lost)),
+        state.is_rebuilt,
+        state.owner is not None,
     )
-    return ForeignChanges(measurement, state.changes, tuple(sorted(windows)), state.is_rebuilt, state.owner is not None)

@@ -115,7 +115,7 @@ CASES = [
     Case("both", roll_back_and_delete, ["set-back", "delete"], [0, 2]),
     Case("respecified", delete_from_daily_files_of_another_spec, ["overwrite"], [1]),
 ]
-NAMES = [*(case.name for case in CASES), "appended", "appending"]
+NAMES = [*(case.name for case in CASES), "appended", "appending", "kept", "swapped"]
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +156,40 @@ def test_appending_loads_again_what_was_taken(
     assert code == 0, told
     assert lake.rows("appending") == DAYS * ROWS
     assert lake.tell(capsys, "verify", "appending")[0] == 0
+
+
+def test_why_windows_are_missing_is_told_until_they_are_loaded_again(
+    lake: ChangedLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.load("kept")
+    rollback(lake, lake.table("kept"))
+    for number, left in ((2, [1]), (1, [])):
+        window = lake.day(number)
+        bounds = ("--start", window.start.isoformat(), "--end", window.end.isoformat())
+        code, told = lake.tell(capsys, "replicate", "kept", *bounds)
+        assert code == 0, told
+        lake.assert_told(capsys, "kept", ["set-back"] if left else [], left)
+    assert lake.status(capsys, "kept")["changed_by_others"]["message"] is None
+
+
+def test_rows_swapped_for_as_many_are_told_of_until_their_window_is_loaded_again(
+    lake: ChangedLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.load("swapped")
+    table, where = lake.table("swapped"), f"time >= '{lake.hour(1, 0)}' and time < '{lake.hour(2, 0)}'"
+    rows = table.scan(row_filter=where).to_arrow()
+    place = rows.column_names.index("value")
+    table.overwrite(rows.set_column(place, "value", pc.negate(rows["value"])), overwrite_filter=where)
+    window = lake.day(1)
+    for _ in range(2):
+        told = lake.status(capsys, "swapped")["changed_by_others"]
+        assert (told["windows_lost"], told["windows_altered"]) == ([], [str(window)])
+        assert "influx-lake replicate swapped --start" in told["message"]
+        assert "influx-lake replicate swapped --start" in lake.gaps("swapped").message
+        # A load of another window changes nothing in that.
+        assert lake.tell(capsys, "replicate", "swapped", "--start", lake.hour(2, 0))[0] == 0
+    assert lake.tell(capsys, "verify", "swapped", "--profile")[0] == 1
+    command = told["message"].rpartition("influx-lake ")[2].split()
+    assert lake.tell(capsys, *command)[0] == 0
+    assert lake.status(capsys, "swapped")["changed_by_others"]["message"] is None
+    assert lake.tell(capsys, "verify", "swapped", "--profile")[0] == 0

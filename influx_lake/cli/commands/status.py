@@ -115,6 +115,7 @@ def _facts(status: MeasurementStatus) -> dict[str, Any]:
             "message": str(status.others) if status.others else None,
             "changes": [_change(each) for each in status.others.changes],
             "windows_lost": [str(window) for window in status.others.windows],
+            "windows_altered": [str(window) for window in status.others.altered],
             "rebuilt_from_row_counts": status.others.is_rebuilt,
         },
     }

@@ -64,6 +64,11 @@ class ForeignChange:
     source_snapshot_id: int | None = None
     left_snapshot_id: int | None = None
 
+    @property
+    def may_take_rows(self) -> bool:
+        """Whether rows that were loaded may be gone, or others, because of it."""
+        return self.kind not in (Kind.APPEND, Kind.REPLACE, Kind.BRANCH)
+
     def __str__(self) -> str:
         by = f" by {self.engine}" if self.engine else ""
         return f"{self._deed()}{by} at {utc_text(self.at)} (snapshot {self.snapshot_id}{self._origin()})"

@@ -1,4 +1,6 @@
-"""Which time lost rows between two snapshots of a table, told from the files that are in one of them only."""
+"""Which time lost rows between two snapshots of a table, or has rows that were written anew, told from the files that
+are in one of them only.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +49,30 @@ class _Stretch:
     removed: list[FileScanTask] = field(default_factory=list)
     added: list[FileScanTask] = field(default_factory=list)
 
+    def is_written_anew(self) -> bool:
+        """Whether it has files that were not there before; deletes that apply to one change no value of it."""
+        there = {task.file.file_path for task in self.removed}
+        return any(task.file.file_path not in there for task in self.added)
+
     def window(self) -> Window:
         return _between(self.first, self.last + 1)
 
 
-def lost_rows(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> tuple[Window, ...]:
-    """The time in which a snapshot holds fewer rows than an earlier one of the same table, oldest first.
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The time whose rows are not as they were, oldest first.
+
+    Attributes:
+        lost: It has fewer.
+        altered: Its files are others and have no fewer: whether a row is another one, they do not tell.
+    """
+
+    lost: tuple[Window, ...]
+    altered: tuple[Window, ...]
+
+
+def rows_touched(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> Touched:
+    """The time in which a snapshot does not hold the files of an earlier one of the same table.
 
     Both are there. Only files whose time has others on both sides are opened, and of them only the column of time.
 
@@ -62,10 +82,10 @@ def lost_rows(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> 
     held, holds = _files(table, before), _files(table, after)
     removed = [task for key, task in held.items() if key not in holds]
     added = [task for key, task in holds.items() if key not in held]
-    return _lost(table, removed, added, time_id)
+    return _touched(table, removed, added, time_id)
 
 
-def rows_lost_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -> tuple[Window, ...]:
+def rows_touched_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -> Touched:
     """The same for what some snapshots did, one after the other, where the one before them is gone.
 
     Raises:
@@ -89,18 +109,19 @@ def rows_lost_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -> t
     passing = removed.keys() & added.keys()
     for path in passing:
         del removed[path], added[path]
-    return _lost(table, list(removed.values()), list(added.values()), time_id)
+    return _touched(table, list(removed.values()), list(added.values()), time_id)
 
 
-def _lost(
-    table: Table, removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int
-) -> tuple[Window, ...]:
+def _touched(table: Table, removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int) -> Touched:
     if time_id not in {column.field_id for column in table.schema().fields}:
         raise Untold("the column of time is gone")
     lost: list[Window] = []
+    altered: list[Window] = []
     for stretch in _stretches(removed, added, time_id):
         lost += _lost_of(table, stretch, time_id)
-    return tuple(lost)
+        if stretch.is_written_anew():
+            altered.append(stretch.window())
+    return Touched(tuple(lost), tuple(altered))
 
 
 def _files(table: Table, snapshot: Snapshot) -> dict[tuple[str, frozenset[str]], FileScanTask]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from influx_lake.config.columns import TIME
+from influx_lake.config.windows import merged
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, change_of, moment_of, number, summary_of
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
@@ -99,8 +100,8 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
         state = _after(table, stated, lineage, None, foreign)
     else:
         state = _rebuilt(table, stated, lineage, None)
-    lost = stated.coverage.without(state.coverage)
-    return replace(state, changes=tuple(changes), lost=lost)
+    lost = Coverage(merged((*state.lost, *stated.coverage.without(state.coverage)))).losing(state.coverage.intervals)
+    return replace(state, changes=tuple(changes), lost=lost.intervals)
 
 
 def _after(
@@ -108,18 +109,20 @@ def _after(
 ) -> TableState:
     """A state, after what others did since."""
     # What reads rows builds on this module.
-    from influx_lake.iceberg.table_state.lost_rows import Untold, lost_rows, rows_lost_by
+    from influx_lake.iceberg.table_state.lost_rows import Untold, rows_touched, rows_touched_by
 
     if all(change_of(each).kind in (Kind.APPEND, Kind.REPLACE) for each in foreign):
         return state
     head, time_id = foreign[-1], _time_id(table, state)
     if summary_of(head).get("total-records") == "0" and (ancestor is None or number(ancestor, "total-records")):
-        return replace(state, coverage=Coverage())
+        return replace(state, coverage=Coverage(), altered=())
     try:
         if time_id is not None and ancestor is not None and lineage.is_there(ancestor):
-            return state.losing(lost_rows(table, ancestor, head, time_id))
+            touched = rows_touched(table, ancestor, head, time_id)
+            return state.losing(touched.lost, touched.altered)
         if time_id is not None and all(map(lineage.is_there, foreign)):
-            return state.losing(rows_lost_by(table, foreign, time_id))
+            touched = rows_touched_by(table, foreign, time_id)
+            return state.losing(touched.lost, touched.altered)
     except Untold:
         pass
     return _rebuilt(table, state, lineage, ancestor)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.coverage import Coverage, parse_windows, windows_text
+from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, moment_of
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.target import OWNER
 
@@ -27,6 +28,7 @@ TAILS = "influx-lake.tails"
 """The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
 TAGS = "influx-lake.tags"
 """The table property: a JSON list of columns."""
+_OPEN = ("others", "taken", "altered")
 MOST_CHARACTERS = 500
 """How long a state may be to stand in a summary as it is."""
 
@@ -39,12 +41,12 @@ def summary_text(state: TableState, base: tuple[int, TableState] | None) -> str:
         base: The nearest ancestor that holds it whole, and what it holds.
     """
     whole = _document(state)
-    text = _json(whole | _windows(state.coverage, windows_text))
+    text = _json(whole | _windows(state.coverage, windows_text) | _open(state))
     if len(text) <= MOST_CHARACTERS:
         return text
     if base is not None and (change := _change(state, whole, *base)) is not None:
         return change
-    return _json({"packed": _pack(whole | _windows(state.coverage, _numbers))})
+    return _json({"packed": _pack(whole | _windows(state.coverage, _numbers) | _open(state))})
 
 
 def read_summary(text: str, whole: Callable[[int], TableState | None]) -> TableState | None:
@@ -68,6 +70,7 @@ def read_summary(text: str, whole: Callable[[int], TableState | None]) -> TableS
     for window in gained:
         coverage = coverage.adding(window)
     told = _document(base) | {key: value for key, value in said.items() if key in ("owner", "tags", "time")}
+    told |= {key: value for key, value in said.items() if key in _OPEN}
     return _state(told | {"coverage": windows_text(coverage.intervals), "tails": said.get("tails", "")})
 
 
@@ -112,6 +115,7 @@ def _change(state: TableState, whole: dict[str, Any], base: int, before: TableSt
         "gained": windows_text(mine.without(theirs)),
         "lost": windows_text(theirs.without(mine)),
         "tails": windows_text(state.coverage.tails),
+        **_open(state),
     }
     text = _json({key: value for key, value in change.items() if value})
     return text if len(text) <= MOST_CHARACTERS else None
@@ -124,6 +128,47 @@ def _document(state: TableState) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def _open(state: TableState) -> dict[str, Any]:
+    """What others did and is not made good, also where the state is told as what changed; nothing in most tables."""
+    others = [
+        {
+            "kind": str(each.kind),
+            "snapshot": each.snapshot_id,
+            "at": int(each.at.timestamp() * 1000),
+            "engine": each.engine,
+            "added": each.rows_added,
+            "removed": each.rows_removed,
+            "branch": each.branch,
+            "source": each.source_snapshot_id,
+            "left": each.left_snapshot_id,
+        }
+        for each in state.earlier
+    ]
+    found = {
+        "others": [{key: value for key, value in each.items() if value} for each in others],
+        "taken": windows_text(state.lost),
+        "altered": windows_text(state.altered),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _earlier(said: Sequence[Mapping[str, Any]]) -> tuple[ForeignChange, ...]:
+    return tuple(
+        ForeignChange(
+            Kind(each["kind"]),
+            each["snapshot"],
+            moment_of(each["at"]),
+            engine=each.get("engine"),
+            rows_added=each.get("added", 0),
+            rows_removed=each.get("removed", 0),
+            branch=each.get("branch"),
+            source_snapshot_id=each.get("source"),
+            left_snapshot_id=each.get("left"),
+        )
+        for each in said
+    )
+
+
 def _windows(coverage: Coverage, as_text: Callable[[tuple[Window, ...]], str]) -> dict[str, str]:
     return {"coverage": as_text(coverage.intervals), **({"tails": as_text(coverage.tails)} if coverage.tails else {})}
 
@@ -131,7 +176,15 @@ def _windows(coverage: Coverage, as_text: Callable[[tuple[Window, ...]], str]) -
 def _state(said: Mapping[str, Any]) -> TableState:
     coverage = Coverage.parse(said.get("coverage", ""), said.get("tails", ""))
     tags = said.get("tags")
-    return TableState(coverage, said.get("owner"), None if tags is None else tuple(tags), said.get("time"))
+    return TableState(
+        coverage,
+        said.get("owner"),
+        None if tags is None else tuple(tags),
+        said.get("time"),
+        earlier=_earlier(said.get("others", ())),
+        lost=parse_windows(said.get("taken", "")),
+        altered=parse_windows(said.get("altered", "")),
+    )
 
 
 def _numbers(windows: tuple[Window, ...]) -> str:

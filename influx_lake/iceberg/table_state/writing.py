@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from influx_lake.config import WriteMode
+from influx_lake.config.windows import Window
 from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
 from influx_lake.iceberg.table_state.reading import table_state
@@ -33,7 +35,12 @@ class Record:
 
 
 def record(
-    table: Table, coverage: Coverage, target: TableTarget, provenance: Provenance, time_id: int | None
+    table: Table,
+    coverage: Coverage,
+    target: TableTarget,
+    provenance: Provenance,
+    time_id: int | None,
+    window: Window,
 ) -> Record:
     """What a commit of rows writes.
 
@@ -43,9 +50,11 @@ def record(
         target: The table as its writer wants it.
         provenance: Where the rows come from.
         time_id: The field id of the column that places a row in a window.
+        window: The time that it is a load of.
     """
     known = table_state(table)
-    state = known.following(coverage, owner=provenance.owner, tags=target.tags, time_id=time_id)
+    replaced = window if target.write.mode is not WriteMode.APPEND and coverage.holds(window) else None
+    state = known.following(coverage, replaced, owner=provenance.owner, tags=target.tags, time_id=time_id)
     summary = {SUMMARY: summary_text(state, _base(table))}
     if known.changes:
         summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
+import pytest
 from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
 
-from influx_lake.replication.planner import Planner
+from influx_lake.config import Measurement
+from influx_lake.iceberg.catalog import ListsMetadataFiles
+from influx_lake.replication.planner import LOOKS, Planner
+from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.replication.fake_source import FakeSource
-from influx_lake_tests.unit.replication.loading import CPU, day, load
+from influx_lake_tests.unit.replication.loading import CPU, day
 
 MANY = tuple(replace(CPU, key=f"m{n}", name=f"m{n}", table=f"m{n}") for n in range(5))
 NOW = day(2).start + timedelta(hours=1)
@@ -40,12 +47,98 @@ def test_without_a_bound_all_are_looked_at(catalog: Catalog) -> None:
     assert planner.left == 0
 
 
-def test_a_table_that_has_everything_is_not_asked_about_again(catalog: Catalog, source: FakeSource) -> None:
-    source.put(day(0), 5)
+class Counting:
+    """A catalog that tells how many tables were loaded from it, and lists nothing: as REST, Glue and Hive do."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.loaded: list[str] = []
+        self._catalog = catalog
+
+    def load_table(self, identifier: tuple[str, ...]) -> Table:
+        self.loaded.append(identifier[-1])
+        return self._catalog.load_table(identifier)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "metadata_files":
+            raise AttributeError(name)
+        return getattr(self._catalog, name)
+
+
+class Listing(Counting):
+    """The same, which lists its tables' metadata files in one query."""
+
+    def metadata_files(self) -> dict[tuple[str, str], str]:
+        assert isinstance(self._catalog, ListsMetadataFiles)
+        return self._catalog.metadata_files()
+
+
+def loaded_whole(source: FakeSource, catalog: Catalog, *measurements: Measurement) -> None:
+    for measurement in measurements:
+        for number in range(2):
+            replicate_window(source, catalog, measurement, day(number), run_id="test")
+
+
+@pytest.fixture
+def points(source: FakeSource) -> FakeSource:
     for number in range(2):
-        load(source, catalog, day(number))
-    planner = Planner(cpu_seconds=60)
+        source.put(day(number), 5)
+    return source
+
+
+def test_a_table_that_has_everything_is_not_read_again(catalog: Catalog, points: FakeSource) -> None:
+    loaded_whole(points, catalog, CPU)
+    counting, planner = Listing(catalog), Planner()
+    for minute in range(3):
+        assert planner.due(cast("Catalog", counting), (CPU,), NOW + timedelta(minutes=minute)) == []
+    assert counting.loaded == ["cpu"]
+
+
+def truncate(catalog: Catalog) -> None:
+    catalog.load_table(CPU.identifier).delete()
+
+
+def roll_back(catalog: Catalog) -> None:
+    table = catalog.load_table(CPU.identifier)
+    table.manage_snapshots().rollback_to_snapshot(table.metadata.snapshots[0].snapshot_id).commit()
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"), [(truncate, 2), (roll_back, 1), (lambda catalog: catalog.drop_table(CPU.identifier), 2)]
+)
+def test_what_others_took_is_due_at_the_next_look(
+    catalog: Catalog, points: FakeSource, change: Callable[[Catalog], None], lost: int
+) -> None:
+    loaded_whole(points, catalog, CPU)
+    planner = Planner()
     assert planner.due(catalog, (CPU,), NOW) == []
-    catalog.drop_table(CPU.identifier)
-    assert planner.due(catalog, (CPU,), NOW + timedelta(minutes=5)) == [], "it is remembered"
-    assert len(planner.due(catalog, (CPU,), NOW + timedelta(hours=2))) == 2, "for an hour"
+    change(catalog)
+    assert len(planner.due(catalog, (CPU,), NOW)) == lost
+    loaded_whole(points, catalog, CPU)
+    assert planner.due(catalog, (CPU,), NOW) == []
+
+
+def test_where_a_catalog_lists_nothing_each_table_is_read_again_within_ten_looks(
+    catalog: Catalog, points: FakeSource
+) -> None:
+    several = MANY[:2]
+    loaded_whole(points, catalog, *several)
+    counting, planner = Counting(catalog), Planner()
+    asked = cast("Catalog", counting)
+    assert planner.due(asked, several, NOW) == []
+    catalog.load_table(several[1].identifier).delete()
+    found = [planner.due(asked, several, NOW) for _ in range(LOOKS)]
+    assert sum(map(bool, found)) > 0
+    assert len(counting.loaded) <= 2 + LOOKS + sum(map(bool, found)), "one of two at a time"
+
+
+def test_tables_that_change_do_not_keep_others_waiting(catalog: Catalog, points: FakeSource) -> None:
+    loaded_whole(points, catalog, *MANY[:3])
+    planner = Planner()
+    assert planner.due(catalog, MANY[:3], NOW) == []
+    for each in MANY[:3]:
+        catalog.load_table(each.identifier).delete()
+    planner.cpu_seconds = 0.0
+    seen = set()
+    for _ in range(3):
+        seen |= {each.measurement.name for each in planner.due(catalog, MANY[:3], NOW)}
+    assert seen == {each.name for each in MANY[:3]}
