@@ -19,7 +19,7 @@ from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.reader import check_readable, find_table
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import shape_of
-from influx_lake.iceberg.staging.known_columns import actual, as_known, check_fillable, resolved
+from influx_lake.iceberg.staging.known_columns import actual, alike, alike_in_words, as_known, check_fillable, resolved
 from influx_lake.iceberg.staging.staged import Staged, stage
 from influx_lake.iceberg.staging.unloaded import is_unloaded
 from influx_lake.iceberg.stated_properties import check_columns
@@ -79,7 +79,7 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
             if outcome is Outcome.REFUSED or (outcome is Outcome.UNKNOWN and not _may_pass(failure)):
                 raise failure from safe_cause(error)
         else:
-            _tell_renamed(staged, target.name)
+            _tell_of_names(staged, target.name)
             return staged
     if isinstance(failure, CatalogUnavailable):
         raise failure
@@ -127,9 +127,13 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
         check_fillable(as_known(table, resolved(table, names, target)).schema(), target)
 
 
-def _tell_renamed(staged: Staged, table: str) -> None:
+def _tell_of_names(staged: Staged, table: str) -> None:
+    """Say what others renamed, and which columns some engines cannot tell apart."""
     for name, there in staged.renamed.items():
         log.warning("%s: others renamed the column %r to %r; it is filled there", table, name, there)
+    for names in alike(field.name for field in staged.table.schema().fields):
+        said = alike_in_words(names)
+        log.warning("%s: %s. Give one of them another name where the points come from", table, said)
 
 
 def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Table:

@@ -94,8 +94,12 @@ def lag(window: Window, last_time: datetime | None, loaded_at: datetime) -> time
 
 def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -> Facts:
     """What is true of the whole table after a commit."""
+    from influx_lake.iceberg.staging.known_columns import renamed
+
+    others = renamed(commit.table)
     return {
         **standing_facts(commit.table),
+        **({"renamed_columns": dg.MetadataValue.json(others)} if others else {}),
         "dagster/row_count": dg.MetadataValue.int(commit.total_rows),
         "dagster/column_schema": column_schema(commit.table.schema(), source, commit.sources),
         # Snapshot ids need 63 bits; a browser would round the number.

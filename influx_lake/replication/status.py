@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.staging.known_columns import actual, alike, alike_in_words, renamed
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 
@@ -32,7 +34,9 @@ class MeasurementStatus:
         newest: The end of the newest time that is loaded, by a tail too, whatever is missing before it.
         last_snapshot_id: The table's current snapshot.
         last_snapshot_at: When it was made.
-        others: What others did to the table since its last load.
+        others: What others did to the table, as far as it is not made good.
+        renamed: The columns that others renamed: what they are called in the table, by the names that loads know.
+        alike: The columns whose names differ in case only, which some engines take for one.
     """
 
     measurement: Measurement
@@ -46,6 +50,15 @@ class MeasurementStatus:
     last_snapshot_id: int | None
     last_snapshot_at: datetime | None
     others: ForeignChanges
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    alike: Sequence[tuple[str, ...]] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be known of the names of the table's columns."""
+        said = [f"{name!r} is {there!r}" for name, there in self.renamed.items()]
+        renamed = [f"others renamed columns, which are filled under their new names: {', '.join(said)}"] if said else []
+        return [*renamed, *map(alike_in_words, self.alike)]
 
     @property
     def loaded(self) -> int:
@@ -79,6 +92,8 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         last_snapshot_id=snapshot.snapshot_id if snapshot else None,
         last_snapshot_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
         others=foreign_changes(measurement, state, now),
+        renamed=renamed(table) if table else {},
+        alike=alike(field.name for field in actual(table).schema().fields) if table else (),
     )
 
 

@@ -87,6 +87,22 @@ def renamed(table: Table) -> dict[str, str]:
     return {here: there for there, here in names.items() if here != there and not here.startswith(f"{there} (")}
 
 
+def alike_in_words(names: Iterable[str]) -> str:
+    """What to say of columns whose names differ in case only."""
+    return (
+        f"the columns {' and '.join(map(repr, names))} differ in case only: Trino and Athena cannot read such a table, "
+        "Spark only with spark.sql.caseSensitive"
+    )
+
+
+def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names that differ in case only, which engines such as Trino and Athena take for one."""
+    folded: dict[str, list[str]] = {}
+    for name in names:
+        folded.setdefault(name.casefold(), []).append(name)
+    return [tuple(sorted(each)) for each in folded.values() if len(each) > 1]
+
+
 def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[str, int]:
     """The field ids of the columns that a load knows, and of those of its rows that the table has.
 

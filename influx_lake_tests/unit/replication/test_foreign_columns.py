@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace as changed
 from datetime import timedelta
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
@@ -19,7 +20,9 @@ from influx_lake.config import CheckOptions, Measurement, OnTypeConflict, Rename
 from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.windows import Window
 from influx_lake.errors import SchemaConflict
+from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.compare import Verdict
+from influx_lake.replication.status import measurement_status
 from influx_lake.replication.tail import tail_measurement
 from influx_lake.replication.verify import verify
 from influx_lake.sources.protocol import RowStream
@@ -137,3 +140,34 @@ def test_checks_find_renamed_columns(source: FakeSource, catalog: Catalog) -> No
     before = found()
     rename(catalog, time="ts", host="hostname", value="level")
     assert found() == before == [(name, True) for name in names]
+
+
+def test_renamed_columns_are_told_of_by_status_and_by_each_materialisation(
+    source: FakeSource, catalog: Catalog
+) -> None:
+    source.put(day(0), 3)
+    load(source, catalog, day(0))
+    now = day(2).start
+    assert measurement_status(catalog, CPU, now).remarks == []
+    rename(catalog, host="hostname")
+    status = measurement_status(catalog, CPU, now)
+    assert status.renamed == {"host": "hostname"}
+    assert status.remarks == ["others renamed columns, which are filled under their new names: 'host' is 'hostname'"]
+    result = load(source, catalog, day(0))
+    facts = replication_facts(result, dg.AssetKey("upstream"))
+    assert facts["renamed_columns"] == dg.MetadataValue.json({"host": "hostname"})
+    rename(catalog, hostname="host")
+    assert "renamed_columns" not in replication_facts(load(source, catalog, day(0)), dg.AssetKey("upstream"))
+
+
+def test_columns_that_differ_in_case_only_are_told_of(
+    source: FakeSource, catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    source.put(day(0), 3)
+    load(source, catalog, day(0))
+    others(catalog, lambda update: update.add_column("Value", LongType()))
+    load(source, catalog, day(0))
+    assert "the columns 'Value' and 'value' differ in case only" in caplog.text
+    status = measurement_status(catalog, CPU, day(2).start)
+    assert status.alike == [("Value", "value")]
+    assert "Trino and Athena cannot read" in status.remarks[0]
