@@ -314,6 +314,10 @@ class ForeignTable(GuardError):
     """The table holds rows of another source, or of somebody else, and was not adopted."""
 
 
+class CopiedTable(GuardError):
+    """The lake's folder was copied, and the table's files are those of the original."""
+
+
 class RowsUnaccounted(GuardError):
     """Rows should be appended where the table holds rows that no load accounts for."""
 

@@ -69,6 +69,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
 def _check_tables(session: Session) -> Iterator[Check]:
     """Load each table that is there."""
     from influx_lake.iceberg.reader import check_readable, find_table
+    from influx_lake.iceberg.staging.copied_folder import check_not_copied
     from influx_lake.iceberg.table import check_writable
 
     there = []
@@ -78,6 +79,7 @@ def _check_tables(session: Session) -> Iterator[Check]:
         if table is not None:
             check_readable(table)
             check_writable(table, measurement.table_name)
+            check_not_copied(table, measurement.table_name)
             there.append(measurement.name)
         return ""
 

@@ -19,6 +19,7 @@ from influx_lake.iceberg.outcome import Outcome, outcome_of
 from influx_lake.iceberg.reader import check_readable, find_table
 from influx_lake.iceberg.schema import iceberg_schema
 from influx_lake.iceberg.shape import shape_of
+from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.staging.known_columns import actual, alike, alike_in_words, as_known, check_fillable, resolved
 from influx_lake.iceberg.staging.staged import Staged, stage
 from influx_lake.iceberg.staging.unloaded import is_unloaded
@@ -67,6 +68,7 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
         try:
             table = actual(found) if found else _create(catalog, target, columns, provenance)
             ownership.check_owner(table, target.name, provenance)
+            check_not_copied(table, target.name)
             check_readable(table)
             check_writable(table, target.name)
             staged = stage(table, columns, target)
@@ -124,6 +126,7 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
     if found is not None and not is_unloaded(found):
         table = actual(found)
         ownership.check_owner(table, target.name, provenance)
+        check_not_copied(table, target.name)
         check_fillable(as_known(table, resolved(table, names, target)).schema(), target)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
 
+from influx_lake.cli.entry import run
 from influx_lake.config.catalog import DEFAULT_CATALOG, CatalogConfig
+from influx_lake.errors import CopiedTable
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, replace, rows
 
@@ -54,3 +57,36 @@ def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
     (tmp_path / ".lake").mkdir(mode=0o755)
     replace(opened(tmp_path), day(0), rows(day(0), 1))
     assert (tmp_path / ".lake").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_copied_lake_does_not_write_to_the_original(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    replace(opened(original), day(0), rows(day(0), 10))
+    shutil.copytree(original, copy)
+    files = sorted(original.rglob("*"))
+    with pytest.raises(CopiedTable, match="are those of another lake") as caught:
+        replace(opened(copy), day(0), rows(day(0), 7))
+    assert str(original) in caught.value.message
+    assert sorted(original.rglob("*")) == files
+    (copy / "lake.yaml").write_text(
+        "sources: {default: {type: line_protocol, path: points, database: telemetry}}\n"
+        "measurements: {cpu: {partition: {start: 2026-01-01}}}\n"
+    )
+    assert run(["check", "-c", str(copy / "lake.yaml")]) == 1
+    assert "are those of another lake" in " ".join(capsys.readouterr().out.split())
+    assert replace(opened(original), day(0), rows(day(0), 7)).previous_rows == 10
+
+
+def test_a_moved_lake_is_written_to_through_a_link(tmp_path: Path) -> None:
+    original, moved = tmp_path / "original", tmp_path / "moved"
+    replace(opened(original), day(0), rows(day(0), 10))
+    original.rename(moved)
+    original.symlink_to(moved)
+    assert replace(opened(moved), day(0), rows(day(0), 7)).previous_rows == 10
+
+
+def test_a_table_may_lie_outside_of_a_warehouse_that_was_changed(tmp_path: Path) -> None:
+    catalog = opened(tmp_path)
+    replace(catalog, day(0), rows(day(0), 10))
+    properties = {**catalog.properties, "warehouse": str(tmp_path / "other")}
+    assert replace(open_catalog("lake", properties), day(0), rows(day(0), 7)).previous_rows == 10
