@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import dagster as dg
 
 from influx_lake.config import Measurement
-from influx_lake.orchestration.assets import IO_MANAGER_KEY, asset_key
+from influx_lake.orchestration.keys import IO_MANAGER_KEY, asset_key
 from influx_lake.orchestration.location import current_lake
 from influx_lake.orchestration.partitions import partitions_for
 

@@ -1,96 +1,19 @@
 """Measurements as Dagster assets."""
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import dagster as dg
 
-from influx_lake.config import Lake, Measurement, OperationOptions
+from influx_lake.config import Measurement, OperationOptions
 from influx_lake.config.quantities import format_duration
 from influx_lake.orchestration.freshness_policy import freshness_policy
+from influx_lake.orchestration.keys import asset_key, table_metadata
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import backfill_policy, partitions_for
+from influx_lake.orchestration.pools import SourcePools, table_pool
 from influx_lake.orchestration.replicating import MeasurementWindows, Upstream
 from influx_lake.orchestration.slots import Pool
 from influx_lake.replication.parallel import windows_at_once
-
-IO_MANAGER_KEY = UNNAMED.io_manager
-"""The resource key of the `IcebergIOManager` of a lake without a name; what has it goes to the lake's catalog."""
-
-
-def asset_key(measurement: Measurement) -> dg.AssetKey:
-    """The key of a measurement's asset: its table."""
-    return dg.AssetKey(list(measurement.identifier))
-
-
-def table_pool(measurement: Measurement, names: LakeNames) -> str:
-    """The pool of those who write to a measurement's table."""
-    return names.scoped("__".join(("table", *measurement.identifier)))
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePools:
-    """The pools of those who read from a measurement's sources.
-
-    Attributes:
-        own: That of its own source, which its asset is in.
-        claimed: Those in which its runs claim a place themselves, by source. An asset is in one pool: a run that reads
-            the past from another source has to say so, and so has who shares a pool with such runs.
-    """
-
-    own: str
-    claimed: Mapping[str, Pool]
-
-
-def source_pool(lake: Lake, source: str) -> Pool:
-    """The pool of those who read from a source; the databases of one entry of `sources` share a server, and a pool."""
-    entry = lake.entry_of(source)
-    return Pool(LakeNames.of(lake).source(entry), lake.operation.pools.limit_of(entry))
-
-
-def source_pools(lake: Lake) -> dict[tuple[str, ...], SourcePools]:
-    """The pools of the sources of each measurement, by its table."""
-    pools = {source: source_pool(lake, source) for source in lake.sources}
-    shared = {pools[each.history.source].name for each in lake.measurements if each.history}
-    return {
-        each.identifier: SourcePools(
-            pools[each.source].name,
-            {source: pools[source] for source in each.sources if pools[source].name in shared},
-        )
-        for each in lake.measurements
-    }
-
-
-def database_places(lake: Lake) -> dict[str, list[str]]:
-    """What keys of assets call the database of each source: two servers may have one of the same name."""
-    sources_of = Counter(config.database for config in lake.sources.values())
-    return {
-        name: [config.database] if sources_of[config.database] == 1 else [name, config.database]
-        for name, config in lake.sources.items()
-    }
-
-
-def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
-    """External assets for what the lake is loaded from, by source and measurement, so that lineage starts there.
-
-    They have the partitions of the tables: a change that is found in the source is one partition's.
-    """
-    places, names = database_places(lake), LakeNames.of(lake)
-    specs: dict[tuple[str, str], dg.AssetSpec] = {}
-    for measurement, source in ((each, source) for each in lake.measurements for source in each.sources):
-        name = measurement.name
-        specs.setdefault(
-            (source, name),
-            dg.AssetSpec(
-                ["influxdb", *names.placed(*places[source], name)],
-                description=f"Measurement `{name}` in {lake.sources[source].label}.",
-                group_name="influxdb",
-                kinds={"influxdb"},
-                partitions_def=partitions_for(measurement.scheme),
-            ),
-        )
-    return specs
 
 
 def measurement_asset(
@@ -152,14 +75,6 @@ def measurement_asset(
         return MeasurementWindows(measurement, upstreams, at_once, table, pools.claimed if pools else {})
 
     return load
-
-
-def table_metadata(identifier: tuple[str, ...], warehouse: str | None) -> dict[str, str]:
-    """What an asset's definition says of its table."""
-    facts = {"dagster/table_name": ".".join(identifier), "dagster/storage_kind": "iceberg"}
-    if warehouse:
-        facts["dagster/uri"] = "/".join((warehouse, ".".join(identifier[:-1]), identifier[-1]))
-    return facts
 
 
 def _description(measurement: Measurement) -> str:

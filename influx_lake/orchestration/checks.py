@@ -12,9 +12,9 @@ from influx_lake.checks.suite import MEANINGS, checks_of, evaluate, is_blocking
 from influx_lake.config import Measurement, Severity, redact
 from influx_lake.config.windows import Window
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import partitions_for, window_of
 from influx_lake.orchestration.recent_runs import RecentRuns

@@ -10,7 +10,7 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.windows import Every
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 
 SENSOR = "influx_lake_automation"

@@ -13,8 +13,8 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.config.discovery import GONE, write_discovered
-from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.looking import Look
 from influx_lake.orchestration.reloading import reload_code_location

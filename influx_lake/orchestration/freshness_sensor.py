@@ -13,8 +13,8 @@ import dagster as dg
 from influx_lake.checks.suite import checks_of
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.checks import SEVERITIES, check_metadata
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 
 if TYPE_CHECKING:

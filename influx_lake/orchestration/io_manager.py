@@ -16,7 +16,7 @@ from influx_lake.orchestration.loading import TableRows, load_as
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
 from influx_lake.orchestration.replicating import MeasurementWindows
 from influx_lake.orchestration.resources import IcebergCatalogResource
-from influx_lake.orchestration.rollup_assets import RollupWindows
+from influx_lake.orchestration.rollup_windows import RollupWindows
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

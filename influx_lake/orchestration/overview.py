@@ -9,10 +9,10 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
-from influx_lake.orchestration.assets import database_places
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
+from influx_lake.orchestration.source_assets import database_places
 
 GROUP = "overview"
 JOB = "overview"

@@ -10,7 +10,7 @@ import dagster as dg
 from influx_lake.config import redact
 from influx_lake.config.quantities import counted, format_roughly
 from influx_lake.orchestration.alerts.links import asset_path
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts
 from influx_lake.replication.foreign_changes import ForeignChanges

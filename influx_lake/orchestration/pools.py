@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import dagster as dg
 
-from influx_lake.config import Lake
-from influx_lake.orchestration.assets import source_pool, table_pool
+from influx_lake.config import Lake, Measurement
 from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.slots import Pool
+
+
+def table_pool(measurement: Measurement, names: LakeNames) -> str:
+    """The pool of those who write to a measurement's table."""
+    return names.scoped("__".join(("table", *measurement.identifier)))
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePools:
+    """The pools of those who read from a measurement's sources.
+
+    Attributes:
+        own: That of its own source, which its asset is in.
+        claimed: Those in which its runs claim a place themselves, by source. An asset is in one pool: a run that reads
+            the past from another source has to say so, and so has who shares a pool with such runs.
+    """
+
+    own: str
+    claimed: Mapping[str, Pool]
+
+
+def source_pool(lake: Lake, source: str) -> Pool:
+    """The pool of those who read from a source; the databases of one entry of `sources` share a server, and a pool."""
+    entry = lake.entry_of(source)
+    return Pool(LakeNames.of(lake).source(entry), lake.operation.pools.limit_of(entry))
+
+
+def source_pools(lake: Lake) -> dict[tuple[str, ...], SourcePools]:
+    """The pools of the sources of each measurement, by its table."""
+    pools = {source: source_pool(lake, source) for source in lake.sources}
+    shared = {pools[each.history.source].name for each in lake.measurements if each.history}
+    return {
+        each.identifier: SourcePools(
+            pools[each.source].name,
+            {source: pools[source] for source in each.sources if pools[source].name in shared},
+        )
+        for each in lake.measurements
+    }
 
 
 def pool_limits(lake: Lake) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from influx_lake.config import Measurement
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.tags import REASON, Reason, partitions_of
 from influx_lake.replication.due import DueWindow
 

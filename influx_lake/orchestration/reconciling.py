@@ -15,12 +15,13 @@ from influx_lake.checks.suite import checks_of
 from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.config.columns import TIME
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets import asset_key, source_assets
 from influx_lake.orchestration.checks import check_evaluation
 from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.requests import run_requests
+from influx_lake.orchestration.source_assets import source_assets
 from influx_lake.orchestration.tags import Reason
 from influx_lake.replication.due import DueWindow
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.windows import Window
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.tags import partitions_of
 from influx_lake.orchestration.window_metadata import partition_facts, standing_facts
 

@@ -12,7 +12,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Scheme, Window
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.tags import REASON, Reason, partition_tags, subject_tags
 from influx_lake.replication.due import DueWindow

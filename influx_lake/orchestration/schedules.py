@@ -11,8 +11,8 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.resolution import default_start
 from influx_lake.config.windows import Scheme, utc_text
-from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.requests import run_requests

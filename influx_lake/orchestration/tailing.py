@@ -18,9 +18,9 @@ from pydantic import Field
 from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.config.quantities import format_duration
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import UNFINISHED, is_elsewhere
 from influx_lake.orchestration.tags import REASON, Reason, subject_tags

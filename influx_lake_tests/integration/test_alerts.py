@@ -18,8 +18,8 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from influx_lake.config import load_lake
 from influx_lake.errors import AlertNotDelivered, ConfigurationError
 from influx_lake.orchestration.alerts import events
-from influx_lake.orchestration.assets import asset_key
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.resources import CATALOG_KEY
 from influx_lake_tests.integration.receivers import Received, mail_receiver, webhook_receiver
 from influx_lake_tests.unit.sources.certificates import make_certificate

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.resources import IcebergCatalogResource
 from influx_lake.orchestration.schedules import MISSED_AT_ONCE
 from influx_lake.replication.window import replicate_window

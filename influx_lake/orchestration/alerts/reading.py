@@ -14,7 +14,7 @@ from dagster._core.events import DagsterEventType
 from influx_lake.config import AlertKind, AlertOptions, Lake, Measurement, Severity, redact
 from influx_lake.orchestration.alerts.links import Links
 from influx_lake.orchestration.alerts.notice import Notice
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LAKE_TAG
 from influx_lake.orchestration.recent_runs import is_elsewhere
 from influx_lake.orchestration.tags import REASON, WINDOW, partitions_of

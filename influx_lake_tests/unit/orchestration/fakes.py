@@ -15,8 +15,9 @@ from influx_lake.config import Measurement
 from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.rollups import Rollup
 from influx_lake.config.windows import Every, Scheme, Window
-from influx_lake.orchestration.assets import IO_MANAGER_KEY, measurement_asset
+from influx_lake.orchestration.assets import measurement_asset
 from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.keys import IO_MANAGER_KEY
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.resources import IcebergCatalogResource
 from influx_lake.orchestration.rollup_assets import rollup_asset

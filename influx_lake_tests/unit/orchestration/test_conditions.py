@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Every, Scheme
-from influx_lake.orchestration.assets import asset_key, measurement_asset
+from influx_lake.orchestration.assets import measurement_asset
 from influx_lake.orchestration.conditions import follows_what_it_is_made_of, loads_closed_windows, ticks_after
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake_tests.unit.orchestration.fakes import START, cpu
 

@@ -15,8 +15,8 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 import influx_lake.definitions
 from influx_lake.config import Lake, load_lake
-from influx_lake.orchestration.assets import IO_MANAGER_KEY, asset_key
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.orchestration.keys import IO_MANAGER_KEY, asset_key
 from influx_lake.orchestration.lake_names import UNNAMED, safe_name
 from influx_lake.orchestration.pools import pool_limits
 

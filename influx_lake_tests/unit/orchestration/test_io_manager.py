@@ -13,7 +13,7 @@ import pytest
 from pyiceberg.table import DataScan, Table
 
 from influx_lake.config.windows import Every, Scheme
-from influx_lake.orchestration.assets import IO_MANAGER_KEY
+from influx_lake.orchestration.keys import IO_MANAGER_KEY
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake_tests.unit.orchestration.fakes import START, Lake, hourly_points
 

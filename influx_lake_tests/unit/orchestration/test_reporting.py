@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from influx_lake.config import Measurement
-from influx_lake.orchestration.assets import asset_key
+from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.reporting import report_loaded_windows
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.orchestration.fakes import START, Lake, cpu, hourly_points

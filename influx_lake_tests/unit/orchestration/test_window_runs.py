@@ -16,8 +16,9 @@ from influx_lake.config import OperationOptions, PoolOptions, RunOptions, WriteO
 from influx_lake.config.history import History
 from influx_lake.config.windows import Window
 from influx_lake.errors import SourceUnavailable
-from influx_lake.orchestration.assets import SourcePools, measurement_asset
+from influx_lake.orchestration.assets import measurement_asset
 from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.pools import SourcePools
 from influx_lake.orchestration.slots import Pool
 from influx_lake.orchestration.tags import REASON
 from influx_lake.replication.parallel import window_memory, windows_at_once

@@ -1,0 +1,30 @@
+"""Keys of assets and resources, and what an asset's definition says of its table."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from influx_lake.config import Measurement
+from influx_lake.config.rollups import Rollup
+from influx_lake.orchestration.lake_names import UNNAMED
+
+IO_MANAGER_KEY = UNNAMED.io_manager
+"""The resource key of the `IcebergIOManager` of a lake without a name; what has it goes to the lake's catalog."""
+
+
+def asset_key(measurement: Measurement) -> dg.AssetKey:
+    """The key of a measurement's asset: its table."""
+    return dg.AssetKey(list(measurement.identifier))
+
+
+def rollup_key(rollup: Rollup) -> dg.AssetKey:
+    """The key of a roll-up's asset: its table."""
+    return dg.AssetKey(list(rollup.identifier))
+
+
+def table_metadata(identifier: tuple[str, ...], warehouse: str | None) -> dict[str, str]:
+    """What an asset's definition says of its table."""
+    facts = {"dagster/table_name": ".".join(identifier), "dagster/storage_kind": "iceberg"}
+    if warehouse:
+        facts["dagster/uri"] = "/".join((warehouse, ".".join(identifier[:-1]), identifier[-1]))
+    return facts

@@ -1,0 +1,42 @@
+"""What a lake is loaded from, as external assets."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import dagster as dg
+
+from influx_lake.config import Lake
+from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.partitions import partitions_for
+
+
+def database_places(lake: Lake) -> dict[str, list[str]]:
+    """What keys of assets call the database of each source: two servers may have one of the same name."""
+    sources_of = Counter(config.database for config in lake.sources.values())
+    return {
+        name: [config.database] if sources_of[config.database] == 1 else [name, config.database]
+        for name, config in lake.sources.items()
+    }
+
+
+def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
+    """External assets for what the lake is loaded from, by source and measurement, so that lineage starts there.
+
+    They have the partitions of the tables: a change that is found in the source is one partition's.
+    """
+    places, names = database_places(lake), LakeNames.of(lake)
+    specs: dict[tuple[str, str], dg.AssetSpec] = {}
+    for measurement, source in ((each, source) for each in lake.measurements for source in each.sources):
+        name = measurement.name
+        specs.setdefault(
+            (source, name),
+            dg.AssetSpec(
+                ["influxdb", *names.placed(*places[source], name)],
+                description=f"Measurement `{name}` in {lake.sources[source].label}.",
+                group_name="influxdb",
+                kinds={"influxdb"},
+                partitions_def=partitions_for(measurement.scheme),
+            ),
+        )
+    return specs
