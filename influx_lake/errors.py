@@ -30,9 +30,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import ClassVar, Self
 
+from influx_lake.printable import printable, printable_name
+
 
 class LakeError(Exception):
     """The root of the tree.
+
+    Names of measurements and columns may hold line breaks and control characters. In the texts of errors they are
+    escapes, so that nobody's name writes a line of a log.
 
     Attributes:
         message: What failed and why.
@@ -41,9 +46,11 @@ class LakeError(Exception):
         window: The window that was worked on, as `start/end`, when there is one.
         transient: Whether the same call may succeed later with nothing changed.
         exit_code: What the command line returns for it: 1 failed, 2 bad usage or configuration.
+        has_lines: Whether the message has line breaks of its own.
     """
 
     transient: ClassVar[bool] = False
+    has_lines: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
 
     def __init__(
@@ -54,9 +61,10 @@ class LakeError(Exception):
         measurement: str | None = None,
         window: str | None = None,
     ) -> None:
+        message = self._printable(message)
         super().__init__(message)
         self.message = message
-        self.remedy = remedy
+        self.remedy = remedy and self._printable(remedy)
         self.measurement = measurement
         self.window = window
 
@@ -71,7 +79,11 @@ class LakeError(Exception):
         subject = [f"measurement {self.measurement}"] if self.measurement else []
         subject += [f"window {self.window}"] if self.window else []
         text = f"{', '.join(subject)}: {self.message}" if subject else self.message
-        return f"{text.rstrip('.')}. {self.remedy}" if self.remedy else text
+        return self._printable(f"{text.rstrip('.')}. {self.remedy}" if self.remedy else text)
+
+    @classmethod
+    def _printable(cls, text: str) -> str:
+        return printable(text) if cls.has_lines else printable_name(text)
 
 
 @contextmanager

@@ -1,12 +1,21 @@
-"""Folders of a lake's own state, which nobody else on the machine can look into."""
+"""Folders and files of a lake's own state, which nobody else on the machine can look into."""
 
 from __future__ import annotations
 
+import os
+import stat
+from contextlib import suppress
 from pathlib import Path
+
+OWN_FOLDER = ".lake"
+"""The folder of a lake's state, wherever nothing else was said."""
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each for this user alone; one that is there stays as it is.
+    """Make a folder and those above it that are missing, each for this user alone.
+
+    One that is there stays as it is, but for a lake's own `.lake`, which earlier versions let everybody read. One that
+    its group may write to is shared on purpose, and stays the group's.
 
     Raises:
         OSError: It cannot be made.
@@ -16,3 +25,29 @@ def make_private(folder: Path) -> None:
         each.mkdir(mode=0o700, exist_ok=True)
     # As `mkdir` does: something else of that name is no folder.
     folder.mkdir(exist_ok=True)
+    for each in (folder, *folder.parents):
+        if each.name == OWN_FOLDER:
+            _close_to_others(each)
+
+
+def make_private_file(path: Path) -> Path:
+    """Make an empty file that this user alone can read, whatever the umask, or empty one that is there.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def _close_to_others(folder: Path) -> None:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    kept = mode & ~(stat.S_IRWXO if mode & stat.S_IWGRP else stat.S_IRWXG | stat.S_IRWXO)
+    if kept != mode:
+        # It may be another user's, who lets this one write there.
+        with suppress(PermissionError):
+            folder.chmod(kept)

@@ -7,12 +7,23 @@ from collections.abc import Sequence
 from influx_lake.checks.outcome import SHOWN, Outcome, listed
 from influx_lake.checks.subject import Subject
 from influx_lake.config.quantities import counted
-from influx_lake.replication.compare import Comparison, Verdict, compare_windows
+from influx_lake.replication.compare import Comparison, Verdict
+from influx_lake.replication.verify import compare_apart
 
 
 def source_equals_lake(subject: Subject) -> Outcome:
     """Count each window on both sides; rows in quarantine count as the lake's."""
-    return outcome_of(compare_windows(subject.source, subject.catalog, subject.measurement, subject.windows))
+    found = compare_apart(subject.source, subject.catalog, subject.measurement, subject.windows)
+    outcome = outcome_of(found.comparisons)
+    if not found.failures:
+        return outcome
+    first = found.failures[0]
+    message = f"{counted(len(found.failures), 'window')} could not be compared ({first.window}: {first.message})"
+    return Outcome(
+        False,
+        f"{message}. {first.remedy + '. ' if first.remedy else ''}Of the others: {outcome.message}",
+        {**outcome.figures, "failed_windows": len(found.failures)},
+    )
 
 
 def outcome_of(counts: Sequence[Comparison]) -> Outcome:

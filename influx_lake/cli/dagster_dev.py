@@ -19,7 +19,7 @@ from typing import Self
 
 from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, StorageError
-from influx_lake.private_folders import make_private
+from influx_lake.private_folders import make_private, make_private_file
 
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.25
@@ -158,7 +158,9 @@ def _dagster_home(root: Path) -> Path:
         if own.is_file():
             shutil.copyfile(own, settings)
         elif not settings.exists():
-            settings.write_text((files(__package__) / "dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+            make_private_file(settings).write_text(
+                (files(__package__) / "dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8"
+            )
     except OSError as error:
         raise StorageError(f"Dagster's folder {home} cannot be made: {error.strerror or error}") from None
     return home

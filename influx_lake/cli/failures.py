@@ -7,8 +7,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from influx_lake.cli.printable import printable, printable_json
 from influx_lake.errors import LakeError, UnforeseenError
+from influx_lake.printable import printable, printable_json
 
 
 @dataclass(frozen=True, slots=True)

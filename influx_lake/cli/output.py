@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli import failures
-from influx_lake.cli.printable import printable, printable_name
+from influx_lake.printable import printable, printable_name
 
 if TYPE_CHECKING:
     from rich.console import Console

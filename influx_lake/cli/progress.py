@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from influx_lake.cli.failures import note
-from influx_lake.cli.printable import printable_name
+from influx_lake.printable import printable_name
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

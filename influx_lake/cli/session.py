@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.failures import note
-from influx_lake.cli.printable import printable_name
 from influx_lake.config import Lake, Measurement, load_lake
 from influx_lake.errors import ConfigurationError
+from influx_lake.printable import printable_name
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.output import Output, counted
-from influx_lake.cli.printable import printable_name
 from influx_lake.config.windows import utc_text
+from influx_lake.printable import printable_name
 
 if TYPE_CHECKING:
     from influx_lake.cli.loading import Loaded

@@ -51,6 +51,8 @@ class ConfigurationProblems(ConfigurationError):
         problems: The mistakes.
     """
 
+    has_lines = True
+
     def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         lines = [str(problem) for problem in self.problems]

@@ -148,11 +148,13 @@ def reconcile_sensor(
             )
             found = _Found()
             for measurement in due:
+                known = len(found.failed)
                 try:
                     reconciling.look_at(measurement, found)
                 except LakeError as error:
                     found.failed.append(error)
-                    context.log.warning(str(as_failure(error).description))
+                for failure in found.failed[known:]:
+                    context.log.warning(str(as_failure(failure).description))
                 if limits.is_spent():
                     break
             if found.failed and not found.compared:
@@ -207,8 +209,9 @@ class _Reconciling:
         from influx_lake.replication.reconcile import Action
 
         self.cursor.looked[measurement.table_name] = round(self.now.timestamp(), 3)
-        judgements = self._judged(measurement)
+        judgements, failures = self._judged(measurement)
         found.compared += 1
+        found.failed.extend(failures)
         self._remember(measurement, judgements)
         for each in judgements:
             if each.action is not Action.NOTHING:
@@ -219,11 +222,12 @@ class _Reconciling:
         if changed and CHECK in checks_of(measurement):
             found.events.append(_evaluation(measurement, [each.comparison for each in judgements]))
 
-    def _judged(self, measurement: Measurement) -> "list[Judgement]":
+    def _judged(self, measurement: Measurement) -> "tuple[list[Judgement], list[LakeError]]":
+        """What to do about the windows, and why some could not be compared."""
         from influx_lake.iceberg.reader import find_table
         from influx_lake.iceberg.table_state import table_state
-        from influx_lake.replication.compare import compare_windows
         from influx_lake.replication.reconcile import Memory, judge, windows_to_compare
+        from influx_lake.replication.verify import compare_apart
 
         table = find_table(self.catalog, measurement.identifier)
         assert measurement.reconcile is not None
@@ -235,13 +239,17 @@ class _Reconciling:
         chosen = self._to_profile(measurement, table, windows)
         source = self.open_source(measurement.source)
         archive = self.open_source(measurement.archive) if measurement.archive and chosen else None
-        comparisons = compare_windows(
+        compared = compare_apart(
             source, self.catalog, measurement, windows, profiled=chosen.__contains__, archive=archive
         )
         known = self.cursor.found.get(measurement.table_name, {})
         memories = {key: Memory(**remembered) for key, remembered in known.items()}
         every = measurement.reconcile.every
-        return [judge(each, memories.get(measurement.scheme.key(each.window)), self.now, every) for each in comparisons]
+        judgements = [
+            judge(each, memories.get(measurement.scheme.key(each.window)), self.now, every)
+            for each in compared.comparisons
+        ]
+        return judgements, compared.failures
 
     def _to_profile(
         self, measurement: Measurement, table: "Table | None", windows: "Sequence[Window]"

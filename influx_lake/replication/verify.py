@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
-from influx_lake.errors import ConfigurationError
+from influx_lake.errors import (
+    AnswerTooLarge,
+    BadRecords,
+    ConfigurationError,
+    DataRefused,
+    FileLimitExceeded,
+    FileUnreadable,
+    LakeError,
+    QueryRejected,
+    ResultLimitExceeded,
+    StorageError,
+    UnexpectedAnswer,
+)
 from influx_lake.replication.compare import Comparison, Verdict, compare_windows
 from influx_lake.sources.protocol import Source
 
@@ -19,6 +31,34 @@ if TYPE_CHECKING:
 WINDOWS_AT_ONCE = 500
 """How many windows one query asks for: more make a statement that is long, and an answer that is waited for."""
 
+_FAILED_ALIKE = 10
+"""After so many windows that failed with the same words, and none that did not, all of them do."""
+_OF_WINDOWS = (
+    AnswerTooLarge,
+    BadRecords,
+    DataRefused,
+    FileLimitExceeded,
+    FileUnreadable,
+    QueryRejected,
+    ResultLimitExceeded,
+    StorageError,
+    UnexpectedAnswer,
+)
+"""What may fail for some windows of a measurement, and not for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Windows of a measurement that were compared, and those that could not be.
+
+    Attributes:
+        comparisons: Those that were, oldest first.
+        failures: Why each of the others was not, oldest first; the error names its window.
+    """
+
+    comparisons: list[Comparison] = field(default_factory=list)
+    failures: list[LakeError] = field(default_factory=list)
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -27,10 +67,12 @@ class Verification:
     Attributes:
         measurement: The measurement.
         comparisons: Its windows, oldest first.
+        failures: Why windows could not be compared; each error names its window.
     """
 
     measurement: Measurement
     comparisons: tuple[Comparison, ...]
+    failures: tuple[LakeError, ...] = ()
 
     @property
     def differing(self) -> list[Comparison]:
@@ -70,15 +112,54 @@ def verify(
     Raises:
         LakeError: One of the sides cannot tell.
     """
-    parts = (windows[begin : begin + WINDOWS_AT_ONCE] for begin in range(0, len(windows), WINDOWS_AT_ONCE))
-    found = [
-        each
-        for part in parts
-        for each in compare_windows(
-            source, catalog, measurement, part, profiled=lambda window: profile, archive=archive
-        )
-    ]
-    return Verification(measurement, tuple(found))
+    found = Compared()
+    for begin in range(0, len(windows), WINDOWS_AT_ONCE):
+        part = windows[begin : begin + WINDOWS_AT_ONCE]
+        compared = compare_apart(source, catalog, measurement, part, profiled=lambda _: profile, archive=archive)
+        found.comparisons.extend(compared.comparisons)
+        found.failures.extend(compared.failures)
+    return Verification(measurement, tuple(found.comparisons), tuple(found.failures))
+
+
+def compare_apart(
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    windows: Sequence[Window],
+    *,
+    profiled: Callable[[Window], bool] = lambda window: False,
+    archive: Source | None = None,
+) -> Compared:
+    """Compare windows as `compare_windows` does, and where one cannot be compared, the others all the same.
+
+    Raises:
+        LakeError: None can be compared: the catalog, the source or the measurement fails.
+    """
+    found = Compared()
+
+    def compare(some: Sequence[Window]) -> None:
+        try:
+            comparisons = compare_windows(source, catalog, measurement, some, profiled=profiled, archive=archive)
+        except _OF_WINDOWS as error:
+            if error.transient or (len(some) == 1 and _is_of_all(found, error)):
+                raise
+            if len(some) == 1:
+                found.failures.append(error.about(window=some[0]))
+                return
+            compare(some[: len(some) // 2])
+            compare(some[len(some) // 2 :])
+        else:
+            found.comparisons.extend(comparisons)
+
+    compare(windows)
+    if found.failures and not found.comparisons:
+        raise found.failures[0]
+    return found
+
+
+def _is_of_all(found: Compared, error: LakeError) -> bool:
+    alike = [each for each in found.failures if each.message == error.message]
+    return not found.comparisons and len(alike) == len(found.failures) >= _FAILED_ALIKE
 
 
 def closed_windows(

@@ -59,7 +59,8 @@ def open_reliable_source(config: SourceConfig) -> Source:
     source = open_source(config)
     if not isinstance(config, ServerConfig):
         return source
-    return ReliableSource(source, config.reading, limits_of(config.address.url, config.reading))
+    limits = limits_of(config.address.url, config.reading)
+    return ReliableSource(source, config.reading, limits, confirms_always=config.confirms_always)
 
 
 def _auto(config: AutoConfig) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,72 @@ def test_check_names_the_time_that_was_found_and_a_wrong_unit(
     said = " ".join(capsys.readouterr().out.split())
     assert "✗ measurement cpu: all points that were found lie before partition.start, 2025-06-01T00:00:00Z" in said
     assert "set `timestamp_units: s` of the source" in said
+
+
+COLUMNS = ", columns: {cpu: {tags: [host], fields: {v: float}}}, late: 0s, early: 0s"
+
+
+def three_days(folder: Path) -> Path:
+    for number in range(3):
+        land(folder, f"year=2025/month=06/day=0{number + 1}/a.json", (JUNE + number * 86_400, number))
+    config = lake(folder, COLUMNS)
+    assert run(["replicate", "--all", *BOUNDS, "-c", str(config)]) == 0
+    return config
+
+
+def verified(config: Path, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run(["verify", *options, *BOUNDS, "-c", str(config), "--json"]) == 1
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_damaged_file_keeps_no_other_window_from_being_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = three_days(tmp_path)
+    (tmp_path / "z/year=2025/month=06/day=02/a.json").write_text("what is this\n")
+    land(tmp_path, "year=2025/month=06/day=03/b.json", (JUNE + 2 * 86_400 + 60, 7))
+    found = verified(config, capsys)
+    [cpu] = found["measurements"]
+    assert (cpu["windows"], cpu["windows_failed"], cpu["equal"], found["equal"]) == (2, 1, False, False)
+    assert [each["window"] for each in cpu["differing"]] == ["2025-06-03T00:00:00Z/2025-06-04T00:00:00Z"]
+    [failure] = found["failures"]
+    assert (failure["measurement"], failure["window"]) == ("cpu", "2025-06-02T00:00:00Z/2025-06-03T00:00:00Z")
+    assert run(["verify", *BOUNDS, "-c", str(config)]) == 1
+    told = capsys.readouterr()
+    assert "1 window could not be compared" in told.err
+    assert "2 windows compared, 1 differ" in told.out
+
+
+def test_a_file_of_the_lake_that_is_gone_keeps_no_other_profile_from_being_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = three_days(tmp_path)
+    data = sorted((tmp_path / "warehouse/telemetry/cpu/data").rglob("*.parquet"), key=lambda file: str(file.parent))
+    data[0].unlink()
+    found = verified(config, capsys, "--profile")
+    [cpu], [failure] = found["measurements"], found["failures"]
+    assert (cpu["windows"], cpu["windows_failed"], cpu["differing"]) == (2, 1, [])
+    assert failure["window"] is not None
+
+
+def test_where_every_window_fails_it_is_told_of_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = three_days(tmp_path)
+    for file in (tmp_path / "z").rglob("*.json"):
+        file.write_text("what is this\n")
+    assert "measurements" not in verified(config, capsys)
+
+
+def test_nobody_else_can_read_what_waits_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    land(tmp_path, "year=2025/month=06/day=01/a.json", (JUNE, 1.5))
+    (tmp_path / "z/year=2025/month=06/day=01/b.json").write_text("what is this\n")
+    former = os.umask(0)
+    try:
+        config = lake(tmp_path, ", max_bad_lines: 5, staging: ./elsewhere")
+        assert run(["replicate", "--all", *BOUNDS, "-c", str(config)]) == 0, capsys.readouterr().err
+    finally:
+        os.umask(former)
+    kept = list((tmp_path / "elsewhere").rglob("*"))
+    assert {each.name for each in kept} >= {"bad_lines", "unit.json", "cells.arrow"}
+    assert [each for each in kept if each.stat().st_mode & 0o077] == []

@@ -58,10 +58,16 @@ def verify(
                     raise
                 failed.append(of_lake_error(error.about(each.name)))
                 out.note(f"✗ {failed[-1].text}")
+        windows_failed = [of_lake_error(error) for each in found for error in each.failures]
+        for failure in windows_failed:
+            out.note(f"✗ {failure.text}")
         _show(out, found)
         differing = sum(len(each.differing) for each in found)
         if failed:
             out.note(f"{counted(len(failed), 'measurement')} could not be compared.")
+        if windows_failed:
+            out.note(f"{counted(len(windows_failed), 'window')} could not be compared.")
+        failed += windows_failed
         content: dict[str, Any] = {
             "equal": not differing and not failed,
             "measurements": [_facts(each) for each in found],
@@ -100,8 +106,9 @@ def _facts(found: Verification) -> dict[str, Any]:
     return {
         "measurement": found.measurement.name,
         "table": found.measurement.table_name,
-        "equal": not found.differing,
+        "equal": not found.differing and not found.failures,
         "windows": len(found.comparisons),
+        "windows_failed": len(found.failures),
         "source_rows": found.source_rows,
         "lake_rows": found.lake_rows,
         "differing": [_comparison_facts(each) for each in found.differing],

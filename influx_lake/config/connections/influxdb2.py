@@ -74,6 +74,11 @@ class InfluxDB2Config(ServerConfig):
         return self
 
     @property
+    def confirms_always(self) -> bool:
+        """Whether `confirm_rows` cannot be switched off: an answer in Flux that broke off can look whole."""
+        return self.query_language is QueryLanguage.FLUX
+
+    @property
     def database(self) -> str:
         """The bucket."""
         return self.bucket

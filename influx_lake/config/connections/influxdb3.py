@@ -47,6 +47,11 @@ class InfluxDB3Config(ServerConfig):
         default=None, ge=1, le=65535, description="The port of Arrow Flight queries, where it is not the host's own."
     )
 
+    @property
+    def confirms_always(self) -> bool:
+        """Whether `confirm_rows` cannot be switched off: an answer over HTTP that broke off can look whole."""
+        return self.protocol is Protocol.HTTP
+
     @model_validator(mode="after")
     def _check_protocol(self) -> Self:
         if self.protocol is Protocol.HTTP:

@@ -103,6 +103,11 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
         """How it is read."""
         return ReadingOptions.model_validate(self.model_dump(include=set(ReadingOptions.model_fields)))
 
+    @property
+    def confirms_always(self) -> bool:
+        """Whether `confirm_rows` cannot be switched off: an answer that broke off can look whole."""
+        return False
+
     def for_database(self, database: str) -> Self:
         """The same for another database of the server."""
         return self.model_copy(update={self.DATABASE_OPTION: database})

@@ -68,7 +68,7 @@ class Staging:
         self.clean()
         partial = folder.with_suffix(_PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        partial.mkdir(mode=0o700)
         writer = UnitWriter(partial, self._bad_file(folder), Registry(), self.max_bytes)
         try:
             build(writer)
@@ -107,7 +107,7 @@ def _used_at(unit: Path) -> float:
 
 @contextmanager
 def _locked(folder: Path, *, exclusive: bool, wait: bool = True) -> Iterator[int]:
-    handle = os.open(folder.with_suffix(_LOCK), os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder.with_suffix(_LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
         yield handle

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from influx_lake.config.columns import ColumnType
 from influx_lake.errors import StorageError
+from influx_lake.private_folders import make_private_file
 from influx_lake.sources.points.bad import BadRecord
 from influx_lake.sources.points.cells import SCHEMA, Numbers
 from influx_lake.sources.points.registry import Context, FieldKey, MeasurementKey, Registry, Tags
@@ -76,7 +77,7 @@ class UnitWriter:
     _chunks: list[tuple[int, int, int, int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._sink = pa.OSFile(str(self.folder / _CELLS), "wb")
+        self._sink = pa.OSFile(str(make_private_file(self.folder / _CELLS)), "wb")
         self._file = pa.ipc.new_file(self._sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -95,8 +96,10 @@ class UnitWriter:
     def add_bad(self, records: list[BadRecord]) -> int:
         """Keep what is no point aside, and return how much there is of it so far."""
         if records:
-            self.bad_file.parent.mkdir(exist_ok=True)
-            with self.bad_file.open("a" if self._bad else "w", encoding="utf-8") as file:
+            self.bad_file.parent.mkdir(mode=0o700, exist_ok=True)
+            if not self._bad:
+                make_private_file(self.bad_file)
+            with self.bad_file.open("a", encoding="utf-8") as file:
                 file.writelines(json.dumps(asdict(record)) + "\n" for record in records)
         self._bad += len(records)
         return self._bad
@@ -123,7 +126,7 @@ class UnitWriter:
             ],
             "fields": [[key.measurement, key.name, key.type.value] for key in self.registry.fields],
         }
-        (self.folder / _FACTS).write_text(json.dumps(known), encoding="utf-8")
+        make_private_file(self.folder / _FACTS).write_text(json.dumps(known), encoding="utf-8")
 
     def abandon(self) -> None:
         """Close the files of a unit that will not be whole."""
@@ -219,7 +222,7 @@ class Unit:
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+    with pa.OSFile(str(make_private_file(path)), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
         file.write_table(table)
 
 

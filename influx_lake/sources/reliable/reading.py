@@ -41,6 +41,7 @@ class WindowReading:
         measurement: What is read.
         window: The window.
         keeping: Whether each piece is kept until it is complete, before any of it is passed on.
+        confirms_always: Whether rows cannot be taken without having been counted.
         layout: The columns of the rows; known when the first batch, or the end, has been reached.
     """
 
@@ -52,6 +53,7 @@ class WindowReading:
     measurement: str
     window: Window
     keeping: bool
+    confirms_always: bool = False
     layout: pa.Schema = field(init=False)
     _laid_out: bool = field(default=False, init=False)
     _passed_on: int = field(default=0, init=False)
@@ -167,11 +169,12 @@ class WindowReading:
         if not wrong:
             return
         self._counts[piece] = there
+        unchecked = "" if self.confirms_always else "; confirm_rows: false takes what arrives"
         raise RowsMissing(
             f"{received[wrong[0]]:,} {wrong[0]} arrived from {piece}, and the server says that it has "
             f"{there[wrong[0]]:,}",
             remedy="Load the window when it is no longer written to (`lag`); if nobody writes to it, look into the "
-            "server's log; confirm_rows: false takes what arrives",
+            f"server's log{unchecked}",
         )
 
 

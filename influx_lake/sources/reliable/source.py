@@ -39,12 +39,16 @@ class ReliableSource:
         source: What is read.
         options: How often, in which pieces, and how much at a time.
         limits: The limits of its server, shared with all who read from it.
+        confirms_always: Whether rows cannot be taken without having been counted.
     """
 
-    def __init__(self, source: Source, options: ReadingOptions, limits: ServerLimits) -> None:
+    def __init__(
+        self, source: Source, options: ReadingOptions, limits: ServerLimits, *, confirms_always: bool = False
+    ) -> None:
         self._source = source
         self._options = options
         self._limits = limits
+        self._confirms_always = confirms_always
         self._sizes = WorkingSizes(options)
         self._interrupted: set[tuple[str, Window]] = set()
         self._lock = threading.Lock()
@@ -69,7 +73,8 @@ class ReliableSource:
         return self._asked(lambda: self._source.schema(measurement))
 
     def version(self, *, newest: bool) -> Source:
-        return ReliableSource(version_of(self._source, newest=newest), self._options, self._limits)
+        version = version_of(self._source, newest=newest)
+        return ReliableSource(version, self._options, self._limits, confirms_always=self._confirms_always)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many rows the server holds for the window: asked in pieces where it cannot tell at once."""
@@ -143,6 +148,7 @@ class ReliableSource:
             measurement=schema.measurement,
             window=window,
             keeping=place in self._interrupted,
+            confirms_always=self._confirms_always,
         )
         batches = reading.batches()
         try:

@@ -53,10 +53,20 @@ def test_nobody_else_looks_into_the_lakes_own_folder(tmp_path: Path) -> None:
     assert (tmp_path / "lake" / ".lake").stat().st_mode & 0o077 == 0
 
 
-def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
-    (tmp_path / ".lake").mkdir(mode=0o755)
+@pytest.mark.parametrize(("before", "after"), [(0o755, 0o700), (0o777, 0o770), (0o2770, 0o2770), (0o750, 0o700)])
+def test_a_lakes_own_folder_that_is_there_is_closed_to_others(before: int, after: int, tmp_path: Path) -> None:
+    (tmp_path / ".lake").mkdir()
+    (tmp_path / ".lake").chmod(before)
+    (tmp_path / ".lake" / "warehouse").mkdir(mode=0o755)
     replace(opened(tmp_path), day(0), rows(day(0), 1))
-    assert (tmp_path / ".lake").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / ".lake").stat().st_mode & 0o7777 == after
+
+
+def test_a_folder_of_another_name_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o755)
+    open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/shared/c.db", "warehouse": str(tmp_path)})
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_copied_lake_does_not_write_to_the_original(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

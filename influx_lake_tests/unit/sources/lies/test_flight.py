@@ -129,3 +129,7 @@ def test_odd_schemas(kinds: dict[str, Any], kind: type[SourceError]) -> None:
 @pytest.mark.parametrize("count", [None, "6", 6.5, -1])
 def test_odd_counts(count: Any) -> None:
     assert isinstance(outcome(table_stream(TABLE), count=count), UnexpectedAnswer | RowsMissing)
+
+
+def test_counting_can_be_switched_off() -> None:
+    assert "confirm_rows: false takes what arrives" in str(outcome(table_stream(TABLE.slice(1))))

@@ -43,6 +43,14 @@ def test_a_lie_over_http(lie: str) -> None:
     fails(SPEAKERS["influxdb3"], *OF_SQL[lie])
 
 
+def test_switching_off_what_cannot_be_switched_off_is_no_remedy() -> None:
+    over_http = outcome(SPEAKERS["influxdb3"], OF_SQL["a row less"][0])
+    in_flux = outcome(SPEAKERS["flux"], lambda body, kind, server: [Http(b"\r\n", kind).chunked()])
+    for came in (over_http, in_flux):
+        assert isinstance(came, RowsMissing)
+        assert "confirm_rows" not in str(came)
+
+
 def test_braces_in_texts_are_no_rows() -> None:
     points = [json.loads(line) for line in truth.sql_rows()]
     points[3]["txt"] = '}\n{"a": [}'
