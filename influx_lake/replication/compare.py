@@ -15,7 +15,7 @@ from influx_lake.errors import naming
 from influx_lake.iceberg.counts import count_by_window
 from influx_lake.iceberg.reader import find_table, open_table
 from influx_lake.iceberg.staging.known_columns import check_none_gone, check_not_renamed, renamed
-from influx_lake.replication.corrections import Evidence, Newer, missed_correction, policy_of, weigh
+from influx_lake.replication.corrections.evidence import Evidence, Newer, missed_correction, policy_of, weigh
 from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.protocol import Source
 

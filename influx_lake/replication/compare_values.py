@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,8 @@ from influx_lake.sources.protocol import Source
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+
+Values = TypeVar("Values", pa.Array, pa.ChunkedArray)
 
 
 def changed_columns(
@@ -141,7 +143,7 @@ class LakeColumns:
         wanted = [column for column in columns or self.columns if column.name in self.names]
         stored = [self.names[column.name] for column in wanted]
         for batch in read_windows(self.table, windows, columns=stored, snapshot_id=self.snapshot_id):
-            arrays = [_as_in_source(batch.column(self.names[column.name]), column.type) for column in wanted]
+            arrays = [as_in_source(batch.column(self.names[column.name]), column.type) for column in wanted]
             yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in wanted])
 
 
@@ -156,5 +158,6 @@ def _holds(kind: pa.DataType, source: ColumnType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _as_in_source(values: pa.Array, source: ColumnType) -> pa.Array:
+def as_in_source(values: Values, source: ColumnType) -> Values:
+    """Values of a table in the type that their source has."""
     return values if source is ColumnType.TIME else values.cast(ARROW_TYPES[source])

@@ -21,7 +21,7 @@ from influx_lake.iceberg.table import check_table
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.times import FineTimesMet
 from influx_lake.iceberg.window_commit import WindowCommit
-from influx_lake.replication.changed_values import trusted_source
+from influx_lake.replication.corrections.trusted import trusted_source
 from influx_lake.replication.guards import LimitedRows
 from influx_lake.replication.modes import Load
 from influx_lake.replication.recent_schema import RecentSchemas
@@ -177,10 +177,11 @@ def replicate_window(
     began, now, waited = time.monotonic(), datetime.now(UTC), Waited()
     with naming(measurement.name, window):
         trusted = trusted_source(source, catalog, measurement, window, archive)
-        schema = (schemas if schemas and trusted is source else trusted).schema(measurement.name)
+        origin = trusted.source
+        schema = (schemas if schemas and origin is source else origin).schema(measurement.name)
         on_rows = _reporter(on_progress, began) if on_progress else lambda rows: None
         load = load_of(
-            trusted,
+            origin,
             catalog,
             measurement,
             schema,
@@ -189,6 +190,7 @@ def replicate_window(
             now=now,
             declared=declared,
             on_rows=on_rows,
+            keeping=trusted.keeping,
         )
         commit = from_the_beginning(load, lambda load: load.run(window))
     return WindowResult(measurement, window, schema, commit, time.monotonic() - began, waited.seconds)
@@ -205,6 +207,7 @@ def load_of(
     now: datetime,
     declared: Sequence[str] = (),
     on_rows: Callable[[int], None] = lambda rows: None,
+    keeping: Callable[[RowStream], RowStream] = lambda rows: rows,
 ) -> Load:
     """What loads windows of a measurement.
 
@@ -218,6 +221,7 @@ def load_of(
         now: The present.
         declared: The identities of the sources that the measurement has, its own first, where there are several.
         on_rows: Told how many rows were written so far.
+        keeping: Keeps values of the table that are not to be replaced.
     """
     target = table_target(measurement, schema)
     provenance = Provenance(source.identity, run_id, measurement.adopt, tuple(declared))
@@ -229,7 +233,7 @@ def load_of(
         opened = time.monotonic()
         with source.read(schema, part) as stream:
             waited.seconds += time.monotonic() - opened
-            yield LimitedRows(_TimedRows(stream, waited), measurement)
+            yield LimitedRows(keeping(_TimedRows(stream, waited)), measurement)
 
     return Load(
         catalog=catalog,

@@ -120,11 +120,45 @@ def test_a_new_correction_is_loaded_and_told_of(
     assert values() == [2.0, 5.0]
 
 
-def test_other_rows_are_loaded_as_ever(box: Sandbox) -> None:
+@pytest.mark.parametrize("options", ["", "write: {mode: upsert}"])
+def test_late_points_are_loaded_and_corrected_values_are_kept(
+    box: Sandbox, options: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake(box, options)
     corrected(box)
     write(box, 7.0, host="c")
-    assert load() == 0, "a late point is not kept out by what the server took back"
+    for _ in range(2):
+        assert load() == 0, "a late point is not kept out by what the server took back"
+        assert values() == [2.0, 5.0, 7.0]
+        assert "keeps its newer values" in caplog.text
+    lake(box, "on_changed_values: load")
+    assert load() == 0
     assert values() == [1.0, 5.0, 7.0]
+
+
+def test_a_new_correction_beside_one_that_went_back_is_loaded(box: Sandbox) -> None:
+    corrected(box)
+    write(box, 6.0, host="b")
+    write(box, 7.0, host="c")
+    assert load() == 0
+    assert values() == [2.0, 6.0, 7.0]
+
+
+def test_points_of_another_nanosecond_are_others(box: Sandbox) -> None:
+    corrected(box)
+    box.write("telemetry", f"cpu,host=a v=1.0,w=1i {DAY_NS + 1}")
+    assert load() == 0
+    assert values() == [1.0, 2.0, 5.0]
+
+
+def test_a_tag_that_is_missing_is_a_value_of_its_own(box: Sandbox) -> None:
+    for value in (3.0, 4.0):
+        box.write("telemetry", f"cpu v={value},w=1i {DAY_NS}")
+        assert load() == 0
+        box.store.checkpoint()
+    write(box, 7.0, host="c")
+    assert load() == 0
+    assert values() == [1.0, 4.0, 5.0, 7.0]
 
 
 def test_what_others_wrote_to_the_table_is_replaced(box: Sandbox) -> None:

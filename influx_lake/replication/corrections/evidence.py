@@ -120,7 +120,7 @@ def weigh(
         found = _of_archive(archive, sides, source)
         if found is not None:
             return found
-    for snapshot_id, moment in _earlier(table, window):
+    for snapshot_id, moment in earlier_versions(table, window):
         if sides.in_lake(theirs, snapshot_id):
             return Evidence(
                 Newer.LAKE, f"the source shows what the lake held until {moment:%Y-%m-%d %H:%M} UTC, so it went back"
@@ -190,7 +190,7 @@ class _Sides:
         return {name: scale_for(max(abs(profile[name].low or 0.0), abs(profile[name].high or 0.0))) for name in floats}
 
 
-def _earlier(table: Table, window: Window) -> Iterator[tuple[int, datetime]]:
+def earlier_versions(table: Table, window: Window) -> Iterator[tuple[int, datetime]]:
     """The snapshots before each of our commits of a window, the newest first, and when that commit was.
 
     None where others have written since: then the lake does not hold what a source once had.
