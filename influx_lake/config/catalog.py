@@ -136,7 +136,7 @@ class CatalogConfig:
 
 def is_secret_name(name: str) -> bool:
     """Whether a catalog property of this name holds a secret."""
-    return SECRET_NAME.search(name) is not None
+    return SECRET_NAME.search(name) is not None and not name.endswith("-expires-at")
 
 
 def absolute_properties(properties: Mapping[str, _V], root: Path) -> dict[str, _V]:

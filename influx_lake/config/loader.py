@@ -12,9 +12,10 @@ from typing import Any
 from influx_lake.config.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.alerts import AlertOptions
 from influx_lake.config.catalog import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
-from influx_lake.config.catalog_places import catalog_mistakes
+from influx_lake.config.catalogs import catalog_mistakes, value_mistakes
 from influx_lake.config.closed_values import is_kept_closed
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
+from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.databases import DatabaseGroup, many_databases
 from influx_lake.config.declarations import STAND_IN, read_declarations
 from influx_lake.config.discovery import GONE, STATE, read_discovered
@@ -202,6 +203,9 @@ class _Loader:
 
         entry = model.with_secrets(entry, close)
         config, kept = validated(model, entry, location, self._report, hide=model.secret_options())
+        if isinstance(config, StoredConfig):
+            for key, mistake in value_mistakes(kept.get("storage") or {}):
+                self._report.mistake((*location, "storage", key), mistake)
         return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
 
     def _catalog(self, entries: dict[str, Any]) -> CatalogConfig:

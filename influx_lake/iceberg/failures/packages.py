@@ -7,11 +7,14 @@ import re
 from influx_lake.errors import ConfigurationError, LakeError, MissingExtra, MissingPackage
 from influx_lake.iceberg.failures.told import class_names, first_line
 
-_EXTRAS = {"thrift": ("a Hive Metastore as catalog", "hive"), "psycopg2": ("a catalog in PostgreSQL", "postgres")}
+_EXTRAS = {
+    "adlfs": ("files in Azure storage (abfs://, abfss://, wasb://, wasbs://)", "adls"),
+    "gcsfs": ("files in Google Cloud Storage by fsspec", "gcs"),
+    "psycopg2": ("a catalog in PostgreSQL", "postgres"),
+    "thrift": ("a Hive Metastore as catalog", "hive"),
+}
 _DISTRIBUTIONS = {
-    "adlfs": ("files in Azure storage (abfs://, abfss://, wasb://, wasbs://)", "adlfs"),
     "boto3": ("a catalog in AWS", "boto3"),
-    "gcsfs": ("files in Google Cloud Storage by fsspec", "gcsfs"),
     "google": ("BigQuery as catalog", "google-cloud-bigquery"),
     "huggingface_hub": ("files at Hugging Face (hf://)", "huggingface_hub"),
     "hive_metastore": ("a Hive Metastore as catalog", "pyiceberg[hive]"),

@@ -24,7 +24,7 @@ _BY_NUMBER = {
     errno.EEXIST: "Correct `warehouse` under `catalog:` in lake.yaml: a file is where a folder should be",
     errno.EIO: "Check that disk: the system says that it fails",
 }
-_CREDENTIALS = "Check the store's credentials under `catalog:` in lake.yaml (s3.*, gcs.*, adlf.*, or the environment's)"
+_CREDENTIALS = "Check the store's credentials under `catalog:` in lake.yaml (s3.*, gcs.*, adls.*, or the environment's)"
 _GOOGLE_CREDENTIALS = (
     "Name the file of a service account in GOOGLE_APPLICATION_CREDENTIALS, log in (gcloud auth application-default "
     "login), or set `gcs.oauth2.token` and `gcs.oauth2.token-expires-at` under `catalog:` in lake.yaml"
@@ -37,7 +37,7 @@ _BY_TEXT = (
     (
         r"INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|EXPIRED_TOKEN|INVALID_CLIENT_TOKEN_ID|"
         r"UNRECOGNIZED_CLIENT|ExpiredToken|UNAUTHENTICATED|AuthenticationFailed|InvalidAccessKeyId|"
-        r"SignatureDoesNotMatch|AuthenticationError",
+        r"SignatureDoesNotMatch|AuthenticationError|failed to retrieve a token",
         _CREDENTIALS,
     ),
     (
@@ -73,6 +73,8 @@ def store_error(error: BaseException, doing: str) -> LakeError | None:
     if isinstance(error, OSError):
         return _of_os(error, doing)
     names = class_names(error)
+    if names & {"ServiceRequestError", "ServiceResponseError"}:
+        return _unavailable(error, doing)
     if "AzureError" in names:
         return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
     return _of_settings(error, doing) if isinstance(error, ValueError) else None
@@ -88,11 +90,15 @@ def _of_os(error: OSError, doing: str) -> LakeError:
             remedy=_GOOGLE_CREDENTIALS,
         )
     if _PASSING.search(text) or isinstance(error, ConnectionError | TimeoutError):
-        return StorageUnavailable(
-            f"could not {doing}: the store does not answer as it should ({said(error)})",
-            remedy="Check that the store runs and that `warehouse` and the endpoint under `catalog:` are its own",
-        )
+        return _unavailable(error, doing)
     return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+
+
+def _unavailable(error: BaseException, doing: str) -> LakeError:
+    return StorageUnavailable(
+        f"could not {doing}: the store does not answer as it should ({said(error)})",
+        remedy="Check that the store runs and that `warehouse` and the endpoint under `catalog:` are its own",
+    )
 
 
 def _remedy(error: BaseException) -> str | None:

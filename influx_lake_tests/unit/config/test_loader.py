@@ -179,16 +179,16 @@ def test_literal_secrets_work_and_are_warned_of(write_lake: LakeWriter, tmp_path
             catalog:
               type: sql
               uri: postgresql://lake:hunter2@db/lake
-              s3.secret-access-key: hunter2
+              s3.session-token: hunter2
             """
         )
     )
     assert [str(warning).partition(": a secret is written here")[0] for warning in lake.warnings] == [
         "lake.yaml:1: sources.default.token",
         "lake.yaml:4: catalog.uri",
-        "lake.yaml:5: catalog.s3.secret-access-key",
+        "lake.yaml:5: catalog.s3.session-token",
     ]
-    assert "${S3_SECRET_ACCESS_KEY}" in str(lake.warnings[2])
+    assert "${S3_SESSION_TOKEN}" in str(lake.warnings[2])
     assert "hunter2" not in repr(lake)
     token = lake.sources["default"].token
     assert isinstance(token, Secret)

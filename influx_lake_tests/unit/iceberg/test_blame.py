@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from influx_lake.errors import (
     CatalogUnavailable,
     ConfigurationError,
     LakeError,
+    MissingExtra,
     MissingPackage,
     StorageError,
     StorageUnavailable,
@@ -80,8 +82,15 @@ Fault = tuple[Callable[[Path], dict[str, str]], type[LakeError], str]
 FAULTS: dict[str, Fault] = {
     "Azure without adlfs": (
         lambda folder: properties(folder, warehouse="abfs://box/lake", **{"adls.account-name": "a"}),
-        MissingPackage,
-        "pip install adlfs",
+        MissingExtra,
+        "pip install 'influx-lake[adls]'",
+    ),
+    "Google's storage by fsspec without gcsfs": (
+        lambda folder: properties(
+            folder, warehouse="gs://bucket/lake", **{"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"}
+        ),
+        MissingExtra,
+        "pip install 'influx-lake[gcs]'",
     ),
     "a token of GCS without expiry": (
         lambda folder: properties(folder, warehouse="gs://bucket/lake", **{"gcs.oauth2.token": "t"}),
@@ -121,7 +130,11 @@ FAULTS: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told_at_once_and_blamed_on_who_failed(fault: str, tmp_path: Path) -> None:
+def test_a_fault_is_told_at_once_and_blamed_on_who_failed(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("adlfs", "gcsfs"):
+        monkeypatch.setitem(sys.modules, package, None)
     cause, kind, words = FAULTS[fault]
     lake = cause(tmp_path)
     began = time.monotonic()

@@ -15,7 +15,7 @@ _URIS = {"rest": WEB, "hive": ("thrift",)}
 _NEED_A_URI = ("rest", "hive", "sql")
 
 
-def catalog_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
+def place_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
     """What is wrong with where a catalog is said to be: options, each with what would be right.
 
     Args:

@@ -1,0 +1,17 @@
+"""What can be known to be wrong with pyiceberg's properties of a catalog before it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from influx_lake.config.catalogs.places import place_mistakes
+from influx_lake.config.catalogs.values import value_mistakes
+from influx_lake.config.secret import Secret
+
+__all__ = ["catalog_mistakes", "value_mistakes"]
+
+
+def catalog_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
+    """Properties that are wrong, each with what would be right; what is secret is known at the moment of use only."""
+    yield from place_mistakes(entries)
+    yield from value_mistakes(entries)
