@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,9 @@ from pyiceberg.catalog import hive
 from thrift.transport import TSocket, TTransport  # type: ignore[import-untyped]
 
 from influx_lake.iceberg.bounded.answers import AnswerTimeout
+
+# Its errors are raised as well; without a handler Python writes them to stderr.
+logging.getLogger("thrift").addHandler(logging.NullHandler())
 
 
 class HiveCatalog(hive.HiveCatalog):

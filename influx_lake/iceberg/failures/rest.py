@@ -56,6 +56,15 @@ _ANSWERS = (
     ({"UnauthorizedError", "AuthorizationExpiredError", "OAuthError", "SignError", "401"}, NO_ENTRY),
     ({"ForbiddenError"}, NO_RIGHT),
     (
+        {"407"},
+        Meaning(
+            CatalogUnavailable,
+            "the proxy does not let it through",
+            "Write the proxy's user and password into HTTPS_PROXY and HTTP_PROXY in the environment; NO_PROXY lists "
+            "hosts to reach without it",
+        ),
+    ),
+    (
         {"CommitStateUnknownException"},
         Meaning(CatalogUnavailable, "the catalog does not say whether it was done", BUSY.remedy),
     ),

@@ -30,6 +30,11 @@ _GOOGLE_CREDENTIALS = (
     "login), or set `gcs.oauth2.token` and `gcs.oauth2.token-expires-at` under `catalog:` in lake.yaml"
 )
 _NOBODY_TO_GOOGLE = "Could not create a OAuth2 access token"
+_TLS = (
+    "Check the TLS of `s3.endpoint`: its certificate has to be trusted and for that host; http:// where the server has "
+    "none"
+)
+_NO_TLS = re.compile(r"curlCode: (51|58|60|77)\b|curlCode: 35\b.*SSL routines")
 _BY_TEXT = (
     (r"No space left|Disk quota exceeded", _BY_NUMBER[errno.ENOSPC]),
     (r"NO_SUCH_BUCKET|bucket does not exist|NoSuchBucket", "Create the bucket, or correct `warehouse`"),
@@ -37,7 +42,7 @@ _BY_TEXT = (
     (
         r"INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|EXPIRED_TOKEN|INVALID_CLIENT_TOKEN_ID|"
         r"UNRECOGNIZED_CLIENT|ExpiredToken|UNAUTHENTICATED|AuthenticationFailed|InvalidAccessKeyId|"
-        r"SignatureDoesNotMatch|AuthenticationError|failed to retrieve a token",
+        r"SignatureDoesNotMatch|AuthenticationError|failed to retrieve a token|(?i:access key id)",
         _CREDENTIALS,
     ),
     (
@@ -50,9 +55,8 @@ _BY_TEXT = (
         "Set `s3.region` under `catalog:` in lake.yaml to the bucket's region",
     ),
     (
-        r"curlCode: (35|51|58|60|77)|certificate",
-        "Check the TLS of `s3.endpoint`: its certificate has to be trusted and for that host; http:// where the "
-        "server has none",
+        r"certificate",
+        _TLS,
     ),
     (
         r"libjvm|libhdfs",
@@ -89,6 +93,8 @@ def _of_os(error: OSError, doing: str) -> LakeError:
             f"could not {doing}: there are no credentials for Google Cloud Storage ({said(error)})",
             remedy=_GOOGLE_CREDENTIALS,
         )
+    if _NO_TLS.search(text):
+        return StorageError(f"could not {doing}: no trusted TLS connection to the store ({said(error)})", remedy=_TLS)
     if _PASSING.search(text) or isinstance(error, ConnectionError | TimeoutError):
         return _unavailable(error, doing)
     return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
