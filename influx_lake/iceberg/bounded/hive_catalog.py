@@ -6,7 +6,8 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit
 
-from pyiceberg.catalog import hive
+from pyiceberg.catalog.hive import HiveCatalog as PlainHiveCatalog
+from pyiceberg.catalog.hive import _HiveClient
 from thrift.transport import TSocket, TTransport  # type: ignore[import-untyped]
 
 from influx_lake.iceberg.bounded.answers import AnswerTimeout
@@ -15,7 +16,7 @@ from influx_lake.iceberg.bounded.answers import AnswerTimeout
 logging.getLogger("thrift").addHandler(logging.NullHandler())
 
 
-class HiveCatalog(hive.HiveCatalog):
+class HiveCatalog(PlainHiveCatalog):
     """A catalog whose answers are waited for no longer than is said.
 
     Args:
@@ -29,10 +30,10 @@ class HiveCatalog(hive.HiveCatalog):
         self._client = _Client(self._client, answer_seconds)
 
 
-class _Client(hive._HiveClient):
+class _Client(_HiveClient):
     """A client like another one, with a time-out on its sockets."""
 
-    def __init__(self, like: hive._HiveClient, answer_seconds: float) -> None:
+    def __init__(self, like: _HiveClient, answer_seconds: float) -> None:
         self._answer_seconds = answer_seconds
         super().__init__(like._uri, None, like._kerberos_auth, like._kerberos_service_name)
         self._ugi = like._ugi
