@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
@@ -23,7 +23,9 @@ from influx_lake.errors import (
     UnexpectedAnswer,
 )
 from influx_lake.replication.compare import Comparison, Verdict, compare_windows
+from influx_lake.replication.outside import outside_partitions
 from influx_lake.sources.protocol import Source
+from influx_lake.sources.remarks import Outside
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -68,11 +70,13 @@ class Verification:
         measurement: The measurement.
         comparisons: Its windows, oldest first.
         failures: Why windows could not be compared; each error names its window.
+        outside: The points of the source that lie in no partition, where it has met such.
     """
 
     measurement: Measurement
     comparisons: tuple[Comparison, ...]
     failures: tuple[LakeError, ...] = ()
+    outside: Outside | None = None
 
     @property
     def differing(self) -> list[Comparison]:
@@ -118,7 +122,8 @@ def verify(
         compared = compare_apart(source, catalog, measurement, part, profiled=lambda _: profile, archive=archive)
         found.comparisons.extend(compared.comparisons)
         found.failures.extend(compared.failures)
-    return Verification(measurement, tuple(found.comparisons), tuple(found.failures))
+    outside = outside_partitions(source, measurement, datetime.now(UTC))
+    return Verification(measurement, tuple(found.comparisons), tuple(found.failures), outside)
 
 
 def compare_apart(

@@ -24,6 +24,7 @@ from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake.replication.corrections.trusted import trusted_source
 from influx_lake.replication.guards import LimitedRows
 from influx_lake.replication.modes import Load
+from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake.sources.protocol import RowStream, Source
 
@@ -193,6 +194,7 @@ def replicate_window(
             keeping=trusted.keeping,
         )
         commit = from_the_beginning(load, lambda load: load.run(window))
+        tell_outside(source, measurement, now)
     return WindowResult(measurement, window, schema, commit, time.monotonic() - began, waited.seconds)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from influx_lake.config.windows import Window
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:
@@ -45,6 +47,46 @@ class Survey:
     unit: str
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Points that lie outside of a range of time.
+
+    Attributes:
+        before: How many lie before it.
+        behind: How many lie at its end or after it.
+        noun: What was counted: `point`, or `value` where the points are too many to be told apart for this.
+        everything: Whether no point lies inside.
+        first: The time of the first one of them.
+        last: The time of the last one of them.
+        unit: The option that says what times count in, with what it says: `precision: ns`.
+    """
+
+    before: int
+    behind: int
+    noun: str
+    everything: bool
+    first: datetime
+    last: datetime
+    unit: str = ""
+
+    def __str__(self) -> str:
+        count = self.before + self.behind
+        return f"{'more than ' if self.noun == 'value' else ''}{counted(count, self.noun)}"
+
+
+@runtime_checkable
+class FindsOutside(Protocol):
+    """A source that has read more than its windows: files, any of which can hold points of any time."""
+
+    def outside(self, measurement: str, reach: Window) -> Outside | None:
+        """The points of a measurement outside of a range, in the files that were read so far; None: there are none.
+
+        Raises:
+            SourceError: They cannot be read.
+        """
+        ...
+
+
 @runtime_checkable
 class SurveysItself(Protocol):
     """A source that can say what its files hold."""
@@ -61,3 +103,8 @@ class SurveysItself(Protocol):
 def counted(count: int, noun: str) -> str:
     """`1 file`, `2,000 files`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def verb(count: int, singular: str, plural: str) -> str:
+    """The form of a verb that goes with a number of things."""
+    return singular if count == 1 else plural

@@ -77,7 +77,7 @@ def test_check_names_the_time_that_was_found_and_a_wrong_unit(
     times, remark = (each for each in checks if each["name"] == "files")
     assert times["detail"] == "points from 2025-06-01T00:00:00Z to 2025-06-02T02:00:00Z"
     assert remark["warning"]
-    assert "1 point of 1 file have other times than their folders say, up to 2h after it" in remark["detail"]
+    assert "1 point of 1 file has other times than their folders say, up to 2h after it" in remark["detail"]
     assert run(["check", "-c", str(lake(tmp_path, ", timestamp_units: ms"))]) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "✗ measurement cpu: all points that were found lie before partition.start, 2025-06-01T00:00:00Z" in said

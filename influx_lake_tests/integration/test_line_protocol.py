@@ -74,6 +74,44 @@ def test_an_export_becomes_a_table(tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(_rows(config)) == 9
 
 
+def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    times = [(_FIRST_NS + day * _DAY_NS) // 10**9 for day in range(3)]
+    (tmp_path / "a.lp").write_text("".join(f"cpu,host=a busy={time}.5,cores=1i {time}\n" for time in times))
+    config = _lake(tmp_path, "./a.lp")
+    bounds = ("--start", "2026-01-01", "--end", "2026-01-04")
+    assert run(["replicate", "cpu", *bounds, "-c", str(config)]) == 0, capsys.readouterr().err
+    told = [record.getMessage() for record in caplog.records if "outside of the partitions" in record.getMessage()]
+    assert told == [
+        "cpu: all points that were read (3 points) lie outside of the partitions, before partition.start, "
+        "2026-01-01T00:00:00Z: from 1970-01-01T00:00:01.767225Z to 1970-01-01T00:00:01.767398Z. No window loads them. "
+        "Look at the unit that times count in, `precision: ns` of the source; else set an earlier `partition.start` to "
+        "load them"
+    ]
+    capsys.readouterr()
+    assert run(["verify", *bounds, "-c", str(config)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "! cpu: all points that were read (3 points) lie outside of the partitions" in said
+    assert "→ Look at the unit that times count in, `precision: ns` of the source" in said
+    assert run(["verify", *bounds, "-c", str(config), "--json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)["measurements"]
+    assert found["outside_partitions"] == {
+        "before_start": 3,
+        "in_the_future": 0,
+        "counted": "points",
+        "all": True,
+        "first": "1970-01-01T00:00:01.767225Z",
+        "last": "1970-01-01T00:00:01.767398Z",
+    }
+
+    right = _lake(tmp_path, "./a.lp", ", precision: s")
+    caplog.clear()
+    assert run(["replicate", "cpu", *bounds, "-c", str(right)]) == 0
+    assert [row[2] for row in _rows(right)] == [time + 0.5 for time in times]
+    assert "outside of the partitions" not in caplog.text
+
+
 def test_an_export_is_read_from_an_object_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

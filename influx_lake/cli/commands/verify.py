@@ -15,6 +15,7 @@ from influx_lake.errors import LakeError
 if TYPE_CHECKING:
     from influx_lake.replication.compare import Comparison
     from influx_lake.replication.verify import Verification
+    from influx_lake.sources.remarks import Outside
 
 
 def verify(
@@ -79,6 +80,8 @@ def verify(
 
 
 def _show(out: Output, found: list[Verification]) -> None:
+    from influx_lake.replication.outside import outside_remark
+
     table = plain_table(
         "measurement",
         "table",
@@ -95,6 +98,11 @@ def _show(out: Output, found: list[Verification]) -> None:
     differing = [comparison for each in found for comparison in each.differing]
     for comparison in differing:
         out.line(f"✗ {comparison.measurement.name} {comparison}: {comparison.explanation}")
+    for each in found:
+        if each.outside:
+            remark = outside_remark(each.outside, each.measurement)
+            out.line(f"! {remark.text}")
+            out.line(f"    → {remark.remedy}")
     if not any(each.comparisons for each in found):
         out.line("Nothing was compared" + (": no window in the range is closed." if found else "."))
         return
@@ -112,6 +120,20 @@ def _facts(found: Verification) -> dict[str, Any]:
         "source_rows": found.source_rows,
         "lake_rows": found.lake_rows,
         "differing": [_comparison_facts(each) for each in found.differing],
+        "outside_partitions": _outside_facts(found.outside) if found.outside else None,
+    }
+
+
+def _outside_facts(found: Outside) -> dict[str, Any]:
+    from influx_lake.config.windows import utc_text
+
+    return {
+        "before_start": found.before,
+        "in_the_future": found.behind,
+        "counted": f"{found.noun}s",
+        "all": found.everything,
+        "first": utc_text(found.first),
+        "last": utc_text(found.last),
     }
 
 

@@ -18,22 +18,22 @@ from influx_lake.sources.files import FilePlace
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listing, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake.sources.landing_zone.misplaced import Misplaced, misplaced_remark
-from influx_lake.sources.landing_zone.taking_apart import TakingApart
+from influx_lake.sources.landing_zone.taking_apart import TakingApart, line_of
 from influx_lake.sources.landing_zone.telegraf import CSV_MEASUREMENT, filled_gaps_remark, shared_header_remark
 from influx_lake.sources.landing_zone.template import FolderTemplate
-from influx_lake.sources.points.bad import bad_records_remark, too_bad
-from influx_lake.sources.points.registry import MeasurementKey
+from influx_lake.sources.points.bad import bad_records_remark, empty_records_remark, too_bad
+from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.points.unit import Unit, UnitWriter
-from influx_lake.sources.remarks import Remark, counted
+from influx_lake.sources.remarks import Remark, counted, verb
 
 log = logging.getLogger("influx_lake.sources")
 
 _SURVEYED = 20
 """How many files are looked at where not all of them have to be read."""
-_READING = 4
+_READING = 5
 """Another number where the same files give other points than before: what was taken apart then is not used."""
 _SAY_WHAT_IS_READ = {
     "format",
@@ -67,6 +67,7 @@ class LandingZone:
         self._config = config
         self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
         self._units: dict[str, Unit] = {}
+        self._landed: dict[str, LandedFile] = {}
         self._failed: dict[str, SourceError] = {}
         self._told = set[Path | str]()
         self._footers = Footers(config)
@@ -150,11 +151,25 @@ class LandingZone:
             return sorted({each.measurement for each in self._found(None).files if each.measurement})
         return sorted(self._config.columns) or None
 
+    def place_of(self, measurement: str, field: FieldName, value: int, time: int) -> str | None:
+        for landed in self._landed.values():
+            line = line_of(self._config, landed, measurement, (field, value, time))
+            if line is not None:
+                return f"{landed.file.uri}, line {line:,}"
+        return None
+
     def state(self) -> str:
         landed = self._folders.all().files
         empty = sum(not each.file.size for each in landed)
         aside = f", {counted(empty, 'empty file')} left out" if empty else ""
         return f"{len(landed):,} files, {sum(max(0, each.file.size) for each in landed) / 1e6:,.1f} MB{aside}"
+
+    def units_read(self) -> Sequence[Unit]:
+        return list(self._units.values())
+
+    @property
+    def time_unit(self) -> str:
+        return f"timestamp_units: {self._config.timestamp_units}"
 
     def survey(self) -> FileSurvey:
         found = self._found(None)
@@ -170,6 +185,7 @@ class LandingZone:
         misplaced = [Misplaced.of(unit, landed.time, self._folders.reach(landed)) for landed, unit in files]
         found = [
             bad_records_remark([unit for _, unit in files]),
+            empty_records_remark([unit for _, unit in files]),
             misplaced_remark(misplaced, self._config.early, self._config.late),
             self._strays_remark(strays),
         ]
@@ -185,13 +201,14 @@ class LandingZone:
         if not strays:
             return None
         return Remark(
-            f"{counted(len(strays), 'path')} are not in {self._folders.expected}, and are not read; the first is "
-            f"{strays[0]}",
+            f"{counted(len(strays), 'path')} {verb(len(strays), 'is', 'are')} not in {self._folders.expected}, and "
+            f"{verb(len(strays), 'is', 'are')} not read; the first is {strays[0]}",
             "Correct `path` of the source, or move them elsewhere",
         )
 
     def close(self) -> None:
         self._units.clear()
+        self._landed.clear()
         self._failed.clear()
         self._staging.close()
 
@@ -214,6 +231,7 @@ class LandingZone:
             raise copy(self._failed[identity])
         if identity not in self._units:
             try:
+                self._landed[identity] = landed
                 self._units[identity] = self._staging.unit(identity, lambda writer: self._take_apart(landed, writer))
             except (FileUnreadable, BadRecords) as error:
                 self._failed[identity] = copy(error)

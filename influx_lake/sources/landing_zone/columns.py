@@ -83,15 +83,25 @@ class PointColumns:
     tags: Mapping[str, pa.Array]
     fields: Mapping[str, FieldColumn]
 
+    @property
+    def empty(self) -> int:
+        """How many rows have no value."""
+        return int(len(self.time) - self._has_values.sum())
+
+    @property
+    def _has_values(self) -> Mask:
+        has_values = np.zeros(len(self.time), np.bool_)
+        for column in self.fields.values():
+            has_values |= column.has_value
+        return has_values
+
     def cells(self, registry: Registry) -> pa.RecordBatch:
         """The cells of the points, of each field in the order of the rows.
 
         Args:
             registry: Numbers their series and fields.
         """
-        has_values = np.zeros(len(self.time), np.bool_)
-        for column in self.fields.values():
-            has_values |= column.has_value
+        has_values = self._has_values
         if not has_values.any():
             return no_cells()
         measurement = registry.measurement(Context(), self.measurement)

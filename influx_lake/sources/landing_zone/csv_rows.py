@@ -26,8 +26,18 @@ _UNENDED = (
     "is the last line and has no line break: the file may have been cut off, or is still being written, and the last "
     f"value be a part of one (`{TRAILING_NEWLINE}: optional` takes it)"
 )
+_CAUSES = {
+    "new-line character seen": "it holds a carriage return outside of quotes: lines end in LF, or in CR and LF",
+    "unexpected end of data": "a quote is opened, and not closed",
+    "expected after": "there is text behind a closing quote: a quote inside of a value is written twice",
+}
+"""What is wrong, by a part of what Python's reader says of it."""
 # How long a value may be is for `max_document` to say; this limit holds for all readers of the process.
 csv.field_size_limit(2**31 - 1)
+
+
+def _cause(error: csv.Error) -> str:
+    return next((cause for said, cause in _CAUSES.items() if said in str(error)), "it breaks the rules of RFC 4180")
 
 
 @dataclass(slots=True)
@@ -60,12 +70,12 @@ class CsvRows:
         """
         rows = self._rows()
         header = list(self.config.header) or self._header(rows)
-        names = self.config.header
         for begin, row in rows:
             if isinstance(row, Unreadable):
                 for number in range(begin, self._number + 1):
                     yield number, row
-            elif not names or tuple(row) != names:
+            elif row != header:
+                self._check_no_header(row, header, begin)
                 fits = len(row) == len(header)
                 yield begin, dict(zip(header, row, strict=True)) if fits else self._ragged(row, header)
 
@@ -80,7 +90,7 @@ class CsvRows:
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                yield begin, self._unreadable(f"is not CSV: {error}")
+                yield begin, self._unreadable(f"is not CSV: {_cause(error)}")
                 continue
             if row is None:
                 return
@@ -118,6 +128,22 @@ class CsvRows:
             "columns need files of their own"
         )
 
+    def _check_no_header(self, row: Sequence[str], header: Sequence[str], line: int) -> None:
+        """Make sure that a row is not another header, below which values would get the names of the first one.
+
+        Raises:
+            FileUnreadable: It is.
+        """
+        place = header.index(self.config.timestamp)
+        if place >= len(row) or _VALUE.fullmatch(row[place]) or self.config.timestamp not in row:
+            return
+        if row[place] == self.config.timestamp or 2 * len(set(header).intersection(row)) > len(row):
+            raise FileUnreadable(
+                f"{self.uri}, line {line:,}: this is another header, with other columns than the first one has: "
+                f"{', '.join(row)[:200]}",
+                remedy="Write a file for each header; the same header again is passed over",
+            )
+
     def _header(self, rows: Iterator[tuple[int, list[str] | Unreadable]]) -> list[str]:
         """The names of the columns; none where the file has no rows at all."""
         begin, header = next(rows, (0, []))
@@ -130,6 +156,11 @@ class CsvRows:
             raise FileUnreadable(
                 f"{where}: this is annotated CSV, as InfluxDB 2 answers queries with it",
                 remedy="Write it without annotations, one column for each field",
+            )
+        if spaced := [name for name in header if name != name.strip() and name.strip()]:
+            raise FileUnreadable(
+                f"{where}: the header has spaces around the name of a column, {spaced[0]!r}, which are a part of it",
+                remedy="Take them out there and around the values",
             )
         wanted = [self.config.timestamp, *([] if self.measurement else [self.config.measurement_column])]
         if missing := [name for name in wanted if name not in header]:

@@ -12,7 +12,7 @@ import numpy as np
 from influx_lake.config.quantities import format_duration, format_roughly
 from influx_lake.config.windows import Window
 from influx_lake.sources.points.unit import Unit
-from influx_lake.sources.remarks import Remark, counted
+from influx_lake.sources.remarks import Remark, counted, verb
 
 _DAYS, _FAR = timedelta(days=2), timedelta(days=366)
 
@@ -80,9 +80,10 @@ def misplaced_remark(found: Sequence[Misplaced], early: timedelta, late: timedel
         how.append(f"up to {_length(behind)} after it (early: {format_duration(early)})")
         options.append("`early`")
     units = "Correct `timestamp_units` of the source where it is wrong. " if max(before, behind) > _FAR else ""
-    points = counted(sum(each.points for each in odd), "point")
+    count = sum(each.points for each in odd)
     return Remark(
-        f"{points} of {counted(len(odd), 'file')} have other times than their folders say, {' and '.join(how)}: "
+        f"{counted(count, 'point')} of {counted(len(odd), 'file')} {verb(count, 'has', 'have')} other times than their "
+        f"folders say, {' and '.join(how)}: "
         f"windows of their times may not read these folders; the first file is {odd[0].file}",
         f"{units}Set `timezone` of the source where its folders are in local time; else raise its "
         f"{' and '.join(options)}",

@@ -96,7 +96,7 @@ class RecordColumns:
         return PointColumns(
             name,
             time,
-            {tag: _tag(values) for tag, values in tags.items()},
+            {tag: _tag(tag, values) for tag, values in tags.items()},
             {field: read(values, types.get(field)) for field, values in fields.items()},
         )
 
@@ -144,10 +144,10 @@ def _by_name(objects: Sequence[Record], names: Sequence[str]) -> dict[str, Value
     return {name: [each.get(name) for each in objects] for name in names}
 
 
-def _tag(values: Values) -> pa.Array:
+def _tag(name: str, values: Values) -> pa.Array:
     if set(map(type, values)) <= {str, _MISSING}:
         return pa.array(values, pa.string())
-    return pa.array([None if value is None else tag_text(value) for value in values], pa.string())
+    return pa.array([None if value is None else tag_text(value, name) for value in values], pa.string())
 
 
 def _of_values(values: Values, wanted: ColumnType | None) -> FieldColumn:

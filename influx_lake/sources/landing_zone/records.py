@@ -14,13 +14,13 @@ from influx_lake.config import LandingZoneConfig
 from influx_lake.config.columns import TIME, ColumnType
 from influx_lake.config.windows import EPOCH, MICROSECOND
 from influx_lake.sources.landing_zone.numbers import declared_number, number_of
-from influx_lake.sources.landing_zone.unreadable import NamedTwice, Unreadable, WrittenFloat
+from influx_lake.sources.landing_zone.unreadable import NamedTwice, NotHeld, Unreadable, WrittenFloat
 from influx_lake.sources.points.building import INT64, TIMES, UINT64, BadPoint, FoundPoint
 
 NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _TEXT_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?", re.ASCII)
-_LONGEST_TIME = 60
+_LONGEST_TIME = _LONGEST_SHOWN = 60
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -71,7 +71,7 @@ class RecordReader:
         }
         if not values:
             return None
-        texts = {tag: tag_text(value) for tag, value in tags.items() if value not in (None, "")}
+        texts = {tag: tag_text(value, tag) for tag, value in tags.items() if value not in (None, "")}
         if undeclared := sorted(texts.keys() - tag_names) if declared else []:
             raise BadPoint(f"has the tag {undeclared[0]!r}, which is not declared in `columns`")
         time = self.time(record.get(self.config.timestamp))
@@ -165,8 +165,12 @@ def _put(values: dict[str, Any], name: str, value: object) -> None:
     values[name] = value
 
 
-def tag_text(value: object) -> str:
+def tag_text(value: object, name: str) -> str:
     """A tag's value as text.
+
+    Args:
+        value: The value.
+        name: The tag.
 
     Raises:
         BadPoint: It has none.
@@ -177,7 +181,8 @@ def tag_text(value: object) -> str:
         return value.text
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return str(value)
-    raise BadPoint("has a tag that is no text")
+    what = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else _shown(value)
+    raise BadPoint(f"has a tag that is no text, {name!r}: {what}")
 
 
 def _number_time(text: str, unit: int) -> int:
@@ -213,7 +218,29 @@ def _native(value: Any, field: str) -> tuple[ColumnType, Any]:
         return ColumnType.FLOAT, value
     elif isinstance(value, str):
         return ColumnType.STRING, value
-    raise BadPoint(f"has a value of no type in {field!r}")
+    raise BadPoint(_why_not(value, field))
+
+
+def _why_not(value: object, field: str) -> str:
+    """Why a value is none of a field."""
+    if isinstance(value, int):
+        return f"has an integer in {field!r} that 64 bits do not hold: {_shown(value)}"
+    if isinstance(value, NotHeld):
+        if value.text.lstrip("-").isalpha():
+            return f"has {value.text} in {field!r}, which JSON does not have"
+        return f"has a number in {field!r} that no float is near to: {_shown(value)}"
+    if isinstance(value, dict | list):
+        what = "an object" if isinstance(value, dict) else "a list"
+        return f"has {what} in {field!r}: fields hold numbers, booleans and texts"
+    return f"has a value in {field!r} that is no number, boolean or text: {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    try:
+        text = str(value)
+    except ValueError:
+        return "of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _text_value(text: str) -> tuple[ColumnType, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +27,16 @@ class NamedTwice(dict[str, Any]):
 
     Attributes:
         name: The name.
+        pairs: All of its names and values.
     """
 
     name: str
+    pairs: list[tuple[str, Any]]
 
     def __init__(self, pairs: list[tuple[str, Any]], name: str) -> None:
         super().__init__(pairs)
         self.name = name
+        self.pairs = pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +66,24 @@ class WrittenFloat(float):
         number = super().__new__(cls, text)
         number.text = text
         return number
+
+
+def as_json(value: object) -> str:
+    """A record in JSON, for people: its numbers as they are written there, also those that JSON does not have.
+
+    Raises:
+        RecursionError: It is nested too deeply.
+        ValueError: It has an integer of more digits than Python writes.
+    """
+    if isinstance(value, NotHeld | WrittenFloat):
+        return value.text
+    if isinstance(value, dict):
+        pairs: Iterable[tuple[str, Any]] = value.pairs if isinstance(value, NamedTwice) else value.items()
+        return "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {as_json(each)}" for name, each in pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(as_json, value)) + "]"
+    if isinstance(value, float) and math.isinf(value):
+        return "1e999" if value > 0 else "-1e999"
+    if isinstance(value, bytes):
+        value = value.decode(errors="backslashreplace")
+    return json.dumps(value, ensure_ascii=False, default=str)

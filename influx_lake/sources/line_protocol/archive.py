@@ -19,7 +19,7 @@ from influx_lake.sources.line_protocol.file_parts import FileParts
 from influx_lake.sources.line_protocol.parser import LineParser
 from influx_lake.sources.points.bad import bad_records_remark, too_bad
 from influx_lake.sources.points.building import INT64
-from influx_lake.sources.points.registry import Context, MeasurementKey, Registry
+from influx_lake.sources.points.registry import Context, FieldName, MeasurementKey, Registry
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
@@ -77,11 +77,21 @@ class LineProtocolFiles:
     def names(self) -> None:
         return None
 
+    def place_of(self, measurement: str, field: FieldName, value: int, time: int) -> None:  # noqa: ARG002 - as declared
+        return None
+
     def state(self) -> str:
         size = sum(max(0, file.size) for file, _ in self._read)
         bad = sum(unit.bad for unit in self._units)
         aside = f", {bad:,} bad lines left out" if bad else ""
         return f"{len(self._units):,} files, {size / 1e6:,.1f} MB{aside}"
+
+    def units_read(self) -> Sequence[Unit]:
+        return self._units
+
+    @property
+    def time_unit(self) -> str:
+        return f"precision: {self._config.precision}"
 
     def survey(self) -> FileSurvey:
         units = self._units

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from influx_lake.sources.points.cells import SCHEMA, Numbers
+from influx_lake.sources.points.cells import SCHEMA, Numbers, Places
 from influx_lake.sources.points.registry import FieldName, MeasurementKey, Tags
 from influx_lake.sources.points.unit import Unit
 
@@ -62,6 +62,15 @@ class MeasurementPoints:
         ]
         self.series = list(series)
         self.fields = list(fields)
+
+    def spans(self) -> tuple[Places, Places, Places]:
+        """The time of the first and the last row of each chunk, and how many rows it has."""
+        mine = [(part.unit.chunks, part.unit.chunks["measurement"] == part.number) for part in self._parts]
+        first, last, rows = (
+            np.concatenate([np.empty(0, np.int64), *(known[name][which] for known, which in mine)])
+            for name in ("first", "last", "rows")
+        )
+        return first, last, rows
 
     def cells(self, begin: int, end: int) -> Iterator[pa.Table]:
         """The cells of a time [begin, end), in pieces that follow each other in time, none of them empty.

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.windows import Window
+from influx_lake.config.windows import Window, utc_text
 from influx_lake.errors import DataRefused, MeasurementNotFound, WindowInterrupted
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_field
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
+from influx_lake.sources.points.bad import all_left_out
+from influx_lake.sources.points.cells import Places
 from influx_lake.sources.points.measurement import MeasurementPoints
+from influx_lake.sources.points.outside import moment, outside_of
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
 from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.points.unit import Unit
 from influx_lake.sources.protocol import RowStream, ServerInfo
-from influx_lake.sources.remarks import Survey
+from influx_lake.sources.remarks import Outside, Survey
 
 log = logging.getLogger("influx_lake.sources")
 
@@ -72,8 +77,25 @@ class Archive(Protocol):
         """The measurements, where they can be told without reading the files."""
         ...
 
+    def place_of(self, measurement: str, field: FieldName, value: int, time: int) -> str | None:
+        """Where a value was read: the file and the line; None where that cannot be told.
+
+        Raises:
+            SourceError: The file cannot be read again.
+        """
+        ...
+
     def state(self) -> str:
         """How much there is, for people."""
+        ...
+
+    def units_read(self) -> Sequence[Unit]:
+        """The points of all files that were read so far, for whatever window."""
+        ...
+
+    @property
+    def time_unit(self) -> str:
+        """The option that says what times count in, with what it says: `precision: ns`."""
         ...
 
     def survey(self) -> FileSurvey:
@@ -115,9 +137,10 @@ class PointsSource:
     def schema(self, measurement: str) -> MeasurementSchema:
         columns = self._columns(measurement)
         if not any(each.column.role is Role.FIELD for each in columns):
+            left_out = all_left_out(self._archive.units_read())
             raise MeasurementNotFound(
-                f"{self.identity} has no measurement {measurement!r}",
-                remedy="Check its name, and the options of the source",
+                f"{self.identity} has no {'point of the ' if left_out else ''}measurement {measurement!r}{left_out}",
+                remedy="Correct these records" if left_out else "Check its name, and the options of the source",
                 measurement=measurement,
             )
         time = Column(TIME, Role.TIME, ColumnType.TIME)
@@ -126,7 +149,8 @@ class PointsSource:
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
         known = {each.column: each.name for each in self._columns(schema.measurement)}
-        yield _WindowRows(self._points(schema.measurement, window), schema, known, window)
+        points = self._points(schema.measurement, window)
+        yield _WindowRows(points, schema, known, window, partial(self._archive.place_of, schema.measurement))
 
     def _columns(self, measurement: str) -> list[DeclaredColumn]:
         declared = self._archive.declared(measurement)
@@ -142,6 +166,10 @@ class PointsSource:
         points = self._points(measurement, window)
         return sum(len(_points_of(cells, points)) for cells in points.cells(*_nanoseconds(window)))
 
+    def outside(self, measurement: str, reach: Window) -> Outside | None:
+        found = outside_of(self._points_in(self._archive.units_read(), measurement), *_nanoseconds(reach))
+        return found and replace(found, unit=self._archive.time_unit)
+
     def survey(self) -> Survey:
         return self._archive.survey().survey(self._archive.wants)
 
@@ -150,7 +178,9 @@ class PointsSource:
         self._archive.close()
 
     def _points(self, measurement: str, window: Window | None) -> MeasurementPoints:
-        units = self._archive.units(window, measurement)
+        return self._points_in(self._archive.units(window, measurement), measurement)
+
+    def _points_in(self, units: Sequence[Unit], measurement: str) -> MeasurementPoints:
         place = (measurement, tuple(str(unit.folder) for unit in units))
         if place not in self._opened:
             keys = {key for unit in units for key in unit.measurements if key.name == measurement}
@@ -164,10 +194,16 @@ class _WindowRows:
     """A `RowStream`: the points of one window."""
 
     def __init__(
-        self, points: MeasurementPoints, schema: MeasurementSchema, names: Mapping[Column, str], window: Window
+        self,
+        points: MeasurementPoints,
+        schema: MeasurementSchema,
+        names: Mapping[Column, str],
+        window: Window,
+        place_of: Callable[[FieldName, int, int], str | None],
     ) -> None:
         self._points = points
         self._window = window
+        self._place_of = place_of
         self._measurement = schema.measurement
         self._columns = [(column, names.get(column, column.name)) for column in schema.columns]
         self._tags = TagColumns([name for column, name in self._columns if column.role is Role.TAG], points.series)
@@ -240,8 +276,20 @@ class _WindowRows:
         if column.type is not ColumnType.FLOAT:
             return values
         if ColumnType.INTEGER not in self._types[name] and beyond.null_count < len(beyond):
-            raise DataRefused(f"{name!r} is a float, and holds integers that no float is equal to")
+            raise self._refused(name, beyond, points.time)
         return with_integers(values, integers)
+
+    def _refused(self, field: str, beyond: pa.Array, times: Places) -> DataRefused:
+        """The error for integers of a field of floats that no float is equal to."""
+        first = int(np.flatnonzero(beyond.is_valid().to_numpy(zero_copy_only=False))[0])
+        value, time = beyond[first].as_py(), int(times[first])
+        place = self._place_of((field, ColumnType.INTEGER), value, time)
+        return DataRefused(
+            f"the field {field!r} has floats and so is one of floats, and no float is equal to its integer {value} "
+            f"(at {utc_text(moment(time))}{f', in {place}' if place else ''})",
+            remedy="Declare the field under `columns` of the source: as integer, where all of its values are whole; as "
+            "float, and such a record is a bad one, which `max_bad_lines` can leave out; or have it written as text",
+        )
 
 
 def _points_of(cells: pa.Table, points: MeasurementPoints) -> Points:

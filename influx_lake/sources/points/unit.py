@@ -203,6 +203,11 @@ class Unit:
         """How many of the file's lines are no points."""
         return int(self.facts["bad"])
 
+    @property
+    def empty(self) -> int:
+        """How many of its records have no value in any field."""
+        return int(self.facts.get("empty", 0))
+
     def bad_records(self) -> Iterator[BadRecord]:
         """The lines that are none."""
         if self.bad and self.bad_file.exists():

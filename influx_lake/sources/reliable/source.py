@@ -22,6 +22,7 @@ from influx_lake.sources.reliable.backoff import retried
 from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake.sources.reliable.pieces import WorkingSizes
 from influx_lake.sources.reliable.reading import WindowReading
+from influx_lake.sources.remarks import FindsOutside, Outside
 from influx_lake.sources.tally import tally_of
 from influx_lake.sources.versions import version_of
 
@@ -128,6 +129,11 @@ class ReliableSource:
                 else:
                     found += [one(window) for window in part]
         return found
+
+    def outside(self, measurement: str, reach: Window) -> Outside | None:
+        """The points of a measurement outside of a range, where the source has read such."""
+        source = self._source
+        return source.outside(measurement, reach) if isinstance(source, FindsOutside) else None
 
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:

@@ -56,9 +56,17 @@ def good(found: list[tuple[int, Any]]) -> list[Any]:
         ("timestamp,name,v,v\n", "has the column 'v' twice"),
         (",timestamp,name,v\n", "column 1 of the header has no name.*index=False"),
         ("#datatype,string,long\n#group,false\n", "annotated CSV"),
-        ("timestamp,name,v\r1,cpu,2\r", "line 1: the header is not CSV"),
+        (
+            "timestamp,name,v\r1,cpu,2\r",
+            "line 1: the header is not CSV: it holds a carriage return outside of quotes: lines end in LF, or",
+        ),
         ("timestamp,name,vé\n".encode("latin-1"), "line 1: the header is not UTF-8"),
-        ('timestamp,name,"v\n1,cpu,2\n', "the header is not CSV"),
+        ('timestamp,name,"v\n1,cpu,2\n', "the header is not CSV: a quote is opened, and not closed"),
+        ("timestamp ,name,v\n1,cpu,2\n", "line 1: the header has spaces around the name of a column, 'timestamp '"),
+        ("timestamp, name, v\n1, cpu, 2\n", "spaces around the name of a column, ' name', .*Take them out"),
+        ("timestamp,name,v\n1,cpu,2\ntimestamp,v,name\n", "line 3: this is another header.*: timestamp,"),
+        ("timestamp,name,v\n1,cpu,2\ntimestamp,name,host,v\n", "line 3: this is another header.*: timestamp,"),
+        ("timestamp,name,v,w\n1,cpu,2,3\ntimestamp,name,x,y\n", "line 3: this is another header"),
         ("timestamp,name,v", "the header is the last line"),
     ],
 )
@@ -91,12 +99,12 @@ def test_files_without_a_header_are_read_with_the_names_that_are_given() -> None
     [
         ("1748736000,cpu,a\n", 1, "has 3 values, where the header has 4 columns"),
         ("1748736000,cpu,a,1,5\n", 1, "has 5 values, where the header has 4 columns"),
-        ('1748736000,cpu,"a"b,1\n', 1, "is not CSV"),
+        ('1748736000,cpu,"a"b,1\n', 1, "is not CSV: there is text behind a closing quote: a quote inside of a value"),
         ('1748736000,cpu,"a\nb"c,1\n', 2, "is not CSV"),
         ("1748736000,cpu,é,1\n".encode("latin-1"), 1, "is not UTF-8"),
         ("1748736000,cpu,a,1\0\0\n", 1, "holds NUL bytes"),
         (b"\0\0\0\0\n", 1, "holds NUL bytes"),
-        ("1748736000,cpu,a,1\r1748736000,cpu,b,2\n", 1, "is not CSV"),
+        ("1748736000,cpu,a,1\r1748736000,cpu,b,2\n", 1, "is not CSV: it holds a carriage return"),
     ],
 )
 def test_what_is_no_row_is_told_and_the_others_load(row: str | bytes, count: int, reason: str) -> None:
@@ -150,3 +158,11 @@ def test_rows_are_what_was_written(rows: list[tuple[str, str]], delimiter: str, 
     found = read(text.getvalue(), size=size, delimiter=delimiter)
     assert not bad(found)
     assert [(each["a"], each["b"]) for each in good(found)] == rows
+
+
+def test_a_header_that_comes_again_is_no_row() -> None:
+    # Files that were put behind one another.
+    assert good(read((HEADER + ROW) * 3)) == good(read(HEADER + ROW * 3))
+    assert not bad(read((HEADER + ROW) * 3))
+    text = good(read("timestamp,name,host,v\n1748736000,cpu,timestamp,name\n"))
+    assert text[0]["host"] == "timestamp", "a value may be called as a column is"

@@ -101,7 +101,7 @@ def test_times_in_numbers(tmp_path: Path, looked_at: list[int], units: str) -> N
 def test_rows_that_are_no_points_are_told_with_their_number(tmp_path: Path, looked_at: list[int]) -> None:
     times = pa.array([START, None, START + 2, 2**62], pa.int64())
     table = pa.table({"timestamp": times, "usage": [1.0, 2.0, 3.0, 4.0]})
-    with pytest.raises(BadRecords, match="line 2 has no time in 'timestamp'"):
+    with pytest.raises(BadRecords, match="row 2 has no time in 'timestamp'"):
         read(tmp_path, table)
     assert [row["usage"] for row in read(tmp_path, table, max_bad_lines=1)] == [1.0, 3.0]
     assert looked_at == [1, 1]
@@ -143,7 +143,7 @@ def test_times_that_nanoseconds_do_not_reach_are_told_with_their_row(tmp_path: P
     seen = pa.array([FAR * scale, None, 0], pa.timestamp(unit, "UTC"))
     days = pa.array([FAR // 86_400, 0, None], pa.date32())
     table = pa.table({"timestamp": times, "host": ["a", "b", "c"], "usage": [1.0, 2.0, 3.0], "seen": seen, "day": days})
-    with pytest.raises(BadRecords, match=r"points.parquet: line 2 has a time out of range"):
+    with pytest.raises(BadRecords, match=r"points.parquet: row 2 has a time out of range"):
         read(tmp_path, table)
     rows = read(tmp_path, table, max_bad_lines=1)
     assert [row["host"] for row in rows] == ["a", "c"]
@@ -164,7 +164,7 @@ def test_times_of_96_bits_do_not_wrap_around(tmp_path: Path) -> None:
     assert rows_of(source, "cpu", HOUR) == [{"time": START + 1000, "usage": 1.0}]
     source.close()
     options["max_bad_lines"] = 0
-    with pytest.raises(BadRecords, match="line 2 has a time out of range"):
+    with pytest.raises(BadRecords, match="row 2 has a time out of range"):
         rows_of(open_source(LandingZoneConfig.model_validate(options)), "cpu", HOUR)
 
 
@@ -180,7 +180,7 @@ def test_a_column_twice_is_refused(tmp_path: Path) -> None:
 def test_values_of_types_that_are_not_known_are_told(tmp_path: Path) -> None:
     times = pa.array([START], pa.timestamp("ns"))
     for odd in (pa.array([b"x"]), pa.array([[1]]), pa.array([1], pa.duration("s")), pa.array([{"a": 1}])):
-        with pytest.raises(BadRecords, match="line 1 has"):
+        with pytest.raises(BadRecords, match="row 1 has"):
             read(tmp_path, pa.table({"timestamp": times, "usage": [1.0], "odd": odd}))
 
 

@@ -271,7 +271,18 @@ def test_a_column_called_like_the_measurements_is_not_dropped(kind: str, text: s
     [
         ('{{"timestamp": {0}, "": 1.5, "usage": 2}}', "has a value without a name"),
         ('{{"timestamp": {0}, "tags": {{"": "x"}}, "usage": 2}}', "has a value without a name"),
-        ('{{"timestamp": {0}, "usage": NaN}}', "has a value of no type in 'usage'"),
+        ('{{"timestamp": {0}, "usage": NaN}}', "has NaN in 'usage', which JSON does not have"),
+        ('{{"timestamp": {0}, "usage": 1e999}}', "has a number that is too large for a float in 'usage'"),
+        (
+            '{{"timestamp": {0}, "usage": 18446744073709551616}}',
+            "has an integer in 'usage' that 64 bits do not hold: 1844",
+        ),
+        (
+            '{{"timestamp": {0}, "usage": {{"a": 1}}}}',
+            "has an object in 'usage': fields hold numbers, booleans and texts",
+        ),
+        ('{{"timestamp": {0}, "usage": [1]}}', "has a list in 'usage': fields hold numbers, booleans and texts"),
+        ('{{"timestamp": {0}, "tags": {{"host": [1]}}, "usage": 1}}', "has a tag that is no text, 'host': a list"),
     ],
 )
 def test_json_that_no_column_can_have_is_bad_and_told_of(
@@ -282,5 +293,59 @@ def test_json_that_no_column_can_have_is_bad_and_told_of(
     assert reason in str(read(text, "json"))
     kept = read(text, "json", max_bad_lines=1)
     assert len(kept["rows"]) == 1
-    assert "1 record of 1 file cannot be read and are left out, as max_bad_lines allows" in caplog.text
+    assert "1 record of 1 file cannot be read and is left out, as max_bad_lines allows" in caplog.text
     assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"timestamp": 1, "usage": NaN}',
+        '{"timestamp": 1, "usage": 1e999, "on": true, "off": null, "text": "\\"ä\\""}',
+        '{"timestamp": 1, "usage": 18446744073709551616}',
+        '{"timestamp": 1, "usage": 1, "usage": 2}',
+        '{"timestamp": 1, "usage": [1, {"a": "b"}]}',
+    ],
+)
+def test_bad_records_are_kept_as_they_are_written(record: str) -> None:
+    kept = read(f"{record}\n", "json")["bad"]
+    assert [json.loads(line)["text"] for line in kept] == [record]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "place"),
+    [
+        (
+            "json",
+            '{{"timestamp": {0}, "usage": 1}}\n{{"timestamp": {1}, "usage": null}}\n{{"timestamp": {1}}}\n',
+            "line 2",
+        ),
+        ("csv", "timestamp,host,usage\n{0},a,1\n{1},b,\n{1},c,\n", "line 3"),
+    ],
+)
+def test_records_without_any_value_are_counted_and_told_of(
+    kind: str, text: str, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(read(text.format(START, START + 1), kind)["rows"]) == 1
+    assert "2 records of 1 file have no value in any field, and are left out; the first is in " in caplog.text
+    assert f", {place}. " in caplog.text
+
+
+@pytest.mark.parametrize("record", ["broken", '{"timestamp": 1}'])
+def test_a_file_of_which_nothing_is_left_says_so(record: str) -> None:
+    told = str(read(f"{record}\n", "json", max_bad_lines=9)["rows"])
+    assert "has no point of the measurement 'cpu' that can be read: 1 record of 1 file " in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("json", '{{"timestamp": {0}, "usage": 0.5}}\n\n{{"timestamp": {1}, "usage": 9007199254740993}}\n'),
+        ("csv", "timestamp,usage\n{0},0.5\n{1},9007199254740993\n"),
+    ],
+)
+def test_an_integer_that_no_float_is_equal_to_is_refused_with_its_place(kind: str, text: str) -> None:
+    told = str(read(text.format(START, START + 1), kind)["rows"])
+    assert "the field 'usage' has floats and so is one of floats, and no float is equal to its integer 9007199" in told
+    assert f"(at 2026-01-02T00:00:01Z, in /in/cpu/year=2026/month=01/day=02/hour=00/a.{kind}, line 3)" in told
+    assert "Declare the field under `columns`" in told

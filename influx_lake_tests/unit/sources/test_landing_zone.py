@@ -118,7 +118,7 @@ def test_integers_among_floats_are_floats_or_refused(tmp_path: Path) -> None:
         ("[" * 100_000, "is nested too deeply"),
         ({"fields": {"usage": 1}}, "has no time"),
         ({"fields": 3, "timestamp": 1}, "it is not an object"),
-        ({"fields": {"usage": [1]}, "timestamp": 1}, "has a value of no type in 'usage'"),
+        ({"fields": {"usage": [1]}, "timestamp": 1}, "has a list in 'usage': fields hold numbers, booleans and texts"),
         ({"fields": {"usage": 1}, "timestamp": "yesterday"}, "has a time that is none"),
         ({"fields": {"usage": 1}, "timestamp": 10**12}, "has a time out of range"),
     ],

@@ -231,7 +231,7 @@ def test_bad_lines_fail_a_run_and_are_kept_for_people(tmp_path: Path) -> None:
     assert [row["f"] for row in rows_of(source, "m")] == [1.0, 3.0]
     assert "1 bad lines left out" in source.server().version
     source.close()
-    with pytest.raises(BadRecords, match="1 lines or more"):
+    with pytest.raises(BadRecords, match="1 line or more"):
         line_source(tmp_path).measurements()
 
 

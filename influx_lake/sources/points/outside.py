@@ -1,0 +1,56 @@
+"""Points outside of a range of time: no window of it loads them, so that nobody would miss them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from influx_lake.config.windows import EPOCH
+from influx_lake.sources.points.measurement import MeasurementPoints
+from influx_lake.sources.points.rows import Points
+from influx_lake.sources.remarks import Outside
+
+_FIRST, _END = -(2**63), 2**63 - 1
+_MOST_CELLS = 20_000_000
+"""More values than these are not read only to be counted: their number is known from the index."""
+
+
+def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | None:
+    """The points of a measurement outside of [begin, end); None where there are none.
+
+    Args:
+        points: The points.
+        begin: The first nanosecond since 1970 that is inside.
+        end: The first one behind it.
+    """
+    first, last, rows = points.spans()
+    if not len(rows) or (first.min() >= begin and last.max() < end):
+        return None
+    inside = ((first >= begin) & (first < end)) | ((last >= begin) & (last < end))
+    everything = not inside.any() and next(points.cells(begin, end), None) is None
+    if rows[(first < begin) | (last >= end)].sum() > _MOST_CELLS:
+        # Those of chunks that lie outside as a whole: a few more are in others.
+        before, behind = last < begin, first >= end
+        ends = first[before | behind].min(initial=int(first.min())), last[before | behind].max(initial=begin)
+        figures = int(rows[before].sum()), int(rows[behind].sum())
+        return Outside(*figures, "value", everything, moment(int(ends[0])), moment(int(ends[1])))
+    parts = [_counted(points, _FIRST, begin), _counted(points, end, _END)]
+    there = [(first, last) for count, first, last in parts if count]
+    first_of_all, last_of_all = min(first for first, _ in there), max(last for _, last in there)
+    return Outside(parts[0][0], parts[1][0], "point", everything, moment(first_of_all), moment(last_of_all))
+
+
+def _counted(points: MeasurementPoints, begin: int, end: int) -> tuple[int, int, int]:
+    """How many points there are, and the times of the first and the last one."""
+    count, first, last = 0, _END, _FIRST
+    for cells in points.cells(begin, end):
+        times = cells.column("time").to_numpy()
+        count += len(Points.of(times, cells.column("series").to_numpy(), len(points.series)))
+        first, last = min(first, int(np.min(times))), max(last, int(np.max(times)))
+    return count, first, last
+
+
+def moment(nanoseconds: int) -> datetime:
+    """The time of so many nanoseconds since 1970, in microseconds."""
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)
