@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from influx_lake.iceberg.change import Change
 from influx_lake.iceberg.laying_over import LayingOver
 from influx_lake.iceberg.outside_rows import OutsideRows
 from influx_lake.iceberg.point_key import PointKey
-from influx_lake.iceberg.points_aside import PointsAside
+from influx_lake.iceberg.points_aside import OtherPoints, PointsAside
 from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.rows_aside import RowsAside
 from influx_lake.iceberg.schema import file_schema, to_file
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import FileScanTask, Table
 
+log = logging.getLogger("influx_lake.iceberg")
+
+REPLACED_OTHERS = "influx-lake.replaced-others"
+"""The snapshot's property for them."""
+
 
 @dataclass(slots=True)
 class _Outcome:
@@ -43,9 +49,11 @@ class _Outcome:
         rows: How many rows there are of both.
         kept: How many of them did not come.
         files: The files that hold them.
+        others: How many rows go that have other tags than those that come in their place.
     """
 
     held: int = 0
+    others: int = 0
     rows: int = 0
     kept: int = 0
     files: tuple[DataFile, ...] = ()
@@ -77,6 +85,7 @@ class Merge:
     _folder: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: temporary_directory("influx-lake-merge-"))
     _coming: RowsAside = field(init=False)
     _points: PointsAside = field(init=False)
+    _other: OtherPoints = field(init=False)
     _first_us: int | None = None
     _last_us: int | None = None
     _rows: int = 0
@@ -86,13 +95,15 @@ class Merge:
     def __post_init__(self) -> None:
         self._coming = RowsAside(self.key.encoded(self.schema), Path(self._folder.name))
         self._points = PointsAside(self.key, self.window, Path(self._folder.name))
+        self._other = OtherPoints(self.key, self.window, Path(self._folder.name))
         self._outside = OutsideRows(self.target, self.window)
 
     def take(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Keep rows of the table's schema, to be laid over the window's."""
         from pyarrow.compute import min_max
 
-        for batch in self._points.noting(conform(batch, self._coming.schema) for batch in batches):
+        conformed = (conform(batch, self._coming.schema) for batch in batches)
+        for batch in self._other.noting(self._points.noting(conformed)):
             ends = min_max(batch.column(self.target.time_column).cast(pa.int64())).as_py()
             self._first_us = ends["min"] if self._first_us is None else min(self._first_us, ends["min"])
             self._last_us = ends["max"] if self._last_us is None else max(self._last_us, ends["max"])
@@ -114,7 +125,7 @@ class Merge:
             rows=outcome.rows + left,
             previous_rows=outcome.held + left,
             coverage=table_state(table).coverage.adding(self.loaded),
-            notes={"influx-lake.kept-rows": str(outcome.kept + left)},
+            notes={"influx-lake.kept-rows": str(outcome.kept + left), **replaced_others(outcome.others)},
         )
 
     def written(self) -> list[DataFile]:
@@ -125,6 +136,7 @@ class Merge:
         """Delete what was kept aside."""
         self._coming.close()
         self._points.close()
+        self._other.close()
         self._folder.cleanup()
 
     def _join(self, table: Table, tasks: list[FileScanTask]) -> _Outcome:
@@ -149,6 +161,7 @@ class Merge:
         wanted, text = TimeFilter.of([self.window], self._time), self.key.text_of(arrow_schema(table.schema()))
         for batch in read_tasks(table, tasks, wanted, table.schema(), text):
             outcome.held += len(batch)
+            outcome.others += self._other.replaced(batch, self._points)
             yield conform(batch, schema)
 
     def _held_times(self, table: Table, tasks: list[FileScanTask]) -> Iterator[pa.Array]:
@@ -158,6 +171,26 @@ class Merge:
     @property
     def _time(self) -> str:
         return self.target.time_column
+
+
+def replaced_others(count: int) -> dict[str, str]:
+    """What a snapshot says of rows whose place was taken by points that tags outside of `write.key` tell apart."""
+    return {REPLACED_OTHERS: str(count)} if count else {}
+
+
+def tell_replaced(change: Change, target: TableTarget, window: Window) -> None:
+    """Tell of such rows in the log, once they are gone."""
+    if count := change.notes.get(REPLACED_OTHERS):
+        left_out = ", ".join(tag for tag in target.tags or () if tag not in target.key)
+        log.warning(
+            "%s, %s: rows of the table whose place was taken by points that have other tags: %s. write.key, %s, leaves "
+            "out %s: add to it what tells points apart that are to be kept beside each other",
+            target.name,
+            window,
+            f"{int(count):,}",
+            ", ".join(target.key),
+            left_out,
+        )
 
 
 def touched_by(

@@ -13,9 +13,9 @@ import pyarrow as pa
 from influx_lake.config.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.arriving import Arriving, TimesAhead
 from influx_lake.iceberg.change import Change
-from influx_lake.iceberg.merge import Merge, touched_by
+from influx_lake.iceberg.merge import Merge, replaced_others, touched_by
 from influx_lake.iceberg.outside_rows import OutsideRows
-from influx_lake.iceberg.points_aside import PointsAside
+from influx_lake.iceberg.points_aside import OtherPoints, PointsAside
 from influx_lake.iceberg.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.rows import WindowRows
 from influx_lake.iceberg.staging.written_rows import WrittenRows, layout_of, read_written
@@ -36,11 +36,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What the table held for the window, and the files of those rows whose points do not come."""
+    """What the table held for the window.
+
+    Attributes:
+        held: How many rows.
+        rows: How many of them have points that do not come.
+        files: The files of those.
+        others: How many rows go that have other tags than those that come in their place.
+    """
 
     held: int
     rows: int
     files: tuple[DataFile, ...]
+    others: int = 0
 
 
 @dataclass(slots=True)
@@ -57,6 +65,7 @@ class Overlay:
         files: The files that hold the rows that come.
         seen: What is known of these rows.
         points: Their points.
+        other: Their points by all of their tags.
         approve: Told how many rows come and how many are there, before each try; raises to stop.
     """
 
@@ -67,6 +76,7 @@ class Overlay:
     files: list[DataFile]
     seen: WindowRows
     points: PointsAside
+    other: OtherPoints
     approve: Callable[[int, int], None] = lambda rows, previous_rows: None
     _merge: Merge | None = None
     _kept: dict[frozenset[str], _Kept] = field(default_factory=dict)
@@ -94,7 +104,7 @@ class Overlay:
             rows=self.seen.rows + kept.rows + left,
             previous_rows=kept.held + left,
             coverage=table_state(table).coverage.adding(self.loaded),
-            notes={"influx-lake.kept-rows": str(kept.rows + left)},
+            notes={"influx-lake.kept-rows": str(kept.rows + left), **replaced_others(kept.others)},
         )
 
     def written(self) -> list[DataFile]:
@@ -105,6 +115,7 @@ class Overlay:
     def close(self) -> None:
         """Delete what was kept aside."""
         self.points.close()
+        self.other.close()
         if self._merge is not None:
             self._merge.close()
 
@@ -112,18 +123,21 @@ class Overlay:
         files = (file for task in tasks for file in (task.file, *task.delete_files))
         state = frozenset([layout_of(table), *(file.file_path for file in files)])
         if state not in self._kept:
-            held = 0
+            held = others = 0
+            # The tags that the key leaves out are read to tell how many rows of other points go.
+            columns = table.schema().select(*self.points.key.all, *self.points.key.tags)
 
             def points() -> Iterator[pa.RecordBatch]:
-                nonlocal held
-                for batch in self._read(table, tasks, [self.window], table.schema().select(*self.points.key.all)):
+                nonlocal held, others
+                for batch in self._read(table, tasks, [self.window], columns):
                     held += len(batch)
+                    others += self.other.replaced(batch, self.points)
                     yield batch
 
             stretches = self.points.lacking_times(points())
             windows = [Window(EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND) for start, end in stretches]
             written = self._write_lacking(table, tasks, windows) if windows and self.points.differ else []
-            self._kept[state] = _Kept(held, sum(file.record_count for file in written), tuple(written))
+            self._kept[state] = _Kept(held, sum(file.record_count for file in written), tuple(written), others)
         return self._kept[state]
 
     def _write_lacking(self, table: Table, tasks: list[FileScanTask], windows: list[Window]) -> list[DataFile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -115,6 +116,36 @@ class PointsAside:
     def _time_of(self, number: np.int64) -> int:
         """A point's time, in microseconds since 1970."""
         return (int(number) >> self._series_bits) // self._per_us + self._window.start_us
+
+
+class OtherPoints:
+    """Counts rows whose place is taken by rows of other points: `write.key` may leave out tags that tell them apart.
+
+    Args:
+        key: What tells points apart by `write.key`.
+        window: The window that the rows are in.
+        folder: Where numbers that do not fit in memory go.
+    """
+
+    def __init__(self, key: PointKey, window: Window, folder: Path) -> None:
+        whole = replace(key, columns=(*key.columns, *key.tags), tags=())
+        self._points = PointsAside(whole, window, folder) if key.tags else None
+
+    def noting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The rows that come, noted with all of their tags."""
+        return iter(batches) if self._points is None else self._points.noting(batches)
+
+    def replaced(self, held: pa.RecordBatch, points: PointsAside) -> int:
+        """How many of some rows that are held are not among those that come, while their points by the key are."""
+        if self._points is None or not (points.suffice and self._points.suffice):
+            return 0
+        come = ~points.lack(points.of(held))
+        return int((come & self._points.lack(self._points.of(held))).sum()) if come.any() else 0
+
+    def close(self) -> None:
+        """Delete what is on disk."""
+        if self._points is not None:
+            self._points.close()
 
 
 def _join_on(stretches: list[tuple[int, int]], start: int, end: int, gap: int) -> None:

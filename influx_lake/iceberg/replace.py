@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Planning, as_planned
 from influx_lake.iceberg.intake import taking_in
+from influx_lake.iceberg.merge import tell_replaced
 from influx_lake.iceberg.replacement import Replacement
 from influx_lake.iceberg.rows import Rows
 from influx_lake.iceberg.target import Provenance, TableTarget
@@ -70,4 +71,6 @@ def replace_window(
             target, window, loaded, intake.table, intake.seen.rows, files, approving, keeps_missing
         )
         with closing(replacement):
-            return window_commit(window, intake, intake.commit(planning(replacement), commit_budget))
+            committed = intake.commit(planning(replacement), commit_budget)
+            tell_replaced(committed.change, target, window)
+            return window_commit(window, intake, committed)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from influx_lake.config.windows import Window
 from influx_lake.iceberg.change import Planner, Planning, as_planned
 from influx_lake.iceberg.intake import taking_in
-from influx_lake.iceberg.merge import Merge, as_read
+from influx_lake.iceberg.merge import Merge, as_read, tell_replaced
 from influx_lake.iceberg.overlay import Overlay
 from influx_lake.iceberg.point_key import point_key
-from influx_lake.iceberg.points_aside import PointsAside
+from influx_lake.iceberg.points_aside import OtherPoints, PointsAside
 from influx_lake.iceberg.reader import arrow_schema
 from influx_lake.iceberg.replace import COMMIT_BUDGET
 from influx_lake.iceberg.rows import Rows
@@ -74,8 +74,10 @@ def upsert_window(
             planner = merge
         else:
             folder = Path(stack.enter_context(temporary_directory("influx-lake-upsert-")))
-            points = PointsAside(key, window, folder)
-            files = write_files(intake.table, target, points.noting(batches), intake.shape.schema)
-            planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, quarantining)
+            points, other = PointsAside(key, window, folder), OtherPoints(key, window, folder)
+            files = write_files(intake.table, target, other.noting(points.noting(batches)), intake.shape.schema)
+            planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, other, quarantining)
             stack.enter_context(closing(planner))
-        return window_commit(window, intake, intake.commit(planning(planner), commit_budget))
+        committed = intake.commit(planning(planner), commit_budget)
+        tell_replaced(committed.change, target, window)
+        return window_commit(window, intake, committed)

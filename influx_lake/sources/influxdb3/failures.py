@@ -11,6 +11,8 @@ import re
 from dataclasses import replace
 from enum import StrEnum
 
+import pyarrow as pa
+
 from influx_lake.config import InfluxDB3Config, redact
 from influx_lake.config.connections.limits import MAX_DOCUMENT
 from influx_lake.config.quantities import format_size
@@ -120,6 +122,22 @@ class Failures:
     def silence(self) -> SourceError:
         """The server neither answered nor failed."""
         return self._name(self._errors.timeout(f"nothing came for {self._config.timeout.total_seconds():g} s"))
+
+    def check_batch(self, batch: pa.RecordBatch) -> None:
+        """Refuse to go on after a batch of rows that unpacked to more than the source's `max_document`.
+
+        Raises:
+            UnexpectedAnswer: It did.
+        """
+        if batch.nbytes > self._config.max_document:
+            limit = format_size(self._config.max_document)
+            raise self._name(
+                UnexpectedAnswer(
+                    f"{self.where}: {batch.num_rows:,} rows that came together unpacked to "
+                    f"{batch.nbytes:,} bytes, which is more than the {limit} of `{MAX_DOCUMENT}`",
+                    remedy=f"Raise the source's `{MAX_DOCUMENT}` if rows are as large as that",
+                )
+            )
 
     def no_measurement(self, name: str) -> SourceError:
         """The database has no such measurement."""

@@ -43,7 +43,9 @@ class FlightConnection:
         """
         client = self._connected()
         # Mode `reader` would turn the errors of a running stream into bare OSErrors, and cannot be cancelled.
-        call = _Call(lambda: client.query(sql, language="sql", mode="chunk", timeout=_NO_DEADLINE))
+        call = _Call(
+            lambda: client.query(sql, language="sql", mode="chunk", timeout=_NO_DEADLINE), failures.check_batch
+        )
         with Prefetch(
             call.items(),
             cancel=call.cancel,
@@ -91,8 +93,9 @@ class FlightConnection:
 class _Call:
     """One request, that another thread may cancel at any time."""
 
-    def __init__(self, start: Callable[[], FlightStreamReader]) -> None:
+    def __init__(self, start: Callable[[], FlightStreamReader], check: Callable[[pa.RecordBatch], None]) -> None:
         self._start = start
+        self._check = check
         self._lock = threading.Lock()
         self._reader: FlightStreamReader | None = None
         self._cancelled = False
@@ -107,6 +110,10 @@ class _Call:
         yield reader.schema
         for chunk in reader:
             if chunk.data is not None and chunk.data.num_rows:
+                # The client's limit is for a message as it comes, and buffers of Arrow IPC may be compressed. PyArrow
+                # (26.0.1) unpacks them before anybody sees the message, with no option for how much that may be
+                # (IpcReadOptions), and has no bounded memory pool in Python: it is known of a batch once it is there.
+                self._check(chunk.data)
                 yield chunk.data
 
     def cancel(self) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
 from benchmarks.measure import in_process
+from influx_lake.config.files import WriteOptions
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg import numbers_aside, points_aside, rows_aside, time_slices
 from influx_lake.iceberg.catalog import open_catalog
@@ -136,6 +137,26 @@ def test_nothing_comes(catalog: Catalog) -> None:
     commit = upsert(catalog)
     assert (commit.rows, commit.previous_rows, commit.files_removed) == (60, 60, 0)
     assert table_state(table(catalog)).coverage.holds(day(0))
+
+
+@pytest.mark.parametrize("way", [{}, {"merge_fields": True}, {"write": {"sort_by": ["time"]}}])
+def test_rows_of_other_points_that_go_are_told_of(
+    way: dict[str, Any], catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    # By its tags a point is a host's and a count's; by the key a host's.
+    narrow = changed(BY_HOST, tags=("host", "count"), write=WriteOptions.model_validate(way.pop("write", {})))
+    upsert(
+        catalog, batch((0, "a", 1.0, 1), (1, "a", 1.0, 1), (2, "b", 1.0, None), (3, "c", 1.0, 3)), target=narrow, **way
+    )
+    assert "other tags" not in caplog.text
+    again = batch((0, "a", 2.0, 2), (1, "a", 2.0, 1), (2, "b", 2.0, 7), (9, "a", 2.0, 9))
+    upsert(catalog, again, target=narrow, **way)
+    assert len(points(catalog)) == 5
+    assert ": 2. write.key, host, leaves out count: add to it" in caplog.text
+    assert table(catalog).current_snapshot().summary["influx-lake.replaced-others"] == "2"  # type: ignore[union-attr, index]
+    caplog.clear()
+    upsert(catalog, again, target=narrow, **way)
+    assert "other tags" not in caplog.text, "the same points again"
 
 
 def test_a_key_that_does_not_come_is_refused(catalog: Catalog) -> None:

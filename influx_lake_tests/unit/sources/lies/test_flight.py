@@ -133,3 +133,17 @@ def test_odd_counts(count: Any) -> None:
 
 def test_counting_can_be_switched_off() -> None:
     assert "confirm_rows: false takes what arrives" in str(outcome(table_stream(TABLE.slice(1))))
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd"])
+def test_batches_that_unpack_to_far_more_than_they_weigh(codec: str) -> None:
+    large = change("txt", ["x" * 500_000] * 6)
+    packed = fl.RecordBatchStream(large, options=pa.ipc.IpcWriteOptions(compression=codec))
+    came = outcome(packed, max_document=1_000_000)
+    assert isinstance(came, UnexpectedAnswer), came
+    assert "6 rows that came together unpacked to 3,000," in str(came)
+    assert "more than the 1MB of `max_document`" in str(came)
+    assert "Raise the source's `max_document`" in str(came)
+    again = fl.RecordBatchStream(large, options=pa.ipc.IpcWriteOptions(compression=codec))
+    rows: Any = outcome(again, max_document=4_000_000)
+    assert [row["txt"] for row in rows] == large.column("txt").to_pylist()
