@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.windows import Window
+from influx_lake.errors import CopiedTable
 from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.staging.known_columns import actual, alike, alike_in_words, renamed
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
@@ -37,6 +39,7 @@ class MeasurementStatus:
         others: What others did to the table, as far as it is not made good.
         renamed: The columns that others renamed: what they are called in the table, by the names that loads know.
         alike: The columns whose names differ in case only, which some engines take for one.
+        copied: Why nothing is loaded, where the table's files are those of the lake that this one is a copy of.
     """
 
     measurement: Measurement
@@ -52,13 +55,14 @@ class MeasurementStatus:
     others: ForeignChanges
     renamed: Mapping[str, str] = field(default_factory=dict)
     alike: Sequence[tuple[str, ...]] = ()
+    copied: str | None = None
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be known of the names of the table's columns."""
+        """What is to be known of the table, and of the names of its columns."""
         said = [f"{name!r} is {there!r}" for name, there in self.renamed.items()]
         renamed = [f"others renamed columns, which are filled under their new names: {', '.join(said)}"] if said else []
-        return [*renamed, *map(alike_in_words, self.alike)]
+        return [*([self.copied] if self.copied else []), *renamed, *map(alike_in_words, self.alike)]
 
     @property
     def loaded(self) -> int:
@@ -94,7 +98,16 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         others=foreign_changes(measurement, state, now),
         renamed=renamed(table) if table else {},
         alike=alike(field.name for field in actual(table).schema().fields) if table else (),
+        copied=_copied(table, measurement.table_name) if table else None,
     )
+
+
+def _copied(table: Table, name: str) -> str | None:
+    try:
+        check_not_copied(table, name)
+    except CopiedTable as error:
+        return error.message
+    return None
 
 
 def total_rows(table: Table) -> int:

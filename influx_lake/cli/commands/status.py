@@ -43,7 +43,7 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
             if each.others:
                 out.line(f"{each.measurement.name}: the table {each.measurement.table_name} was {each.others}")
             for remark in each.remarks:
-                out.line(f"{each.measurement.name}: in the table {each.measurement.table_name}, {remark}")
+                out.line(f"{each.measurement.name}, table {each.measurement.table_name}: {remark}")
         missing = sum(len(each.missing) for each in found)
         if missing:
             out.line(f"{counted(missing, 'window')} missing. See: influx-lake plan. Load: influx-lake replicate --all")
@@ -113,6 +113,7 @@ def _facts(status: MeasurementStatus) -> dict[str, Any]:
         "lag_seconds": round(status.lag.total_seconds(), 3),
         "last_snapshot_id": str(status.last_snapshot_id) if status.last_snapshot_id else None,
         "last_snapshot_at": text(status.last_snapshot_at),
+        "copied_from_another_lake": status.copied,
         "renamed_columns": dict(status.renamed),
         "columns_alike_but_for_case": [list(names) for names in status.alike],
         "changed_by_others": {

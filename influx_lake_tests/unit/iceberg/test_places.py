@@ -84,6 +84,8 @@ def test_a_copied_lake_does_not_write_to_the_original(tmp_path: Path, capsys: py
     )
     assert run(["check", "-c", str(copy / "lake.yaml")]) == 1
     assert "are those of another lake" in " ".join(capsys.readouterr().out.split())
+    assert run(["status", "-c", str(copy / "lake.yaml")]) == 0
+    assert "are those of another lake" in " ".join(capsys.readouterr().out.split())
     assert replace(opened(original), day(0), rows(day(0), 7)).previous_rows == 10
 
 
