@@ -14,6 +14,8 @@ PROSE = frozenset({"description", "condition"})
 """Options whose texts have lines."""
 MAY_BE_EMPTY = frozenset({"accepted_values", "tags"})
 """Options in which an empty text is a value."""
+MAY_BE_BLANK = frozenset({"delimiter"})
+"""Options in which a space or a tab is a value."""
 
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
 _EMPTY = "is empty: give it a value, or leave the option out"
@@ -69,6 +71,8 @@ def text_mistake(text: str, *, lines: bool = False, longest: int = LONGEST) -> s
 def _reason(text: str, inside: Location) -> str | None:
     names = {str(part) for part in inside}
     if not text and names & MAY_BE_EMPTY:
+        return None
+    if text in (" ", "\t") and names & MAY_BE_BLANK:
         return None
     is_prose = bool(names & PROSE)
     return text_mistake(text, lines=is_prose, longest=LONGEST_PROSE if is_prose else LONGEST)

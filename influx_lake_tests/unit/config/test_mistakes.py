@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from influx_lake.config import ConfigurationProblems, Secret, load_lake
+from influx_lake.config import ConfigurationProblems, LandingZoneConfig, Secret, load_lake
 from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
 
@@ -271,3 +272,18 @@ def test_a_file_that_cannot_be_read(write_lake: LakeWriter, tmp_path: Path) -> N
 
 def test_an_option_called_as_pydantic_marks_names(mistakes_of: Callable[..., list[str]]) -> None:
     assert any("unknown option" in mistake for mistake in mistakes_of('defaults: {"[key]": 1}\n'))
+
+
+@pytest.mark.parametrize("delimiter", ['"\\t"', '" "', '";"', "'|'"])
+def test_a_delimiter_may_be_a_character_that_nobody_sees(delimiter: str, write_lake: LakeWriter) -> None:
+    zone = f'{{type: landing_zone, path: "/z/{{year}}", database: d, format: csv, delimiter: {delimiter}}}'
+    source = load_lake(write_lake(f"sources: {{default: {zone}}}\n")).sources["default"]
+    assert isinstance(source, LandingZoneConfig)
+    assert source.delimiter == json.loads(delimiter.replace("'", '"'))
+
+
+@pytest.mark.parametrize("delimiter", ['"\\t\\t"', '"  "', '""', '"\\n"'])
+def test_a_delimiter_is_one_character(delimiter: str, mistakes_of: Callable[..., list[str]]) -> None:
+    zone = f'{{type: landing_zone, path: "/z/{{year}}", database: d, format: csv, delimiter: {delimiter}}}'
+    [mistake] = mistakes_of(f"sources: {{default: {zone}}}\n", sources=False)
+    assert mistake.startswith("lake.yaml:1: sources.default.delimiter: ")
