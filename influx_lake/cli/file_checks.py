@@ -38,6 +38,7 @@ def check_files(session: Session, name: str) -> Iterator[Check]:
     for measurement in session.lake.measurements:
         if measurement.source == name and measurement.name in survey.times:
             yield from _before_start(measurement, survey)
+            yield from _in_the_future(measurement, survey)
 
 
 def _times(survey: Survey) -> str:
@@ -67,6 +68,20 @@ def _before_start(measurement: Measurement, survey: Survey) -> Iterator[Check]:
         if unit
         else f"Set `partition.start` to {first:%Y-%m-%d} or before; or correct `{survey.unit_option}` of the source, "
         f"which is {survey.unit}",
+    )
+
+
+def _in_the_future(measurement: Measurement, survey: Survey) -> Iterator[Check]:
+    """Say when no window that has begun would load anything."""
+    first, last = survey.times[measurement.name]
+    if first < measurement.scheme.window_at(datetime.now(UTC)).end:
+        return
+    yield Check(
+        "measurement",
+        f"measurement {measurement.name}",
+        False,
+        f"all points that were found lie in the future: from {_text(first)} to {_text(last)}",
+        f"Look at the unit that times count in, `{survey.unit_option}: {survey.unit}` of the source",
     )
 
 

@@ -112,6 +112,17 @@ def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
     assert "outside of the partitions" not in caplog.text
 
 
+def test_points_that_are_all_in_the_future_are_told_of_by_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.lp").write_text("cpu busy=1,cores=1i 4102444800\n")
+    config = _lake(tmp_path, "./a.lp", ", precision: s")
+    assert run(["check", "-c", str(config)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "✗ measurement cpu: all points that were found lie in the future: from 2100-01-01T00:00:00Z to 2100" in said
+    assert "→ Look at the unit that times count in, `precision: s` of the source" in said
+
+
 def test_an_export_is_read_from_an_object_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,11 +9,17 @@ import numpy as np
 from influx_lake.config.windows import EPOCH
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.rows import Points
+from influx_lake.sources.points.unit import Unit
 from influx_lake.sources.remarks import Outside
 
 _FIRST, _END = -(2**63), 2**63 - 1
 _MOST_CELLS = 20_000_000
 """More values than these are not read only to be counted: their number is known from the index."""
+
+
+def reaches_out(unit: Unit, begin: int, end: int) -> bool:
+    """Whether a file has points of any measurement outside of [begin, end): its index says so."""
+    return bool((unit.chunks["first"] < begin).any() or (unit.chunks["last"] >= end).any())
 
 
 def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | None:

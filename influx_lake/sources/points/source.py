@@ -21,7 +21,7 @@ from influx_lake.sources.declared_columns import DeclaredColumn, declared_column
 from influx_lake.sources.points.bad import all_left_out
 from influx_lake.sources.points.cells import Places
 from influx_lake.sources.points.measurement import MeasurementPoints
-from influx_lake.sources.points.outside import moment, outside_of
+from influx_lake.sources.points.outside import moment, outside_of, reaches_out
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
 from influx_lake.sources.points.survey import FileSurvey
@@ -167,7 +167,11 @@ class PointsSource:
         return sum(len(_points_of(cells, points)) for cells in points.cells(*_nanoseconds(window)))
 
     def outside(self, measurement: str, reach: Window) -> Outside | None:
-        found = outside_of(self._points_in(self._archive.units_read(), measurement), *_nanoseconds(reach))
+        begin, end = _nanoseconds(reach)
+        units = self._archive.units_read()
+        if not any(reaches_out(unit, begin, end) for unit in units):
+            return None
+        found = outside_of(self._points_in(units, measurement), begin, end)
         return found and replace(found, unit=self._archive.time_unit)
 
     def survey(self) -> Survey:
