@@ -59,7 +59,9 @@ def _incomplete(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]
 def _is_there(entries: Mapping[str, str | Secret], name: str) -> bool:
     """Whether a property has a value for certain: a secret may be one that need not be set, `${S3_KEY:-}`."""
     value = entries.get(name)
-    return value is not None and not (isinstance(value, Secret) and ":-" in value.reference)
+    # What is written as a value has no reference that could be shown.
+    may_be_empty = isinstance(value, Secret) and not value.is_literal and ":-" in value.reference
+    return value is not None and not may_be_empty
 
 
 def _whole(least: int) -> Callable[[str], str | None]:
