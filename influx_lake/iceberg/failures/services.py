@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from influx_lake.errors import CatalogRefused, ConfigurationError, LakeError
 from influx_lake.iceberg.failures.meaning import BUSY, NO_ENTRY, NO_RIGHT, UNREACHABLE, Meaning, first, of_tls
-from influx_lake.iceberg.failures.told import class_names
+from influx_lake.iceberg.failures.told import class_names, packages
 
 _CLASSES_AND_CODES = (
     (
@@ -64,7 +64,8 @@ def service_error(error: BaseException, doing: str) -> LakeError | None:
     names = class_names(error)
     if is_hive_type_unknown(error):
         return _HIVE_TYPE.of(error, doing)
-    if not names & {"BotoCoreError", "ClientError", "TException"}:
+    # aiohttp, by which fsspec reads stores, has a ClientError of its own.
+    if not names & {"BotoCoreError", "ClientError", "TException"} or "aiohttp" in packages(error):
         return None
     code = str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
     meaning = of_tls(error) if "SSLError" in names else first({*names, code}, _CLASSES_AND_CODES)

@@ -6,7 +6,7 @@ import errno
 import re
 
 from influx_lake.errors import ConfigurationError, LakeError, StorageError, StorageUnavailable
-from influx_lake.iceberg.failures.told import RaisedBy, class_names, raised_by, said
+from influx_lake.iceberg.failures.told import RaisedBy, class_names, packages, raised_by, said
 
 _BY_NUMBER = {
     errno.ENOSPC: "Free space where the warehouse is, then run the window again; the table is unchanged",
@@ -42,7 +42,7 @@ _BY_TEXT = (
     (
         r"INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|EXPIRED_TOKEN|INVALID_CLIENT_TOKEN_ID|"
         r"UNRECOGNIZED_CLIENT|ExpiredToken|UNAUTHENTICATED|AuthenticationFailed|InvalidAccessKeyId|"
-        r"SignatureDoesNotMatch|AuthenticationError|failed to retrieve a token|(?i:access key id)",
+        r"SignatureDoesNotMatch|AuthenticationError|failed to retrieve a token|(?i:access key id)|Invalid base64",
         _CREDENTIALS,
     ),
     (
@@ -74,6 +74,8 @@ _GCS_EXPIRY = "access_token and credential_token_expiration must be specified to
 
 def store_error(error: BaseException, doing: str) -> LakeError | None:
     """What an error of a store means; None for those of others."""
+    if (of_fsspec := _of_fsspec(error, doing)) is not None:
+        return of_fsspec
     if isinstance(error, OSError):
         return _of_os(error, doing)
     names = class_names(error)
@@ -84,20 +86,35 @@ def store_error(error: BaseException, doing: str) -> LakeError | None:
     return _of_settings(error, doing) if isinstance(error, ValueError) else None
 
 
+def _of_fsspec(error: BaseException, doing: str) -> LakeError | None:
+    raised_in = packages(error)
+    if "aiohttp" in raised_in:
+        return _unavailable(error, doing)
+    if "google" in raised_in and raised_by(error) is not RaisedBy.CATALOG:
+        return _without_google(error, doing)
+    if "gcsfs" in raised_in:
+        return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+    return None
+
+
 def _of_os(error: OSError, doing: str) -> LakeError:
     text = str(error)
     if isinstance(error, FileNotFoundError) or _NOT_FOUND.search(text):
         return StorageError(f"could not {doing}: {said(error)}", remedy=_not_found_remedy(text))
     if _NOBODY_TO_GOOGLE in text:
-        return StorageError(
-            f"could not {doing}: there are no credentials for Google Cloud Storage ({said(error)})",
-            remedy=_GOOGLE_CREDENTIALS,
-        )
+        return _without_google(error, doing)
     if _NO_TLS.search(text):
         return StorageError(f"could not {doing}: no trusted TLS connection to the store ({said(error)})", remedy=_TLS)
     if _PASSING.search(text) or isinstance(error, ConnectionError | TimeoutError):
         return _unavailable(error, doing)
     return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+
+
+def _without_google(error: BaseException, doing: str) -> LakeError:
+    return StorageError(
+        f"could not {doing}: there are no credentials for Google Cloud Storage that work ({said(error)})",
+        remedy=_GOOGLE_CREDENTIALS,
+    )
 
 
 def _unavailable(error: BaseException, doing: str) -> LakeError:

@@ -32,6 +32,11 @@ def class_names(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
 
 
+def packages(error: BaseException) -> set[str]:
+    """The packages of an error's class and of those that it is one of."""
+    return {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+
+
 def said(error: BaseException) -> str:
     """An error's class and the first line of its text."""
     return f"{type(error).__name__}: {first_line(error)}"

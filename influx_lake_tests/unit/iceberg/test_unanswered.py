@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from influx_lake.config import CatalogConfig
-from influx_lake.errors import CatalogUnavailable, ConfigurationError, StorageError
+from influx_lake.errors import CatalogUnavailable, ConfigurationError, StorageError, StorageUnavailable
 from influx_lake.iceberg.bounded.answers import AnswerTimeout, answer_within
 from influx_lake.iceberg.catalog import open_catalog
 from influx_lake.iceberg.outcome import Outcome, outcome_of
-from influx_lake.iceberg.translation import catalog_errors
+from influx_lake.iceberg.translation import catalog_errors, translate
 from influx_lake_tests.unit.iceberg.test_blame import LOCKING
 
 SILENT = """
@@ -145,6 +145,16 @@ def test_google_storage_without_credentials_is_told_of_in_time(tmp_path: Path, m
         catalog._load_file_io(location="gs://bucket/lake").new_input("gs://bucket/lake/x").exists()
     assert "GOOGLE_APPLICATION_CREDENTIALS" in str(raised.value)
     assert not raised.value.transient
+
+
+def test_fsspecs_errors_are_the_stores() -> None:
+    import aiohttp
+    from google.auth.exceptions import DefaultCredentialsError
+
+    away, nobody = translate(aiohttp.ServerDisconnectedError(), "read"), translate(DefaultCredentialsError("x"), "read")
+    assert isinstance(away, StorageUnavailable)
+    assert isinstance(nobody, StorageError)
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in str(nobody)
 
 
 def test_what_became_of_a_commit_without_an_answer_is_unknown() -> None:
