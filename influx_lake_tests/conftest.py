@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from influx_lake.config.redaction.known import forget
 
 # No deadline: how long an example takes says more about what else the machine does. The examples are the same every
 # time, so that a failure is the change's; `--hypothesis-profile explore` takes new ones: it finds what these do not.
 settings.register_profile("influx_lake", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, derandomize=False)
 settings.load_profile("influx_lake")
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests() -> Iterator[None]:
+    """What a test's secret is hides nothing from the next one."""
+    yield
+    forget()

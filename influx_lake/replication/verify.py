@@ -84,6 +84,16 @@ class Verification:
         return [each for each in self.comparisons if each.verdict is not Verdict.EQUAL]
 
     @property
+    def is_missed(self) -> bool:
+        """Whether no window can hold a point of the source: all lie outside of the partitions."""
+        return self.outside is not None and self.outside.everything
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all that there is was compared, and is the same on both sides."""
+        return not (self.differing or self.failures or self.is_missed)
+
+    @property
     def source_rows(self) -> int:
         """How many rows the source has for all windows."""
         return sum(each.source_rows for each in self.comparisons)

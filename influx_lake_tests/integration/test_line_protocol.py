@@ -90,12 +90,14 @@ def test_a_wrong_precision_is_told_of_where_no_window_has_the_points(
         "load them"
     ]
     capsys.readouterr()
-    assert run(["verify", *bounds, "-c", str(config)]) == 0
+    assert run(["verify", *bounds, "-c", str(config)]) == 1
     said = " ".join(capsys.readouterr().out.split())
+    assert "3 windows compared, all equal, but none holds a point of cpu: all lie outside of them." in said
     assert "! cpu: all points that were read (3 points) lie outside of the partitions" in said
     assert "→ Look at the unit that times count in, `precision: ns` of the source" in said
-    assert run(["verify", *bounds, "-c", str(config), "--json"]) == 0
+    assert run(["verify", *bounds, "-c", str(config), "--json"]) == 1
     [found] = json.loads(capsys.readouterr().out)["measurements"]
+    assert not found["equal"]
     assert found["outside_partitions"] == {
         "before_start": 3,
         "in_the_future": 0,

@@ -30,7 +30,8 @@ def verify(
 ) -> int:
     """Compare the lake with its sources, window by window: those that closed, in the whole history or a part of it.
 
-    The exit code is 1 where a window differs, and the windows that do are listed.
+    The exit code is 1 where a window differs, and the windows that do are listed; also where every point of a source
+    lies outside of the partitions.
     """
     from influx_lake.cli.session import check_range, open_session
     from influx_lake.replication.verify import closed_windows
@@ -63,20 +64,20 @@ def verify(
         for failure in windows_failed:
             out.note(f"✗ {failure.text}")
         _show(out, found)
-        differing = sum(len(each.differing) for each in found)
         if failed:
             out.note(f"{counted(len(failed), 'measurement')} could not be compared.")
         if windows_failed:
             out.note(f"{counted(len(windows_failed), 'window')} could not be compared.")
         failed += windows_failed
+        equal = not failed and all(each.is_equal for each in found)
         content: dict[str, Any] = {
-            "equal": not differing and not failed,
+            "equal": equal,
             "measurements": [_facts(each) for each in found],
         }
         if failed:
             content |= {"error": failed[0].facts, "failures": [each.facts for each in failed]}
         out.result(content)
-        return 1 if differing or failed else 0
+        return 0 if equal else 1
 
 
 def _show(out: Output, found: list[Verification]) -> None:
@@ -107,14 +108,22 @@ def _show(out: Output, found: list[Verification]) -> None:
         out.line("Nothing was compared" + (": no window in the range is closed." if found else "."))
         return
     windows = counted(sum(len(each.comparisons) for each in found), "window")
-    out.line(f"{windows} compared, {len(differing):,} differ." if differing else f"{windows} compared, all equal.")
+    missed = [each.measurement.name for each in found if each.is_missed]
+    if differing:
+        out.line(f"{windows} compared, {len(differing):,} differ.")
+    elif missed:
+        out.line(
+            f"{windows} compared, all equal, but none holds a point of {', '.join(missed)}: all lie outside of them."
+        )
+    else:
+        out.line(f"{windows} compared, all equal.")
 
 
 def _facts(found: Verification) -> dict[str, Any]:
     return {
         "measurement": found.measurement.name,
         "table": found.measurement.table_name,
-        "equal": not found.differing and not found.failures,
+        "equal": found.is_equal,
         "windows": len(found.comparisons),
         "windows_failed": len(found.failures),
         "source_rows": found.source_rows,
