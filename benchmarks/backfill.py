@@ -36,7 +36,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from influx_lake.config import InfluxDB3Config, Lake, lake_of
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_reliable_source

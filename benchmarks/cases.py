@@ -18,11 +18,11 @@ from pyiceberg.catalog import Catalog
 from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
 from benchmarks.measure import measured
 from influx_lake.config import Measurement, Secret, WriteOptions
-from influx_lake.config.sort_order import SortTerm
-from influx_lake.config.table_layout import PartitionTerm
-from influx_lake.config.windows import Every, Scheme, Window, parse_moment
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.config.tables.sort_order import SortTerm
+from influx_lake.config.tables.table_layout import PartitionTerm
+from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.influxdb3 import InfluxDB3Source

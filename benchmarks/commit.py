@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from benchmarks.cases import TARGET, WINDOW, Rows, catalog
 from benchmarks.dataset import batches
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
 
 SNAPSHOTS = (1, 100, 1_000)

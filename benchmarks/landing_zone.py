@@ -66,7 +66,7 @@ def _metric(point: dict[str, Any]) -> dict[str, Any]:
 def read(kind: str, folder: Path) -> dict[str, Any]:
     """Read the day through the source, in this process."""
     from influx_lake.config import LandingZoneConfig
-    from influx_lake.config.windows import Window
+    from influx_lake.config.values.windows import Window
     from influx_lake.sources import open_source
 
     options = {"type": "landing_zone", "path": f"{folder}/in/{PATH}", "database": "bench", "format": kind,

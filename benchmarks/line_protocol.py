@@ -45,7 +45,7 @@ def make(file: Path, points: int) -> int:
 def load(file: Path, staging: Path, points: int) -> dict[str, float]:
     """Read the file through the source, in this process."""
     from influx_lake.config import LineProtocolConfig
-    from influx_lake.config.windows import Window
+    from influx_lake.config.values.windows import Window
     from influx_lake.sources import open_source
 
     options = {"type": "line_protocol", "path": str(file), "database": "bench", "staging": str(staging)}

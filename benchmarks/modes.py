@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from benchmarks.cases import TARGET, WINDOW, Rows, catalog
 from benchmarks.dataset import TAGS, batches
 from benchmarks.measure import Cost, in_process, measured, median
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.target import Provenance
-from influx_lake.iceberg.upsert import upsert_window
 
 PROVENANCE = Provenance("bench", "run")
 GAPS = 5

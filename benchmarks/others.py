@@ -13,7 +13,7 @@ import pyarrow as pa
 from benchmarks.cases import CPU, catalog
 from benchmarks.dataset import SCHEMA, batches
 from benchmarks.measure import measured
-from influx_lake.iceberg.schema import iceberg_schema
+from influx_lake.iceberg.columns.schema import iceberg_schema
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -18,7 +18,7 @@ import pyarrow as pa
 from benchmarks.cases import PROVENANCE, TARGET, WINDOW, Rows, catalog
 from benchmarks.dataset import SCHEMA, batches
 from benchmarks.measure import resident_mb
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.load.replace import replace_window
 
 NARROW = ["time", "host", "usage_user"]
 

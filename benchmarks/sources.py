@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks import landing_zone
 from influx_lake.config import Secret
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, InfluxDB3Config
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.sources import open_source
 
 DATABASE, MEASUREMENT, ORG = "telemetry", "cpu", "plant"

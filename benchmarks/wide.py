@@ -22,8 +22,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from influx_lake.config import load_lake
-from influx_lake.config.windows import Window, parse_moment
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.config.values.windows import Window, parse_moment
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.replication.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox

@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from influx_lake.config import Lake, lake_of, load_lake
-from influx_lake.config.problems import Location, Place
+from influx_lake.config.report.diagnostics import Location, Place
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.lake_names import safe_name
@@ -42,7 +42,7 @@ class LakeAttributes(BaseModel):
     @classmethod
     def model_json_schema(cls, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         """The schema that editors and `dg check yaml` use: that of a lake.yaml, and `config`."""
-        from influx_lake.config.json_schema import lake_json_schema
+        from influx_lake.config.lake.json_schema import lake_json_schema
 
         lake = lake_json_schema()
         sections = {name: lake["properties"][name] for name in cls.model_fields if name != "config"}

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.checks.subject import Subject
-from influx_lake.config.columns import TIME
-from influx_lake.config.quantities import format_duration
-from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.units import format_duration
+from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.errors import ConfigurationError
-from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.reader import read_windows
+from influx_lake.iceberg.scan.reader import read_windows
+from influx_lake.iceberg.table_state.coverage import Coverage
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from influx_lake.checks.outcome import SHOWN, Outcome
 from influx_lake.checks.subject import Subject
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.point_key import PointKey, point_key
-from influx_lake.iceberg.reader import arrow_schema, read_windows
-from influx_lake.iceberg.time_slices import PAIR_BYTES, SLICES, TimeSlices
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.merge.point_key import PointKey, point_key
+from influx_lake.iceberg.merge.time_buckets import PAIR_BYTES, SLICES, TimeSlices
+from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
 from influx_lake.temporary_files import temporary_directory
 
 if TYPE_CHECKING:

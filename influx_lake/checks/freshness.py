@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from influx_lake.checks.outcome import Figure, Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.config import FreshnessOptions, Severity
-from influx_lake.config.columns import TIME
-from influx_lake.config.quantities import format_duration, format_roughly
-from influx_lake.config.windows import EPOCH, MICROSECOND, Window, utc_text
-from influx_lake.iceberg.staging.known_columns import time_field
-from influx_lake.iceberg.window_files import in_windows, time_bounds
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.units import format_duration, format_roughly
+from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
+from influx_lake.iceberg.columns.known_columns import time_field
+from influx_lake.iceberg.scan.planning import in_windows, time_bounds
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -7,8 +7,8 @@ import pyarrow as pa
 from influx_lake.checks.cadence import Silence, silences
 from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.subject import Subject
-from influx_lake.config.quantities import counted, format_duration
-from influx_lake.config.windows import Window, utc_text
+from influx_lake.config.values.units import counted, format_duration
+from influx_lake.config.values.windows import Window, utc_text
 
 
 def gaps(subject: Subject) -> Outcome:

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.subject import Subject
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
-from influx_lake.iceberg.counts import count_by_window
-from influx_lake.iceberg.reader import arrow_schema, read_windows
+from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
+from influx_lake.iceberg.scan.row_counts import count_by_window
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

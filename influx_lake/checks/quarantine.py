@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from influx_lake.checks.outcome import SHOWN, Outcome
 from influx_lake.checks.subject import Subject
-from influx_lake.config.table_names import QUARANTINE_SUFFIX
-from influx_lake.iceberg.reader import find_table
+from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.replication.status import total_rows
 
 _REASONS_FROM_ROWS = 10_000

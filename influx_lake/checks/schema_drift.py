@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from influx_lake.checks.outcome import SHOWN, Outcome
 from influx_lake.checks.subject import Subject
-from influx_lake.config.columns import TIME
-from influx_lake.iceberg.promotion import holds
-from influx_lake.iceberg.schema import iceberg_type
-from influx_lake.iceberg.shape import ShapedColumn, shape_of
-from influx_lake.iceberg.variants import arranged
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.iceberg.columns.field_variants import arranged
+from influx_lake.iceberg.columns.promotion import holds
+from influx_lake.iceberg.columns.row_mapping import ShapedColumn, shape_of
+from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.sources.arrow_types import arrow_schema
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from influx_lake.checks.outcome import SHOWN, Outcome, listed
 from influx_lake.checks.subject import Subject
-from influx_lake.config.quantities import counted
+from influx_lake.config.values.units import counted
 from influx_lake.replication.compare import Comparison, Verdict
 from influx_lake.replication.verify import compare_apart
 

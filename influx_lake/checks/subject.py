@@ -10,12 +10,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.windows import MICROSECOND as _INSTANT
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.reader import find_table
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import MICROSECOND as _INSTANT
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import TableState, table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.window import table_target

@@ -13,10 +13,10 @@ from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.rule_tally import RuleTally
 from influx_lake.checks.subject import Subject
 from influx_lake.config import Severity, ValueRule
-from influx_lake.config.columns import TIME
-from influx_lake.config.quantities import counted
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.units import counted
 from influx_lake.errors import ConfigurationError
-from influx_lake.iceberg.reader import arrow_schema, read_windows
+from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
 
 _LONGS = Decimal(-(2**63)), Decimal(2**63 - 1)
 

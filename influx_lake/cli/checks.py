@@ -68,9 +68,9 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
 
 def _check_tables(session: Session) -> Iterator[Check]:
     """Load each table that is there."""
-    from influx_lake.iceberg.reader import check_readable, find_table
+    from influx_lake.iceberg.load.ensure import check_writable
+    from influx_lake.iceberg.scan.reader import check_readable, find_table
     from influx_lake.iceberg.staging.copied_folder import check_not_copied
-    from influx_lake.iceberg.table import check_writable
 
     there = []
 
@@ -99,7 +99,7 @@ def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None
 
 
 def _missing(subject: str, database: str, found: list[str]) -> Check:
-    from influx_lake.config.problems import suggestion
+    from influx_lake.config.report.diagnostics import suggestion
 
     wanted = subject.removeprefix("measurement ")
     return Check(

@@ -74,8 +74,8 @@ class DagsterDev:
         """
         from dagster import DagsterInstance
 
-        from influx_lake.iceberg.catalog import open_catalog
-        from influx_lake.orchestration.reporting import report_loaded_windows
+        from influx_lake.iceberg.catalogs.opening import open_catalog
+        from influx_lake.orchestration.automation.reporting import report_loaded_windows
 
         catalog = open_catalog(
             self._lake.catalog.name, self._lake.catalog.properties(), self._lake.catalog.lock_timeout

@@ -10,7 +10,7 @@ from influx_lake.cli.checked import Check
 from influx_lake.cli.output import counted
 from influx_lake.cli.session import Session
 from influx_lake.config import Measurement, redact
-from influx_lake.config.windows import EPOCH, utc_text
+from influx_lake.config.values.windows import EPOCH, utc_text
 from influx_lake.errors import LakeError
 
 if TYPE_CHECKING:

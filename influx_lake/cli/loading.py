@@ -14,7 +14,7 @@ from influx_lake.errors import LakeError
 if TYPE_CHECKING:
     from influx_lake.cli.session import Session
     from influx_lake.config import Measurement
-    from influx_lake.config.windows import Window
+    from influx_lake.config.values.windows import Window
     from influx_lake.replication.window import WindowResult
 
 

@@ -13,7 +13,7 @@ from influx_lake.errors import AuthenticationFailed, ConfigurationError, SourceU
 
 if TYPE_CHECKING:
     from influx_lake.config import SourceConfig
-    from influx_lake.config.problems import Problem
+    from influx_lake.config.report.diagnostics import Problem
     from influx_lake.sources.listing import Listing
 
 _TOKENS = {
@@ -134,8 +134,8 @@ class Wanted:
     def _found(self, lake: Path) -> tuple[str, int]:
         """Where the server is and which version answers there; without a port, InfluxDB's own are tried."""
         from influx_lake.config import lake_of
-        from influx_lake.config.address import Address
         from influx_lake.config.connections import AutoConfig
+        from influx_lake.config.values.address import Address
         from influx_lake.sources.detection import version_of
 
         written = str(self.options["host"])

@@ -15,7 +15,7 @@ def moment(text: str) -> datetime:
     Raises:
         BadParameter: It is none.
     """
-    from influx_lake.config.windows import parse_moment
+    from influx_lake.config.values.windows import parse_moment
 
     try:
         return parse_moment(text)
@@ -29,7 +29,7 @@ def duration(text: str) -> timedelta:
     Raises:
         BadParameter: It is none, or no time at all.
     """
-    from influx_lake.config.quantities import parse_duration
+    from influx_lake.config.values.units import parse_duration
 
     try:
         value = parse_duration(text)

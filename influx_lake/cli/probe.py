@@ -28,8 +28,8 @@ def probe_catalog(catalog: Catalog, namespaces: Sequence[tuple[str, ...]] = ()) 
         CatalogError: The catalog refuses one of them.
         StorageError: Files cannot be written.
     """
-    from influx_lake.iceberg.namespaces import make_namespace
-    from influx_lake.iceberg.translation import catalog_errors
+    from influx_lake.iceberg.catalogs.namespaces import make_namespace
+    from influx_lake.iceberg.failures.translation import catalog_errors
 
     name = f"influx_lake_check_{uuid.uuid4().hex[:12]}"
     for wanted in namespaces:

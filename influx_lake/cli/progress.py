@@ -13,7 +13,7 @@ from influx_lake.printable import printable_name
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from influx_lake.config.windows import Window
+    from influx_lake.config.values.windows import Window
     from influx_lake.replication.window import Progress
 
 

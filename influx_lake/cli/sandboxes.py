@@ -74,7 +74,7 @@ def _check_free(host: str, port: int) -> None:
 
 def _token(path: Path) -> str:
     """The token in a file, which is made when it is missing."""
-    from influx_lake.sandbox.auth import new_token
+    from influx_lake.sandbox.api.auth import new_token
 
     try:
         make_private(path.parent)

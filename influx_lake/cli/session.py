@@ -17,8 +17,8 @@ from influx_lake.printable import printable_name
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-    from influx_lake.config.windows import Window
-    from influx_lake.iceberg.coverage import Coverage
+    from influx_lake.config.values.windows import Window
+    from influx_lake.iceberg.table_state.coverage import Coverage
     from influx_lake.sources import Source
 
 
@@ -41,7 +41,7 @@ class Session:
         Raises:
             CatalogError: It cannot be reached or refuses.
         """
-        from influx_lake.iceberg.catalog import open_catalog
+        from influx_lake.iceberg.catalogs.opening import open_catalog
 
         return open_catalog(self.lake.catalog.name, self.lake.catalog.properties(), self.lake.catalog.lock_timeout)
 
@@ -71,7 +71,7 @@ class Session:
 
     def coverage(self, measurement: Measurement) -> Coverage:
         """Which time a measurement's table holds; none where there is no table yet."""
-        from influx_lake.iceberg.reader import find_table
+        from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
 
         table = find_table(self.catalog, measurement.identifier)
@@ -110,7 +110,7 @@ class Session:
                 `partition.start`.
             CatalogError: The catalog cannot tell what is loaded.
         """
-        from influx_lake.iceberg.coverage import Coverage
+        from influx_lake.iceberg.table_state.coverage import Coverage
         from influx_lake.replication.plan import plan_windows
 
         now = datetime.now(UTC)
@@ -149,7 +149,7 @@ def check_range(measurements: Sequence[Measurement], start: datetime | None, end
     Raises:
         ConfigurationError: There is nothing else in it.
     """
-    from influx_lake.config.windows import utc_text
+    from influx_lake.config.values.windows import utc_text
 
     def is_before(each: Measurement) -> bool:
         return end is not None and end <= each.scheme.start

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.output import Output, counted
-from influx_lake.config.windows import utc_text
+from influx_lake.config.values.windows import utc_text
 from influx_lake.printable import printable_name
 
 if TYPE_CHECKING:
     from influx_lake.cli.loading import Loaded
     from influx_lake.config import Measurement
-    from influx_lake.config.windows import Window
+    from influx_lake.config.values.windows import Window
 
 _COMMANDS_SHOWN = 10
 

@@ -1,9 +1,6 @@
 """What the user declares: `lake.yaml`, read, checked and resolved."""
 
-from influx_lake.config.alerts import AlertKind, AlertOptions, EmailOptions, MailSecurity
-from influx_lake.config.catalog import CatalogConfig
-from influx_lake.config.checks import CheckOptions, FreshnessOptions, Severity, ValueRule
-from influx_lake.config.column_names import ColumnNames, column_name
+from influx_lake.config.catalogs.options import CatalogConfig
 from influx_lake.config.connections import (
     InfluxDB3Config,
     InfluxDB3ParquetConfig,
@@ -12,22 +9,25 @@ from influx_lake.config.connections import (
     SourceConfig,
     TlsConfig,
 )
-from influx_lake.config.discovery import read_discovered, write_discovered
-from influx_lake.config.example import example_lake
-from influx_lake.config.files import Compression, WriteOptions
-from influx_lake.config.guards import OnChangedValues, OnShrink, Tolerance
-from influx_lake.config.json_schema import lake_json_schema
-from influx_lake.config.lake import Lake, Pattern
-from influx_lake.config.lake_store import read_lake
-from influx_lake.config.loader import find_config, lake_of, load_lake
-from influx_lake.config.measurement import Measurement
-from influx_lake.config.modes import WriteMode
-from influx_lake.config.operation import Automation, OperationOptions, PoolOptions, RunOptions
-from influx_lake.config.options import SchemaEvolution
-from influx_lake.config.problems import ConfigurationProblems, Problem
-from influx_lake.config.secret import Secret, leaks, redact
-from influx_lake.config.stores import LAKE, STORES
-from influx_lake.config.types import Nanoseconds, OnTypeConflict, RenamedColumns, TimeType, TypeOptions, Unsigned
+from influx_lake.config.lake.alerts import AlertKind, AlertOptions, EmailOptions, MailSecurity
+from influx_lake.config.lake.example import example_lake
+from influx_lake.config.lake.json_schema import lake_json_schema
+from influx_lake.config.lake.lake import Lake, Pattern
+from influx_lake.config.lake.lake_store import read_lake
+from influx_lake.config.lake.loader import find_config, lake_of, load_lake
+from influx_lake.config.lake.operation import Automation, OperationOptions, PoolOptions, RunOptions
+from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions, Severity, ValueRule
+from influx_lake.config.measurements.guards import OnChangedValues, OnShrink, Tolerance
+from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.measurements.options import SchemaEvolution
+from influx_lake.config.references.secret import Secret, leaks, redact
+from influx_lake.config.references.stores import LAKE, STORES
+from influx_lake.config.report.diagnostics import ConfigurationProblems, Problem
+from influx_lake.config.sources.discovery import read_discovered, write_discovered
+from influx_lake.config.tables.file_options import Compression, WriteOptions
+from influx_lake.config.tables.types import Nanoseconds, OnTypeConflict, RenamedColumns, TimeType, TypeOptions, Unsigned
+from influx_lake.config.tables.write_modes import WriteMode
+from influx_lake.config.values.column_names import ColumnNames, column_name
 
 __all__ = [
     "AlertKind",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from influx_lake.config import Nanoseconds, SchemaEvolution, TypeOptions, WriteOptions
-from influx_lake.config.columns import TIME
-from influx_lake.config.table_layout import PartitionTerm
+from influx_lake.config.tables.table_layout import PartitionTerm
+from influx_lake.config.values.source_schema import TIME
 
 DEFAULT_WRITE = WriteOptions()
 DEFAULT_TYPES = TypeOptions(nanoseconds=Nanoseconds.REFUSE)

@@ -6,22 +6,26 @@ import dagster as dg
 
 from influx_lake.config import Automation, Lake
 from influx_lake.orchestration.alerts.sensors import alert_sensors
-from influx_lake.orchestration.assets import measurement_asset
-from influx_lake.orchestration.checks import measurement_checks
-from influx_lake.orchestration.conditions import automation_sensor, follows_what_it_is_made_of, loads_closed_windows
-from influx_lake.orchestration.discovering import discovery_sensor, marked_if_gone
-from influx_lake.orchestration.freshness_sensor import freshness_sensors
-from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.assets.checks import measurement_checks
+from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.overview import overview_assets, overview_job_and_schedule
+from influx_lake.orchestration.assets.rollup_assets import rollup_asset
+from influx_lake.orchestration.assets.source_assets import source_assets
+from influx_lake.orchestration.automation.conditions import (
+    automation_sensor,
+    follows_what_it_is_made_of,
+    loads_closed_windows,
+)
+from influx_lake.orchestration.automation.discovering import discovery_sensor, marked_if_gone
+from influx_lake.orchestration.automation.failed_run_windows import salvage_sensor
+from influx_lake.orchestration.automation.freshness_sensor import freshness_sensors
+from influx_lake.orchestration.automation.reconciling import reconcile_sensor
+from influx_lake.orchestration.automation.schedules import jobs_and_schedules
+from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
+from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.lake_names import LakeNames
-from influx_lake.orchestration.overview import overview_assets, overview_job_and_schedule
 from influx_lake.orchestration.pools import source_pools
-from influx_lake.orchestration.reconciling import reconcile_sensor
 from influx_lake.orchestration.resources import IcebergCatalogResource, source_resource
-from influx_lake.orchestration.rollup_assets import rollup_asset
-from influx_lake.orchestration.salvage import salvage_sensor
-from influx_lake.orchestration.schedules import jobs_and_schedules
-from influx_lake.orchestration.source_assets import source_assets
-from influx_lake.orchestration.tailing import tail_jobs, tail_sensor
 
 
 def build_definitions(lake: Lake) -> dg.Definitions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from influx_lake.config import Measurement
-from influx_lake.config.rollups import Rollup
+from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.orchestration.lake_names import UNNAMED
 
 IO_MANAGER_KEY = UNNAMED.io_manager

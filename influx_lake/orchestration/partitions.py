@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from influx_lake.config.chunks import ALL_WINDOWS
-from influx_lake.config.windows import Every, Scheme, Window
+from influx_lake.config.measurements.run_size import ALL_WINDOWS
+from influx_lake.config.values.windows import Every, Scheme, Window
 from influx_lake.errors import ConfigurationError
 
 # Weeks start on Monday, which Dagster's own WeeklyPartitionsDefinition writes as day_offset=1.

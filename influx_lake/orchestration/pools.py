@@ -9,7 +9,7 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.orchestration.lake_names import LakeNames
-from influx_lake.orchestration.slots import Pool
+from influx_lake.orchestration.pool_slots import Pool
 
 
 def table_pool(measurement: Measurement, names: LakeNames) -> str:

@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError
 
 from influx_lake.config import CatalogConfig, InfluxDB3Config, Secret, SourceConfig
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, source_model
-from influx_lake.config.quantities import format_duration
-from influx_lake.config.reading import ReadingOptions
+from influx_lake.config.values.read_options import ReadingOptions
+from influx_lake.config.values.units import format_duration
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.lake_names import UNNAMED
 
@@ -209,7 +209,7 @@ class IcebergCatalogResource(dg.ConfigurableResource[None]):
         Raises:
             CatalogError: It cannot be reached or refuses.
         """
-        from influx_lake.iceberg.catalog import open_catalog
+        from influx_lake.iceberg.catalogs.opening import open_catalog
 
         lock_timeout = None if self.lock_timeout is None else timedelta(seconds=self.lock_timeout)
         return open_catalog(self.name, self.config().properties(), lock_timeout)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import dagster as dg
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 
 MEASUREMENT = "influx_lake/measurement"
 """The measurement of a run that loads one."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from influx_lake.config.columns import MeasurementSchema, Role
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
-    from influx_lake.iceberg.replace import WindowCommit
+    from influx_lake.iceberg.load.replace import WindowCommit
     from influx_lake.replication.window import WindowResult
     from influx_lake.rollups.window import RollupResult
 
@@ -94,7 +94,7 @@ def lag(window: Window, last_time: datetime | None, loaded_at: datetime) -> time
 
 def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -> Facts:
     """What is true of the whole table after a commit."""
-    from influx_lake.iceberg.staging.known_columns import renamed
+    from influx_lake.iceberg.columns.known_columns import renamed
 
     others = renamed(commit.table)
     return {

@@ -8,16 +8,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, OnChangedValues, OnShrink, OnTypeConflict, RenamedColumns, WriteMode
-from influx_lake.config.quantities import counted
-from influx_lake.config.table_names import QUARANTINE_SUFFIX
-from influx_lake.config.windows import Window
+from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
-from influx_lake.iceberg.counts import count_by_window
-from influx_lake.iceberg.reader import find_table, open_table
-from influx_lake.iceberg.staging.known_columns import check_none_gone, check_not_renamed, renamed
+from influx_lake.iceberg.columns.known_columns import check_none_gone, check_not_renamed, renamed
+from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.replication.corrections.evidence import Evidence, Newer, missed_correction, policy_of, weigh
-from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.protocol import Source
+from influx_lake.sources.window_counts import counts_of
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

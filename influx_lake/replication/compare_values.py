@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config import Measurement, column_name
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.reader import read_windows
-from influx_lake.iceberg.translation import catalog_errors
-from influx_lake.iceberg.window_files import in_windows
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.scan.planning import in_windows
+from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.profile import Profile, RowProfiler, profiles_of, scale_for
 from influx_lake.sources.protocol import Source

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import MICROSECOND, Window
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.config.values.windows import MICROSECOND, Window
+from influx_lake.iceberg.table_state.coverage import Coverage
 
 
 @dataclass(frozen=True, slots=True)

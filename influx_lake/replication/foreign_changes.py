@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import islice
 
 from influx_lake.config import Measurement
-from influx_lake.config.quantities import counted
-from influx_lake.config.windows import Window, utc_text
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.iceberg.table_state import ForeignChange, Kind, TableState
 
 TOLD = 5

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, WriteMode
-from influx_lake.config.windows import Window, utc_text
+from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.errors import WindowNotOver
-from influx_lake.iceberg.append import append_window
-from influx_lake.iceberg.change import Planning, as_planned
-from influx_lake.iceberg.replace import replace_window
-from influx_lake.iceberg.rows import Rows
-from influx_lake.iceberg.tail import tail_window
+from influx_lake.iceberg.commit.commit_plan import Planning, as_planned
+from influx_lake.iceberg.load.append import append_window
+from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.load.tail import tail_window
+from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.iceberg.upsert import upsert_window
-from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.guards import check_shrink, keeps_missing
 
 if TYPE_CHECKING:

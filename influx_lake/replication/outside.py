@@ -7,7 +7,7 @@ from datetime import datetime
 from weakref import WeakKeyDictionary
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window, utc_text
+from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.remarks import FindsOutside, Outside, Remark
 

@@ -11,9 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Scheme, Window
+from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.errors import LakeError
-from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.compare import Comparison, Verdict, compare_windows
 from influx_lake.replication.due import due_windows, newest_closed

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state.coverage import Coverage
 
 
 def plan_windows(

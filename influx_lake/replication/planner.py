@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.replication.due import DueWindow, due_windows
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Planner:
     def _read(
         self, catalog: Catalog, measurement: Measurement, now: datetime, skip: Callable[[DueWindow], bool]
     ) -> list[DueWindow]:
-        from influx_lake.iceberg.reader import find_table
+        from influx_lake.iceberg.scan.reader import find_table
 
         table = find_table(catalog, measurement.identifier)
         held = _Held(table_state(table).coverage, table.metadata_location if table else None)
@@ -117,7 +117,7 @@ class Planner:
 
     def _changed(self, catalog: Catalog, complete: Container[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
         """Of some tables that have everything, as far as is known, those to be read again; longest known first."""
-        from influx_lake.iceberg.catalog import ListsMetadataFiles
+        from influx_lake.iceberg.catalogs.opening import ListsMetadataFiles
 
         known = {identifier: held for identifier, held in self._held.items() if identifier in complete}
         if not isinstance(catalog, ListsMetadataFiles):

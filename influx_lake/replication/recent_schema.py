@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from time import monotonic
 
-from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.sources.protocol import Source
 
 SECONDS = 1.0

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.replication.compare import Comparison, Verdict
 
 MOST_LOADS = 5

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import CopiedTable
-from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, renamed
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
-from influx_lake.iceberg.staging.known_columns import actual, alike, alike_in_words, renamed
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
-from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.replication.due import open_windows, tail_lag
 from influx_lake.replication.modes import Load
 from influx_lake.replication.window import Waited, from_the_beginning, load_of

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from influx_lake.config import Measurement, column_name
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import ColumnsChanged, WindowInterrupted, naming
-from influx_lake.iceberg.rows import Rows
-from influx_lake.iceberg.table import check_table
+from influx_lake.iceberg.columns.timestamps import FineTimesMet
+from influx_lake.iceberg.load.ensure import check_table
+from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.iceberg.times import FineTimesMet
-from influx_lake.iceberg.window_commit import WindowCommit
-from influx_lake.replication.corrections.trusted import trusted_source
+from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.guards import LimitedRows
 from influx_lake.replication.modes import Load
 from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import RecentSchemas
+from influx_lake.replication.trusted_source import trusted_source
 from influx_lake.sources.protocol import RowStream, Source
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from influx_lake.config.columns import TIME
-from influx_lake.config.problems import suggestion
-from influx_lake.config.rollups import Aggregate, Function, Percentile, Rollup
+from influx_lake.config.measurements.rollups import Aggregate, Function, Percentile, Rollup
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.values.source_schema import TIME
 from influx_lake.errors import ConfigurationError, SchemaConflict
-from influx_lake.iceberg.schema import with_doc
+from influx_lake.iceberg.columns.schema import with_doc
 
 _WORDS = {
     Aggregate.MEAN: "Mean of",

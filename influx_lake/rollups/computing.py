@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config.buckets import BucketRun
-from influx_lake.config.rollups import Aggregate, Percentile, Rollup
+from influx_lake.config.measurements.rollups import Aggregate, Percentile, Rollup
+from influx_lake.config.values.buckets import BucketRun
 from influx_lake.errors import DataRefused, LakeError, MissingExtra, StorageError
-from influx_lake.iceberg.rows import Rows
+from influx_lake.iceberg.window_rows import Rows
 from influx_lake.rollups.columns import ComputedColumn, RollupColumns
 from influx_lake.rollups.query import RollupQuery, as_input, input_schema
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, OnShrink
-from influx_lake.config.quantities import counted
-from influx_lake.config.rollups import Rollup
-from influx_lake.config.windows import Window
+from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded, WindowShrank
-from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

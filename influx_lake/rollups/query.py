@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.buckets import BucketRun
-from influx_lake.config.columns import TIME
-from influx_lake.config.rollups import Aggregate, Percentile
+from influx_lake.config.measurements.rollups import Aggregate, Percentile
+from influx_lake.config.values.buckets import BucketRun
+from influx_lake.config.values.source_schema import TIME
 from influx_lake.rollups.columns import ComputedColumn, RollupColumns
 
 TIME_INPUT, ORDER_INPUT = "t", "o"

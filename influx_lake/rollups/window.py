@@ -11,19 +11,19 @@ from urllib.parse import quote, urlencode
 import pyarrow as pa
 
 from influx_lake.config import Measurement, Nanoseconds, SchemaEvolution, TypeOptions
-from influx_lake.config.buckets import bucket_runs
-from influx_lake.config.columns import TIME
-from influx_lake.config.rollups import Rollup
-from influx_lake.config.windows import Window
+from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.config.values.buckets import bucket_runs
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded, naming
-from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.reader import arrow_schema, conform, open_table, read_tasks
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.scan.reader import arrow_schema, conform, open_table, read_tasks
+from influx_lake.iceberg.scan.time_filter import TimeFilter
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.iceberg.time_filter import TimeFilter
-from influx_lake.iceberg.translation import catalog_errors
-from influx_lake.iceberg.window_commit import WindowCommit
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
 from influx_lake.rollups.computing import Points, computing
 from influx_lake.rollups.guards import check_not_emptied, check_points_are_there, keeps_aggregates

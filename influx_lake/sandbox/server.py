@@ -14,18 +14,18 @@ from typing import Self
 import pyarrow as pa
 
 from influx_lake.errors import ConfigurationError
-from influx_lake.sandbox.admin_api import admin_routes
-from influx_lake.sandbox.auth import new_token
-from influx_lake.sandbox.bulk import Source, stored_batches
+from influx_lake.sandbox.api.admin_api import admin_routes
+from influx_lake.sandbox.api.auth import new_token
+from influx_lake.sandbox.api.flight import FlightServer, bracketed
+from influx_lake.sandbox.api.http import HttpApi
+from influx_lake.sandbox.api.query_api import query_routes
+from influx_lake.sandbox.api.router import Router
+from influx_lake.sandbox.api.write_api import write_routes
 from influx_lake.sandbox.faults import Faults
-from influx_lake.sandbox.flight import FlightServer, bracketed
-from influx_lake.sandbox.http import HttpApi
-from influx_lake.sandbox.persistence import Folder
-from influx_lake.sandbox.precision import Precision
-from influx_lake.sandbox.query_api import query_routes
-from influx_lake.sandbox.router import Router
-from influx_lake.sandbox.store import Store
-from influx_lake.sandbox.write_api import write_routes
+from influx_lake.sandbox.storage.bulk import Source, stored_batches
+from influx_lake.sandbox.storage.persistence import Folder
+from influx_lake.sandbox.storage.precision import Precision
+from influx_lake.sandbox.storage.store import Store
 
 _SIGNAL_SECONDS = 0.5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from influx_lake.config.columns import VARIANT_OF, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import VARIANT_OF, Column, ColumnType, MeasurementSchema, Role
 
 ARROW_TYPES = {
     ColumnType.FLOAT: pa.float64(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from influx_lake.config.columns import TIME, Column, ColumnType, Role
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, Role
 
 # Of a field's types the first one here is the field's own column, as InfluxQL itself would choose.
 _ORDER = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER, ColumnType.STRING, ColumnType.BOOLEAN)

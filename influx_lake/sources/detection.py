@@ -12,17 +12,17 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
-from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.connections import AutoConfig, SourceConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
-from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.http import HttpConnection, HttpFailures
 from influx_lake.sources.http.credentials import header_value
 from influx_lake.sources.http.documents import json_of
 from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
-from influx_lake.sources.tally import Counts, Tally, tally_of
+from influx_lake.sources.row_confirmation import Counts, Tally, tally_of
+from influx_lake.sources.window_counts import counts_of
 
 _VERSION = re.compile(r"v?([1-9])\.")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from influx_lake.config.quantities import counted
+from influx_lake.config.values.units import counted
 from influx_lake.sources.protocol import Source
 
 _DROPPED = re.compile(r".+-(?P<at>[0-9]{8}T[0-9]{6})", re.DOTALL)

@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.sources.protocol import Source
 
 SCALED_BITS = 62

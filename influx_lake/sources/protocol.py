@@ -9,8 +9,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 
 
 @dataclass(frozen=True, slots=True)

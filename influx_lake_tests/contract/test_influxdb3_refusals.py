@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import AuthenticationFailed, DatabaseNotFound, LakeError, MeasurementNotFound, QueryRejected
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.contract.influxdb3_server import Database, Server

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.windows import EPOCH, Window
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.contract.influxdb3_server import Database
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.dagster_site import DagsterSite
 from influx_lake_tests.e2e.telemetry import DATABASE, MEASUREMENTS, days, rows_of

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pyiceberg.exceptions import NoSuchTableError
 
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.e2e.dagster_site import SETTINGS, DagsterSite, wait_until
 from influx_lake_tests.e2e.runs_at_work import half_done_load

@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 
 from influx_lake.config import Lake, Measurement, lake_of
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.reader import find_table
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox

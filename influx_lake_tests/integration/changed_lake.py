@@ -18,10 +18,10 @@ from influx_lake.checks.outcome import Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.cli.entry import run
 from influx_lake.config import Measurement, Secret, load_lake
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.reader import read_windows
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.replication.window import replicate_window
 from influx_lake.rollups.window import roll_up_window
 from influx_lake.sandbox import Sandbox

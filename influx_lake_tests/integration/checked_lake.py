@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from influx_lake.config import load_lake
-from influx_lake.config.windows import Every, Scheme, Window, parse_moment
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 

@@ -18,7 +18,7 @@ from pyiceberg.catalog import Catalog
 
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 
 DAY_NS = 86_400 * 10**9

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from influx_lake.config import Secret
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.typed_lake import TypedLake

@@ -19,9 +19,9 @@ from influx_lake.config import (
     Unsigned,
     WriteOptions,
 )
-from influx_lake.config.files import Compression
-from influx_lake.config.windows import EPOCH, MICROSECOND
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.config.tables.file_options import Compression
+from influx_lake.config.values.windows import EPOCH, MICROSECOND
+from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake_tests.integration.typed_lake import START_NS, Row, TypedLake, day, measurement
 

@@ -9,8 +9,8 @@ import json
 import sys
 import time
 
-from influx_lake.iceberg import commit
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.commit import committer
 from influx_lake_tests.unit.iceberg.tables import day, replace, rows
 
 ROWS = 40
@@ -19,15 +19,15 @@ ROWS = 40
 def main(properties: str, *numbers: str) -> None:
     catalog = open_catalog("lake", json.loads(properties))
     seconds: list[float] = []
-    run = commit.Committer.run
+    run = committer.Committer.run
 
-    def timed(self: commit.Committer, *arguments: object) -> object:
+    def timed(self: committer.Committer, *arguments: object) -> object:
         began = time.monotonic()
         done = run(self, *arguments)  # type: ignore[arg-type]
         seconds.append(time.monotonic() - began)
         return done
 
-    commit.Committer.run = timed  # type: ignore[method-assign,assignment]
+    committer.Committer.run = timed  # type: ignore[method-assign,assignment]
     print("ready", flush=True)
     sys.stdin.readline()
     for number in numbers:

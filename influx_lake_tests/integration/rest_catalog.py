@@ -24,7 +24,7 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableRequest, Table
 
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 
 STATUS = {
     CommitFailedException: 409,

@@ -72,7 +72,7 @@ class SensedLake(AutomatedLake):
 
     def rows(self, name: str = "cpu") -> int:
         """How many rows a table holds."""
-        from influx_lake.iceberg.catalog import open_catalog
+        from influx_lake.iceberg.catalogs.opening import open_catalog
 
         catalog = open_catalog("lake", self.lake.catalog.properties())
         return int(catalog.load_table((DATABASE, name)).scan().to_arrow().num_rows)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.reader import count_rows, read_windows
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.scan.reader import count_rows, read_windows
 from influx_lake_tests.integration.engine_cases import telling
 from influx_lake_tests.integration.java_server import iceberg_jar, sqlite_driver
 from influx_lake_tests.integration.typed_lake import Row, TypedLake

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import sys
 
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.change import Planning
-from influx_lake.iceberg.replace import replace_window
-from influx_lake.iceberg.tail import tail_window
-from influx_lake.iceberg.window_commit import WindowCommit
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.commit.commit_plan import Planning
+from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.load.tail import tail_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, hours, rows, stream
 
 

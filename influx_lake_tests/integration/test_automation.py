@@ -10,10 +10,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.orchestration.automation.schedules import MISSED_AT_ONCE
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.resources import IcebergCatalogResource
-from influx_lake.orchestration.schedules import MISSED_AT_ONCE
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_source
@@ -192,7 +192,7 @@ def test_a_tick_asks_the_catalog_only_where_something_is_due(lakes: Lakes, monke
     def nothing(*_: object) -> None:
         raise AssertionError("the catalog was asked")
 
-    monkeypatch.setattr("influx_lake.iceberg.reader.find_table", nothing)
+    monkeypatch.setattr("influx_lake.iceberg.scan.reader.find_table", nothing)
     assert lake.tick(closing(1) + 5 * MINUTE) == []
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from influx_lake.cli.entry import run
 from influx_lake_tests.integration.versitygw import versitygw
-from influx_lake_tests.unit.iceberg.test_rest_answers import answering
+from influx_lake_tests.unit.iceberg.failures.test_rest_answers import answering
 from influx_lake_tests.unit.sources.certificates import make_certificate
 
 LAKE = """\

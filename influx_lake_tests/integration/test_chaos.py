@@ -13,8 +13,8 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import InfluxDB3Config, Measurement, Secret, SourceConfig
-from influx_lake.config.reading import ReadingOptions, RetryOptions
-from influx_lake.config.windows import EPOCH, Every, Scheme, Window
+from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
+from influx_lake.config.values.windows import EPOCH, Every, Scheme, Window
 from influx_lake.errors import (
     QueryRejected,
     RowsMissing,
@@ -23,8 +23,8 @@ from influx_lake.errors import (
     StreamBroken,
     UnexpectedAnswer,
 )
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.reader import find_table, read_windows
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.scan.reader import find_table, read_windows
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_source

@@ -251,7 +251,7 @@ def test_a_measurement_that_is_late_or_silent_is_not_fresh(lake: CheckedLake) ->
 
 
 def test_a_source_that_is_away_is_asked_again_and_named(lake: CheckedLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    from influx_lake.orchestration import checks
+    from influx_lake.orchestration.assets import checks
 
     monkeypatch.setattr(checks, "RETRIES", dg.RetryPolicy(max_retries=1))
     lake.write("cpu,host=a usage=1 0")

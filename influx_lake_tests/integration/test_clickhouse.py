@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from influx_lake.config.files import Compression
+from influx_lake.config.tables.file_options import Compression
 from influx_lake_tests.integration.engine_cases import CASES, Case, other_options, packed, telling
 from influx_lake_tests.integration.typed_lake import Row, TypedLake
 

@@ -11,7 +11,7 @@ import pytest
 
 from influx_lake.cli.entry import run
 from influx_lake.config import ConfigurationProblems, load_lake
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.unit.sources.persisted_files import Node
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.config.connections import InfluxDB2Config
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import StreamBroken
 from influx_lake.sources import open_reliable_source
 from influx_lake.sources.flux import scripts

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.config import load_lake
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.orchestration.automation.reconciling import reconcile_sensor
+from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
 from influx_lake.orchestration.definitions import build_definitions
-from influx_lake.orchestration.reconciling import reconcile_sensor
-from influx_lake.orchestration.tailing import tail_jobs, tail_sensor
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.automated_lake import DATABASE, START, asked
 from influx_lake_tests.integration.influxdb_servers import DATABASE as BUCKET

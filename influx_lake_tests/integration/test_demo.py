@@ -21,8 +21,8 @@ from pyiceberg.table import Table
 
 from influx_lake.cli.sandboxes import SANDBOX_FOLDER, running_sandbox
 from influx_lake.config import example_lake, load_lake
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sources import Source, open_source
 
 STATIONS = """\

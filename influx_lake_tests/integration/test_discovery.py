@@ -14,10 +14,10 @@ import pytest
 
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.orchestration.automation.reloading import reload_code_location
+from influx_lake.orchestration.automation.source_survey import Look
 from influx_lake.orchestration.definitions import build_definitions
-from influx_lake.orchestration.looking import Look
-from influx_lake.orchestration.reloading import reload_code_location
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_source
 from influx_lake.sources.influxdb3 import InfluxDB3Source

@@ -14,8 +14,8 @@ import pytest
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
 from influx_lake.config.connections import Protocol
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source

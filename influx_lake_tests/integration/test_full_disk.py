@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.errors import StorageError
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake_tests.unit.iceberg.tables import day, held, hours, replace, rows
 
 pytestmark = pytest.mark.servers

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from influx_lake.config.reading import ReadingOptions
-from influx_lake.config.windows import EPOCH, Every, Scheme, Window
+from influx_lake.config.values.read_options import ReadingOptions
+from influx_lake.config.values.windows import EPOCH, Every, Scheme, Window
 from influx_lake.errors import FileLimitExceeded, MeasurementNotFound, QueryRejected
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source

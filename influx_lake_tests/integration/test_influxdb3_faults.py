@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.connections import Protocol
-from influx_lake.config.reading import ReadingOptions, RetryOptions
-from influx_lake.config.windows import EPOCH, Window
+from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.errors import (
     AuthenticationFailed,
     FileLimitExceeded,

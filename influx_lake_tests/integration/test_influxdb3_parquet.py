@@ -11,8 +11,8 @@ from moto.server import ThreadedMotoServer
 
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.reader import open_table
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.unit.sources.persisted_files import CHUNK_NS, Node
 

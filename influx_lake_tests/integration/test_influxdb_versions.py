@@ -18,8 +18,8 @@ from pyiceberg.catalog import Catalog
 from influx_lake.cli.entry import run
 from influx_lake.config import Measurement, OnTypeConflict, Secret, TypeOptions
 from influx_lake.config.connections import AutoConfig
-from influx_lake.config.reading import ReadingOptions, RetryOptions
-from influx_lake.config.windows import Every, Scheme, Window
+from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
+from influx_lake.config.values.windows import Every, Scheme, Window
 from influx_lake.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -29,7 +29,7 @@ from influx_lake.errors import (
     SchemaConflict,
     WindowInterrupted,
 )
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import Source, open_source

@@ -15,7 +15,7 @@ from pyarrow.fs import S3FileSystem
 
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.cli_lake import CliLake

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.reader import count_rows
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.scan.reader import count_rows
 from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.integration.java_server import apache_rest_catalog, hive_metastore
 from influx_lake_tests.integration.loading_worker import ROWS

@@ -10,9 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from influx_lake.config.discovery import GONE, write_discovered
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.orchestration.overview_page import LISTED, overview_facts
+from influx_lake.config.sources.discovery import GONE, write_discovered
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.orchestration.assets.overview_page import LISTED, overview_facts
 from influx_lake.orchestration.window_metadata import lag
 from influx_lake.replication.overview import Overview, Standing
 from influx_lake.sandbox import Sandbox

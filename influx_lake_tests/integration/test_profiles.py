@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config.reading import ReadingOptions
-from influx_lake.config.windows import Every, Scheme, Window, parse_moment
+from influx_lake.config.values.read_options import ReadingOptions
+from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake.sources.profile import read_profiles, scale_for

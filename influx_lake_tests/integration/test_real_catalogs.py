@@ -12,15 +12,15 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import WriteOptions
-from influx_lake.config.sort_order import SortTerm
-from influx_lake.config.table_layout import PartitionTerm
+from influx_lake.config.tables.sort_order import SortTerm
+from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.errors import CatalogRefused, DataRefused
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.load.replace import replace_window
 from influx_lake_tests.integration.java_server import apache_rest_catalog, hive_metastore
 from influx_lake_tests.integration.lost_answers import LosingProxy, losing_proxy
+from influx_lake_tests.unit.iceberg.staging.test_staged import failing, with_level
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, table
-from influx_lake_tests.unit.iceberg.test_staging import failing, with_level
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.orchestration import reconciling
-from influx_lake.orchestration.reconciling import Budget, reconcile_sensor
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.orchestration.automation import reconciling
+from influx_lake.orchestration.automation.reconciling import Budget, reconcile_sensor
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.automated_lake import DAY, START, asked
 from influx_lake_tests.integration.sensed_lake import CPU, SensedLake

@@ -13,7 +13,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import Measurement, OnShrink, Secret
-from influx_lake.config.windows import Every, Scheme, Window, parse_moment
+from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.errors import (
     AuthenticationFailed,
     DatabaseNotFound,
@@ -24,8 +24,8 @@ from influx_lake.errors import (
     StreamBroken,
     WindowShrank,
 )
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.reader import count_rows, read_windows
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.scan.reader import count_rows, read_windows
 from influx_lake.replication.status import measurement_status
 from influx_lake.replication.window import Progress, WindowResult, replicate_window
 from influx_lake.sandbox import Sandbox

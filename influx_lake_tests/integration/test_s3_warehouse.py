@@ -10,8 +10,8 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import WriteOptions
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.upsert import upsert_window
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.integration.versitygw import versitygw
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, hours, replace, rows, stream
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.config import InfluxDB3Config, Secret
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.reading import ReadingOptions, RetryOptions
-from influx_lake.config.windows import Window
+from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import RowStream, Source, open_source

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from influx_lake.config import Measurement, OnShrink, Secret, WriteMode, WriteOptions
-from influx_lake.config.files import Compression
-from influx_lake.config.windows import Window
+from influx_lake.config.tables.file_options import Compression
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import CatalogRefused, WindowShrank
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.reader import count_rows, read_windows
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.scan.reader import count_rows, read_windows
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.replication.window import table_target

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake_tests.unit.iceberg.tables import day, held, table
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from influx_lake.config import LandingZoneConfig, LineProtocolConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.remarks import SurveysItself

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from influx_lake.config import ColumnNames, Nanoseconds, SchemaEvolution, TimeType, TypeOptions, Unsigned
-from influx_lake.config.windows import EPOCH, Window
+from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.errors import DataRefused, SchemaConflict
-from influx_lake.iceberg.reader import count_rows
-from influx_lake.orchestration.loading import TableRows, load_as
+from influx_lake.iceberg.scan.reader import count_rows
+from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.status import measurement_status
 from influx_lake.replication.window import table_target

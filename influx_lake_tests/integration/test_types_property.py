@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import ColumnNames, Nanoseconds, Secret, TimeType, TypeOptions, Unsigned, column_name
-from influx_lake.config.windows import EPOCH, Window
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.config.values.windows import EPOCH, Window
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.typed_lake import Row, TypedLake, measurement, through_duckdb, through_polars

@@ -13,9 +13,9 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import DataScan
 
 from influx_lake.config import Measurement, load_lake
-from influx_lake.config.windows import Window, parse_moment
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.schema import file_schema, iceberg_schema, to_file
+from influx_lake.config.values.windows import Window, parse_moment
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.columns.schema import file_schema, iceberg_schema, to_file
 from influx_lake.replication.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from influx_lake.cli.output import add_row, output, plain_table
 from influx_lake.config import ConfigurationProblems
-from influx_lake.config.problems import Place, Problem
+from influx_lake.config.report.diagnostics import Place, Problem
 from influx_lake.errors import LakeError, SchemaConflict, naming
 from influx_lake.printable import printable, printable_json, printable_name
 

@@ -11,7 +11,7 @@ from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config import Measurement
-    from influx_lake.config.windows import Window
+    from influx_lake.config.values.windows import Window
 
 
 def plan(

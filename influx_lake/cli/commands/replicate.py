@@ -43,7 +43,7 @@ def replicate(
     from influx_lake.cli.loading import Loaded, load
     from influx_lake.cli.session import open_session
     from influx_lake.cli.stopped import Again, tell_where_it_stopped
-    from influx_lake.config.quantities import format_duration
+    from influx_lake.config.values.units import format_duration
 
     only_missing = missing_only or (start is None and end is None)
     with output(as_json) as out, open_session(config) as session:

@@ -10,7 +10,7 @@ from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
 from influx_lake.cli.output import add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
-    from influx_lake.config.windows import Window
+    from influx_lake.config.values.windows import Window
     from influx_lake.iceberg.table_state import ForeignChange
     from influx_lake.replication.status import MeasurementStatus
 
@@ -95,7 +95,7 @@ def _row(status: MeasurementStatus, now: datetime) -> list[str]:
 
 
 def _facts(status: MeasurementStatus) -> dict[str, Any]:
-    from influx_lake.config.windows import utc_text
+    from influx_lake.config.values.windows import utc_text
 
     def text(moment: datetime | None) -> str | None:
         return utc_text(moment) if moment else None
@@ -127,7 +127,7 @@ def _facts(status: MeasurementStatus) -> dict[str, Any]:
 
 
 def _change(change: ForeignChange) -> dict[str, Any]:
-    from influx_lake.config.windows import utc_text
+    from influx_lake.config.values.windows import utc_text
 
     def text(snapshot_id: int | None) -> str | None:
         return None if snapshot_id is None else str(snapshot_id)

@@ -24,7 +24,7 @@ def tail(
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
     from influx_lake.cli.session import open_session
-    from influx_lake.config.windows import utc_text
+    from influx_lake.config.values.windows import utc_text
     from influx_lake.replication.tail import tail_measurement
 
     with output(as_json) as out, open_session(config) as session:
@@ -43,7 +43,7 @@ def tail(
 
 
 def _facts(result: TailResult) -> dict[str, Any]:
-    from influx_lake.config.windows import utc_text
+    from influx_lake.config.values.windows import utc_text
 
     return {
         "measurement": result.measurement.name,

@@ -134,7 +134,7 @@ def _facts(found: Verification) -> dict[str, Any]:
 
 
 def _outside_facts(found: Outside) -> dict[str, Any]:
-    from influx_lake.config.windows import utc_text
+    from influx_lake.config.values.windows import utc_text
 
     return {
         "before_start": found.before,

@@ -34,7 +34,7 @@ def read_lines(path: Path) -> Iterator[str]:
 
 def _points(file: TextIO) -> Iterator[str]:
     """Join the lines of points whose strings hold newlines."""
-    from influx_lake.sandbox.line_protocol import logical_line
+    from influx_lake.sandbox.storage.line_protocol import logical_line
 
     held: list[str] = []
     while read := [line.rstrip("\r\n") for line in islice(file, _LINES_AT_ONCE)]:

@@ -20,7 +20,7 @@ from influx_lake.cli.progress import meter
 from influx_lake.cli.sandboxes import running_sandbox
 from influx_lake.cli.session import Session, open_session
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import GuardError
 from influx_lake.replication.window import WindowResult, replicate_window
 

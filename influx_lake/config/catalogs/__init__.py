@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from influx_lake.config.catalogs.places import place_mistakes
 from influx_lake.config.catalogs.values import value_mistakes
-from influx_lake.config.secret import Secret
+from influx_lake.config.references.secret import Secret
 
 __all__ = ["catalog_mistakes", "value_mistakes"]
 

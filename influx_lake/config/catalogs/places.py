@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from influx_lake.config.locations import STORES, WEB, check_scheme, scheme_of
-from influx_lake.config.problems import suggestion
-from influx_lake.config.secret import Secret
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.values.locations import STORES, WEB, check_scheme, scheme_of
 
 _WAREHOUSES = (*STORES, "hf")
 _INFERRED = ("http", "https", "thrift", "sqlite", "postgresql", "postgres")

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from influx_lake.config.locations import web_mistake
-from influx_lake.config.problems import suggestion
-from influx_lake.config.quantities import parse_number, parse_whole_number
-from influx_lake.config.secret import Secret
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.values.locations import web_mistake
+from influx_lake.config.values.units import parse_number, parse_whole_number
 
 _YES_OR_NO = ("y", "yes", "t", "true", "on", "1", "n", "no", "f", "false", "off", "0")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)

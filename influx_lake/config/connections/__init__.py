@@ -16,7 +16,7 @@ from influx_lake.config.connections.landing_zone import LandingZoneConfig
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
 from influx_lake.config.connections.points import PointFilesConfig
 from influx_lake.config.connections.server import ServerConfig, TlsConfig
-from influx_lake.config.locations import LocalFile
+from influx_lake.config.values.locations import LocalFile
 
 __all__ = [
     "DEFAULT_TYPE",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from influx_lake.config.problems import Location
-from influx_lake.config.quantities import format_duration
-from influx_lake.config.secret import Secret
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.report.diagnostics import Location
+from influx_lake.config.values.units import format_duration
 
 CloseSecret = Callable[[str, Location], Secret]
 """Makes a secret of what is written, and of where in the source's options it is."""

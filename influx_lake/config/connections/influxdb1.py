@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from influx_lake.config.connections.server import ServerConfig
-from influx_lake.config.contradictions import contradiction
-from influx_lake.config.quantities import YesNo
-from influx_lake.config.secret import Secret
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.units import YesNo
 
 ALL_RETENTION_POLICIES = "*"
 CONFIRM_ROWS = (

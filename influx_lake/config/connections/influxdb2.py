@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 
 from influx_lake.config.connections.influxdb1 import CONFIRM_ROWS
 from influx_lake.config.connections.server import ServerConfig
-from influx_lake.config.contradictions import contradiction
-from influx_lake.config.names import Form
-from influx_lake.config.quantities import YesNo
-from influx_lake.config.secret import Secret
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.units import YesNo
+from influx_lake.config.values.validated_names import Form
 
 
 class QueryLanguage(StrEnum):

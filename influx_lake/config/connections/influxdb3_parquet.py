@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from influx_lake.config.connections.base import CloseSecret
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config
 from influx_lake.config.connections.storage import StoredConfig
-from influx_lake.config.contradictions import contradiction
-from influx_lake.config.locations import LocalFile, stored_path
-from influx_lake.config.quantities import WholeNumber
+from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.locations import LocalFile, stored_path
+from influx_lake.config.values.units import WholeNumber
 
 
 def _folder(location: str, info: ValidationInfo) -> str:

@@ -7,14 +7,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from influx_lake.config.columns import ColumnType
 from influx_lake.config.connections.points import PointFilesConfig
-from influx_lake.config.contradictions import contradiction
-from influx_lake.config.lists import Distinct
-from influx_lake.config.locations import stored_path
-from influx_lake.config.moments import TimeZone
-from influx_lake.config.names import Form, Text
-from influx_lake.config.quantities import Duration
+from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.lists import Distinct
+from influx_lake.config.values.locations import stored_path
+from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.timestamps import TimeZone
+from influx_lake.config.values.units import Duration
+from influx_lake.config.values.validated_names import Form, Text
 
 DATES = ("year", "month", "day", "hour")
 _FieldType = Literal["float", "integer", "uinteger", "boolean", "string"]

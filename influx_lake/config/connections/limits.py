@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from influx_lake.config.quantities import Size
+from influx_lake.config.values.units import Size
 
 MAX_DOCUMENT = "max_document"
 """The option that bounds a document."""

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.connections.storage import StoredConfig
-from influx_lake.config.lists import Distinct, OneOrMore
-from influx_lake.config.locations import STORES, WEB, LocalFile, absolute_path, check_scheme
-from influx_lake.config.names import Text
-from influx_lake.config.quantities import Duration, Size, WholeNumber
+from influx_lake.config.values.lists import Distinct, OneOrMore
+from influx_lake.config.values.locations import STORES, WEB, LocalFile, absolute_path, check_scheme
+from influx_lake.config.values.units import Duration, Size, WholeNumber
+from influx_lake.config.values.validated_names import Text
 
 MAX_EXPANSION = "max_expansion"
 """The option that bounds what a compressed file unpacks to."""

@@ -14,13 +14,13 @@ from pydantic import (
     model_validator,
 )
 
-from influx_lake.config.address import Address
 from influx_lake.config.connections.base import SourceConfig
 from influx_lake.config.connections.limits import DocumentLimit
-from influx_lake.config.contradictions import contradiction
-from influx_lake.config.locations import LocalFile
-from influx_lake.config.quantities import Duration, YesNo
-from influx_lake.config.reading import ReadingOptions
+from influx_lake.config.values.address import Address
+from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.locations import LocalFile
+from influx_lake.config.values.read_options import ReadingOptions
+from influx_lake.config.values.units import Duration, YesNo
 from influx_lake.errors import ConfigurationError
 
 

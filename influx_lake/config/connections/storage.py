@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from influx_lake.config.catalog import is_secret_name
+from influx_lake.config.catalogs.options import is_secret_name
 from influx_lake.config.connections.base import CloseSecret, SourceConfig
-from influx_lake.config.secret import Secret
+from influx_lake.config.references.secret import Secret
 
 
 class StoredConfig(SourceConfig):

@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from types import TracebackType
 
-from influx_lake.config.secret import redact
+from influx_lake.config.references.secret import redact
 
 _LONGEST = 500
 _PAGE = re.compile(r"<!doctype html|<html", re.IGNORECASE)

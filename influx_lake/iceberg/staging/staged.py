@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config.table_properties import OF_COLUMNS
+from influx_lake.config.tables.table_properties import OF_COLUMNS
 from influx_lake.errors import ColumnsChanged, SchemaConflict
-from influx_lake.iceberg import relayout
-from influx_lake.iceberg.evolution import Evolution, evolution
-from influx_lake.iceberg.shape import Shape, shape_of
+from influx_lake.iceberg.columns.field_variants import arranged
+from influx_lake.iceberg.columns.known_columns import as_known, check_fillable, recording, renamed, resolved
+from influx_lake.iceberg.columns.row_mapping import Shape, shape_of
+from influx_lake.iceberg.columns.schema_evolution import Evolution, evolution
+from influx_lake.iceberg.columns.type_conflicts import settled
+from influx_lake.iceberg.layout import layout_evolution
 from influx_lake.iceberg.staging import unloaded
-from influx_lake.iceberg.staging.known_columns import as_known, check_fillable, recording, renamed, resolved
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.iceberg.type_conflicts import settled
-from influx_lake.iceberg.variants import arranged
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
@@ -131,8 +131,8 @@ def _staged(
             change.stage(update, names)
     changed = _with(table, transaction)
     asked = _in_table(target, names, changed)
-    if relayout.differs(changed, asked):
-        relayout.stage(transaction, changed, asked)
+    if layout_evolution.differs(changed, asked):
+        layout_evolution.stage(transaction, changed, asked)
         changed = _with(table, transaction)
     there = {field.name: field.field_id for field in changed.schema().fields}
     ids = {**ids, **{name: there[name] for name in shape.schema.names if name not in ids}}

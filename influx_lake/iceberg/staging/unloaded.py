@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import SchemaConflict
-from influx_lake.iceberg.schema import iceberg_schema
-from influx_lake.iceberg.shape import Shape
+from influx_lake.iceberg.columns.row_mapping import Shape
+from influx_lake.iceberg.columns.schema import iceberg_schema
 from influx_lake.iceberg.target import OWNER, TableTarget
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from influx_lake.config.windows import utc_text
+from influx_lake.config.values.windows import utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

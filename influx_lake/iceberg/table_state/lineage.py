@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from influx_lake.iceberg import recent_commits
-from influx_lake.iceberg.manifest_lists import manifests_of
+from influx_lake.iceberg.scan.manifest_cache import manifests_of
+from influx_lake.iceberg.table_state import commit_log
 from influx_lake.iceberg.table_state.changes import summary_of
 from influx_lake.iceberg.table_state.record import SUMMARY, base_id, read_properties, read_summary
 from influx_lake.iceberg.table_state.state import TableState
@@ -137,7 +137,7 @@ class Lineage:
         log = [entry for entry in self.table.metadata.metadata_log if entry.timestamp_ms >= snapshot.timestamp_ms]
         for entry in log[:MOST_FILES]:
             earlier = _earlier(entry.metadata_file, self.table.io)
-            if earlier is not None and recent_commits.last(earlier.properties) == snapshot.snapshot_id:
+            if earlier is not None and commit_log.last(earlier.properties) == snapshot.snapshot_id:
                 return read_properties(earlier.properties, source)
         return None
 
@@ -150,7 +150,7 @@ def is_ours(snapshot: Snapshot) -> bool:
 
 def last_commit(metadata: TableMetadata) -> int | None:
     """The latest commit of ours, for which the table's properties were written; None where there was none."""
-    recorded = recent_commits.last(metadata.properties)
+    recorded = commit_log.last(metadata.properties)
     if recorded is not None:
         return recorded
     ours = (each for each in metadata.snapshots if is_ours(each))

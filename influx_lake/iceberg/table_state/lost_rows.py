@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config.windows import EPOCH, MICROSECOND, Window
+from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.errors import StorageError
-from influx_lake.iceberg.manifest_lists import manifests_of
-from influx_lake.iceberg.window_files import time_bounds
+from influx_lake.iceberg.scan.manifest_cache import manifests_of
+from influx_lake.iceberg.scan.planning import time_bounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +207,7 @@ def _histogram(
 ) -> np.ndarray:
     import numpy as np
 
-    from influx_lake.iceberg.reader import read_tasks
+    from influx_lake.iceberg.scan.reader import read_tasks
 
     found = np.zeros(count, dtype=np.int64)
     only_time = table.schema().select(table.schema().find_field(time_id).name)

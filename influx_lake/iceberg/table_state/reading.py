@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from influx_lake.config.columns import TIME
-from influx_lake.config.windows import merged
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import merged
+from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, change_of, moment_of, number, summary_of
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
 from influx_lake.iceberg.table_state.record import read_properties
 from influx_lake.iceberg.table_state.state import TableState
-from influx_lake.iceberg.translation import catalog_errors
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

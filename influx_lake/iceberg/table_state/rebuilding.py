@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError
-from influx_lake.iceberg.counts import count_by_window
-from influx_lake.iceberg.coverage import Coverage
-from influx_lake.iceberg.reader import check_readable
+from influx_lake.iceberg.scan.reader import check_readable
+from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state.changes import number, summary_of
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import is_ours
 
 if TYPE_CHECKING:

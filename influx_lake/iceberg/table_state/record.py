@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
-from influx_lake.config.windows import EPOCH, MICROSECOND, Window
-from influx_lake.iceberg.coverage import Coverage, parse_windows, windows_text
+from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, moment_of
+from influx_lake.iceberg.table_state.coverage import Coverage, parse_windows, windows_text
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.target import OWNER
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.table_state.changes import ForeignChange
+from influx_lake.iceberg.table_state.coverage import Coverage
 
 NOTHING = Coverage()
 KEPT = 3

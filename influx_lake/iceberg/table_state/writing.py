@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influx_lake.config import WriteMode
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
 from influx_lake.iceberg.table_state.reading import table_state
 from influx_lake.iceberg.table_state.record import MOST_CHARACTERS, SUMMARY, properties, summary_text

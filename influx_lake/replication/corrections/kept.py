@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config import Measurement, Nanoseconds
-from influx_lake.config.columns import TIME, Column, MeasurementSchema, Role
-from influx_lake.config.quantities import counted
-from influx_lake.config.windows import Window
-from influx_lake.iceberg.counts import count_by_window
-from influx_lake.iceberg.point_join import numbered
-from influx_lake.iceberg.point_key import PointKey
-from influx_lake.iceberg.reader import read_windows
+from influx_lake.config.values.source_schema import TIME, Column, MeasurementSchema, Role
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.merge.key_join import numbered
+from influx_lake.iceberg.merge.point_key import PointKey
+from influx_lake.iceberg.scan.reader import read_windows
+from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.replication.compare_values import LakeColumns, as_in_source
 from influx_lake.replication.corrections.evidence import earlier_versions
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.sources.http import ByteStream
 
 _DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)

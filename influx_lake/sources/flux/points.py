@@ -11,7 +11,7 @@ from operator import attrgetter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_schema
 from influx_lake.sources.flux.annotated import TABLE
 from influx_lake.sources.http import HttpFailures

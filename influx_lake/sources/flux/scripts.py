@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 
 # What Flux can hold: the int64 of nanoseconds, cut to whole seconds.
 _EARLIEST = datetime(1677, 9, 21, 0, 12, 44, tzinfo=UTC)

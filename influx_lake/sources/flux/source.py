@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.connections import InfluxDB2Config
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.declared_columns import declared_columns
@@ -36,7 +36,7 @@ from influx_lake.sources.http.documents import bounded
 from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
 from influx_lake.sources.influxql.server import InfluxDB2Server
 from influx_lake.sources.protocol import ServerInfo
-from influx_lake.sources.tally import Counts, Tally
+from influx_lake.sources.row_confirmation import Counts, Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 from influx_lake.config import redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.config.connections.limits import MAX_DOCUMENT
-from influx_lake.config.quantities import format_size
-from influx_lake.config.windows import Window
+from influx_lake.config.values.units import format_size
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     AnswerTooLarge,
     AuthenticationFailed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.errors import SourceError
 
 Odd = Callable[[str], SourceError]

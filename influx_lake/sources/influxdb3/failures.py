@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from influx_lake.config import InfluxDB3Config, redact
 from influx_lake.config.connections.limits import MAX_DOCUMENT
-from influx_lake.config.quantities import format_size
-from influx_lake.config.windows import Window
+from influx_lake.config.values.units import format_size
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     AuthenticationFailed,
     DatabaseNotFound,

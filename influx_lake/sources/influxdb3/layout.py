@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.influxdb3.declared import Odd
 

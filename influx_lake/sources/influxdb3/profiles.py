@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.influxdb3.groups import BIN
 from influx_lake.sources.influxdb3.sql import identifier

@@ -11,10 +11,10 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from influx_lake.config import InfluxDB3Config, Secret, TlsConfig
-from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.connections import Protocol
 from influx_lake.config.connections.limits import MAX_DOCUMENT_DEFAULT
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, QueryRejected
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.influxdb3 import sql

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from influx_lake.config.columns import TIME
-from influx_lake.config.windows import EPOCH, Window
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.sources.influxdb3.time_bins import bins_of
 
 # The literals that InfluxDB 3 Core takes: a point may lie up to 0.9 s before the first of them, or 3 ns after the last.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 
 
 @dataclass(frozen=True, slots=True)

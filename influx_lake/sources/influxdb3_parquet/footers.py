@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config.columns import TIME, Column, ColumnType, Role
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, Role
 from influx_lake.errors import SourceError
 
 if TYPE_CHECKING:

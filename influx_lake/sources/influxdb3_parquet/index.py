@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.config.columns import Column, ColumnType, Role
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, ColumnType, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import SourceError
 from influx_lake.private_folders import make_private
 from influx_lake.sources.influxdb3_parquet.footers import Footer, Odd, read_footer

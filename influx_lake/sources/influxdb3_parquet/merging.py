@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import TIME, MeasurementSchema
+from influx_lake.config.values.source_schema import TIME, MeasurementSchema
 
 
 class Ordered(Protocol):

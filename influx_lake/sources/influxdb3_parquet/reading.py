@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import TIME, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import TIME, ColumnType, MeasurementSchema, Role
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.influxdb3_parquet.footers import Odd
 from influx_lake.sources.influxdb3_parquet.index import PersistedFile

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config.columns import Column, MeasurementSchema, Role
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     LakeError,
     MeasurementNotFound,

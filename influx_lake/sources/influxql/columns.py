@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.errors import SchemaConflict
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_schema
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns

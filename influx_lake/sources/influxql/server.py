@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from influx_lake.config import redact
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, ServerConfig
 from influx_lake.config.connections.influxdb1 import ALL_RETENTION_POLICIES
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     AuthenticationFailed,
     DatabaseNotFound,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.config.columns import TIME, MeasurementSchema
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import TIME, MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound, SchemaConflict
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.documents import bounded, lines
@@ -22,7 +22,7 @@ from influx_lake.sources.influxql.results import Series, read_series
 from influx_lake.sources.influxql.server import InfluxQLServer
 from influx_lake.sources.influxql.statements import Place, Selected
 from influx_lake.sources.protocol import ServerInfo
-from influx_lake.sources.tally import Counts, Tally
+from influx_lake.sources.row_confirmation import Counts, Tally
 
 # InfluxDB's own number, and fewer of wide rows, so that a chunk is megabytes and not more.
 _ROWS_PER_CHUNK = 10_000

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from influx_lake.config.columns import ColumnType
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.windows import Window
 
 # What InfluxQL takes: the int64 of nanoseconds without its two lowest values and its highest.
 EARLIEST_NS = -(2**63) + 2

@@ -11,22 +11,22 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.columns import ColumnType
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, FileUnreadable, SourceError
 from influx_lake.sources.files import FilePlace
+from influx_lake.sources.landing_zone.file_parser import TakingApart, line_of
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listing, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake.sources.landing_zone.misplaced import Misplaced, misplaced_remark
-from influx_lake.sources.landing_zone.taking_apart import TakingApart, line_of
 from influx_lake.sources.landing_zone.telegraf import CSV_MEASUREMENT, filled_gaps_remark, shared_header_remark
 from influx_lake.sources.landing_zone.template import FolderTemplate
-from influx_lake.sources.points.bad import bad_records_remark, empty_records_remark, too_bad
+from influx_lake.sources.points.left_out import bad_records_remark, empty_records_remark, too_bad
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.source import PointsSource
+from influx_lake.sources.points.staged_file import Unit, UnitWriter
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
-from influx_lake.sources.points.unit import Unit, UnitWriter
 from influx_lake.sources.remarks import Remark, counted, verb
 
 log = logging.getLogger("influx_lake.sources")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.building import TIMES
 from influx_lake.sources.points.cells import Mask, Numbers, Places, cells, no_cells
 from influx_lake.sources.points.registry import CODES, TYPES, Context, Registry

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files import FilePlace, StoredFile
 from influx_lake.sources.landing_zone.template import FolderParts, FolderTemplate, WrongName

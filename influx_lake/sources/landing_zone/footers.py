@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.errors import FileUnreadable
 from influx_lake.private_folders import make_private
 from influx_lake.sources.files import StoredFile

@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.building import INT64, UINT64
 
 INTEGER = r"(?:0|-?[1-9][0-9]*)"

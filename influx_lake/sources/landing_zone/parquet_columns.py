@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.landing_zone.columns import FieldColumn, NotPlain, PointColumns, checked_times
 from influx_lake.sources.landing_zone.records import NANOSECONDS

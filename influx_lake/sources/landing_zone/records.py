@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.columns import TIME, ColumnType
-from influx_lake.config.windows import EPOCH, MICROSECOND
+from influx_lake.config.values.source_schema import TIME, ColumnType
+from influx_lake.config.values.windows import EPOCH, MICROSECOND
 from influx_lake.sources.landing_zone.numbers import declared_number, number_of
 from influx_lake.sources.landing_zone.unreadable import NamedTwice, NotHeld, Unreadable, WrittenFloat
 from influx_lake.sources.points.building import INT64, TIMES, UINT64, BadPoint, FoundPoint

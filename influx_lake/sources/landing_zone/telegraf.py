@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.registry import CODES
-from influx_lake.sources.points.unit import Unit
+from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.remarks import Remark, counted
 
 CSV_MEASUREMENT = "measurement"

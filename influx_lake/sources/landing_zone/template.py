@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from string import Formatter
 from zoneinfo import ZoneInfo
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 
 DATES = ("year", "month", "day", "hour")
 _DIGITS = {"year": r"\d{4}", "month": r"\d{1,2}", "day": r"\d{1,2}", "hour": r"\d{1,2}"}

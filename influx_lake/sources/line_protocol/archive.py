@@ -11,19 +11,19 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.config import LineProtocolConfig
-from influx_lake.config.columns import ColumnType
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import DatabaseNotFound, QueryRejected
 from influx_lake.sources.files import FileLimits, FilePlace, StoredFile, read_chunks
 from influx_lake.sources.line_protocol.file_parts import FileParts
 from influx_lake.sources.line_protocol.parser import LineParser
-from influx_lake.sources.points.bad import bad_records_remark, too_bad
 from influx_lake.sources.points.building import INT64
+from influx_lake.sources.points.left_out import bad_records_remark, too_bad
 from influx_lake.sources.points.registry import Context, FieldName, MeasurementKey, Registry
 from influx_lake.sources.points.source import PointsSource
+from influx_lake.sources.points.staged_file import Unit, UnitWriter
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
-from influx_lake.sources.points.unit import Unit, UnitWriter
 from influx_lake.sources.remarks import Remark, counted
 
 log = logging.getLogger("influx_lake.sources")

@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from influx_lake.config.columns import TIME, ColumnType
+from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.sources.points.building import INT64, UINT64
 from influx_lake.sources.points.registry import Tags
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.line_protocol.blocks import Layout, lay_out
 from influx_lake.sources.line_protocol.grammar import (
     BadLine,
@@ -18,11 +18,11 @@ from influx_lake.sources.line_protocol.grammar import (
     parse_series,
 )
 from influx_lake.sources.line_protocol.headers import Headers
-from influx_lake.sources.line_protocol.odd_lines import OddLine, OddLines
+from influx_lake.sources.line_protocol.slow_path import OddLine, OddLines
 from influx_lake.sources.line_protocol.values import STRING, read_integers, read_values
-from influx_lake.sources.points.bad import BadRecord
 from influx_lake.sources.points.building import TIMES, value_bits
 from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
+from influx_lake.sources.points.left_out import BadRecord
 from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 
 _KNOWN_AT_MOST = 1_000_000

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.line_protocol.blocks import Bytes, Spans
 from influx_lake.sources.line_protocol.grammar import BOOLEANS
 from influx_lake.sources.points.cells import Mask, Places

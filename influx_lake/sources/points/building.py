@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.cells import SCHEMA
 from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 

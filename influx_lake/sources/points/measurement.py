@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from influx_lake.sources.points.cells import SCHEMA, Numbers, Places
 from influx_lake.sources.points.registry import FieldName, MeasurementKey, Tags
-from influx_lake.sources.points.unit import Unit
+from influx_lake.sources.points.staged_file import Unit
 
 ROWS_AT_ONCE = 1_000_000
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from influx_lake.config.windows import EPOCH
+from influx_lake.config.values.windows import EPOCH
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.rows import Points
-from influx_lake.sources.points.unit import Unit
+from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.remarks import Outside
 
 _FIRST, _END = -(2**63), 2**63 - 1

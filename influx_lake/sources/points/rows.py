@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.cells import Mask, Numbers, Places
 from influx_lake.sources.points.registry import FieldName, Tags
 

@@ -13,19 +13,19 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from influx_lake.config.columns import TIME, Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.windows import Window, utc_text
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.errors import DataRefused, MeasurementNotFound, WindowInterrupted
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_field
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
-from influx_lake.sources.points.bad import all_left_out
 from influx_lake.sources.points.cells import Places
+from influx_lake.sources.points.left_out import all_left_out
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.outside import moment, outside_of, reaches_out
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
+from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.survey import FileSurvey
-from influx_lake.sources.points.unit import Unit
 from influx_lake.sources.protocol import RowStream, ServerInfo
 from influx_lake.sources.remarks import Outside, Survey
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from influx_lake.errors import StorageError
 from influx_lake.private_folders import make_private
 from influx_lake.sources.points.registry import Registry
-from influx_lake.sources.points.unit import FORMAT, Unit, UnitWriter
+from influx_lake.sources.points.staged_file import FORMAT, Unit, UnitWriter
 
 _LOCK, _PARTIAL, _BAD = ".lock", ".partial", "bad_lines"
 

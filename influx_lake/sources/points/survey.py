@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from influx_lake.sources.points.outside import moment
 from influx_lake.sources.points.registry import MeasurementKey
-from influx_lake.sources.points.unit import Unit
+from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.remarks import Remark, Survey
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from influx_lake.config.reading import RetryOptions
+from influx_lake.config.values.read_options import RetryOptions
 from influx_lake.errors import TransientSourceError
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from influx_lake.config.reading import ReadingOptions
+from influx_lake.config.values.read_options import ReadingOptions
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import TIME
-from influx_lake.config.reading import ReadingOptions
-from influx_lake.config.windows import Window
+from influx_lake.config.values.read_options import ReadingOptions
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     RowsMissing,
     SourceError,
@@ -23,9 +23,9 @@ from influx_lake.errors import (
 )
 from influx_lake.sources.protocol import RowStream
 from influx_lake.sources.reliable.backoff import Backoff
-from influx_lake.sources.reliable.pieces import WorkingSizes
+from influx_lake.sources.reliable.query_splitting import WorkingSizes
 from influx_lake.sources.reliable.spool import spooled
-from influx_lake.sources.tally import Counts
+from influx_lake.sources.row_confirmation import Counts
 
 
 @dataclass(slots=True)

@@ -10,21 +10,21 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.reading import ReadingOptions
-from influx_lake.config.windows import Window
+from influx_lake.config.values.read_options import ReadingOptions
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import SourceError, WindowInterrupted
-from influx_lake.sources.grouping import counts_of
 from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.profile import Profile, ProfilesWindows, read_profiles
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.reliable.backoff import retried
 from influx_lake.sources.reliable.limits import ServerLimits
-from influx_lake.sources.reliable.pieces import WorkingSizes
+from influx_lake.sources.reliable.query_splitting import WorkingSizes
 from influx_lake.sources.reliable.reading import WindowReading
 from influx_lake.sources.remarks import FindsOutside, Outside
-from influx_lake.sources.tally import tally_of
+from influx_lake.sources.row_confirmation import tally_of
 from influx_lake.sources.versions import version_of
+from influx_lake.sources.window_counts import counts_of
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from influx_lake.cli.demo.history import HOSTS, history, late_points, week_before
-from influx_lake.sandbox.columns import Kind
-from influx_lake.sandbox.line_protocol import Point, parse_line
+from influx_lake.sandbox.storage.columns import Kind
+from influx_lake.sandbox.storage.line_protocol import Point, parse_line
 
 START = datetime(2026, 5, 1, 22, tzinfo=UTC)
 END = START + timedelta(hours=1)

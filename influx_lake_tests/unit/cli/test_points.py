@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influx_lake.cli.demo.points import Unsigned, point, series
-from influx_lake.sandbox.columns import Kind
-from influx_lake.sandbox.line_protocol import parse_line
+from influx_lake.sandbox.storage.columns import Kind
+from influx_lake.sandbox.storage.line_protocol import parse_line
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\\"), min_size=1

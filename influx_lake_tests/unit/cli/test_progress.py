@@ -14,7 +14,7 @@ import termios
 import pytest
 
 from influx_lake.cli.progress import Lines, meter
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.replication.window import Progress
 
 WINDOW = Window.parse("2026-01-01T00:00:00Z/2026-01-02T00:00:00Z")
@@ -22,7 +22,7 @@ PROGRAM = f"""
 import sys
 from influx_lake.cli.output import Output
 from influx_lake.cli.progress import meter
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.replication.window import Progress
 out = Output(False)
 with meter(2) as shown:

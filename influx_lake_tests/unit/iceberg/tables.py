@@ -10,9 +10,9 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
-from influx_lake.config.windows import Window, parse_moment
-from influx_lake.iceberg.reader import read_windows
-from influx_lake.iceberg.replace import WindowCommit, replace_window
+from influx_lake.config.values.windows import Window, parse_moment
+from influx_lake.iceberg.load.replace import WindowCommit, replace_window
+from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.target import Provenance, TableTarget
 
 SCHEMA = pa.schema(

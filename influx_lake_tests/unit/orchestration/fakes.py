@@ -12,15 +12,15 @@ import pyarrow as pa
 from dagster._core.execution.plan.objects import UserFailureData
 
 from influx_lake.config import Measurement
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.rollups import Rollup
-from influx_lake.config.windows import Every, Scheme, Window
-from influx_lake.orchestration.assets import measurement_asset
-from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Every, Scheme, Window
+from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.rollup_assets import rollup_asset
+from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.keys import IO_MANAGER_KEY
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.resources import IcebergCatalogResource
-from influx_lake.orchestration.rollup_assets import rollup_asset
 from influx_lake.sources.protocol import ServerInfo
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

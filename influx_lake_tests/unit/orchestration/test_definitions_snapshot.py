@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from influx_lake.config import Lake, load_lake
-from influx_lake.config.discovery import write_discovered
+from influx_lake.config.sources.discovery import write_discovered
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.pools import pool_limits
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config.windows import Every, Scheme, Window
+from influx_lake.config.values.windows import Every, Scheme, Window
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.partitions import joined, partitions_for, time_partitions, window_of
 

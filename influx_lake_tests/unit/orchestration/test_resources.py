@@ -7,7 +7,7 @@ import pytest
 
 from influx_lake.config import load_lake
 from influx_lake.errors import ConfigurationError
-from influx_lake.orchestration.io_manager import IcebergIOManager
+from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.resources import IcebergCatalogResource, InfluxDB3Resource, SourceResource, TlsOptions
 
 TOKEN = "apiv3_a-token-of-some-length"

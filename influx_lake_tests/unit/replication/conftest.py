@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.sources.protocol import RowStream, ServerInfo
 
 SCHEMA = pa.schema(

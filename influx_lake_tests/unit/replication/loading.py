@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import Measurement, WriteMode, WriteOptions
-from influx_lake.config.windows import Every, Scheme, Window, parse_moment
-from influx_lake.iceberg.reader import read_windows
+from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
+from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.replication.window import WindowResult, replicate_window
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 

@@ -15,10 +15,10 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 
 from influx_lake.config import WriteMode, WriteOptions
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import RowsUnaccounted, WindowNotOver
-from influx_lake.iceberg import commit as committing
-from influx_lake.iceberg.append import append_window
+from influx_lake.iceberg.commit import committer as committing
+from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.replication.window import table_target

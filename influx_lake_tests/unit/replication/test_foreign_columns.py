@@ -17,8 +17,8 @@ from pyiceberg.types import LongType
 from influx_lake.checks.subject import Subject
 from influx_lake.checks.suite import evaluate
 from influx_lake.config import CheckOptions, Measurement, OnTypeConflict, RenamedColumns, TypeOptions
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.compare import Verdict

@@ -8,7 +8,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import OnShrink
-from influx_lake.config.guards import parse_tolerance
+from influx_lake.config.measurements.guards import parse_tolerance
 from influx_lake.errors import ForeignTable, WindowShrank, WindowTooLarge
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import OWNER

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from influx_lake.config import Measurement
-from influx_lake.config.windows import Every, Scheme, Window, parse_moment
+from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.errors import ConfigurationError
-from influx_lake.iceberg.coverage import Coverage
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.replication.plan import plan_windows
 
 NOW = parse_moment("2026-01-05T00:05:00")

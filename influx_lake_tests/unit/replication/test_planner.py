@@ -12,7 +12,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from influx_lake.config import Measurement
-from influx_lake.iceberg.catalog import ListsMetadataFiles
+from influx_lake.iceberg.catalogs.opening import ListsMetadataFiles
 from influx_lake.replication.planner import LOOKS, Planner
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.replication.fake_source import FakeSource

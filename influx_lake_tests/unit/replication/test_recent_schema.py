@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from influx_lake.config.columns import MeasurementSchema
+from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.errors import SourceUnavailable
 from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake_tests.unit.replication.fake_source import FakeSource

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.reading import ReadingOptions, RetryOptions
-from influx_lake.config.windows import Window
+from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     AuthenticationFailed,
     FileLimitExceeded,

@@ -17,12 +17,12 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table.snapshots import Operation
 
 from influx_lake.config import Measurement, WriteMode, WriteOptions
-from influx_lake.config.columns import MeasurementSchema
-from influx_lake.config.tail import TailOptions
-from influx_lake.config.windows import Window
+from influx_lake.config.measurements.tail import TailOptions
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowShrank
-from influx_lake.iceberg.coverage import Coverage
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.record import COVERAGE as PROPERTY
 from influx_lake.iceberg.table_state.record import TAILS
 from influx_lake.replication import window as replicating

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config import WriteOptions
-from influx_lake.iceberg.catalog import open_catalog
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
 from influx_lake_tests.unit.rollups.points import SCHEMA, TARGET, day, rolled, rollup
 

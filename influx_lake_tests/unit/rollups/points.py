@@ -13,11 +13,11 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import Measurement
-from influx_lake.config.buckets import parse_bucket
-from influx_lake.config.rollups import Rollup, parse_function
-from influx_lake.config.windows import Every, Scheme, Window, parse_moment
-from influx_lake.iceberg.reader import read_windows
-from influx_lake.iceberg.replace import replace_window
+from influx_lake.config.measurements.rollups import Rollup, parse_function
+from influx_lake.config.values.buckets import parse_bucket
+from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.rollups.window import RollupResult, roll_up_window
 

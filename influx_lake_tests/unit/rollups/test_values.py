@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config.rollups import Aggregate
+from influx_lake.config.measurements.rollups import Aggregate
 from influx_lake.errors import ConfigurationError, DataRefused, SchemaConflict, WindowNotLoaded
 from influx_lake_tests.unit.rollups.points import (
     SCHEMA,

@@ -16,10 +16,10 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.types import DoubleType
 
 from influx_lake.config import OnShrink
-from influx_lake.config.buckets import bucket_runs
-from influx_lake.config.windows import Every, Scheme, Window, window_of
+from influx_lake.config.values.buckets import bucket_runs
+from influx_lake.config.values.windows import Every, Scheme, Window, window_of
 from influx_lake.errors import ForeignTable, SchemaConflict, StorageError, WindowNotLoaded, WindowShrank
-from influx_lake.iceberg.catalog import open_catalog
+from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.rollups import computing
 from influx_lake.rollups.query import bucket_sql

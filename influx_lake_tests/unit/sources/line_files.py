@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from influx_lake.config import LineProtocolConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.sources import Source, open_source
 
 ALWAYS = Window(datetime(1677, 9, 1, tzinfo=UTC), datetime(2262, 5, 1, tzinfo=UTC))

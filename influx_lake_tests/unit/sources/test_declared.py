@@ -1,6 +1,6 @@
 import pytest
 
-from influx_lake.config.columns import Column, ColumnType, Role
+from influx_lake.config.values.source_schema import Column, ColumnType, Role
 from influx_lake.errors import UnexpectedAnswer
 from influx_lake.sources.influxdb3.declared import measurement_schema
 

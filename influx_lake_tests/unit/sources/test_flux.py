@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.connections import InfluxDB2Config
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import QueryRejected, StreamBroken, UnexpectedAnswer
 from influx_lake.sources.flux.annotated import blocks
 from influx_lake.sources.flux.pieces import within_shards

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, FileUnreadable
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.files import FilePlace

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound, SourceTimeout, StreamBroken, UnexpectedAnswer
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.unit.sources.scripted_server import TOKEN, ScriptedServer, source_at

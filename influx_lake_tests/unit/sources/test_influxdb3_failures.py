@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.windows import Window
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     AuthenticationFailed,
     ConfigurationError,

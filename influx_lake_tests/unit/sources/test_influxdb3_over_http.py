@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from influx_lake.config import InfluxDB3Config
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     DatabaseNotFound,
     FileLimitExceeded,

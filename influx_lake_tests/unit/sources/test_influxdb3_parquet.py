@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.config.connections import InfluxDB3ParquetConfig
-from influx_lake.config.windows import EPOCH, Window
+from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.errors import (
     ConfigurationError,
     DatabaseNotFound,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.landing_zone.numbers import declared_number, number_of
 from influx_lake.sources.landing_zone.records import RecordReader
 from influx_lake.sources.landing_zone.unreadable import NotHeld, WrittenFloat

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, FileUnreadable
 from influx_lake.sources import open_source
 from influx_lake.sources.landing_zone.formats import batch_records
@@ -84,7 +84,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(first)
         return batch_records(batch, first)
 
-    monkeypatch.setattr("influx_lake.sources.landing_zone.taking_apart.batch_records", looking)
+    monkeypatch.setattr("influx_lake.sources.landing_zone.file_parser.batch_records", looking)
     return found
 
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.sources import open_source
 from influx_lake.sources.landing_zone.columns import PointColumns
@@ -222,7 +222,7 @@ def test_declared_csv_in_columns_and_one_by_one(rows: list[dict[str, str]]) -> N
 
 
 def test_lots_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("influx_lake.sources.landing_zone.taking_apart._RECORDS_AT_ONCE", 4)
+    monkeypatch.setattr("influx_lake.sources.landing_zone.file_parser._RECORDS_AT_ONCE", 4)
     records = [{"fields": {"usage": number / 2}, "timestamp": START + number % 3} for number in range(10)]
     records[5]["timestamp"] = str(START + 2)
     records[9]["fields"] = {"usage": 2**64}

@@ -13,11 +13,11 @@ import pytest
 from pydantic import ValidationError
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, DataRefused, FileUnreadable
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.files import FilePlace
-from influx_lake.sources.landing_zone import taking_apart
+from influx_lake.sources.landing_zone import file_parser
 from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake_tests.unit.sources.line_files import ALWAYS, rows_of
 
@@ -204,8 +204,8 @@ def test_the_columns_of_parquet_files_are_in_their_footers(tmp_path: Path, monke
     values = pa.array([{"up": True, "state": None}], pa.struct([("up", pa.bool_()), ("state", pa.large_string())]))
     land_parquet(tmp_path, 5, {"timestamp": [seconds[0] + 5 * 3600], "tags": later, "fields": values})
     read: list[str] = []
-    of_rows = taking_apart.parquet_batches
-    monkeypatch.setattr(taking_apart, "parquet_batches", lambda file: (read.append(file.path), of_rows(file))[1])
+    of_rows = file_parser.parquet_batches
+    monkeypatch.setattr(file_parser, "parquet_batches", lambda file: (read.append(file.path), of_rows(file))[1])
     source = zone(tmp_path, format="parquet", tags=["host"])
     schema = source.schema("cpu")
     assert [(each.name, each.role.value, each.type.value) for each in schema.columns] == [

@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowInterrupted
 from influx_lake.sources import Source, open_source
-from influx_lake.sources.landing_zone import taking_apart
-from influx_lake.sources.points import measurement, unit
-from influx_lake.sources.points.unit import Limits
+from influx_lake.sources.landing_zone import file_parser
+from influx_lake.sources.points import measurement, staged_file
+from influx_lake.sources.points.staged_file import Limits
 from influx_lake_tests.unit.sources.line_files import line_source, rows_of
 
 START = int(datetime(2026, 1, 2, tzinfo=UTC).timestamp())
@@ -63,8 +63,8 @@ files = st.lists(
 def _small_pieces() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measurement, "ROWS_AT_ONCE", 5)
-        patch.setattr(unit, "LIMITS", Limits(run_rows=7, chunk_rows=3))
-        patch.setattr(taking_apart, "_RECORDS_AT_ONCE", 4)
+        patch.setattr(staged_file, "LIMITS", Limits(run_rows=7, chunk_rows=3))
+        patch.setattr(file_parser, "_RECORDS_AT_ONCE", 4)
         yield
 
 

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from influx_lake.config.columns import Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.errors import UnexpectedAnswer
 from influx_lake.sources.influxdb3.layout import Layout
 

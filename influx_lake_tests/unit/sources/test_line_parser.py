@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config.columns import ColumnType
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.errors import FileUnreadable
 from influx_lake.sources.files import FileLimits
 from influx_lake.sources.line_protocol import parser as parsing

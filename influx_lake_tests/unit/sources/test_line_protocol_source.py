@@ -15,7 +15,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config.windows import Window
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
     BadRecords,
     DatabaseNotFound,
@@ -24,8 +24,8 @@ from influx_lake.errors import (
     QueryRejected,
     StorageError,
 )
-from influx_lake.sources.points import measurement, unit
-from influx_lake.sources.points.unit import Limits, UnitWriter
+from influx_lake.sources.points import measurement, staged_file
+from influx_lake.sources.points.staged_file import Limits, UnitWriter
 from influx_lake_tests.unit.sources.line_files import ALWAYS, line_source, rows_of
 
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\n\\\0\r\t"), min_size=1, max_size=6).filter(
@@ -136,7 +136,7 @@ def test_a_window_is_put_together_from_runs_and_files_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurement, "ROWS_AT_ONCE", 500)
-    monkeypatch.setattr(unit, "LIMITS", Limits(run_rows=700, chunk_rows=64))
+    monkeypatch.setattr(staged_file, "LIMITS", Limits(run_rows=700, chunk_rows=64))
     draw = random.Random(7)
     writes = [(draw.randrange(900), draw.randrange(5), draw.choice("abc"), draw.randrange(10**6)) for _ in range(9000)]
     for number in range(3):

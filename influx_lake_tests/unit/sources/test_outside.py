@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config.windows import EPOCH, Window
-from influx_lake.sources.points import outside, unit
+from influx_lake.config.values.windows import EPOCH, Window
+from influx_lake.sources.points import outside, staged_file
 from influx_lake.sources.remarks import FindsOutside
 from influx_lake_tests.unit.sources.line_files import line_source
 
@@ -39,7 +39,7 @@ def test_each_point_outside_is_counted_once(
     before = {each for each in there if each[0] < 0}
     behind = {each for each in there if each[0] >= 100}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unit, "LIMITS", unit.Limits(run_rows=8, chunk_rows=3))
+        patch.setattr(staged_file, "LIMITS", staged_file.Limits(run_rows=8, chunk_rows=3))
         source = line_source(folder, precision="s")
         assert isinstance(source, FindsOutside)
         found = source.outside("m", REACH)

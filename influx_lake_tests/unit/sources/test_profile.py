@@ -11,7 +11,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config.columns import Column, ColumnType, Role
+from influx_lake.config.values.source_schema import Column, ColumnType, Role
 from influx_lake.sources.profile import ColumnProfile, RowProfiler, scale_for
 
 COLUMNS = (

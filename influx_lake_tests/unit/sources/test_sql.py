@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config.windows import EPOCH, Window
+from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.sources.influxdb3 import sql
 
 DAY = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config.windows import EPOCH, MICROSECOND, Every, Scheme, Window, window_of
+from influx_lake.config.values.windows import EPOCH, MICROSECOND, Every, Scheme, Window, window_of
 from influx_lake.sources.influxdb3.time_bins import bins_of
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]

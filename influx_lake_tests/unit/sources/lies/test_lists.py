@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from influx_lake.config.connections import InfluxDB2Config, QueryLanguage
-from influx_lake.config.reading import RetryOptions
+from influx_lake.config.values.read_options import RetryOptions
 from influx_lake.errors import LakeError, SchemaConflict, SourceTimeout, StreamBroken, UnexpectedAnswer
 from influx_lake.sources import open_reliable_source, open_source
 from influx_lake.sources.databases import databases_of

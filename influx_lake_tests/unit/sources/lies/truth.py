@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from influx_lake.config import InfluxDB3Config
-from influx_lake.config.columns import MeasurementSchema
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, Protocol, QueryLanguage, ServerConfig
-from influx_lake.config.reading import RetryOptions
-from influx_lake.config.windows import Window
+from influx_lake.config.values.read_options import RetryOptions
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowInterrupted
 from influx_lake.sources import Source, open_reliable_source
 from influx_lake_tests.unit.sources.lies.server import Asked

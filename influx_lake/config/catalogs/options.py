@@ -1,0 +1,169 @@
+"""Which Iceberg catalog, as pyiceberg's own properties."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from influx_lake.config.redaction.parts import SECRET_NAME
+from influx_lake.config.references.resolving import Template
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.values.read_options import PositiveDuration
+
+DEFAULT_CATALOG = {
+    "name": "lake",
+    "type": "sql",
+    "uri": "sqlite:///./.lake/catalog.db",
+    "warehouse": "./.lake/warehouse",
+}
+"""The catalog of a lake.yaml that names none: on this disk."""
+
+TIMEOUT = "timeout"
+"""The one property that is ours, and not pyiceberg's."""
+DEFAULT_TIMEOUT = "30s"
+
+CATALOG_TYPES = ("rest", "hive", "glue", "dynamodb", "sql", "in-memory", "bigquery")
+
+_SECRET_VALUE = re.compile(r"://[^/@:]*:[^@]+@|[?&;](\w*passw(or)?d|token|secret|\w+_key|sig)=", re.IGNORECASE)
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/)([^?]+)(.*)", re.DOTALL)
+_V = TypeVar("_V", str, str | Secret)
+_DRIVERLESS_POSTGRES = re.compile(r"postgres(ql)?://")
+
+
+class CatalogSection(BaseModel):
+    """The `catalog` of a lake.yaml. Every property is handed to pyiceberg's `load_catalog` as it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    __pydantic_extra__: dict[str, str]
+
+    name: str = Field(default="lake", min_length=1, description="The catalog's name.")
+    type: Annotated[str, WithJsonSchema({"type": "string", "enum": list(CATALOG_TYPES)})] | None = Field(
+        default=None, description="pyiceberg's kind of catalog; it may be left out where the uri tells."
+    )
+    uri: str | None = Field(
+        default=None,
+        description="Where the catalog is. A relative SQLite file is below the folder of the lake.yaml.",
+        examples=["sqlite:///./.lake/catalog.db", "postgresql://lake:${PGPASSWORD}@db/lake", "https://catalog/rest"],
+    )
+    warehouse: str | None = Field(
+        default=None,
+        description="Where the tables' files go. A relative folder is below the folder of the lake.yaml.",
+        examples=["./.lake/warehouse", "s3://bucket/lake"],
+    )
+    timeout: PositiveDuration | None = Field(
+        default=None,
+        description="The longest wait: for the whole of an answer of a REST catalog; for a connection to a Hive "
+        "Metastore, AWS or PostgreSQL; for the next bytes of an answer of the first two; for what Google's storage "
+        "refuses. Default: 30s.",
+    )
+
+
+@dataclass(frozen=True)
+class CatalogConfig:
+    """A catalog's name and properties, secrets still closed.
+
+    Attributes:
+        name: The catalog's name.
+        entries: pyiceberg's properties; what looks like a secret, or is kept in a store, is a `Secret`.
+        root: The folder that relative paths are below.
+        lock_timeout: The longest wait for a SQLite file that another process locks: the shortest `commit_timeout`.
+    """
+
+    name: str
+    entries: Mapping[str, str | Secret]
+    root: Path = field(default_factory=Path.cwd)
+    lock_timeout: timedelta | None = None
+
+    @classmethod
+    def of(
+        cls, properties: Mapping[str, str], *, name: str = "lake", root: Path | None = None, lake: Path | None = None
+    ) -> CatalogConfig:
+        """Sort properties into open ones and secrets.
+
+        Args:
+            properties: pyiceberg's properties; values may hold references.
+            name: The catalog's name.
+            root: The folder that relative paths are below; the current one by default.
+            lake: The lake.yaml that they are written in, if any.
+
+        Raises:
+            ReferenceMistake: A value holds a `${` that does not start a reference.
+            ConfigurationError: A variable is not set.
+        """
+        root = root or Path.cwd()
+        entries: dict[str, str | Secret] = {}
+        for key, text in properties.items():
+            template = Template.parse(text)
+            closed = Secret(text, root=root, lake=lake, location=("catalog", key))
+            if is_secret_name(key) or template.needs_store:
+                entries[key] = closed
+            else:
+                value = template.resolve(root)
+                entries[key] = closed if _SECRET_VALUE.search(value) else value
+        return cls(name, entries, root)
+
+    def properties(self) -> dict[str, str]:
+        """What pyiceberg's `load_catalog` takes: secrets revealed, relative places made absolute. Creates nothing.
+
+        Raises:
+            ConfigurationError: A secret cannot be read.
+        """
+        revealed = {}
+        for key, value in self.entries.items():
+            text = value.reveal() if isinstance(value, Secret) else value
+            # An optional secret that is not set, `${CATALOG_TOKEN:-}`, is no property at all.
+            if text or not isinstance(value, Secret):
+                revealed[key] = text
+        return absolute_properties(revealed, self.root)
+
+    def references(self) -> dict[str, str]:
+        """The properties without their secrets' values: each secret is the text of its reference.
+
+        A `Secret` of such a text reveals the value.
+        """
+        return {
+            key: value.reference if isinstance(value, Secret) else value.replace("${", "$${")
+            for key, value in absolute_properties(self.entries, self.root).items()
+        }
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a catalog property of this name holds a secret."""
+    return SECRET_NAME.search(name) is not None and not name.endswith("-expires-at")
+
+
+def absolute_properties(properties: Mapping[str, _V], root: Path) -> dict[str, _V]:
+    """Make relative SQLite files and warehouses absolute, and name the PostgreSQL driver that is installed."""
+    result = dict(properties)
+    uri, warehouse = properties.get("uri"), properties.get("warehouse")
+    if isinstance(uri, str):
+        result["uri"] = _DRIVERLESS_POSTGRES.sub("postgresql+psycopg2://", _absolute_sqlite(uri, root), count=1)
+    if isinstance(warehouse, str) and _is_relative_folder(warehouse, properties):
+        result["warehouse"] = os.path.normpath(root / warehouse)
+    return result
+
+
+def _absolute_sqlite(uri: str, root: Path) -> str:
+    match = _SQLITE.fullmatch(uri)
+    if match is None or match[2].startswith((":memory:", "file:")):
+        return uri
+    # In a URL a question mark would begin its options, and SQLAlchemy decodes what follows a percent sign.
+    folder = str(root).replace("%", "%25").replace("?", "%3F")
+    return f"{match[1]}{os.path.normpath(os.path.join(folder, match[2]))}{match[3]}"
+
+
+def _is_relative_folder(warehouse: str, properties: Mapping[str, object]) -> bool:
+    if "://" in warehouse or warehouse.startswith(("/", "file:")):
+        return False
+    if warehouse.startswith(("./", "../")) or warehouse in (".", ".."):
+        return True
+    # Elsewhere a bare word is a warehouse that the catalog knows by name.
+    uri = properties.get("uri")
+    return properties.get("type") in ("sql", "in-memory") or (isinstance(uri, str) and uri.startswith("sqlite"))

@@ -1,0 +1,1 @@
+"""The YAML document, with the line of each of its values."""

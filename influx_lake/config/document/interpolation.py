@@ -1,0 +1,59 @@
+"""The references of a lake.yaml, at load time: variables take their values, secrets stay closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from influx_lake.config.references.resolving import ReferenceMistake, Template
+from influx_lake.config.references.stores import USER_STORES
+from influx_lake.config.report.diagnostics import Location, Report
+
+
+def interpolate(
+    value: Any, location: Location, report: Report, kept_closed: Callable[[Location], bool] = lambda _: False
+) -> Any:
+    """Replace the references in an entry. Mistakes go to the report, and values that hold them are left out.
+
+    Args:
+        value: The entry.
+        location: Where it is in the document.
+        report: Gets the mistakes.
+        kept_closed: Which values are resolved at the moment of use (a token, the catalog's properties): their text
+            stays as it is, checked.
+    """
+    if isinstance(value, dict):
+        inner = {name: interpolate(entry, (*location, name), report, kept_closed) for name, entry in value.items()}
+        return {name: entry for name, entry in inner.items() if not report.is_lost((*location, name))}
+    if isinstance(value, list):
+        return [interpolate(item, (*location, index), report, kept_closed) for index, item in enumerate(value)]
+    if isinstance(value, str) and "${" in value:
+        return _text(value, location, report, kept_closed(location))
+    return value
+
+
+def _text(text: str, location: Location, report: Report, closed: bool) -> str | None:
+    try:
+        template = Template.parse(text, USER_STORES)
+    except ReferenceMistake as mistake:
+        _lose(str(mistake), location, report)
+        return None
+    for name in sorted(set(template.missing_variables())):
+        message = f"the environment variable {name} is not set, or empty: set it, or give a default, ${{{name}:-...}}"
+        _lose(message, location, report)
+    if report.is_lost(location):
+        return None
+    report.written[location] = text
+    if closed:
+        return text
+    if template.needs_store:
+        message = "a value from a file or a secret store is for a secret or the catalog; write ${VAR} or the value"
+        _lose(message, location, report)
+        return None
+    return template.resolve(Path())
+
+
+def _lose(message: str, location: Location, report: Report) -> None:
+    report.mistake(location, message)
+    report.lost(location)

@@ -1,0 +1,1 @@
+"""The lake: everything that a lake.yaml declares, resolved."""

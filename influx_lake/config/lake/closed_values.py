@@ -1,0 +1,21 @@
+"""Which values of a lake.yaml are resolved at the moment of use, not when it is loaded."""
+
+from __future__ import annotations
+
+from influx_lake.config.catalogs.options import is_secret_name
+from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
+from influx_lake.config.report.diagnostics import Location
+
+_SOURCE_SECRETS = ("token", "password")
+
+
+def is_kept_closed(location: Location) -> bool:
+    """Whether the text that is written there stays as it is until it is used."""
+    if location[0] == "catalog":
+        return location[1:] not in (("name",), ("type",))
+    if location[0] == "alerts":
+        return location[1:] in ALERT_SECRETS
+    if location[0] != "sources":
+        return False
+    name = str(location[-1])
+    return name in _SOURCE_SECRETS or (location[2:-1] == ("storage",) and is_secret_name(name))

@@ -1,0 +1,223 @@
+"""A lake: everything its lake.yaml declares, checked and resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from influx_lake.config.catalogs.options import CatalogConfig
+from influx_lake.config.connections import SourceConfig
+from influx_lake.config.lake.alerts import AlertOptions
+from influx_lake.config.lake.operation import OperationOptions
+from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.measurements.options import MeasurementOptions
+from influx_lake.config.measurements.resolution import resolve_measurement
+from influx_lake.config.report.diagnostics import Problem, suggestion
+from influx_lake.config.sources.archives import archives_of
+from influx_lake.config.sources.databases import SEPARATOR, DatabaseGroup
+from influx_lake.config.values.patterns import NamePattern, is_pattern
+from influx_lake.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern of measurements, as it is declared.
+
+    Attributes:
+        text: The pattern: `http_*` or `/^http_/`; of a source with many databases also a name.
+        source: Whose measurements it matches: a source, or an entry for many databases.
+        options: What holds for each match.
+    """
+
+    text: str
+    source: str
+    options: MeasurementOptions
+
+    def is_for(self, source: str) -> bool:
+        """Whether it matches measurements of a source."""
+        return source == self.source or source.startswith(self.source + SEPARATOR)
+
+    def matches(self, name: str) -> bool:
+        """Whether it stands for a measurement of this name."""
+        return self._pattern.matches(name)
+
+    @cached_property
+    def _pattern(self) -> NamePattern:
+        return NamePattern(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The measurements of a lake, out of those that its sources have now.
+
+    Attributes:
+        measurements: The lake's own and those that patterns stand for.
+        set_aside: Those that would share a table with another one, as (source, name), with the reason. They are loaded
+            only when one of them is listed under `measurements` with a `table` of its own.
+    """
+
+    measurements: tuple[Measurement, ...]
+    set_aside: Mapping[tuple[str, str], str]
+
+    def kept(self, found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+        """What sources have, without what is set aside."""
+        return {
+            source: tuple(name for name in names if (source, name) not in self.set_aside)
+            for source, names in found.items()
+        }
+
+    @property
+    def warning(self) -> str | None:
+        """What is set aside, and what to do, in a line; None where nothing is."""
+        if not self.set_aside:
+            return None
+        reasons = "; ".join(dict.fromkeys(self.set_aside.values()))
+        return f"set aside: {reasons}. List one of them under `measurements` in lake.yaml with a `table` of its own"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """What a lake.yaml declares.
+
+    Attributes:
+        path: The lake.yaml.
+        sources: The databases, by name.
+        catalog: The Iceberg catalog.
+        measurements: Those listed by name, then those that patterns matched when the sources were last looked at.
+        patterns: The patterns, in the order of the file.
+        listed: Each measurement that is listed by name, as (source, name): no pattern stands for it.
+        alerts: Who is told when something goes wrong.
+        gone: Those that their source no longer had when it was last looked at, as (source, name).
+        warnings: What works and should not stay so.
+        groups: The entries of `sources` that stand for many databases; each database that is known is one of `sources`.
+        operation: What starts runs, and how much happens at once.
+    """
+
+    path: Path
+    sources: Mapping[str, SourceConfig]
+    catalog: CatalogConfig
+    measurements: tuple[Measurement, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
+    listed: frozenset[tuple[str, str]] = frozenset()
+    alerts: AlertOptions | None = None
+    gone: frozenset[tuple[str, str]] = frozenset()
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    operation: OperationOptions = field(default=OperationOptions())
+    groups: tuple[DatabaseGroup, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """What it is called beside other lakes in Dagster; None where it is the only one."""
+        return self.operation.name
+
+    @property
+    def root(self) -> Path:
+        """The folder of the lake.yaml, which relative paths are below."""
+        return self.path.parent
+
+    @property
+    def present(self) -> tuple[Measurement, ...]:
+        """The measurements that their sources have, as far as is known: those that can be loaded."""
+        return tuple(each for each in self.measurements if (each.source, each.name) not in self.gone)
+
+    def named(self, source: str) -> frozenset[str]:
+        """The measurements of a source that lake.yaml names letter by letter, not by a pattern."""
+        names = {pattern.text for pattern in self.patterns if pattern.is_for(source) and not is_pattern(pattern.text)}
+        return frozenset(names) | {name for origin, name in self.listed if origin == source}
+
+    def match(self, source: str, names: Iterable[str]) -> list[tuple[Pattern, Measurement]]:
+        """The measurements that patterns stand for, out of those that a source has, each with its pattern.
+
+        The first pattern that matches decides; a measurement that is listed by name, also as not enabled, is nobody's.
+
+        Args:
+            source: A source of the lake, or one of a database that it does not know yet.
+            names: The measurements that the source has.
+        """
+        config = self.source(source)
+        archives = archives_of(self.sources, config)
+        # Of a source with many databases the names are patterns, too: a name wins.
+        own = (pattern for pattern in self.patterns if pattern.is_for(source))
+        patterns = sorted(own, key=lambda pattern: is_pattern(pattern.text))
+        found = []
+        for name in dict.fromkeys(names):
+            if not name or (source, name) in self.listed:
+                continue
+            pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
+            if pattern is not None and pattern.options.enabled:
+                found.append((pattern, resolve_measurement(name, name, pattern.options, source, config, archives)))
+        return found
+
+    def resolve(self, found: Mapping[str, Iterable[str]]) -> Resolved:
+        """The lake's measurements and those that patterns stand for, out of the measurements that sources have now.
+
+        Of measurements that would share a table, one that the lake has already keeps it; of new ones none gets it.
+
+        Args:
+            found: The measurements of each source that was asked, also of a database that the lake does not know yet.
+        """
+        tables = TableNames(self.measurements)
+        known = {measurement.identifier: measurement for measurement in self.measurements}
+        aside: dict[tuple[str, str], str] = {}
+        for _, measurement in (each for source, names in found.items() for each in self.match(source, names)):
+            if (clash := tables.claim(measurement)) is None:
+                known.setdefault(measurement.identifier, measurement)
+                continue
+            newcomers = [measurement, *([clash.other] if clash.other not in self.measurements else [])]
+            aside |= {(each.source, each.name): clash.reason for each in newcomers}
+        present = tuple(each for each in known.values() if (each.source, each.name) not in aside)
+        return Resolved(present, aside)
+
+    def entry_of(self, source: str) -> str:
+        """The entry of `sources` that a source is of: itself, or the one that stands for many databases."""
+        return next((group.name for group in self.groups if group.holds(source)), source)
+
+    def source(self, name: str) -> SourceConfig:
+        """The source of this name; also of a database that is not known yet, where the name is that of such a source.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        if name in self.sources:
+            return self.sources[name]
+        group = next((group for group in self.groups if group.holds(name)), None)
+        if group is None:
+            raise ConfigurationError(
+                f"{self.path.name} has no source {name}{suggestion(name, self.sources)}",
+                remedy=f"It has: {', '.join(self.sources)}",
+            )
+        return group.source(name)
+
+    def find(self, name: str) -> Measurement:
+        """The measurement that is called so: by its key, by its name in InfluxDB or by its table.
+
+        Raises:
+            ConfigurationError: There is none, or there are several.
+        """
+        for calls in (_by_key, _by_table, _by_name):
+            found = [measurement for measurement in self.measurements if calls(measurement) == name]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                tables = ", ".join(measurement.table_name for measurement in found)
+                raise ConfigurationError(f"{name} is several measurements", remedy=f"Call one by its table: {tables}")
+        keys = [measurement.key for measurement in self.measurements]
+        raise ConfigurationError(
+            f"{self.path.name} has no measurement {name}{suggestion(name, keys)}",
+            remedy="List it under `measurements`" + (", or run `influx-lake discover`" if self.patterns else ""),
+        )
+
+
+def _by_key(measurement: Measurement) -> str:
+    return measurement.key
+
+
+def _by_table(measurement: Measurement) -> str:
+    return measurement.table_name
+
+
+def _by_name(measurement: Measurement) -> str:
+    return measurement.name

@@ -1,0 +1,286 @@
+"""From a lake.yaml to a `Lake`: every mistake is found before anything is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from influx_lake.config.catalogs import catalog_mistakes, value_mistakes
+from influx_lake.config.catalogs.options import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
+from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
+from influx_lake.config.connections.storage import StoredConfig
+from influx_lake.config.document.interpolation import interpolate
+from influx_lake.config.document.reading import read_document
+from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
+from influx_lake.config.lake.alerts import AlertOptions
+from influx_lake.config.lake.closed_values import is_kept_closed
+from influx_lake.config.lake.declarations import STAND_IN, read_declarations
+from influx_lake.config.lake.lake import Lake
+from influx_lake.config.lake.operation import OperationOptions
+from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.report.diagnostics import Location, Place, Report, suggestion
+from influx_lake.config.report.excerpts import text_mistake
+from influx_lake.config.sources.databases import DatabaseGroup, many_databases
+from influx_lake.config.sources.discovery import GONE, STATE, read_discovered
+from influx_lake.config.values.patterns import pattern_mistake
+from influx_lake.config.values.pydantic_errors import validated
+from influx_lake.errors import ConfigurationError
+
+DEFAULT_PATH = Path("lake.yaml")
+PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
+OPERATION = tuple(OperationOptions.model_fields)
+SECTIONS = ("sources", "catalog", "defaults", "measurements", "alerts", *OPERATION)
+
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_LITERAL_WARNING = (
+    "a secret is written here: put a reference in its place, such as ${{{}}}, and keep the value elsewhere"
+)
+
+
+def find_config(path: Path | str | None = None) -> Path:
+    """Which lake.yaml is meant: the one given, else $INFLUX_LAKE_CONFIG, else ./lake.yaml; absolute."""
+    return Path(path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).expanduser().absolute()
+
+
+def load_lake(path: Path | str | None = None) -> Lake:
+    """Read a lake.yaml. Contacts nothing; secrets stay closed.
+
+    Args:
+        path: The file; `find_config` finds it by default.
+
+    Raises:
+        ConfigurationProblems: The file has mistakes; all of them are in it.
+        ConfigurationError: There is no such file.
+    """
+    file = find_config(path)
+    if not file.is_file():
+        raise ConfigurationError(
+            f"there is no {file}",
+            remedy="Write one with `influx-lake init`, or name yours with -c or $INFLUX_LAKE_CONFIG",
+        )
+    report = Report(Path(os.path.normpath(file)))
+    return _checked(read_document(report.path, report), report, lake=report.path)
+
+
+def lake_of(sections: Mapping[str, Any], path: Path, places: Mapping[Location, Place] | None = None) -> Lake:
+    """Build a lake from the sections of a lake.yaml that are written elsewhere. Contacts nothing; secrets stay closed.
+
+    Args:
+        sections: What the lake.yaml would hold, as YAML reads it.
+        path: The file that they are written in; relative paths are below its folder.
+        places: Where each entry stands, for messages.
+
+    Raises:
+        ConfigurationProblems: There are mistakes; all of them are in it.
+    """
+    report = Report(path, dict(places or {}))
+    return _checked({name: _as_text(section) for name, section in sections.items()}, report, lake=None)
+
+
+def _checked(written: dict[str, Any], report: Report, lake: Path | None) -> Lake:
+    loaded = _Loader(report, lake).load(written)
+    report.refuse()
+    return replace(loaded, warnings=tuple(report.warnings))
+
+
+def _as_text(value: Any) -> Any:
+    """Values the way a lake.yaml is read, where every value is a text."""
+    if isinstance(value, Mapping):
+        return {str(name): _as_text(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(item) for item in value]
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if value is None else str(value)
+
+
+class _Loader:
+    def __init__(self, report: Report, lake: Path | None) -> None:
+        self._report = report
+        self._lake = lake
+        self._path = report.path
+        self._root = report.path.parent
+
+    def load(self, written: dict[str, Any]) -> Lake:
+        for name in sorted(written.keys() - set(SECTIONS)):
+            guess = suggestion(name, SECTIONS) or f"; known: {', '.join(SECTIONS)}"
+            self._report.mistake((name,), f"unknown section{guess}")
+        sections = {name: self._section(name, written.get(name)) for name in SECTIONS if name not in OPERATION}
+        groups, entries = self._groups(sections["sources"])
+        known = self._discovered(STATE) if groups else {}
+        sources = self._sources(entries, groups)
+        for group in groups:
+            sources |= group.sources(group.discovered(known))
+        catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
+        found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report, groups)
+        lake = Lake(
+            self._path,
+            sources,
+            catalog,
+            tuple(found.measurements),
+            tuple(found.patterns),
+            frozenset(found.listed),
+            operation=self._operation(written, [*entries, *(group.name for group in groups)]),
+            alerts=self._alerts(sections["alerts"]),
+            groups=tuple(groups),
+        )
+        lake = replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
+        patience = min((each.write.commit_timeout for each in lake.measurements), default=None)
+        return replace(lake, catalog=replace(catalog, lock_timeout=patience))
+
+    def _operation(self, written: dict[str, Any], sources: Collection[str]) -> OperationOptions:
+        stated = interpolate({name: written[name] for name in OPERATION if name in written}, (), self._report)
+        # A section with nothing below it says nothing.
+        stated = {name: value for name, value in stated.items() if value is not None}
+        operation, _ = validated(OperationOptions, stated, (), self._report)
+        operation = operation or OperationOptions()
+        for name in sorted(operation.pools.sources.keys() - set(sources)):
+            message = f"is not one of the sources{suggestion(name, sources)}"
+            self._report.mistake(("pools", "sources", name), message)
+        return operation
+
+    def _section(self, name: str, written: Any) -> dict[str, Any]:
+        if written is None or isinstance(written, dict):
+            section: dict[str, Any] = interpolate(written or {}, (name,), self._report, is_kept_closed)
+            return section
+        self._report.mistake((name,), "must hold entries, such as `key: value`")
+        return {}
+
+    def _groups(self, entries: dict[str, Any]) -> tuple[list[DatabaseGroup], dict[str, Any]]:
+        """The entries that stand for many databases, and the others."""
+        groups, others = [], dict[str, Any]()
+        for name, entry in entries.items():
+            model = source_model(entry) if isinstance(entry, dict) else None
+            option = model.DATABASE_OPTION if model is not None and issubclass(model, ServerConfig) else ""
+            databases = many_databases(entry.get(option)) if option else None
+            if databases is None:
+                others[name] = entry
+                continue
+            self._check_databases(databases, ("sources", name, option))
+            server = self._source(name, {**entry, option: databases[0]})
+            if isinstance(server, ServerConfig):
+                groups.append(DatabaseGroup(name, server, databases))
+        return groups, others
+
+    def _check_databases(self, databases: Sequence[str], location: Location) -> None:
+        for place, database in enumerate(databases):
+            again = f"{database!r} is named twice in this list: take one of them out"
+            mistake = pattern_mistake(database) or (again if database in databases[:place] else None)
+            if mistake:
+                self._report.mistake((*location, place) if len(databases) > 1 else location, mistake)
+
+    def _sources(self, entries: dict[str, Any], groups: Sequence[DatabaseGroup]) -> dict[str, SourceConfig]:
+        if not entries and not groups and not self._report.problems:
+            example = "sources: {default: {host: http://127.0.0.1:8181, database: telemetry}}"
+            self._report.mistake(("sources",), f"no source is declared: write `{example}`")
+        return {name: self._source(name, entry) for name, entry in entries.items()}
+
+    def _source(self, name: str, entry: Any) -> SourceConfig:
+        location = ("sources", name)
+        if _SOURCE_NAME.fullmatch(name) is None:
+            self._report.mistake(location, "is not a name: letters, digits, _ and -")
+        if not isinstance(entry, dict):
+            self._report.mistake(location, "must hold options, such as `host` and `database`")
+            return STAND_IN
+        model = source_model(entry)
+        if model is None or self._report.is_lost((*location, "type")):
+            if model is None:
+                message = self._not_one_of(entry["type"], SOURCE_TYPES, (*location, "type"))
+                self._report.mistake((*location, "type"), message)
+            return STAND_IN
+
+        def close(text: str, inside: Location) -> Secret:
+            where = (*location, *(str(part) for part in inside))
+            secret = Secret(text, root=self._root, lake=self._lake, location=where)
+            self._warn_of_literal(secret, where, f"{entry.get('type', DEFAULT_TYPE)}_{inside[-1]}".upper())
+            return secret
+
+        entry = model.with_secrets(entry, close)
+        config, kept = validated(model, entry, location, self._report, hide=model.secret_options())
+        if isinstance(config, StoredConfig):
+            for key, mistake in value_mistakes(kept.get("storage") or {}):
+                self._report.mistake((*location, "storage", key), mistake)
+        return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
+
+    def _catalog(self, entries: dict[str, Any]) -> CatalogConfig:
+        _, kept = validated(CatalogSection, entries, ("catalog",), self._report, hide=frozenset(entries))
+        properties = {key: value for key, value in kept.items() if value is not None}
+        name = properties.pop("name", DEFAULT_CATALOG["name"])
+        catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake)
+        kind = catalog.entries.get("type")
+        if isinstance(kind, str) and kind not in CATALOG_TYPES:
+            self._report.mistake(("catalog", "type"), self._not_one_of(kind, CATALOG_TYPES, ("catalog", "type")))
+        for key, mistake in catalog_mistakes(catalog.entries):
+            if not self._report.is_lost(("catalog", key)):
+                self._report.mistake(("catalog", key), mistake)
+        for key, value in catalog.entries.items():
+            if isinstance(value, Secret):
+                self._warn_of_literal(value, ("catalog", key), re.sub(r"\W", "_", key).upper())
+        return catalog
+
+    def _alerts(self, entries: dict[str, Any]) -> AlertOptions | None:
+        if not entries:
+            return None
+        for path in ALERT_SECRETS:
+            entries = self._closed(entries, path, ("alerts", *path))
+        hidden = frozenset(path[-1] for path in ALERT_SECRETS)
+        return validated(AlertOptions, entries, ("alerts",), self._report, hide=hidden)[0]
+
+    def _closed(self, entries: dict[str, Any], path: tuple[str, ...], location: tuple[str, ...]) -> dict[str, Any]:
+        """The entries with the secret at a path closed."""
+        value = entries.get(path[0])
+        if len(path) > 1:
+            return {**entries, path[0]: self._closed(value, path[1:], location)} if isinstance(value, dict) else entries
+        if not isinstance(value, str) or not value:
+            return entries
+        secret = Secret(value, root=self._root, lake=self._lake, location=location)
+        self._warn_of_literal(secret, location, "_".join(location).upper())
+        return {**entries, path[0]: secret}
+
+    def _not_one_of(self, value: Any, known: Iterable[str], location: Location) -> str:
+        if not isinstance(value, str):
+            return f"must be one of {', '.join(known)}"
+        if mistake := text_mistake(value):
+            return mistake
+        written = self._report.written.get(location)
+        shown = f"the value of {written!r}" if written else repr(value)
+        return f"{shown} is not one of {', '.join(known)}{suggestion(value, known)}"
+
+    def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
+        if mistake := secret.mistake:
+            self._report.mistake(location, mistake)
+            self._report.lost(location)
+        elif secret.is_literal:
+            # Outside a lake.yaml there is no reference that leads to a value and does not hold it.
+            record = self._report.warn if self._lake else self._report.mistake
+            record(location, _LITERAL_WARNING.format(variable))
+
+    def _discovered(self, state: Path) -> dict[str, tuple[str, ...]]:
+        try:
+            return read_discovered(self._root, state)
+        except ConfigurationError as error:
+            self._report.mistake((), str(error), Place(self._root / state, 1))
+            return {}
+
+    def _gone(self) -> frozenset[tuple[str, str]]:
+        return frozenset((source, name) for source, names in self._discovered(GONE).items() for name in names)
+
+    def _matches(self, lake: Lake) -> list[Measurement]:
+        if not lake.patterns:
+            return []
+        discovered = self._discovered(STATE)
+        tables, found = TableNames(lake.measurements), []
+        for source in sorted(discovered.keys() & lake.sources.keys()):
+            for pattern, measurement in lake.match(source, discovered[source]):
+                if clash := tables.claim(measurement):
+                    message = f"{clash.reason}: list one under `measurements` with its own `table`"
+                    self._report.mistake(("measurements", pattern.text), message)
+                else:
+                    found.append(measurement)
+        return sorted(found, key=lambda measurement: measurement.identifier)

@@ -1,0 +1,64 @@
+"""Where the past of a measurement comes from, when that is another source than the one that keeps it fresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from influx_lake.config.values.timestamps import Moment, in_zone
+from influx_lake.config.values.validated_names import Text
+from influx_lake.config.values.windows import Scheme, Window, utc_text
+
+
+class HistoryOptions(BaseModel):
+    """The windows before a moment come from another source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Text = Field(description="Which of `sources`.")
+    until: Moment = Field(
+        description="Windows that end by then come from it, the others from the measurement's own source. It is the "
+        "beginning of a partition.",
+        examples=["2026-01-01"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The same with everything decided.
+
+    Attributes:
+        source: Which of the lake's sources.
+        until: The end of the last window that comes from it.
+    """
+
+    source: str
+    until: datetime
+
+    @classmethod
+    def of(cls, options: HistoryOptions, scheme: Scheme) -> History:
+        """Decide the moment.
+
+        Raises:
+            ValueError: A window would have rows on both of its sides.
+        """
+        until = in_zone(options.until, scheme.timezone)
+        window = scheme.window_at(until)
+        if window.start != until:
+            raise ValueError(
+                f"is inside a partition, the one from {utc_text(window.start)} to {utc_text(window.end)}: give one of "
+                "its ends"
+            )
+        return cls(options.source, until)
+
+    def holds(self, window: Window) -> bool:
+        """Whether a window comes from it."""
+        return window.end <= self.until
+
+    def split(self, window: Window) -> list[Window]:
+        """The window, cut in two where its parts come from different sources."""
+        if window.start < self.until < window.end:
+            return [Window(window.start, self.until), Window(self.until, window.end)]
+        return [window]

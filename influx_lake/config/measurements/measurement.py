@@ -1,0 +1,117 @@
+"""A measurement with everything decided: where it comes from, where it goes, how its time is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
+from influx_lake.config.measurements.guards import NO_TOLERANCE, OnChangedValues, OnShrink, Tolerance
+from influx_lake.config.measurements.history import History
+from influx_lake.config.measurements.options import SchemaEvolution
+from influx_lake.config.measurements.reconcile import ReconcileOptions
+from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.config.measurements.run_size import WINDOWS_PER_RUN
+from influx_lake.config.measurements.tail import TailOptions
+from influx_lake.config.tables.file_options import WriteOptions
+from influx_lake.config.tables.table_layout import PartitionTerm
+from influx_lake.config.tables.types import TypeOptions
+from influx_lake.config.values.windows import Every, Scheme, Window
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measurement of one database, and its table.
+
+    Attributes:
+        key: What it is called in lake.yaml; the measurement's name unless that is given apart.
+        name: The measurement's name in InfluxDB.
+        source: Which of the lake's sources it comes from.
+        database: The source's database.
+        history: Where its windows before a moment come from instead.
+        namespace: The table's namespace.
+        table: The table's own name.
+        scheme: How its time is cut into windows.
+        lag: How long after its end a window is due.
+        tail: How often the open window is loaded, its `lag` decided; None: not before it has closed.
+        reconcile: How it is compared with its source; None: it is not.
+        iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
+        write: How data files are written.
+        table_properties: Properties of the table.
+        types: How its columns become columns of the table.
+        schema_evolution: How the table may change when the source's columns do.
+        on_changed_values: What happens when it holds other values and as many rows; None where the server decides.
+        archive: The source that has what its own source's server has persisted, where there is one.
+        on_shrink: What happens when the source holds fewer rows for a window than the lake.
+        shrink_tolerance: How many rows fewer are no cause for that.
+        max_window_rows: How many rows a window may hold at most.
+        adopt: Whether a table that belongs to another source, or to nobody, is written to.
+        windows_per_run: How many windows one run loads at most.
+        freshness: How late it may be; None when nobody waits for it.
+        checks: What is looked at after it was loaded.
+        description: What it is, for people.
+        owners: Who answers for it.
+        tags: Labels to find it by.
+        group: The Dagster asset group.
+        rollups: The downsampled tables that follow its own.
+    """
+
+    key: str
+    name: str
+    source: str
+    database: str
+    namespace: tuple[str, ...]
+    table: str
+    scheme: Scheme
+    lag: timedelta = timedelta(minutes=10)
+    history: History | None = None
+    tail: TailOptions | None = None
+    reconcile: ReconcileOptions | None = field(default=ReconcileOptions())
+    iceberg_partition: tuple[PartitionTerm, ...] | None = None
+    write: WriteOptions = field(default=WriteOptions())
+    table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
+    types: TypeOptions = field(default=TypeOptions(), hash=False)
+    schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
+    on_shrink: OnShrink = OnShrink.FAIL
+    on_changed_values: OnChangedValues | None = None
+    archive: str | None = None
+    shrink_tolerance: Tolerance = NO_TOLERANCE
+    max_window_rows: int | None = None
+    adopt: bool = False
+    windows_per_run: int = WINDOWS_PER_RUN[Every.DAY]
+    freshness: FreshnessOptions | None = None
+    checks: CheckOptions = field(default=CheckOptions(), hash=False)
+    description: str | None = None
+    owners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    group: str = "default"
+    rollups: tuple[Rollup, ...] = ()
+
+    @property
+    def identifier(self) -> tuple[str, ...]:
+        """The table's full name, in parts."""
+        return (*self.namespace, self.table)
+
+    @property
+    def table_name(self) -> str:
+        """The table's full name: `telemetry.cpu`."""
+        return ".".join(self.identifier)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that its windows come from, its own first."""
+        besides = [self.history.source] if self.history else []
+        if self.archive is not None and self.on_changed_values is OnChangedValues.ARCHIVE:
+            besides.append(self.archive)
+        return (self.source, *dict.fromkeys(besides))
+
+    def source_of(self, window: Window) -> str:
+        """The source that a window comes from."""
+        return self.history.source if self.history and self.history.holds(window) else self.source
+
+    @property
+    def tables(self) -> list[tuple[tuple[str, ...], str]]:
+        """Every table that it writes to, and what writes there."""
+        rollups = [(rollup.identifier, f"the roll-up {rollup.name} of {self.key}") for rollup in self.rollups]
+        return [(self.identifier, self.key), *rollups]

@@ -1,0 +1,148 @@
+"""What may be said of a measurement, and what holds where nothing is said."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+)
+
+from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
+from influx_lake.config.measurements.guards import GuardOptions
+from influx_lake.config.measurements.history import HistoryOptions
+from influx_lake.config.measurements.reconcile import ReconcileOptions, Reconciling
+from influx_lake.config.measurements.rollups import RollupOptions
+from influx_lake.config.measurements.run_size import ChunkOptions
+from influx_lake.config.measurements.tail import Tailing
+from influx_lake.config.tables.file_options import WriteOptions
+from influx_lake.config.tables.table_layout import PartitionTerms
+from influx_lake.config.tables.table_properties import TableProperties
+from influx_lake.config.tables.types import TypeOptions
+from influx_lake.config.values.lists import Distinct
+from influx_lake.config.values.timestamps import Moment, TimeZone
+from influx_lake.config.values.units import Duration, YesNo
+from influx_lake.config.values.validated_names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
+from influx_lake.config.values.windows import Every
+
+FIRST_START = date(2026, 1, 1)
+"""Where the history of a lake starts that does not say it."""
+
+
+class SchemaEvolution(StrEnum):
+    """How a table may change when the source's columns do."""
+
+    STRICT = "strict"
+    ADD_COLUMNS = "add_columns"
+    FULL = "full"
+
+
+class PartitionOptions(BaseModel):
+    """How a measurement's time is cut into partitions, each a window that is replaced as a whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every: Every = Field(default=Every.DAY, description="How long a partition is. Weeks start on Monday.")
+    start: Moment | None = Field(
+        default=None,
+        description="Where the first partition starts: the oldest time to load. Without a zone it is a time of "
+        "`timezone`. Default: the partition that holds 2026-01-01.",
+    )
+    timezone: TimeZone = Field(
+        default="UTC",
+        description="Whose midnights bound days, weeks and months (an IANA name). Hours are UTC's.",
+        examples=["UTC", "Europe/Berlin"],
+    )
+
+
+class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
+    """What holds for every measurement that does not say otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Text | None = Field(
+        default=None, description="Which of `sources`. Default: the one called `default`, or the only one."
+    )
+    history: HistoryOptions | None = Field(
+        default=None,
+        description="Where the windows before a moment come from, instead of `source`: an export, an older server.",
+    )
+    namespace: Namespace | None = Field(
+        default=None,
+        description="The Iceberg namespace of the table, parts with dots between. Default: the database's name.",
+        examples=["telemetry", "plant.raw"],
+    )
+    partition: PartitionOptions = Field(default=PartitionOptions(), description="How time is cut into partitions.")
+    iceberg_partition: PartitionTerms = Field(
+        default=None,
+        description="The partition fields of the Iceberg table: a list of columns, identity(col), bucket(n, col), "
+        "truncate(w, col), year(time), month(time), day(time) and hour(time); or `none`. A table that exists is "
+        "changed to it, and its files stay. `table_default`: a new table has day(time), another stays as it is.",
+    )
+    lag: Duration = Field(
+        default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."
+    )
+    tail: Tailing = Field(
+        default=None,
+        description="Add the new points of the open window to the table every so often: `{every: 1m}`; `off` waits "
+        "until the window has closed.",
+        examples=[{"every": "1m", "lag": "10s"}],
+    )
+    reconcile: Reconciling = Field(
+        default=ReconcileOptions(),
+        description="Compare what is loaded with the source every so often, and load again what differs: late points, "
+        "and with `profile: true` changed ones; `off` does not look.",
+        examples=[{"within": "7d", "every": "15m", "profile": True}],
+    )
+    write: WriteOptions = Field(default=WriteOptions(), description="How rows get into the table, and its files.")
+    table_properties: TableProperties = Field(
+        default_factory=dict,
+        description="Properties of the Iceberg table, set where the table has others. Those that concern the lake's "
+        "writer and commits are honoured, those of other engines kept for them, the rest is refused.",
+        examples=[{"write.parquet.page-size-bytes": 262144, "history.expire.min-snapshots-to-keep": 5}],
+    )
+    schema_evolution: SchemaEvolution = Field(
+        default=SchemaEvolution.ADD_COLUMNS,
+        description="How the table may change when the source's columns do: `add_columns` adds the new ones, `full` "
+        "also widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and "
+        "stops the run.",
+    )
+    freshness: FreshnessOptions | None = Field(
+        default=None, description="How late it may be. Default: nobody waits for it."
+    )
+    checks: CheckOptions = Field(default=CheckOptions(), description="What is looked at after it was loaded.")
+    rollups: dict[TableName, RollupOptions] = Field(
+        default_factory=dict,
+        description="Downsampled tables that follow the measurement's, by names of your choice.",
+        examples=[{"hourly": {"every": "1h", "functions": ["mean", "max"]}}],
+    )
+    description: Text | None = Field(
+        default=None, description="What the measurement is, in Markdown, for the catalog of assets."
+    )
+    owners: Annotated[tuple[Owner, ...], Distinct()] = Field(
+        default=(), description="Who answers for it: e-mail addresses or team:name.", examples=[["team:platform"]]
+    )
+    tags: dict[TagKey, TagValue] = Field(
+        default_factory=dict, description="Labels to find it by in Dagster.", examples=[{"tier": "gold"}]
+    )
+    group: Group | None = Field(default=None, description="The Dagster asset group. Default: the namespace.")
+    enabled: YesNo = Field(
+        default=True, description="false leaves the measurement out of the lake, also where a pattern matches it."
+    )
+
+
+class MeasurementOptions(DefaultOptions):
+    """One measurement, or a pattern (`*`, `?`, `[a-z]`, `/regular expression/`) of measurements."""
+
+    measurement: Text | None = Field(
+        default=None,
+        description="The measurement's name in InfluxDB, where the key is another name for it: one measurement of two "
+        "sources, or a name that holds *, ? or [.",
+    )
+    table: TableName | None = Field(
+        default=None, description="The Iceberg table. Default: the key, with _ for what a table's name cannot hold."
+    )

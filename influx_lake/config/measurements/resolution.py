@@ -1,0 +1,184 @@
+"""A measurement of the options that are written for it: everything that they leave open is decided here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, time
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from influx_lake.config.connections import SourceConfig
+from influx_lake.config.measurements.guards import OnChangedValues, OnShrink
+from influx_lake.config.measurements.history import History
+from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.measurements.options import FIRST_START, MeasurementOptions, PartitionOptions
+from influx_lake.config.measurements.rollup_resolution import resolve_rollups
+from influx_lake.config.measurements.run_size import windows_per_run
+from influx_lake.config.measurements.tail import DEFAULT_LAG, TailOptions
+from influx_lake.config.report.diagnostics import Location, OptionMistake
+from influx_lake.config.tables.types import type_options
+from influx_lake.config.tables.write_modes import WriteMode
+from influx_lake.config.tables.write_properties import check_write
+from influx_lake.config.values.timestamps import in_zone
+from influx_lake.config.values.units import format_duration
+from influx_lake.config.values.windows import Every, Scheme, utc_text, window_of
+
+_NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_IN_GROUP = re.compile(r"[^A-Za-z0-9_]")
+
+
+def resolve_measurement(
+    key: str,
+    name: str,
+    options: MeasurementOptions,
+    source: str,
+    config: SourceConfig,
+    archives: Sequence[str] = (),
+) -> Measurement:
+    """Decide everything that the options leave open.
+
+    Args:
+        key: What it is called in the lake.
+        name: What its source calls it.
+        options: Its options.
+        source: Its source.
+        config: What that is.
+        archives: The sources that have what its source's server has persisted.
+
+    Raises:
+        OptionMistake: Options contradict each other.
+    """
+    check_write(options.write, options.table_properties)
+    _check_mode(options)
+    if options.freshness is None and options.checks.freshness.enabled:
+        raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
+    scheme = _scheme(options.partition)
+    namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
+    measurement = Measurement(
+        key=key,
+        name=name,
+        source=source,
+        database=config.database,
+        namespace=namespace,
+        table=options.table or safe_table_name(key),
+        scheme=scheme,
+        lag=options.lag,
+        history=_history(options, scheme, source),
+        tail=_tail(options),
+        reconcile=options.reconcile,
+        iceberg_partition=options.iceberg_partition,
+        write=options.write,
+        table_properties=options.table_properties,
+        types=type_options(options),
+        schema_evolution=options.schema_evolution,
+        on_shrink=options.on_shrink,
+        on_changed_values=options.on_changed_values,
+        archive=_archive(options, archives),
+        shrink_tolerance=options.shrink_tolerance,
+        max_window_rows=options.max_window_rows,
+        adopt=options.adopt,
+        windows_per_run=windows_per_run(options, options.partition.every),
+        freshness=options.freshness,
+        checks=options.checks,
+        description=options.description,
+        owners=options.owners,
+        tags=options.tags,
+        group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),
+    )
+    return replace(measurement, rollups=resolve_rollups(measurement, options.rollups))
+
+
+def _archive(options: MeasurementOptions, archives: Sequence[str]) -> str | None:
+    if options.on_changed_values is not OnChangedValues.ARCHIVE:
+        return archives[0] if len(archives) == 1 else None
+    if options.write.mode is WriteMode.APPEND:
+        raise OptionMistake(
+            "archive loads a window again, and `mode: append` never does", ("on_changed_values",), ("write", "mode")
+        )
+    if len(archives) != 1:
+        found = f"there are {', '.join(archives)}" if archives else "there is none"
+        message = f"archive needs one source of type influxdb3_parquet with the same database: {found}"
+        raise OptionMistake(message, ("on_changed_values",))
+    return archives[0]
+
+
+def _history(options: MeasurementOptions, scheme: Scheme, source: str) -> History | None:
+    if options.history is None:
+        return None
+    if options.history.source == source:
+        raise OptionMistake(f"{source!r} is the measurement's own source: name another one", ("history", "source"))
+    try:
+        history = History.of(options.history, scheme)
+    except ValueError as error:
+        raise OptionMistake(str(error), ("history", "until"), ("partition",)) from None
+    if history.until <= scheme.start:
+        start = utc_text(scheme.start)
+        message = f"no window comes from it: the first one starts at {start}, and `until` is no later"
+        raise OptionMistake(message, ("history", "until"), ("partition", "start"))
+    return history
+
+
+def safe_table_name(name: str) -> str:
+    """A table's name for a measurement's: what a table's name cannot hold becomes `_`."""
+    safe = _NOT_IN_TABLE.sub("_", name)
+    # A leading dash reads as a minus sign or an option nearly everywhere.
+    return "_" + safe[1:] if safe.startswith("-") else safe
+
+
+def _check_mode(options: MeasurementOptions) -> None:
+    upserting = options.write.mode is WriteMode.UPSERT
+    if options.write.merge_fields and not upserting:
+        raise OptionMistake("merge_fields is for `mode: upsert`", ("write", "merge_fields"), ("write", "mode"))
+    if options.write.key and not upserting and options.on_shrink is not OnShrink.MERGE:
+        message = "key is for `mode: upsert` and `on_shrink: merge`: otherwise rows are not compared"
+        raise OptionMistake(message, ("write", "key"), ("write", "mode"), ("on_shrink",))
+
+
+def _tail(options: MeasurementOptions) -> TailOptions | None:
+    """The tail with its lag decided."""
+    tail, appending = options.tail, options.write.mode is WriteMode.APPEND
+    if tail is None or tail.lag is None:
+        decided = options.lag if appending else min(options.lag, DEFAULT_LAG)
+        return tail and tail.model_copy(update={"lag": decided})
+    places: tuple[Location, ...] = (("tail", "lag"), ("lag",), ("tail",))
+    if appending and tail.lag != options.lag:
+        message = "a tail has no lag of its own with `write.mode: append`, which never looks at a time again: use `lag`"
+        raise OptionMistake(message, *places)
+    if tail.lag > options.lag:
+        given, own = format_duration(tail.lag), format_duration(options.lag)
+        raise OptionMistake(f"the tail's lag of {given} is longer than the measurement's lag of {own}", *places)
+    return tail
+
+
+@lru_cache(maxsize=256)
+def _scheme(partition: PartitionOptions) -> Scheme:
+    """The scheme of a partition; equal options give the same object."""
+    every, zone = partition.every, partition.timezone
+    if every is Every.HOUR and zone != "UTC":
+        message = f"hours are cut in UTC, not in {zone}: give `timezone: UTC`, or partition by day, week or month"
+        raise OptionMistake(message, ("partition", "timezone"), ("partition", "every"))
+    if partition.start is None:
+        return Scheme(every, default_start(every, zone), zone)
+    start = in_zone(partition.start, zone)
+    window = window_of(every, zone, start)
+    if window.start != start:
+        where = "" if zone == "UTC" else f" in {zone}"
+        message = (
+            f"the start {_written(start, zone)} ({start.astimezone(ZoneInfo(zone)):%A}) is not where a {every} starts"
+            f"{where}: write {_written(window.start, zone)} or {_written(window.end, zone)}"
+        )
+        raise OptionMistake(message, *(("partition", option) for option in ("start", "every", "timezone")))
+    return Scheme(every, start, zone)
+
+
+def default_start(every: Every, zone: str) -> datetime:
+    """Where the first partition starts if nobody says: the one that holds the first day of the default history."""
+    return window_of(every, zone, in_zone(datetime.combine(FIRST_START, time()), zone)).start
+
+
+def _written(moment: datetime, zone: str) -> str:
+    """The moment the way it would be given as a start."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return local.strftime("%Y-%m-%d") if (local.hour, local.minute, local.second) == (0, 0, 0) else utc_text(moment)

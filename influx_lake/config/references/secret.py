@@ -1,0 +1,135 @@
+"""Values that nobody may see: held as references, read at the moment of use, taken out of every text that leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from influx_lake.config.redaction import HIDDEN, leaks, redact, remember
+from influx_lake.config.references.resolving import Template
+from influx_lake.config.references.stores import lake_reference
+from influx_lake.config.report.excerpts import LONGEST_PROSE, text_mistake
+from influx_lake.errors import ConfigurationError
+
+__all__ = ["HIDDEN", "Secret", "leaks", "redact"]
+
+
+class Secret:
+    """A token, a key, a password.
+
+    It holds what the user wrote (`${INFLUXDB3_TOKEN}`), not the value, unless the user wrote the value itself.
+    """
+
+    __slots__ = ("_lake", "_location", "_root", "_template", "_text")
+
+    def __init__(
+        self, text: str, *, root: Path | None = None, lake: Path | None = None, location: tuple[str, ...] = ()
+    ) -> None:
+        """Hold a value, or references to it.
+
+        Args:
+            text: What the user wrote.
+            root: The folder that relative files are below; the current one by default.
+            lake: The lake.yaml that it is written in, if any.
+            location: Where it is written there.
+
+        Raises:
+            ReferenceMistake: The text holds a `${` that does not start a reference.
+        """
+        self._text = text
+        self._template = Template.parse(text)
+        self._root = root or Path.cwd()
+        self._lake = lake
+        self._location = location
+
+    def reveal(self) -> str:
+        """The value, from now on known to `redact`. Empty where the user says so: `${INFLUXDB3_TOKEN:-}`.
+
+        Raises:
+            ConfigurationError: A variable is not set, or the file or secret store does not give the value.
+        """
+        try:
+            pieces = list(self._template.pieces(self._root))
+        except ConfigurationError as error:
+            if not self._location:
+                raise
+            raise ConfigurationError(f"{'.'.join(self._location)}: {error.message}", remedy=error.remedy) from None
+        value = "".join(text for text, _ in pieces)
+        if value:
+            remember(value, [text for text, referenced in pieces if referenced and text])
+        return value
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether the value, or a part of it, stands in the text itself."""
+        return self._template.has_text
+
+    @property
+    def beginning(self) -> str:
+        """The text before its first reference: the scheme of an address, not its password."""
+        first = self._template.parts[0] if self._template.parts else ""
+        return first.rpartition("@")[0] or first if isinstance(first, str) and "://" in first else ""
+
+    @property
+    def mistake(self) -> str | None:
+        """What is wrong with a value that is written in the text; a private key may have lines."""
+        if not self.is_plain:
+            return None
+        reason = text_mistake(self._text, lines=True, longest=LONGEST_PROSE)
+        return reason and f"the value {reason}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the value is the text itself, without references."""
+        return self._template.is_plain
+
+    @property
+    def reference(self) -> str:
+        """A text that leads to the value and does not hold it: a `Secret` of it reveals the value.
+
+        Raises:
+            ConfigurationError: The value itself was given, and not in a lake.yaml.
+        """
+        if not self.is_literal:
+            return self._text
+        if self._lake is None:
+            raise ConfigurationError(
+                "a secret was given as a value where only a reference may be kept",
+                remedy="Give a reference, such as ${INFLUXDB3_TOKEN}",
+            )
+        return lake_reference(self._lake, *self._location)
+
+    def __repr__(self) -> str:
+        return f"Secret({str(self)!r})"
+
+    def __str__(self) -> str:
+        return HIDDEN if self.is_literal else self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and (self._text, self._root) == (other._text, other._root)
+
+    def __hash__(self) -> int:
+        return hash((self._text, self._root))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1}
+
+    @classmethod
+    def _validate(cls, value: Any) -> Secret:
+        if isinstance(value, Secret):
+            return value
+        if not isinstance(value, str):
+            raise ValueError("must be a text")  # noqa: TRY004  pydantic turns only value errors into findings
+        if not value:
+            raise ValueError("is empty: give it a value, or leave the option out")
+        return cls(value)

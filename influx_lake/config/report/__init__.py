@@ -1,0 +1,1 @@
+"""What is wrong with a lake.yaml, as a person reads it."""

@@ -1,0 +1,82 @@
+"""Texts that people can read: none is empty, endless, or holds characters that nobody sees."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from influx_lake.config.report.diagnostics import Location
+
+LONGEST = 2_000
+LONGEST_PROSE = 100_000
+PROSE = frozenset({"description", "condition"})
+"""Options whose texts have lines."""
+MAY_BE_EMPTY = frozenset({"accepted_values", "tags"})
+"""Options in which an empty text is a value."""
+MAY_BE_BLANK = frozenset({"delimiter"})
+"""Options in which a space or a tab is a value."""
+
+_LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
+_EMPTY = "is empty: give it a value, or leave the option out"
+_UNSEEN = frozenset({"Cc", "Cs"})
+# Marks that turn the direction of what is shown, and the byte order mark. Joiners are letters' own.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+def unreadable(data: Any, inside: Location = ()) -> Iterator[tuple[Location, str]]:
+    """Every text in nested data that nobody can have meant, with what is wrong with it.
+
+    Args:
+        data: What is written. Secrets are closed by now, and no texts.
+        inside: Where it is.
+    """
+    if isinstance(data, dict):
+        for name, entry in data.items():
+            if reason := _reason(str(name), inside):
+                yield (*inside, name), f"its name {reason}"
+            else:
+                yield from unreadable(entry, (*inside, name))
+    elif isinstance(data, list | tuple):
+        for place, item in enumerate(data):
+            yield from unreadable(item, (*inside, place))
+    elif isinstance(data, str) and (reason := _reason(data, inside)):
+        yield inside, reason
+
+
+def text_mistake(text: str, *, lines: bool = False, longest: int = LONGEST) -> str | None:
+    """What is wrong with a text; nothing where it can be read.
+
+    Args:
+        text: The text.
+        lines: Whether it may have several.
+        longest: How many characters it may have.
+    """
+    if not text.strip():
+        return _EMPTY
+    if len(text) > longest:
+        return f"has {len(text):,} characters: no more than {longest:,} are taken"
+    # What is printable holds nothing strange: nearly no text has to be looked at letter by letter.
+    letters = "" if text.isprintable() else text
+    strange = next((each for each in letters if _is_strange(each) and not (lines and each in "\n\r\t")), None)
+    if strange is None:
+        return None
+    if strange in _LINE_BREAKS:
+        return "holds a line break: write it in one line"
+    if strange == "\t":
+        return "holds a tab: write spaces"
+    return f"holds the character U+{ord(strange):04X}, which nobody sees: take it out"
+
+
+def _reason(text: str, inside: Location) -> str | None:
+    names = {str(part) for part in inside}
+    if not text and names & MAY_BE_EMPTY:
+        return None
+    if text in (" ", "\t") and names & MAY_BE_BLANK:
+        return None
+    is_prose = bool(names & PROSE)
+    return text_mistake(text, lines=is_prose, longest=LONGEST_PROSE if is_prose else LONGEST)
+
+
+def _is_strange(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN or character in _TURNING or character in _LINE_BREAKS

@@ -1,0 +1,1 @@
+"""Databases, what discovery found in them, and which source archives which."""

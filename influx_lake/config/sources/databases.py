@@ -1,0 +1,67 @@
+"""Sources that stand for many databases of one server: a source for each database that was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from influx_lake.config.connections import ServerConfig, SourceConfig
+from influx_lake.config.values.patterns import NamePattern, is_pattern
+
+SEPARATOR = "/"
+
+
+@dataclass(frozen=True)
+class DatabaseGroup:
+    """An entry of `sources` whose databases are a pattern or a list.
+
+    Attributes:
+        name: The entry's name.
+        server: The server, as a source of a database that need not be there.
+        databases: The names and patterns of databases.
+    """
+
+    name: str
+    server: ServerConfig
+    databases: tuple[str, ...]
+
+    def wanted(self, there: Iterable[str]) -> list[str]:
+        """The databases that are meant, out of those that the server has; `_` in front marks a server's own."""
+        own = [name for name in there if not name.startswith("_")]
+        return sorted({name for text in self.databases for name in _matching(text, own)})
+
+    def source_name(self, database: str) -> str:
+        """What the source for a database is called: `plant/telemetry`."""
+        return f"{self.name}{SEPARATOR}{database}"
+
+    def sources(self, databases: Iterable[str]) -> dict[str, SourceConfig]:
+        """A source for each database, by name."""
+        return {self.source_name(database): self.server.for_database(database) for database in databases}
+
+    def holds(self, source: str) -> bool:
+        """Whether a source is one of its databases, known or not."""
+        return source.startswith(self.name + SEPARATOR)
+
+    def source(self, name: str) -> ServerConfig:
+        """The source of this name, for one of its databases."""
+        return self.server.for_database(name.removeprefix(self.name + SEPARATOR))
+
+    def discovered(self, state: Mapping[str, Any]) -> list[str]:
+        """The databases that are known: those that discovery found, and those that are named."""
+        prefix = self.name + SEPARATOR
+        found = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
+        named = {text for text in self.databases if not is_pattern(text)}
+        return sorted(set(self.wanted(found)) | named)
+
+
+def many_databases(written: Any) -> tuple[str, ...] | None:
+    """The names and patterns, where an option names more than one database."""
+    if isinstance(written, list) and written and all(isinstance(each, str) and each for each in written):
+        return tuple(written)
+    return (written,) if isinstance(written, str) and is_pattern(written) else None
+
+
+def _matching(text: str, names: Iterable[str]) -> list[str]:
+    pattern = NamePattern(text)
+    return [name for name in names if pattern.matches(name)]

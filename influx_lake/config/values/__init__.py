@@ -1,0 +1,1 @@
+"""Values of options: windows, times, units, names, patterns."""

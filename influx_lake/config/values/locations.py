@@ -1,0 +1,104 @@
+"""Where things are: folders and files of this machine, addresses of object stores and of web servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ValidationInfo
+
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.values.address import Address
+from influx_lake.errors import ConfigurationError
+
+STORES = ("s3", "s3a", "s3n", "oss", "gs", "gcs", "abfs", "abfss", "wasb", "wasbs", "hdfs", "viewfs", "file")
+"""The schemes of addresses in object stores and file systems, as PyArrow reads them."""
+WEB = ("http", "https")
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+def scheme_of(location: str) -> str | None:
+    """The scheme of an address, in lower case; None for a path."""
+    found = _SCHEME.match(location)
+    return found[1].lower() if found else None
+
+
+def check_scheme(location: str, known: Iterable[str]) -> str:
+    """Make sure that an address is of a kind that can be read.
+
+    Raises:
+        ValueError: Its scheme is none of them.
+    """
+    known = tuple(known)
+    scheme = scheme_of(location)
+    if scheme is None and "://" in location:
+        raise ValueError("is no address: it has no scheme before ://")
+    if scheme is not None and scheme not in known:
+        shown = ", ".join(f"{each}://" for each in known)
+        raise ValueError(f"starts with {scheme}://, which is none of {shown}{suggestion(scheme, known)}")
+    if scheme in ("s3", "s3a", "gs", "gcs", "abfs", "abfss", *WEB) and not location.partition("://")[2].strip("/"):
+        raise ValueError(f"names nothing behind {scheme}://")
+    return location
+
+
+def absolute_path(path: str, info: ValidationInfo) -> str:
+    """A path or an address; a local path that is relative is below the folder of the lake.yaml.
+
+    Raises:
+        ValueError: There is no home folder that its `~` stands for.
+    """
+    return path if scheme_of(path) else str(_below_root(Path(path), info))
+
+
+def stored_path(path: str, info: ValidationInfo) -> str:
+    """A path, or an address of an object store, complete.
+
+    Raises:
+        ValueError: It is no such address.
+    """
+    return absolute_path(check_scheme(path, STORES), info)
+
+
+def _below_root(path: Path, info: ValidationInfo) -> Path:
+    root = info.context.get("root") if isinstance(info.context, dict) else None
+    try:
+        return (root or Path.cwd()) / path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"starts with {path.parts[0]}, and there is no home folder of that name") from None
+
+
+def _local(path: Path, info: ValidationInfo) -> Path:
+    if scheme_of(str(path)):
+        raise ValueError("is an address: give a path on this machine")
+    return _below_root(path, info)
+
+
+def web_mistake(text: str) -> str | None:
+    """What is wrong with the address of a web server; nothing where it is right."""
+    try:
+        parts = urlsplit(text)
+        if parts.scheme.lower() not in WEB or not parts.netloc or text != "".join(text.split()):
+            return "is not the address of a web server: write https://dagster.example.com"
+        Address.parse(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    except ValueError:
+        return "is not the address of a web server: write https://dagster.example.com"
+    except ConfigurationError as error:
+        return str(error)
+    return None
+
+
+def _web_address(text: str) -> str:
+    if mistake := web_mistake(text):
+        raise ValueError(mistake)
+    return text
+
+
+LocalFile = Annotated[Path, AfterValidator(_local)]
+"""A file or folder of this machine; relative ones are below the folder of the lake.yaml."""
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+"""The address of a web server."""

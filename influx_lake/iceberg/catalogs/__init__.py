@@ -1,0 +1,1 @@
+"""Opening a catalog, and what its commits need: names, retries and the lock."""

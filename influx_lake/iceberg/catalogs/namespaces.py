@@ -1,0 +1,39 @@
+"""Namespaces of a catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+def make_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Make a namespace where it is missing, and those above it where the catalog wants them first.
+
+    REST catalogs answer 404 to a namespace below one that is not there; SQL catalogs know no parents at all.
+
+    Returns:
+        The uppermost namespace that was made, or None.
+    """
+    from pyiceberg.exceptions import NamespaceAlreadyExistsError
+    from sqlalchemy.exc import IntegrityError
+
+    if catalog.namespace_exists(namespace):
+        return None
+    made = None
+    try:
+        try:
+            catalog.create_namespace(namespace)
+        except Exception as error:
+            if len(namespace) < 2 or outcome_of(error) is not Outcome.REFUSED:
+                raise
+            made = make_namespace(catalog, namespace[:-1])
+            if made is None:
+                raise
+            catalog.create_namespace(namespace)
+    except (NamespaceAlreadyExistsError, IntegrityError):
+        return made
+    return made or namespace

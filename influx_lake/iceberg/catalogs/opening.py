@@ -1,0 +1,172 @@
+"""Opening the Iceberg catalog."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from urllib.parse import unquote
+
+from influx_lake.config.catalogs.options import DEFAULT_TIMEOUT, TIMEOUT
+from influx_lake.config.values.units import parse_duration
+from influx_lake.errors import ConfigurationError, MissingExtra
+from influx_lake.iceberg.bounded.opening import load_bounded_catalog
+from influx_lake.iceberg.catalogs.retry import seconds_left
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.private_folders import make_private
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from pyiceberg.catalog import Catalog
+
+_SQLITE = "sqlite:///"
+# Another process that holds SQLite's write lock does so for milliseconds; failing at once would fail the window.
+_LONGEST_LOCK_SECONDS = 60.0
+_LONGEST_OPENING_SECONDS = 10.0
+_SHORTEST_BUSY_SECONDS = 0.1
+_TABLES_OF_A_CATALOG = 2
+
+
+@runtime_checkable
+class ListsMetadataFiles(Protocol):
+    """A catalog that tells of all its tables at once which metadata file is their newest."""
+
+    def metadata_files(self) -> dict[tuple[str, str], str]:
+        """The newest metadata file of each table, by its namespace, joined by dots, and its name.
+
+        Raises:
+            CatalogError: The catalog cannot tell.
+        """
+        ...
+
+
+def open_catalog(name: str, properties: Mapping[str, str], lock_timeout: timedelta | None = None) -> Catalog:
+    """Open a catalog with pyiceberg's own properties (`type`, `uri`, `warehouse`, `s3.*`, ...) and our `timeout`.
+
+    The folders of a local SQLite catalog and warehouse are made when they are missing.
+
+    Args:
+        name: The catalog's name.
+        properties: Its properties.
+        lock_timeout: The longest wait for a SQLite file that another process locks, at most a minute; ten seconds at
+            most where it is opened.
+
+    Raises:
+        CatalogError: The catalog cannot be reached or refuses.
+        ConfigurationError: A property is wrong.
+        StorageError: A local folder cannot be made.
+        MissingExtra: It is a Hive Metastore, and the packages for it are not installed.
+    """
+    from pyiceberg.exceptions import NotInstalledError
+
+    prepared, busy_seconds = dict(properties), None
+    answer_seconds = _answer_seconds(prepared.pop(TIMEOUT, DEFAULT_TIMEOUT))
+    lock_seconds = min(_LONGEST_LOCK_SECONDS, (lock_timeout or timedelta.max).total_seconds())
+    database = _sqlite_file(prepared.get("uri", ""))
+    with catalog_errors(f"open the catalog {name}"):
+        if "s3.endpoint" in prepared:
+            # S3 servers that do not know aws-chunked uploads answer 411, or store the framing as data.
+            os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+        if database is not None:
+            make_private(database.parent)
+            uri = prepared["uri"]
+            if "timeout=" not in uri:
+                prepared["uri"] = f"{uri}{'&' if '?' in uri else '?'}timeout={lock_seconds:g}"
+                busy_seconds = lock_seconds
+            _wait_for(database, min(_LONGEST_OPENING_SECONDS, lock_seconds))
+        try:
+            catalog = _quicker(_loaded(name, prepared, answer_seconds))
+        except NotInstalledError as error:
+            if prepared.get("type") != "hive" and not prepared.get("uri", "").startswith("thrift"):
+                raise
+            raise MissingExtra("a Hive Metastore as catalog", "hive") from error
+    if database is not None:
+        _begin_sessions_anew(catalog, busy_seconds)
+    return catalog
+
+
+def _answer_seconds(text: str) -> float:
+    try:
+        seconds = parse_duration(text).total_seconds()
+    except ValueError as mistake:
+        raise ConfigurationError(f"`{TIMEOUT}` of the catalog {mistake}") from None
+    if not seconds:
+        raise ConfigurationError(f"`{TIMEOUT}` of the catalog is no time at all")
+    return seconds
+
+
+def _loaded(name: str, properties: Mapping[str, str], answer_seconds: float) -> Catalog:
+    """Load the catalog; again where somebody else makes the tables of a new SQL catalog at the same moment.
+
+    The first runs of a lake start together. Each of the two tables can be made by another one just between the look
+    whether it is there and its making, once.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    for _ in range(_TABLES_OF_A_CATALOG):
+        try:
+            return load_bounded_catalog(name, properties, answer_seconds)
+        except DBAPIError as error:
+            if "already exists" not in str(error):
+                raise
+    return load_bounded_catalog(name, properties, answer_seconds)
+
+
+def _quicker(catalog: Catalog) -> Catalog:
+    """Our own SQL catalog in the place of pyiceberg's, with the same properties; others as they are."""
+    if not hasattr(catalog, "engine"):
+        return catalog
+    from pyiceberg.catalog import sql
+
+    from influx_lake.iceberg.catalogs.sql_catalog import SqlCatalog
+
+    if type(catalog) is not sql.SqlCatalog:
+        return catalog
+    catalog.close()
+    return SqlCatalog(catalog.name, **catalog.properties)
+
+
+def _wait_for(database: Path, seconds: float) -> None:
+    """Wait for a database that another process locks, once: pyiceberg takes one that it cannot read for an empty one.
+
+    Raises:
+        sqlalchemy.exc.DatabaseError: It is locked for longer than another one's commit takes, or is no database.
+    """
+    import sqlite3
+
+    from sqlalchemy.exc import DatabaseError
+
+    if not database.exists():
+        return
+    try:
+        with closing(sqlite3.connect(database, timeout=seconds)) as connection:
+            connection.execute("select count(*) from sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise DatabaseError("", {}, error) from error
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    database = unquote(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else ""
+    return None if database in ("", ":memory:") or database.startswith("file:") else Path(database)
+
+
+def _begin_sessions_anew(catalog: Catalog, busy_seconds: float | None) -> None:
+    """Let no session see what an earlier one failed to commit, nor wait for a lock beyond the time of its tries.
+
+    SQLite keeps the transaction of a COMMIT that another process's lock refused, and SQLAlchemy gives its connection
+    to the next session: that would read the table as it was never committed, and take the commit for done.
+    """
+    from sqlalchemy import event
+
+    def roll_back(connection: sqlite3.Connection, *_: object) -> None:
+        if connection.in_transaction:
+            connection.rollback()
+        if busy_seconds is not None:
+            left = min(busy_seconds, max(_SHORTEST_BUSY_SECONDS, seconds_left()))
+            connection.execute(f"pragma busy_timeout = {int(left * 1000)}")
+
+    event.listen(catalog.engine, "checkout", roll_back)  # type: ignore[attr-defined]

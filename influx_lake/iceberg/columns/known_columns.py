@@ -1,0 +1,258 @@
+"""Which column of a table is which of its loads': told by field ids, which Iceberg never gives to another column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from influx_lake.config import RenamedColumns
+from influx_lake.errors import CatalogRefused, SchemaConflict
+from influx_lake.iceberg.target import OWNER, TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.types import NestedField
+
+PROPERTY = "influx-lake.columns"
+"""The table property, written in the same commit as rows: a JSON object of the columns' names and field ids."""
+_BY_NAME = f"To have columns found by their names once more, remove the table property {PROPERTY}"
+
+Ids = Mapping[str, int]
+"""Field ids of columns, by the names that loads know them by."""
+
+
+def remembered(table: Table) -> dict[str, int] | None:
+    """The field ids that the last load wrote down; None where none has.
+
+    Raises:
+        CatalogRefused: The property was damaged.
+    """
+    stated = table.metadata.properties.get(PROPERTY)
+    if stated is None:
+        return None
+    try:
+        return {str(name): int(number) for name, number in json.loads(stated).items()}
+    except (ValueError, AttributeError, TypeError):
+        raise CatalogRefused(
+            f"the property {PROPERTY} of {'.'.join(table.name())} is not what a load wrote: {stated[:100]!r}",
+            remedy=f"Remove the table property {PROPERTY}: the next load finds columns by their names, and writes it",
+        ) from None
+
+
+def recording(ids: Ids, table: Table) -> dict[str, str]:
+    """The property that says which column is which; nothing where the table does already."""
+    return {} if ids == remembered(table) else {PROPERTY: json.dumps(dict(ids), ensure_ascii=False)}
+
+
+def as_known(table: Table, ids: Ids | None = None) -> Table:
+    """The table under the names that its loads know its columns by.
+
+    A column that others added keeps its name; where that is the name of one of the loads', its field id tells them
+    apart.
+
+    Args:
+        table: The table.
+        ids: The columns' ids, where others than those that it says itself.
+    """
+    ids = (remembered(table) or {}) if ids is None else ids
+    known = {number: name for name, number in ids.items()}
+    return _named(table, known) if known else table
+
+
+def _named(table: Table, known: Mapping[int, str]) -> Table:
+    from influx_lake.iceberg.columns.known_table import KnownTable
+
+    fields = table.metadata.schema().fields
+    taken = {known[field.field_id] for field in fields if field.field_id in known}
+    names = {
+        field.field_id: known.get(field.field_id)
+        or (field.name if field.name not in taken else f"{field.name} ({field.field_id})")
+        for field in fields
+    }
+    same = all(names[field.field_id] == field.name for field in fields)
+    return table if same else KnownTable(table, names)
+
+
+def actual(table: Table) -> Table:
+    """The table under its own names."""
+    found: Table = getattr(table, "actual", table)
+    return found
+
+
+def renamed(table: Table) -> dict[str, str]:
+    """The columns that others renamed: what they are called in the table, by the names that loads know them by."""
+    names: Mapping[str, str] = getattr(table, "names", {})
+    return {here: there for there, here in names.items() if here != there and not here.startswith(f"{there} (")}
+
+
+def alike_in_words(names: Iterable[str]) -> str:
+    """What to say of columns whose names differ in case only."""
+    return (
+        f"the columns {' and '.join(map(repr, names))} differ in case only: Trino and Athena cannot read such a table, "
+        "Spark only with spark.sql.caseSensitive"
+    )
+
+
+def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names that differ in case only, which engines such as Trino and Athena take for one."""
+    folded: dict[str, list[str]] = {}
+    for name in names:
+        folded.setdefault(name.casefold(), []).append(name)
+    return [tuple(sorted(each)) for each in folded.values() if len(each) > 1]
+
+
+def resolved(table: Table, columns: Iterable[str], target: TableTarget) -> dict[str, int]:
+    """The field ids of the columns that a load knows, and of those of its rows that the table has.
+
+    Args:
+        table: The table, under its own names.
+        columns: The columns of the rows, as lake.yaml has them called in the table.
+        target: What is wanted.
+
+    Raises:
+        SchemaConflict: Others dropped a column that comes, renamed one that is not to be followed, or gave one's name
+            to another; or the table has rows, and no column of their time.
+    """
+    columns, fields = list(columns), table.metadata.schema().fields
+    there = {field.name: field.field_id for field in fields}
+    names = {field.field_id: field.name for field in fields}
+    known = remembered(table)
+    known = _from_earlier_schemas(table) if known is None else known
+    if known.get(target.time_column, -1) not in (*names, -1) and holds_rows(table):
+        raise no_time(table, target.time_column)
+    _check_none_dropped(known, columns, there, target)
+    ids = {name: number for name, number in known.items() if number in names}
+    held = {number: name for name, number in ids.items()}
+    coming = {ids[name]: name for name in columns if name in ids}
+    for name in columns:
+        number = there.get(name)
+        if number is None or ids.get(name) == number:
+            continue
+        holder = coming.get(number)
+        if holder is None and name not in ids:
+            # Renamed in source and table alike, or made by others beforehand.
+            ids.pop(held.pop(number, name), None)
+            ids[name], held[number] = number, name
+        elif holder is None or name not in ids:
+            raise _two_of_one_name(name, holder, names.get(ids.get(name, number), name), target)
+    if target.types.renamed_columns is RenamedColumns.REFUSE:
+        check_not_renamed({name: names[ids[name]] for name in columns if name in ids}, target.name)
+    if target.time_column not in ids and holds_rows(table):
+        raise no_time(table, target.time_column)
+    return ids
+
+
+def holds_rows(table: Table) -> bool:
+    """Whether there are rows in a table's current snapshot, as far as it says."""
+    snapshot = table.current_snapshot()
+    return snapshot is not None and (snapshot.summary is None or (snapshot.summary["total-records"] or "1") != "0")
+
+
+def check_not_renamed(names: Mapping[str, str], table: str) -> None:
+    """Check that columns have the names in a table that loads know them by.
+
+    Raises:
+        SchemaConflict: They do not.
+    """
+    others = [f"{name!r} is {there!r} now" for name, there in names.items() if name != there]
+    if others:
+        raise SchemaConflict(
+            f"columns of {table} were renamed in the table: {', '.join(others)}",
+            remedy="Rename them back, or set renamed_columns: follow, which goes on filling them under their new names",
+        )
+
+
+def check_none_gone(table: Table, name: str) -> None:
+    """Check that a table still has the columns that its loads filled.
+
+    Raises:
+        SchemaConflict: It does not.
+    """
+    known, fields = remembered(table) or {}, actual(table).metadata.schema().fields
+    ids, names = {field.field_id for field in fields}, {field.name for field in fields}
+    gone = [column for column, number in known.items() if number not in ids and column not in names]
+    if gone:
+        raise _dropped(gone, name)
+
+
+def no_time(table: Table, time_column: str) -> SchemaConflict:
+    """What to say of a table without the column that places its rows in windows."""
+    kinds = ("timestamp", "timestamptz")
+    times = [field.name for field in table.metadata.schema().fields if str(field.field_type) in kinds]
+    return SchemaConflict(
+        f"{'.'.join(table.name())} has no column {time_column!r}, which tells the windows of its rows: others "
+        f"renamed or dropped it; its columns of time are {', '.join(times) or 'none'}",
+        remedy=f"Rename the column back to {time_column}, or give the measurement another table (`table:`)",
+    )
+
+
+def time_field(table: Table, time_column: str) -> NestedField:
+    """The column that places a table's rows in windows.
+
+    Raises:
+        SchemaConflict: It has none of this name.
+    """
+    field = next((field for field in table.metadata.schema().fields if field.name == time_column), None)
+    if field is None:
+        raise no_time(table, time_column)
+    return field
+
+
+def check_fillable(schema: Schema, target: TableTarget) -> None:
+    """Check that rows may be null in every column but their time.
+
+    Args:
+        schema: The table's schema, under the names of the rows.
+        target: The table.
+
+    Raises:
+        SchemaConflict: A column is required: points may lack any tag and any field.
+    """
+    required = [field.name for field in schema.fields if field.required and field.name != target.time_column]
+    if required:
+        raise SchemaConflict(
+            f"columns of {target.name} are required, and points may lack them: {', '.join(map(repr, required))}",
+            remedy="Make them optional again (in Spark: ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL)",
+        )
+
+
+def _check_none_dropped(known: Ids, columns: Iterable[str], there: Ids, target: TableTarget) -> None:
+    ids = set(there.values())
+    dropped = [name for name in columns if name in known and known[name] not in ids and name not in there]
+    if dropped and dropped != [target.time_column]:
+        raise _dropped(dropped, target.name)
+
+
+def _dropped(columns: Iterable[str], table: str) -> SchemaConflict:
+    return SchemaConflict(
+        f"columns that the source has were dropped from {table} by others: {', '.join(map(repr, columns))}",
+        remedy="Leave them out of the measurement in lake.yaml, or add them to the table again, where they are null in "
+        "the rows that are there, and load the windows again",
+    )
+
+
+def _two_of_one_name(name: str, holder: str | None, now: str, target: TableTarget) -> SchemaConflict:
+    if holder is not None:
+        what = (
+            f"the source's column {holder!r} was renamed {name!r} in {target.name}, and the source has a {name!r} too"
+        )
+    else:
+        what = f"the column {name!r} of {target.name} was renamed {now!r}, and another column is called {name!r} now"
+    return SchemaConflict(
+        f"{what}: which of them is to be filled cannot be told", remedy=f"Give one of them another name. {_BY_NAME}"
+    )
+
+
+def _from_earlier_schemas(table: Table) -> dict[str, int]:
+    """The columns of a table whose loads did not write ids down yet, by their first names that no column has now."""
+    there = {field.field_id: field.name for field in table.metadata.schema().fields}
+    if OWNER not in table.metadata.properties:
+        return {}
+    first: dict[int, str] = {}
+    for schema in sorted(table.metadata.schemas, key=lambda schema: schema.schema_id):
+        for field in schema.fields:
+            first.setdefault(field.field_id, field.name)
+    names = {number: first[number] if first[number] not in there.values() else name for number, name in there.items()}
+    return {name: number for number, name in names.items()}

@@ -1,0 +1,59 @@
+"""What a commit is to change, planned for the table as it is at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from influx_lake.iceberg.table_state.coverage import Coverage
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Files out, files in, and what is said of it.
+
+    Attributes:
+        removed: Files of the table's current snapshot.
+        added: Files written for it.
+        rows: How many rows the window holds afterwards.
+        previous_rows: How many it holds before.
+        coverage: What the table holds afterwards.
+        notes: What the snapshot's summary says besides.
+    """
+
+    removed: tuple[DataFile, ...]
+    added: tuple[DataFile, ...]
+    rows: int
+    previous_rows: int
+    coverage: Coverage
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+class Overtaken(Exception):
+    """Another run changed what was being loaded: the rows that were read may be older than those that are there."""
+
+
+class Planner(Protocol):
+    """Plans a change, again for each try to commit it."""
+
+    def plan(self, table: Table) -> Change:
+        """The change for the table as it is now; raises to stop."""
+        ...
+
+    def written(self) -> list[DataFile]:
+        """Every file that was written for any plan."""
+        ...
+
+
+Planning: TypeAlias = Callable[[Planner], Planner]
+"""Puts conditions of its own before a plan, or adds to what it says."""
+
+
+def as_planned(planner: Planner) -> Planner:
+    """No conditions, and nothing added."""
+    return planner

@@ -1,0 +1,270 @@
+"""Commits a planned change in one snapshot, whoever else writes to the table and whatever the catalog answers."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
+from influx_lake.iceberg.catalogs.commit_lock import commit_lock
+from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.commit.commit_plan import Change, Planner
+from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
+from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
+from influx_lake.iceberg.staging.staged import Staging
+from influx_lake.iceberg.table_state import commit_log, ownership
+from influx_lake.iceberg.table_state.writing import Record, record
+from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.writer.writer import delete_files
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+    from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+
+SETTLING_SECONDS = 10.0
+"""How long a commit of unknown outcome is looked for before it is tried again: catalogs finish what they began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commit that took place.
+
+    Attributes:
+        table: The table with it.
+        snapshot_id: Its snapshot.
+        change: What it changed.
+    """
+
+    table: Table
+    snapshot_id: int
+    change: Change
+
+
+@dataclass(slots=True)
+class _Try:
+    """A commit that the catalog was asked for.
+
+    Attributes:
+        commit: The commit.
+        change: What it changes.
+        parent: The snapshot it holds for: when the table has another one, it can no longer take place.
+        outcome: What the catalog's answer said.
+    """
+
+    commit: ReplaceCommit
+    change: Change
+    parent: int | None
+    outcome: Outcome = Outcome.UNKNOWN
+
+
+@dataclass(slots=True)
+class Committer:
+    """Commits a change, planned again on every try for the table as it is then.
+
+    Two tries never both take place: each holds only for the snapshot that it was planned on.
+
+    Attributes:
+        catalog: The catalog.
+        target: The table.
+        staging: The table as the files were written for it, and what changes in it with them.
+        window: The window that is loaded.
+        provenance: Where the rows come from.
+        planner: Plans the change.
+        commit_id: Tells this load from every other; kept in the snapshot.
+        table: The table as it is now.
+    """
+
+    catalog: Catalog
+    target: TableTarget
+    staging: Staging
+    window: Window
+    provenance: Provenance
+    planner: Planner
+    commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    table: Table = field(init=False)
+    _open: list[_Try] = field(default_factory=list)
+    _failure: LakeError | None = None
+
+    def __post_init__(self) -> None:
+        self.table = self.staging.first.actual
+
+    def run(self, budget: timedelta) -> Committed:
+        """Commit, trying again for as long as other writers are first or the catalog fails, and the budget lasts.
+
+        Raises:
+            CommitOutcomeUnknown: Whether it was committed could not be found out; the files are kept.
+            LakeError: It was not committed; the files are deleted.
+        """
+        deadline = time.monotonic() + budget.total_seconds()
+        try:
+            done = self._until(deadline)
+        except BaseException:
+            self._abandon()
+            raise
+        if done is None:
+            raise self._given_up(budget)
+        self._delete_except(done.change)
+        return done
+
+    def _until(self, deadline: float) -> Committed | None:
+        for _ in tries(deadline):
+            with commit_lock(self.table.metadata.table_uuid):
+                if (done := self._once()) is not None:
+                    return done
+            if self._is_unknown():
+                may_pass = self._failure is None or self._failure.transient
+                if (done := self._settled(deadline)) is not None or not may_pass:
+                    return done
+        return self._landed() if self._open and self._load() else None
+
+    def _once(self) -> Committed | None:
+        """Plan on the table as it is now and commit; None when that failed in a way that allows another try."""
+        if not self._load():
+            return None
+        if (done := self._landed()) is not None:
+            return done
+        self._check_table()
+        if (asked := self._prepared()) is None:
+            return None
+        self._open.append(asked)
+        try:
+            asked.commit.commit()
+        except Exception as error:
+            asked.outcome = outcome_of(error)
+            self._failure = translate(error, f"commit {self.window} to {self.target.name}")
+            if asked.outcome is Outcome.REFUSED:
+                self._close(asked)
+                raise self._failure from safe_cause(error)
+            return None
+        return Committed(as_known(self.table), asked.commit.snapshot_id, asked.change)
+
+    def _load(self) -> bool:
+        """Load the table as it is now; False when the catalog fails in a way that may pass."""
+        try:
+            self.table = self.catalog.load_table(self.target.identifier)
+        except Exception as error:
+            failure = translate(error, f"load the table {self.target.name}")
+            if not failure.transient:
+                raise failure from safe_cause(error)
+            self._failure = failure
+            return False
+        return True
+
+    def _prepared(self) -> _Try | None:
+        """Plan and write the manifests; None when the table's files went away under the plan."""
+        from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+
+        try:
+            staged = self.staging.again(self.table)
+            change = self.planner.plan(staged.table)
+            time_id = staged.ids.get(self.target.time_column)
+            known = record(self.table, change.coverage, self.target, self.provenance, time_id, self.window)
+            commit = ReplaceCommit(staged, change.removed, change.added, self._summary(change, known))
+            properties = {
+                **known.properties,
+                commit_log.PROPERTY: commit_log.recording(self.table, commit.snapshot_id),
+                **staged.properties,
+            }
+            with catalog_errors(f"write the manifests of {self.target.name}"):
+                try:
+                    commit.prepare(properties)
+                except BaseException:
+                    commit.clean_up()
+                    raise
+        except StorageError as failure:
+            planned_on = self.table.metadata_location
+            if not self._load() or self.table.metadata_location == planned_on:
+                raise
+            self._failure = CommitConflict(failure.message, remedy=failure.remedy)
+            return None
+        return _Try(commit, change, _head(self.table))
+
+    def _landed(self) -> Committed | None:
+        """The try that took place although the catalog said otherwise, or nothing; those that no longer can are closed.
+
+        A proxy or a client library that repeats a request makes a conflict of a commit that took place.
+        """
+        for asked in list(self._open):
+            if commit_log.has_taken(self.table, asked.commit.snapshot_id):
+                return Committed(as_known(self.table), asked.commit.snapshot_id, asked.change)
+            if asked.outcome is Outcome.LOST or asked.parent != _head(self.table):
+                self._close(asked)
+        return None
+
+    def _settled(self, deadline: float) -> Committed | None:
+        """Look for a commit of unknown outcome, again and again, for a while."""
+        for _ in tries(min(deadline, time.monotonic() + SETTLING_SECONDS)):
+            if self._load() and ((done := self._landed()) is not None or not self._is_unknown()):
+                return done
+        return None
+
+    def _is_unknown(self) -> bool:
+        return any(asked.outcome is Outcome.UNKNOWN for asked in self._open)
+
+    def _close(self, asked: _Try) -> None:
+        self._open.remove(asked)
+        asked.commit.clean_up()
+
+    def _check_table(self) -> None:
+        ownership.check_owner(self.table, self.target.name, self.provenance)
+        if self.table.metadata.table_uuid != self.staging.first.actual.metadata.table_uuid:
+            raise CommitConflict(
+                f"{self.target.name} was made anew while the window was written",
+                remedy="Run the window again",
+            )
+
+    def _summary(self, change: Change, known: Record) -> dict[str, str]:
+        return {
+            "influx-lake.window": str(self.window),
+            "influx-lake.rows": str(change.rows),
+            "influx-lake.previous-rows": str(change.previous_rows),
+            "influx-lake.source": self.provenance.source,
+            "influx-lake.run-id": self.provenance.run_id,
+            "influx-lake.commit-id": self.commit_id,
+            **known.summary,
+            **change.notes,
+        }
+
+    def _given_up(self, budget: timedelta) -> LakeError:
+        unknown = self._is_unknown()
+        self._abandon()
+        assert self._failure is not None
+        reason = self._failure.message
+        if unknown:
+            return CommitOutcomeUnknown(
+                f"{reason}; and whether it took place could not be found out",
+                remedy="Run the window again: it is made right, whatever happened",
+            )
+        if not isinstance(self._failure, CommitConflict):
+            return self._failure
+        return CommitConflict(
+            f"{self.target.name} could not be committed to for {budget}: other writers were first ({reason})",
+            remedy="Run the window again when fewer runs write to this table at once, or raise write.commit_timeout",
+        )
+
+    def _abandon(self) -> None:
+        """Delete what was written, unless a commit with it may yet take place: then it stays, at worst as an orphan."""
+        if not self._open:
+            delete_files(self.table, [file.file_path for file in self.planner.written()])
+
+    def _delete_except(self, change: Change) -> None:
+        """Delete files that were written for plans that did not take place, which now none of them can."""
+        written = {file.file_path for file in self.planner.written()}
+        delete_files(self.table, sorted(written - {file.file_path for file in change.added}))
+
+
+def commit_id_of(snapshot: Snapshot) -> str | None:
+    """The id of the load that made a snapshot."""
+    return snapshot.summary.additional_properties.get("influx-lake.commit-id") if snapshot.summary else None
+
+
+def _head(table: Table) -> int | None:
+    return table.metadata.current_snapshot_id

@@ -1,0 +1,205 @@
+"""The snapshot that replaces files by others, as pyiceberg should make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pyiceberg.manifest import (
+    DataFile,
+    DataFileContent,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+)
+from pyiceberg.table import Transaction
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate, TableRequirement, TableUpdate
+from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFiles
+from pyiceberg.utils.properties import property_as_bool, property_as_int
+
+from influx_lake.iceberg.commit import position_deletes
+from influx_lake.iceberg.scan.manifest_cache import manifests_of
+
+if TYPE_CHECKING:
+    from pyiceberg.table.metadata import TableMetadata
+
+    from influx_lake.iceberg.staging.staged import Staged
+
+_MERGE_ENABLED = "commit.manifest-merge.enabled"
+_MERGE_MIN_COUNT = "commit.manifest.min-count-to-merge"
+_MERGE_TARGET_SIZE = "commit.manifest.target-size-bytes"
+
+
+class ReplaceFiles(_OverwriteFiles):
+    """An overwrite snapshot that removes exactly the files it was given and adds others.
+
+    pyiceberg 0.12's own overwrite shares one manifest evaluator among threads, so that under load it may miss a file
+    it has to delete; it keeps the manifests of deleted files for ever; and it does not merge manifests. Here manifests
+    are read once, one after the other, those without live files are dropped, and the small ones are merged as the
+    table's `commit.manifest-merge.*` properties say (on unless switched off, as Iceberg's specification has it). The
+    position deletes of a file that is removed are removed with it.
+    """
+
+    _untouched: list[ManifestFile]
+    _dangling: list[ManifestEntry]
+
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        self._untouched, self._dangling, deleted = [], [], []
+        head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
+        for manifest in manifests_of(head, self._io) if head else ():
+            if not (manifest.has_added_files() or manifest.has_existing_files()):
+                continue
+            if manifest.content == ManifestContent.DELETES:
+                self._untouched += self._without_dangling(manifest)
+                continue
+            leaving, staying = self._partition_entries(manifest)
+            deleted += leaving
+            if not leaving:
+                self._untouched.append(manifest)
+            elif staying:
+                self._untouched.append(self._rewritten(manifest, staying))
+        self._validate_required_deletes(deleted)
+        return deleted
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return self._untouched
+
+    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        properties = self._transaction.table_metadata.properties
+        merging = _ManifestMergeManager(
+            target_size_bytes=property_as_int(properties, _MERGE_TARGET_SIZE, 8 * 2**20) or 0,
+            min_count_to_merge=property_as_int(properties, _MERGE_MIN_COUNT, 100) or 0,
+            merge_enabled=property_as_bool(properties, _MERGE_ENABLED, True),
+            snapshot_producer=self,
+        )
+        data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
+        return merging.merge_manifests(data) + [each for each in manifests if each.content != ManifestContent.DATA]
+
+    def _partition_entries(self, manifest: ManifestFile) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
+        """The manifest's entries that this snapshot deletes, and the others."""
+        leaving: list[ManifestEntry] = []
+        staying: list[ManifestEntry] = []
+        if not self._may_hold_deleted(manifest):
+            return leaving, staying
+        for entry in manifest.fetch_manifest_entry(self._io, discard_deleted=True):
+            leaves = entry.data_file.content == DataFileContent.DATA and entry.data_file in self._deleted_data_files
+            status = ManifestEntryStatus.DELETED if leaves else ManifestEntryStatus.EXISTING
+            (leaving if leaves else staying).append(self._with_status(entry, status))
+        return leaving, staying
+
+    def _without_dangling(self, manifest: ManifestFile) -> list[ManifestFile]:
+        """A manifest of deletes without those of files that this snapshot removes."""
+        paths = {file.file_path for file in self._deleted_data_files}
+        entries = list(manifest.fetch_manifest_entry(self._io, discard_deleted=True)) if paths else []
+        dangling = [entry for entry in entries if position_deletes.is_only_of(entry.data_file, paths)]
+        if not dangling:
+            return [manifest]
+        self._dangling += dangling
+        self.snapshot_properties = {**self.snapshot_properties, **position_deletes.removal_summary(self._dangling)}
+        staying = [entry for entry in entries if entry not in dangling]
+        spec = self.spec(manifest.partition_spec_id)
+        writer = position_deletes.DeleteManifestWriter(
+            spec, self.schema(), self.new_manifest_output(), self._snapshot_id, self._compression
+        )
+        with writer:
+            for entry in staying:
+                writer.add_entry(self._with_status(entry, ManifestEntryStatus.EXISTING))
+            for entry in dangling:
+                writer.add_entry(self._with_status(entry, ManifestEntryStatus.DELETED))
+        return [writer.to_manifest_file()]
+
+    def _may_hold_deleted(self, manifest: ManifestFile) -> bool:
+        if not self._deleted_data_files:
+            return False
+        # Made anew for each manifest: an evaluator keeps state while it looks at one.
+        return self._build_manifest_evaluator(manifest.partition_spec_id)(manifest)
+
+    def _rewritten(self, manifest: ManifestFile, entries: Iterable[ManifestEntry]) -> ManifestFile:
+        with self.new_manifest_writer(self.spec(manifest.partition_spec_id)) as writer:
+            for entry in entries:
+                writer.add_entry(entry)
+        return writer.to_manifest_file()
+
+    def _with_status(self, entry: ManifestEntry, status: ManifestEntryStatus) -> ManifestEntry:
+        return ManifestEntry.from_args(
+            status=status,
+            snapshot_id=self._snapshot_id if status is ManifestEntryStatus.DELETED else entry.snapshot_id,
+            sequence_number=entry.sequence_number,
+            file_sequence_number=entry.file_sequence_number,
+            data_file=entry.data_file,
+        )
+
+
+class _PlannedOn(Transaction):
+    """A transaction in which nothing is staged: pyiceberg would copy the whole metadata on every look at it."""
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        return self._table.metadata
+
+
+class ReplaceCommit:
+    """One atomic change of a table: files out, files in, columns, layout and properties, in a single snapshot.
+
+    It holds for the table as it was loaded: the catalog refuses it when anything else was committed since.
+
+    Args:
+        staged: The table as it was planned on, and what changes in it besides its files.
+        removed: Files of its current snapshot.
+        added: Files written for it.
+        summary: Properties of the snapshot.
+    """
+
+    def __init__(
+        self, staged: Staged, removed: Iterable[DataFile], added: Iterable[DataFile], summary: dict[str, str]
+    ) -> None:
+        self._staged = staged
+        removed = list(removed)
+        self._producer = ReplaceFiles(
+            # Readers that follow a table snapshot by snapshot take only appends.
+            operation=Operation.OVERWRITE if removed else Operation.APPEND,
+            transaction=_PlannedOn(staged.changed),
+            io=staged.actual.io,
+            snapshot_properties=summary,
+        )
+        for file in removed:
+            self._producer.delete_data_file(file)
+        for file in added:
+            self._producer.append_data_file(file)
+
+    @property
+    def snapshot_id(self) -> int:
+        return self._producer.snapshot_id
+
+    def prepare(self, properties: dict[str, str]) -> None:
+        """Write the manifests; the catalog is not asked yet.
+
+        Args:
+            properties: Properties of the table that change with it.
+        """
+        updates, requirements = self._producer._commit()
+        self._updates: tuple[TableUpdate, ...] = (
+            *self._staged.updates,
+            *updates,
+            SetPropertiesUpdate(updates=properties),
+        )
+        self._requirements: tuple[TableRequirement, ...] = (
+            *self._staged.requirements,
+            *requirements,
+            AssertTableUUID(uuid=self._staged.actual.metadata.table_uuid),
+        )
+
+    def commit(self) -> None:
+        """Ask the catalog once, after which the table is the new one; pyiceberg's retry would not plan again.
+
+        Raises:
+            CommitFailedException: The table changed since it was loaded.
+            CommitStateUnknownException: The catalog did not say whether it committed.
+        """
+        self._staged.actual._do_commit(self._updates, self._requirements)
+
+    def clean_up(self) -> None:
+        """Delete the manifests of a commit that certainly did not take place."""
+        self._producer._clean_all_uncommitted()

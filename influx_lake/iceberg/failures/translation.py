@@ -1,0 +1,63 @@
+"""Turns the errors of pyiceberg, its catalogs and its file systems into the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from influx_lake.config.references.secret import leaks
+from influx_lake.errors import LakeError, UnforeseenError
+from influx_lake.iceberg.failures.meaning import UNREACHABLE
+from influx_lake.iceberg.failures.packages import missing_package
+from influx_lake.iceberg.failures.rest import rest_error
+from influx_lake.iceberg.failures.services import service_error
+from influx_lake.iceberg.failures.settings import settings_error
+from influx_lake.iceberg.failures.sql import sql_error
+from influx_lake.iceberg.failures.store import store_error
+from influx_lake.iceberg.failures.told import RaisedBy, first_line, raised_by, said
+
+__all__ = ["catalog_errors", "first_line", "safe_cause", "translate"]
+
+_KNOWN = (missing_package, settings_error, rest_error, sql_error, service_error, store_error)
+
+
+@contextmanager
+def catalog_errors(doing: str) -> Iterator[None]:
+    """Raise what goes wrong inside as an error of ours that says what was being done, and who failed.
+
+    Args:
+        doing: What is done, as the end of "could not ...".
+
+    Raises:
+        CatalogError: The catalog failed.
+        StorageError: A file could not be read or written.
+        ConfigurationError: A property of the catalog is wrong, or a package is missing.
+        UnforeseenError: Anything else, as it is.
+    """
+    try:
+        yield
+    except LakeError:
+        raise
+    except Exception as error:
+        raise translate(error, doing) from safe_cause(error)
+
+
+def translate(error: Exception, doing: str) -> LakeError:
+    """The project's error for one of pyiceberg's, of its catalogs' or of a file system's.
+
+    What to do is said only of errors that the catalog or the store is known to raise.
+    """
+    if isinstance(error, ConnectionError | TimeoutError) and raised_by(error) is not RaisedBy.STORE:
+        return UNREACHABLE.of(error, doing)
+    for of_known in _KNOWN:
+        if (found := of_known(error, doing)) is not None:
+            return found
+    return UnforeseenError(f"could not {doing}: {said(error)}", remedy=UnforeseenError.WHERE)
+
+
+def safe_cause(error: BaseException) -> BaseException | None:
+    """The error itself, to be shown as a cause, unless a secret would be shown with it.
+
+    pyiceberg, for one, prints all its properties when it does not know a catalog.
+    """
+    return None if leaks(error) else error

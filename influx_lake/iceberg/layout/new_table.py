@@ -1,0 +1,95 @@
+"""How a new table is laid out: its partition spec, its properties, its place in the warehouse."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from influx_lake.config.tables import table_properties as names
+from influx_lake.config.tables.table_layout import PartitionTerm
+from influx_lake.iceberg.layout.partition_spec import new_spec
+from influx_lake.iceberg.target import TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog, MetastoreCatalog
+    from pyiceberg.partitioning import PartitionSpec
+    from pyiceberg.schema import Schema
+
+log = logging.getLogger("influx_lake.iceberg")
+
+_SAFE_IN_A_PATH = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def spec_of(target: TableTarget, schema: Schema) -> PartitionSpec:
+    """What was asked for, or by day of the time.
+
+    Raises:
+        SchemaConflict: A field's column is not there, or its type does not go with the transform.
+    """
+    by_day = (PartitionTerm("day", target.time_column),)
+    return new_spec(by_day if target.partition is None else target.partition, schema)
+
+
+def new_table_properties(target: TableTarget) -> dict[str, str]:
+    """What was stated, what other engines should know when they write to the table, and what keeps metadata small."""
+    write = target.write
+    codec = "uncompressed" if write.compression.value == "none" else write.compression.value
+    properties = {
+        names.FORMAT_VERSION: "2",
+        names.CODEC: codec,
+        names.TARGET_FILE_SIZE: str(write.target_file_size),
+        "write.metadata.delete-after-commit.enabled": "true",
+        "write.metadata.previous-versions-max": "100",
+        f"{names.METRICS_OF}{target.time_column}": "full",
+    }
+    if write.compression_level is not None:
+        properties[names.LEVEL] = str(write.compression_level)
+    if "row_group_size" in write.model_fields_set:
+        properties[names.ROW_GROUP_ROWS] = str(write.row_group_size)
+    properties |= {names.BLOOM_FILTER + column: "true" for column in write.bloom_filter}
+    return properties | dict(target.properties)
+
+
+def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
+    """A location of our own where that of the catalog would not do: a name does not go into a path, or another table's
+    metadata is there, which was renamed or dropped.
+
+    A REST catalog gives locations itself.
+    """
+    from pyiceberg.catalog import MetastoreCatalog
+
+    warehouse = catalog.properties.get("warehouse")
+    if warehouse is None or not isinstance(catalog, MetastoreCatalog):
+        return None
+    if all(_SAFE_IN_A_PATH.fullmatch(part) for part in identifier):
+        usual = catalog._resolve_table_location(None, ".".join(identifier[:-1]), identifier[-1])
+        return f"{usual}-{uuid.uuid4().hex[:8]}" if _has_metadata(catalog, usual) else None
+    # Two names may become one path, and two tables must never share a folder.
+    distinct = hashlib.blake2s("\0".join(identifier).encode(), digest_size=4).hexdigest()
+    path = [re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in identifier]
+    own = "/".join([warehouse.rstrip("/"), *path]) + f"-{distinct}"
+    return f"{own}-{uuid.uuid4().hex[:8]}" if _has_metadata(catalog, own) else own
+
+
+def _has_metadata(catalog: MetastoreCatalog, location: str) -> bool:
+    """Whether some table has, or had, its metadata at a location; False where the store cannot tell."""
+    from pyarrow.fs import FileSelector, FSSpecHandler, PyFileSystem
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    files = catalog._load_file_io(location=location)
+    scheme, netloc, path = PyArrowFileIO.parse_location(location, files.properties)
+    if isinstance(files, PyArrowFileIO):
+        system = files.fs_by_scheme(scheme, netloc)
+    elif get := getattr(files, "get_fs", None):
+        system = PyFileSystem(FSSpecHandler(get(scheme)))
+    else:
+        return False
+    try:
+        return bool(system.get_file_info(FileSelector(f"{path}/metadata", allow_not_found=True)))
+    except OSError as error:
+        # That the store may not be listed, or is not there, is said by what is written to it next, if it matters.
+        log.debug("whether there are files at %s cannot be told: %s", location, error)
+        return False

@@ -1,0 +1,170 @@
+"""The table for the rows of a window: made on first use, and what it has to become before they fit it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.errors import CatalogUnavailable, CommitConflict, LakeError, TableUnsupported
+from influx_lake.iceberg.catalogs.commit_lock import commit_lock
+from influx_lake.iceberg.catalogs.namespaces import make_namespace
+from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.columns.field_variants import arranged
+from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, as_known, check_fillable, resolved
+from influx_lake.iceberg.columns.row_mapping import shape_of
+from influx_lake.iceberg.columns.schema import iceberg_schema
+from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
+from influx_lake.iceberg.failures.translation import safe_cause, translate
+from influx_lake.iceberg.layout import sort_order
+from influx_lake.iceberg.layout.new_table import new_table_properties, spec_of, table_location
+from influx_lake.iceberg.layout.properties import check_columns
+from influx_lake.iceberg.scan.reader import check_readable, find_table
+from influx_lake.iceberg.staging.copied_folder import check_not_copied
+from influx_lake.iceberg.staging.staged import Staged, stage
+from influx_lake.iceberg.staging.unloaded import is_unloaded
+from influx_lake.iceberg.table_state import ownership
+from influx_lake.iceberg.target import OWNER, Provenance, TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+_PATIENCE_SECONDS = 60.0
+_NEWEST_FORMAT = 2
+
+log = logging.getLogger("influx_lake.replication")
+
+
+def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Staged:
+    """Load the target's table, and find out what it has to become before rows fit it; make it when it is missing.
+
+    Nothing of a table that is there is changed: that is for the commit of the rows. Several processes may do this at
+    once for the same table.
+
+    Args:
+        catalog: The catalog.
+        target: The table.
+        columns: The columns of the rows as they come.
+        provenance: Where the rows come from.
+
+    Returns:
+        The table as it is to be, and how the rows become rows of it.
+
+    Raises:
+        ForeignTable: The table is not this source's.
+        CatalogRefused: The table has deletes that cannot be read.
+        SchemaConflict: The rows do not fit the table; see `stage`.
+        DataRefused: A column has no Iceberg type, or one that the options refuse.
+        CatalogError: The catalog fails.
+    """
+    failure: LakeError | None = None
+    patience = min(_PATIENCE_SECONDS, target.write.commit_timeout.total_seconds())
+    for _ in tries(time.monotonic() + patience):
+        found = find_table(catalog, target.identifier)
+        try:
+            table = actual(found) if found else _create(catalog, target, columns, provenance)
+            ownership.check_owner(table, target.name, provenance)
+            check_not_copied(table, target.name)
+            check_readable(table)
+            check_writable(table, target.name)
+            staged = stage(table, columns, target)
+        except LakeError:
+            raise
+        except Exception as error:
+            doing = "fit the columns that come into" if found else "create"
+            failure = translate(error, f"{doing} the table {target.name}")
+            outcome = outcome_of(error)
+            if outcome is Outcome.REFUSED or (outcome is Outcome.UNKNOWN and not _may_pass(failure)):
+                raise failure from safe_cause(error)
+        else:
+            _tell_of_names(staged, target.name)
+            return staged
+    if isinstance(failure, CatalogUnavailable):
+        raise failure
+    assert failure is not None
+    raise CommitConflict(f"other writers kept changing {target.name} for {patience:g} s: {failure.message}")
+
+
+def check_writable(table: Table, name: str) -> None:
+    """See to it that files can be committed to a table.
+
+    Raises:
+        TableUnsupported: It has a format version that pyiceberg does not write.
+    """
+    version = table.metadata.format_version
+    if version > _NEWEST_FORMAT:
+        raise TableUnsupported(
+            f"{name} is a table of Iceberg's format version {version}, which pyiceberg cannot write yet",
+            remedy="Load into a table of another name (`table`), or have it made anew with format version 2",
+        )
+
+
+def _may_pass(failure: LakeError) -> bool:
+    """Whether a catalog that may have done what it was asked for is to be asked again; a store is not."""
+    return isinstance(failure, CatalogUnavailable | CommitConflict)
+
+
+def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], provenance: Provenance) -> None:
+    """Check, before rows are asked for, that the table still has the columns that they will fill.
+
+    Args:
+        catalog: The catalog.
+        target: The table.
+        names: The columns, as lake.yaml has them called in the table.
+        provenance: Where the rows will come from.
+
+    Raises:
+        ForeignTable: The table is not this source's.
+        SchemaConflict: Others dropped a column, renamed one that is not to be followed, or made one required.
+        CatalogError: The catalog fails.
+    """
+    found = find_table(catalog, target.identifier)
+    if found is not None and not is_unloaded(found):
+        table = actual(found)
+        ownership.check_owner(table, target.name, provenance)
+        check_not_copied(table, target.name)
+        check_fillable(as_known(table, resolved(table, names, target)).schema(), target)
+
+
+def _tell_of_names(staged: Staged, table: str) -> None:
+    """Say what others renamed, and which columns some engines cannot tell apart."""
+    for name, there in staged.renamed.items():
+        log.warning("%s: others renamed the column %r to %r; it is filled there", table, name, there)
+    for names in alike(field.name for field in staged.table.schema().fields):
+        said = alike_in_words(names)
+        log.warning("%s: %s. Give one of them another name where the points come from", table, said)
+
+
+def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenance: Provenance) -> Table:
+    from pyiceberg.exceptions import TableAlreadyExistsError
+
+    shape = arranged(shape_of(columns, target), columns, target)
+    schema = iceberg_schema(shape.schema, target.time_column)
+    spec = spec_of(target, schema)
+    check_columns(target, schema)
+    order = sort_order.new_order(target.write.sort_by or (), schema)
+    _ensure_namespace(catalog, target.identifier[:-1])
+    try:
+        return catalog.create_table(
+            target.identifier,
+            schema,
+            location=table_location(catalog, target.identifier),
+            partition_spec=spec,
+            sort_order=order,
+            properties={**new_table_properties(target), OWNER: provenance.source},
+        )
+    except TableAlreadyExistsError:
+        return catalog.load_table(target.identifier)
+
+
+def _ensure_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> None:
+    # Of two that create a database at once, Hive lets one fail, and deletes its folder, with the other's tables in it.
+    # The name of a file has bounds, and that of a namespace none.
+    digest = hashlib.sha256("\0".join((catalog.name, *namespace)).encode()).hexdigest()
+    with commit_lock(f"namespace-{digest}"):
+        make_namespace(catalog, namespace)

@@ -1,0 +1,236 @@
+"""Rows that a table cannot take, kept whole in another one until somebody looks at them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config import Nanoseconds, OnTypeConflict, TypeOptions
+from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import SchemaConflict
+from influx_lake.iceberg.columns.row_mapping import Misfit
+from influx_lake.iceberg.commit.committer import Committer, commit_id_of
+from influx_lake.iceberg.load.ensure import table_for
+from influx_lake.iceberg.load.replace_plan import Replacement
+from influx_lake.iceberg.scan.reader import count_rows, find_table
+from influx_lake.iceberg.staging.staged import Staged, Staging
+from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.window_rows import WindowRows
+from influx_lake.iceberg.writer.writer import DataFileWriter
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+Approve = Callable[[int, int], None]
+
+ROWS_AT_ONCE = 1_000
+"""Rows are turned into text in pieces: a row may hold megabytes, and text of it is larger still."""
+_TEXTS = ("reason", "column", "source", "row")
+
+
+class Quarantine:
+    """The rows of one window that do not fit its table: taken out as they stream by, committed before the others.
+
+    A context; leaving it deletes the files of rows that were not committed.
+
+    They replace what the quarantine held for the window, so that a window that is done again does not double them, and
+    one that fits by now leaves none behind.
+
+    Args:
+        catalog: The catalog.
+        target: The table that cannot take them; theirs is called like it, with `__quarantine` behind.
+        staged: That table, with the columns in the way as misfits of its shape; with none, nothing is taken out.
+        window: The window.
+        provenance: Where the rows come from.
+        commit_id: The commit of the table's own rows, which is to follow; kept in that of these.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        target: TableTarget,
+        staged: Staged,
+        window: Window,
+        provenance: Provenance,
+        commit_id: str,
+    ) -> None:
+        self.target = quarantine_of(target)
+        self._catalog = catalog
+        self._table = staged.actual
+        self._commit_id = commit_id
+        self._misfits = staged.shape.misfits
+        self._time_column = target.time_column
+        self._provenance = provenance
+        self._window = window
+        self._seen = WindowRows(TIME, window, self.target.name)
+        self._opened: tuple[Staging, DataFileWriter] | None = None
+        self._is_used = target.types.on_type_conflict is OnTypeConflict.QUARANTINE
+        self._handed_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # From the commit on, the files are the commit's to delete or to keep.
+        if self._opened and not self._handed_over:
+            self._opened[1].abort()
+
+    @property
+    def rows(self) -> int:
+        """How many rows were taken out."""
+        return self._seen.rows
+
+    @property
+    def previous_rows(self) -> int:
+        """How many rows of the window were in quarantine and not in the table, too."""
+        return 0 if self._there is None or self._is_left_over(self._there) else self._held
+
+    @cached_property
+    def _there(self) -> Table | None:
+        return find_table(self._catalog, self.target.identifier)
+
+    @cached_property
+    def _held(self) -> int:
+        return count_rows(self._there, self._window) if self._there else 0
+
+    def _is_left_over(self, there: Table) -> bool:
+        """Whether a run put the window's rows into quarantine and ended before it took them out of the table."""
+        last = next((done for done in reversed(there.snapshots()) if self._is_of_window(done)), None)
+        known = self._table.snapshots()
+        if last is None or (known and last.timestamp_ms < known[0].timestamp_ms):
+            return False
+        return commit_id_of(last) not in {commit_id_of(snapshot) for snapshot in known}
+
+    def _is_of_window(self, snapshot: Snapshot) -> bool:
+        said = snapshot.summary.additional_properties.get("influx-lake.window") if snapshot.summary else None
+        if said is None:
+            return False
+        window = Window.parse(said)
+        return window.start < self._window.end and self._window.start < window.end
+
+    def sift(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Take out the rows with a value in a column that is in the way, and return the others.
+
+        Raises:
+            SchemaConflict: A value has no place, and no quarantine either.
+        """
+        if not self._misfits:
+            return batch
+        values = [pc.is_valid(batch.column(misfit.column)) for misfit in self._misfits]
+        self._refuse(values)
+        unfit = values[0]
+        for more in values[1:]:
+            unfit = pc.or_(unfit, more)
+        self._take(batch.filter(unfit))
+        return batch.filter(pc.invert(unfit))
+
+    def _refuse(self, values: list[pa.Array]) -> None:
+        """Stop where a value has no place, and no quarantine either."""
+        pairs = zip(self._misfits, values, strict=True)
+        found = [misfit.reason for misfit, there in pairs if misfit.refused and there.true_count]
+        if found:
+            table = self.target.name.removesuffix(QUARANTINE_SUFFIX)
+            raise SchemaConflict(
+                f"one column of {table} cannot hold what the source has: {'; '.join(found)}",
+                remedy="Set on_type_conflict: new_column, which gives each type a column, or quarantine",
+            )
+
+    def committing_first(self, approve: Approve, budget: timedelta) -> Approve:
+        """An approval of the table's commit that knows of the rows in quarantine, and then commits those.
+
+        A crash in between leaves rows in both places until the window is done again, and never in neither.
+        """
+        if not self._is_used:
+            return approve
+
+        def approve_all(rows: int, previous_rows: int) -> None:
+            approve(rows + self.rows, previous_rows + self.previous_rows)
+            self._commit(budget)
+
+        return approve_all
+
+    def _commit(self, budget: timedelta) -> None:
+        """Put the rows in the place of the window's, once; without any, before or now, there is no table to make."""
+        if self._handed_over or not (self.rows or self._held):
+            return
+        staging, writer = self._open()
+        files = writer.finish()
+        replacement = Replacement(self.target, self._window, None, staging.first.table, self.rows, files)
+        self._handed_over = True
+        committer = Committer(
+            self._catalog, self.target, staging, self._window, self._provenance, replacement, self._commit_id
+        )
+        committer.run(budget)
+
+    def _take(self, rows: pa.RecordBatch) -> None:
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            staging, writer = self._open()
+            texts = staging.first.shape.apply(self._as_texts(rows.slice(start, ROWS_AT_ONCE)))
+            self._seen.see(texts)
+            writer.write(texts)
+
+    def _open(self) -> tuple[Staging, DataFileWriter]:
+        if self._opened is None:
+            columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in _TEXTS)])
+            staged = table_for(self._catalog, self.target, columns, self._provenance)
+            self._opened = Staging(columns, self.target, staged), DataFileWriter(staged.table, self.target)
+        return self._opened
+
+    def _as_texts(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        found = [self._found_in(row) for row in rows.select([m.column for m in self._misfits]).to_pylist()]
+        texts = {
+            "reason": ["; ".join(misfit.reason for misfit in misfits) for misfits in found],
+            "column": [", ".join(misfit.column for misfit in misfits) for misfits in found],
+            "source": [self._provenance.source] * len(rows),
+            "row": list(_json(rows)),
+        }
+        times = rows.column(self._time_column).cast(pa.timestamp("ns"))
+        return pa.RecordBatch.from_arrays(
+            [times, *(pa.array(texts[name], pa.string()) for name in _TEXTS)], [TIME, *_TEXTS]
+        )
+
+    def _found_in(self, row: dict[str, Any]) -> list[Misfit]:
+        return [misfit for misfit in self._misfits if row[misfit.column] is not None]
+
+
+def quarantine_of(target: TableTarget) -> TableTarget:
+    """The table for the rows that a table cannot take."""
+    return TableTarget(
+        identifier=(*target.identifier[:-1], target.identifier[-1] + QUARANTINE_SUFFIX),
+        dictionary_columns=frozenset({"reason", "column", "source"}),
+        # Its columns are others.
+        write=target.write.model_copy(update={"bloom_filter": (), "sort_by": None}),
+        # The row itself holds its whole time.
+        types=TypeOptions(nanoseconds=Nanoseconds.TRUNCATE, time_type=target.types.time_type),
+    )
+
+
+def _json(rows: pa.RecordBatch) -> Iterator[str]:
+    columns = [_readable(column).to_pylist() for column in rows.columns]
+    for values in zip(*columns, strict=True):
+        row = {name: _plain(value) for name, value in zip(rows.schema.names, values, strict=True)}
+        yield json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _readable(column: pa.Array) -> pa.Array:
+    """Times as text, for Python's have no nanoseconds."""
+    if not pa.types.is_timestamp(column.type):
+        return column
+    moments = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
+    return pc.binary_join_element_wise(pc.replace_substring(moments, " ", "T"), "Z", "")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

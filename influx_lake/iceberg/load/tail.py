@@ -1,0 +1,118 @@
+"""Adds what is new of a window that is still open, so that it is there minutes after it was written, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from influx_lake.config.values.windows import Window, utc_text
+from influx_lake.iceberg.commit.commit_plan import Change, Overtaken, Planner, Planning
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.scan.planning import files_of
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.ownership import check_owner
+from influx_lake.iceberg.target import Provenance, TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+
+
+class _NothingNew(Exception):
+    """The source has no rows for the part, and neither has the table."""
+
+
+def tail_window(
+    catalog: Catalog,
+    target: TableTarget,
+    load: Callable[[Window, Planning], WindowCommit],
+    window: Window,
+    provenance: Provenance,
+) -> list[WindowCommit]:
+    """Add the rows of those parts of a window that neither a load nor a tail brought: what lies after the watermark.
+
+    The watermark is in the commit of the rows, so that a tail that is repeated, killed or overtaken adds nothing twice.
+    It does not count as loading: the window stays due. A part without rows is not committed: it is looked at again.
+
+    Args:
+        catalog: The catalog.
+        target: The table.
+        load: Loads a part of the window, its commit planned under the conditions it is given.
+        window: What there is of the window until now.
+        provenance: Where the rows come from.
+
+    Returns:
+        What was added, in one commit for each part; usually there is one, or none.
+
+    Raises:
+        LakeError: Of the class that says what can be done about it; the table is unchanged, but for
+            `CommitOutcomeUnknown` and parts that were added before.
+    """
+    added: list[WindowCommit] = []
+    idle: set[Window] = set()
+    while True:
+        table = find_table(catalog, target.identifier)
+        if table is not None:
+            check_owner(table, target.name, provenance)
+        parts = table_state(table).coverage.not_tailed(window) if table else (window,)
+        part = next((part for part in parts if part not in idle), None)
+        if part is None:
+            return added
+        before = _files(table, part, target)
+        try:
+            added.append(load(part, lambda planner, part=part, before=before: _Tail(planner, target, part, before)))  # type: ignore[misc]
+        except Overtaken:
+            continue
+        except _NothingNew:
+            idle.add(part)
+
+
+@dataclass(slots=True)
+class _Tail:
+    """Plans what a tail adds, for a table in which nobody else loaded any of its time since its rows were read.
+
+    Attributes:
+        planner: Plans the part's commit.
+        target: The table.
+        part: The part.
+        before: The files that held rows of the part before it was read.
+    """
+
+    planner: Planner
+    target: TableTarget
+    part: Window
+    before: frozenset[str]
+
+    def plan(self, table: Table) -> Change:
+        """Plan, if the part is as it was: else those rows may be newer than these.
+
+        Raises:
+            Overtaken: It is not.
+        """
+        if table_state(table).coverage.not_tailed(self.part) != (self.part,):
+            raise Overtaken
+        if _files(table, self.part, self.target) != self.before:
+            raise Overtaken
+        change = self.planner.plan(table)
+        if not change.added and not change.removed:
+            raise _NothingNew
+        notes = {**change.notes, "influx-lake.watermark": utc_text(self.part.end), "influx-lake.tail": "true"}
+        return replace(change, coverage=change.coverage.tailing(self.part), notes=notes)
+
+    def written(self) -> list[DataFile]:
+        """The files of the part's plans."""
+        return self.planner.written()
+
+
+def _files(table: Table | None, part: Window, target: TableTarget) -> frozenset[str]:
+    if table is None:
+        return frozenset()
+    with catalog_errors(f"look for the files of {part} in {target.name}"):
+        found = files_of(table, part, target.time_column)
+    return frozenset(
+        file.file_path for task in (*found.inside, *found.straddling) for file in (task.file, *task.delete_files)
+    )

@@ -1,0 +1,1 @@
+"""Joining rows that are loaded with those of the table."""

@@ -1,0 +1,233 @@
+"""Lays the rows of a window over those that the table holds: new values win, points that do not come stay."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.known_columns import time_field
+from influx_lake.iceberg.columns.schema import file_schema, to_file
+from influx_lake.iceberg.commit.commit_plan import Change
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.merge.key_set import OtherPoints, PointsAside
+from influx_lake.iceberg.merge.merge_join import LayingOver
+from influx_lake.iceberg.merge.point_key import PointKey
+from influx_lake.iceberg.merge.straddling_rows import OutsideRows
+from influx_lake.iceberg.merge.written_rows import layout_of
+from influx_lake.iceberg.scan.planning import WindowFiles, files_of, time_bounds
+from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
+from influx_lake.iceberg.scan.time_filter import TimeFilter
+from influx_lake.iceberg.spill.row_buffer import RowsAside
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.writer.writer import write_files
+from influx_lake.temporary_files import temporary_directory
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask, Table
+
+log = logging.getLogger("influx_lake.iceberg")
+
+REPLACED_OTHERS = "influx-lake.replaced-others"
+"""The snapshot's property for them."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a join came to.
+
+    Attributes:
+        held: How many rows the joined files held for the window.
+        rows: How many rows there are of both.
+        kept: How many of them did not come.
+        files: The files that hold them.
+        others: How many rows go that have other tags than those that come in their place.
+    """
+
+    held: int = 0
+    others: int = 0
+    rows: int = 0
+    kept: int = 0
+    files: tuple[DataFile, ...] = ()
+
+
+@dataclass(slots=True)
+class Merge:
+    """Lays rows over those of a window, again whenever somebody else changed the window's files.
+
+    The rows that come are kept aside until the commit took place, the larger sets of them on disk.
+
+    Attributes:
+        target: The table.
+        window: The window.
+        loaded: What of it is complete, and recorded as loaded; None when nothing of it is.
+        schema: The table's schema when the rows came, as they are read.
+        key: What tells points apart.
+        merge_fields: Let a null that comes keep the value that is there.
+        approve: Told how many rows come and how many are there, before each try; raises to stop.
+    """
+
+    target: TableTarget
+    window: Window
+    loaded: Window | None
+    schema: pa.Schema
+    key: PointKey
+    merge_fields: bool = False
+    approve: Callable[[int, int], None] = lambda rows, previous_rows: None
+    _folder: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: temporary_directory("influx-lake-merge-"))
+    _coming: RowsAside = field(init=False)
+    _points: PointsAside = field(init=False)
+    _other: OtherPoints = field(init=False)
+    _first_us: int | None = None
+    _last_us: int | None = None
+    _rows: int = 0
+    _outside: OutsideRows = field(init=False)
+    _joined: dict[frozenset[str], _Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._coming = RowsAside(self.key.encoded(self.schema), Path(self._folder.name))
+        self._points = PointsAside(self.key, self.window, Path(self._folder.name))
+        self._other = OtherPoints(self.key, self.window, Path(self._folder.name))
+        self._outside = OutsideRows(self.target, self.window)
+
+    def take(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Keep rows of the table's schema, to be laid over the window's."""
+        from pyarrow.compute import min_max
+
+        conformed = (conform(batch, self._coming.schema) for batch in batches)
+        for batch in self._other.noting(self._points.noting(conformed)):
+            ends = min_max(batch.column(self.target.time_column).cast(pa.int64())).as_py()
+            self._first_us = ends["min"] if self._first_us is None else min(self._first_us, ends["min"])
+            self._last_us = ends["max"] if self._last_us is None else max(self._last_us, ends["max"])
+            self._rows += len(batch)
+            self._coming.add(batch)
+
+    def plan(self, table: Table) -> Change:
+        """Remove the window's files that hold times of the rows, and add files with the rows of both."""
+        with catalog_errors(f"plan the merge of {self.window} into {self.target.name}"):
+            found = files_of(table, self.window, self.target.time_column)
+            touched, untouched = touched_by(table, found, self._time, self._first_us, self._last_us)
+            outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
+        outcome = self._join(table, touched) if self._rows else _Outcome()
+        self.approve(self._rows, outcome.held)
+        left = sum(task.file.record_count for task in untouched)
+        return Change(
+            removed=tuple(task.file for task in touched),
+            added=(*outcome.files, *(file for part in outside for file in part.files)),
+            rows=outcome.rows + left,
+            previous_rows=outcome.held + left,
+            coverage=table_state(table).coverage.adding(self.loaded),
+            notes={"influx-lake.kept-rows": str(outcome.kept + left), **replaced_others(outcome.others)},
+        )
+
+    def written(self) -> list[DataFile]:
+        """The files of every join, and of the rows that lie outside the window."""
+        return [*(file for outcome in self._joined.values() for file in outcome.files), *self._outside.written()]
+
+    def close(self) -> None:
+        """Delete what was kept aside."""
+        self._coming.close()
+        self._points.close()
+        self._other.close()
+        self._folder.cleanup()
+
+    def _join(self, table: Table, tasks: list[FileScanTask]) -> _Outcome:
+        state = frozenset(
+            [layout_of(table)] + [file.file_path for task in tasks for file in (task.file, *task.delete_files)]
+        )
+        if state not in self._joined:
+            outcome = _Outcome()
+            schema = self.key.encoded(arrow_schema(table.schema()))
+            laying = LayingOver(self._points, self.window, schema, Path(self._folder.name), self.merge_fields)
+            coming = (padded(batch, schema) for batch in self._coming.read())
+            held = self._held(table, tasks, schema, outcome)
+            rows = laying.over(coming, held, lambda: self._held_times(table, tasks))
+            outcome.files = tuple(write_files(table, self.target, rows, schema))
+            outcome.rows, outcome.kept = sum(file.record_count for file in outcome.files), laying.kept
+            self._joined[state] = outcome
+        return self._joined[state]
+
+    def _held(
+        self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: _Outcome
+    ) -> Iterator[pa.RecordBatch]:
+        wanted, text = TimeFilter.of([self.window], self._time), self.key.text_of(arrow_schema(table.schema()))
+        for batch in read_tasks(table, tasks, wanted, table.schema(), text):
+            outcome.held += len(batch)
+            outcome.others += self._other.replaced(batch, self._points)
+            yield conform(batch, schema)
+
+    def _held_times(self, table: Table, tasks: list[FileScanTask]) -> Iterator[pa.Array]:
+        wanted, only_time = TimeFilter.of([self.window], self._time), table.schema().select(self._time)
+        return (batch.column(0) for batch in read_tasks(table, tasks, wanted, only_time))
+
+    @property
+    def _time(self) -> str:
+        return self.target.time_column
+
+
+def replaced_others(count: int) -> dict[str, str]:
+    """What a snapshot says of rows whose place was taken by points that tags outside of `write.key` tell apart."""
+    return {REPLACED_OTHERS: str(count)} if count else {}
+
+
+def tell_replaced(change: Change, target: TableTarget, window: Window) -> None:
+    """Tell of such rows in the log, once they are gone."""
+    if count := change.notes.get(REPLACED_OTHERS):
+        left_out = ", ".join(tag for tag in target.tags or () if tag not in target.key)
+        log.warning(
+            "%s, %s: rows of the table whose place was taken by points that have other tags: %s. write.key, %s, leaves "
+            "out %s: add to it what tells points apart that are to be kept beside each other",
+            target.name,
+            window,
+            f"{int(count):,}",
+            ", ".join(target.key),
+            left_out,
+        )
+
+
+def touched_by(
+    table: Table, found: WindowFiles, time_column: str, first_us: int | None, last_us: int | None
+) -> tuple[list[FileScanTask], list[FileScanTask]]:
+    """The files of a window that may hold points of a stretch of time, and those that do not."""
+    if first_us is None or last_us is None:
+        return [], [*found.inside, *found.straddling]
+    time_id = time_field(table, time_column).field_id
+    touched = list(found.straddling)
+    untouched: list[FileScanTask] = []
+    for task in found.inside:
+        bounds = time_bounds(task.file, time_id)
+        apart = bounds is not None and (bounds[1] < first_us or bounds[0] > last_us)
+        (untouched if apart else touched).append(task)
+    return touched, untouched
+
+
+def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.RecordBatch]:
+    """Rows as they come, in the columns that the table has and types of their files: dictionaries stay.
+
+    Raises:
+        DataRefused: A value does not fit its column exactly.
+    """
+    names, stored = arrow_schema(table.schema()).names, None
+    for batch in batches:
+        stored = stored or file_schema(table.schema(), batch.schema)
+        yield from to_file([batch], table.schema(), stored).rename_columns(names).to_batches()
+
+
+def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows in the columns of a schema that others may have widened since."""
+    if batch.schema == schema:
+        return batch
+    come = frozenset(batch.schema.names)
+    columns = [
+        batch.column(field.name).cast(field.type) if field.name in come else pa.nulls(len(batch), field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

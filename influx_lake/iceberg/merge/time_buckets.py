@@ -1,0 +1,137 @@
+"""Rows kept aside by time, on disk when they are many, so that two sets of them can be compared piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.iceberg.merge.lookahead_stream import Arriving
+from influx_lake.iceberg.spill.row_buffer import RowsAside
+
+SLICES = 64
+PAIR_BYTES = 64 * 2**20
+"""How much of two sets is compared at once; a slice with more is cut again, down to a microsecond."""
+IN_MEMORY_BYTES = 32 * 2**20
+"""How much waits before it is written out."""
+
+
+class TimeSlices:
+    """Rows of one schema, cut by time into slices of equal length.
+
+    Args:
+        schema: The rows' schema.
+        time_column: A column of timestamps in microseconds.
+        start_us: The first time, in microseconds since 1970.
+        end_us: The end of time: no row is at it or after.
+        folder: Where rows that do not fit in memory go.
+    """
+
+    def __init__(self, schema: pa.Schema, time_column: str, start_us: int, end_us: int, folder: Path) -> None:
+        self.schema = schema
+        self.start_us = start_us
+        self.end_us = end_us
+        self._time_column = time_column
+        self._folder = folder
+        self._width = -(-(end_us - start_us) // SLICES)
+        self._slices = [RowsAside(schema, folder) for _ in range(SLICES)]
+        self._gone = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Keep the rows of a batch."""
+        for number, part in self._split(batch):
+            if number < self._gone:
+                raise RuntimeError("rows come for a time that was done with")
+            self._slices[number].wait(part)
+        if sum(part.waiting_bytes for part in self._slices) > IN_MEMORY_BYTES:
+            for part in self._slices:
+                part.write_out()
+
+    def take(self, number: int, rows: Arriving) -> None:
+        """Keep rows until all of a slice are there."""
+        for batch in rows.before(self.start_us + (number + 1) * self._width):
+            self.add(batch)
+
+    def drop(self, number: int) -> None:
+        """Let the rows of a slice go; no more may come for it, or for one before it."""
+        self._slices[number].close()
+        self._gone = number + 1
+
+    def size(self, number: int) -> int:
+        """How many bytes a slice has in memory."""
+        return self._slices[number].size
+
+    def is_finest(self) -> bool:
+        """Whether a slice is a microsecond, and cannot be cut again."""
+        return self._width <= 1
+
+    def finer(self, number: int) -> TimeSlices:
+        """The rows of a slice, cut by time again."""
+        start = self.start_us + number * self._width
+        cut = TimeSlices(self.schema, self._time_column, start, start + self._width, self._folder)
+        for batch in self._slices[number].read():
+            cut.add(batch)
+        return cut
+
+    def table(self, number: int) -> pa.Table:
+        """The rows of a slice at once."""
+        return pa.Table.from_batches(self._slices[number].read(), self.schema)
+
+    def ordered(self, rows: Arriving) -> Iterator[pa.RecordBatch]:
+        """Rows that come in any order, a slice of time after the other."""
+        for number in range(SLICES):
+            self.take(number, rows)
+            yield from self._slices[number].read()
+            self.drop(number)
+
+    def close(self) -> None:
+        """Delete what is on disk."""
+        for part in self._slices:
+            part.close()
+
+    def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+        if not len(batch):
+            return
+        times = batch.column(self._time_column).cast(pa.int64())
+        numbers = pc.divide(pc.subtract(times, self.start_us), self._width)
+        ends = pc.min_max(numbers).as_py()
+        if ends["min"] == ends["max"]:
+            yield ends["min"], batch
+            return
+        order = pc.array_sort_indices(numbers)
+        ordered, first = batch.take(order), 0
+        for run in pc.value_counts(numbers.take(order)):
+            yield run["values"].as_py(), ordered.slice(first, run["counts"].as_py())
+            first += run["counts"].as_py()
+
+
+def pairs(one: TimeSlices, ones: Arriving, other: TimeSlices, others: Arriving) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows of two streams, oldest first, as much of both at once as fits in memory.
+
+    Streams that are in the order of time, more or less, are not kept aside: a slice is done with when both are past it.
+
+    Args:
+        one: Takes the first stream; without rows.
+        ones: The first stream.
+        other: Takes the second one; without rows, and of the same bounds.
+        others: The second stream.
+    """
+    for number in range(SLICES):
+        one.take(number, ones)
+        other.take(number, others)
+        yield from _pairs_of(number, one, other)
+        one.drop(number)
+        other.drop(number)
+
+
+def _pairs_of(number: int, one: TimeSlices, other: TimeSlices) -> Iterator[tuple[pa.Table, pa.Table]]:
+    size = one.size(number) + other.size(number)
+    if size > PAIR_BYTES and not one.is_finest():
+        with closing(one.finer(number)) as finer, closing(other.finer(number)) as other_finer:
+            for part in range(SLICES):
+                yield from _pairs_of(part, finer, other_finer)
+    elif size:
+        yield one.table(number), other.table(number)

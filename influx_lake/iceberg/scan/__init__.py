@@ -1,0 +1,1 @@
+"""Reading and counting the rows of a table."""

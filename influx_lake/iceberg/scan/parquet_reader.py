@@ -1,0 +1,100 @@
+"""The rows of a file that is read as it is: no row deleted, every column there, of the table's type."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.scan.time_filter import Bounds, TimeFilter
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import RowGroupMetaData
+    from pyiceberg.table import FileScanTask, Table
+
+BATCH_ROWS = 65_536
+_FIELD_ID = b"PARQUET:field_id"
+
+
+def stored_rows(
+    table: Table, task: FileScanTask, wanted: TimeFilter | None, columns: dict[int, pa.Field]
+) -> Generator[pa.RecordBatch, None, bool]:
+    """Stream the rows of a file, one row group and one batch at a time.
+
+    pyiceberg's scan decodes many batches ahead of its consumer, in several threads, and all text of a file that it
+    filters. It is needed for files that other engines deleted rows of, or that an older schema was written with.
+
+    Args:
+        table: The table.
+        task: The file.
+        wanted: Only these rows.
+        columns: Only these columns, by their field ids, in this order; text may be asked for as a dictionary.
+
+    Returns:
+        Whether the file could be read this way; if not, nothing came.
+    """
+    from pyarrow.parquet import ParquetFile, read_metadata
+    from pyiceberg.manifest import FileFormat
+
+    if task.file.file_format != FileFormat.PARQUET or task.delete_files:
+        return False
+    needed, time_id = columns, 0
+    if wanted is not None:
+        time_id, time = _time(table, wanted)
+        if wanted.holds_all(time_bounds(task.file, time_id)):
+            wanted = None
+        else:
+            needed = {time_id: time, **columns}
+    with table.io.new_input(task.file.file_path).open() as stream:
+        metadata = read_metadata(stream)
+        stored = metadata.schema.to_arrow_schema()
+        names = _names(stored, needed)
+        if names is None:
+            return False
+        encoded = [names[each] for each, column in columns.items() if pa.types.is_dictionary(column.type)]
+        file = ParquetFile(stream, metadata=metadata, read_dictionary=encoded, pre_buffer=False)
+        groups = list(range(metadata.num_row_groups))
+        if wanted is not None:
+            place = stored.get_field_index(names[time_id])
+            groups = [each for each in groups if not wanted.holds_none(_bounds(metadata.row_group(each), place))]
+        schema = pa.schema(columns.values())
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(names.values()), use_threads=False):
+            rows = pa.RecordBatch.from_arrays([batch.column(names[each]) for each in columns], schema=schema)
+            if wanted is not None:
+                rows = wanted.sift(rows, batch.column(names[time_id]))
+            if len(rows):
+                yield rows
+    return True
+
+
+def _time(table: Table, wanted: TimeFilter) -> tuple[int, pa.Field]:
+    """The column of time: its field id, and the type in which the filter compares it."""
+    from pyiceberg.types import TimestamptzType
+
+    field = table.schema().find_field(wanted.column)
+    zone = "UTC" if isinstance(field.field_type, TimestamptzType) else None
+    return field.field_id, pa.field(field.name, pa.timestamp("us", zone))
+
+
+def _bounds(group: RowGroupMetaData, column: int) -> Bounds | None:
+    """The first and last time of a row group; None where it does not say, or holds rows without one."""
+    said = group.column(column).statistics
+    if said is None or not said.has_min_max or not said.has_null_count or said.null_count:
+        return None
+    return said.min_raw, said.max_raw
+
+
+def _names(file: pa.Schema, columns: dict[int, pa.Field]) -> dict[int, str] | None:
+    """What the columns are called in a file; None where it does not have all of them as they are asked for."""
+    if any(pa.types.is_nested(column.type) for column in file) or len(set(file.names)) < len(file):
+        return None
+    stored = {int((column.metadata or {}).get(_FIELD_ID, -1)): column for column in file}
+    names: dict[int, str] = {}
+    for number, asked in columns.items():
+        kind = asked.type.value_type if pa.types.is_dictionary(asked.type) else asked.type
+        if number not in stored or stored[number].type != kind:
+            return None
+        names[number] = stored[number].name
+    return names

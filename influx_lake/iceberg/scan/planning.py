@@ -1,0 +1,73 @@
+"""Which files of a table hold a window, told from metadata alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.known_columns import time_field
+from influx_lake.iceberg.scan.manifest_cache import planned_files
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask, Table
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFiles:
+    """The files that may hold rows of a window.
+
+    Attributes:
+        inside: Every row of these lies in the window.
+        straddling: These may hold rows on both sides of the window's bounds.
+    """
+
+    inside: tuple[FileScanTask, ...]
+    straddling: tuple[FileScanTask, ...]
+
+
+def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
+    """Find the window's files in the table's current snapshot.
+
+    A file with deletes attached to it (another engine's) counts as straddling: its row count is not what it holds.
+    """
+    time_id = time_field(table, time_column).field_id
+    inside: list[FileScanTask] = []
+    straddling: list[FileScanTask] = []
+    for task in planned_files(table.scan(row_filter=in_windows([window], table, time_column))):
+        bounds = time_bounds(task.file, time_id)
+        whole = bounds is not None and window.start_us <= bounds[0] and bounds[1] < window.end_us
+        (inside if whole and not task.delete_files else straddling).append(task)
+    return WindowFiles(tuple(inside), tuple(straddling))
+
+
+def time_bounds(file: DataFile, time_id: int) -> tuple[int, int] | None:
+    """The first and last time in a file, in microseconds since 1970; None when the file does not say."""
+    lower = (file.lower_bounds or {}).get(time_id)
+    upper = (file.upper_bounds or {}).get(time_id)
+    if lower is None or upper is None or (file.null_value_counts or {}).get(time_id):
+        return None
+    return int.from_bytes(lower, "little", signed=True), int.from_bytes(upper, "little", signed=True)
+
+
+def in_windows(windows: Sequence[Window], table: Table, time_column: str) -> BooleanExpression:
+    """The rows of any of the windows, as a filter for a scan."""
+    from pyiceberg.expressions import AlwaysFalse, And, GreaterThanOrEqual, LessThan, Or
+    from pyiceberg.types import TimestamptzType
+
+    zone = "+00:00" if isinstance(time_field(table, time_column).field_type, TimestamptzType) else ""
+
+    def text(moment: datetime) -> str:
+        return f"{moment:%Y-%m-%dT%H:%M:%S.%f}{zone}"
+
+    expression: BooleanExpression = AlwaysFalse()
+    for window in windows:
+        # pydantic shows type checkers another signature than these have.
+        since = GreaterThanOrEqual(time_column, text(window.start))  # type: ignore[call-arg,arg-type]
+        until = LessThan(time_column, text(window.end))  # type: ignore[call-arg,arg-type]
+        expression = Or(expression, And(since, until))
+    return expression

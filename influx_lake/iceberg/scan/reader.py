@@ -1,0 +1,193 @@
+"""Rows of windows out of a table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import CatalogRefused
+from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.columns.schema import plain_type
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.scan.parquet_reader import stored_rows
+from influx_lake.iceberg.scan.planning import files_of
+from influx_lake.iceberg.scan.time_filter import TimeFilter
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import FileScanTask, Table
+
+
+def find_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
+    """Load a table, its columns called as its loads know them, or None when there is none.
+
+    Raises:
+        CatalogError: The catalog cannot tell.
+    """
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    with catalog_errors(f"load the table {'.'.join(identifier)}"):
+        try:
+            return as_known(catalog.load_table(identifier))
+        except (NoSuchTableError, NoSuchNamespaceError):
+            return None
+
+
+def open_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table:
+    """Load a table.
+
+    Raises:
+        CatalogError: There is no such table, or the catalog cannot tell.
+    """
+    table = find_table(catalog, identifier)
+    if table is None:
+        raise CatalogRefused(
+            f"there is no table {'.'.join(identifier)} in the catalog {catalog.name}",
+            remedy="Load a window of its measurement first: influx-lake replicate, or materialise the asset",
+        )
+    return table
+
+
+def check_readable(table: Table) -> None:
+    """See to it that rows can be told from those that other engines deleted.
+
+    Raises:
+        CatalogRefused: The table has equality deletes, which pyiceberg does not read.
+    """
+    snapshot = table.current_snapshot()
+    if snapshot is not None and snapshot.summary and int(snapshot.summary["total-equality-deletes"] or 0):
+        name = ".".join(table.name())
+        raise CatalogRefused(
+            f"{name} has equality deletes (Flink and some CDC tools write them), with which pyiceberg cannot tell "
+            "which rows are left",
+            remedy="Let an engine that reads them rewrite the table's files, in Spark: CALL system.rewrite_data_files("
+            f"table => '{name}', options => map('delete-file-threshold', '1', 'remove-dangling-deletes', 'true'))",
+        )
+
+
+def read_windows(
+    table: Table,
+    windows: Sequence[Window],
+    time_column: str = TIME,
+    columns: Sequence[str] | None = None,
+    snapshot_id: int | None = None,
+) -> pa.RecordBatchReader:
+    """Stream the rows of some windows, file by file, in memory that does not depend on how many there are.
+
+    Args:
+        table: The table; its columns are called as its loads know them.
+        windows: The windows; a row in two of them comes once.
+        time_column: The column the windows apply to.
+        columns: Only these columns.
+        snapshot_id: As they were in this snapshot; None: as they are now.
+
+    Raises:
+        CatalogRefused: The table has deletes that cannot be read.
+        StorageError: A file cannot be read (while the reader is consumed).
+    """
+    check_readable(table)
+    table = as_known(table)
+    wanted = TimeFilter.of(windows, time_column)
+    scan = table.scan(
+        row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)), snapshot_id=snapshot_id
+    )
+    schema = arrow_schema(scan.projection())
+    with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
+        tasks = list(scan.plan_files())
+    batches = read_tasks(table, tasks, wanted, scan.projection())
+    return pa.RecordBatchReader.from_batches(schema, (conform(batch, schema) for batch in batches))
+
+
+def read_tasks(
+    table: Table,
+    tasks: Iterable[FileScanTask],
+    wanted: TimeFilter | None,
+    projection: Schema,
+    encoded: tuple[str, ...] = (),
+) -> Iterator[pa.RecordBatch]:
+    """Stream the rows of planned files, one file at a time, with other engines' deletes applied.
+
+    pyiceberg's own batch reader decodes whole files ahead of its consumer, and its scan of a file a good part of it.
+
+    Args:
+        table: The table.
+        tasks: The files.
+        wanted: Only these rows.
+        projection: Only these columns.
+        encoded: Columns of text to give as dictionaries, which is how files keep them.
+    """
+    from pyiceberg.expressions import AlwaysTrue
+    from pyiceberg.io.pyarrow import ArrowScan, _read_all_delete_files
+
+    if encoded:
+        logging.getLogger("pyiceberg.io.pyarrow").addFilter(_says_more_than_that_text_is_encoded)
+    tasks = list(tasks)
+    with catalog_errors(f"read {'.'.join(table.name())}"):
+        row_filter = wanted.expression(table) if wanted is not None else AlwaysTrue()
+        scan = ArrowScan(table.metadata, table.io, projection, row_filter, dictionary_columns=encoded)
+        deletes = _read_all_delete_files(table.io, tasks)
+        columns = _columns(projection, encoded)
+        for task in tasks:
+            if not (yield from stored_rows(table, task, wanted, columns)):
+                yield from scan._record_batches_from_scan_tasks_and_deletes([task], deletes)
+
+
+def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
+    """How many rows a table holds for a window; only files across its bounds are opened."""
+    check_readable(table)
+    table = as_known(table)
+    with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
+        files = files_of(table, window, time_column)
+    counted = sum(task.file.record_count for task in files.inside)
+    if files.straddling:
+        projection = table.schema().select(time_column)
+        batches = read_tasks(table, files.straddling, TimeFilter.of([window], time_column), projection)
+        counted += sum(len(batch) for batch in batches)
+    return counted
+
+
+def _says_more_than_that_text_is_encoded(record: logging.LogRecord) -> bool:
+    # pyiceberg warns for every column of every batch of what it was asked for.
+    return not str(record.msg).startswith("Iceberg does not have a dictionary type")
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """The Arrow schema a table's rows are read with: plain strings, no field ids."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    arrow = schema_to_pyarrow(schema, include_field_ids=False)
+    return pa.schema([field.with_type(plain_type(field.type)) for field in arrow])
+
+
+def _columns(projection: Schema, encoded: tuple[str, ...]) -> dict[int, pa.Field]:
+    """The columns of a projection by their field ids, text that is to be encoded as dictionaries."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    columns = zip(projection.fields, arrow_schema(projection), strict=True)
+    return {field.field_id: column.with_type(kind) if column.name in encoded else column for field, column in columns}
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with exactly the schema's types: files of one table may be decoded to different string types."""
+    if batch.schema == schema:
+        return batch
+    columns = zip(batch.columns, schema.types, strict=True)
+    return pa.RecordBatch.from_arrays([_as(values, kind) for values, kind in columns], schema=schema)
+
+
+def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    encode = pa.types.is_dictionary(kind) and not pa.types.is_dictionary(values.type)
+    return (values.dictionary_encode() if encode else values).cast(kind)
+
+
+def outside(batch: pa.RecordBatch, window: Window, time_column: str) -> pa.RecordBatch:
+    """The rows of a batch that do not lie in a window; a row without a time lies in none."""
+    times = batch.column(time_column).cast(pa.int64())
+    within = pc.and_(pc.greater_equal(times, window.start_us), pc.less(times, window.end_us))
+    return batch.filter(pc.invert(pc.fill_null(within, False)))

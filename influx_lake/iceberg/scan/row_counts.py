@@ -1,0 +1,69 @@
+"""How many rows a table holds for many windows, told from metadata."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.known_columns import as_known, time_field
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.scan.reader import check_readable, read_tasks
+from influx_lake.iceberg.scan.time_filter import TimeFilter
+
+if TYPE_CHECKING:
+    from pyiceberg.table import FileScanTask, Table
+
+
+def count_by_window(table: Table, windows: Sequence[Window], time_column: str = TIME) -> list[int]:
+    """How many rows a table holds for each of some windows, which do not overlap, oldest first.
+
+    One look at the table's manifests. Only files that reach across a window's bound are opened, and of them only the
+    column of time.
+
+    Raises:
+        StorageError: A file cannot be read.
+        CatalogRefused: The table has equality deletes.
+    """
+    if not windows:
+        return []
+    check_readable(table)
+    table = as_known(table)
+    counts = [0] * len(windows)
+    starts = [window.start_us for window in windows]
+    time_id = time_field(table, time_column).field_id
+    span = TimeFilter.of([Window(windows[0].start, windows[-1].end)], time_column)
+    cut: list[FileScanTask] = []
+    with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
+        for task in table.scan(row_filter=span.expression(table)).plan_files():
+            bounds = time_bounds(task.file, time_id)
+            if bounds is None or task.delete_files:
+                cut.append(task)
+                continue
+            first, last = (bisect_right(starts, bound) - 1 for bound in bounds)
+            if first != last or (first >= 0 and bounds[0] < windows[first].end_us <= bounds[1]):
+                cut.append(task)
+            elif first >= 0 and bounds[1] < windows[first].end_us:
+                counts[first] += task.file.record_count
+    if cut:
+        batches = read_tasks(table, cut, span, table.schema().select(time_column))
+        _count(counts, windows, (batch.column(time_column).cast(pa.int64()) for batch in batches))
+    return counts
+
+
+def _count(counts: list[int], windows: Sequence[Window], times: Iterable[pa.Array]) -> None:
+    import numpy as np
+
+    starts = np.array([window.start_us for window in windows])
+    ends = np.array([window.end_us for window in windows])
+    for column in times:
+        found = np.asarray(column.drop_null())
+        places = np.searchsorted(starts, found, side="right") - 1
+        inside = (places >= 0) & (found < ends[places])
+        for place, count in enumerate(np.bincount(places[inside], minlength=len(windows))):
+            counts[place] += int(count)

@@ -1,0 +1,1 @@
+"""What does not fit into memory, kept in files."""

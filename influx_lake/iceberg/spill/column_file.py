@@ -1,0 +1,142 @@
+"""Columns that wait on disk so that any stretch of one can be read straight into its place among others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from influx_lake.iceberg.spill.spill_file import Spill
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumn:
+    """Where values are on disk.
+
+    Attributes:
+        type: What they are.
+        values: Where they begin, of one width each; of texts where their ends do, as places on disk.
+        valid: Where a byte for each begins, which says whether it is there; None: all are.
+    """
+
+    type: pa.DataType
+    values: int
+    valid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some values of a stored column, one after the other."""
+
+    column: StoredColumn
+    begin: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+
+def store(values: pa.Array, spill: Spill) -> StoredColumn:
+    """Write a column.
+
+    Raises:
+        StorageError: The disk is full, or fails.
+    """
+    valid = spill.write(_bytes(values.is_valid().cast(pa.uint8()), 1).data) if values.null_count else None
+    return StoredColumn(values.type, _store_values(values, spill), valid)
+
+
+def read(stretches: Sequence[Stretch], spill: Spill) -> pa.Array:
+    """The values of stretches of one type, one after the other.
+
+    Raises:
+        StorageError: The disk fails.
+    """
+    kind, length = stretches[0].column.type, sum(map(len, stretches))
+    bitmap = _bitmap(stretches, spill)
+    if pa.types.is_boolean(kind):
+        values = _flat(stretches, 1, lambda stretch: stretch.column.values, spill)
+        return pa.Array.from_buffers(kind, length, [bitmap, pa.py_buffer(np.packbits(values, bitorder="little"))])
+    if not _is_text(kind):
+        values = _flat(stretches, kind.byte_width, lambda stretch: stretch.column.values, spill)
+        return pa.Array.from_buffers(kind, length, [bitmap, pa.py_buffer(values)])
+    return pa.Array.from_buffers(kind, length, [bitmap, *_texts(stretches, kind, spill)])
+
+
+def _store_values(values: pa.Array, spill: Spill) -> int:
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return spill.write(_bytes(values.fill_null(False).cast(pa.uint8()), 1).data)
+    if not _is_text(kind):
+        return spill.write(_bytes(values, kind.byte_width).data)
+    places = _places(values).astype(np.int64)
+    content = values.buffers()[2]
+    texts = np.frombuffer(content, np.uint8)[places[0] : places[-1]] if content else np.empty(0, np.uint8)
+    begin = spill.write(texts.data)
+    return spill.write((places - places[0] + begin).view(np.uint8).data)
+
+
+def _texts(stretches: Sequence[Stretch], kind: pa.DataType, spill: Spill) -> tuple[pa.Buffer, pa.Buffer]:
+    """Where texts end in the bytes of them all, and these bytes."""
+    found = []
+    for stretch in stretches:
+        places = np.empty(len(stretch) + 1, np.int64)
+        spill.read_into(places.view(np.uint8).data, stretch.column.values + stretch.begin * places.itemsize)
+        found.append(places)
+    ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *map(np.diff, found)]))
+    content = np.empty(ends[-1], np.uint8)
+    begin = 0
+    for places in found:
+        length = int(places[-1] - places[0])
+        spill.read_into(content[begin : begin + length].data, int(places[0]))
+        begin += length
+    return pa.py_buffer(ends.astype(_place_type(kind))), pa.py_buffer(content)
+
+
+def _bitmap(stretches: Sequence[Stretch], spill: Spill) -> pa.Buffer | None:
+    if all(stretch.column.valid is None for stretch in stretches):
+        return None
+    valid = _flat(stretches, 1, lambda stretch: stretch.column.valid, spill)
+    return pa.py_buffer(np.packbits(valid, bitorder="little"))
+
+
+def _flat(
+    stretches: Sequence[Stretch], width: int, place: Callable[[Stretch], int | None], spill: Spill
+) -> npt.NDArray[np.uint8]:
+    """Values of one width each; ones where a stretch has no place."""
+    values = np.empty(sum(map(len, stretches)) * width, np.uint8)
+    at = 0
+    for stretch in stretches:
+        here, begin = values[at : at + len(stretch) * width], place(stretch)
+        at += len(here)
+        if begin is None:
+            here[:] = 1
+        else:
+            spill.read_into(here.data, begin + stretch.begin * width)
+    return values
+
+
+def _bytes(values: pa.Array, width: int) -> npt.NDArray[np.uint8]:
+    whole = np.frombuffer(values.buffers()[1], np.uint8)
+    return whole[values.offset * width : (values.offset + len(values)) * width]
+
+
+def _places(values: pa.Array) -> npt.NDArray[np.int32 | np.int64]:
+    """Where each text begins in the buffer of them all, and where the last one ends."""
+    whole: npt.NDArray[np.int32 | np.int64] = np.frombuffer(values.buffers()[1], _place_type(values.type))
+    return whole[values.offset : values.offset + len(values) + 1]
+
+
+def _place_type(kind: pa.DataType) -> type[np.int32 | np.int64]:
+    return np.int64 if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind) else np.int32
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether values have a length of their own."""
+    return any(
+        matches(kind)
+        for matches in (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
+    )

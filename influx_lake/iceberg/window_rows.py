@@ -1,0 +1,94 @@
+"""What is known of the rows of a window while they stream by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
+from influx_lake.errors import DataRefused
+
+PREVIEW_ROWS = 10
+
+
+class Rows(Protocol):
+    """Record batches of one schema."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+
+@dataclass(slots=True)
+class WindowRows:
+    """The rows of a window that were seen so far.
+
+    Attributes:
+        time_column: The column that places them.
+        window: The window they must lie in.
+        table_name: The table they are for, for messages.
+        rows: How many were seen.
+        first_us: The first time, in microseconds since 1970.
+        last_us: The last one.
+        head: The first rows as they came, ten at most.
+    """
+
+    time_column: str
+    window: Window
+    table_name: str
+    rows: int = 0
+    first_us: int | None = None
+    last_us: int | None = None
+    head: list[pa.RecordBatch] = field(default_factory=list)
+    _previewed: int = 0
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        """Note a batch.
+
+        Raises:
+            DataRefused: A row has no time or lies outside the window: it would not be replaced with it later.
+        """
+        times = batch.column(self.time_column)
+        if times.null_count:
+            raise DataRefused(f"{times.null_count} rows for {self.table_name} have no {self.time_column}")
+        # Floored, not cast: a cast cuts towards 1970, which moves nanoseconds before it across a bound.
+        fine = times.type.unit == "ns"
+        extremes = pc.min_max(times if fine else times.cast(pa.timestamp("us", times.type.tz)))
+        first, last = (extremes[end].value // (1000 if fine else 1) for end in ("min", "max"))
+        if first < self.window.start_us or last >= self.window.end_us:
+            raise DataRefused(
+                f"the rows for {self.table_name} reach from {_moment(first)} to {_moment(last)}, beyond the window "
+                f"{self.window}",
+                remedy="A source must answer a window with its own rows only",
+            )
+        self.first_us = first if self.first_us is None else min(first, self.first_us)
+        self.last_us = last if self.last_us is None else max(last, self.last_us)
+        if self._previewed < PREVIEW_ROWS:
+            self.head.append(batch.slice(0, PREVIEW_ROWS - self._previewed))
+            self._previewed += len(self.head[-1])
+        self.rows += len(batch)
+
+    @property
+    def first_time(self) -> datetime | None:
+        """The time of the first row; None when there is none."""
+        return None if self.first_us is None else EPOCH + self.first_us * MICROSECOND
+
+    @property
+    def last_time(self) -> datetime | None:
+        """The time of the last row; None when there is none."""
+        return None if self.last_us is None else EPOCH + self.last_us * MICROSECOND
+
+    @property
+    def preview(self) -> pa.Table:
+        """The first rows, ten at most."""
+        return pa.Table.from_batches(self.head) if self.head else pa.table({})
+
+
+def _moment(microseconds: int) -> str:
+    return utc_text(EPOCH + microseconds * MICROSECOND)

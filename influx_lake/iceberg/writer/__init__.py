@@ -1,0 +1,1 @@
+"""Writing data files: partitions, row groups, encodings, metrics."""

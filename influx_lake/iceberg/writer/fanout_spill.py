@@ -1,0 +1,87 @@
+"""Rows of more partitions than may have a file open: they wait on disk until the files of the others are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from influx_lake.iceberg.spill.memory_accounting import Size
+from influx_lake.iceberg.spill.spill_file import Spill
+from influx_lake.iceberg.writer.file_format import FileFormat
+from influx_lake.iceberg.writer.partitioner import Partition
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The rows of a partition, some in memory and the earlier ones at places on disk, in the order they came."""
+
+    partition: Partition
+    tables: list[pa.Table] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Overflow:
+    """The rows of partitions that have no file yet.
+
+    Args:
+        form: How their files will look.
+    """
+
+    def __init__(self, form: FileFormat) -> None:
+        self._form = form
+        # Without dictionaries: each would have to be written with every chunk.
+        self._plain = pa.schema([column.with_type(_plain(column.type)) for column in form.schema])
+        self._spill: Spill | None = None
+        self._partitions: dict[str, _Waiting] = {}
+        self.waiting = Size()
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._partitions
+
+    def add(self, partition: Partition, rows: pa.Table) -> None:
+        """Keep rows of a partition."""
+        self._partitions.setdefault(partition.path, _Waiting(partition)).tables.append(rows)
+        self.waiting.add(len(rows), self._form.row_size.of(rows))
+
+    def write(self) -> None:
+        """Free the memory of all rows.
+
+        Raises:
+            StorageError: The disk is full, or fails.
+        """
+        if self._spill is None:
+            self._spill = Spill()
+        for waiting in self._partitions.values():
+            if waiting.tables:
+                rows = pa.concat_tables(waiting.tables).cast(self._plain).combine_chunks()
+                waiting.tables = []
+                for batch in rows.to_batches():
+                    waiting.places.append((self._spill.append(batch), self._spill.size))
+        self.waiting = Size()
+
+    def partitions(self) -> Iterator[tuple[Partition, Iterator[pa.Table]]]:
+        """Each partition once, with its rows.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        while self._partitions:
+            _, waiting = self._partitions.popitem()
+            yield waiting.partition, self._rows(waiting)
+
+    def close(self) -> None:
+        """Remove what waits on disk."""
+        if self._spill is not None:
+            self._spill.close()
+
+    def _rows(self, waiting: _Waiting) -> Iterator[pa.Table]:
+        for begin, end in waiting.places:
+            assert self._spill is not None
+            yield self._form.conform(pa.Table.from_batches([self._spill.read(begin, end, self._plain)]))
+        yield from waiting.tables
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

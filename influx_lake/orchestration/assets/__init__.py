@@ -1,0 +1,1 @@
+"""Assets, their checks, and what their pages show."""

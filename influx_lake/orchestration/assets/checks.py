@@ -1,0 +1,188 @@
+"""What is looked at after a measurement was loaded, as Dagster's asset checks."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from influx_lake.checks.suite import MEANINGS, checks_of, evaluate, is_blocking
+from influx_lake.config import Measurement, Severity, redact
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import LakeError
+from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
+from influx_lake.orchestration.partitions import partitions_for, window_of
+from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.tags import partitions_of
+from influx_lake.orchestration.window_metadata import preview
+from influx_lake.replication.due import DueWindow
+
+if TYPE_CHECKING:
+    from influx_lake.checks.outcome import Figure, Outcome
+    from influx_lake.checks.subject import Subject
+
+SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
+RETRIES = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+"""A check asks the source again when it was away: the load before it succeeded."""
+_HISTORY = 100
+_EXAMPLE_CHARACTERS = 200
+
+
+def measurement_checks(measurement: Measurement, names: LakeNames = UNNAMED) -> list[dg.AssetChecksDefinition]:
+    """The checks of a measurement's asset, all of them one step.
+
+    Args:
+        measurement: The measurement.
+        names: What its lake calls its resources.
+    """
+    checks = checks_of(measurement)
+    return [_checks(measurement, checks, names)] if checks else []
+
+
+def check_result(
+    key: dg.AssetKey, name: str, about: str, outcome: "Outcome", severity: Severity
+) -> dg.AssetCheckResult:
+    """What a check found, as Dagster shows it."""
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=name,
+        passed=outcome.passed,
+        severity=SEVERITIES[severity],
+        description=redact(about),
+        metadata=check_metadata(outcome.figures),
+    )
+
+
+def check_evaluation(
+    key: dg.AssetKey, name: str, about: str, outcome: "Outcome", severity: Severity
+) -> dg.AssetCheckEvaluation:
+    """The same, from where no step does the check: a sensor."""
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=name,
+        passed=outcome.passed,
+        severity=SEVERITIES[severity],
+        description=redact(about),
+        metadata=check_metadata(outcome.figures),
+    )
+
+
+def _checks(measurement: Measurement, checks: Sequence[str], names: LakeNames) -> dg.AssetChecksDefinition:
+    key, source = asset_key(measurement), names.source(measurement.source)
+    specs = [
+        dg.AssetCheckSpec(name, asset=key, description=MEANINGS[name], blocking=is_blocking(measurement, name))
+        for name in checks
+    ]
+
+    @dg.multi_asset_check(
+        name=safe_name(f"{'__'.join(measurement.identifier)}__checks"),
+        specs=specs,
+        required_resource_keys={names.catalog, source},
+        retry_policy=RETRIES,
+        can_subset=True,
+        pool=source,
+    )
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        chosen = {selected.name for selected in context.selected_asset_check_keys}
+        with failing_clearly(measurement.name), warnings_in(context.log, context.instance), ExitStack() as stack:
+            subject = _subject(context, measurement, stack, names)
+            yield from _results(context, subject, [name for name in checks if name in chosen])
+
+    return check
+
+
+def _results(
+    context: dg.AssetCheckExecutionContext, subject: "Subject", names: Sequence[str]
+) -> Iterator[dg.AssetCheckResult]:
+    """The results of all checks that can be done; only then is it an error that one could not.
+
+    Raises:
+        Failure: A check could not be done.
+    """
+    failed: list[LakeError] = []
+    for name in names:
+        try:
+            for _, outcome, severity in evaluate(subject, [name]):
+                about = subject.about(outcome.message)
+                context.log.info(f"{name}: {'passed' if outcome.passed else 'failed'}: {redact(about)}")
+                yield check_result(asset_key(subject.measurement), name, about, outcome, severity)
+        except LakeError as error:
+            failed.append(error.about(subject.measurement.name))
+            context.log.warning(f"{name} could not be done: {redact(str(error))}")
+    if failed:
+        raise as_failure(next((error for error in failed if not error.transient), failed[0]))
+
+
+def _subject(
+    context: dg.AssetCheckExecutionContext, measurement: Measurement, stack: ExitStack, names: LakeNames
+) -> "Subject":
+    from influx_lake.checks.subject import Subject
+
+    source = getattr(context.resources, names.source(measurement.source))
+    return Subject(
+        measurement=measurement,
+        catalog=getattr(context.resources, names.catalog).open(),
+        open_source=lambda: stack.enter_context(source.open()),
+        now=datetime.now(UTC),
+        asked=_windows_of_run(context, measurement),
+        known_means=lambda: _known_means(context.instance, asset_key(measurement)),
+        is_coming=_coming(context.instance, measurement),
+    )
+
+
+def _coming(instance: dg.DagsterInstance, measurement: Measurement) -> Callable[[Window], bool]:
+    """Whether a run is loading a window, or waits to. Dagster is asked once, and only where a window is missing."""
+
+    @cache
+    def runs() -> RecentRuns:
+        return RecentRuns.of(instance, datetime.now(UTC))
+
+    return lambda window: runs().is_busy(DueWindow(measurement, window))
+
+
+def _windows_of_run(context: dg.AssetCheckExecutionContext, measurement: Measurement) -> list[Window]:
+    """The windows of the run's partitions; none for a run of no partition, as the check's alone is."""
+    ends = partitions_of(context.run)
+    if ends is None:
+        return []
+    partitions = partitions_for(measurement.scheme)
+    first, last = (window_of(partitions, key) for key in ends)
+    return list(measurement.scheme.windows(first.start, last.end))
+
+
+def _known_means(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[Window, Mapping[str, float]]:
+    """The means that earlier checks found, the latest of each window."""
+    from influx_lake.checks.outliers import MEANS
+
+    storage = instance.event_log_storage
+    found: dict[Window, Mapping[str, float]] = {}
+    for record in storage.get_asset_check_execution_history(dg.AssetCheckKey(key, "outliers"), limit=_HISTORY):
+        event = record.event.dagster_event if record.event else None
+        data = event.event_specific_data if event else None
+        means = data.metadata.get(MEANS) if isinstance(data, dg.AssetCheckEvaluation) else None
+        if isinstance(means, dg.JsonMetadataValue) and isinstance(means.data, dict):
+            for window, of in means.data.items():
+                found.setdefault(Window.parse(window), of)
+    return found
+
+
+def check_metadata(figures: Mapping[str, "Figure"]) -> dict[str, dg.MetadataValue]:
+    """The figures of a check, as Dagster shows them."""
+    return {name: _metadata_value(value) for name, value in figures.items()}
+
+
+def _metadata_value(value: "Figure") -> dg.MetadataValue:
+    if isinstance(value, datetime):
+        return dg.MetadataValue.timestamp(value)
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    if isinstance(value, float):
+        return dg.MetadataValue.float(value)
+    if isinstance(value, str):
+        return dg.MetadataValue.text(redact(value))
+    return dg.MetadataValue.json(dict(value)) if isinstance(value, Mapping) else preview(value, _EXAMPLE_CHARACTERS)

@@ -1,0 +1,108 @@
+"""An overview of each database, as an asset whose page is the lake's front page."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import dagster as dg
+
+from influx_lake.config import Lake, Measurement, redact
+from influx_lake.config.connections import ServerConfig
+from influx_lake.orchestration.assets.source_assets import database_places
+from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.lake_names import LakeNames, safe_name
+
+GROUP = "overview"
+JOB = "overview"
+_CRON = "*/15 * * * *"
+# Before what waits in the queue: it takes seconds, and it says what the others are doing.
+_SOON = {"dagster/priority": "2"}
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def overview_assets(lake: Lake) -> list[dg.AssetsDefinition]:
+    """An asset for each source that measurements are loaded from.
+
+    It depends on nothing, so that a thousand measurements do not have an edge each; its page has links to them.
+    """
+    places = database_places(lake)
+    of_source = {name: [each for each in lake.measurements if each.source == name] for name in lake.sources}
+    return [_overview_asset(lake, name, places[name], of) for name, of in of_source.items() if of]
+
+
+def overview_job_and_schedule(
+    lake: Lake, overviews: Sequence[dg.AssetsDefinition]
+) -> "tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]":
+    """What makes all overviews anew every quarter of an hour, one run at a time."""
+    names = LakeNames.of(lake)
+    job = dg.define_asset_job(
+        names.scoped(JOB),
+        selection=dg.AssetSelection.assets(*overviews),
+        executor_def=dg.in_process_executor,
+        tags={**_SOON, **names.tags},
+        description="Makes the overview of each database anew.",
+    )
+
+    @dg.schedule(
+        job=job,
+        name=f"{job.name}_schedule",
+        cron_schedule=_CRON,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Makes the overview of each database anew, unless the last time is not over yet.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=_UNDER_WAY)):
+            return dg.SkipReason("the last overview waits or runs still")
+        return dg.RunRequest()
+
+    return job, tick
+
+
+def _overview_asset(
+    lake: Lake, source: str, place: Sequence[str], measurements: Sequence[Measurement]
+) -> dg.AssetsDefinition:
+    config, names = lake.sources[source], LakeNames.of(lake)
+    key = names.source(source)
+    prefix = urlsplit(lake.alerts.base_url or "").path if lake.alerts else ""
+    # Counting the rows of files means reading them.
+    is_asked = isinstance(config, ServerConfig)
+
+    spec = dg.AssetSpec(
+        ["influx_lake", "overview", *names.placed(*place)],
+        description=f"How the {len(measurements)} measurements of {config.label} are doing: windows loaded of those "
+        "due, rows, lag, and source against lake in the newest window. The table is below, in the metadata; each name "
+        "in it leads to its page.",
+        group_name=GROUP,
+        kinds={"influxdb", "iceberg"},
+    )
+
+    @dg.multi_asset(
+        name=safe_name("__".join(spec.key.path)),
+        specs=[spec],
+        required_resource_keys={names.catalog, *([key] if is_asked else [])},
+    )
+    def overview(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        from influx_lake.orchestration.assets.overview_page import overview_facts
+        from influx_lake.replication.overview import overview_of
+
+        with failing_clearly(), warnings_in(context.log, context.instance), ExitStack() as opened:
+            found = overview_of(
+                measurements,
+                getattr(context.resources, names.catalog).open(),
+                datetime.now(UTC),
+                gone=lambda each: (each.source, each.name) in lake.gone,
+                named=lake.named(source),
+                source=opened.enter_context(getattr(context.resources, key).open()) if is_asked else None,
+            )
+            if found.silence:
+                context.log.warning(f"the source {source} could not be asked: {redact(str(found.silence))}")
+            return dg.MaterializeResult(asset_key=spec.key, metadata=overview_facts(found, config.label, prefix))
+
+    return overview

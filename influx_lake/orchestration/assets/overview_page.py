@@ -1,0 +1,165 @@
+"""What the overview of a database shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import dagster as dg
+
+from influx_lake.config import redact
+from influx_lake.config.values.units import counted, format_roughly
+from influx_lake.orchestration.alerts.links import asset_path
+from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.markdown import markdown_table, plain_cell
+from influx_lake.orchestration.partition_events import Facts
+from influx_lake.replication.foreign_changes import ForeignChanges
+from influx_lake.replication.overview import Overview, Standing
+
+LISTED = 200
+"""How many measurements are listed, those first that need somebody: each event stays in Dagster's database."""
+TOLD = 20
+"""Of how many it is told in words what is wrong with them."""
+_CHARACTERS = 120
+_DROPPED_CHARACTERS = 500
+_HEADER = ("measurement", "state", "windows", "rows", "lag", "commit")
+"""As narrow as can be: beside the key and the time of an entry a page has room for 60 characters."""
+
+
+def overview_facts(overview: Overview, label: str, prefix: str = "") -> Facts:
+    """The page of a database, and the figures of it that Dagster plots over time.
+
+    Args:
+        overview: How its measurements are doing.
+        label: The database, for people.
+        prefix: The path that the webserver is served at, where that is not the root.
+    """
+    standings, lag = overview.standings, overview.largest_lag
+    compared = [each for each in standings if each.comparison]
+    figures = {
+        "measurements": len(standings),
+        "gone": len(standings) - len(overview.present),
+        "windows_due": sum(each.due for each in standings),
+        "windows_missing": sum(each.missing for each in standings),
+        "rows": sum(each.rows for each in standings),
+        "compared": len(compared),
+        "differing": sum(each.differs for each in compared),
+    }
+    return {
+        "overview": dg.MetadataValue.md(overview_page(overview, label, prefix)),
+        **{name: dg.MetadataValue.int(figure) for name, figure in figures.items()},
+        **({"lag_seconds": dg.MetadataValue.float(round(lag.total_seconds(), 1))} if lag is not None else {}),
+    }
+
+
+def overview_page(overview: Overview, label: str, prefix: str = "") -> str:
+    """The page in Markdown: in words what needs somebody, and the figures of all."""
+    standings = sorted(overview.standings, key=_needs_somebody)
+    listed, rest = standings[:LISTED], standings[LISTED:]
+    parts = [
+        _summary(overview, label),
+        *([f"The source could not be asked: {_told(overview.silence)}"] if overview.silence else []),
+        *([plain_cell(overview.left_out, _DROPPED_CHARACTERS)] if overview.left_out else []),
+        *([told] if (told := _told_of(standings, prefix)) else []),
+        markdown_table(_HEADER, (_row(each, overview.now, prefix) for each in listed)),
+        *([_remainder(rest)] if rest else []),
+    ]
+    return "\n\n".join(parts)
+
+
+def _summary(overview: Overview, label: str) -> str:
+    standings = overview.standings
+    due, missing = sum(each.due for each in standings), sum(each.missing for each in standings)
+    differing = sum(each.differs for each in standings)
+    compared = sum(each.comparison is not None for each in standings)
+    rows, silent = sum(each.rows for each in standings), sum(each.is_silent for each in standings)
+    lines = [
+        f"{counted(len(standings), 'measurement')} of {label}, {rows:,} rows, at {overview.now:%Y-%m-%d %H:%M} UTC:",
+        "",
+        f"- windows loaded: **{due - missing:,}** of {due:,} due",
+    ]
+    if compared:
+        lines.append(f"- newest windows that differ from the source: **{differing:,}** of {compared:,}")
+    if silent:
+        lines.append(f"- newest windows without rows, here and in the source: **{silent:,}** of {compared:,}")
+    return "\n".join(lines)
+
+
+def _told_of(standings: Sequence[Standing], prefix: str) -> str:
+    """What is wrong, in words: the first of `standings` that need somebody."""
+    told = [(each, words) for each in standings if (words := _trouble(each))]
+    lines = [f"- {_link(each, prefix)}: {words}" for each, words in told[:TOLD]]
+    if len(told) > TOLD:
+        lines.append(f"- ... and {counted(len(told) - TOLD, 'more measurement')}")
+    return "\n".join(["Somebody should look at:", "", *lines]) if told else ""
+
+
+def _remainder(rest: Sequence[Standing]) -> str:
+    missing = sum(each.missing for each in rest)
+    return f"... and {len(rest):,} more measurements, with {missing:,} windows missing."
+
+
+def _needs_somebody(standing: Standing) -> tuple[bool, bool, bool, int, bool, str]:
+    name = standing.measurement.table_name
+    is_changed = bool(standing.others)
+    return not standing.problem, not standing.differs, not is_changed, -standing.missing, not standing.is_silent, name
+
+
+def _row(standing: Standing, now: datetime, prefix: str) -> list[str]:
+    lag, committed = standing.lag(now), standing.committed_at
+    return [
+        _link(standing, prefix),
+        _state(standing),
+        f"{standing.due - standing.missing:,}/{standing.due:,}",
+        f"{standing.rows:,}",
+        format_roughly(lag) if lag is not None else "",
+        _moment(committed, now) if committed else "",
+    ]
+
+
+def _link(standing: Standing, prefix: str) -> str:
+    measurement = standing.measurement
+    return f"[{plain_cell(measurement.table_name, _CHARACTERS)}]({prefix}{asset_path(asset_key(measurement))})"
+
+
+def _state(standing: Standing) -> str:
+    """A word or two."""
+    if standing.problem:
+        return "**unknown**"
+    if standing.is_gone:
+        return "**gone**"
+    if standing.newest is None:
+        return "empty"
+    if standing.differs and standing.comparison:
+        return f"**{standing.comparison.verdict}**"
+    if standing.missing:
+        return f"{standing.missing:,} missing"
+    loaded = "silent" if standing.is_silent else "complete"
+    return "changed" if standing.others else loaded
+
+
+def _trouble(standing: Standing) -> str:
+    """What is wrong, and what to do; nothing where a word tells enough."""
+    if standing.problem:
+        return _told(standing.problem)
+    if standing.is_gone:
+        return "gone from its source; the table stays"
+    comparison = standing.comparison
+    if comparison and standing.differs:
+        counts = f"source {counted(comparison.source_rows, 'row')}, lake {comparison.lake_rows:,}"
+        differs = f"{comparison.window}: {counts}; {plain_cell(comparison.explanation, _CHARACTERS)}"
+        return f"{differs}; {_changed(standing.others)}" if standing.others else differs
+    return _changed(standing.others) if standing.others else ""
+
+
+def _changed(others: ForeignChanges) -> str:
+    return plain_cell(redact(str(others)), 4 * _CHARACTERS)
+
+
+def _told(error: Exception) -> str:
+    return plain_cell(redact(str(error)), 2 * _CHARACTERS)
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    """The time of today, else the day."""
+    return f"{moment:%H:%M}" if moment.date() == now.date() else f"{moment:%Y-%m-%d}"

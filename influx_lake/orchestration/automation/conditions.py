@@ -1,0 +1,111 @@
+"""Automation conditions: windows are loaded as the schedules load them, by each asset's own condition."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import reduce
+from operator import or_
+
+import dagster as dg
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.windows import Every
+from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.lake_names import LakeNames
+
+SENSOR = "influx_lake_automation"
+_SHORTEST = {
+    Every.HOUR: timedelta(hours=1),
+    # The day on which clocks go forward.
+    Every.DAY: timedelta(hours=23),
+    Every.WEEK: timedelta(days=7) - timedelta(hours=1),
+    Every.MONTH: timedelta(days=28) - timedelta(hours=1),
+}
+_USUAL = {
+    Every.HOUR: timedelta(hours=1),
+    Every.DAY: timedelta(days=1),
+    Every.WEEK: timedelta(days=7),
+    Every.MONTH: timedelta(days=30),
+}
+_TRY_AGAIN = "0 * * * *"
+_MINUTE = timedelta(minutes=1)
+
+
+def loads_closed_windows(measurement: Measurement) -> dg.AutomationCondition[dg.AssetKey]:
+    """Load a window that closed and is not materialised, once its lag has passed; one that failed, every hour again.
+
+    Dagster's conditions know no lag: a partition exists from the moment that it closes. So they are looked at only at
+    those times at which the newest partition's lag has passed; a lag of whole windows leaves out the newest of them.
+    """
+    scheme = measurement.scheme
+    left_out, rest = divmod(measurement.lag, _SHORTEST[scheme.every])
+    wanted = dg.AutomationCondition.missing() & ~dg.AutomationCondition.in_progress()
+    if left_out:
+        newest = dg.AutomationCondition.in_latest_time_window(_spanning(scheme.every, left_out))
+        wanted &= ~newest
+    loads = wanted & _paced(*ticks_after(scheme.every, rest), timezone=scheme.timezone)
+    return loads.with_label(f"closed {scheme.every}s that are not loaded")
+
+
+def follows_what_it_is_made_of() -> dg.AutomationCondition[dg.AssetKey]:
+    """Compute a partition when those it is made of were loaded, also anew and long ago; one that failed, every hour."""
+    eager = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
+    # What was loaded before somebody looked.
+    possible = (
+        dg.AutomationCondition.missing()
+        & ~dg.AutomationCondition.any_deps_missing()
+        & ~dg.AutomationCondition.in_progress()
+    )
+    return (eager | (possible & _paced("*/5 * * * *"))).with_label("what it is made of was loaded")
+
+
+def ticks_after(every: Every, rest: timedelta) -> list[str]:
+    """Every few minutes of an hour, day, week or month, but for its beginning."""
+    minutes = -(-rest // _MINUTE)
+    days, (hour, minute) = minutes // (24 * 60), divmod(minutes % (24 * 60), 60)
+    match every:
+        case Every.HOUR:
+            return [f"{_each(*range(minute, 60, 5))} * * * *"]
+        case Every.DAY:
+            return _from(hour, minute, "* * *")
+        case Every.WEEK:
+            # Monday is 1, and Sunday 7.
+            later = [f"*/5 * * * {_each(*(day % 7 for day in range(days + 2, 8)))}"] if days < 6 else []
+            return [*_from(hour, minute, f"* * {(days + 1) % 7}"), *later]
+        case Every.MONTH:
+            return [*_from(hour, minute, f"{days + 1} * *"), f"*/5 * {_each(*range(days + 2, 32))} * *"]
+
+
+def automation_sensor(lake: Lake) -> dg.AutomationConditionSensorDefinition:
+    """Evaluates the conditions of the lake's assets and of what is built on them."""
+    keys = [asset_key(measurement) for measurement in lake.measurements]
+    return dg.AutomationConditionSensorDefinition(
+        LakeNames.of(lake).scoped(SENSOR),
+        target=dg.AssetSelection.assets(*keys).downstream(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+        description="Starts runs of the lake's assets, and of assets built on them, that have an automation condition.",
+    )
+
+
+def _from(hour: int, minute: int, days: str) -> list[str]:
+    """From a time of the day on."""
+    later = [f"*/5 {_each(*range(hour + 1, 24))} {days}"] if hour < 23 else []
+    return [f"{_each(*range(minute, 60, 5))} {hour} {days}", *later]
+
+
+def _each(*numbers: int) -> str:
+    # Not `23-23`, nor `59-59/5`: Dagster's reader of cron takes these for all hours, and all minutes.
+    return ",".join(map(str, numbers))
+
+
+def _paced(*crons: str, timezone: str = "UTC") -> dg.AutomationCondition[dg.AssetKey]:
+    """At the ticks of one of these; what failed, every hour."""
+    ticks = reduce(or_, (dg.AutomationCondition.cron_tick_passed(cron, timezone) for cron in crons))
+    failed = dg.AutomationCondition.execution_failed()
+    return (ticks & ~failed) | (dg.AutomationCondition.cron_tick_passed(_TRY_AGAIN, timezone) & failed)
+
+
+def _spanning(every: Every, windows: int) -> timedelta:
+    """A time that just so many windows lie in, although days and months differ in length."""
+    return (2 * windows + 1) * _USUAL[every] / 2

@@ -1,0 +1,33 @@
+"""What a run committed is shown, also when the run died before it could tell Dagster."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from influx_lake.config import Lake
+from influx_lake.orchestration.automation.reporting import report_windows_of_run
+from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.lake_names import LakeNames
+
+
+def salvage_sensor(lake: Lake) -> dg.SensorDefinition:
+    """Looks into the tables of each run that failed: a killed run keeps the windows that it finished."""
+    names = LakeNames.of(lake)
+
+    def look(context: dg.RunStatusSensorContext) -> None:
+        with failing_clearly():
+            catalog = getattr(context.resources, names.catalog).open()
+            found = report_windows_of_run(context.instance, lake, catalog, context.dagster_run)
+            if found:
+                context.log.info(f"run {context.dagster_run.run_id} had loaded {found} windows when it failed")
+
+    # Not the decorator: the name of its function's argument would have to be the catalog's key, which differs by lake.
+    return dg.RunStatusSensorDefinition(
+        name=names.scoped("windows_of_failed_runs"),
+        run_status=dg.DagsterRunStatus.FAILURE,
+        run_status_sensor_fn=look,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={names.catalog},
+        description="Marks the partitions as materialised that a run had loaded when it died.",
+    )

@@ -1,0 +1,319 @@
+"""One sensor that compares sources and lake, and has loaded again what differs."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+
+from influx_lake.checks.suite import checks_of
+from influx_lake.config import Automation, Lake, Measurement
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.errors import LakeError
+from influx_lake.orchestration.assets.checks import check_evaluation
+from influx_lake.orchestration.assets.source_assets import source_assets
+from influx_lake.orchestration.automation.run_planning import run_requests
+from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.tags import Reason
+from influx_lake.replication.due import DueWindow
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+    from influx_lake.config.values.windows import Window
+    from influx_lake.replication.compare import Comparison
+    from influx_lake.replication.reconcile import Judgement
+    from influx_lake.sources.protocol import Source
+
+CHECK = "source_equals_lake"
+PROFILED_BYTES = 64_000_000
+"""How much of a table's files is read to compare values, in one tick; one window at least."""
+TICK = timedelta(seconds=60)
+"""How often the sensor looks whose time has come."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much one tick does; the measurements that are left come next.
+
+    Attributes:
+        cpu_seconds: Of work here, after the first measurement: with it, a new process imports and connects.
+        seconds: Of waiting for sources and the catalog, too: Dagster gives a tick a minute.
+    """
+
+    cpu_seconds: float = 2.0
+    seconds: float = 25.0
+    _cpu: float | None = None
+    _began: float = field(default_factory=time.monotonic)
+
+    def is_spent(self) -> bool:
+        """Whether no other measurement is to be looked at; asked after each."""
+        self._cpu = time.process_time() if self._cpu is None else self._cpu
+        return time.process_time() - self._cpu >= self.cpu_seconds or time.monotonic() - self._began >= self.seconds
+
+
+@dataclass(slots=True)
+class Cursor:
+    """What the sensor keeps from tick to tick.
+
+    Attributes:
+        looked: When each table was last compared, in seconds since 1970.
+        found: What is remembered of windows that differed, by table and partition.
+    """
+
+    looked: dict[str, float] = field(default_factory=dict)
+    found: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Cursor":
+        """Read what `str()` wrote."""
+        return cls(**json.loads(text)) if text else cls()
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    def due(self, measurements: Iterable[Measurement], now: datetime) -> list[Measurement]:
+        """The measurements whose time has come, those first that were not looked at for the longest time."""
+        moment = now.timestamp()
+        due = [
+            each
+            for each in measurements
+            if each.reconcile and moment >= self.looked.get(each.table_name, 0.0) + each.reconcile.every.total_seconds()
+        ]
+        return sorted(due, key=lambda each: self.looked.get(each.table_name, 0.0))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one tick came to."""
+
+    events: list[dg.AssetObservation | dg.AssetCheckEvaluation] = field(default_factory=list)
+    to_load: list[DueWindow] = field(default_factory=list)
+    compared: int = 0
+    failed: list[LakeError] = field(default_factory=list)
+
+
+def reconcile_sensor(
+    lake: Lake,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    budget: Callable[[], Budget] = Budget,
+) -> dg.SensorDefinition:
+    """The sensor that compares what is loaded of the measurements with a `reconcile` with their sources.
+
+    Args:
+        lake: The lake.
+        clock: The present.
+        budget: How much one tick does.
+    """
+    measurements = [each for each in lake.measurements if each.reconcile is not None]
+    upstream = {place: spec.key for place, spec in source_assets(lake).items()}
+    running, names = lake.operation.automation is not Automation.OFF, LakeNames.of(lake)
+
+    @dg.sensor(
+        name=names.scoped("reconcile"),
+        asset_selection=dg.AssetSelection.assets(*(asset_key(each) for each in measurements)),
+        minimum_interval_seconds=int(TICK.total_seconds()),
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        required_resource_keys={
+            names.catalog,
+            *(names.source(name) for each in measurements for name in (each.source, each.archive) if name),
+        },
+        description="Compares the windows of the last days with their sources. What differs is loaded again; a source "
+        "that lost rows is reported.",
+    )
+    def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        now, limits, cursor = clock(), budget(), Cursor.parse(context.cursor)
+        due = cursor.due(measurements, now)
+        if not due:
+            return dg.SkipReason("every measurement was compared a short while ago")
+        with failing_clearly(), ExitStack() as stack:
+            graph = context.repository_def.asset_graph if context.repository_def else None
+            recent = RecentRuns.of(context.instance, now, graph)
+            reconciling = _Reconciling(
+                catalog=getattr(context.resources, names.catalog).open(),
+                open_source=_opening(context, stack, names),
+                recent=recent,
+                cursor=cursor,
+                upstream=upstream,
+                now=now,
+            )
+            found = _Found()
+            for measurement in due:
+                known = len(found.failed)
+                try:
+                    reconciling.look_at(measurement, found)
+                except LakeError as error:
+                    found.failed.append(error)
+                for failure in found.failed[known:]:
+                    context.log.warning(str(as_failure(failure).description))
+                if limits.is_spent():
+                    break
+            if found.failed and not found.compared:
+                raise as_failure(found.failed[0])
+            said = f"{found.compared} of {len(due)} measurements compared: {len(found.to_load)} windows to load"
+            context.log.info(said)
+            requests = run_requests(found.to_load, Reason.DIFFERS, recent)
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else dg.SkipReason(said),
+            asset_events=found.events,
+            cursor=str(cursor),
+        )
+
+    return tick
+
+
+def _opening(context: dg.SensorEvaluationContext, stack: ExitStack, names: LakeNames) -> "Callable[[str], Source]":
+    """Opens each source once."""
+    opened: dict[str, Source] = {}
+
+    def open_source(name: str) -> "Source":
+        if name not in opened:
+            opened[name] = stack.enter_context(getattr(context.resources, names.source(name)).open())
+        return opened[name]
+
+    return open_source
+
+
+@dataclass(frozen=True, slots=True)
+class _Reconciling:
+    """Compares measurements and notes what is to be done.
+
+    Attributes:
+        catalog: The catalog of the tables.
+        open_source: Gives a source by its name.
+        recent: What Dagster does already.
+        cursor: What is remembered; changed as measurements are looked at.
+        upstream: The external assets of the measurements, by source and name.
+        now: The present.
+    """
+
+    catalog: "Catalog"
+    open_source: "Callable[[str], Source]"
+    recent: RecentRuns
+    cursor: Cursor
+    upstream: Mapping[tuple[str, str], dg.AssetKey]
+    now: datetime
+
+    def look_at(self, measurement: Measurement, found: _Found) -> None:
+        """Compare a measurement's windows; also when that fails, its turn is over."""
+        from influx_lake.replication.reconcile import Action
+
+        self.cursor.looked[measurement.table_name] = round(self.now.timestamp(), 3)
+        judgements, failures = self._judged(measurement)
+        found.compared += 1
+        found.failed.extend(failures)
+        self._remember(measurement, judgements)
+        for each in judgements:
+            if each.action is not Action.NOTHING:
+                found.events.append(self._observation(each))
+            if each.action is Action.LOAD:
+                found.to_load.append(DueWindow(measurement, each.comparison.window))
+        changed = [each for each in judgements if each.action in (Action.REPORT, Action.RECOVERED)]
+        if changed and CHECK in checks_of(measurement):
+            found.events.append(_evaluation(measurement, [each.comparison for each in judgements]))
+
+    def _judged(self, measurement: Measurement) -> "tuple[list[Judgement], list[LakeError]]":
+        """What to do about the windows, and why some could not be compared."""
+        from influx_lake.iceberg.scan.reader import find_table
+        from influx_lake.iceberg.table_state import table_state
+        from influx_lake.replication.reconcile import Memory, judge, windows_to_compare
+        from influx_lake.replication.verify import compare_apart
+
+        table = find_table(self.catalog, measurement.identifier)
+        assert measurement.reconcile is not None
+        windows = [
+            window
+            for window in windows_to_compare(measurement, table_state(table).coverage, self.now)
+            if not self._is_taken_care_of(DueWindow(measurement, window))
+        ]
+        chosen = self._to_profile(measurement, table, windows)
+        source = self.open_source(measurement.source)
+        archive = self.open_source(measurement.archive) if measurement.archive and chosen else None
+        compared = compare_apart(
+            source, self.catalog, measurement, windows, profiled=chosen.__contains__, archive=archive
+        )
+        known = self.cursor.found.get(measurement.table_name, {})
+        memories = {key: Memory(**remembered) for key, remembered in known.items()}
+        every = measurement.reconcile.every
+        judgements = [
+            judge(each, memories.get(measurement.scheme.key(each.window)), self.now, every)
+            for each in compared.comparisons
+        ]
+        return judgements, compared.failures
+
+    def _to_profile(
+        self, measurement: Measurement, table: "Table | None", windows: "Sequence[Window]"
+    ) -> "set[Window]":
+        """The windows whose values are compared this time: what can be read in a tick, and others the next time."""
+        from influx_lake.iceberg.scan.planning import files_of
+
+        options = measurement.reconcile
+        if options is None or not options.profile or table is None or not windows:
+            return set()
+        turn = int(self.now.timestamp() // options.every.total_seconds()) % len(windows)
+        chosen: set[Window] = set()
+        left = PROFILED_BYTES
+        for window in (*windows[turn:], *windows[:turn]):
+            found = files_of(table, window, TIME)
+            left -= sum(task.file.file_size_in_bytes for task in (*found.inside, *found.straddling))
+            if left < 0 and chosen:
+                break
+            chosen.add(window)
+        return chosen
+
+    def _is_taken_care_of(self, due: DueWindow) -> bool:
+        return self.recent.is_busy(due) or self.recent.is_pausing(due)
+
+    def _remember(self, measurement: Measurement, judgements: "Sequence[Judgement]") -> None:
+        """Keep what is to be remembered of the windows that were looked at, and of those that are being loaded."""
+        assert measurement.reconcile is not None
+        oldest = measurement.scheme.key(measurement.scheme.window_at(self.now - measurement.reconcile.within))
+        known = self.cursor.found.pop(measurement.table_name, {})
+        looked = {measurement.scheme.key(each.comparison.window): each.memory for each in judgements}
+        kept = {key: value for key, value in known.items() if key not in looked and key >= oldest}
+        kept |= {key: asdict(memory) for key, memory in looked.items() if memory is not None}
+        if kept:
+            self.cursor.found[measurement.table_name] = kept
+
+    def _observation(self, judgement: "Judgement") -> dg.AssetObservation:
+        """What was seen of the source. Its data version is another than before only where the partition is to be loaded
+        again: then Dagster shows it, and no other, as out of date.
+        """
+        from influx_lake.replication.reconcile import Action
+
+        comparison, loads = judgement.comparison, judgement.memory.loads if judgement.memory else 0
+        measurement = comparison.measurement
+        version = comparison.source_version if judgement.action is Action.LOAD else comparison.lake_version
+        return dg.AssetObservation(
+            self.upstream[measurement.source, measurement.name],
+            partition=measurement.scheme.key(comparison.window),
+            description=comparison.explanation,
+            metadata={
+                "verdict": str(comparison.verdict),
+                "window": str(comparison.window),
+                "source_rows": comparison.source_rows,
+                "lake_rows": comparison.lake_rows,
+                "changed_columns": ", ".join(comparison.changed),
+                "loaded_again": loads,
+            },
+            tags={DATA_VERSION_TAG: version},
+        )
+
+
+def _evaluation(measurement: Measurement, comparisons: "Sequence[Comparison]") -> dg.AssetCheckEvaluation:
+    """What the check of equality would say of all windows that were compared."""
+    from influx_lake.checks.source_equality import outcome_of
+
+    outcome, severity = outcome_of(comparisons), measurement.checks.source_equals_lake.counts_as
+    about = f"measurement {measurement.name}: {outcome.message}"
+    return check_evaluation(asset_key(measurement), CHECK, about, outcome, severity)

@@ -1,0 +1,123 @@
+"""A job and a schedule for each way in which time is cut: they load what closed, and what was missed."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.measurements.resolution import default_start
+from influx_lake.config.values.windows import Scheme, utc_text
+from influx_lake.orchestration.automation.run_planning import run_requests
+from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.tags import Reason
+from influx_lake.replication.due import DueWindow, newest_closed
+from influx_lake.replication.planner import Planner
+
+RUNS_PER_TICK = 40
+"""How many runs a tick starts for windows that closed; the next tick sees the rest."""
+MISSED_AT_ONCE = 10
+"""How many runs of a schedule wait or run at most for what was missed: the queue is no place for a year of them."""
+_EACH_MINUTE = "* * * * *"
+"""A window waits neither for its lag's minute nor, after a failure, for longer than its pause."""
+_FRESH_FIRST = {"dagster/priority": "1"}
+
+
+def jobs_and_schedules(lake: Lake) -> tuple[list[dg.UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
+    """One job and one schedule for each scheme of the lake."""
+    of_scheme: dict[Scheme, list[Measurement]] = defaultdict(list)
+    for measurement in lake.present:
+        of_scheme[measurement.scheme].append(measurement)
+    names = LakeNames.of(lake)
+    jobs, schedules = [], []
+    for scheme, measurements in of_scheme.items():
+        job = _job(scheme, measurements, names)
+        jobs.append(job)
+        schedules.append(scheme_schedule(job, scheme, measurements, names))
+    return jobs, schedules
+
+
+def scheme_name(scheme: Scheme) -> str:
+    """`day`, and what else tells this scheme from others: it stays the same whatever schemes come and go."""
+    zone = "" if scheme.timezone == "UTC" else f"_{scheme.timezone}"
+    usual = scheme.start == default_start(scheme.every, scheme.timezone)
+    begins = "" if usual else f"_from_{scheme.key(scheme.window_at(scheme.start))}"
+    return re.sub(r"\W", "_", f"{scheme.every}{zone}{begins}")
+
+
+def scheme_schedule(
+    job: dg.UnresolvedAssetJobDefinition, scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames
+) -> dg.ScheduleDefinition:
+    """The schedule that loads what is due of measurements with the same scheme.
+
+    A tick starts runs for what the tables do not hold, so that it does not matter which ticks took place.
+    """
+    planner = Planner()
+
+    @dg.schedule(
+        job=job,
+        name=f"{job.name}_schedule",
+        cron_schedule=_EACH_MINUTE,
+        execution_timezone=scheme.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        required_resource_keys={names.catalog},
+        description=f"Loads each {scheme.every} of {len(measurements)} measurements when it has closed and its lag has "
+        "passed, and what was missed before. What failed is tried again after a pause that grows.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        with failing_clearly():
+            now = context.scheduled_execution_time
+            graph = context.repository_def.asset_graph if context.repository_def else None
+            recent = RecentRuns.of(context.instance, now, graph)
+            catalog = getattr(context.resources, names.catalog).open()
+            due = planner.due(
+                catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
+            )
+            requests = requests_of(due, recent, measurements)
+            return requests or dg.SkipReason(_nothing_to_do(recent, due, measurements, planner.left))
+
+    return tick
+
+
+def requests_of(
+    due: Iterable[DueWindow], recent: RecentRuns, measurements: Sequence[Measurement]
+) -> list[dg.RunRequest]:
+    """The runs for what is due of a schedule's measurements, that which closed just now first, as many as a tick may
+    start. The history of other schedules' measurements does not keep theirs waiting.
+    """
+    fresh: list[DueWindow] = []
+    missed: list[DueWindow] = []
+    newest = {each.identifier: newest_closed(each, recent.now) for each in measurements}
+    for each in due:
+        (fresh if each.window == newest[each.measurement.identifier] else missed).append(each)
+    room = max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED, measurements))
+    return [
+        *run_requests(fresh, Reason.SCHEDULED, recent, limit=RUNS_PER_TICK, tags=_FRESH_FIRST),
+        *run_requests(missed, Reason.MISSED, recent, limit=room),
+    ]
+
+
+def _job(scheme: Scheme, measurements: Sequence[Measurement], names: LakeNames) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        names.scoped(f"load_{scheme_name(scheme)}"),
+        selection=dg.AssetSelection.assets(*(asset_key(measurement) for measurement in measurements)),
+        executor_def=dg.in_process_executor,
+        tags=names.tags,
+        description=f"Loads windows of {len(measurements)} measurements, each partition one {scheme.every}.",
+    )
+
+
+def _nothing_to_do(recent: RecentRuns, due: Sequence[DueWindow], measurements: Sequence[Measurement], left: int) -> str:
+    if due:
+        return f"{len(due)} windows wait for the runs that load what was missed: {MISSED_AT_ONCE} at once"
+    if left:
+        return f"nothing is due of {len(measurements) - left} measurements; the next ticks look at the other {left}"
+    newest = [window for each in measurements if (window := newest_closed(each, recent.now))]
+    until = f" until {utc_text(max(newest).end)}" if newest else ""
+    return f"nothing is due: every window that closed{until} is in its table, being loaded, or waits after a failure"

@@ -1,0 +1,1 @@
+"""Loading the windows of a step, and storing what assets return."""

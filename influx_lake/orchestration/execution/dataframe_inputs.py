@@ -1,0 +1,144 @@
+"""Rows of a table, as the type that an asset's argument asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import ConfigurationError, MissingExtra
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+    import pyarrow as pa
+    from pyiceberg.table import DataScan, Table
+
+    from influx_lake.iceberg.scan.time_filter import TimeFilter
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """The rows of a table that lie in some windows, or all of them. Nothing is read before somebody asks for rows.
+
+    Attributes:
+        table: The Iceberg table, at the snapshot that is read.
+        windows: The windows, or None for the whole table.
+        time_column: The column the windows apply to.
+    """
+
+    table: Table
+    windows: Sequence[Window] | None
+    time_column: str
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the rows."""
+        from influx_lake.iceberg.scan.reader import arrow_schema
+
+        return arrow_schema(self.table.schema())
+
+    def scan(self) -> DataScan:
+        """A scan of the rows, to be narrowed further."""
+        wanted = self._wanted
+        return self.table.scan(row_filter=wanted.expression(self.table)) if wanted is not None else self.table.scan()
+
+    def reader(self) -> pa.RecordBatchReader:
+        """Stream the rows, once."""
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_batches(self.schema, self._batches())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Let any Arrow consumer stream the rows, as often as it likes."""
+        return self.reader().__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        from influx_lake.iceberg.scan.reader import conform, read_tasks
+
+        scan = self.scan()
+        for batch in read_tasks(self.table, scan.plan_files(), self._wanted, scan.projection()):
+            yield conform(batch, self.schema)
+
+    @property
+    def _wanted(self) -> TimeFilter | None:
+        from influx_lake.iceberg.scan.time_filter import TimeFilter
+
+        return TimeFilter.of(self.windows, self.time_column) if self.windows is not None else None
+
+
+def load_as(kind: Any, rows: TableRows, argument: str) -> object:
+    """The rows as the type in an argument's annotation.
+
+    Raises:
+        ConfigurationError: Rows cannot be given as that type.
+        MissingExtra: The type's library is not installed.
+    """
+    loader = _LOADERS.get(_name_of(kind))
+    if loader is None:
+        asked = "has no type annotation" if kind is Any else f"asks for {_name_of(kind)}"
+        raise ConfigurationError(
+            f"the argument {argument} {asked}, and a table can be loaded in several ways",
+            remedy=f"Annotate the argument with one of {', '.join(_LOADERS)}",
+        )
+    return loader(rows)
+
+
+def _name_of(kind: Any) -> str:
+    """`package.Class`: told by name, so that no package is imported to compare with."""
+    package = str(getattr(kind, "__module__", "")).partition(".")[0].removeprefix("_")
+    return f"{package}.{getattr(kind, '__name__', kind)}"
+
+
+def _polars_lazy(rows: TableRows) -> pl.LazyFrame:
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise MissingExtra("loading a table as a Polars frame", "polars") from error
+    if find_spec("polars_iceberg") is None:
+        # Polars warns at every scan that its faster planner is not there.
+        os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    frame = pl.scan_iceberg(rows.table)
+    if rows.windows is None:
+        return frame
+    time = pl.col(rows.time_column)
+    if rows.schema.field(rows.time_column).type.tz is None:
+        # A time without a zone holds UTC; Polars compares it with no other.
+        time = time.dt.replace_time_zone("UTC")
+    within = [(time >= window.start) & (time < window.end) for window in rows.windows]
+    return frame.filter(pl.any_horizontal(within))
+
+
+def _polars_eager(rows: TableRows) -> pl.DataFrame:
+    return _polars_lazy(rows).collect()
+
+
+def _duckdb_relation(rows: TableRows) -> duckdb.DuckDBPyRelation:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise MissingExtra("loading a table as a DuckDB relation", "duckdb") from error
+    # On the default connection, so that duckdb.sql("... from argument") finds it by the argument's name.
+    return duckdb.from_arrow(rows)
+
+
+def _own_table(table: Table) -> Table:
+    """The table under its own names: it may be changed, too."""
+    from influx_lake.iceberg.columns.known_columns import actual
+
+    return actual(table)
+
+
+_LOADERS: dict[str, Callable[[TableRows], object]] = {
+    "pyarrow.Table": lambda rows: rows.reader().read_all(),
+    "pyarrow.RecordBatchReader": TableRows.reader,
+    "polars.LazyFrame": _polars_lazy,
+    "polars.DataFrame": _polars_eager,
+    "duckdb.DuckDBPyRelation": _duckdb_relation,
+    "pyiceberg.DataScan": TableRows.scan,
+    "pyiceberg.Table": lambda rows: _own_table(rows.table),
+}

@@ -1,0 +1,106 @@
+"""Iceberg tables as the place where assets live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import ConfigurationError
+from influx_lake.orchestration.event_log.forwarding import warnings_in
+from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
+from influx_lake.orchestration.execution.measurement_windows import MeasurementWindows
+from influx_lake.orchestration.execution.rollup_windows import RollupWindows
+from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.partitions import joined, time_partitions, window_of
+from influx_lake.orchestration.resources import IcebergCatalogResource
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+class IcebergIOManager(dg.ConfigurableIOManager):
+    """Stores assets in Iceberg tables by windows of time, and loads them.
+
+    The table is the asset's key: `["telemetry", "cpu"]` is the table `cpu` in the namespace `telemetry`; an asset whose
+    key has one part goes to the namespace `namespace`. Its column of time is `time`, or what the asset's metadata says:
+    `metadata={"time_column": "ts"}`. A table that holds the rows of another asset or source is refused, unless the
+    metadata says `"adopt": True`.
+
+    An asset has time-window partitions and returns the rows of the partitions it is run for, as a pyarrow Table or
+    RecordBatchReader, a Polars DataFrame or LazyFrame, or a DuckDB relation. They replace exactly the rows of those
+    windows, in one commit. An asset without partitions is refused: nothing says which of a table's rows it replaces.
+
+    An argument is loaded as its annotation says: `pa.Table`, `pa.RecordBatchReader`, `pl.LazyFrame`, `pl.DataFrame`,
+    `duckdb.DuckDBPyRelation` or `pyiceberg.table.DataScan`, with the rows of the windows that the partition mapping
+    gives; or `pyiceberg.table.Table`, the whole table.
+    """
+
+    catalog: IcebergCatalogResource
+    namespace: str = "default"
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> Iterator[dg.DagsterEvent]:  # type: ignore[override]
+        """Replace the windows of the run's partitions.
+
+        Yields:
+            When a window fails, the materialisations of those before it.
+
+        Raises:
+            Failure: A window could not be replaced; the message says which, why, and what to do.
+        """
+        instance = context.step_context.instance
+        with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, instance):
+            windows = _windows_of_output(context)
+            catalog = self.catalog.open()
+            if isinstance(obj, MeasurementWindows | RollupWindows):
+                yield from obj.store(context, catalog, windows)
+            else:
+                self._store(context, catalog, obj, windows)
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """Give the rows of the upstream asset's partitions, as the argument's annotation asks.
+
+        Raises:
+            Failure: There is no such table, or it cannot be given as that type.
+        """
+        from influx_lake.iceberg.scan.reader import open_table
+
+        with failing_clearly(context.asset_key.to_user_string()):
+            table = open_table(self.catalog.open(), self._identifier(context.asset_key))
+            upstream = context.upstream_output
+            rows = TableRows(table, _windows_of_input(context), _time_column(upstream) if upstream else TIME)
+            return load_as(context.dagster_type.typing_type, rows, context.name)
+
+    def _store(self, context: dg.OutputContext, catalog: Catalog, rows: object, windows: dict[str, Window]) -> None:
+        from influx_lake.orchestration.execution.dataframe_outputs import store_partitions
+
+        store_partitions(context, catalog, self._identifier(context.asset_key), _time_column(context), rows, windows)
+
+    def _identifier(self, key: dg.AssetKey) -> tuple[str, ...]:
+        path = tuple(key.path)
+        return path if len(path) > 1 else (*self.namespace.split("."), *path)
+
+
+def _windows_of_output(context: dg.OutputContext) -> dict[str, Window]:
+    if not context.has_asset_partitions:
+        raise ConfigurationError(
+            f"asset {context.asset_key.to_user_string()} has no partitions, and its rows replace windows of time",
+            remedy="Give the asset time-window partitions, or another IO manager",
+        )
+    partitions = time_partitions(context.asset_partitions_def, context.asset_key)
+    return {key: window_of(partitions, key) for key in context.asset_partition_keys}
+
+
+def _windows_of_input(context: dg.InputContext) -> list[Window] | None:
+    """The windows to load, as few as possible; None for the whole table of an asset without partitions."""
+    if not context.has_asset_partitions:
+        return None
+    partitions = time_partitions(context.asset_partitions_def, context.asset_key)
+    return joined(window_of(partitions, key) for key in context.asset_partition_keys)
+
+
+def _time_column(context: dg.OutputContext) -> str:
+    return str(context.definition_metadata.get("time_column", TIME))

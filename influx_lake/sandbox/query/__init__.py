@@ -1,0 +1,1 @@
+"""SQL and InfluxQL over what was written."""

@@ -1,0 +1,156 @@
+"""One landed file, from its records to cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from influx_lake.config import LandingZoneConfig
+from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.sources.landing_zone.columns import PointColumns
+from influx_lake.sources.landing_zone.folders import LandedFile
+from influx_lake.sources.landing_zone.formats import Records, batch_records, parquet_batches, text_records
+from influx_lake.sources.landing_zone.parquet_columns import ParquetColumns
+from influx_lake.sources.landing_zone.record_columns import RecordColumns
+from influx_lake.sources.landing_zone.records import RecordReader
+from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
+from influx_lake.sources.points.building import BadPoint, CellsBuilder
+from influx_lake.sources.points.left_out import BadRecord, too_bad
+from influx_lake.sources.points.registry import FieldName
+from influx_lake.sources.points.staged_file import UnitWriter
+
+_CELLS_AT_ONCE = 100_000
+_RECORDS_AT_ONCE = 8_192
+
+
+@dataclass(slots=True)
+class TakingApart:
+    """Puts the points of a file into a unit.
+
+    Attributes:
+        config: What its records are.
+        landed: The file.
+        kinds: The fields' types, where the file says them.
+        writer: Takes the cells.
+    """
+
+    config: LandingZoneConfig
+    landed: LandedFile
+    kinds: Mapping[str, ColumnType]
+    writer: UnitWriter
+    _facts: dict[str, Any] = field(init=False)
+    _builder: CellsBuilder = field(init=False)
+    _reader: RecordReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._facts = {"file": self.landed.file.uri, "first_bad": None, "empty": 0, "first_empty": None}
+        self._facts["numbered"] = self._noun
+        self._builder = CellsBuilder(self.writer.registry)
+        self._reader = RecordReader(self.config, self.landed.measurement, self.config.format == "csv", self.kinds)
+
+    def run(self) -> None:
+        """Read all of it.
+
+        Raises:
+            BadRecords: More of its records are no points than may be.
+            SourceError: The file cannot be read.
+        """
+        if self.config.format == "parquet":
+            self._add_parquet()
+        else:
+            self._add(text_records(self.landed, self.config))
+        self.writer.add(self._builder.taken())
+        self.writer.close(self._facts)
+
+    def _add_parquet(self) -> None:
+        name, first = self.landed.measurement, 1
+        columns = ParquetColumns(self.config, name, self.kinds) if name else None
+        for batch in parquet_batches(self.landed.file):
+            if columns and (points := columns.of(batch)) is not None:
+                self._add_columns([points], partial(batch_records, batch, first))
+            else:
+                self._add_each(batch_records(batch, first))
+            first += len(batch)
+
+    def _add(self, records: Records) -> None:
+        columns = RecordColumns(self._reader)
+        while some := list(islice(records, _RECORDS_AT_ONCE)):
+            points = columns.of([record for _, record in some])
+            if points is not None:
+                self._add_columns(points, partial(iter, some))
+            else:
+                self._add_each(some)
+
+    def _add_columns(self, points: Sequence[PointColumns], records: Callable[[], Records]) -> None:
+        # What was met before comes before.
+        self.writer.add(self._builder.taken())
+        for each in points:
+            self.writer.add(each.cells(self.writer.registry))
+        if empty := sum(each.empty for each in points):
+            first = None
+            if self._facts["first_empty"] is None:
+                first = next((number for number, record in records() if self._reader.point(record) is None), 0)
+            self._add_empty(empty, first)
+
+    def _add_each(self, records: Iterable[tuple[int, object]]) -> None:
+        for number, record in records:
+            try:
+                point = self._reader.point(record)
+            except BadPoint as error:
+                self._add_bad(BadRecord(number, str(error), _written(record)))
+                continue
+            if point is not None:
+                self._builder.add(point)
+            else:
+                self._add_empty(1, number)
+            if len(self._builder) >= _CELLS_AT_ONCE:
+                self.writer.add(self._builder.taken())
+
+    def _add_empty(self, count: int, number: int | None) -> None:
+        self._facts["empty"] += count
+        self._facts["first_empty"] = self._facts["first_empty"] or f"{self._noun} {number:,}"
+
+    @property
+    def _noun(self) -> str:
+        """What records are numbered by."""
+        return "row" if self.config.format == "parquet" else "line"
+
+    def _add_bad(self, record: BadRecord) -> None:
+        bad, allowed = self.writer.add_bad([record]), self.config.max_bad_lines
+        self._facts["first_bad"] = self._facts["first_bad"] or f"{self._noun} {record.line:,} {record.reason}"
+        if bad > allowed:
+            raise too_bad(bad, allowed, self._facts, self.writer.bad_file) from None
+
+
+def line_of(
+    config: LandingZoneConfig, landed: LandedFile, measurement: str, wanted: tuple[FieldName, int, int]
+) -> int | None:
+    """The line in which a value stands: the field with its type, the value, the time; None where it is not there.
+
+    Raises:
+        SourceError: The file cannot be read.
+    """
+    (field, kind), value, time = wanted
+    reader = RecordReader(config, landed.measurement, config.format == "csv")
+    for number, record in text_records(landed, config) if config.format != "parquet" else ():
+        try:
+            point = reader.point(record)
+        except BadPoint:
+            continue
+        if point and (point.measurement, point.time, point.fields.get(field)) == (measurement, time, (kind, value)):
+            return number
+    return None
+
+
+def _written(record: object) -> str:
+    """What a record says, for people: as it is written there, or as JSON."""
+    if isinstance(record, Unreadable):
+        return record.text
+    try:
+        return as_json(record)
+    except (RecursionError, ValueError):
+        # Too deep, or an integer of more digits than Python writes.
+        return ""

@@ -1,0 +1,77 @@
+"""What cannot be read of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.errors import BadRecords
+from influx_lake.sources.remarks import Remark, counted, verb
+
+if TYPE_CHECKING:
+    from influx_lake.sources.points.staged_file import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A line or record that is no point.
+
+    Attributes:
+        line: Its number, from 1.
+        reason: Why it is none.
+        text: What it says.
+    """
+
+    line: int
+    reason: str
+    text: str
+
+
+def bad_records_remark(units: Sequence[Unit]) -> Remark | None:
+    """Tells what `max_bad_lines` lets pass: these records are in no table."""
+    bad = [unit for unit in units if unit.bad]
+    if not bad:
+        return None
+    facts, count = bad[0].facts, sum(unit.bad for unit in bad)
+    return Remark(
+        f"{counted(count, 'record')} of {counted(len(bad), 'file')} cannot be read and {verb(count, 'is', 'are')} left "
+        f"out, as max_bad_lines allows; the first, in {facts['file']}: {facts['first_bad']}",
+        f"Correct them; all that were met are in {bad[0].bad_file.parent}",
+    )
+
+
+def empty_records_remark(units: Sequence[Unit]) -> Remark | None:
+    """Tells of records without a value in any field: no point is without one, so these are in no table."""
+    empty = [unit for unit in units if unit.empty]
+    if not empty:
+        return None
+    facts, count = empty[0].facts, sum(unit.empty for unit in empty)
+    return Remark(
+        f"{counted(count, 'record')} of {counted(len(empty), 'file')} {verb(count, 'has', 'have')} no value in any "
+        f"field, and {verb(count, 'is', 'are')} left out; the first is in {facts['file']}, {facts['first_empty']}",
+        "Nothing is lost where they are to have none; else look at what writes them",
+    )
+
+
+def all_left_out(units: Sequence[Unit]) -> str:
+    """Why files have no points of a measurement, where records were left out: a part of a message, or nothing."""
+    remarks = [remark.text for remark in (bad_records_remark(units), empty_records_remark(units)) if remark]
+    return f" that can be read: {'; '.join(remarks)}" if remarks else ""
+
+
+def too_bad(count: int, allowed: int, facts: Mapping[str, Any], kept: Path) -> BadRecords:
+    """The error for more bad lines than are allowed.
+
+    Args:
+        count: How many were met.
+        allowed: How many may be.
+        facts: The file, and the first one in it.
+        kept: Where they are.
+    """
+    return BadRecords(
+        f"{counted(count, facts.get('numbered', 'line'))} or more cannot be read, where {allowed:,} are allowed "
+        f"(max_bad_lines); the first, in {facts['file']}: {facts['first_bad']}; all that were met are in {kept}",
+        remedy="Correct them, or raise max_bad_lines to leave them out",
+    )

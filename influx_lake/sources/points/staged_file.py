@@ -1,0 +1,236 @@
+"""The points of one file, on a local disk: cells by measurement, each run of them sorted by time, with an index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.errors import StorageError
+from influx_lake.private_folders import make_private_file
+from influx_lake.sources.points.cells import SCHEMA, Numbers
+from influx_lake.sources.points.left_out import BadRecord
+from influx_lake.sources.points.registry import Context, FieldKey, MeasurementKey, Registry, Tags
+
+FORMAT = 1
+_CELLS, _SERIES, _CHUNKS, _FACTS = "cells.arrow", "series.arrow", "chunks.arrow", "unit.json"
+_SERIES_SCHEMA = pa.schema([("measurement", pa.int32()), ("tags", pa.map_(pa.string(), pa.string()))])
+_CHUNKS_SCHEMA = pa.schema(
+    [
+        ("measurement", pa.int32()),
+        ("run", pa.int32()),
+        ("rows", pa.int64()),
+        ("first", pa.int64()),
+        ("last", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is held in memory.
+
+    Attributes:
+        run_rows: Rows that are sorted together.
+        run_bytes: The same in bytes, for strings.
+        chunk_rows: Rows that are read together.
+        chunk_bytes: The same in bytes.
+    """
+
+    run_rows: int = 2_000_000
+    run_bytes: int = 128_000_000
+    chunk_rows: int = 16_384
+    chunk_bytes: int = 4_000_000
+
+
+LIMITS = Limits()
+
+
+@dataclass
+class UnitWriter:
+    """Writes a unit; whole once it was closed.
+
+    Attributes:
+        folder: Where; it exists and is empty.
+        bad_file: Where records go that cannot be read.
+        registry: What the cells' numbers stand for.
+        max_bytes: How large the unit may get.
+        limits: How much is held in memory.
+    """
+
+    folder: Path
+    bad_file: Path
+    registry: Registry
+    max_bytes: int
+    limits: Limits = field(default_factory=lambda: LIMITS)
+    _waiting: list[pa.RecordBatch] = field(default_factory=list)
+    _rows: int = 0
+    _bytes: int = 0
+    _runs: int = 0
+    _bad: int = 0
+    _chunks: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._sink = pa.OSFile(str(make_private_file(self.folder / _CELLS)), "wb")
+        self._file = pa.ipc.new_file(self._sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take cells, which come in the order in which they count.
+
+        Raises:
+            StorageError: There is no room for them.
+        """
+        if len(batch):
+            self._waiting.append(batch)
+            self._rows += len(batch)
+            self._bytes += batch.nbytes
+        if self._rows >= self.limits.run_rows or self._bytes >= self.limits.run_bytes:
+            self._write_run()
+
+    def add_bad(self, records: list[BadRecord]) -> int:
+        """Keep what is no point aside, and return how much there is of it so far."""
+        if records:
+            self.bad_file.parent.mkdir(mode=0o700, exist_ok=True)
+            if not self._bad:
+                make_private_file(self.bad_file)
+            with self.bad_file.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(asdict(record)) + "\n" for record in records)
+        self._bad += len(records)
+        return self._bad
+
+    def close(self, facts: dict[str, Any]) -> None:
+        """Write what is left, and what the numbers stand for.
+
+        Args:
+            facts: What else is to be known of the unit.
+        """
+        self._write_run()
+        self._file.close()
+        self._sink.close()
+        series = [{"measurement": owner, "tags": tags} for owner, tags in self.registry.series]
+        _write(self.folder / _SERIES, pa.Table.from_pylist(series, _SERIES_SCHEMA))
+        rows = [dict(zip(_CHUNKS_SCHEMA.names, chunk, strict=True)) for chunk in self._chunks]
+        _write(self.folder / _CHUNKS, pa.Table.from_pylist(rows, _CHUNKS_SCHEMA))
+        known = {
+            **facts,
+            "format": FORMAT,
+            "bad": self._bad,
+            "measurements": [
+                [key.context.database, key.context.retention_policy, key.name] for key in self.registry.measurements
+            ],
+            "fields": [[key.measurement, key.name, key.type.value] for key in self.registry.fields],
+        }
+        make_private_file(self.folder / _FACTS).write_text(json.dumps(known), encoding="utf-8")
+
+    def abandon(self) -> None:
+        """Close the files of a unit that will not be whole."""
+        self._sink.close()
+
+    def _write_run(self) -> None:
+        if not self._waiting:
+            return
+        table = pa.Table.from_batches(self._waiting).combine_chunks()
+        self._waiting.clear()
+        owners = np.fromiter(self.registry.field_measurements(), np.int32)[table.column("field").to_numpy()]
+        order = np.argsort(table.column("time").to_numpy(), kind="stable")
+        if len(self.registry.measurements) > 1:
+            order = order[np.argsort(owners[order], kind="stable")]
+            owners = owners[order]
+        table = table.take(pa.array(order))
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        for begin, end in zip(starts, [*starts[1:], len(owners)], strict=True):
+            self._write_chunks(int(owners[begin]), table.slice(begin, end - begin))
+        self._runs += 1
+        self._rows = self._bytes = 0
+        if self._sink.tell() > self.max_bytes:
+            raise StorageError(
+                f"the points of a file take more than {self.max_bytes / 1e9:,.1f} GB in {self.folder.parent}",
+                remedy="Raise staging_limit, or name a folder on a larger disk with `staging`",
+            )
+
+    def _write_chunks(self, measurement: int, table: pa.Table) -> None:
+        length = max(1, min(self.limits.chunk_rows, len(table) * self.limits.chunk_bytes // max(1, table.nbytes)))
+        for batch in table.to_batches(length):
+            times = batch.column("time")
+            self._chunks.append((measurement, self._runs, len(batch), times[0].as_py(), times[-1].as_py()))
+            self._file.write_batch(batch)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The points of one file.
+
+    Attributes:
+        folder: Where they are.
+        bad_file: Where the records are that could not be read.
+        facts: What is known of the unit.
+        measurements: Its measurements, by their numbers.
+        fields: Its fields, by their numbers.
+        chunks: Where cells are: measurement, run, rows, first and last time of each chunk.
+    """
+
+    folder: Path
+    bad_file: Path
+    facts: dict[str, Any]
+    measurements: list[MeasurementKey]
+    fields: list[FieldKey]
+    chunks: dict[str, Numbers]
+
+    @classmethod
+    def open(cls, folder: Path, bad_file: Path) -> Self:
+        """Open a unit that was closed by its writer."""
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        return cls(
+            folder=folder,
+            bad_file=bad_file,
+            facts=facts,
+            measurements=[MeasurementKey(Context(*context), name) for *context, name in facts["measurements"]],
+            fields=[FieldKey(owner, name, ColumnType(kind)) for owner, name, kind in facts["fields"]],
+            chunks={
+                name: column.to_numpy()
+                for name, column in zip(_CHUNKS_SCHEMA.names, _read(folder / _CHUNKS).columns, strict=True)
+            },
+        )
+
+    @property
+    def bad(self) -> int:
+        """How many of the file's lines are no points."""
+        return int(self.facts["bad"])
+
+    @property
+    def empty(self) -> int:
+        """How many of its records have no value in any field."""
+        return int(self.facts.get("empty", 0))
+
+    def bad_records(self) -> Iterator[BadRecord]:
+        """The lines that are none."""
+        if self.bad and self.bad_file.exists():
+            with self.bad_file.open(encoding="utf-8") as file:
+                yield from (BadRecord(**json.loads(line)) for line in file)
+
+    def series(self, measurement: int) -> tuple[Numbers, list[Tags]]:
+        """The numbers and tags of a measurement's series."""
+        table = _read(self.folder / _SERIES)
+        numbers = np.flatnonzero(table.column("measurement").to_numpy() == measurement)
+        tags = table.column("tags").take(pa.array(numbers)).to_pylist()
+        return numbers.astype(np.int32), [tuple(each) for each in tags]
+
+    def cells(self) -> pa.ipc.RecordBatchFileReader:
+        """The chunks, by number."""
+        return pa.ipc.open_file(pa.memory_map(str(self.folder / _CELLS)))
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(make_private_file(path)), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+        file.write_table(table)
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()

@@ -1,0 +1,58 @@
+"""What has arrived of a window, counted in a way that its server can count it too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import pyarrow as pa
+
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
+from influx_lake.sources.protocol import Source
+
+Counts: TypeAlias = Mapping[str, int]
+"""How many there are, by what is counted: `rows`, or `values of 'usage'`."""
+
+
+class Tally(Protocol):
+    """A way to count."""
+
+    def of(self, batch: pa.RecordBatch) -> Counts:
+        """What there is in some rows."""
+        ...
+
+    def there(self, window: Window) -> Counts:
+        """What the server has.
+
+        Raises:
+            SourceError: It cannot tell.
+        """
+        ...
+
+
+@runtime_checkable
+class HasTally(Protocol):
+    """A source that counts something else than rows."""
+
+    def tally(self, schema: MeasurementSchema) -> Tally: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RowTally:
+    """Counts rows."""
+
+    source: Source
+    measurement: str
+
+    def of(self, batch: pa.RecordBatch) -> Counts:
+        return {"rows": len(batch)}
+
+    def there(self, window: Window) -> Counts:
+        return {"rows": self.source.count(self.measurement, window)}
+
+
+def tally_of(source: Source, schema: MeasurementSchema) -> Tally:
+    """The way in which a source counts."""
+    return source.tally(schema) if isinstance(source, HasTally) else RowTally(source, schema.measurement)

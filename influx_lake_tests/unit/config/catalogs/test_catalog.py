@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from influx_lake.config import CatalogConfig, ConfigurationProblems, Secret, load_lake, redact
+from influx_lake.config.catalogs.options import CATALOG_TYPES, is_secret_name
+from influx_lake.errors import ConfigurationError
+from influx_lake.orchestration.resources import IcebergCatalogResource
+from influx_lake_tests.unit.config.conftest import LakeWriter
+
+ROOT = Path("/lakes/one")
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sqlite:///./.lake/catalog.db", "sqlite:////lakes/one/.lake/catalog.db"),
+        ("sqlite:///catalog.db", "sqlite:////lakes/one/catalog.db"),
+        ("sqlite:///../c.db?timeout=30", "sqlite:////lakes/c.db?timeout=30"),
+        ("sqlite+pysqlite:///c.db", "sqlite+pysqlite:////lakes/one/c.db"),
+        ("sqlite:////abs/c.db", "sqlite:////abs/c.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql://db/lake", "postgresql+psycopg2://db/lake"),
+        ("postgres://db/lake", "postgresql+psycopg2://db/lake"),
+        ("postgresql+asyncpg://db/lake", "postgresql+asyncpg://db/lake"),
+        ("https://catalog/rest", "https://catalog/rest"),
+        ("thrift://hive:9083", "thrift://hive:9083"),
+    ],
+)
+def test_addresses(uri: str, expected: str) -> None:
+    assert CatalogConfig.of({"uri": uri}, root=ROOT).properties() == {"uri": expected}
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"type": "sql", "warehouse": "./.lake/warehouse"}, "/lakes/one/.lake/warehouse"),
+        ({"type": "sql", "warehouse": "warehouse"}, "/lakes/one/warehouse"),
+        ({"uri": "sqlite:///c.db", "warehouse": "warehouse"}, "/lakes/one/warehouse"),
+        ({"type": "sql", "warehouse": "/abs"}, "/abs"),
+        ({"type": "sql", "warehouse": "file:///abs"}, "file:///abs"),
+        ({"type": "sql", "warehouse": "s3://bucket/lake"}, "s3://bucket/lake"),
+        ({"type": "rest", "warehouse": "my_warehouse"}, "my_warehouse"),
+        ({"type": "rest", "warehouse": "./here"}, "/lakes/one/here"),
+        ({"type": "rest", "warehouse": "arn:aws:s3tables:x"}, "arn:aws:s3tables:x"),
+    ],
+)
+def test_warehouses(properties: dict[str, str], expected: str) -> None:
+    assert CatalogConfig.of(properties, root=ROOT).properties()["warehouse"] == expected
+
+
+def test_nothing_is_created(tmp_path: Path) -> None:
+    CatalogConfig.of({"type": "sql", "uri": "sqlite:///a/c.db", "warehouse": "b"}, root=tmp_path).properties()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token",
+        "credential",
+        "s3.secret-access-key",
+        "s3.access-key-id",
+        "s3.session-token",
+        "adls.account-key",
+        "adls.connection-string",
+        "header.Authorization",
+        "some.PASSWORD",
+    ],
+)
+def test_secret_names(name: str) -> None:
+    assert is_secret_name(name)
+    config = CatalogConfig.of({name: "hunter2"})
+    assert isinstance(config.entries[name], Secret)
+    assert "hunter2" not in repr(config)
+    assert config.properties() == {name: "hunter2"}
+
+
+@pytest.mark.parametrize("name", ["uri", "warehouse", "type", "s3.endpoint", "s3.region", "glue.region", "echo"])
+def test_open_names(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://lake:hunter2@db/lake", "postgresql://db/lake?user=lake&password=hunter2", "${CATALOG_URI}"]
+)
+def test_an_address_with_a_password_is_a_secret(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG_URI", "postgresql://lake:hunter2@db/lake")
+    config = CatalogConfig.of({"type": "sql", "uri": uri})
+    assert "hunter2" not in repr(config)
+    revealed = config.properties()["uri"]
+    assert revealed.startswith("postgresql+psycopg2://")
+    assert "hunter2" not in redact(f"could not connect to {uri.replace('${CATALOG_URI}', '')} {revealed}")
+
+
+def test_references_hold_no_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    monkeypatch.setenv("REGION", "eu-central-1")
+    lake = tmp_path / "lake.yaml"
+    properties = {
+        "type": "sql",
+        "uri": "postgresql://lake:${PGPASSWORD}@db/lake",
+        "warehouse": "./warehouse",
+        "s3.region": "${REGION}",
+        "s3.secret-access-key": "hunter2",
+        "s3.session-token": "${file:token}",
+        "note": "a $${ b",
+    }
+    lake.write_text("catalog:\n" + "".join(f"  {key}: '{value}'\n" for key, value in properties.items()))
+    (tmp_path / "token").write_text("hunter3")
+    config = CatalogConfig.of(properties, root=tmp_path, lake=lake)
+    references = config.references()
+    assert "hunter" not in str(references)
+    assert references["s3.region"] == "eu-central-1"
+    again = CatalogConfig.of(references, root=tmp_path).properties()
+    assert again == config.properties()
+    assert again["s3.secret-access-key"] == "hunter2"
+    assert again["note"] == "a ${ b"
+
+
+def test_an_optional_secret_that_is_not_set_is_no_property(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CATALOG_TOKEN", raising=False)
+    assert CatalogConfig.of({"type": "rest", "token": "${CATALOG_TOKEN:-}"}).properties() == {"type": "rest"}
+
+
+def test_a_literal_from_elsewhere_is_not_put_into_a_configuration() -> None:
+    with pytest.raises(ConfigurationError, match="reference"):
+        CatalogConfig.of({"token": "hunter2"}).references()
+
+
+def test_the_kinds_are_those_of_pyiceberg() -> None:
+    from pyiceberg.catalog import CatalogType
+
+    assert set(CATALOG_TYPES) == {kind.value for kind in CatalogType}
+
+
+def test_the_time_for_commits_and_the_timeout_reach_every_door(write_lake: LakeWriter) -> None:
+    lake = load_lake(
+        write_lake(
+            """
+            sources: {default: {host: h, database: d}}
+            catalog: {type: rest, uri: http://127.0.0.1:1, timeout: 7s}
+            measurements: {cpu: {write: {commit_timeout: 2s}}, disk: }
+            """
+        )
+    )
+    assert lake.catalog.lock_timeout == timedelta(seconds=2)
+    resource = IcebergCatalogResource.of(lake.catalog)
+    assert resource.lock_timeout == 2.0
+    assert resource.config().properties()["timeout"] == "7s"
+
+
+WRONG = {
+    "s3.endpoint": ["127.0.0.1:9000", "s3.example.com", "htp://x", "http://"],
+    "glue.endpoint": ["glue"],
+    "s3.proxy-uri": ["proxy:3128"],
+    "oauth2-server-uri": ["auth/token"],
+    "s3.connect-timeout": ["1m", "soon", "-1", "0", "1_0", "inf"],
+    "s3.request-timeout": ["ten"],
+    "gcs.oauth2.token-expires-at": ["tomorrow", "1.5", "-1"],
+    "glue.max-retries": ["many", "-1", "1.5"],
+    "hdfs.port": ["x", "0"],
+    "rest-page-size": ["0", "all"],
+    "s3.force-virtual-addressing": ["maybe", "2"],
+    "rest.sigv4-enabled": ["yep"],
+    "hive.hive2-compatible": ["tru"],
+    "gcs.session-kwargs": ["[]", "{", "x"],
+    "py-io-impl": ["PyArrowFileIO", "a..b"],
+    "glue.retry-mode": ["standart"],
+    "scan-planning-mode": ["servr"],
+    "adls.dfs-storage-scheme": ["ftp"],
+    "warehouse": ["s4://bucket/lake", "s3://"],
+    "timeout": ["soon", "0s", "-1s", "5"],
+}
+
+
+def catalog_problems(write_lake: LakeWriter, **properties: str) -> dict[str, tuple[int, str]]:
+    """What is wrong with properties, by their names, with the distance of its line from that of `catalog:`."""
+    lines = [f"  {key}: {json.dumps(value)}" for key, value in properties.items()]
+    text = "catalog:\n  type: glue\n" + "\n".join(lines) + "\nsources: {default: {host: h, database: d}}\n"
+    try:
+        load_lake(write_lake(text))
+    except ConfigurationProblems as error:
+        return {str(each.location[-1]): (each.place.line, each.message) for each in error.problems}
+    return {}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_property_that_pyiceberg_would_stumble_over_is_refused_in_its_line(name: str, write_lake: LakeWriter) -> None:
+    for value in WRONG[name]:
+        found = catalog_problems(write_lake, **{"glue.region": "eu-central-1", name: value})
+        assert list(found) == [name], value
+        assert found[name][0] == 4
+        assert "Could not parse" not in found[name][1]
+
+
+RIGHT = {
+    "s3.endpoint": "http://127.0.0.1:9000",
+    "s3.proxy-uri": "http://proxy:3128",
+    "s3.connect-timeout": "0.5",
+    "s3.request-timeout": "60",
+    "s3.force-virtual-addressing": "True",
+    "glue.max-retries": "0",
+    "glue.retry-mode": "adaptive",
+    "gcs.session-kwargs": '{"proxy": "http://proxy:3128"}',
+    "py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO",
+    "a.property.of-the-future": "anything",
+    "timeout": "2m",
+}
+
+
+def test_properties_that_are_right_are_taken(write_lake: LakeWriter) -> None:
+    assert catalog_problems(write_lake, **RIGHT) == {}
+
+
+@pytest.mark.parametrize("prefix", ["s3", "client", "glue", "dynamodb"])
+def test_half_a_pair_of_keys_is_refused(prefix: str, write_lake: LakeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", "hunter2")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    key, secret = f"{prefix}.access-key-id", f"{prefix}.secret-access-key"
+    for here, other in ((key, secret), (secret, key)):
+        line, message = catalog_problems(write_lake, **{here: "${A}"})[here]
+        assert (line, f"`{other}`" in message) == (3, True)
+        assert catalog_problems(write_lake, **{here: "${NOWHERE:-}"}) == {}
+        assert catalog_problems(write_lake, **{here: "${A}", other: "${A}"}) == {}
+    assert catalog_problems(write_lake, **{key: "${A}", "client.secret-access-key": "${A}"}) == {}
+
+
+def test_what_stores_want_together(write_lake: LakeWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", "hunter2")
+    assert "`adls.client-id`" in catalog_problems(write_lake, **{"adls.tenant-id": "t"})["adls.tenant-id"][1]
+    token = {"gcs.oauth2.token": "${A}"}
+    assert "`gcs.oauth2.token-expires-at`" in catalog_problems(write_lake, **token)["gcs.oauth2.token"][1]
+    assert catalog_problems(write_lake, **token, **{"gcs.oauth2.token-expires-at": "1999999999999"}) == {}
+    impl = {"py-catalog-impl": "my.own.Catalog"}
+    assert "`type`" in catalog_problems(write_lake, **impl)["py-catalog-impl"][1]
+
+
+def test_the_moment_at_which_a_token_expires_is_no_secret() -> None:
+    assert not is_secret_name("gcs.oauth2.token-expires-at")
+
+
+def test_the_store_of_files_is_held_to_the_same(write_lake: LakeWriter) -> None:
+    text = """\
+        sources:
+          default:
+            type: line_protocol
+            path: s3://bucket/x.lp
+            database: d
+            storage:
+              s3.endpoint: 127.0.0.1:9000
+              s3.access-key-id: ${A:-}
+    """
+    with pytest.raises(ConfigurationProblems, match=r"lake.yaml:7: sources.default.storage.*s3.endpoint.*http://"):
+        load_lake(write_lake(text))

@@ -1,0 +1,107 @@
+"""Loads a window and stops for ever at a chosen step, so that it can be killed there.
+
+Usage: crashing_writer.py FOLDER STEP MODE
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace as changed
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.catalog import sql
+
+from influx_lake.config import WriteOptions
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.commit import overwrite_producer
+from influx_lake.iceberg.commit.commit_plan import Planning
+from influx_lake.iceberg.load.append import append_window
+from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.load.tail import tail_window
+from influx_lake.iceberg.load.upsert import upsert_window
+from influx_lake.iceberg.merge import keep_unmatched
+from influx_lake.iceberg.staging import staged
+from influx_lake.iceberg.writer import data_file
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, rows
+
+
+def stop() -> None:
+    print("here", flush=True)
+    threading.Event().wait()
+
+
+def stopping(owner: Any, name: str, *, after: bool) -> None:
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        if not after:
+            stop()
+        answer = original(*arguments, **named)
+        stop()
+        return answer
+
+    static = isinstance(inspect.getattr_static(owner, name), staticmethod)
+    setattr(owner, name, staticmethod(wrapped) if static else wrapped)
+
+
+def coming(step: str) -> Iterator[pa.RecordBatch]:
+    for number in range(4):
+        batch = rows(day(0), 20_000, value=0.5).slice(number * 5_000, 5_000)
+        # New columns come with the commit of their rows.
+        grown = batch.append_column("later", pa.array([number] * len(batch), pa.int64()))
+        yield grown if "columns" in step else batch
+        if step == f"batch {number}":
+            stop()
+
+
+STEPS: dict[str, tuple[Any, str, bool]] = {
+    "before staging columns": (staged.Staging, "again", False),
+    "after staging columns": (staged.Staging, "again", True),
+    "metadata with columns written": (sql.SqlCatalog, "_write_metadata", True),
+    "after closing a file": (data_file, "describe", True),
+    "before the manifests": (overwrite_producer.ReplaceCommit, "prepare", False),
+    "after the manifests": (overwrite_producer.ReplaceCommit, "prepare", True),
+    "before the catalog": (sql.SqlCatalog, "commit_table", False),
+    "metadata written": (sql.SqlCatalog, "_write_metadata", True),
+    "after the catalog": (sql.SqlCatalog, "commit_table", True),
+    "before old metadata is deleted": (sql.SqlCatalog, "_delete_old_metadata", False),
+}
+JOINING: dict[str, tuple[Any, str, bool]] = {
+    "before the join": (keep_unmatched.Overlay, "plan", False),
+    "after the join": (keep_unmatched.Overlay, "_keep", True),
+}
+
+
+def main(folder: str, step: str, mode: str) -> None:
+    catalog = open_catalog(
+        "lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/warehouse"}
+    )
+    steps = {**STEPS, **JOINING}
+    if step in steps:
+        owner, name, after = steps[step]
+        stopping(owner, name, after=after)
+    batches = Batches(next(coming(step)).schema, coming(step))
+    target = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=20_000))
+    if mode == "tail":
+
+        def load(part: Window, planning: Planning) -> WindowCommit:
+            return replace_window(
+                catalog, target, batches, part, PROVENANCE, complete_until=part.start, planning=planning
+            )
+
+        tail_window(catalog, target, load, day(0), PROVENANCE)
+    elif mode == "append":
+        append_window(catalog, target, lambda part: nullcontext(batches), day(0), PROVENANCE)
+    else:
+        {"replace": replace_window, "upsert": upsert_window}[mode](catalog, target, batches, day(0), PROVENANCE)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

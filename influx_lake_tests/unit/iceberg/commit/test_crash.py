@@ -1,0 +1,144 @@
+"""A process killed at any step leaves the table as it was, or done; the next run makes it right."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from dataclasses import replace as changed
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog
+
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.commit.commit_plan import Planning
+from influx_lake.iceberg.load.append import append_window
+from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.load.tail import tail_window
+from influx_lake.iceberg.load.upsert import upsert_window
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
+from influx_lake_tests.unit.iceberg.commit.crashing_writer import JOINING, STEPS
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
+
+DONE = {"after the catalog", "before old metadata is deleted"}
+BATCHES = [f"batch {number}" for number in range(4)]
+BY_POINT = changed(TARGET, key=("host", "count"))
+
+
+@pytest.mark.parametrize("step", ["batch 0", "batch 3", *STEPS])
+def test_killed_while_replacing(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    replace(catalog, day(0), rows(day(0), 700))
+    replace(catalog, day(1), rows(day(1), 70))
+    before = held(catalog)
+
+    kill_at(step, lake_folder, "replace")
+
+    after = held(catalog)
+    if step in DONE:
+        assert after.num_rows == 20_070
+    else:
+        assert after == before
+    commit = replace(catalog, day(0), rows(day(0), 900))
+    assert commit.total_rows == 970
+    assert held(catalog, [day(1)]).num_rows == 70
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [*BATCHES, *STEPS, *JOINING])
+def test_killed_while_upserting(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    there, coming = rows(day(0), 30_000), rows(day(0), 20_000, value=0.5)
+    replace(catalog, day(0), there)
+    replace(catalog, day(1), rows(day(1), 70))
+    before = held(catalog)
+
+    kill_at(step, lake_folder, "upsert")
+
+    if step not in DONE:
+        assert held(catalog) == before
+    upsert_window(catalog, BY_POINT, stream(coming), day(0), PROVENANCE)
+    assert points(held(catalog, [day(0)])) == {**points(plain(there)), **points(plain(coming))}
+    assert held(catalog, [day(1)]).num_rows == 70
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [*BATCHES, *STEPS])
+def test_killed_while_appending(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    replace(catalog, day(1), rows(day(1), 70))
+
+    kill_at(step, lake_folder, "append")
+
+    assert held(catalog).num_rows == (20_070 if step in DONE else 70)
+    for _ in range(2):
+        coming = stream(rows(day(0), 20_000, value=0.5))
+        append_window(catalog, TARGET, lambda part, coming=coming: nullcontext(coming), day(0), PROVENANCE)  # type: ignore[misc]
+    assert points(held(catalog, [day(0)])) == points(plain(rows(day(0), 20_000, value=0.5)))
+    assert held(catalog).num_rows == 20_070
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [*BATCHES, *STEPS])
+def test_killed_while_tailing(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    """A tail adds the rows, or nothing; the next one adds what is missing, and a seal makes the window whole."""
+    replace(catalog, day(1), rows(day(1), 70))
+
+    kill_at(step, lake_folder, "tail")
+
+    assert held(catalog).num_rows == (20_070 if step in DONE else 70)
+    coming = rows(day(0), 20_000, value=0.5)
+
+    def load(part: Window, planning: Planning) -> WindowCommit:
+        return replace_window(
+            catalog, TARGET, stream(coming), part, PROVENANCE, complete_until=part.start, planning=planning
+        )
+
+    for _ in range(2):
+        tail_window(catalog, TARGET, load, day(0), PROVENANCE)
+        assert points(held(catalog, [day(0)])) == points(plain(coming))
+        assert table_state(table(catalog)).coverage == Coverage((day(1),), (day(0),))
+    assert replace(catalog, day(0), coming).total_rows == 20_070
+    assert table_state(table(catalog)).coverage == Coverage((day(0, 2),))
+    assert_each_file_once(catalog)
+
+
+def plain(batch: pa.RecordBatch) -> pa.Table:
+    found = pa.Table.from_batches([batch])
+    return found.set_column(0, "time", found["time"].cast(pa.timestamp("us", "UTC")))
+
+
+def points(found: pa.Table) -> dict[object, object]:
+    keys = zip(
+        found["time"].cast(pa.int64()).to_pylist(), found["host"].to_pylist(), found["count"].to_pylist(), strict=True
+    )
+    keyed = dict(zip(keys, found["value"].to_pylist(), strict=True))
+    assert len(keyed) == found.num_rows
+    return keyed
+
+
+def assert_each_file_once(catalog: Catalog) -> None:
+    listed = [task.file.file_path for task in table(catalog).scan().plan_files()]
+    assert len(listed) == len(set(listed))
+    assert all(Path(path.removeprefix("file://")).exists() for path in listed)
+
+
+def kill_at(step: str, folder: Path, mode: str) -> None:
+    """Run the writer until it says that it reached the step, and kill it there."""
+    script = Path(__file__).with_name("crashing_writer.py")
+    root = Path(__file__).parents[4]
+    with subprocess.Popen(
+        [sys.executable, str(script), str(folder), step, mode],
+        cwd=root,
+        env={"PYTHONPATH": str(root), "PATH": ""},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.kill()
+    assert said == "here\n"

@@ -1,0 +1,99 @@
+"""What a REST catalog, or what stands before it, answers: whom the error names, and whether trying again may help."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, RESTError
+from requests import HTTPError, Response
+
+from influx_lake.errors import CatalogError
+from influx_lake.iceberg.catalogs.namespaces import make_namespace
+from influx_lake.iceberg.catalogs.opening import open_catalog
+
+PAGE = "<!DOCTYPE html><html><body>Sign in</body></html>"
+
+
+def said(status: int) -> str:
+    return json.dumps({"error": {"message": "no", "type": "Refused", "code": status}})
+
+
+ANSWERS = {
+    "401": (401, said(401), False, "Check the credentials"),
+    "403": (403, said(403), False, "Check the credentials"),
+    "404": (404, said(404), False, "there is no Iceberg REST catalog"),
+    "429": (429, said(429), True, "cannot serve this now"),
+    "500": (500, said(500), True, "cannot serve this now"),
+    "503": (503, said(503), True, "cannot serve this now"),
+    "a page": (200, PAGE, False, "no answer of an Iceberg REST catalog"),
+    "a page of a proxy": (502, PAGE, True, "a page of HTML"),
+    "a page that forbids": (403, PAGE, False, "a page of HTML"),
+    "nothing": (200, "", False, "no answer of an Iceberg REST catalog"),
+    "half of it": (200, '{"defaults": {', True, "broke off"),
+}
+
+
+@contextmanager
+def answering(status: int, body: str) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_is_told_as_what_it_is(answer: str) -> None:
+    status, body, transient, words = ANSWERS[answer]
+    with answering(status, body) as uri, pytest.raises(CatalogError) as raised:
+        open_catalog("lake", {"type": "rest", "uri": uri})
+    assert raised.value.transient is transient
+    assert words in str(raised.value)
+    assert "<html" not in str(raised.value)
+    assert "that the catalog runs" not in str(raised.value)
+
+
+class Hierarchy:
+    """A catalog that takes a namespace only into one that is there, as REST catalogs do."""
+
+    def __init__(self) -> None:
+        self.there: list[tuple[str, ...]] = []
+
+    def namespace_exists(self, namespace: tuple[str, ...]) -> bool:
+        return namespace in self.there
+
+    def create_namespace(self, namespace: tuple[str, ...]) -> None:
+        if namespace in self.there:
+            raise NamespaceAlreadyExistsError
+        if namespace[:-1] and namespace[:-1] not in self.there:
+            response = Response()
+            response.status_code = 404
+            raise RESTError("the parent is not there") from HTTPError(response=response)
+        self.there.append(namespace)
+
+
+def test_namespaces_above_are_made_first() -> None:
+    catalog = Hierarchy()
+    assert make_namespace(catalog, ("a", "b", "c")) == ("a",)  # type: ignore[arg-type]
+    assert catalog.there == [("a",), ("a", "b"), ("a", "b", "c")]
+    assert make_namespace(catalog, ("a", "b", "d")) == ("a", "b", "d")  # type: ignore[arg-type]
+    assert make_namespace(catalog, ("a", "b")) is None  # type: ignore[arg-type]

@@ -1,0 +1,219 @@
+"""Several windows in one run: at once, within limits, and each for itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+
+from influx_lake.config import OperationOptions, PoolOptions, RunOptions, WriteOptions
+from influx_lake.config.measurements.history import History
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import SourceUnavailable
+from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.partitions import partitions_for
+from influx_lake.orchestration.pool_slots import Pool
+from influx_lake.orchestration.pools import SourcePools
+from influx_lake.orchestration.tags import REASON
+from influx_lake.replication.parallel import window_memory, windows_at_once
+from influx_lake_tests.unit.orchestration.fakes import START, FakeSource, Lake, cpu, hourly_points
+
+DAY = timedelta(days=1)
+DAYS = ("2026-01-01", "2026-01-06")
+
+
+UPSTREAM = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(cpu().scheme))
+
+
+def asset(run: RunOptions | None = None, pools: PoolOptions | None = None) -> dg.AssetsDefinition:
+    operation = OperationOptions(run=run or RunOptions(), pools=pools or PoolOptions())
+    return measurement_asset(cpu(), {("default", "cpu"): UPSTREAM}, operation=operation)
+
+
+def with_a_past() -> dg.AssetsDefinition:
+    """The asset of cpu, of which the first two days come from another source."""
+    past = dg.AssetSpec(["influxdb", "old", "cpu"], partitions_def=partitions_for(cpu().scheme))
+    measurement = replace(cpu(), history=History("archive", START + 2 * DAY))
+    pools = SourcePools("influxdb_default", {"archive": Pool("influxdb_archive", None)})
+    return measurement_asset(measurement, {("default", "cpu"): UPSTREAM, ("archive", "cpu"): past}, pools=pools)
+
+
+def shared() -> dg.AssetsDefinition:
+    """The asset of cpu, whose source holds the past of another measurement."""
+    pools = SourcePools("influxdb_default", {"default": Pool("influxdb_default", None)})
+    return measurement_asset(cpu(), {("default", "cpu"): UPSTREAM}, pools=pools)
+
+
+@contextmanager
+def instance_with_pools(granularity: str) -> Iterator[dg.DagsterInstance]:
+    """An instance in which each pool has one place."""
+    settings = {"concurrency": {"pools": {"granularity": granularity, "default_limit": 1}}}
+    with dg.instance_for_test(overrides=settings) as instance:
+        yield instance
+
+
+@dataclass
+class AnotherRun:
+    """Has the only place of a pool, until a run waits for it.
+
+    Attributes:
+        instance: Dagster's.
+        pool: The pool.
+        waits: How often somebody waited.
+    """
+
+    instance: dg.DagsterInstance
+    pool: str
+    waits: int = 0
+
+    def __post_init__(self) -> None:
+        storage = self.instance.event_log_storage
+        storage.set_concurrency_slots(self.pool, 1)
+        assert storage.claim_concurrency_slot(self.pool, "another-run", "its-step").is_claimed
+
+    def end(self, _seconds: float) -> None:
+        """End, as somebody waits."""
+        self.waits += 1
+        self.instance.event_log_storage.free_concurrency_slots_for_run("another-run")
+
+
+def together(count: int) -> FakeSource:
+    """A source that answers only when so many windows are read at the same time."""
+    barrier = threading.Barrier(count)
+
+    def failing(window: Window) -> None:
+        barrier.wait(timeout=20)
+
+    return FakeSource(hourly_points(6), failing=failing)
+
+
+@pytest.mark.parametrize("at_once", [2, 3])
+def test_windows_are_read_at_the_same_time(lake: Lake, at_once: int) -> None:
+    lake.source = together(at_once)
+
+    run = lake.run(asset(RunOptions(parallel_windows=at_once)), keys=DAYS)
+
+    assert run.success
+    assert len(lake.rows("telemetry", "cpu")) == len(lake.source.points)
+    assert {facts["dagster/partition_row_count"] for facts in run.partitions.values()} == {48}
+    assert len(run.partitions) == 6
+
+
+def test_one_at_a_time_where_that_is_said_or_memory_is_short() -> None:
+    measurement = cpu()
+    assert windows_at_once(RunOptions(parallel_windows=1), measurement) == 1
+    assert windows_at_once(RunOptions(parallel_windows=8, memory=1_000_000), measurement) == 1
+    assert windows_at_once(RunOptions(parallel_windows=8, memory=window_memory(measurement) * 3), measurement) == 3
+    large = replace(measurement, write=WriteOptions(sort_by=["host"], row_group_size=1_000_000))  # type: ignore[arg-type]
+    assert window_memory(large) > 2 * window_memory(measurement)
+
+
+def test_after_a_failure_what_was_under_way_is_kept_and_nothing_else_is_begun(lake: Lake) -> None:
+    begun: list[Window] = []
+    failed = threading.Event()
+
+    def failing(window: Window) -> Exception | None:
+        begun.append(window)
+        if window.start == START + DAY:
+            failed.set()
+            return SourceUnavailable("the server is away")
+        # The first window ends after the second one failed.
+        assert failed.wait(timeout=20)
+        return None
+
+    lake.source = FakeSource(hourly_points(6), failing=failing)
+
+    run = lake.run(asset(RunOptions(parallel_windows=2)), keys=DAYS)
+
+    assert not run.success
+    assert "2026-01-02T00:00:00Z" in str(run.failure.description)
+    # One more may have been begun between the end of the first and the news of the failure.
+    assert set(run.partitions) >= {"2026-01-01"}
+    assert "2026-01-02" not in run.partitions
+    assert len(begun) <= 3
+
+
+def test_a_run_that_somebody_started_says_what_it_loads(lake: Lake) -> None:
+    lake.source.points = hourly_points(3)
+
+    run = lake.run(asset(), keys=("2026-01-01", "2026-01-03"))
+
+    record = lake.instance.get_run_by_id(run.result.run_id)
+    assert record is not None
+    assert record.tags["influx_lake/measurement"] == "cpu"
+    assert record.tags["influx_lake/window"] == "2026-01-01T00:00:00Z/2026-01-04T00:00:00Z"
+    assert REASON not in record.tags
+    assert "cpu: window 3 of 3" in run.event_log
+
+
+def test_a_run_waits_for_its_place_in_the_tables_pool(monkeypatch: pytest.MonkeyPatch, lake: Lake) -> None:
+    with dg.instance_for_test() as instance:
+        another = AnotherRun(instance, "table__telemetry__cpu")
+        monkeypatch.setattr("influx_lake.orchestration.pool_slots.time", SimpleNamespace(sleep=another.end))
+        lake.instance, lake.source.points = instance, hourly_points(1)
+
+        run = lake.run(asset(pools=PoolOptions(table=1)), key="2026-01-01")
+
+        assert run.success
+        assert another.waits == 1
+        assert f"waits for a place in the pool {another.pool}" in run.event_log
+        assert instance.event_log_storage.get_concurrency_info(another.pool).claimed_slots == []
+
+
+def test_a_pool_that_the_instance_does_not_know_gets_the_lakes_limit(lake: Lake) -> None:
+    with dg.instance_for_test() as instance:
+        lake.instance, lake.source.points = instance, hourly_points(1)
+        assert lake.run(asset(pools=PoolOptions(table=3)), key="2026-01-01").success
+        assert {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()} == {
+            "table__telemetry__cpu": 3
+        }
+
+
+@pytest.mark.parametrize(("day", "waits"), [("2026-01-01", 1), ("2026-01-04", 0)])
+def test_a_run_that_reads_the_past_waits_for_its_place_there(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, day: str, waits: int
+) -> None:
+    with instance_with_pools("run") as instance:
+        another = AnotherRun(instance, "influxdb_archive")
+        monkeypatch.setattr("influx_lake.orchestration.pool_slots.time", SimpleNamespace(sleep=another.end))
+        lake.instance, lake.source.points = instance, hourly_points(4)
+
+        assert lake.run(with_a_past(), key=day).success
+
+    assert another.waits == waits
+
+
+def test_a_run_on_a_source_that_holds_a_past_waits_for_those_that_read_the_past(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with instance_with_pools("run") as instance:
+        another = AnotherRun(instance, "influxdb_default")
+        monkeypatch.setattr("influx_lake.orchestration.pool_slots.time", SimpleNamespace(sleep=another.end))
+        lake.instance, lake.source.points = instance, hourly_points(1)
+
+        assert lake.run(shared(), key="2026-01-01").success
+
+    assert another.waits == 1
+
+
+def test_a_step_that_has_its_place_takes_no_second_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_seconds: float) -> None:
+        raise AssertionError("it waited for itself")
+
+    with instance_with_pools("op") as instance:
+        monkeypatch.setattr("influx_lake.orchestration.pool_slots.time", SimpleNamespace(sleep=nothing))
+        lake.instance, lake.source.points = instance, hourly_points(1)
+        assert lake.run(shared(), key="2026-01-01").success
+
+
+def test_a_pool_without_a_limit_anywhere_lets_everybody_in(lake: Lake) -> None:
+    with dg.instance_for_test() as instance:
+        lake.instance, lake.source.points = instance, hourly_points(1)
+        assert lake.run(with_a_past(), key="2026-01-01").success
+        assert not instance.event_log_storage.get_pool_limits()
