@@ -17,8 +17,9 @@ from influx_lake.sources.landing_zone.parquet_columns import ParquetColumns
 from influx_lake.sources.landing_zone.record_columns import RecordColumns
 from influx_lake.sources.landing_zone.records import RecordReader
 from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
+from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.building import BadPoint, CellsBuilder
-from influx_lake.sources.points.left_out import BadRecord, too_bad
+from influx_lake.sources.points.left_out import too_bad
 from influx_lake.sources.points.registry import FieldName
 from influx_lake.sources.points.staged_file import UnitWriter
 

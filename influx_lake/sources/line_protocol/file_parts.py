@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from influx_lake.config.connections.points import TRAILING_NEWLINE
 from influx_lake.sources.files import FileLimits
 from influx_lake.sources.line_protocol.parser import LineParser, Parsed
+from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.cells import no_cells
-from influx_lake.sources.points.left_out import BadRecord
 
 _TIME_AT_END = re.compile(rb"[ \t]-?([0-9]+)[ \t]*\Z")
 _DIGITS_OF_OUR_TIME = {1: 19, 1_000: 16, 1_000_000: 13, 1_000_000_000: 10}

@@ -20,9 +20,9 @@ from influx_lake.sources.line_protocol.grammar import (
 from influx_lake.sources.line_protocol.headers import Headers
 from influx_lake.sources.line_protocol.slow_path import OddLine, OddLines
 from influx_lake.sources.line_protocol.values import STRING, read_integers, read_values
+from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.building import TIMES, value_bits
 from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
-from influx_lake.sources.points.left_out import BadRecord
 from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 
 _KNOWN_AT_MOST = 1_000_000

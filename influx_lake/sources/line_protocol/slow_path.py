@@ -18,9 +18,9 @@ from influx_lake.sources.line_protocol.grammar import (
     parse_series,
 )
 from influx_lake.sources.line_protocol.headers import Headers
+from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.building import TIMES
 from influx_lake.sources.points.cells import Mask
-from influx_lake.sources.points.left_out import BadRecord
 from influx_lake.sources.points.registry import Context
 
 _STATEMENT = re.compile(rb"(?:create|alter|drop|delete|grant|revoke|set|show|select|kill|explain)\b", re.IGNORECASE)

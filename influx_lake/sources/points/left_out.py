@@ -1,32 +1,14 @@
-"""What cannot be read of a file."""
+"""What is left out of a table since it cannot be read, or has no value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from influx_lake.errors import BadRecords
+from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.remarks import Remark, counted, verb
-
-if TYPE_CHECKING:
-    from influx_lake.sources.points.staged_file import Unit
-
-
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """A line or record that is no point.
-
-    Attributes:
-        line: Its number, from 1.
-        reason: Why it is none.
-        text: What it says.
-    """
-
-    line: int
-    reason: str
-    text: str
 
 
 def bad_records_remark(units: Sequence[Unit]) -> Remark | None:

@@ -14,8 +14,8 @@ import pyarrow as pa
 from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.errors import StorageError
 from influx_lake.private_folders import make_private_file
+from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.cells import SCHEMA, Numbers
-from influx_lake.sources.points.left_out import BadRecord
 from influx_lake.sources.points.registry import Context, FieldKey, MeasurementKey, Registry, Tags
 
 FORMAT = 1
