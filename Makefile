@@ -8,6 +8,9 @@ ENGINES := $(VENV)/.engines
 WRITERS := .venv-bench
 WORKERS ?= 2
 
+# Where this is set, each of the hundreds of processes that tests start compiles every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup engines demo test test-servers test-long test-explore test-all lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
 

@@ -15,6 +15,7 @@ from influx_lake_tests.e2e.dagster_site import REPOSITORY
 BIN = Path(sys.executable).parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [["dagster", "definitions", "validate"], ["dg", "check", "defs"]],

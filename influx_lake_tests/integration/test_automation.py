@@ -60,6 +60,7 @@ def test_each_day_is_loaded_when_its_lag_has_passed_and_only_then(lakes: Lakes) 
     assert asked(lake.tick(closing(2))) == [("scheduled", "cpu, mem", "01-02/01-03")]
 
 
+@pytest.mark.slow
 def test_what_was_missed_is_caught_up_after_what_is_new(lakes: Lakes) -> None:
     lake = lakes()
     lake.write(*range(1, 8))
@@ -102,6 +103,7 @@ def test_only_so_many_runs_wait_for_what_was_missed(lakes: Lakes) -> None:
     assert reasons[: reasons.count("scheduled")] == ["scheduled"] * reasons.count("scheduled")
 
 
+@pytest.mark.slow
 def test_one_schedules_history_does_not_keep_anothers_waiting(lakes: Lakes) -> None:
     hourly = {"partition": {"every": "hour", "start": "2026-01-01"}}
     unlike = {f"h{number}": {**hourly, "windows_per_run": number + 1} for number in range(MISSED_AT_ONCE)}

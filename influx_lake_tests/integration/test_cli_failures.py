@@ -138,7 +138,10 @@ def test_the_first_failure_ends_it_unless_told_otherwise(lake: CliLake) -> None:
     assert lake.rows() == 1000
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_killed_while_it_writes(lake: CliLake, number: signal.Signals) -> None:
     """The table is as it was, and doing it again repairs it."""
     lake.fill_much("cpu", 0, points=400_000)
@@ -159,8 +162,16 @@ def test_killed_while_it_writes(lake: CliLake, number: signal.Signals) -> None:
     assert (told["rows"], told["windows"][0]["previous_rows"], lake.rows()) == (400_500, 500, 400_500)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("form", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        (signal.SIGINT, ()),
+        *(
+            pytest.param(number, form, marks=pytest.mark.slow)
+            for number, form in ((signal.SIGTERM, ()), (signal.SIGINT, ("--json",)), (signal.SIGTERM, ("--json",)))
+        ),
+    ],
+)
 def test_a_stopped_load_says_what_is_done_and_how_to_go_on(
     lake: CliLake, number: signal.Signals, form: tuple[str, ...]
 ) -> None:

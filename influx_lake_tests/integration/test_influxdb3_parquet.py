@@ -83,6 +83,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_from_an_object_store(tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str]) -> None:
     from pyarrow.fs import S3FileSystem
 

@@ -138,6 +138,7 @@ def test_rows_that_were_out_of_sight_when_their_window_was_loaded_are_found(make
     assert lake.rows() == 12
 
 
+@pytest.mark.slow
 def test_a_window_that_differs_all_the_same_is_not_loaded_without_end(make: Callable[..., Reconciled]) -> None:
     lake = make()
     lake.write_at(START + 0.5 * DAY)
@@ -166,6 +167,7 @@ def test_changed_values_are_found_and_loaded(make: Callable[..., Reconciled]) ->
     assert lake.rows() == 10
 
 
+@pytest.mark.slow
 def test_values_that_flicker_are_not_loaded_without_end(make: Callable[..., Reconciled]) -> None:
     lake = make(reconcile={"profile": True}, on_changed_values="load")
     lake.write_at(START + 1.5 * DAY, host="h0", usage=99.5)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.compute as pc
+import pytest
 
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.table_state import table_state
@@ -15,6 +16,7 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake_tests.unit.iceberg.tables import day, held, table
 
 
+@pytest.mark.slow
 def test_two_tails_and_a_seal_of_one_window(tmp_path: Path) -> None:
     properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"}
     catalog = open_catalog("lake", properties)

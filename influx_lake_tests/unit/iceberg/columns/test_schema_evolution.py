@@ -76,6 +76,7 @@ def test_a_wider_override_widens_the_table(catalog: Catalog) -> None:
     assert held(catalog).column("value").to_pylist() == [7, 2**40, 1]
 
 
+@pytest.mark.slow
 def test_several_processes_evolve_and_load_at_once(catalog: Catalog, lake_folder: Path) -> None:
     """Each brings columns of its own, all bring one in common, and half of them a wider type."""
     replace(catalog, day(0), on(0, pa.int32(), 0))

@@ -26,10 +26,18 @@ from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held,
 
 DONE = {"after the catalog", "before old metadata is deleted"}
 BATCHES = [f"batch {number}" for number in range(4)]
+QUICK = {"batch 3", "after closing a file", "before the catalog", "after the catalog"}
+"""The steps of a replacement that `make test` kills at; the others are for `make test-servers`."""
+
+
+def quick_or_slow(step: str) -> object:
+    return step if step in QUICK else pytest.param(step, marks=pytest.mark.slow)
+
+
 BY_POINT = changed(TARGET, key=("host", "count"))
 
 
-@pytest.mark.parametrize("step", ["batch 0", "batch 3", *STEPS])
+@pytest.mark.parametrize("step", [quick_or_slow(step) for step in ("batch 0", "batch 3", *STEPS)])
 def test_killed_while_replacing(step: str, catalog: Catalog, lake_folder: Path) -> None:
     replace(catalog, day(0), rows(day(0), 700))
     replace(catalog, day(1), rows(day(1), 70))

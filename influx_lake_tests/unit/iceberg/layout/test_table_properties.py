@@ -324,6 +324,7 @@ def test_a_property_commit_that_lost_the_race_is_tried_again(
     assert expected.items() <= table(catalog).properties.items()
 
 
+@pytest.mark.slow
 def test_processes_that_set_them_at_once(catalog: Catalog, lake_folder: Path) -> None:
     replace(catalog, day(0), rows(day(0), 10))
     program = "influx_lake_tests.unit.iceberg.layout.stating_writer"

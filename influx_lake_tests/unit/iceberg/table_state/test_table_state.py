@@ -287,6 +287,7 @@ def test_properties_alone_are_not_believed(days: Catalog) -> None:
     assert intervals(days) == (day(0),)
 
 
+@pytest.mark.slow
 def test_many_gaps_do_not_grow_the_metadata(catalog: Catalog) -> None:
     """A thousand windows apart; then as many commits as a busy table has, rolled back at random."""
     order = random.Random(5)
