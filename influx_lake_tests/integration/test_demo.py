@@ -25,6 +25,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sources import Source, open_source
 
+pytestmark = pytest.mark.slow
+
 STATIONS = """\
 # two measurements of long ago, and late points of a measurement that the example has
 weather,station=Zürich temperature=1.5,clouds=3i 1546300800
