@@ -28,6 +28,7 @@ catalog:
   type: rest
   uri: http://127.0.0.1:1/catalog
   token: ${NO_SUCH_VARIABLE:-${aws-secret:catalog#token}}
+  s3.access-key-id: a-key-written-in-the-file
   s3.secret-access-key: another-secret-written-in-the-file
 measurements:
   cpu:
