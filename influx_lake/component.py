@@ -17,7 +17,7 @@ from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.lake_names import safe_name
 
 if TYPE_CHECKING:
-    from dagster_shared.yaml_utils.source_position import SourcePositionTree
+    from influx_lake.orchestration.dagster_internals import SourcePositionTree
 
 _CONFIG = "The lake.yaml, relative to the defs.yaml."
 

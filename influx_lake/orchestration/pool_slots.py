@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from influx_lake.orchestration.dagster_internals import PoolGranularity
+
 _PAUSE_SECONDS = 1.0
 
 
@@ -54,8 +56,6 @@ def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
 
 def is_held_by_steps(instance: dg.DagsterInstance) -> bool:
     """Whether steps hold places in their own pools; else Dagster's queue counts runs, and its books hold no places."""
-    from dagster._core.instance.config import PoolGranularity
-
     return instance.event_log_storage.get_pool_config().pool_granularity is not PoolGranularity.RUN
 
 

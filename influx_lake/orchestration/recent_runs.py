@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from influx_lake.config import Measurement
+from influx_lake.orchestration.dagster_internals import (
+    AssetKeyPartitionKey,
+    DagsterDefinitionChangedDeserializationError,
+    requested_backfills,
+)
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.tags import REASON, Reason, partitions_of
 from influx_lake.replication.due import DueWindow
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-    from dagster._core.execution.asset_backfill import AssetBackfillData
+    from influx_lake.orchestration.dagster_internals import AssetBackfillData, BaseAssetGraph
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=2)
@@ -140,13 +144,10 @@ def _spans(records: Iterable[dg.RunRecord]) -> dict[dg.AssetKey, list[_Span]]:
 
 
 def _open_backfills(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any] | None) -> list[AssetBackfillData]:
-    from dagster._core.errors import DagsterDefinitionChangedDeserializationError
-    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-
     if asset_graph is None:
         return []
     found = []
-    for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+    for backfill in requested_backfills(instance):
         if backfill.is_asset_backfill:
             try:
                 found.append(backfill.get_asset_backfill_data(asset_graph))
@@ -157,8 +158,6 @@ def _open_backfills(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[An
 
 
 def _targets(backfill: AssetBackfillData, asset: dg.AssetKey, key: str) -> bool:
-    from dagster._core.definitions.events import AssetKeyPartitionKey
-
     partition = AssetKeyPartitionKey(asset, key)
     return (
         partition in backfill.target_subset

@@ -7,14 +7,17 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster._grpc.types import GetCurrentRunsResult
-from dagster._serdes import ConfigurableClassData, deserialize_value
+
+from influx_lake.orchestration.dagster_internals import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    DagsterUserCodeUnreachableError,
+    WorkerStatus,
+    current_runs,
+)
 
 if TYPE_CHECKING:
-    from dagster._config.config_schema import UserConfigSchema
+    from influx_lake.orchestration.dagster_internals import UserConfigSchema
 
 PATIENCE_SECONDS = 120
 """How long a code server is given: one that is busy or far away may not answer for a while."""
@@ -23,7 +26,7 @@ PATIENCE_SECONDS = 120
 _NO_SUCH_QUESTION = "UNIMPLEMENTED"
 
 
-class WatchingRunLauncher(DefaultRunLauncher):
+class WatchingRunLauncher(dg.DefaultRunLauncher):
     """Dagster's default launcher, for which `run_monitoring` sees whether the process of a run lives.
 
     The process of a run is a child of its code server. When it dies, the code server says so; when both die, by a lost
@@ -64,11 +67,11 @@ class WatchingRunLauncher(DefaultRunLauncher):
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "nobody knows where it was started")
         try:
-            known = deserialize_value(client.get_current_runs(), GetCurrentRunsResult)
+            known = current_runs(client.get_current_runs())
         except DagsterUserCodeUnreachableError as error:
             return self._health_without_answer(run.run_id, error)
         self._silent_since.pop(run.run_id, None)
-        if run.run_id in known.current_runs:
+        if run.run_id in known:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its code server was started anew and does not know it")
 

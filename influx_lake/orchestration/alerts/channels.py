@@ -76,7 +76,7 @@ class Email:
     name = "email"
 
     def send(self, notices: Sequence[Notice]) -> None:
-        from dagster._utils.alert import send_email_via_ssl, send_email_via_starttls
+        from influx_lake.orchestration.dagster_internals import send_email_via_ssl, send_email_via_starttls
 
         options = self.options
         send = send_email_via_ssl if options.security is MailSecurity.SSL else send_email_via_starttls

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
+from dagster import DagsterEventType, EventRecordsFilter
+
+from influx_lake.orchestration.dagster_internals import event_records
 
 if TYPE_CHECKING:
     from dagster import EventLogRecord
@@ -92,11 +94,5 @@ def _read(
     after: int | None = None,
     ascending: bool = True,
 ) -> list[EventLogRecord]:
-    from dagster import EventRecordsFilter
-    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-
-    wanted, storage = EventRecordsFilter(kind, after_cursor=after), instance.event_log_storage
-    if isinstance(storage, SqlEventLogStorage):
-        # SQLite keeps a file per run and all three types in a common one too, which its public method does not ask.
-        return list(storage._get_event_records(wanted, limit=limit, ascending=ascending))
-    return list(storage.get_event_records(wanted, limit=limit, ascending=ascending))
+    wanted = EventRecordsFilter(kind, after_cursor=after)
+    return list(event_records(instance, wanted, limit=limit, ascending=ascending))

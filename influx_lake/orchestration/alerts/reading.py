@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
-from dagster._core.events import DagsterEventType
+from dagster import DagsterEventType
 
 from influx_lake.config import AlertKind, AlertOptions, Lake, Measurement, Severity, redact
 from influx_lake.orchestration.alerts.links import Links
 from influx_lake.orchestration.alerts.notice import Notice
+from influx_lake.orchestration.dagster_internals import FreshnessState, FreshnessStateChange
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LAKE_TAG
 from influx_lake.orchestration.recent_runs import is_elsewhere
@@ -21,7 +21,8 @@ from influx_lake.orchestration.tags import REASON, WINDOW, partitions_of
 
 if TYPE_CHECKING:
     from dagster import EventLogEntry, EventLogRecord
-    from dagster_shared.error import SerializableErrorInfo
+
+    from influx_lake.orchestration.dagster_internals import SerializableErrorInfo
 
 FRESHNESS_CHECK = "freshness"
 _WILL_RETRY = "dagster/will_retry"

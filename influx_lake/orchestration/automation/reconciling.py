@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from influx_lake.checks.suite import checks_of
 from influx_lake.config import Automation, Lake, Measurement
@@ -18,6 +17,7 @@ from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets.checks import check_evaluation
 from influx_lake.orchestration.assets.source_assets import source_assets
 from influx_lake.orchestration.automation.run_planning import run_requests
+from influx_lake.orchestration.dagster_internals import DATA_VERSION_TAG
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames

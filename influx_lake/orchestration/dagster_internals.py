@@ -1,0 +1,82 @@
+"""What is used of Dagster that it does not export. Nothing else imports it; its tests hold each to its shape.
+
+Each is there since no public name does the same in Dagster 1.13; a Dagster that exports one takes its line away here.
+"""
+
+# ruff: noqa: PLC0414  (an alias of the same name is how a type is exported)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster import EventRecordsFilter
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.errors import DagsterDefinitionChangedDeserializationError, DagsterUserCodeUnreachableError
+from dagster._core.instance.config import PoolGranularity
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._serdes import ConfigurableClassData, deserialize_value
+from dagster._utils.alert import send_email_via_ssl, send_email_via_starttls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import dagster as dg
+    from dagster._config.config_schema import UserConfigSchema as UserConfigSchema
+    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph as BaseAssetGraph
+    from dagster._core.execution.asset_backfill import AssetBackfillData as AssetBackfillData
+    from dagster._core.execution.backfill import PartitionBackfill
+    from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
+    from dagster_shared.yaml_utils.source_position import SourcePositionTree as SourcePositionTree
+
+__all__ = [
+    "DATA_VERSION_TAG",
+    "AssetKeyPartitionKey",
+    "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "DagsterDefinitionChangedDeserializationError",
+    "DagsterUserCodeUnreachableError",
+    "FreshnessState",
+    "FreshnessStateChange",
+    "PoolGranularity",
+    "WorkerStatus",
+    "current_runs",
+    "event_records",
+    "requested_backfills",
+    "send_email_via_ssl",
+    "send_email_via_starttls",
+]
+
+
+def current_runs(serialized: str) -> Sequence[str]:
+    """The ids of the runs whose processes live, as a code server answers it.
+
+    Raises:
+        Exception: The answer is an error's.
+    """
+    from dagster._grpc.types import GetCurrentRunsResult
+
+    return deserialize_value(serialized, GetCurrentRunsResult).current_runs
+
+
+def event_records(
+    instance: dg.DagsterInstance, wanted: EventRecordsFilter, *, limit: int, ascending: bool
+) -> Sequence[dg.EventLogRecord]:
+    """Events of all runs.
+
+    SQLite keeps a file for each run, and events of assets in a common one besides; its public method asks those of the
+    runs only.
+    """
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        return storage._get_event_records(wanted, limit=limit, ascending=ascending)
+    return storage.get_event_records(wanted, limit=limit, ascending=ascending)
+
+
+def requested_backfills(instance: dg.DagsterInstance) -> Sequence[PartitionBackfill]:
+    """The backfills that have not ended."""
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    return instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
