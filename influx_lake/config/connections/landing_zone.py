@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from influx_lake.config.connections.points import PointFilesConfig
+from influx_lake.config.connections.points import PointFilesConfig, check_staging
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.locations import stored_path
@@ -106,6 +106,11 @@ class LandingZoneConfig(PointFilesConfig):
         description="Measurements whose columns are declared. For others every file is read once to learn them.",
         examples=[{"cpu": {"tags": ["host"], "fields": {"usage_idle": "float"}}}],
     )
+
+    @model_validator(mode="after")
+    def _check_staging(self) -> Self:
+        check_staging(self.staging, self.path, deep=True)
+        return self
 
     @model_validator(mode="after")
     def _check_header(self) -> Self:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from influx_lake.config.connections.points import Paths, PointFilesConfig
+from influx_lake.config.connections.points import Paths, PointFilesConfig, check_staging
 
 
 class LineProtocolConfig(PointFilesConfig):
@@ -26,6 +26,11 @@ class LineProtocolConfig(PointFilesConfig):
         default=None, description="Whose points of it are loaded, where the files name several retention policies."
     )
     precision: Literal["ns", "us", "ms", "s"] = Field(default="ns", description="What the timestamps count in.")
+
+    @model_validator(mode="after")
+    def _check_staging(self) -> Self:
+        check_staging(self.staging, *self.path, deep=False)
+        return self
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.connections.storage import StoredConfig
+from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct, OneOrMore
 from influx_lake.config.values.locations import STORES, WEB, LocalFile, absolute_path, check_scheme
 from influx_lake.config.values.units import Duration, Size, WholeNumber
@@ -27,6 +29,34 @@ def _absolute(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
 
 Paths = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_absolute), Distinct(), OneOrMore()]
 """Files; local ones that are relative are below the folder of the lake.yaml."""
+
+
+_PATTERN = re.compile(r"[*?\[{]")
+
+
+def check_staging(staging: Path, *paths: str, deep: bool) -> None:
+    """Check that what is taken apart is not kept among the files that are read: it would count as data.
+
+    Args:
+        staging: The folder.
+        paths: The files: paths, folders or patterns.
+        deep: Whether folders below the fixed part of a path are read whatever the pattern says.
+
+    Raises:
+        ValidationError: It is.
+    """
+    for path in paths:
+        fixed = _PATTERN.split(path, maxsplit=1)[0]
+        base = Path((fixed if fixed == path else fixed.rpartition("/")[0]).removeprefix("file://") or "/")
+        below = deep or fixed == path or "**" in path
+        if staging == base or (below and staging.is_relative_to(base) and not _is_hidden(staging.relative_to(base))):
+            message = f"lies where the files of `path` are, in {base}: name a folder elsewhere, such as .lake/staging"
+            raise contradiction(message, "staging")
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether files below it are none of a source's: see `influx_lake.sources.landing_zone.folders`."""
+    return any(part.startswith((".", "_")) for part in path.parts)
 
 
 class PointFilesConfig(DocumentLimit, StoredConfig):

@@ -19,7 +19,9 @@ from influx_lake.sources.points.cells import SCHEMA, Numbers
 from influx_lake.sources.points.registry import Context, FieldKey, MeasurementKey, Registry, Tags
 
 FORMAT = 1
-_CELLS, _SERIES, _CHUNKS, _FACTS = "cells.arrow", "series.arrow", "chunks.arrow", "unit.json"
+_CELLS, _SERIES, _CHUNKS = "cells.arrow", "series.arrow", "chunks.arrow"
+FACTS = "unit.json"
+"""The file of a unit that is written last."""
 _SERIES_SCHEMA = pa.schema([("measurement", pa.int32()), ("tags", pa.map_(pa.string(), pa.string()))])
 _CHUNKS_SCHEMA = pa.schema(
     [
@@ -126,7 +128,7 @@ class UnitWriter:
             ],
             "fields": [[key.measurement, key.name, key.type.value] for key in self.registry.fields],
         }
-        make_private_file(self.folder / _FACTS).write_text(json.dumps(known), encoding="utf-8")
+        make_private_file(self.folder / FACTS).write_text(json.dumps(known), encoding="utf-8")
 
     def abandon(self) -> None:
         """Close the files of a unit that will not be whole."""
@@ -185,7 +187,7 @@ class Unit:
     @classmethod
     def open(cls, folder: Path, bad_file: Path) -> Self:
         """Open a unit that was closed by its writer."""
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         return cls(
             folder=folder,
             bad_file=bad_file,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,9 +17,11 @@ from pathlib import Path
 from influx_lake.errors import StorageError
 from influx_lake.private_folders import make_private
 from influx_lake.sources.points.registry import Registry
-from influx_lake.sources.points.staged_file import FORMAT, Unit, UnitWriter
+from influx_lake.sources.points.staged_file import FACTS, FORMAT, Unit, UnitWriter
 
 _LOCK, _PARTIAL, _BAD = ".lock", ".partial", "bad_lines"
+_NAME = re.compile(r"[0-9a-f]{32}")
+"""What a unit is called: others may keep files and folders where somebody put the staging folder."""
 
 
 @dataclass
@@ -83,13 +86,14 @@ class Staging:
         return self.folder / _BAD / f"{folder.name}.jsonl"
 
     def clean(self) -> None:
-        """Remove what was left by crashes, what nobody used for long, and the oldest of what is too much."""
+        """Remove what was left by crashes, what nobody used for long, and the oldest of what is too much.
+
+        Only what is a unit by its name and content: whatever else is in the folder is not this source's.
+        """
         for partial in self.folder.glob(f"*{_PARTIAL}"):
-            _remove(partial)
-        units = sorted(
-            (each for each in self.folder.iterdir() if each.is_dir() and not each.suffix and each.name != _BAD),
-            key=_used_at,
-        )
+            if partial.is_dir() and _NAME.fullmatch(partial.stem):
+                _remove(partial)
+        units = sorted((each for each in self.folder.iterdir() if _is_unit(each)), key=_used_at)
         sizes = {unit: sum(file.stat().st_size for file in unit.iterdir()) for unit in units}
         total, oldest = sum(sizes.values()), time.time() - self.keep.total_seconds()
         for unit in units:
@@ -99,6 +103,10 @@ class Staging:
     def close(self) -> None:
         """Let go of the units."""
         self._held.close()
+
+
+def _is_unit(folder: Path) -> bool:
+    return _NAME.fullmatch(folder.name) is not None and (folder / FACTS).is_file()
 
 
 def _used_at(unit: Path) -> float:

@@ -182,7 +182,7 @@ def test_a_file_is_taken_apart_once_until_it_changes(tmp_path: Path, monkeypatch
 
 def test_what_a_crash_left_is_removed_and_made_again(tmp_path: Path) -> None:
     (tmp_path / "a.lp").write_text("m f=1 1\n")
-    left = tmp_path / "staging" / "0123.partial"
+    left = tmp_path / "staging" / f"{'0123' * 8}.partial"
     left.mkdir(parents=True)
     (left / "cells.arrow").write_bytes(b"x" * 100)
     source = line_source(tmp_path)
@@ -209,6 +209,23 @@ def test_what_no_window_asks_for_makes_room(tmp_path: Path) -> None:
     later.measurements()
     later.close()
     assert not old_unit.exists()
+
+
+def test_what_is_no_unit_stays_where_somebody_put_the_staging_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.lp").write_text("m f=1 1\n")
+    staging = tmp_path / "staging"
+    others = [staging / "warehouse" / "data.parquet", staging / "2026" / "a.json", staging / ("ab" * 16) / "photo"]
+    others += [staging / "notes.partial" / "x", staging / f"{'cd' * 16}.partial.txt"]
+    for file in others:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("of somebody else" * 100)
+        os.utime(file, (0, 0))
+        os.utime(file.parent, (0, 0))
+    source = line_source(tmp_path, staging_keep=timedelta(seconds=1), staging_limit=100_000)
+    assert rows_of(source, "m")
+    source.close()
+    assert [file.read_text()[:8] for file in others] == ["of someb"] * len(others)
+    assert sorted(staging.glob("*.lock")) == [next(staging.glob("*.lock"))], "only its own unit has a lock"
 
 
 def test_a_file_that_needs_more_than_the_limit_is_refused(tmp_path: Path) -> None:
