@@ -1,4 +1,4 @@
-"""How long nothing came, from whom."""
+"""Finds series (hosts, sensors) that stopped writing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL conditions over rows, judged by DuckDB in a room without doors."""
+"""Evaluates SQL conditions over rows in a sandboxed DuckDB connection: no files, network or extensions."""
 
 from __future__ import annotations
 

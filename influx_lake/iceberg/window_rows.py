@@ -1,4 +1,4 @@
-"""What is known of the rows of a window while they stream by."""
+"""A stream of a window's rows, with counts and times as they pass."""
 
 from __future__ import annotations
 

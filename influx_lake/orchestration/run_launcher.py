@@ -1,4 +1,4 @@
-"""Notices that the process of a run is gone, together with the one that would have told."""
+"""A run launcher that notices runs whose process is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a materialised window shows on its asset's page."""
+"""Metadata of a materialised window, for its asset's page."""
 
 from __future__ import annotations
 

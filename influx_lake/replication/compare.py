@@ -1,4 +1,4 @@
-"""What the source holds, beside what the lake holds."""
+"""Compares windows of source and lake."""
 
 from __future__ import annotations
 

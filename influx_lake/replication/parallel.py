@@ -1,4 +1,4 @@
-"""How many windows fit into memory at once."""
+"""How many windows are loaded at once, by their memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns of measurements, asked for once for the small windows of a moment."""
+"""Caches the columns of measurements for a moment, so that small windows do not ask for them each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a window is taken from that the lake has with other values."""
+"""Chooses what a window is loaded from where the source went back to older values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells the values of a window apart from others, without the values: the same on either side, to the last bit."""
+"""Order-independent checksums of a window's columns, equal for equal values on either side."""
 
 from __future__ import annotations
 

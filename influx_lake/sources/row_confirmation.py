@@ -1,4 +1,4 @@
-"""What has arrived of a window, counted in a way that its server can count it too."""
+"""Counts what arrived of a window in ways that its server can count too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that people can read: none is empty, endless, or holds characters that nobody sees."""
+"""Checks that texts can be read: not empty, not endless, without invisible characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trying again: at times that do not meet those of others, and not for ever."""
+"""Retries with exponential backoff and full jitter, until a deadline."""
 
 from __future__ import annotations
 

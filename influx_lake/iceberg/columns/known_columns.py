@@ -1,4 +1,4 @@
-"""Which column of a table is which of its loads': told by field ids, which Iceberg never gives to another column."""
+"""Maps the columns of loads to those of a table by field id, which Iceberg never gives to another column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a column's values go that its table has another type for."""
+"""Decides where values go whose column has another type in the table."""
 
 from __future__ import annotations
 

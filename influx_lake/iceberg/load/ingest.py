@@ -1,4 +1,4 @@
-"""Rows on their way into a table: shaped as it has them, seen, and rid of those that it cannot take."""
+"""Maps rows to the table's columns, collects their statistics, and sends those that do not fit to the quarantine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lays the rows of a window over those that the table holds: new values win, points that do not come stay."""
+"""Copy-on-write merge of a window: loaded values win, points that were not loaded stay."""
 
 from __future__ import annotations
 

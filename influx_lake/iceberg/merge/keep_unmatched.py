@@ -1,4 +1,4 @@
-"""Puts files beside those rows of a window that hold other points: the cheap way to lay rows over others."""
+"""Adds files beside the rows of a window whose points were not loaded: a merge that does not rewrite them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which points two sets of rows have in common, told exactly, in columns at a time."""
+"""Exact join of two sets of points by their keys, in columnar batches."""
 
 from __future__ import annotations
 

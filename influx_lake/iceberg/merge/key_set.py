@@ -1,4 +1,4 @@
-"""The points of rows that stream by, kept aside to be compared with others: a number for each."""
+"""The keys of a stream of points, kept as int64 ids, to test other points for membership."""
 
 from __future__ import annotations
 

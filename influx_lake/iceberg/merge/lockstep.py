@@ -1,4 +1,4 @@
-"""Two streams of rows, gone through together for as long as their points are the same."""
+"""Compares two sorted streams batch by batch while their points are equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that stream by, of which it is known before from when on there are some still to come."""
+"""A batch stream with the minimum time of its remaining rows."""
 
 from __future__ import annotations
 

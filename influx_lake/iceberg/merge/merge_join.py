@@ -1,4 +1,4 @@
-"""Rows laid over others: new values win, points that do not come stay; in memory that does not grow with them."""
+"""Merge join of loaded rows with those of the table: loaded values win, unmatched rows stay; memory is bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells the points of a table apart."""
+"""The key of a point: the columns that, with the time, identify a row."""
 
 from __future__ import annotations
 

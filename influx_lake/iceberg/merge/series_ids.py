@@ -1,4 +1,4 @@
-"""Numbers for series: what tells points apart, in eight bytes a row."""
+"""Dictionary-encodes tag combinations as dense int64 ids."""
 
 from __future__ import annotations
 

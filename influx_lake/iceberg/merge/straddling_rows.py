@@ -1,4 +1,4 @@
-"""Rows that share a file with a window and are not in it: they stay, in files of their own."""
+"""Rows outside of a window in files that straddle its bounds: they are rewritten into files of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows kept aside by time, on disk when they are many, so that two sets of them can be compared piece by piece."""
+"""Rows bucketed by time, spilled to disk when they are many, so that two sets are joined bucket by bucket."""
 
 from __future__ import annotations
 

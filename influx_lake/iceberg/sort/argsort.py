@@ -1,4 +1,4 @@
-"""Where rows stand once they are sorted by several columns."""
+"""Argsort by several columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rows are kept while they are sorted: texts of few distinct values as numbers, cheap to copy and to compare."""
+"""Encodes rows for sorting: texts of few distinct values become numbers, cheap to copy and to compare."""
 
 from __future__ import annotations
 

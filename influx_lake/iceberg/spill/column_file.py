@@ -1,4 +1,4 @@
-"""Columns that wait on disk so that any stretch of one can be read straight into its place among others."""
+"""Spilled columns with random access: any slice of one is read without the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that is free, and that the process keeps all the same."""
+"""Returns freed allocator arenas to the operating system (glibc malloc_trim)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def hand_back() -> None:
-    """Hand free memory back to the system: what a source took lies in gaps that what comes later does not fit into."""
+    """Return freed arenas to the system: after a read, fragmentation keeps them in the process."""
     pa.default_memory_pool().release_unused()
     if _TRIM is not None:
         _TRIM(0)

@@ -1,4 +1,4 @@
-"""How much memory rows take up."""
+"""Memory size of Arrow data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows kept aside in the order in which they come, to be read again, also more than once."""
+"""Record batches spilled to disk in order, to be read more than once."""
 
 from __future__ import annotations
 

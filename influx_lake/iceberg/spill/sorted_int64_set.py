@@ -1,4 +1,4 @@
-"""Whole numbers kept aside, to be gone through in order: a few in memory, the others in sorted runs on disk."""
+"""A sorted set of int64: small ones in memory, large ones as sorted runs on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that wait on disk, in a file without a name: it goes when it is closed, and with a process that is killed."""
+"""An unlinked temporary file of record batches: it goes when it is closed, also with a process that is killed."""
 
 from __future__ import annotations
 

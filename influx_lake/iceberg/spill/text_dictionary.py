@@ -1,4 +1,4 @@
-"""Texts of few distinct values, as numbers that mean the same in every batch."""
+"""One dictionary for a text column of few distinct values, shared by all batches."""
 
 from __future__ import annotations
 

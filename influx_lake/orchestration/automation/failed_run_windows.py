@@ -1,4 +1,4 @@
-"""What a run committed is shown, also when the run died before it could tell Dagster."""
+"""Reports the windows that a run committed before it died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has Dagster load the definitions anew."""
+"""Makes Dagster reload the definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Due windows of many measurements, as few runs."""
+"""Groups due windows of many measurements into few runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks servers which databases and measurements they have, a bounded number of them at a time."""
+"""Lists databases and measurements of servers, a bounded number of them at a time."""
 
 from __future__ import annotations
 

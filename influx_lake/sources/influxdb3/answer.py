@@ -1,4 +1,4 @@
-"""What comes for a query, and what asks for it."""
+"""The query protocol, and its single-use result stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holding what comes against what was declared."""
+"""Validates answered columns against the declared schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records of a file, one after the other."""
+"""Reads the records of a file."""
 
 from __future__ import annotations
 

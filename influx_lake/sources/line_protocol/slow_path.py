@@ -1,4 +1,4 @@
-"""The lines that are not of the usual form, one at a time: comments, escapes, strings over several lines, mistakes."""
+"""Parses lines that are not plain, one at a time: comments, escapes, multi-line strings, mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading that survives a bad day."""
+"""Retries, splits and verifies reads."""
 
 from influx_lake.sources.reliable.limits import limits_of
 from influx_lake.sources.reliable.source import ReliableSource

@@ -1,4 +1,4 @@
-"""Windows in pieces that a server can answer for."""
+"""Splits a window into queries that the server can answer."""
 
 from __future__ import annotations
 
