@@ -10,6 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.arrow_texts import are_texts
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.errors import DataRefused
 
@@ -52,8 +53,15 @@ class WindowRows:
         """Note a batch.
 
         Raises:
-            DataRefused: A row has no time or lies outside the window: it would not be replaced with it later.
+            DataRefused: A row has no time or lies outside the window: it would not be replaced with it later. Or a
+                text is not UTF-8, as Iceberg has them: engines would not read the table.
         """
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if not are_texts(column):
+                raise DataRefused(
+                    f"column {name!r} of the rows for {self.table_name} has a text that is not UTF-8",
+                    remedy="Correct it where the rows come from",
+                )
         times = batch.column(self.time_column)
         if times.null_count:
             raise DataRefused(f"{times.null_count} rows for {self.table_name} have no {self.time_column}")

@@ -164,6 +164,7 @@ def _of_settings(error: BaseException, doing: str) -> LakeError | None:
             f"could not {doing}: the catalog has no `warehouse`, and none is set for the namespace",
             remedy="Set `warehouse` under `catalog:` in lake.yaml",
         )
-    if raised_by(error) is RaisedBy.STORE:
+    # A text that is not UTF-8 is one of the rows' own.
+    if raised_by(error) is RaisedBy.STORE and not isinstance(error, UnicodeError):
         return StorageError(f"could not {doing}: the store's settings or path do not work ({said(error)})")
     return None

@@ -13,6 +13,8 @@ _PAGE = re.compile(r"<!doctype html|<html", re.IGNORECASE)
 _PLACES = (
     (re.compile(r"pyiceberg\.(io|serializers)\b"), "store"),
     (re.compile(r"pyiceberg\.catalog\b|influx_lake\.iceberg\.sql_catalog"), "catalog"),
+    # What is written is read while it is: where rows come from is neither side's.
+    (re.compile(r"influx_lake\.sources\b"), "other"),
 )
 
 

@@ -51,6 +51,9 @@ def file_errors(what: str) -> Iterator[None]:
         raise FileUnreadable(f"{what} is a folder", remedy="Name the files in it") from error
     except pa.ArrowInvalid as error:
         raise FileUnreadable(f"{what} is damaged, or of another format: {error}", remedy="Write it again") from error
+    except UnicodeDecodeError as error:
+        problem = f"{what} has a name in it that is not UTF-8: {error.object!r}"
+        raise FileUnreadable(problem, remedy="Write it again, with its columns' names in UTF-8") from error
     except OSError as error:
         raise _sorted(error, what) from error
 

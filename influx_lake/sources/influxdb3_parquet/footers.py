@@ -65,18 +65,19 @@ def read_footer(store: FileSystem, path: str, odd: Odd) -> Footer:
         with store.open_input_file(path) as file:
             metadata = pq.read_metadata(file)
             schema = metadata.schema.to_arrow_schema()
+            names, said = schema.names, ((schema.metadata or {}).get(_MEASUREMENT) or b"").decode()
     except pa.ArrowInvalid as error:
         raise odd(f"{path} is damaged: {error}") from None
-    names = schema.names
+    except UnicodeDecodeError as error:
+        raise odd(f"{path} is damaged: a name in it is not UTF-8: {error.object!r}") from None
     if TIME not in names or not pa.types.is_timestamp(schema.field(TIME).type):
         raise odd(f"{path} has no column of times")
     times = [metadata.row_group(group).column(names.index(TIME)) for group in range(metadata.num_row_groups)]
     bounds = [column.statistics for column in times]
     if any(each is None or not each.has_min_max for each in bounds):
         raise odd(f"{path} does not say which times it holds")
-    said = (schema.metadata or {}).get(_MEASUREMENT)
     return Footer(
-        measurement=said.decode() if said else None,
+        measurement=said or None,
         rows=metadata.num_rows,
         bytes=sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)),
         min_time=min((each.min_raw for each in bounds), default=0),
@@ -86,7 +87,7 @@ def read_footer(store: FileSystem, path: str, odd: Odd) -> Footer:
 
 
 def _column(field: pa.Field, path: str, odd: Odd) -> Column:
-    said = ((field.metadata or {}).get(_COLUMN_TYPE) or b"").decode().removeprefix(_TYPE_PREFIX)
+    said = ((field.metadata or {}).get(_COLUMN_TYPE) or b"").decode(errors="replace").removeprefix(_TYPE_PREFIX)
     if field.name == TIME:
         return Column(TIME, Role.TIME, ColumnType.TIME)
     if said == "tag" or (not said and pa.types.is_dictionary(field.type)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.arrow_texts import are_texts
 from influx_lake.config.values.source_schema import TIME, ColumnType, MeasurementSchema, Role
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.influxdb3_parquet.footers import Odd
@@ -74,11 +75,13 @@ class PointReader:
         """A file alone: the server has merged its points when it wrote it."""
         for batch in self._fragment(file).to_batches(**self._selection(file, start, end)):
             if len(batch):
-                yield self._fitted(pa.Table.from_batches([batch])).to_batches()[0]
+                yield self._fitted(file, pa.Table.from_batches([batch])).to_batches()[0]
 
     def _merged(self, group: Sequence[PersistedFile], start: int, end: int) -> Iterator[pa.RecordBatch]:
         order = self.order(file for file in group if file.min_time < end and file.max_time >= start)
-        parts = [self._fitted(self._fragment(file).to_table(**self._selection(file, start, end))) for file in order]
+        parts = [
+            self._fitted(file, self._fragment(file).to_table(**self._selection(file, start, end))) for file in order
+        ]
         plain = [_decoded(part) for part in parts if len(part)]
         if plain:
             yield from merged(plain, self.schema).cast(arrow_schema(self.schema)).combine_chunks().to_batches()
@@ -98,9 +101,12 @@ class PointReader:
             "filter": None if start <= file.min_time and file.max_time < end else inside,
         }
 
-    def _fitted(self, rows: pa.Table) -> pa.Table:
-        """The rows with all the table's columns."""
+    def _fitted(self, file: PersistedFile, rows: pa.Table) -> pa.Table:
+        """A file's rows with all the table's columns."""
         layout, come = arrow_schema(self.schema), frozenset(rows.column_names)
+        for name in rows.column_names:
+            if not are_texts(rows[name]):
+                raise self.odd(f"{file.path} is damaged: column {name!r} has a text that is not UTF-8")
         try:
             return pa.table(
                 [
@@ -110,7 +116,7 @@ class PointReader:
                 schema=layout,
             ).combine_chunks()
         except pa.ArrowInvalid as error:
-            raise self.odd(f"a file does not hold what the table declares: {error}") from None
+            raise self.odd(f"{file.path} does not hold what the table declares: {error}") from None
 
 
 def overlapping(files: Iterable[PersistedFile]) -> Iterator[list[PersistedFile]]:

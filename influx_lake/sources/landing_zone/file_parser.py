@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Any
 
 from influx_lake.config import LandingZoneConfig
-from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.source_schema import TIME, ColumnType
+from influx_lake.errors import FileUnreadable
 from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.folders import LandedFile
 from influx_lake.sources.landing_zone.formats import Records, batch_records, parquet_batches, text_records
@@ -70,11 +71,30 @@ class TakingApart:
         name, first = self.landed.measurement, 1
         columns = ParquetColumns(self.config, name, self.kinds) if name else None
         for batch in parquet_batches(self.landed.file):
+            if first == 1 and len(batch):
+                self._check_columns(batch.schema.names)
             if columns and (points := columns.of(batch)) is not None:
                 self._add_columns([points], partial(batch_records, batch, first))
             else:
                 self._add_each(batch_records(batch, first))
             first += len(batch)
+
+    def _check_columns(self, names: Sequence[str]) -> None:
+        """Make sure that a file of Parquet has the columns of which each point needs a value.
+
+        Raises:
+            FileUnreadable: It has not.
+        """
+        wanted = {"timestamp": self.config.timestamp}
+        if not self.landed.measurement:
+            wanted["measurement_column"] = self.config.measurement_column
+        for option, name in wanted.items():
+            if name not in names:
+                remedy = f"Set `{option}` to the column that it is"
+                if option == "timestamp" and TIME in names:
+                    remedy = f"Set `{option}: {TIME}`"
+                shown = ", ".join(names)[:200]
+                raise FileUnreadable(f"{self.landed.file.uri} has no column {name!r}: {shown}", remedy=remedy)
 
     def _add(self, records: Records) -> None:
         columns = RecordColumns(self._reader)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.arrow_texts import are_texts, is_text, shown
 from influx_lake.config import LandingZoneConfig
 from influx_lake.sources.files import FileLimits, StoredFile, numbered_lines, read_chunks
 from influx_lake.sources.files.failures import file_errors
 from influx_lake.sources.landing_zone.csv_rows import CsvRows
 from influx_lake.sources.landing_zone.folders import LandedFile
 from influx_lake.sources.landing_zone.json_documents import JsonDocuments
+from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ColumnSchema, ParquetFile
@@ -76,8 +78,25 @@ def _unwrapped(fine: pa.RecordBatch, coarse: pa.RecordBatch) -> pa.RecordBatch:
 
 def batch_records(batch: pa.RecordBatch, first: int) -> Records:
     """The rows of a batch; times as nanoseconds in text, so that nothing is cut off."""
+    odd = dict(_not_utf8(batch))
     columns = {field.name: _plain(column) for field, column in zip(batch.schema, batch.columns, strict=True)}
-    yield from enumerate(pa.RecordBatch.from_pydict(columns).to_pylist(), start=first)
+    plain = pa.RecordBatch.from_pydict(columns)
+    if not odd:
+        yield from enumerate(plain.to_pylist(), start=first)
+        return
+    others = iter(plain.filter(pa.array([row not in odd for row in range(len(batch))])).to_pylist())
+    yield from ((first + row, odd[row] if row in odd else next(others)) for row in range(len(batch)))
+
+
+def _not_utf8(batch: pa.RecordBatch) -> Iterator[tuple[int, Unreadable]]:
+    """What stands in the place of rows with a text that is not UTF-8."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        for row in range(len(batch)) if not are_texts(column) else ():
+            if not is_text(column[row]):
+                record = {
+                    each: shown(values[row]) for each, values in zip(batch.schema.names, batch.columns, strict=True)
+                }
+                yield row, Unreadable(f"has a text in {name!r} that is not UTF-8 (Latin-1?)", as_json(record))
 
 
 def _plain(column: pa.Array) -> pa.Array:

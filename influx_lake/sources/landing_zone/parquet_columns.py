@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.arrow_texts import are_texts
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.sources.arrow_types import ARROW_TYPES
@@ -38,7 +39,7 @@ class ParquetColumns:
             return None
 
     def _of(self, batch: pa.RecordBatch) -> PointColumns:
-        if len(set(batch.schema.names)) < len(batch.schema.names):
+        if len(set(batch.schema.names)) < len(batch.schema.names) or not all(map(are_texts, batch.columns)):
             raise NotPlain
         tags, fields = self._parts(batch)
         return PointColumns(

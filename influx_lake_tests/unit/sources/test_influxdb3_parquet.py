@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from influx_lake.config.connections import InfluxDB3ParquetConfig
@@ -223,3 +224,32 @@ def test_numbers_that_the_running_server_knows(node: Node, monkeypatch: pytest.M
     found = source(node, server={"host": "localhost", "database": "telemetry"})
     assert found.measurements() == ["cpu"]
     assert len(rows(found)) == 2
+
+
+@pytest.mark.parametrize("column", ["note", "host"])
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_a_text_that_is_not_utf8_is_told_with_its_file_and_column(
+    node: Node, column: str, *, overlapping: bool
+) -> None:
+    columns = {**CPU, "note": "field::string"}
+    for sequence in (1, 2) if overlapping else (1,):
+        node.persist([point(0, note="a"), point(5, "b", note="bXX")], sequence, columns=columns)
+    file = min(node.folder.rglob("*.parquet"))
+    table = pq.read_table(file)
+    texts = pa.array([b"a", b"b\xff\xfe"]).view(pa.string())
+    odd = texts.dictionary_encode() if column == "host" else texts
+    place = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(place, table.schema.field(place), odd), file)
+    with pytest.raises(
+        UnexpectedAnswer, match=rf"{file.name} is damaged: column '{column}' has a text that is not UTF-8"
+    ):
+        rows(source(node))
+
+
+def test_names_that_are_not_utf8_are_told_with_their_file(node: Node) -> None:
+    node.persist([point(0, usageXX=1.0)], 1, columns={"time": "timestamp", "usageXX": "field::float"})
+    [file] = node.folder.rglob("*.parquet")
+    pq.write_table(pq.read_table(file), file, store_schema=False)
+    file.write_bytes(file.read_bytes().replace(b"usageXX", b"usage\xff\xfe"))
+    with pytest.raises(UnexpectedAnswer, match=rf"{file.name} is damaged: a name in it is not UTF-8: .*usage"):
+        source(node).schema("cpu")

@@ -226,3 +226,70 @@ def test_a_file_that_cannot_be_read_fails_the_windows_that_need_it_and_names_it(
         place(9, f"b.{kind}").write_bytes(good)
         assert [row["usage"] for row in rows_of(source, "cpu", day(2))] == [1.5]
         source.close()
+
+
+LATIN = pa.array([b"a", b"\xff\xfe", b"c"]).view(pa.string())
+"""What a writer that does not look puts into a column of texts."""
+
+
+@pytest.mark.parametrize(
+    ("odd", "column"),
+    [
+        ({"state": LATIN}, "state"),
+        ({"state": LATIN.dictionary_encode()}, "state"),
+        ({"state": pa.array([b"a", b"\xff\xfe", b"c"], pa.large_binary()).view(pa.large_string())}, "state"),
+        ({"host": LATIN}, "host"),
+        ({"zone": LATIN.dictionary_encode()}, "zone"),
+        ({"name": pa.array([b"cpu", b"\xff", b"cpu"]).view(pa.string())}, "name"),
+        ({"timestamp": pa.array([b"2026-01-02T00:00:00Z", b"\xff", b"2026-01-02T00:00:01Z"]).view(pa.string())},
+         "timestamp"),
+        ({"tags": pa.StructArray.from_arrays([LATIN], ["rack"])}, "tags"),
+    ],
+    ids=["field", "dictionary", "large", "tag", "tag in a dictionary", "name", "time", "object"],
+)  # fmt: skip
+def test_a_text_that_is_not_utf8_is_a_bad_record(tmp_path: Path, odd: dict[str, pa.Array], column: str) -> None:
+    table = pa.table({"timestamp": [START, START + 1, START + 2], "usage": [1.0, 2.0, 3.0], **odd})
+    with pytest.raises(BadRecords, match=rf"points.parquet: row 2 has a text in '{column}' that is not UTF-8"):
+        read(tmp_path, table)
+    assert [row["usage"] for row in read(tmp_path, table, max_bad_lines=1)] == [1.0, 3.0]
+    kept = [each.read_text() for each in (tmp_path / "staging/bad_lines").rglob("*") if each.is_file()]
+    assert kept
+    assert all("\\\\xff" in each for each in kept), "what is kept of them says what is written there"
+
+
+def test_files_that_only_say_which_measurement_it_is_in_their_rows(tmp_path: Path) -> None:
+    names = pa.array([b"cpu", b"\xff", b"cpu"]).view(pa.string())
+    table = pa.table({"timestamp": [START, START + 1, START + 2], "name": names, "usage": [1.0, 2.0, 3.0]})
+    path = f"{tmp_path}/in/cpu/year={{year}}/month={{month}}/day={{day}}/hour={{hour}}"
+    with pytest.raises(BadRecords, match=r"points.parquet: row 2 has a text in 'name' that is not UTF-8"):
+        read(tmp_path, table, path=path)
+    assert [row["usage"] for row in read(tmp_path, table, path=path, max_bad_lines=1)] == [1.0, 3.0]
+    with pytest.raises(FileUnreadable, match="has no column 'name': timestamp, usage") as caught:
+        read(tmp_path, table.drop_columns("name"), path=path)
+    assert "`measurement_column`" in str(caught.value.remedy)
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    read(tmp_path, pa.table({"timestamp": [START], "usageXX": [1.0]}))
+    [file] = tmp_path.rglob("points.parquet")
+    pq.write_table(pq.read_table(file), file, store_schema=False)
+    file.write_bytes(file.read_bytes().replace(b"usageXX", b"usage\xff\xfe"))
+    given = {"type": "landing_zone", "path": f"{tmp_path}/in/{BY_HOUR}", "format": "parquet", "database": "telemetry",
+             "staging": str(tmp_path / "staging")}  # fmt: skip
+    source = open_source(LandingZoneConfig.model_validate(given))
+    with pytest.raises(FileUnreadable, match=r"points.parquet has a name in it that is not UTF-8: .*usage"):
+        rows_of(source, "cpu", HOUR)
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("time", "`timestamp: time`"), ("at", "`timestamp` to the column")], ids=["time", "another"]
+)
+def test_a_file_without_the_column_of_the_time(tmp_path: Path, name: str, remedy: str) -> None:
+    table = pa.table({name: [START], "usage": [1.0]})
+    columns = {"cpu": {"fields": {"usage": "float"}}}
+    for options in ({}, {"max_bad_lines": 2}, {"columns": columns}):
+        with pytest.raises(FileUnreadable, match=f"points.parquet has no column 'timestamp': {name}, usage") as caught:
+            read(tmp_path, table, **options)
+        assert remedy in str(caught.value.remedy)
+    assert len(read(tmp_path, table, timestamp=name)) == 1

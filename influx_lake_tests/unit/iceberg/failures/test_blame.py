@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace as changed
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from influx_lake.config import WriteOptions
@@ -22,6 +24,7 @@ from influx_lake.errors import (
     CatalogRefused,
     CatalogUnavailable,
     ConfigurationError,
+    DataRefused,
     LakeError,
     MissingExtra,
     MissingPackage,
@@ -32,6 +35,7 @@ from influx_lake.errors import (
     naming,
 )
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, replace, rows, stream
 
@@ -225,3 +229,44 @@ def test_a_database_that_is_only_being_read_can_be_opened(tmp_path: Path) -> Non
         reader.execute("begin")
         reader.execute("select * from iceberg_tables").fetchall()
         open_catalog("lake", properties(tmp_path))
+
+
+def test_a_text_that_is_not_utf8_is_the_rows_own_fault(tmp_path: Path) -> None:
+    odd = pa.array([b"\xff\xfe"] * 10).view(pa.string())
+    given = rows(day(0), 10)
+    for column in (odd, odd.dictionary_encode()):
+        with pytest.raises(DataRefused, match=r"column 'note' of the rows for .* has a text that is not UTF-8"):
+            replace(open_catalog("lake", properties(tmp_path)), day(0), given.append_column("note", column))
+
+
+def called_in(modules: Sequence[str], function: Callable[[], object]) -> Callable[[], object]:
+    """A function that is called by one of each module, the first one outermost."""
+    for module in reversed(modules):
+        names: dict[str, Any] = {"__name__": module, "inner": function}
+        exec("def outer(): return inner()", names)
+        function = names["outer"]
+    return function
+
+
+@pytest.mark.parametrize(
+    ("modules", "error"),
+    [
+        (["pyiceberg.io.pyarrow"], UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")),
+        (["pyiceberg.io.pyarrow", "influx_lake.sources.any"], ValueError("no time at all")),
+    ],
+    ids=["text that is not UTF-8", "raised by the source"],
+)
+def test_the_store_is_not_blamed_for_what_is_written(modules: Sequence[str], error: ValueError) -> None:
+    def fails() -> None:
+        raise error
+
+    with pytest.raises(UnforeseenError), catalog_errors("write files of t.cpu"):
+        called_in(modules, fails)()
+
+
+def test_the_store_is_blamed_for_what_it_refuses() -> None:
+    def fails() -> None:
+        raise ValueError("no such setting")
+
+    with pytest.raises(StorageError, match="the store's settings or path"), catalog_errors("write files of t.cpu"):
+        called_in(["influx_lake.sources.any", "pyiceberg.io.pyarrow"], fails)()
