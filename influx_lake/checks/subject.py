@@ -18,7 +18,7 @@ from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
-from influx_lake.replication.window import table_target
+from influx_lake.replication.table_columns import table_target
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -67,10 +67,11 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
 
 
 def _check_tables(session: Session) -> Iterator[Check]:
-    """Load each table that is there."""
+    """Load each table that is there, and see whether loads are refused for what others did to it."""
     from influx_lake.iceberg.load.ensure import check_writable
     from influx_lake.iceberg.scan.reader import check_readable, find_table
     from influx_lake.iceberg.staging.copied_folder import check_not_copied
+    from influx_lake.replication.table_columns import check_or_tell
 
     there = []
 
@@ -80,6 +81,7 @@ def _check_tables(session: Session) -> Iterator[Check]:
             check_readable(table)
             check_writable(table, measurement.table_name)
             check_not_copied(table, measurement.table_name)
+            check_or_tell(session.source(measurement.source), session.catalog, measurement)
             there.append(measurement.name)
         return ""
 

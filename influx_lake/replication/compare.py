@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement, OnChangedValues, OnShrink, OnTypeConflict, RenamedColumns, WriteMode
+from influx_lake.config import Measurement, OnChangedValues, OnShrink, OnTypeConflict, WriteMode
 from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
-from influx_lake.iceberg.columns.known_columns import check_none_gone, check_not_renamed, renamed
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.replication.corrections.evidence import Evidence, Newer, missed_correction, policy_of, weigh
+from influx_lake.replication.table_columns import check_takes_loads
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.window_counts import counts_of
 
@@ -171,7 +171,8 @@ def compare_windows(
         LakeError: One of the sides cannot tell.
     """
     with naming(measurement.name):
-        _check_columns(catalog, measurement)
+        # As many rows as in the source prove nothing of columns that others dropped.
+        check_takes_loads(source, catalog, measurement)
         held = lake_counts(catalog, measurement, windows)
         found = counts_of(source, measurement.name, windows)
         short = [place for place, rows in enumerate(found) if rows < held[place]]
@@ -254,16 +255,3 @@ def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Wi
 def _counts(catalog: Catalog, identifier: tuple[str, ...], windows: Sequence[Window]) -> list[int]:
     table = find_table(catalog, identifier)
     return count_by_window(table, windows) if table else [0] * len(windows)
-
-
-def _check_columns(catalog: Catalog, measurement: Measurement) -> None:
-    """Check that the table has the columns that were filled: as many rows as in the source prove nothing without.
-
-    Raises:
-        SchemaConflict: Others dropped one, or renamed one that is not to be followed.
-    """
-    table = find_table(catalog, measurement.identifier)
-    if table is not None:
-        check_none_gone(table, measurement.table_name)
-        if measurement.types.renamed_columns is RenamedColumns.REFUSE:
-            check_not_renamed(renamed(table), measurement.table_name)

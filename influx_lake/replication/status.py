@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import CopiedTable
+from influx_lake.iceberg.columns.foreign_changes import column_changes
 from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, renamed
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
+from influx_lake.replication.table_columns import in_words
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -39,6 +41,7 @@ class MeasurementStatus:
         others: What others did to the table, as far as it is not made good.
         renamed: The columns that others renamed: what they are called in the table, by the names that loads know.
         alike: The columns whose names differ in case only, which some engines take for one.
+        column_changes: What others did to columns that loads cannot follow, and stop for where the source has them.
         copied: Why nothing is loaded, where the table's files are those of the lake that this one is a copy of.
     """
 
@@ -55,6 +58,7 @@ class MeasurementStatus:
     others: ForeignChanges
     renamed: Mapping[str, str] = field(default_factory=dict)
     alike: Sequence[tuple[str, ...]] = ()
+    column_changes: Sequence[str] = ()
     copied: str | None = None
 
     @property
@@ -62,7 +66,8 @@ class MeasurementStatus:
         """What is to be known of the table, and of the names of its columns."""
         said = [f"{name!r} is {there!r}" for name, there in self.renamed.items()]
         renamed = [f"others renamed columns, which are filled under their new names: {', '.join(said)}"] if said else []
-        return [*([self.copied] if self.copied else []), *renamed, *map(alike_in_words, self.alike)]
+        changed = map(in_words, self.column_changes)
+        return [*([self.copied] if self.copied else []), *renamed, *changed, *map(alike_in_words, self.alike)]
 
     @property
     def loaded(self) -> int:
@@ -96,10 +101,17 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         last_snapshot_id=snapshot.snapshot_id if snapshot else None,
         last_snapshot_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
         others=foreign_changes(measurement, state, now),
-        renamed=renamed(table) if table else {},
+        renamed=_followed(table) if table else {},
         alike=alike(field.name for field in actual(table).schema().fields) if table else (),
+        column_changes=column_changes(table) if table else (),
         copied=_copied(table, measurement.table_name) if table else None,
     )
+
+
+def _followed(table: Table) -> dict[str, str]:
+    """The renamed columns, but for those whose names others gave to columns of their own: loads stop for these."""
+    there, loads = actual(table).schema().column_names, set(renamed(table).values())
+    return {name: new for name, new in renamed(table).items() if name not in there or name in loads}
 
 
 def _copied(table: Table, name: str) -> str | None:

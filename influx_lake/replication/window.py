@@ -19,12 +19,13 @@ from influx_lake.errors import ColumnsChanged, WindowInterrupted, naming
 from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.load.ensure import check_table
 from influx_lake.iceberg.load.load_result import WindowCommit
-from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.guards import LimitedRows
 from influx_lake.replication.modes import Load
 from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import RecentSchemas
+from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.trusted_source import trusted_source
 from influx_lake.sources.protocol import RowStream, Source
 
@@ -262,23 +263,6 @@ def from_the_beginning(load: Load, work: Callable[[Load], T]) -> T:
             if interruptions > MOST_INTERRUPTIONS:
                 raise
             log.warning("%s (the window is begun again)", error)
-
-
-def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:
-    """The table a measurement's rows go to."""
-    names = measurement.types.column_names
-    tags = tuple(column_name(tag, names) for tag in schema.tags)
-    return TableTarget(
-        identifier=measurement.identifier,
-        dictionary_columns=frozenset(tags),
-        key=tuple(column_name(name, names) for name in measurement.write.key) or tags,
-        tags=tags,
-        write=measurement.write,
-        properties=measurement.table_properties,
-        types=measurement.types,
-        schema_evolution=measurement.schema_evolution,
-        partition=measurement.iceberg_partition,
-    )
 
 
 @dataclass(slots=True)

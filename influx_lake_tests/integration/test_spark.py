@@ -18,7 +18,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import count_rows, read_windows
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
-from influx_lake.replication.window import table_target
+from influx_lake.replication.table_columns import table_target
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.engine_cases import CASES, Case, packed, telling

@@ -17,7 +17,7 @@ from influx_lake.iceberg.scan.reader import count_rows
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.status import measurement_status
-from influx_lake.replication.window import table_target
+from influx_lake.replication.table_columns import table_target
 from influx_lake_tests.integration.typed_lake import (
     START_NS,
     TypedLake,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,9 @@ from influx_lake.cli.output import Output, counted, output
 
 if TYPE_CHECKING:
     from influx_lake.cli.loading import Loaded
+    from influx_lake.cli.session import Session
+    from influx_lake.config import Measurement
+    from influx_lake.config.values.windows import Window
 
 
 def replicate(
@@ -54,6 +58,8 @@ def replicate(
             show_plan(out, plans, "to load")
             out.result(_totals([plan_facts(each, windows) for each, windows in plans], "count"))
             return 0
+        if only_missing:
+            _tell_of_columns(session, plans, out)
         run_id = f"cli-{uuid.uuid4()}"
         loaded = Loaded(plans)
         try:
@@ -67,6 +73,15 @@ def replicate(
                 tell_where_it_stopped(out, loaded, again)
             raise
         return _conclude(out, loaded)
+
+
+def _tell_of_columns(session: Session, plans: Sequence[tuple[Measurement, Sequence[Window]]], out: Output) -> None:
+    """Say for what loads of tables would stop of which nothing is missing: no load of theirs says it."""
+    from influx_lake.replication.table_columns import remarks_of
+
+    for measurement, windows in plans:
+        for remark in remarks_of(session.catalog, measurement) if not windows else ():
+            out.note(f"{measurement.name}, table {measurement.table_name}: {remark}")
 
 
 def _content(loaded: Loaded) -> dict[str, object]:

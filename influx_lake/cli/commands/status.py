@@ -115,6 +115,7 @@ def _facts(status: MeasurementStatus) -> dict[str, Any]:
         "last_snapshot_at": text(status.last_snapshot_at),
         "copied_from_another_lake": status.copied,
         "renamed_columns": dict(status.renamed),
+        "changed_columns": list(status.column_changes),
         "columns_alike_but_for_case": [list(names) for names in status.alike],
         "changed_by_others": {
             "message": str(status.others) if status.others else None,

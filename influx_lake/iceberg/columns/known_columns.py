@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import RenamedColumns
 from influx_lake.errors import CatalogRefused, SchemaConflict
+from influx_lake.iceberg.own_properties import own_properties, says_whose
 from influx_lake.iceberg.target import OWNER, TableTarget
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.types import NestedField
 
 PROPERTY = "influx-lake.columns"
 """The table property, written in the same commit as rows: a JSON object of the columns' names and field ids."""
+_COMMIT_ID = "influx-lake.commit-id"
 _BY_NAME = f"To have columns found by their names once more, remove the table property {PROPERTY}"
 
 Ids = Mapping[str, int]
@@ -26,19 +29,23 @@ Ids = Mapping[str, int]
 def remembered(table: Table) -> dict[str, int] | None:
     """The field ids that the last load wrote down; None where none has.
 
+    Properties are copied from table to table, and a field id means another column in each. So the ids count where they
+    were written for this table (its UUID says so), and are such as its schemas had under these names.
+
     Raises:
         CatalogRefused: The property was damaged.
     """
-    stated = table.metadata.properties.get(PROPERTY)
+    stated = own_properties(table.metadata).get(PROPERTY)
     if stated is None:
         return None
     try:
-        return {str(name): int(number) for name, number in json.loads(stated).items()}
+        ids = {str(name): int(number) for name, number in json.loads(stated).items()}
     except (ValueError, AttributeError, TypeError):
         raise CatalogRefused(
             f"the property {PROPERTY} of {'.'.join(table.name())} is not what a load wrote: {stated[:100]!r}",
             remedy=f"Remove the table property {PROPERTY}: the next load finds columns by their names, and writes it",
         ) from None
+    return ids if _are_of(actual(table).metadata, ids) else None
 
 
 def recording(ids: Ids, table: Table) -> dict[str, str]:
@@ -59,6 +66,26 @@ def as_known(table: Table, ids: Ids | None = None) -> Table:
     ids = (remembered(table) or {}) if ids is None else ids
     known = {number: name for name, number in ids.items()}
     return _named(table, known) if known else table
+
+
+def _are_of(metadata: TableMetadata, ids: Ids) -> bool:
+    """Whether columns of a table had these ids: a load writes no name that its column never had."""
+    there = {field.field_id: field.name for field in metadata.schema().fields}
+    asked = {(number, name) for name, number in ids.items() if there.get(number) != name}
+    if not asked:
+        return True
+    had = {(field.field_id, field.name) for schema in metadata.schemas for field in schema.fields}
+    if asked <= had:
+        return True
+    numbers = {schema.schema_id for schema in metadata.schemas}
+    # Engines may remove schemas that no snapshot has any more: then the names are not all told.
+    return numbers != set(range(max(numbers) + 1)) and (says_whose(metadata) or _has_load(metadata))
+
+
+def _has_load(metadata: TableMetadata) -> bool:
+    """Whether a load of ours made one of a table's snapshots."""
+    summaries = (each.summary for each in metadata.snapshots)
+    return any(summary is not None and _COMMIT_ID in summary.additional_properties for summary in summaries)
 
 
 def _named(table: Table, known: Mapping[int, str]) -> Table:
@@ -164,19 +191,6 @@ def check_not_renamed(names: Mapping[str, str], table: str) -> None:
         )
 
 
-def check_none_gone(table: Table, name: str) -> None:
-    """Check that a table still has the columns that its loads filled.
-
-    Raises:
-        SchemaConflict: It does not.
-    """
-    known, fields = remembered(table) or {}, actual(table).metadata.schema().fields
-    ids, names = {field.field_id for field in fields}, {field.name for field in fields}
-    gone = [column for column, number in known.items() if number not in ids and column not in names]
-    if gone:
-        raise _dropped(gone, name)
-
-
 def no_time(table: Table, time_column: str) -> SchemaConflict:
     """What to say of a table without the column that places its rows in windows."""
     kinds = ("timestamp", "timestamptz")
@@ -248,7 +262,7 @@ def _two_of_one_name(name: str, holder: str | None, now: str, target: TableTarge
 def _from_earlier_schemas(table: Table) -> dict[str, int]:
     """The columns of a table whose loads did not write ids down yet, by their first names that no column has now."""
     there = {field.field_id: field.name for field in table.metadata.schema().fields}
-    if OWNER not in table.metadata.properties:
+    if OWNER not in own_properties(table.metadata):
         return {}
     first: dict[int, str] = {}
     for schema in sorted(table.metadata.schemas, key=lambda schema: schema.schema_id):

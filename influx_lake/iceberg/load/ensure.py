@@ -128,7 +128,29 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
         table = actual(found)
         ownership.check_owner(table, target.name, provenance)
         check_not_copied(table, target.name)
-        check_fillable(as_known(table, resolved(table, names, target)).schema(), target)
+        _check_names(table, target, names)
+
+
+def check_takes_columns(table: Table, target: TableTarget, names: Iterable[str], columns: pa.Schema) -> None:
+    """Check that a table takes the columns of rows, in the order and the words of a load.
+
+    Args:
+        table: The table, under its own names.
+        target: What is wanted of it.
+        names: The columns, as lake.yaml has them called in the table.
+        columns: The columns as they come.
+
+    Raises:
+        SchemaConflict: It does not.
+        DataRefused: A column has a type that the options refuse.
+    """
+    if not is_unloaded(table):
+        _check_names(table, target, names)
+    stage(table, columns, target)
+
+
+def _check_names(table: Table, target: TableTarget, names: Iterable[str]) -> None:
+    check_fillable(as_known(table, resolved(table, names, target)).schema(), target)
 
 
 def _tell_of_names(staged: Staged, table: str) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.columns.row_mapping import Shape
 from influx_lake.iceberg.columns.schema import iceberg_schema
+from influx_lake.iceberg.own_properties import own_properties
+from influx_lake.iceberg.table_state.commit_log import last
 from influx_lake.iceberg.target import OWNER, TableTarget
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ def is_unloaded(table: Table) -> bool:
     Not every catalog can make a table in the commit of its first rows (S3 Tables' and Glue's REST interfaces cannot),
     so it is made before them.
     """
-    return not table.metadata.snapshots and OWNER in table.metadata.properties
+    said = own_properties(table.metadata)
+    # Commits that it says it took, and of which it has none, are another table's.
+    return not table.metadata.snapshots and OWNER in said and last(said) is None
 
 
 def ids_of(table: Table, shape: Shape) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import merged
 from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.own_properties import is_copied
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, change_of, moment_of, number, summary_of
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
@@ -61,9 +62,14 @@ def table_state(table: Table | None) -> TableState:
 
 
 def _without_rows(metadata: TableMetadata) -> TableState:
-    """The state of a table that has no snapshot: it is whose it is said to be, and holds nothing."""
+    """The state of a table that has no snapshot: it holds nothing, and is whose it is said to be.
+
+    One that is said to have taken commits, and has none of them, was made with what was said of another: it is
+    nobody's.
+    """
     stated, last = read_properties(metadata.properties), last_commit(metadata)
-    empty = replace(stated, coverage=Coverage())
+    of_another = is_copied(metadata) or (last is not None and not metadata.snapshots)
+    empty = TableState() if of_another else replace(stated, coverage=Coverage())
     if last is None:
         return empty
     change = ForeignChange(Kind.MADE_ANEW, -1, moment_of(metadata.last_updated_ms), left_snapshot_id=last)
@@ -90,7 +96,9 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
         else:
             stated = state
         state = _after(table, state, lineage, ancestor, foreign)
-    elif lineage.is_first(foreign[0]):
+    elif is_copied(metadata) or lineage.is_first(foreign[0]):
+        if last is None and is_copied(metadata):
+            return TableState(changes=tuple(changes))
         if last is None:
             # Nobody of us ever committed to it.
             return TableState(owner=stated.owner, tags=stated.tags, changes=tuple(changes))

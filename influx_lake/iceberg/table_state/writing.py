@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import WriteMode
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.own_properties import naming_table
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
 from influx_lake.iceberg.table_state.reading import table_state
@@ -58,7 +59,8 @@ def record(
     summary = {SUMMARY: summary_text(state, _base(table))}
     if known.changes:
         summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]
-    return Record(summary, properties(state, table.metadata.properties))
+    said = properties(state, table.metadata.properties) | naming_table(table.metadata)
+    return Record(summary, said)
 
 
 def _base(table: Table) -> tuple[int, TableState] | None:

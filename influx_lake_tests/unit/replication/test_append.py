@@ -21,7 +21,7 @@ from influx_lake.iceberg.commit import committer as committing
 from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
-from influx_lake.replication.window import table_target
+from influx_lake.replication.table_columns import table_target
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, day, exact, held, hours, load

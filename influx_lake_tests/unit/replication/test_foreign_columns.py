@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace as changed
@@ -12,17 +13,19 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.table.update.schema import UpdateSchema
-from pyiceberg.types import LongType
+from pyiceberg.types import DoubleType, IcebergType, LongType, StringType, TimestamptzType
 
 from influx_lake.checks.subject import Subject
 from influx_lake.checks.suite import evaluate
 from influx_lake.config import CheckOptions, Measurement, OnTypeConflict, RenamedColumns, TypeOptions
+from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import SchemaConflict
+from influx_lake.errors import SchemaConflict, SourceUnavailable
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.compare import Verdict
 from influx_lake.replication.status import measurement_status
+from influx_lake.replication.table_columns import check_or_tell
 from influx_lake.replication.tail import tail_measurement
 from influx_lake.replication.verify import verify
 from influx_lake.sources.protocol import RowStream
@@ -83,6 +86,94 @@ def test_a_dropped_column_is_not_equal(source: FakeSource, catalog: Catalog) -> 
     others(catalog, lambda update: update.delete_column("value"))
     with pytest.raises(SchemaConflict, match=r"dropped from telemetry\.cpu by others: 'value'"):
         verify(source, catalog, CPU, [day(0)])
+
+
+def add(name: str, kind: IcebergType, *, required: bool = False) -> Callable[[UpdateSchema], object]:
+    return lambda update: update.add_column(name, kind, required=required)
+
+
+def drop(name: str) -> Callable[[UpdateSchema], object]:
+    return lambda update: update.delete_column(name)
+
+
+def call(name: str, other: str) -> Callable[[UpdateSchema], object]:
+    return lambda update: update.rename_column(name, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "remark"),
+    [
+        ([lambda update: update.update_column("value", required=True)], "required, so that loads stop.*: 'value'"),
+        ([add("must", StringType(), required=True)], "required, so that loads stop.*: 'must'"),
+        ([call("host", "server"), add("host", StringType())], "'host' was renamed 'server', and another column"),
+        ([call("time", "at"), add("time", TimestamptzType())], "'time' was renamed 'at', and another column"),
+        ([drop("value"), add("value", StringType())], "another type: 'value' is string, and was double"),
+        ([drop("value")], "dropped, so that loads stop where the source has them: 'value'"),
+        ([drop("time")], "no column is called 'time'"),
+    ],
+)
+def test_verify_and_check_refuse_what_loads_do_and_status_names_it(
+    source: FakeSource, catalog: Catalog, changes: list[Callable[[UpdateSchema], object]], remark: str
+) -> None:
+    source.put(day(0), 4)
+    partition = (PartitionTerm("identity", "host"),) if "time" in remark else None
+    measurement = changed(CPU, iceberg_partition=partition)
+    load(source, catalog, day(0), measurement)
+    for change in changes:
+        others(catalog, change)
+    with pytest.raises(SchemaConflict) as refused:
+        load(source, catalog, day(0), measurement)
+    for profile in (False, True):
+        with pytest.raises(SchemaConflict, match=re.escape(refused.value.message)):
+            verify(source, catalog, measurement, [day(0)], profile=profile)
+    with pytest.raises(SchemaConflict, match=re.escape(refused.value.message)):
+        check_or_tell(source, catalog, measurement)
+    with pytest.raises(SchemaConflict, match=remark):
+        check_or_tell(Away(), catalog, measurement)
+    [said] = measurement_status(catalog, measurement, day(2).start).remarks
+    assert re.search(remark, said), said
+
+
+class Away(FakeSource):
+    """A source that cannot be reached."""
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        raise SourceUnavailable("nobody answers")
+
+
+def test_what_others_did_to_columns_that_do_not_come_stops_nothing(source: FakeSource, catalog: Catalog) -> None:
+    source.put(day(0), 4)
+    load(source, catalog, day(0))
+    for change in (drop("value"), add("value", DoubleType())):
+        others(catalog, change)
+    compared = verify(source, catalog, CPU, [day(0)], profile=True).comparisons
+    assert [each.changed for each in compared] == [("value",)]
+    [said] = measurement_status(catalog, CPU, day(2).start).remarks
+    assert "dropped and added, so that they are null in the rows of before: 'value'" in said
+    load(source, catalog, day(0))
+    assert measurement_status(catalog, CPU, day(2).start).remarks == []
+    others(catalog, drop("value"))
+
+    class Without(FakeSource):
+        """The source has it no more either."""
+
+        def schema(self, measurement: str) -> MeasurementSchema:
+            return changed(super().schema(measurement), columns=super().schema(measurement).columns[:2])
+
+    left = Without(rows=source.rows)
+    assert verify(left, catalog, CPU, [day(0)]).is_equal
+    check_or_tell(left, catalog, CPU)
+
+
+def test_the_source_is_not_asked_for_its_columns_where_nobody_changed_the_tables(
+    source: FakeSource, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.put(day(0), 4)
+    load(source, catalog, day(0))
+    rename(catalog, host="hostname")
+    others(catalog, add("note", StringType()))
+    monkeypatch.setattr(source, "schema", None)
+    assert verify(source, catalog, CPU, [day(0)]).is_equal
 
 
 def test_a_tail_fills_renamed_columns(source: FakeSource, catalog: Catalog) -> None:

@@ -10,16 +10,18 @@ from dataclasses import replace as changed
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
+from pyiceberg.schema import Schema
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.types import DecimalType, DoubleType, LongType, StringType, TimestampType
 
 from influx_lake.config import RenamedColumns, TypeOptions, WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.config.tables.table_layout import PartitionTerm
-from influx_lake.errors import CatalogRefused, SchemaConflict
-from influx_lake.iceberg.columns.known_columns import PROPERTY
+from influx_lake.errors import CatalogRefused, ForeignTable, SchemaConflict
+from influx_lake.iceberg.columns.known_columns import PROPERTY, remembered
 from influx_lake.iceberg.load.upsert import upsert_window
-from influx_lake.iceberg.scan.reader import open_table, read_windows
+from influx_lake.iceberg.own_properties import TABLE
+from influx_lake.iceberg.scan.reader import find_table, open_table, read_windows
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.target import TableTarget
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, SCHEMA, TARGET, day, replace, rows, stream, table
@@ -216,3 +218,70 @@ def test_tables_of_earlier_versions_know_their_columns_by_their_first_names(cata
         transaction.set_properties({PROPERTY: "{"})
     with pytest.raises(CatalogRefused, match="is not what a load wrote"):
         replace(catalog, day(1), rows(day(1), 7))
+
+
+def made_anew(catalog: Catalog, *order: str, without: tuple[str, ...] = (), with_rows: bool = True) -> dict[str, int]:
+    """Somebody makes the table anew, with its columns in another order, its properties and its rows."""
+    old = table(catalog)
+    fields = {field.name: field for field in old.schema().fields}
+    there = old.scan().to_arrow().select(order)
+    said = {name: text for name, text in old.properties.items() if name not in without}
+    catalog.drop_table(TARGET.identifier)
+    new = catalog.create_table(TARGET.identifier, Schema(*(fields[name] for name in order)), properties=said)
+    if with_rows:
+        new.append(there)
+    ids = {field.name: field.field_id for field in new.schema().fields}
+    assert ids != {field.name: field.field_id for field in fields.values()}
+    return ids
+
+
+@pytest.mark.parametrize(
+    "order", [("time", "note", "value", "count", "host"), ("count", "value", "note", "host", "time")]
+)
+@pytest.mark.parametrize("without", [(), (TABLE,)], ids=["copied", "of_an_earlier_version"])
+@pytest.mark.parametrize("with_rows", [True, False])
+def test_properties_that_were_copied_from_another_table_say_nothing_of_the_columns(
+    catalog: Catalog,
+    caplog: pytest.LogCaptureFixture,
+    order: tuple[str, ...],
+    without: tuple[str, ...],
+    with_rows: bool,
+) -> None:
+    batch = rows(day(0), 7).append_column("note", pa.array([f"note-{i}" for i in range(7)]))
+    replace(catalog, day(0), batch)
+    ids = made_anew(catalog, *order, without=without, with_rows=with_rows)
+    assert find_table(catalog, TARGET.identifier).schema() == table(catalog).schema()  # type: ignore[union-attr]
+    adopting = changed(PROVENANCE, adopt=True)
+    if with_rows:
+        with pytest.raises(ForeignTable, match="not loaded by influx-lake"):
+            replace(catalog, day(0), batch)
+    for number in (0, 1):
+        again = rows(day(number), 7, value=0.5).append_column("note", batch.column("note"))
+        upsert_window(catalog, TARGET, stream(again), day(number), adopting, merge_fields=number == 0)
+    assert "renamed" not in caplog.text
+    found = columns(catalog)
+    assert sorted(found["host"]) == sorted([f"host-{i}" for i in range(7)] * 2)
+    assert sorted(found["note"]) == sorted([f"note-{i}" for i in range(7)] * 2)
+    assert json.loads(table(catalog).properties[PROPERTY]) == ids
+    assert table(catalog).properties[TABLE] == str(table(catalog).metadata.table_uuid)
+
+
+def test_ids_under_names_that_no_column_ever_had_are_not_believed(catalog: Catalog) -> None:
+    replace(catalog, day(0), rows(day(0), 7))
+    ids = json.loads(table(catalog).properties[PROPERTY])
+    swapped = {**ids, "host": ids["count"], "count": ids["host"]}
+    with table(catalog).transaction() as transaction:
+        transaction.set_properties({PROPERTY: json.dumps(swapped)})
+    replace(catalog, day(0), rows(day(0), 7))
+    assert json.loads(table(catalog).properties[PROPERTY]) == ids
+    # Where engines removed the schemas that tell the names, the table's own load is believed.
+    others(catalog, renaming("host", "hostname"))
+    found = table(catalog)
+    newest = [schema for schema in found.metadata.schemas if schema.schema_id == found.metadata.current_schema_id]
+    found.metadata = found.metadata.model_copy(update={"schemas": newest})
+    assert remembered(found) == ids
+    said = {name: text for name, text in found.metadata.properties.items() if name != TABLE}
+    found.metadata = found.metadata.model_copy(update={"properties": said})
+    assert remembered(found) == ids
+    found.metadata = found.metadata.model_copy(update={"properties": said, "snapshots": []})
+    assert remembered(found) is None

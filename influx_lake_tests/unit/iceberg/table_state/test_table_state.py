@@ -16,10 +16,22 @@ from pyiceberg.table.update import RemoveSnapshotRefUpdate
 
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ForeignTable
+from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.table_state import Kind, TableState, reading, table_state, writing
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.record import COVERAGE, MOST_CHARACTERS, SUMMARY
-from influx_lake_tests.unit.iceberg.tables import PROVENANCE, day, held, hours, replace, rows, table
+from influx_lake.iceberg.target import Provenance
+from influx_lake_tests.unit.iceberg.tables import (
+    PROVENANCE,
+    TARGET,
+    day,
+    held,
+    hours,
+    replace,
+    rows,
+    stream,
+    table,
+)
 
 HOURS = 24
 
@@ -344,3 +356,31 @@ def replaced_by_others(found: Table, theirs: pa.Table) -> None:
     with found.transaction() as transaction:
         transaction._apply((RemoveSnapshotRefUpdate(ref_name="main"),))
     found.append(theirs)
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_copied_properties_make_no_table_ours(days: Catalog, expired: bool) -> None:
+    old, theirs = table(days), held(days)
+    days.drop_table(old.name())
+    new = days.create_table(TARGET.identifier, old.schema(), properties=dict(old.properties))
+    assert (intervals(days), state(days).owner, state(days).tags) == ((), None, None)
+    assert (kinds(days), state(days).lost) == ([Kind.MADE_ANEW], (day(0, 3),))
+    for place in range(3):
+        new.append(theirs.slice(place, 1))
+    if expired:
+        forget(new, keeping=1)
+    reading._known.clear()
+    known = state(days)
+    assert (known.coverage, known.owner, known.tags, known.is_rebuilt) == (Coverage(), None, None, False)
+    assert (known.changes[0].kind, known.lost) == (Kind.MADE_ANEW, (day(0, 3),))
+    with pytest.raises(ForeignTable, match="not loaded by influx-lake"):
+        replace(days, day(0), rows(day(0), HOURS))
+
+
+def test_an_empty_table_with_the_properties_of_another_source_is_free(days: Catalog) -> None:
+    old = table(days)
+    days.drop_table(old.name())
+    days.create_table(TARGET.identifier, old.schema(), properties=dict(old.properties))
+    other = Provenance("test://elsewhere/telemetry", "run-2")
+    replace_window(days, TARGET, stream(rows(day(0), HOURS)), day(0), other)
+    assert (intervals(days), state(days).owner, kinds(days)) == ((day(0),), other.source, [])

@@ -1,0 +1,87 @@
+"""The table of a measurement: how it is wanted, and whether it takes loads after what others did to its columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement, RenamedColumns, column_name
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.errors import SchemaConflict, SourceError
+from influx_lake.iceberg.columns.foreign_changes import column_changes
+from influx_lake.iceberg.columns.known_columns import actual, holds_rows, remembered, renamed
+from influx_lake.iceberg.load.ensure import check_takes_columns
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.sources.arrow_types import arrow_schema
+from influx_lake.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:
+    """The table a measurement's rows go to."""
+    names = measurement.types.column_names
+    tags = tuple(column_name(tag, names) for tag in schema.tags)
+    return TableTarget(
+        identifier=measurement.identifier,
+        dictionary_columns=frozenset(tags),
+        key=tuple(column_name(name, names) for name in measurement.write.key) or tags,
+        tags=tags,
+        write=measurement.write,
+        properties=measurement.table_properties,
+        types=measurement.types,
+        schema_evolution=measurement.schema_evolution,
+        partition=measurement.iceberg_partition,
+    )
+
+
+def check_takes_loads(source: Source, catalog: Catalog, measurement: Measurement) -> None:
+    """Check that a table takes the source's columns, as loads do.
+
+    The source is asked for its columns only where the table's metadata say that others changed some.
+
+    Raises:
+        SchemaConflict: Loads are refused; in their words.
+        SourceError: The source cannot tell its columns.
+    """
+    table = find_table(catalog, measurement.identifier)
+    if table is None or not _may_be_refused(table, measurement):
+        return
+    schema = source.schema(measurement.name)
+    names = [column_name(column.name, measurement.types.column_names) for column in schema.columns]
+    check_takes_columns(actual(table), table_target(measurement, schema), names, arrow_schema(schema))
+
+
+def check_or_tell(source: Source, catalog: Catalog, measurement: Measurement) -> None:
+    """The same where the source may be away: then what the table's metadata say is told.
+
+    Raises:
+        SchemaConflict: Loads are refused, or may be.
+    """
+    try:
+        check_takes_loads(source, catalog, measurement)
+    except SourceError:
+        for remark in remarks_of(catalog, measurement):
+            raise SchemaConflict(remark, remedy="Undo the change; the source cannot tell its columns now") from None
+
+
+def remarks_of(catalog: Catalog, measurement: Measurement) -> list[str]:
+    """What others did to the columns of a measurement's table that loads cannot follow."""
+    table = find_table(catalog, measurement.identifier)
+    return [in_words(change) for change in column_changes(table)] if table is not None else []
+
+
+def in_words(change: str) -> str:
+    """A change of columns, for people."""
+    return f"others changed columns: {change}"
+
+
+def _may_be_refused(table: Table, measurement: Measurement) -> bool:
+    return bool(
+        column_changes(table)
+        or (measurement.types.renamed_columns is RenamedColumns.REFUSE and renamed(table))
+        # No load wrote down which column is which.
+        or (remembered(table) is None and holds_rows(table))
+    )
