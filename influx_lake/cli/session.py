@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.cli.failures import note
 from influx_lake.config import Lake, Measurement, load_lake
+from influx_lake.config.document.reading import place_of
 from influx_lake.errors import ConfigurationError
 from influx_lake.printable import printable_name
 
@@ -89,7 +90,8 @@ class Session:
             remedy = "List them under `measurements`"
             if self.lake.patterns:
                 remedy = "Its patterns match nothing that is known yet: run `influx-lake discover`"
-            raise ConfigurationError(f"{self.lake.path.name} has no measurements", remedy=remedy)
+            place = place_of(self.lake.path, ("measurements",))
+            raise ConfigurationError(f"{place}: the lake has no measurements", remedy=remedy)
         return list(self.lake.measurements)
 
     def plan(

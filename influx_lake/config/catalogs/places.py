@@ -7,12 +7,13 @@ from functools import cache
 
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.report.diagnostics import suggestion
-from influx_lake.config.values.locations import STORES, WEB, check_scheme, scheme_of
+from influx_lake.config.values.locations import STORES, WEB, check_scheme, has_one_slash, scheme_of
 
 _WAREHOUSES = (*STORES, "hf")
 _INFERRED = ("http", "https", "thrift", "sqlite", "postgresql", "postgres")
 _URIS = {"rest": WEB, "hive": ("thrift",)}
 _NEED_A_URI = ("rest", "hive", "sql")
+_EXAMPLE = "such as sqlite:///./.lake/catalog.db"
 
 
 def place_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
@@ -24,6 +25,8 @@ def place_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, s
     kind, uri, warehouse = (_text(entries.get(name)) for name in ("type", "uri", "warehouse"))
     if uri is not None and (mistake := _uri_mistake(uri, kind)):
         yield "uri", mistake
+    elif isinstance(entries.get("uri"), str) and kind != "in-memory" and _is_in_memory(uri or ""):
+        yield "uri", "keeps the catalog in memory, and its tables are lost with the process: name a file, " + _EXAMPLE
     elif kind in _NEED_A_URI and "uri" not in entries:
         yield "type", f"a catalog of type {kind} needs a `uri`: where it is"
     if warehouse is not None and "py-io-impl" not in entries:
@@ -31,7 +34,7 @@ def place_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, s
             check_scheme(warehouse, _WAREHOUSES)
         except ValueError as error:
             # A warehouse that a catalog knows by name may look like anything, but for an address.
-            if "://" in warehouse:
+            if "://" in warehouse or has_one_slash(warehouse, _WAREHOUSES):
                 yield "warehouse", str(error)
 
 
@@ -43,12 +46,27 @@ def _uri_mistake(uri: str, kind: str | None) -> str | None:
         known = _URIS.get(kind or "") or (_dialects() if kind == "sql" else _INFERRED)
         if not scheme:
             return f"is no address: write one that starts with {_listed(known)}"
+        if has_one_slash(each, known):
+            return f"has one slash behind {scheme}: and needs two, {scheme}://"
         if scheme not in known:
             what = f"a catalog of type {kind}" if kind else "a catalog whose type is left out"
             return f"starts with {scheme}://, and that of {what} with {_listed(known)}{suggestion(scheme, known)}"
         if scheme not in ("sqlite",) and not each.partition("://")[2].strip("/"):
             return f"names no server behind {scheme}://"
     return None
+
+
+def _is_in_memory(uri: str) -> bool:
+    """Whether an address is one of SQLite without a file, as SQLAlchemy reads it."""
+    if (scheme_of(uri) or "").partition("+")[0] != "sqlite":
+        return False
+    path, _, options = uri.partition("://")[2].partition("?")
+    database = path.removeprefix("/")
+    return (
+        database in ("", ":memory:")
+        or (database.startswith("file:") and ":memory:" in database + options)
+        or ("mode=memory" in options)
+    )
 
 
 def _listed(schemes: tuple[str, ...]) -> str:

@@ -11,22 +11,28 @@ from influx_lake.config.connections.points import PointFilesConfig, check_stagin
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.locations import stored_path
-from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.config.values.timestamps import TimeZone
 from influx_lake.config.values.units import Duration
 from influx_lake.config.values.validated_names import Form, Text
 
 DATES = ("year", "month", "day", "hour")
+_RESERVED = {TIME: "what tables call a point's time"}
 _FieldType = Literal["float", "integer", "uinteger", "boolean", "string"]
 
 
 def _template(path: str, info: ValidationInfo) -> str:
     try:
-        names = [name for _, name, _, _ in Formatter().parse(path) if name is not None]
+        parts = [part for part in Formatter().parse(path) if part[1] is not None]
     except ValueError:
         raise ValueError("has a { or } without the other: write {{ and }} for braces of the path") from None
+    names = [name or "" for _, name, _, _ in parts]
     if unknown := sorted(set(names) - {*DATES, "measurement"}):
         raise ValueError(f"has {{{unknown[0]}}}: write {{measurement}}, {', '.join(f'{{{each}}}' for each in DATES)}")
+    for _, name, form, conversion in parts:
+        if form or conversion:
+            shown = f"{name}!{conversion}" if conversion else f"{name}:{form}"
+            raise ValueError(f"has {{{shown}}}, and there is no form to choose: write {{{name}}}")
     dates = [name for name in names if name in DATES]
     if not dates or dates != list(DATES[: len(dates)]):
         raise ValueError("needs dates from the year down, such as year={year}/month={month}/day={day}")
@@ -126,13 +132,16 @@ class LandingZoneConfig(PointFilesConfig):
     @model_validator(mode="after")
     def _check_tags(self) -> Self:
         own = {"timestamp": self.timestamp, "measurement_column": self.measurement_column}
+        named = {**_RESERVED, **{column: f"the column of `{option}`" for option, column in own.items()}}
         declared = [(("columns", name, "tags"), known.tags) for name, known in self.columns.items()]
         for place, tags in [(("tags",), self.tags), *declared]:
-            for option, column in own.items():
-                if column in tags:
-                    message = f"{column!r} is the column of `{option}`, and no tag: correct one of them"
-                    raise contradiction(message, *place, tags.index(column))
+            if taken := [column for column in named if column in tags]:
+                message = f"{taken[0]!r} is {named[taken[0]]}, and no tag: correct one of them"
+                raise contradiction(message, *place, tags.index(taken[0]))
         for name, known in self.columns.items():
+            if taken := [column for column in known.fields if column in named]:
+                message = f"{taken[0]!r} is {named[taken[0]]}, and no field: correct one of them"
+                raise contradiction(message, "columns", name, "fields", taken[0])
             if both := [field for field in known.fields if field in (*known.tags, *self.tags)]:
                 message = f"{both[0]!r} is also one of the tags: a column is a tag or a field"
                 raise contradiction(message, "columns", name, "fields", both[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +15,8 @@ from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct, OneOrMore
 from influx_lake.config.values.locations import STORES, WEB, LocalFile, absolute_path, check_scheme
-from influx_lake.config.values.units import Duration, Size, WholeNumber
+from influx_lake.config.values.read_options import PositiveDuration
+from influx_lake.config.values.units import Size, WholeNumber
 from influx_lake.config.values.validated_names import Text
 
 MAX_EXPANSION = "max_expansion"
@@ -34,6 +36,18 @@ Paths = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_absolut
 _PATTERN = re.compile(r"[*?\[{]")
 
 
+def read_folders(*paths: str, deep: bool) -> Iterator[tuple[str, bool]]:
+    """The folders, or files, from which paths or patterns read, and whether folders below them are read too.
+
+    Args:
+        paths: The files: paths, folders or patterns.
+        deep: Whether folders below the fixed part of a path are read whatever the pattern says.
+    """
+    for path in paths:
+        fixed = _PATTERN.split(path, maxsplit=1)[0]
+        yield (fixed if fixed == path else fixed.rpartition("/")[0]) or "/", deep or fixed == path or "**" in path
+
+
 def check_staging(staging: Path, *paths: str, deep: bool) -> None:
     """Check that what is taken apart is not kept among the files that are read: it would count as data.
 
@@ -45,10 +59,8 @@ def check_staging(staging: Path, *paths: str, deep: bool) -> None:
     Raises:
         ValidationError: It is.
     """
-    for path in paths:
-        fixed = _PATTERN.split(path, maxsplit=1)[0]
-        base = Path((fixed if fixed == path else fixed.rpartition("/")[0]).removeprefix("file://") or "/")
-        below = deep or fixed == path or "**" in path
+    for folder, below in read_folders(*paths, deep=deep):
+        base = Path(folder.removeprefix("file://"))
         if staging == base or (below and staging.is_relative_to(base) and not _is_hidden(staging.relative_to(base))):
             message = f"lies where the files of `path` are, in {base}: name a folder elsewhere, such as .lake/staging"
             raise contradiction(message, "staging")
@@ -87,9 +99,9 @@ class PointFilesConfig(DocumentLimit, StoredConfig):
     )
     staging_limit: Size = Field(
         default=100_000_000_000,
-        ge=1,
+        ge=1_000_000,
         description="How much that folder may hold: what was not used for longest goes first.",
     )
-    staging_keep: Duration = Field(
+    staging_keep: PositiveDuration = Field(
         default=timedelta(days=7), description="How long a file stays taken apart that no window asks for."
     )

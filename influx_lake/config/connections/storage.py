@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from influx_lake.config.catalogs.options import is_secret_name
+from influx_lake.config.catalogs.store_properties import STORE_PROPERTIES
 from influx_lake.config.connections.base import CloseSecret, SourceConfig
 from influx_lake.config.references.secret import Secret
 
@@ -19,6 +20,7 @@ class StoredConfig(SourceConfig):
         default_factory=dict,
         description="How an object store is reached, as pyiceberg's own properties: s3.*, gcs.*, adls.*. Default: what "
         "the environment says.",
+        json_schema_extra={"propertyNames": {"enum": list(STORE_PROPERTIES)}},
         examples=[{"s3.endpoint": "http://minio:9000", "s3.secret-access-key": "${S3_SECRET}"}],
     )
 

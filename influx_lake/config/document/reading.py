@@ -198,3 +198,10 @@ def raw_text(path: Path, location: tuple[str, ...]) -> str | None:
     for part in location:
         value = value.get(part) if isinstance(value, dict) else None
     return value if isinstance(value, str) else None
+
+
+def place_of(path: Path, location: tuple[str, ...]) -> Place:
+    """Where a lake.yaml says something; the nearest place around it where it does not."""
+    report = Report(path)
+    read_document(path, report)
+    return report.place(location)

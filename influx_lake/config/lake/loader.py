@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from influx_lake.config.catalogs import catalog_mistakes, value_mistakes
-from influx_lake.config.catalogs.options import CATALOG_TYPES, DEFAULT_CATALOG, CatalogConfig, CatalogSection
+from influx_lake.config.catalogs.options import (
+    CATALOG_TYPES,
+    DEFAULT_CATALOG,
+    CatalogConfig,
+    CatalogSection,
+    absolute_properties,
+)
+from influx_lake.config.catalogs.store_properties import name_mistakes
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
 from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.document.interpolation import interpolate
@@ -21,6 +28,7 @@ from influx_lake.config.lake.closed_values import is_kept_closed
 from influx_lake.config.lake.declarations import STAND_IN, read_declarations
 from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
+from influx_lake.config.lake.overlaps import overlaps
 from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.references.secret import Secret
@@ -118,6 +126,7 @@ class _Loader:
         for group in groups:
             sources |= group.sources(group.discovered(known))
         catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
+        self._check_overlaps(catalog, sources)
         found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report, groups)
         lake = Lake(
             self._path,
@@ -171,7 +180,11 @@ class _Loader:
     def _check_databases(self, databases: Sequence[str], location: Location) -> None:
         for place, database in enumerate(databases):
             again = f"{database!r} is named twice in this list: take one of them out"
-            mistake = pattern_mistake(database) or (again if database in databases[:place] else None)
+            unread = text_mistake(database)
+            mistake = unread or pattern_mistake(database) or (again if database in databases[:place] else None)
+            if unread and not place:
+                # The first one stands for the server, whose options are checked.
+                continue
             if mistake:
                 self._report.mistake((*location, place) if len(databases) > 1 else location, mistake)
 
@@ -204,7 +217,9 @@ class _Loader:
         entry = model.with_secrets(entry, close)
         config, kept = validated(model, entry, location, self._report, hide=model.secret_options())
         if isinstance(config, StoredConfig):
-            for key, mistake in value_mistakes(kept.get("storage") or {}):
+            storage = kept.get("storage") or {}
+            # Half a pair of keys is a consequence, where the other half's name has a slip.
+            for key, mistake in tuple(name_mistakes(storage)) or value_mistakes(storage):
                 self._report.mistake((*location, "storage", key), mistake)
         return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
 
@@ -223,6 +238,17 @@ class _Loader:
             if isinstance(value, Secret):
                 self._warn_of_literal(value, ("catalog", key), re.sub(r"\W", "_", key).upper())
         return catalog
+
+    def _check_overlaps(self, catalog: CatalogConfig, sources: Mapping[str, SourceConfig]) -> None:
+        """Refuse a warehouse among files that are read; one that is kept secret is known at the moment of use only."""
+        warehouse = absolute_properties(catalog.entries, self._root).get("warehouse")
+        if not isinstance(warehouse, str):
+            return
+        for name, mistake in overlaps(warehouse, sources):
+            if ("catalog", "warehouse") in self._report.places:
+                self._report.mistake(("catalog", "warehouse"), mistake)
+            else:
+                self._report.mistake(("sources", name, "path"), f"the warehouse, {warehouse}, {mistake}")
 
     def _alerts(self, entries: dict[str, Any]) -> AlertOptions | None:
         if not entries:

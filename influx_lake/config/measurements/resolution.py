@@ -23,7 +23,7 @@ from influx_lake.config.tables.write_modes import WriteMode
 from influx_lake.config.tables.write_properties import check_write
 from influx_lake.config.values.timestamps import in_zone
 from influx_lake.config.values.units import format_duration
-from influx_lake.config.values.windows import Every, Scheme, utc_text, window_of
+from influx_lake.config.values.windows import LONGEST, Every, Scheme, utc_text, window_of
 
 _NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_IN_GROUP = re.compile(r"[^A-Za-z0-9_]")
@@ -139,6 +139,10 @@ def _check_mode(options: MeasurementOptions) -> None:
 def _tail(options: MeasurementOptions) -> TailOptions | None:
     """The tail with its lag decided."""
     tail, appending = options.tail, options.write.mode is WriteMode.APPEND
+    if tail is not None and tail.every > LONGEST[options.partition.every]:
+        given, every = format_duration(tail.every), options.partition.every
+        message = f"{given} is longer than a partition of one {every}: the window would be over before its tail is"
+        raise OptionMistake(message, ("tail", "every"), ("partition", "every"), ("tail",))
     if tail is None or tail.lag is None:
         decided = options.lag if appending else min(options.lag, DEFAULT_LAG)
         return tail and tail.model_copy(update={"lag": decided})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +21,15 @@ MAY_BE_BLANK = frozenset({"delimiter"})
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
 _EMPTY = "is empty: give it a value, or leave the option out"
 _UNSEEN = frozenset({"Cc", "Cs"})
-# Marks that turn the direction of what is shown, and the byte order mark. Joiners are letters' own.
+# Marks that turn the direction of what is shown, and the byte order mark.
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+# Spaces without width, hyphens that are shown at a line's end only, operators and letters without a shape.
+_BLANK = frozenset(
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060\u2061\u2062\u2063\u2064\u206a\u206b\u206c\u206d\u206e\u206f"
+    "\u2800\u3164\uffa0\ufff9\ufffa\ufffb"
+)
+# Joiners are letters' own, and those of emoji: beside others, and at an end, they join nothing.
+_LONELY_JOINER = re.compile(r"(?:^|[\x00-\x7f])([\u200c\u200d])|([\u200c\u200d])(?:[\x00-\x7f]|$)", re.DOTALL)
 
 
 def unreadable(data: Any, inside: Location = ()) -> Iterator[tuple[Location, str]]:
@@ -57,8 +65,10 @@ def text_mistake(text: str, *, lines: bool = False, longest: int = LONGEST) -> s
     if len(text) > longest:
         return f"has {len(text):,} characters: no more than {longest:,} are taken"
     # What is printable holds nothing strange: nearly no text has to be looked at letter by letter.
-    letters = "" if text.isprintable() else text
+    letters = "" if text.isprintable() and _BLANK.isdisjoint(text) else text
     strange = next((each for each in letters if _is_strange(each) and not (lines and each in "\n\r\t")), None)
+    if strange is None and letters and (lonely := _LONELY_JOINER.search(text)):
+        strange = lonely[1] or lonely[2]
     if strange is None:
         return None
     if strange in _LINE_BREAKS:
@@ -79,4 +89,4 @@ def _reason(text: str, inside: Location) -> str | None:
 
 
 def _is_strange(character: str) -> bool:
-    return unicodedata.category(character) in _UNSEEN or character in _TURNING or character in _LINE_BREAKS
+    return unicodedata.category(character) in _UNSEEN or character in _TURNING | _BLANK or character in _LINE_BREAKS

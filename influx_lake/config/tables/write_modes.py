@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from influx_lake.config.values.lists import Distinct
+from influx_lake.config.values.read_options import PositiveDuration
 from influx_lake.config.values.source_schema import TIME
-from influx_lake.config.values.units import Duration, YesNo
+from influx_lake.config.values.units import YesNo
 from influx_lake.config.values.validated_names import Text
 
 
@@ -50,7 +51,7 @@ class ModeOptions(BaseModel):
         description="With `mode: upsert`: a field that is null in the source keeps the value it has in the table, as "
         "InfluxDB does when a point is written twice.",
     )
-    commit_timeout: Duration = Field(
+    commit_timeout: PositiveDuration = Field(
         default=timedelta(minutes=10),
         description="How long a commit is tried again while other writers are first or the catalog fails.",
     )

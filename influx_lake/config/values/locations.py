@@ -27,6 +27,12 @@ def scheme_of(location: str) -> str | None:
     return found[1].lower() if found else None
 
 
+def has_one_slash(location: str, known: Iterable[str]) -> bool:
+    """Whether an address of a known scheme has one slash where it needs two; `file:/folder` is right."""
+    scheme = scheme_of(location)
+    return scheme not in (None, "file") and scheme in known and not location[location.index(":") :].startswith("://")
+
+
 def check_scheme(location: str, known: Iterable[str]) -> str:
     """Make sure that an address is of a kind that can be read.
 
@@ -40,6 +46,8 @@ def check_scheme(location: str, known: Iterable[str]) -> str:
     if scheme is not None and scheme not in known:
         shown = ", ".join(f"{each}://" for each in known)
         raise ValueError(f"starts with {scheme}://, which is none of {shown}{suggestion(scheme, known)}")
+    if has_one_slash(location, known):
+        raise ValueError(f"has one slash behind {scheme}: and needs two, {scheme}://")
     if scheme in ("s3", "s3a", "gs", "gcs", "abfs", "abfss", *WEB) and not location.partition("://")[2].strip("/"):
         raise ValueError(f"names nothing behind {scheme}://")
     return location

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 _GLOB = re.compile(r"[*?\[]")
+_CLASS = re.compile(r"\[!?+\]?+[^\]]*\]", re.DOTALL)
 
 
 def is_pattern(text: str) -> bool:
@@ -19,7 +20,8 @@ def is_pattern(text: str) -> bool:
 def pattern_mistake(text: str) -> str | None:
     """What is wrong with a pattern; nothing where it is right."""
     if not _is_regex(text):
-        return None
+        open_class = _CLASS.sub("", text).partition("[")[1]
+        return "opens a class with [ and does not close it: write [[] for the character itself" if open_class else None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

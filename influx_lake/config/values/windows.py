@@ -92,6 +92,15 @@ class Every(StrEnum):
     MONTH = "month"
 
 
+LONGEST = {
+    Every.HOUR: timedelta(hours=1),
+    Every.DAY: timedelta(days=1),
+    Every.WEEK: timedelta(weeks=1),
+    Every.MONTH: timedelta(days=31),
+}
+"""How long a partition is at most, but for a change of clocks."""
+
+
 def window_of(every: Every, timezone: str, moment: datetime) -> Window:
     """The hour, or the day, week or month of a time zone, that holds a moment."""
     start = _floor(every, timezone, moment)

@@ -14,6 +14,8 @@ _EXTRAS = {
     "thrift": ("a Hive Metastore as catalog", "hive"),
 }
 _DISTRIBUTIONS = {
+    "MySQLdb": ("a catalog in MySQL or MariaDB", "mysqlclient"),
+    "mysql": ("a catalog in MySQL", "mysql-connector-python"),
     "boto3": ("a catalog in AWS", "boto3"),
     "google": ("BigQuery as catalog", "google-cloud-bigquery"),
     "huggingface_hub": ("files at Hugging Face (hf://)", "huggingface_hub"),

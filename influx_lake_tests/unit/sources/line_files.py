@@ -17,6 +17,8 @@ ALWAYS = Window(datetime(1677, 9, 1, tzinfo=UTC), datetime(2262, 5, 1, tzinfo=UT
 
 def line_source(folder: Path, path: str | list[str] | None = None, **options: Any) -> Source:
     """A source of the files of a folder."""
+    # A lake.yaml takes no limit that so few files reach.
+    small = {name: options.pop(name) for name in ("staging_limit",) if name in options}
     given = {
         "type": "line_protocol",
         "path": path or str(folder / "*.lp*"),
@@ -24,7 +26,7 @@ def line_source(folder: Path, path: str | list[str] | None = None, **options: An
         "staging": str(folder / "staging"),
         **options,
     }
-    return open_source(LineProtocolConfig.model_validate(given))
+    return open_source(LineProtocolConfig.model_validate(given).model_copy(update=small))
 
 
 def rows_of(source: Source, measurement: str, window: Window = ALWAYS) -> list[dict[str, Any]]:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pyiceberg.io
 import pytest
 
-from influx_lake.config import CatalogConfig, ConfigurationProblems, Secret, load_lake, redact
+from influx_lake.config import CatalogConfig, ConfigurationProblems, Lake, Secret, load_lake, redact
 from influx_lake.config.catalogs.options import CATALOG_TYPES, is_secret_name
+from influx_lake.config.catalogs.store_properties import STORE_PROPERTIES
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.resources import IcebergCatalogResource
 from influx_lake_tests.unit.config.conftest import LakeWriter
@@ -258,3 +261,92 @@ def test_the_store_of_files_is_held_to_the_same(write_lake: LakeWriter) -> None:
     """
     with pytest.raises(ConfigurationProblems, match=r"lake.yaml:7: sources.default.storage.*s3.endpoint.*http://"):
         load_lake(write_lake(text))
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("sqlite://", "keeps the catalog in memory"),
+        ("sqlite:///", "keeps the catalog in memory"),
+        ("sqlite:///:memory:", "keeps the catalog in memory"),
+        ("sqlite+pysqlite://", "keeps the catalog in memory"),
+        ("sqlite+pysqlite:///:memory:?timeout=3", "keeps the catalog in memory"),
+        ("sqlite:///file::memory:?uri=true", "keeps the catalog in memory"),
+        ("sqlite:///file:lake?mode=memory&uri=true", "keeps the catalog in memory"),
+        ("sqlite:/catalog.db", "needs two, sqlite://"),
+        ("postgresql:/db/lake", "needs two, postgresql://"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "type: sql, "])
+def test_databases_that_keep_no_table(kind: str, uri: str, words: str, mistakes_of: Callable[..., list[str]]) -> None:
+    [mistake] = mistakes_of(f'catalog: {{{kind}uri: "{uri}", warehouse: ./w}}\nmeasurements: {{cpu: }}')
+    assert mistake.startswith("lake.yaml:2: catalog.uri: ")
+    assert words in mistake
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    [
+        'type: in-memory, uri: "sqlite:///:memory:"',
+        'uri: "sqlite:///memory:.db"',
+        'uri: "sqlite:////tmp/c.db"',
+        'uri: "sqlite:///${FOLDER:-a}/c.db"',
+        'uri: "sqlite:///${file:place}"',
+    ],
+)
+def test_databases_that_keep_tables(catalog: str, lake_of: Callable[[str], Lake]) -> None:
+    lake_of(f"catalog: {{{catalog}, warehouse: ./w}}\nmeasurements: {{cpu: }}")
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "gs", "abfss", "hdfs"])
+def test_a_warehouse_with_one_slash(scheme: str, mistakes_of: Callable[..., list[str]]) -> None:
+    [mistake] = mistakes_of(
+        f'catalog: {{uri: "sqlite:///c.db", warehouse: "{scheme}:/bucket"}}\nmeasurements: {{cpu: }}'
+    )
+    assert mistake == f"lake.yaml:2: catalog.warehouse: has one slash behind {scheme}: and needs two, {scheme}://"
+
+
+@pytest.mark.parametrize("warehouse", ["file:/data/lake", "file:///data/lake", "arn:aws:s3tables:x"])
+def test_warehouses_that_look_like_slips(warehouse: str, lake_of: Callable[[str], Lake]) -> None:
+    lake_of(f'catalog: {{type: rest, uri: "https://c/rest", warehouse: "{warehouse}"}}\nmeasurements: {{cpu: }}')
+
+
+def test_properties_of_stores_are_pyicebergs() -> None:
+    read = {value for name, value in vars(pyiceberg.io).items() if name.isupper() and isinstance(value, str)}
+    assert {
+        name for name in read if name.partition(".")[0] in {each.partition(".")[0] for each in STORE_PROPERTIES}
+    } == {*STORE_PROPERTIES}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("s3.enpoint", "(did you mean s3.endpoint?)"),
+        ("S3.Endpoint", "(did you mean s3.endpoint?)"),
+        ("s3.secret-acces-key", "(did you mean s3.secret-access-key?)"),
+        ("gcs.project_id", "(did you mean gcs.project-id?)"),
+        ("foo", "known are properties of adls.*"),
+        ("py-io-impl", "known are properties of adls.*"),
+    ],
+)
+def test_storage_has_no_property_that_nothing_reads(
+    name: str, words: str, mistakes_of: Callable[..., list[str]]
+) -> None:
+    value = "x"
+    text = f"""
+        sources:
+          default:
+            type: line_protocol
+            path: s3://bucket/exports
+            database: d
+            storage:
+              s3.region: eu
+              s3.access-key-id: "${{KEY:-k}}"
+              {name}: "{value}"
+        measurements: {{cpu: }}
+        """
+    [mistake] = mistakes_of(text, sources=False)
+    assert mistake.startswith(
+        f"lake.yaml:10: sources.default.storage.{name}: is no property by which a store is reached"
+    )
+    assert words in mistake

@@ -106,6 +106,7 @@ KINDS: dict[str, Any] = {
     "direction": "a\u202eb",
     "line separator": "a\u2028b",
     "byte order mark": "\ufeffa",
+    "space without width": "a\u200bb",
     "very long": LONG,
     "long name": "x" * 300,
     "reference without end": "${A",

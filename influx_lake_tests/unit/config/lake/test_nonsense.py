@@ -52,7 +52,7 @@ FOREIGN = re.compile(
 """What no message of ours says: words of pydantic and of Python."""
 
 TEXTS = {"null", "empty", "blank", "line break", "carriage return", "tab", "NUL", "control character", "escape"} | {
-    "direction", "line separator", "byte order mark", "very long",
+    "direction", "line separator", "byte order mark", "space without width", "very long",
 }  # fmt: skip
 PROSE = {"line break", "carriage return", "tab", "very long"}
 

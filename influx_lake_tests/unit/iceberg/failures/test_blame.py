@@ -120,6 +120,12 @@ FAULTS: dict[str, Fault] = {
     "no address": (lambda folder: {"type": "rest"}, ConfigurationError, "Set `uri`"),
     "an address of no web": (lambda folder: {"type": "rest", "uri": "htp://h"}, ConfigurationError, "http://"),
     "no driver": (lambda folder: {"type": "sql", "uri": "mysql+pymysql://h/x"}, MissingPackage, "pip install pymysql"),
+    "MySQL's own driver": (lambda folder: {"type": "sql", "uri": "mysql://h/x"}, MissingPackage, "install mysqlclient"),
+    "MySQL's driver in Python": (
+        lambda folder: {"type": "sql", "uri": "mysql+mysqlconnector://h/x"},
+        MissingPackage,
+        "pip install mysql-connector-python",
+    ),
     "an unknown database": (lambda folder: {"type": "sql", "uri": "nosuch://h/x"}, ConfigurationError, "'nosuch'"),
     "a catalog that is away": (
         lambda folder: {"type": "sql", "uri": "postgresql+psycopg2://u:p@127.0.0.1:1/x"},
