@@ -41,6 +41,12 @@ def outcome_of(counts: Sequence[Comparison]) -> Outcome:
         "missing_rows": max(0, source - lake),
         "differing_windows": len(differing),
     }
+    kept = sum(each.kept_rows for each in counts)
+    if not differing and kept:
+        said = (
+            f"{counted(lake, 'row')} in {counted(len(counts), 'window')}: {kept:,} more than the source has, which stay"
+        )
+        return Outcome(True, said, figures | {"kept_rows": kept})
     if not differing:
         return Outcome(
             True, f"{counted(lake, 'row')} in {counted(len(counts), 'window')}, as the source has them", figures
@@ -57,8 +63,13 @@ def outcome_of(counts: Sequence[Comparison]) -> Outcome:
         ]
     )
     weighed = [each for each in differing if each.evidence is not None]
-    ways = ["Materialise them again; if the source lost rows, see on_shrink"] if len(weighed) < len(differing) else []
-    ways += [f"{weighed[0].window}: {weighed[0].explanation}"] if weighed else []
+    added = [each for each in differing if each.verdict is Verdict.ADDED]
+    ways = (
+        ["Materialise them again; if the source lost rows, see on_shrink"]
+        if len(weighed) + len(added) < len(differing)
+        else []
+    )
+    ways += [f"{some[0].window}: {some[0].explanation}" for some in (added, weighed) if some]
     return Outcome(
         False,
         f"{len(differing)} of {len(counts)} windows differ from the source: {listed(differing)}. {'. '.join(ways)}",

@@ -14,7 +14,9 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
+from influx_lake.iceberg.table_state import ForeignChange, TableState, table_state
 from influx_lake.replication.corrections.evidence import Evidence, Newer, missed_correction, policy_of, weigh
+from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.table_columns import check_takes_loads
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.window_counts import counts_of
@@ -31,6 +33,8 @@ class Verdict(StrEnum):
     """The source has more rows: late points, or a window that was never loaded."""
     SHRANK = "shrank"
     """The source has fewer rows, and the measurement does not say that this is as it should be."""
+    ADDED = "added"
+    """The lake has more rows, and others are known to have added rows to the window."""
     CHANGED = "changed"
     """Both have as many rows, and columns have other values."""
 
@@ -47,6 +51,8 @@ class Comparison:
         changed: The columns whose values differ, where they were compared.
         policy: What happens where values differ.
         evidence: What tells which side is newer, where they differ and that matters.
+        others: What others did to the window where they added rows to it and the lake has more; None: nothing tells of
+            such rows.
     """
 
     measurement: Measurement
@@ -56,6 +62,7 @@ class Comparison:
     changed: tuple[str, ...] = ()
     policy: OnChangedValues = OnChangedValues.LOAD
     evidence: Evidence | None = None
+    others: tuple[ForeignChange, ...] | None = None
 
     def __str__(self) -> str:
         return f"{self.window} (source {self.source_rows:,}, lake {self.lake_rows:,})"
@@ -74,10 +81,8 @@ class Comparison:
     def explanation(self) -> str:
         """What is different, and what to do."""
         match self.verdict:
-            case Verdict.EQUAL if self.is_as_archived:
-                return f"as in the archive {self.measurement.archive}; the source shows other {self._other_values}"
             case Verdict.EQUAL:
-                return "equal"
+                return self._equality
             case Verdict.BEHIND:
                 return f"the lake lacks {counted(self.source_rows - self.lake_rows, 'row')}: {self._cure}"
             case Verdict.CHANGED if self.evidence is not None:
@@ -87,6 +92,11 @@ class Comparison:
             case Verdict.SHRANK:
                 lost = counted(self.lake_rows - self.source_rows, "row")
                 return f"the source lost {lost} that the lake has (on_shrink: {self.measurement.on_shrink})"
+            case Verdict.ADDED:
+                return (
+                    f"{self._more}, and others added rows there: {told_of(self.others or ())}. "
+                    f"To have the source's rows alone: {self._replacing}"
+                )
 
     @property
     def is_curable(self) -> bool:
@@ -96,9 +106,16 @@ class Comparison:
         if self.verdict is Verdict.CHANGED and self.evidence is not None:
             asked = self.policy is OnChangedValues.ARCHIVE
             return asked and (self.evidence.archived or self.evidence.newer is Newer.SOURCE)
+        if self.verdict is Verdict.ADDED and self.measurement.write.mode is WriteMode.UPSERT:
+            return False
         return self.verdict in (Verdict.BEHIND, Verdict.CHANGED) or (
-            self.verdict is Verdict.SHRANK and self.measurement.on_shrink is OnShrink.REPLACE
+            self.verdict in (Verdict.SHRANK, Verdict.ADDED) and self.measurement.on_shrink is OnShrink.REPLACE
         )
+
+    @property
+    def kept_rows(self) -> int:
+        """How many rows the lake has more, where it may: what the source no longer has stays."""
+        return max(0, self.lake_rows - self.source_rows) if self.verdict is Verdict.EQUAL else 0
 
     @property
     def is_as_archived(self) -> bool:
@@ -124,10 +141,35 @@ class Comparison:
         )
 
     @property
+    def _equality(self) -> str:
+        if self.is_as_archived:
+            return f"as in the archive {self.measurement.archive}; the source shows other {self._other_values}"
+        if self.kept_rows:
+            return f"{self._more}, which {self._keeper}. If the source never had them: {self._replacing}"
+        return "equal"
+
+    @property
+    def _more(self) -> str:
+        return f"the lake has {counted(self.lake_rows - self.source_rows, 'row')} more than the source"
+
+    @property
+    def _keeper(self) -> str:
+        """What lets the lake have more."""
+        if self.measurement.write.mode is not WriteMode.REPLACE:
+            return f"write.mode: {self.measurement.write.mode} keeps"
+        if self.measurement.on_shrink is OnShrink.MERGE:
+            return "on_shrink: merge keeps"
+        return f"shrink_tolerance: {self.measurement.shrink_tolerance} lets pass"
+
+    @property
+    def _replacing(self) -> str:
+        return replacing(self.measurement, self.window.start, self.window.end)
+
+    @property
     def _cure(self) -> str:
         if self.is_curable:
             return "load the window again"
-        return "write.mode: append never looks at a time again; load the window once with replace or upsert"
+        return f"write.mode: append never looks at a time again; {self._replacing}"
 
     @property
     def verdict(self) -> Verdict:
@@ -137,6 +179,8 @@ class Comparison:
             return Verdict.BEHIND
         if self.changed and not self.is_as_archived:
             return Verdict.CHANGED
+        if more and self.others is not None:
+            return Verdict.ADDED
         return Verdict.EQUAL if more == 0 or self._may_have_more(more) else Verdict.SHRANK
 
     def _may_have_more(self, more: int) -> bool:
@@ -188,11 +232,23 @@ def compare_windows(
         equal = [window for window, columns in changed.items() if not columns]
         for window, (columns, evidence) in _missed(source, catalog, measurement, equal, archive).items():
             changed[window], weighed[window], policy = columns, evidence, OnChangedValues.ARCHIVE
+        more = [window for window, rows, there in zip(windows, found, held, strict=True) if there > rows]
+        others = _others(catalog, measurement, more)
     sides = zip(windows, found, held, strict=True)
     return [
-        Comparison(measurement, window, rows, there, changed.get(window, ()), policy, weighed.get(window))
+        Comparison(
+            measurement, window, rows, there, changed.get(window, ()), policy, weighed.get(window), others.get(window)
+        )
         for window, rows, there in sides
     ]
+
+
+def _others(
+    catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
+) -> dict[Window, tuple[ForeignChange, ...] | None]:
+    """What others did to windows in which the lake has more rows, where they added some."""
+    state = table_state(find_table(catalog, measurement.identifier)) if windows else TableState()
+    return {window: state.others_in(window) for window in windows}
 
 
 def _weighed(

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from influx_lake.config import Measurement, OnShrink
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowShrank, WindowTooLarge
+from influx_lake.iceberg.table_state import ForeignChange
+from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.sources.protocol import RowStream
 
 
-def check_shrink(measurement: Measurement, rows: int, previous_rows: int) -> None:
+def check_shrink(
+    measurement: Measurement,
+    window: Window,
+    rows: int,
+    previous_rows: int,
+    others: Callable[[], tuple[ForeignChange, ...] | None] = lambda: None,
+) -> None:
     """Stop a window that would leave fewer rows than the lake holds, where the measurement says `on_shrink: fail`.
 
     A source forgets without anything having been deleted on purpose: by its retention, or because InfluxDB 3 Core does
-    not serve old files after a restart.
+    not serve old files after a restart. Where others added rows to the table, it may have forgotten nothing.
+
+    Args:
+        measurement: The measurement.
+        window: The window.
+        rows: How many rows come.
+        previous_rows: How many the lake holds.
+        others: Tells what others did to the window where they added rows to it; asked where it matters.
 
     Raises:
         WindowShrank: The source has fewer rows than the lake, and more of them are missing than is tolerated.
@@ -27,9 +43,18 @@ def check_shrink(measurement: Measurement, rows: int, previous_rows: int) -> Non
     lost = previous_rows - rows
     tolerance = measurement.shrink_tolerance
     tolerated = f", where {tolerance} may go" if tolerance.amount else ""
-    raise WindowShrank(
+    said = (
         f"the source has {has} for the window, and {measurement.table_name} holds {previous_rows:,}: "
-        f"replacing them would lose {lost:,} ({lost / previous_rows:.1%}){tolerated}; the table is unchanged",
+        f"replacing them would lose {lost:,} ({lost / previous_rows:.1%}){tolerated}; the table is unchanged"
+    )
+    if (changes := others()) is not None:
+        raise WindowShrank(
+            f"{said}. Others added rows to the table in that time: {told_of(changes)}",
+            remedy=f"To have the source's rows alone: {replacing(measurement, window.start, window.end)}; to keep "
+            "those of others beside what the source has, on_shrink: merge",
+        )
+    raise WindowShrank(
+        said,
         remedy="Check the source's retention and whether it was restarted; if the rows were deleted on purpose, set "
         "on_shrink: replace for this measurement; to keep them beside what the source has, on_shrink: merge",
     )

@@ -17,6 +17,8 @@ from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.table_state import ForeignChange, table_state
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.guards import check_shrink, keeps_missing
@@ -94,12 +96,18 @@ class Load:
                 window,
                 self.provenance,
                 on_rows=self.on_rows,
-                approve=lambda coming, previous: check_shrink(measurement, coming, previous),
+                approve=lambda coming, previous: check_shrink(
+                    measurement, window, coming, previous, lambda: self._others_in(window)
+                ),
                 keeps_missing=lambda coming, previous: keeps_missing(measurement, coming, previous),
                 complete_until=complete_until,
                 planning=planning,
                 commit_budget=measurement.write.commit_timeout,
             )
+
+    def _others_in(self, window: Window) -> tuple[ForeignChange, ...] | None:
+        """What others did to a window to which they added rows."""
+        return table_state(find_table(self.catalog, self.target.identifier)).others_in(window)
 
     def _append(self, window: Window) -> WindowCommit:
         return append_window(

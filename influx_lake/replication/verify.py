@@ -84,6 +84,11 @@ class Verification:
         return [each for each in self.comparisons if each.verdict is not Verdict.EQUAL]
 
     @property
+    def keeping(self) -> list[Comparison]:
+        """The windows in which the lake has more rows than the source, and may."""
+        return [each for each in self.comparisons if each.kept_rows]
+
+    @property
     def is_missed(self) -> bool:
         """Whether no window can hold a point of the source: all lie outside of the partitions."""
         return self.outside is not None and self.outside.everything

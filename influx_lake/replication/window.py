@@ -19,8 +19,10 @@ from influx_lake.errors import ColumnsChanged, WindowInterrupted, naming
 from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.load.ensure import check_table
 from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_rows import Rows
+from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.guards import LimitedRows
 from influx_lake.replication.modes import Load
 from influx_lake.replication.outside import tell_outside
@@ -196,7 +198,21 @@ def replicate_window(
         )
         commit = from_the_beginning(load, lambda load: load.run(window))
         tell_outside(source, measurement, now)
+        _tell_others(commit, measurement, window)
     return WindowResult(measurement, window, schema, commit, time.monotonic() - began, waited.seconds)
+
+
+def _tell_others(commit: WindowCommit, measurement: Measurement, window: Window) -> None:
+    """Say that rows of others may be in a window after its load, which left them there."""
+    others = table_state(commit.table).others_in(window)
+    if others is not None:
+        log.warning(
+            "%s: others added rows to %s, and this load left them there: %s. To have the source's rows alone: %s",
+            measurement.table_name,
+            window,
+            told_of(others),
+            replacing(measurement, window.start, window.end),
+        )
 
 
 def load_of(

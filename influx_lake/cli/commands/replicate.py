@@ -33,6 +33,13 @@ def replicate(
     missing_only: Annotated[
         bool, typer.Option("--missing-only", help="Leave out what is loaded: the rule where no range is given.")
     ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Have the source's rows alone in the windows of a range, whatever write.mode and on_shrink say.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the windows and load nothing.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at a window that fails.")] = False,
     config: ConfigOption = None,
@@ -44,6 +51,8 @@ def replicate(
     """
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
+    if replace and (start is None or end is None or missing_only):
+        raise typer.BadParameter("it needs --start and --end, and is not for --missing-only", param_hint="--replace")
     from influx_lake.cli.loading import Loaded, load
     from influx_lake.cli.session import open_session
     from influx_lake.cli.stopped import Again, tell_where_it_stopped
@@ -54,6 +63,8 @@ def replicate(
         if source is not None:
             session.lake.source(source)
         plans = session.plan(names, start, end, every, only_missing=only_missing)
+        if replace:
+            plans = [(each.replacing_all(), windows) for each, windows in plans]
         if dry_run:
             show_plan(out, plans, "to load")
             out.result(_totals([plan_facts(each, windows) for each, windows in plans], "count"))
@@ -66,7 +77,8 @@ def replicate(
             load(session, loaded, out, run_id=run_id, source=source, keep_going=keep_going)
         except STOPPED:
             options = {"--every": every and format_duration(every), "--source": source, "--config": config}
-            again = Again(options, ("--keep-going",) if keep_going else (), only_missing=only_missing)
+            flags = [flag for flag, given in (("--replace", replace), ("--keep-going", keep_going)) if given]
+            again = Again(options, flags, only_missing=only_missing)
             with uninterrupted():
                 left = [plan_facts(each, windows) for each, windows in loaded.left]
                 out.result({**_content(loaded), "stopped": True, "left": left})

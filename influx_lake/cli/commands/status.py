@@ -122,6 +122,7 @@ def _facts(status: MeasurementStatus) -> dict[str, Any]:
             "changes": [_change(each) for each in status.others.changes],
             "windows_lost": [str(window) for window in status.others.windows],
             "windows_altered": [str(window) for window in status.others.altered],
+            "windows_added_to": [str(window) for window in status.others.added],
             "rebuilt_from_row_counts": status.others.is_rebuilt,
         },
     }

@@ -99,6 +99,9 @@ def _show(out: Output, found: list[Verification]) -> None:
     differing = [comparison for each in found for comparison in each.differing]
     for comparison in differing:
         out.line(f"✗ {comparison.measurement.name} {comparison}: {comparison.explanation}")
+    keeping = [comparison for each in found for comparison in each.keeping]
+    for comparison in keeping:
+        out.line(f"! {comparison.measurement.name} {comparison}: {comparison.explanation}")
     for each in found:
         if each.outside:
             remark = outside_remark(each.outside, each.measurement)
@@ -115,6 +118,11 @@ def _show(out: Output, found: list[Verification]) -> None:
         out.line(
             f"{windows} compared, all equal, but none holds a point of {', '.join(missed)}: all lie outside of them."
         )
+    elif keeping:
+        more = sum(each.kept_rows for each in keeping)
+        out.line(
+            f"{windows} compared, none lacks rows; {len(keeping):,} with {counted(more, 'row')} more than the source."
+        )
     else:
         out.line(f"{windows} compared, all equal.")
 
@@ -129,6 +137,7 @@ def _facts(found: Verification) -> dict[str, Any]:
         "source_rows": found.source_rows,
         "lake_rows": found.lake_rows,
         "differing": [_comparison_facts(each) for each in found.differing],
+        "with_more_rows": [_comparison_facts(each) for each in found.keeping],
         "outside_partitions": _outside_facts(found.outside) if found.outside else None,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
@@ -17,6 +17,7 @@ from influx_lake.config.measurements.tail import TailOptions
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.tables.types import TypeOptions
+from influx_lake.config.tables.write_modes import WriteMode
 from influx_lake.config.values.windows import Every, Scheme, Window
 
 
@@ -109,6 +110,11 @@ class Measurement:
     def source_of(self, window: Window) -> str:
         """The source that a window comes from."""
         return self.history.source if self.history and self.history.holds(window) else self.source
+
+    def replacing_all(self) -> Measurement:
+        """The measurement for a load that leaves the source's rows alone in its windows, whatever it says else."""
+        write = self.write.model_copy(update={"mode": WriteMode.REPLACE})
+        return replace(self, write=write, on_shrink=OnShrink.REPLACE)
 
     @property
     def tables(self) -> list[tuple[tuple[str, ...], str]]:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
+KEPT_ROWS = "influx-lake.kept-rows"
+"""The property of a snapshot's summary: how many rows of the window stayed that did not come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Files out, files in, and what is said of it.
@@ -32,6 +36,11 @@ class Change:
     previous_rows: int
     coverage: Coverage
     notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether rows of the window stay that did not come."""
+        return self.notes.get(KEPT_ROWS, "0") != "0"
 
 
 class Overtaken(Exception):

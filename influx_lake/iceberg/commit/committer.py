@@ -166,7 +166,15 @@ class Committer:
             staged = self.staging.again(self.table)
             change = self.planner.plan(staged.table)
             time_id = staged.ids.get(self.target.time_column)
-            known = record(self.table, change.coverage, self.target, self.provenance, time_id, self.window)
+            known = record(
+                self.table,
+                change.coverage,
+                self.target,
+                self.provenance,
+                time_id,
+                self.window,
+                keeps_rows=change.keeps_rows,
+            )
             commit = ReplaceCommit(staged, change.removed, change.added, self._summary(change, known))
             properties = {
                 **known.properties,

@@ -127,10 +127,15 @@ class Addition:
             raise Overtaken
         unaccounted = count_rows(table, self.part, self.target.time_column)
         if unaccounted:
+            others = table_state(table).others_in(self.part)
+            told = f" (others: {'; '.join(map(str, others[-3:]))})" if others else ""
+            bounds = f"--start {utc_text(self.window.start)} --end {utc_text(self.window.end)}"
             raise RowsUnaccounted(
                 f"{self.target.name} holds {unaccounted:,} rows from {utc_text(self.part.start)} to "
-                f"{utc_text(self.part.end)}, and no load says that it loaded this time: appending could double them",
-                remedy="Load these windows once with write.mode: replace or upsert",
+                f"{utc_text(self.part.end)}, and no load says that it loaded this time{told}: appending could double "
+                "them",
+                remedy="To have the source's rows alone there: influx-lake replicate "
+                f"{self.target.name} {bounds} --replace",
             )
         previous = count_rows(table, self.window, self.target.time_column)
         self.approve(self.rows, previous)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.known_columns import time_field
 from influx_lake.iceberg.columns.schema import file_schema, to_file
-from influx_lake.iceberg.commit.commit_plan import Change
+from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.merge.key_set import OtherPoints, PointsAside
 from influx_lake.iceberg.merge.merge_join import LayingOver
@@ -125,7 +125,7 @@ class Merge:
             rows=outcome.rows + left,
             previous_rows=outcome.held + left,
             coverage=table_state(table).coverage.adding(self.loaded),
-            notes={"influx-lake.kept-rows": str(outcome.kept + left), **replaced_others(outcome.others)},
+            notes={KEPT_ROWS: str(outcome.kept + left), **replaced_others(outcome.others)},
         )
 
     def written(self) -> list[DataFile]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
-from influx_lake.iceberg.commit.commit_plan import Change
+from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.merge.copy_on_write import Merge, replaced_others, touched_by
 from influx_lake.iceberg.merge.key_set import OtherPoints, PointsAside
@@ -104,7 +104,7 @@ class Overlay:
             rows=self.seen.rows + kept.rows + left,
             previous_rows=kept.held + left,
             coverage=table_state(table).coverage.adding(self.loaded),
-            notes={"influx-lake.kept-rows": str(kept.rows + left), **replaced_others(kept.others)},
+            notes={KEPT_ROWS: str(kept.rows + left), **replaced_others(kept.others)},
         )
 
     def written(self) -> list[DataFile]:

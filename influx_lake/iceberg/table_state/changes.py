@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from influx_lake.config.values.windows import utc_text
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window, utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,7 @@ class ForeignChange:
         branch: The branch that it was done on, where there is one with it.
         source_snapshot_id: The snapshot that was cherry-picked.
         left_snapshot_id: The snapshot that was read before.
+        during: From the first to the last time to which it added rows, beside those of loads.
     """
 
     kind: Kind
@@ -63,6 +65,7 @@ class ForeignChange:
     branch: str | None = None
     source_snapshot_id: int | None = None
     left_snapshot_id: int | None = None
+    during: Window | None = None
 
     @property
     def may_take_rows(self) -> bool:
@@ -74,8 +77,8 @@ class ForeignChange:
         return f"{self._deed()}{by} at {utc_text(self.at)} (snapshot {self.snapshot_id}{self._origin()})"
 
     def _deed(self) -> str:
-        rows = f"{self.rows_removed:,} rows removed" if self.rows_removed else ""
-        added = f"{self.rows_added:,} rows added" if self.rows_added else ""
+        rows = f"{counted(self.rows_removed, 'row')} removed" if self.rows_removed else ""
+        added = f"{counted(self.rows_added, 'row')} added" if self.rows_added else ""
         changed = ", ".join(part for part in (rows, added) if part) or "no rows changed"
         match self.kind:
             case Kind.REPLACE:

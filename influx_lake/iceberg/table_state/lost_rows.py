@@ -54,6 +54,13 @@ class _Stretch:
         there = {task.file.file_path for task in self.removed}
         return any(task.file.file_path not in there for task in self.added)
 
+    def has_more(self) -> bool:
+        """Whether more rows came than went, as far as that can be told without opening files."""
+        if any(task.delete_files for task in (*self.removed, *self.added)):
+            return False
+        came, went = (sum(task.file.record_count for task in part) for part in (self.added, self.removed))
+        return came > went
+
     def window(self) -> Window:
         return _between(self.first, self.last + 1)
 
@@ -65,10 +72,12 @@ class Touched:
     Attributes:
         lost: It has fewer.
         altered: Its files are others and have no fewer: whether a row is another one, they do not tell.
+        gained: The time of such files that have more rows than those that they took the place of.
     """
 
     lost: tuple[Window, ...]
     altered: tuple[Window, ...]
+    gained: tuple[Window, ...]
 
 
 def rows_touched(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> Touched:
@@ -117,11 +126,14 @@ def _touched(table: Table, removed: Sequence[FileScanTask], added: Sequence[File
         raise Untold("the column of time is gone")
     lost: list[Window] = []
     altered: list[Window] = []
+    gained: list[Window] = []
     for stretch in _stretches(removed, added, time_id):
         lost += _lost_of(table, stretch, time_id)
         if stretch.is_written_anew():
             altered.append(stretch.window())
-    return Touched(tuple(lost), tuple(altered))
+            if stretch.has_more():
+                gained.append(stretch.window())
+    return Touched(tuple(lost), tuple(altered), tuple(gained))
 
 
 def _files(table: Table, snapshot: Snapshot) -> dict[tuple[str, frozenset[str]], FileScanTask]:

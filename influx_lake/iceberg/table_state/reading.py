@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from influx_lake.config.values.source_schema import TIME
-from influx_lake.config.values.windows import merged
+from influx_lake.config.values.windows import Window, merged
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.own_properties import is_copied
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, change_of, moment_of, number, summary_of
@@ -101,7 +101,8 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
             return TableState(changes=tuple(changes))
         if last is None:
             # Nobody of us ever committed to it.
-            return TableState(owner=stated.owner, tags=stated.tags, changes=tuple(changes))
+            unknown = TableState(owner=stated.owner, tags=stated.tags, changes=tuple(changes))
+            return _with_added_rows(table, unknown, lineage, foreign)
         state = TableState()
         changes.insert(0, _moved(Kind.MADE_ANEW, snapshot, last, metadata))
     elif last is not None and lineage.parent_of(foreign[0]) == last:
@@ -109,7 +110,30 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
     else:
         state = _rebuilt(table, stated, lineage, None)
     lost = Coverage(merged((*state.lost, *stated.coverage.without(state.coverage)))).losing(state.coverage.intervals)
-    return replace(state, changes=tuple(changes), lost=lost.intervals)
+    state = replace(state, changes=tuple(changes), lost=lost.intervals)
+    return _with_added_rows(table, state, lineage, foreign) if foreign else state
+
+
+def _with_added_rows(table: Table, state: TableState, lineage: Lineage, foreign: Sequence[Snapshot]) -> TableState:
+    """A state, with the time to which others added rows."""
+    # What reads files builds on this module.
+    from influx_lake.iceberg.table_state.added_rows import rows_added_by
+
+    time_id = _time_id(table, state)
+    if time_id is None or not {Kind.APPEND, Kind.OVERWRITE} & {change_of(each).kind for each in foreign}:
+        return state
+    loaded = state.coverage.intervals
+    whole = Window(loaded[0].start, loaded[-1].end) if loaded else None
+    found = rows_added_by(table, lineage, foreign, time_id, whole)
+    # Rows in the place of as many others, or of more, are told of as such.
+    instead = Coverage(merged((*state.lost, *state.altered))).losing(state.added).intervals
+    beside = {each: Coverage(times).losing(instead).intervals for each, times in found.there.items()}
+    beside |= found.compacted
+    added = merged((*state.added, *(time for times in beside.values() for time in times)))
+    beside |= {each: Coverage(added).within(times).intervals for each, times in found.rewritten.items()}
+    during = {snapshot_id: Window(times[0].start, times[-1].end) for snapshot_id, times in beside.items() if times}
+    changes = tuple(replace(each, during=during.get(each.snapshot_id)) for each in state.changes)
+    return replace(state, changes=changes, added=added)
 
 
 def _after(
@@ -123,14 +147,14 @@ def _after(
         return state
     head, time_id = foreign[-1], _time_id(table, state)
     if summary_of(head).get("total-records") == "0" and (ancestor is None or number(ancestor, "total-records")):
-        return replace(state, coverage=Coverage(), altered=())
+        return replace(state, coverage=Coverage(), altered=(), added=())
     try:
         if time_id is not None and ancestor is not None and lineage.is_there(ancestor):
             touched = rows_touched(table, ancestor, head, time_id)
-            return state.losing(touched.lost, touched.altered)
+            return state.losing(touched.lost, touched.altered, touched.gained)
         if time_id is not None and all(map(lineage.is_there, foreign)):
             touched = rows_touched_by(table, foreign, time_id)
-            return state.losing(touched.lost, touched.altered)
+            return state.losing(touched.lost, touched.altered, touched.gained)
     except Untold:
         pass
     return _rebuilt(table, state, lineage, ancestor)

@@ -28,7 +28,7 @@ TAILS = "influx-lake.tails"
 """The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
 TAGS = "influx-lake.tags"
 """The table property: a JSON list of columns."""
-_OPEN = ("others", "taken", "altered")
+_OPEN = ("others", "taken", "altered", "added")
 MOST_CHARACTERS = 500
 """How long a state may be to stand in a summary as it is."""
 
@@ -141,6 +141,7 @@ def _open(state: TableState) -> dict[str, Any]:
             "branch": each.branch,
             "source": each.source_snapshot_id,
             "left": each.left_snapshot_id,
+            "during": str(each.during) if each.during else None,
         }
         for each in state.earlier
     ]
@@ -148,6 +149,7 @@ def _open(state: TableState) -> dict[str, Any]:
         "others": [{key: value for key, value in each.items() if value} for each in others],
         "taken": windows_text(state.lost),
         "altered": windows_text(state.altered),
+        "added": windows_text(state.added),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -164,6 +166,7 @@ def _earlier(said: Sequence[Mapping[str, Any]]) -> tuple[ForeignChange, ...]:
             branch=each.get("branch"),
             source_snapshot_id=each.get("source"),
             left_snapshot_id=each.get("left"),
+            during=Window.parse(each["during"]) if "during" in each else None,
         )
         for each in said
     )
@@ -184,6 +187,7 @@ def _state(said: Mapping[str, Any]) -> TableState:
         earlier=_earlier(said.get("others", ())),
         lost=parse_windows(said.get("taken", "")),
         altered=parse_windows(said.get("altered", "")),
+        added=parse_windows(said.get("added", "")),
     )
 
 

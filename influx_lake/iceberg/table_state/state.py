@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, merged
 from influx_lake.iceberg.table_state.changes import ForeignChange
 from influx_lake.iceberg.table_state.coverage import Coverage
 
@@ -27,6 +27,7 @@ class TableState:
         earlier: What they did before it, as long as some of what they took was not loaded again, or what they altered.
         lost: The time that was loaded and no longer is, because of all these.
         altered: The time that is loaded and whose rows they wrote anew, no fewer than before: they may be others.
+        added: The time, loaded or not, to which they added rows.
         is_rebuilt: Whether the ancestors of the snapshot are gone, so that what it holds was told from row counts.
     """
 
@@ -38,6 +39,7 @@ class TableState:
     earlier: tuple[ForeignChange, ...] = ()
     lost: tuple[Window, ...] = ()
     altered: tuple[Window, ...] = ()
+    added: tuple[Window, ...] = ()
     is_rebuilt: bool = False
 
     def following(
@@ -45,6 +47,7 @@ class TableState:
         coverage: Coverage,
         replaced: Window | None,
         *,
+        keeps_rows: bool,
         owner: str,
         tags: tuple[str, ...] | None,
         time_id: int | None,
@@ -54,6 +57,7 @@ class TableState:
         Args:
             coverage: Which time is loaded now.
             replaced: The time whose rows are now the source's, whatever they were; None where rows were only added.
+            keeps_rows: Whether rows of that time that the source does not have stayed in the table.
             owner: The identity of the source.
             tags: Its tags; None where they are not told.
             time_id: The field id of the column of time.
@@ -61,12 +65,36 @@ class TableState:
         known = self.tags if tags is None else tuple(dict.fromkeys((*(self.tags or ()), *tags)))
         lost = Coverage(self.lost).losing((*coverage.intervals, *coverage.tails)).intervals
         altered = Coverage(self.altered).losing((replaced,) if replaced else ()).intervals
-        took = [each for each in (*self.earlier, *self.changes) if each.may_take_rows]
-        open_ones = tuple(took[-KEPT:]) if lost or altered else ()
-        return TableState(coverage, owner, known, time_id, earlier=open_ones, lost=lost, altered=altered)
+        gone = (replaced,) if replaced and not keeps_rows else ()
+        added = Coverage(self.added).losing(gone).intervals
+        told = [
+            each
+            for each in (*self.earlier, *self.changes)
+            if (each.may_take_rows and (lost or altered)) or (each.during and _meet(each.during, added))
+        ]
+        return TableState(
+            coverage, owner, known, time_id, earlier=tuple(told[-KEPT:]), lost=lost, altered=altered, added=added
+        )
 
-    def losing(self, lost: Iterable[Window], altered: Iterable[Window] = ()) -> TableState:
-        """What is known after others took rows of some time, and wrote those of some other time anew."""
+    def losing(
+        self, lost: Iterable[Window], altered: Iterable[Window] = (), gained: Iterable[Window] = ()
+    ) -> TableState:
+        """What is known after others took rows of some time, and wrote some others anew, or more of them."""
         coverage = self.coverage.losing(lost)
         anew = coverage.within((*self.altered, *altered)).intervals
-        return replace(self, coverage=coverage, altered=anew)
+        return replace(self, coverage=coverage, altered=anew, added=merged((*self.added, *gained)))
+
+    def others_in(self, window: Window) -> tuple[ForeignChange, ...] | None:
+        """What others did to a window to which they added rows, oldest first.
+
+        Returns:
+            None where nothing tells of such rows; empty where the snapshots that brought them are no longer known.
+        """
+        if not _meet(window, self.added):
+            return None
+        told = (*self.earlier, *self.changes)
+        return tuple(each for each in told if each.during and _meet(window, (each.during,)))
+
+
+def _meet(window: Window, others: Iterable[Window]) -> bool:
+    return any(other.start < window.end and window.start < other.end for other in others)

@@ -42,6 +42,8 @@ def record(
     provenance: Provenance,
     time_id: int | None,
     window: Window,
+    *,
+    keeps_rows: bool,
 ) -> Record:
     """What a commit of rows writes.
 
@@ -52,10 +54,13 @@ def record(
         provenance: Where the rows come from.
         time_id: The field id of the column that places a row in a window.
         window: The time that it is a load of.
+        keeps_rows: Whether rows of that time that did not come stay.
     """
     known = table_state(table)
     replaced = window if target.write.mode is not WriteMode.APPEND and coverage.holds(window) else None
-    state = known.following(coverage, replaced, owner=provenance.owner, tags=target.tags, time_id=time_id)
+    state = known.following(
+        coverage, replaced, keeps_rows=keeps_rows, owner=provenance.owner, tags=target.tags, time_id=time_id
+    )
     summary = {SUMMARY: summary_text(state, _base(table))}
     if known.changes:
         summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]

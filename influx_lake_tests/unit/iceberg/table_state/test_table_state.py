@@ -89,8 +89,8 @@ def as_before_states_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit as versions did that had the properties only."""
     told = writing.record
 
-    def record(*arguments: object) -> writing.Record:
-        return writing.Record({}, told(*arguments).properties)  # type: ignore[arg-type]
+    def record(*arguments: object, **options: object) -> writing.Record:
+        return writing.Record({}, told(*arguments, **options).properties)  # type: ignore[arg-type]
 
     monkeypatch.setattr("influx_lake.iceberg.commit.committer.record", record)
 
