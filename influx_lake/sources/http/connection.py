@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from influx_lake.config.connections import ServerConfig
-from influx_lake.sources.http.documents import bounded, json_of
+from influx_lake.sources.http.documents import bounded, error_in, json_of, not_json
 from influx_lake.sources.http.failures import HttpFailures
 from influx_lake.sources.http.rows import in_time
 from influx_lake.sources.tls import check_files
@@ -124,9 +124,12 @@ class HttpConnection:
         with self.stream(request, failures) as answer:
             text = in_time(lambda: b"".join(bounded(answer, failures)), answer, failures)
         try:
-            return json_of(text)
+            answered = json_of(text)
         except ValueError as error:
-            raise failures.odd(f"what came is not JSON: {error}") from None
+            raise failures.odd(not_json(text, error)) from None
+        if (said := error_in(answered)) is not None:
+            raise failures.refused(said)
+        return answered
 
     def look(self, path: str, failures: HttpFailures) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body of whatever answers to a GET: how a server is recognised.

@@ -6,7 +6,13 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
+from influx_lake.config import redact
 from influx_lake.sources.http.failures import HttpFailures
+
+SHOWN = 200
+"""How many characters of what came instead of an answer are shown."""
+_AROUND = 10_000
+"""How many on both sides are looked through for secrets."""
 
 
 def json_of(text: bytes) -> Any:
@@ -24,6 +30,40 @@ def json_of(text: bytes) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"it holds {name}")
+
+
+def not_json(text: bytes, error: ValueError) -> str:
+    """What is wrong with a text that `json_of` did not take, with the part of it where that shows.
+
+    Args:
+        text: The text.
+        error: What `json_of` raised.
+    """
+    if not text.strip():
+        return "nothing came where JSON was asked for"
+    if isinstance(error, UnicodeDecodeError):
+        return f"what came is not JSON: byte {error.start + 1:,} is no UTF-8"
+    if not isinstance(error, json.JSONDecodeError):
+        return f"what came is not JSON: {error}"
+    at = error.pos
+    if at >= len(error.doc.rstrip()):
+        return f"what came is not JSON: it ends in the middle, after {shown(error.doc[-SHOWN:])}"
+    place = "" if not error.doc[:at].strip() else f" from character {at + 1:,} on"
+    return f"what came is not JSON{place}: {shown(error.doc, at)}"
+
+
+def shown(text: str, at: int = 0) -> str:
+    """Some characters of a text, for a message, with nothing secret in them."""
+    around = text[max(0, at - _AROUND) : at + _AROUND]
+    safe = redact(around)
+    part = safe[min(at, _AROUND) :] if safe == around else safe
+    return repr(part[:SHOWN]) + (", and more" if len(part) > SHOWN else "")
+
+
+def error_in(document: Any) -> str | None:
+    """What a server says in a document that it sends in place of an answer: `{"error": "..."}`."""
+    said = document.get("error") if isinstance(document, dict) else None
+    return said if isinstance(said, str) and said else None
 
 
 def bounded(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,8 @@ from influx_lake.errors import (
     UnexpectedAnswer,
 )
 from influx_lake.sources.server_errors import ServerErrors
+
+log = logging.getLogger("influx_lake.sources")
 
 _SHOWN = 500
 _INTERNAL = "internal error"
@@ -60,6 +63,7 @@ class HttpFailures:
         self._recognise = recognise
         self._measurement = measurement
         self._window = window
+        self._told = set[str]()
         self.patience = config.timeout.total_seconds()
 
     @contextmanager
@@ -94,6 +98,19 @@ class HttpFailures:
         """The server says in its answer that a statement failed."""
         message = redact(message)
         return self.name(self._recognise(message) or self._errors.rejected(message))
+
+    def broke_off(self, message: str) -> SourceError:
+        """The server says in its answer, between or behind rows, that it failed."""
+        message = redact(message)[:_SHOWN]
+        return self.name(self._recognise(message) or self._errors.broken(message))
+
+    def warn(self, message: str) -> None:
+        """Log what the server says beside the rows of its answers, once for each request or load that this is for."""
+        message = redact(message)[:_SHOWN]
+        if message not in self._told:
+            self._told.add(message)
+            about = " ".join(str(each) for each in (self._measurement, self._window) if each is not None)
+            log.warning("%s%s: the server says with its answer: %s", self.where, about and f", {about}", message)
 
     def truncated(self, what: str) -> SourceError:
         """The answer ended before its end."""

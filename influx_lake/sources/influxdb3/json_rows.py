@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.errors import SourceError
 from influx_lake.sources.http import HttpFailures
-from influx_lake.sources.http.documents import bounded, json_of
+from influx_lake.sources.http.documents import bounded, error_in, json_of, not_json, shown
 
 _BYTES_AT_ONCE = 1 << 20
 
@@ -26,7 +27,6 @@ def row_batches(
 
     parse = json.ParseOptions(explicit_schema=_as_sent(columns), unexpected_field_behavior="error")
     for text in _whole_lines(chunks, failures):
-        ended = text.endswith(b"\n")
         try:
             count = _objects(text)
             read = json.ReadOptions(use_threads=False, block_size=len(text) + 1)
@@ -34,10 +34,29 @@ def row_batches(
             _check(table, count, columns)
             batches = table.select(columns.names).cast(columns).combine_chunks().to_batches()
         except (pa.ArrowInvalid, ValueError) as error:
-            if ended:
-                raise failures.odd(f"a row cannot be read: {error}") from None
-            raise failures.truncated(f"the last row cannot be read: {error}") from None
+            raise _failure(text, columns, error, failures) from None
         yield from batches
+
+
+def _failure(text: bytes, columns: pa.Schema, error: Exception, failures: HttpFailures) -> SourceError:
+    """Why some lines are no rows: what the server says in their place, else the first line that is none."""
+    needed = {each.name for each in columns if not each.nullable}
+    for line in text.splitlines(keepends=True):
+        try:
+            row = json_of(line)
+        except ValueError:
+            if line.endswith(b"\n") or not line.startswith(b"{"):
+                return failures.odd(f"a line is no row: {shown(line.decode('utf-8', 'backslashreplace').rstrip())}")
+            break
+        said = error_in(row)
+        # A measurement may have a column of this name.
+        if said is not None and not (needed <= row.keys() <= {*columns.names}):
+            return failures.broke_off(said)
+        if isinstance(row, dict) and (others := row.keys() - {*columns.names}):
+            return failures.odd(f"a row has an unexpected field, which was not asked for: {shown(sorted(others)[0])}")
+    if text.endswith(b"\n"):
+        return failures.odd(f"a row cannot be read: {error}")
+    return failures.truncated(f"the last row cannot be read: {error}")
 
 
 def rows_at_once(chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFailures) -> pa.Table:
@@ -54,7 +73,10 @@ def rows_at_once(chunks: Iterable[bytes], columns: pa.Schema, failures: HttpFail
     except ValueError as error:
         if not text or text.startswith(b"["):
             raise failures.truncated(f"the list of rows is not complete: {error}") from None
-        raise failures.odd(f"what came is not JSON: {error}") from None
+        raise failures.odd(not_json(text, error)) from None
+    for row in rows if isinstance(rows, list) else ():
+        if (said := error_in(row)) is not None and not row.keys() <= {*columns.names}:
+            raise failures.broke_off(said)
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() <= {*columns.names} for row in rows):
         raise failures.odd(f"a list of rows of {columns.names} was asked for, and something else came")
     try:

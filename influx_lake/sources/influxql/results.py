@@ -8,7 +8,7 @@ from json import JSONDecodeError
 from typing import Any
 
 from influx_lake.sources.http import HttpFailures
-from influx_lake.sources.http.documents import json_of
+from influx_lake.sources.http.documents import json_of, not_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class Documents:
         if not isinstance(results, list) or len(results) != 1 or not isinstance(results[0], dict):
             raise self._failures.odd("the answer does not hold the result of one statement")
         result: dict[str, Any] = results[0]
+        self._tell(result.get("messages"))
         if "error" in result:
             raise self._failures.refused(str(result["error"]))
         # Servers before 1.1 number no statement, and say of one without rows nothing at all.
@@ -92,6 +93,14 @@ class Documents:
         if number != 0 or isinstance(number, bool):
             raise self._failures.odd(f"the answer is to the statement {number}, and statement 0 was sent")
         return result
+
+    def _tell(self, messages: Any) -> None:
+        """Log what the server says beside its rows: `[{"level": "warning", "text": "..."}]`."""
+        for each in messages if isinstance(messages, list) else [messages] if messages else ():
+            if isinstance(each, dict) and each.get("text"):
+                self._failures.warn(f"{each.get('level') or 'message'}: {each['text']}")
+            else:
+                self._failures.warn(str(each))
 
     def _one(self, series: dict[str, Any]) -> Series:
         name, columns, values = series.get("name", ""), series.get("columns"), series.get("values") or []
@@ -129,4 +138,4 @@ def parsed(line: bytes, failures: HttpFailures) -> Any:
         ends_early = isinstance(error, JSONDecodeError | UnicodeDecodeError) and not line.endswith(b"\n")
         if ends_early and line.startswith(b"{"):
             raise failures.truncated("the answer ended in the middle of a document") from None
-        raise failures.odd(f"what came is not JSON: {error}") from None
+        raise failures.odd(not_json(line, error)) from None

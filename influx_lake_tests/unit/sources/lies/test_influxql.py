@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from influx_lake.config import Secret
 from influx_lake.errors import QueryRejected, ResultLimitExceeded, SourceError, StreamBroken, UnexpectedAnswer
+from influx_lake.sources.http.documents import json_of, not_json
 from influx_lake_tests.unit.sources.lies import truth
 from influx_lake_tests.unit.sources.lies.server import Http
 from influx_lake_tests.unit.sources.lies.speakers import SPEAKERS, Lie, fails, outcome
@@ -122,3 +124,42 @@ def test_a_lie_in_influxql(lie: str) -> None:
 @pytest.mark.parametrize("framing", Http().framings())
 def test_no_rows_are_none_if_a_document_says_so(framing: str) -> None:
     assert outcome(SPEAKERS["influxdb1"], lambda *_: [Http(truth.EMPTY).framings()[framing]]) == []
+
+
+def test_what_a_server_says_beside_the_rows_is_logged_once_for_a_load(caplog: pytest.LogCaptureFixture) -> None:
+    said = b'"messages":[{"level":"warning","text":"data missing: shard 5 unavailable"}],"statement_id":0'
+    lie = _documents(lambda them: [part.replace(b'"statement_id":0', said) for part in them])
+    came = outcome(SPEAKERS["influxdb1"], lie)
+    assert isinstance(came, list), came
+    warnings = [each.getMessage() for each in caplog.records if "shard 5" in each.getMessage()]
+    assert len(warnings) == 1
+    assert "InfluxDB 1 at 127.0.0.1" in warnings[0]
+    assert "cpu" in warnings[0]
+    assert warnings[0].endswith("the server says with its answer: warning: data missing: shard 5 unavailable")
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (b"Bad Gateway\n", "what came is not JSON: 'Bad Gateway"),
+        (b'{"results":[]} <html>\n', "from character 16 on: '<html>"),
+        (b'{"results":[1,\n', 'it ends in the middle, after \'{"results":[1,'),
+        (b'{"results":["\xe4"]}\n', "byte 14 is no UTF-8"),
+        (b'{"results":NaN}\n', "it holds NaN"),
+        (b"x" * 300 + b"\n", "x', and more"),
+    ],
+)
+def test_what_came_in_place_of_json_is_shown(sent: bytes, says: str) -> None:
+    came = outcome(SPEAKERS["influxdb1"], lambda body, kind, server: [Http(sent, kind).chunked()])
+    assert isinstance(came, UnexpectedAnswer)
+    assert says in str(came), came
+    assert "line 1 column" not in str(came)
+
+
+def test_a_secret_in_what_came_is_not_shown() -> None:
+    text = "Authorization: Token " + Secret("7kQ9-secret-value").reveal()
+    for sent in (text, text[21:]):
+        with pytest.raises(ValueError, match=r"line 1") as raised:
+            json_of(sent.encode())
+        assert "secret-value" not in not_json(sent.encode(), raised.value)
+    assert not_json(b" ", ValueError()) == "nothing came where JSON was asked for"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 
-from influx_lake.errors import RowsMissing, StreamBroken, UnexpectedAnswer
+from influx_lake.errors import DatabaseNotFound, RowsMissing, StreamBroken, UnexpectedAnswer
+from influx_lake.sources.http import HttpFailures
+from influx_lake.sources.influxdb3.json_rows import row_batches, rows_at_once
 from influx_lake_tests.unit.sources.lies import truth
 from influx_lake_tests.unit.sources.lies.server import Http
 from influx_lake_tests.unit.sources.lies.speakers import SPEAKERS, Lie, Outcome, fails, outcome, text
@@ -28,12 +31,27 @@ OF_SQL: dict[str, tuple[Lie, Outcome, str]] = {
     "a float for an integer": (text('"n":3', '"n":3.5'), UnexpectedAnswer, "3.5"),
     "an integer of 65 bits": (text('"n":3', '"n":36893488147419103232'), UnexpectedAnswer, "36893488147419103232"),
     "no time": (text('"time":1767225603000000000,', ""), UnexpectedAnswer, "without a time"),
-    "an error in place of rows": (_lines(lambda them: [b'{"error":"disk on fire"}\n']), UnexpectedAnswer, ""),
+    "an error in place of rows": (
+        _lines(lambda them: [b'{"error":"disk on fire"}\n']),
+        StreamBroken,
+        ": disk on fire.",
+    ),
     "an error behind the rows": (
-        _lines(lambda them: [*them, b"Error: disk on fire"]),
-        (UnexpectedAnswer, StreamBroken),
+        _lines(lambda them: [*them, b'{"error":"external error: disk on fire"}\n']),
+        StreamBroken,
+        "broke off: external error: disk on fire.",
+    ),
+    "an error that means something": (
+        _lines(lambda them: [*them, b'{"error":"query error: database not found: d"}\n']),
+        DatabaseNotFound,
         "",
     ),
+    "words behind the rows": (
+        _lines(lambda them: [*them, b"Error: disk on fire\n"]),
+        UnexpectedAnswer,
+        "a line is no row: 'Error: disk on fire'",
+    ),
+    "words at the end": (_lines(lambda them: [*them, b"Error: disk on"]), UnexpectedAnswer, "'Error: disk on'"),
     "nested without end": (text('"n":3', '"n":' + "[" * 100_000), (UnexpectedAnswer, StreamBroken), ""),
 }
 
@@ -58,3 +76,15 @@ def test_braces_in_texts_are_no_rows() -> None:
     came = outcome(SPEAKERS["influxdb3"], lambda body, kind, server: [Http(sent, kind).sized()])
     assert isinstance(came, list)
     assert [row["txt"] for row in came] == [point["txt"] for point in points]
+
+
+def test_a_field_named_error_is_a_column() -> None:
+    columns = pa.schema([pa.field("time", pa.timestamp("ns"), nullable=False), pa.field("error", pa.string())])
+    failures = HttpFailures(truth.influxdb3("http://127.0.0.1:1"), "the server")
+    sent = b'{"time":1767225603000000000,"error":"disk on fire"}\n'
+    [batch] = row_batches([sent], columns, failures)
+    assert batch.column("error").to_pylist() == ["disk on fire"]
+    with pytest.raises(StreamBroken, match="out of memory"):
+        list(row_batches([sent + b'{"error":"out of memory"}\n'], columns, failures))
+    with pytest.raises(StreamBroken, match="out of memory"):
+        rows_at_once([b'[{"error":"out of memory","code":1}]'], columns, failures)
