@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from influx_lake.errors import SourceError
 from influx_lake.sources.http import HttpFailures
+from influx_lake.sources.http.documents import shown
 
 _BYTES_AT_ONCE = 1 << 20
 _TYPES = {
@@ -78,7 +79,8 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
     for text, cut in _whole_records(chunks, failures, results):
         rows: dict[Header, list[bytes]] = {}
         if header is None and not text.lstrip().startswith(_ANNOTATION[: len(text.lstrip())]):
-            raise failures.odd("the answer is not annotated CSV")
+            came = text.decode("utf-8", "backslashreplace").strip()
+            raise failures.odd(f"the answer is not annotated CSV: {shown(came)}")
         wrong = failures.truncated if cut else failures.odd
         for piece in _pieces(text):
             if piece.startswith(_ANNOTATION):

@@ -48,12 +48,15 @@ def _failure(text: bytes, columns: pa.Schema, error: Exception, failures: HttpFa
             if line.endswith(b"\n") or not line.startswith(b"{"):
                 return failures.odd(f"a line is no row: {shown(line.decode('utf-8', 'backslashreplace').rstrip())}")
             break
+        if not isinstance(row, dict):
+            came = line.decode().rstrip()
+            return failures.odd(f"a line holds something else than a row: {shown(came)}")
         said = error_in(row)
         # A measurement may have a column of this name.
         if said is not None and not (needed <= row.keys() <= {*columns.names}):
             return failures.broke_off(said)
-        if isinstance(row, dict) and (others := row.keys() - {*columns.names}):
-            return failures.odd(f"a row has an unexpected field, which was not asked for: {shown(sorted(others)[0])}")
+        if others := row.keys() - {*columns.names}:
+            return failures.odd(f"a row has a field that was not asked for: {shown(sorted(others)[0])}")
     if text.endswith(b"\n"):
         return failures.odd(f"a row cannot be read: {error}")
     return failures.truncated(f"the last row cannot be read: {error}")
