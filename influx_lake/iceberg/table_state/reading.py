@@ -97,11 +97,10 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
             stated = state
         state = _after(table, state, lineage, ancestor, foreign)
     elif is_copied(metadata) or lineage.is_first(foreign[0]):
-        if last is None and is_copied(metadata):
-            return TableState(changes=tuple(changes))
         if last is None:
             # Nobody of us ever committed to it.
-            unknown = TableState(owner=stated.owner, tags=stated.tags, changes=tuple(changes))
+            believed = TableState() if is_copied(metadata) else stated
+            unknown = TableState(owner=believed.owner, tags=believed.tags, changes=tuple(changes))
             return _with_added_rows(table, unknown, lineage, foreign)
         state = TableState()
         changes.insert(0, _moved(Kind.MADE_ANEW, snapshot, last, metadata))
