@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config import Measurement, column_name
+from influx_lake.config import Measurement, OnTypeConflict, column_name
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.scan.planning import in_windows
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.sources.arrow_types import ARROW_TYPES
-from influx_lake.sources.profile import Profile, RowProfiler, profiles_of, scale_for
+from influx_lake.sources.profile import ColumnProfile, Profile, RowProfiler, profiles_of, scale_for
 from influx_lake.sources.protocol import Source
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+
+_NUMBERS = (ColumnType.FLOAT, ColumnType.INTEGER, ColumnType.UINTEGER)
+_NONE_LIKE_IT = ColumnProfile(count=-1)
 
 Values = TypeVar("Values", pa.Array, pa.ChunkedArray)
 
@@ -31,8 +35,9 @@ def changed_columns(
     """The columns of each window, oldest first, whose profiles differ; a column that the table lacks differs where the
     source has values in it.
 
-    One query on the source; in the lake the rows of the windows are read. Columns that the table has in a type which
-    does not hold the source's values as they are, are left out.
+    One query on the source; in the lake the rows of the windows are read. A column that the table has in a type which
+    does not hold the source's values is one that it lacks, but for the one that `on_type_conflict: new_column` fills;
+    those that `types` has in such a type are not compared.
 
     Raises:
         LakeError: One of the sides cannot tell.
@@ -41,11 +46,10 @@ def changed_columns(
         return []
     lake = LakeColumns.of(table, measurement, source.schema(measurement.name))
     scales = {name: scale_for(largest) for name, largest in lake.largest(windows).items()}
-    schema = MeasurementSchema(measurement.name, lake.columns)
-    theirs = profiles_of(source, schema, windows, scales)
+    theirs = profiles_of(source, MeasurementSchema(measurement.name, lake.columns), windows, scales)
     ours = [lake.profile(window, scales) for window in windows]
     return [
-        tuple(name for name, profile in there.items() if profile != here[name])
+        tuple(name for name, profile in there.items() if profile != here[name] and name not in lake.recast)
         for there, here in zip(theirs, ours, strict=True)
     ]
 
@@ -56,15 +60,17 @@ class LakeColumns:
 
     Attributes:
         table: The table.
-        columns: Those that can be compared, as the source has them.
+        columns: All of them, as the source has them.
         names: Their names in the table; those that it lacks are not among them.
         snapshot_id: The snapshot; None: the current one.
+        recast: Those that `types` has in a type from which the source's values cannot be had back: not compared.
     """
 
     table: Table
     columns: tuple[Column, ...]
     names: dict[str, str]
     snapshot_id: int | None = None
+    recast: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -76,26 +82,31 @@ class LakeColumns:
         snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id is not None else None
         then = table.schemas().get(snapshot.schema_id) if snapshot and snapshot.schema_id is not None else None
         held = {field.name: field.type for field in schema_to_pyarrow(then or table.schema(), include_field_ids=False)}
-        columns, names = [], {}
+        names, recast = {}, set()
         for column in schema.columns:
             name = column_name(column.name, measurement.types.column_names)
-            if name in held and not _holds(held[name], column.type):
-                continue
-            columns.append(column)
-            if name in held:
+            beside = f"{name}__{_word(column.type)}"
+            is_beside = (
+                measurement.types.on_type_conflict is OnTypeConflict.NEW_COLUMN and {name, beside} <= held.keys()
+            )
+            if _fits(held.get(name), column, measurement):
                 names[column.name] = name
-        return cls(table, tuple(columns), names, snapshot_id)
+            elif is_beside and _holds(held[beside], column.type):
+                names[column.name] = beside
+            elif column.name in measurement.types.types and name in held:
+                recast.add(column.name)
+        return cls(table, schema.columns, names, snapshot_id, frozenset(recast))
 
     @property
     def floats(self) -> list[Column]:
         return [column for column in self.columns if column.type is ColumnType.FLOAT]
 
     def profile(self, window: Window, scales: dict[str, float]) -> Profile:
-        """The profile of a window's rows."""
-        profiler = RowProfiler(self.columns, scales)
-        for batch in self._batches([window]):
+        """The profile of a window's rows; a column with a value that the source cannot have is like none of its own."""
+        profiler, unlike = RowProfiler(self.columns, scales), set[str]()
+        for batch in self._batches([window], unlike=unlike):
             profiler.add(batch)
-        return profiler.profile()
+        return {**profiler.profile(), **dict.fromkeys(unlike, _NONE_LIKE_IT)}
 
     def largest(self, windows: Sequence[Window]) -> dict[str, float]:
         """The largest magnitude of each float column: from the files' metadata, where they tell."""
@@ -138,13 +149,43 @@ class LakeColumns:
                     stated[name] = None
         return stated
 
-    def _batches(self, windows: Sequence[Window], columns: Sequence[Column] | None = None) -> Iterator[pa.RecordBatch]:
-        """Rows with the source's names and types."""
+    def _batches(
+        self, windows: Sequence[Window], columns: Sequence[Column] | None = None, unlike: set[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows with the source's names and types.
+
+        Args:
+            windows: The time.
+            columns: Only these.
+            unlike: Gets the columns with values that the source's type does not have; they come as null.
+        """
         wanted = [column for column in columns or self.columns if column.name in self.names]
         stored = [self.names[column.name] for column in wanted]
         for batch in read_windows(self.table, windows, columns=stored, snapshot_id=self.snapshot_id):
-            arrays = [as_in_source(batch.column(self.names[column.name]), column.type) for column in wanted]
+            arrays = []
+            for column in wanted:
+                try:
+                    arrays.append(as_in_source(batch.column(self.names[column.name]), column.type))
+                except pa.ArrowInvalid:
+                    # Others wrote 0.5 where the source has whole numbers.
+                    arrays.append(pa.nulls(len(batch), ARROW_TYPES[column.type]))
+                    if unlike is not None:
+                        unlike.add(column.name)
             yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in wanted])
+
+
+def _fits(kind: pa.DataType | None, column: Column, measurement: Measurement) -> bool:
+    """Whether loads put the source's values into a column of the table of this type."""
+    if kind is None or not _holds(kind, column.type):
+        return False
+    if column.name in measurement.types.types:
+        return True
+    is_float = column.type is ColumnType.FLOAT
+    return is_float == pa.types.is_floating(kind) if column.type in _NUMBERS else True
+
+
+def _word(source: ColumnType) -> str:
+    return str(iceberg_type(ARROW_TYPES[source])).partition("(")[0]
 
 
 def _holds(kind: pa.DataType, source: ColumnType) -> bool:

@@ -19,7 +19,7 @@ from influx_lake.checks.subject import Subject
 from influx_lake.checks.suite import evaluate
 from influx_lake.config import CheckOptions, Measurement, OnTypeConflict, RenamedColumns, TypeOptions
 from influx_lake.config.tables.table_layout import PartitionTerm
-from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict, SourceUnavailable
 from influx_lake.orchestration.window_metadata import replication_facts
@@ -30,7 +30,7 @@ from influx_lake.replication.tail import tail_measurement
 from influx_lake.replication.verify import verify
 from influx_lake.sources.protocol import RowStream
 from influx_lake_tests.unit.iceberg.tables import replace
-from influx_lake_tests.unit.replication.fake_source import FakeSource, Stream
+from influx_lake_tests.unit.replication.fake_source import SCHEMA, FakeSource, Stream
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, held, load
 
 REFUSING = changed(CPU, types=TypeOptions(renamed_columns=RenamedColumns.REFUSE))
@@ -262,3 +262,43 @@ def test_columns_that_differ_in_case_only_are_told_of(
     status = measurement_status(catalog, CPU, day(2).start)
     assert status.alike == [("Value", "value")]
     assert "Trino and Athena cannot read" in status.remarks[0]
+
+
+class Counting(FakeSource):
+    """Its values are whole numbers."""
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        columns = super().schema(measurement).columns
+        return MeasurementSchema(measurement, (*columns[:2], Column("value", Role.FIELD, ColumnType.INTEGER)))
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
+        assert "value" in {column.name for column in schema.columns}
+        rows = self._within(window).cast(SCHEMA.set(2, pa.field("value", pa.int64())))
+        yield Stream(rows.schema, rows.to_batches())
+
+
+@pytest.mark.parametrize("kind", [DoubleType(), StringType()])
+@pytest.mark.parametrize("asked", [False, True])
+def test_values_that_the_source_cannot_have_differ(catalog: Catalog, kind: IcebergType, *, asked: bool) -> None:
+    source = Counting()
+    source.put(day(0), 4)
+    types = {"value": str(kind)} if asked else {}
+    beside = changed(CPU, types=TypeOptions(on_type_conflict=OnTypeConflict.NEW_COLUMN, types=types))
+    load(source, catalog, day(0), beside)
+    if not asked:
+        for change in (drop("value"), add("value", kind)):
+            others(catalog, change)
+    table = catalog.load_table(CPU.identifier)
+    theirs = table.scan().to_arrow()
+    wrong = pa.array([0.5] * 4 if kind == DoubleType() else ["x"] * 4)
+    table.overwrite(theirs.set_column(2, "value", wrong))
+
+    def differing() -> list[tuple[str, ...]]:
+        return [each.changed for each in verify(source, catalog, beside, [day(0)], profile=True).comparisons]
+
+    # Text that `types` asks for is not compared: "007" and 7 are one number.
+    assert differing() == [() if asked and kind == StringType() else ("value",)]
+    load(source, catalog, day(0), beside)
+    assert differing() == [()]
+    assert held(catalog).column("value" if asked else "value__long").cast(pa.float64()).to_pylist() == [0.0] * 4
