@@ -84,7 +84,7 @@ class _Reader:
         if not key.strip():
             self._report.mistake(location, "a measurement needs a name")
             return
-        if mistake := text_mistake(key) or pattern_mistake(key):
+        if mistake := text_mistake(key, given=True) or pattern_mistake(key):
             self._report.mistake(location, mistake)
             return
         options, own = validated(MeasurementOptions, entry, location, self._report)

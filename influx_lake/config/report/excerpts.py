@@ -52,22 +52,24 @@ def unreadable(data: Any, inside: Location = ()) -> Iterator[tuple[Location, str
         yield inside, reason
 
 
-def text_mistake(text: str, *, lines: bool = False, longest: int = LONGEST) -> str | None:
+def text_mistake(text: str, *, lines: bool = False, longest: int = LONGEST, given: bool = False) -> str | None:
     """What is wrong with a text; nothing where it can be read.
 
     Args:
         text: The text.
         lines: Whether it may have several.
         longest: How many characters it may have.
+        given: Whether it is what a database calls something of its own: characters without a shape may be part of it.
     """
     if not text.strip():
         return _EMPTY
     if len(text) > longest:
         return f"has {len(text):,} characters: no more than {longest:,} are taken"
     # What is printable holds nothing strange: nearly no text has to be looked at letter by letter.
-    letters = "" if text.isprintable() and _BLANK.isdisjoint(text) else text
-    strange = next((each for each in letters if _is_strange(each) and not (lines and each in "\n\r\t")), None)
-    if strange is None and letters and (lonely := _LONELY_JOINER.search(text)):
+    blank = frozenset[str]() if given else _BLANK
+    letters = "" if text.isprintable() and blank.isdisjoint(text) else text
+    strange = next((each for each in letters if _is_strange(each, blank) and not (lines and each in "\n\r\t")), None)
+    if strange is None and letters and not given and (lonely := _LONELY_JOINER.search(text)):
         strange = lonely[1] or lonely[2]
     if strange is None:
         return None
@@ -85,8 +87,9 @@ def _reason(text: str, inside: Location) -> str | None:
     if text in (" ", "\t") and names & MAY_BE_BLANK:
         return None
     is_prose = bool(names & PROSE)
-    return text_mistake(text, lines=is_prose, longest=LONGEST_PROSE if is_prose else LONGEST)
+    longest = LONGEST_PROSE if is_prose else LONGEST
+    return text_mistake(text, lines=is_prose, longest=longest)
 
 
-def _is_strange(character: str) -> bool:
-    return unicodedata.category(character) in _UNSEEN or character in _TURNING | _BLANK or character in _LINE_BREAKS
+def _is_strange(character: str, blank: frozenset[str]) -> bool:
+    return unicodedata.category(character) in _UNSEEN or character in _TURNING | blank or character in _LINE_BREAKS

@@ -64,16 +64,16 @@ def _readable(data: dict[str, Any], location: Location, report: Report) -> dict[
     """The entry without the texts that nobody can have meant."""
     found = [(inside, reason) for inside, reason in unreadable(data) if not report.is_lost((*location, *inside))]
     kept = copy.deepcopy(data) if found else data
-    for inside, reason in sorted(found, key=lambda each: _last_first(each[0])):
+    for inside, reason in sorted(found, key=lambda each: _in_order(each[0]), reverse=True):
         report.mistake((*location, *inside), reason)
         report.lost((*location, *inside))
         _remove(kept, inside)
     return kept
 
 
-def _last_first(inside: Location) -> int:
-    """Last items of a list first: taking one out moves those behind it."""
-    return -inside[-1] if isinstance(inside[-1], int) else 0
+def _in_order(inside: Location) -> list[tuple[int, str]]:
+    """Where an entry stands among others. Last ones go first: taking one out of a list moves those behind it."""
+    return [(part, "") if isinstance(part, int) else (0, str(part)) for part in inside]
 
 
 def _without(
@@ -84,7 +84,7 @@ def _without(
     seen: set[frozenset[Location]] = set()
     while () not in gone and frozenset(gone) not in seen:
         seen.add(frozenset(gone))
-        for inside in sorted(gone, key=_last_first):
+        for inside in sorted(gone, key=_in_order, reverse=True):
             _remove(kept, inside)
         try:
             return model.model_validate(kept, context=context), kept

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import load_lake
@@ -75,6 +75,7 @@ sections = st.sampled_from(["sources", "catalog", "defaults", "measurements", "i
         sections, trees | st.dictionaries(st.sampled_from(["default", "cpu", "a*"]), trees, max_size=2)
     )
 )
+@example(tree={"catalog": {"default": ["", [""]]}})
 def test_any_tree_is_a_lake_or_a_configuration_error(tree: dict[str, object], write_lake: LakeWriter) -> None:
     import yaml
 
