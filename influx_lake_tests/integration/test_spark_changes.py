@@ -162,7 +162,8 @@ def test_a_change_is_told_of_and_what_it_took_is_loaded_again(
     lake.assert_told(capsys, case.name, case.operations, case.lost)
     if case.name == "updated":
         message = lake.status(capsys, case.name)["changed_by_others"]["message"]
-        assert "influx-lake verify updated --profile" in message
+        assert "influx-lake verify updated --start" in message
+        assert "--profile" in message
         assert "by spark" in message
         return
     lake.assert_mended(capsys, case.name, case.lost)
