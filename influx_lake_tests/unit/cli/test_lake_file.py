@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from influx_lake.cli.lake_file import LakeFile, replace_text, token_reference, write_lake_file
 from influx_lake.config import load_lake
+from influx_lake.config.report.excerpts import text_mistake
 from influx_lake.errors import ConfigurationError, StorageError
 
 NAMES = ['o\'brien "x"', "a.b", "a b", "a_b", "cpu*", "[odd]", "a${b}", "yes", "1", "Größe", "x: y", "#no", "~", "a?b"]
@@ -33,7 +34,9 @@ def test_odd_names_come_back_and_no_two_share_a_table(tmp_path: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip),
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
+            lambda name: text_mistake(name, given=True) is None
+        ),
         unique_by=lambda name: name.strip().casefold(),
         max_size=5,
     )
