@@ -63,8 +63,10 @@ def check_or_tell(source: Source, catalog: Catalog, measurement: Measurement) ->
     try:
         check_takes_loads(source, catalog, measurement)
     except SourceError:
-        for remark in remarks_of(catalog, measurement):
-            raise SchemaConflict(remark, remedy="Undo the change; the source cannot tell its columns now") from None
+        # That the source is away is told where the source itself is looked at.
+        if remarks := remarks_of(catalog, measurement):
+            remedy = "Undo the change; the source cannot tell its columns now"
+            raise SchemaConflict("; ".join(remarks), remedy=remedy) from None
 
 
 def remarks_of(catalog: Catalog, measurement: Measurement) -> list[str]:
