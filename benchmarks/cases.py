@@ -17,7 +17,7 @@ from pyiceberg.catalog import Catalog
 
 from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
 from benchmarks.measure import measured
-from influx_lake.config import Measurement, Secret, WriteOptions
+from influx_lake.config import InfluxDB3Config, Measurement, Secret, WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
@@ -104,7 +104,7 @@ def stream_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[]
 
 
 def flight_raw(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:
-    source = InfluxDB3Source(url, DATABASE, Secret(token))
+    source = InfluxDB3Source(InfluxDB3Config(host=url, database=DATABASE, token=Secret(token)))
 
     def run() -> int:
         with source.read(source.schema("cpu"), WINDOW) as stream:
@@ -114,7 +114,7 @@ def flight_raw(folder: Path, _rows: int, url: str, token: str) -> Callable[[], i
 
 
 def flight_ours(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:
-    source, opened = InfluxDB3Source(url, DATABASE, Secret(token)), catalog(folder)
+    source, opened = InfluxDB3Source(InfluxDB3Config(host=url, database=DATABASE, token=Secret(token))), catalog(folder)
     return lambda: replicate_window(source, opened, CPU, WINDOW, run_id="run").bytes_written
 
 

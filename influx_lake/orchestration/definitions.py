@@ -25,7 +25,7 @@ from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
 from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.pools import source_pools
-from influx_lake.orchestration.resources import IcebergCatalogResource, source_resource
+from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
 
 
 def build_definitions(lake: Lake) -> dg.Definitions:
@@ -38,7 +38,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
     catalog = IcebergCatalogResource.of(lake.catalog)
     # Other catalogs decide themselves where a table goes.
     warehouse = catalog.properties.get("warehouse") if catalog.properties.get("type") == "sql" else None
-    sources = {names.source(name): source_resource(config, lake.root) for name, config in lake.sources.items()}
+    sources = {names.source(name): SourceResource.of(config, lake.root) for name, config in lake.sources.items()}
     automation = lake.operation.automation
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])

@@ -59,8 +59,7 @@ def open_reliable_source(config: SourceConfig) -> Source:
     source = open_source(config)
     if not isinstance(config, ServerConfig):
         return source
-    limits = limits_of(config.address.url, config.reading)
-    return ReliableSource(source, config.reading, limits, confirms_always=config.confirms_always)
+    return ReliableSource(source, config, limits_of(config.address.url, config), confirms_always=config.confirms_always)
 
 
 def _auto(config: AutoConfig) -> Source:
@@ -90,7 +89,7 @@ def _influxdb2(config: InfluxDB2Config) -> Source:
 def _influxdb3(config: InfluxDB3Config) -> Source:
     from influx_lake.sources.influxdb3 import InfluxDB3Source
 
-    return InfluxDB3Source.of(config)
+    return InfluxDB3Source(config)
 
 
 def _influxdb3_parquet(config: InfluxDB3ParquetConfig) -> Source:

@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from influx_lake.config import InfluxDB3Config
 from influx_lake.config.connections import Protocol
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 
@@ -32,7 +33,13 @@ class Server:
 
     def source(self, database: str, token: str | None = None, protocol: Protocol = Protocol.FLIGHT) -> InfluxDB3Source:
         return InfluxDB3Source(
-            self.url, database, token or self.token, protocol=protocol, timeout=timedelta(seconds=60)
+            InfluxDB3Config(
+                host=self.url,
+                database=database,
+                token=token or self.token,
+                protocol=protocol,
+                timeout=timedelta(seconds=60),
+            )
         )
 
     def request(

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from influx_lake.config import InfluxDB3Config
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import AuthenticationFailed, DatabaseNotFound, LakeError, MeasurementNotFound, QueryRejected
@@ -49,7 +50,7 @@ def test_a_wrong_token(server: Server, database: Database) -> None:
 def test_no_token(server: Server, database: Database) -> None:
     if server.token is None:
         pytest.skip("the server asks for no token")
-    source = InfluxDB3Source(server.url, database.name)
+    source = InfluxDB3Source(InfluxDB3Config(host=server.url, database=database.name))
     with pytest.raises(AuthenticationFailed, match="none is configured"):
         source.server()
 

@@ -17,7 +17,7 @@ from influx_lake.checks.gaps import gaps
 from influx_lake.checks.outcome import Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.cli.entry import run
-from influx_lake.config import Measurement, Secret, load_lake
+from influx_lake.config import InfluxDB3Config, Measurement, Secret, load_lake
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded
 from influx_lake.iceberg.catalogs.opening import open_catalog
@@ -92,7 +92,9 @@ class ChangedLake:
     def load(self, name: str) -> None:
         """Load the three days, each in a commit of its own, and roll them up."""
         of = self.measurement(name)
-        source = InfluxDB3Source(self.box.url, "telemetry", Secret(str(self.box.token)))
+        source = InfluxDB3Source(
+            InfluxDB3Config(host=self.box.url, database="telemetry", token=Secret(str(self.box.token)))
+        )
         for number in range(DAYS):
             replicate_window(source, self.catalog, of, self.day(number), run_id="test")
             self.roll_up(name, number)
@@ -110,7 +112,9 @@ class ChangedLake:
 
     def gaps(self, name: str) -> Outcome:
         """What the check `gaps` says."""
-        source = InfluxDB3Source(self.box.url, "telemetry", Secret(str(self.box.token)))
+        source = InfluxDB3Source(
+            InfluxDB3Config(host=self.box.url, database="telemetry", token=Secret(str(self.box.token)))
+        )
         with_source = Subject(self.measurement(name), self.catalog, lambda: source, datetime.now(UTC))
         try:
             return gaps(with_source)

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from influx_lake.cli.entry import run
-from influx_lake.config import load_lake
+from influx_lake.config import InfluxDB3Config, load_lake
 from influx_lake.config.connections import Protocol
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.catalogs.opening import open_catalog
@@ -69,7 +69,9 @@ def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
 @pytest.mark.parametrize("protocol", list(Protocol))
 @pytest.mark.parametrize("before_3_3", [False, True])
 def test_a_source_lists_it_apart_and_reads_it(protocol: Protocol, before_3_3: bool, box: Sandbox, dropped: str) -> None:
-    with closing(InfluxDB3Source(box.url, "telemetry", box.token, protocol=protocol)) as source:
+    with closing(
+        InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=box.token, protocol=protocol))
+    ) as source:
         source._before_3_3 = before_3_3
         assert source.measurements() == ["cpu", "mem"]
         assert source.listing() == Listing(("cpu", "mem"), (dropped,))

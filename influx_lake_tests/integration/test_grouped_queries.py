@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from influx_lake.config import InfluxDB3Config
 from influx_lake.config.values.read_options import ReadingOptions
 from influx_lake.config.values.windows import EPOCH, Every, Scheme, Window
 from influx_lake.errors import FileLimitExceeded, MeasurementNotFound, QueryRejected
@@ -33,7 +34,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def source(box: Sandbox) -> Iterator[InfluxDB3Source]:
-    source = InfluxDB3Source(box.url, "telemetry", box.token)
+    source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=box.token))
     yield source
     box.faults.clear()
     source.close()

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from influx_lake.config import InfluxDB3Config
 from influx_lake.config.connections import Protocol
 from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
@@ -54,7 +55,9 @@ def box() -> Iterator[Sandbox]:
 @pytest.fixture
 def source(box: Sandbox) -> Iterator[InfluxDB3Source]:
     box.faults.clear()
-    source = InfluxDB3Source(box.url, "telemetry", box.token, timeout=timedelta(seconds=20))
+    source = InfluxDB3Source(
+        InfluxDB3Config(host=box.url, database="telemetry", token=box.token, timeout=timedelta(seconds=20))
+    )
     yield source
     box.faults.clear()
     source.close()
@@ -151,7 +154,9 @@ def test_batches_that_keep_the_connection_are_no_rows(
 
 def test_a_server_that_only_keeps_the_connection_is_given_up_on(box: Sandbox, cpu: MeasurementSchema) -> None:
     box.faults.batch_delay = 5.0
-    hasty = InfluxDB3Source(box.url, "telemetry", box.token, timeout=timedelta(seconds=1))
+    hasty = InfluxDB3Source(
+        InfluxDB3Config(host=box.url, database="telemetry", token=box.token, timeout=timedelta(seconds=1))
+    )
     error = failure_of(lambda: read(hasty, cpu))
     assert type(error) is SourceTimeout
     assert (error.measurement, error.window) == ("cpu", str(DAY))
@@ -159,7 +164,9 @@ def test_a_server_that_only_keeps_the_connection_is_given_up_on(box: Sandbox, cp
 
 
 def test_the_direct_port_of_flight(box: Sandbox, cpu: MeasurementSchema) -> None:
-    direct = InfluxDB3Source(box.url, "telemetry", box.token, query_port=box.flight_port)
+    direct = InfluxDB3Source(
+        InfluxDB3Config(host=box.url, database="telemetry", token=box.token, query_port=box.flight_port)
+    )
     assert read(direct, cpu) == ROWS
     assert direct.server().version != "unknown"
     direct.close()
@@ -196,7 +203,9 @@ def test_a_server_that_is_killed_amid_rows() -> None:
     with subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout
         url, token = server.stdout.readline().decode().split()
-        source = InfluxDB3Source(url, "telemetry", token, timeout=timedelta(seconds=20))
+        source = InfluxDB3Source(
+            InfluxDB3Config(host=url, database="telemetry", token=token, timeout=timedelta(seconds=20))
+        )
         with source.read(source.schema("cpu"), DAY) as rows:
             stream = iter(rows)
             assert next(stream).num_rows
@@ -208,7 +217,9 @@ def test_a_server_that_is_killed_amid_rows() -> None:
 
 
 def test_over_http_a_file_limit_is_halved_and_a_refusal_is_not_tried_again(box: Sandbox) -> None:
-    source = InfluxDB3Source(box.url, "telemetry", box.token, protocol=Protocol.HTTP)
+    source = InfluxDB3Source(
+        InfluxDB3Config(host=box.url, database="telemetry", token=box.token, protocol=Protocol.HTTP)
+    )
     schema, options = source.schema("cpu"), ReadingOptions(retry=RetryOptions(budget=timedelta(0)))
     reliable = ReliableSource(source, options, limits_of(source.identity, options))
     box.faults.file_limit = 3

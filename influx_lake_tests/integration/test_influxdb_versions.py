@@ -16,7 +16,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.cli.entry import run
-from influx_lake.config import Measurement, OnTypeConflict, Secret, TypeOptions
+from influx_lake.config import InfluxDB3Config, Measurement, OnTypeConflict, Secret, TypeOptions
 from influx_lake.config.connections import AutoConfig
 from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
 from influx_lake.config.values.windows import Every, Scheme, Window
@@ -132,7 +132,7 @@ def check_equal(
             box.write("telemetry", text)
             for server in servers.values():
                 server.write(text)
-        v3 = InfluxDB3Source(box.url, "telemetry", Secret(str(box.token)))
+        v3 = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=Secret(str(box.token))))
         expected = loaded(v3, catalog, "v3", name)
         v3.close()
     assert expected.num_rows == points

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from influx_lake.config import InfluxDB3Config
 from influx_lake.config.values.read_options import ReadingOptions
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.sandbox import Sandbox
@@ -45,7 +46,7 @@ def test_a_server_and_its_rows_have_the_same_profile(box: Sandbox, values: list[
     ]
     lines.append(f"{name} i=1i {FIRST_DAY_NS - 1}")
     box.write("telemetry", "\n".join(lines))
-    source = InfluxDB3Source(box.url, "telemetry", box.token)
+    source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=box.token))
     schema, scales = source.schema(name), {"f": scale_for(max(abs(value) for value, _, _ in values))}
     windows = [Window(parse_moment("2025-12-31"), WINDOWS[0].start), *WINDOWS]
     assert source.profiles(schema, windows, scales) == read_profiles(source, schema, windows, scales)
@@ -56,7 +57,11 @@ def test_a_server_and_its_rows_have_the_same_profile(box: Sandbox, values: list[
 def test_what_is_too_much_for_the_server_is_asked_for_in_parts(box: Sandbox, limit: int) -> None:
     step = DAY_NS // 48
     box.write("telemetry", "\n".join(f"long v={n}.5 {FIRST_DAY_NS + n * step}" for n in range(144)))
-    source = ReliableSource(InfluxDB3Source(box.url, "telemetry", box.token), ReadingOptions(), ServerLimits())
+    source = ReliableSource(
+        InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=box.token)),
+        ReadingOptions(),
+        ServerLimits(),
+    )
     schema = source.schema("long")
     expected = read_profiles(source, schema, WINDOWS, {})
     box.faults.update(file_limit=limit)

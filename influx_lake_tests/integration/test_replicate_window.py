@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config import Measurement, OnShrink, Secret
+from influx_lake.config import InfluxDB3Config, Measurement, OnShrink, Secret
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.errors import (
     AuthenticationFailed,
@@ -81,7 +81,7 @@ class Lake:
 def lake(tmp_path: Path) -> Iterator[Lake]:
     properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"}
     with Sandbox() as box:
-        source = InfluxDB3Source(box.url, "telemetry", Secret(str(box.token)))
+        source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=Secret(str(box.token))))
         yield Lake(box, source, open_catalog("lake", properties))
         source.close()
 
@@ -187,14 +187,17 @@ def test_every_failure_leaves_the_table_and_says_what_it_was(lake: Lake) -> None
         assert lake.catalog.load_table(CPU.identifier).metadata_location == table.metadata_location
 
     token = Secret(str(lake.box.token))
-    fails_with(AuthenticationFailed, InfluxDB3Source(lake.box.url, "telemetry", Secret("apiv3_wrong")))
-    fails_with(DatabaseNotFound, InfluxDB3Source(lake.box.url, "elsewhere", token))
+    fails_with(
+        AuthenticationFailed,
+        InfluxDB3Source(InfluxDB3Config(host=lake.box.url, database="telemetry", token=Secret("apiv3_wrong"))),
+    )
+    fails_with(DatabaseNotFound, InfluxDB3Source(InfluxDB3Config(host=lake.box.url, database="elsewhere", token=token)))
     fails_with(MeasurementNotFound, lake.source, measurement("nothing"))
     lake.box.faults.fail_after_rows = 20_000
     fails_with(StreamBroken, lake.source)
     lake.box.faults.fail_after_rows = None
     lake.box.faults.drop_after_rows = 20_000
-    fails_with(StreamBroken, InfluxDB3Source(lake.box.url, "telemetry", token))
+    fails_with(StreamBroken, InfluxDB3Source(InfluxDB3Config(host=lake.box.url, database="telemetry", token=token)))
     lake.box.faults.drop_after_rows = None
     lake.box.faults.unavailable = True
     fails_with(SourceUnavailable, lake.source)
@@ -206,7 +209,7 @@ def test_a_field_of_another_type_than_the_table_has(lake: Lake) -> None:
     lake.fill(0, 10)
     lake.load(0)
     lake.box.write("other", f'cpu,host=a value="text" {START_NS}')
-    other = InfluxDB3Source(lake.box.url, "other", Secret(str(lake.box.token)))
+    other = InfluxDB3Source(InfluxDB3Config(host=lake.box.url, database="other", token=Secret(str(lake.box.token))))
     with pytest.raises(SchemaConflict, match="'value' is string in the source and double in the table"):
         replicate_window(other, lake.catalog, replace(CPU, adopt=True), day(0), run_id="test")
 

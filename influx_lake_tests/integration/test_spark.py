@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from influx_lake.config import Measurement, OnShrink, Secret, WriteMode, WriteOptions
+from influx_lake.config import InfluxDB3Config, Measurement, OnShrink, Secret, WriteMode, WriteOptions
 from influx_lake.config.tables.file_options import Compression
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import CatalogRefused, WindowShrank
@@ -36,7 +36,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TypedLake]:
     folder: Path = tmp_path_factory.mktemp("spark")
     properties = {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"}
     with Sandbox() as box:
-        source = InfluxDB3Source(box.url, "telemetry", Secret(str(box.token)))
+        source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=Secret(str(box.token))))
         yield TypedLake(box, source, open_catalog("lake", properties))
         source.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow.parquet as pq
 
-from influx_lake.config import OnTypeConflict, Secret, TypeOptions, WriteOptions
+from influx_lake.config import InfluxDB3Config, OnTypeConflict, Secret, TypeOptions, WriteOptions
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.typed_lake import START_NS, TypedLake, measurement
 
@@ -28,7 +28,9 @@ def test_they_reach_the_table_and_not_its_quarantine(typed_lake: TypedLake) -> N
     assert [chunk.path_in_schema for chunk in chunks if chunk.bloom_filter_offset] == ["host"]
 
     typed_lake.write(*(f'cpu,host=h{i} value="v{i}" {START_NS + i * 1000}' for i in range(5)), database="changed")
-    changed = InfluxDB3Source(typed_lake.box.url, "changed", Secret(str(typed_lake.box.token)))
+    changed = InfluxDB3Source(
+        InfluxDB3Config(host=typed_lake.box.url, database="changed", token=Secret(str(typed_lake.box.token)))
+    )
     try:
         assert typed_lake.load(TUNED, source=changed).quarantined_rows == 5
     finally:

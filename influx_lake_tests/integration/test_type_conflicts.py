@@ -14,7 +14,15 @@ import pytest
 from pyiceberg.table import Table
 
 from influx_lake.cli.loading import window_facts, window_line
-from influx_lake.config import OnChangedValues, OnTypeConflict, SchemaEvolution, Secret, TypeOptions, WriteOptions
+from influx_lake.config import (
+    InfluxDB3Config,
+    OnChangedValues,
+    OnTypeConflict,
+    SchemaEvolution,
+    Secret,
+    TypeOptions,
+    WriteOptions,
+)
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict, StorageError, WindowShrank
 from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
@@ -35,7 +43,9 @@ QUARANTINE = measurement(table="cpu__quarantine")
 @pytest.fixture
 def changed(typed_lake: TypedLake) -> Iterator[InfluxDB3Source]:
     """The same measurement after its field became a string, as a database made anew has it."""
-    source = InfluxDB3Source(typed_lake.box.url, "changed", Secret(str(typed_lake.box.token)))
+    source = InfluxDB3Source(
+        InfluxDB3Config(host=typed_lake.box.url, database="changed", token=Secret(str(typed_lake.box.token)))
+    )
     yield source
     source.close()
 
@@ -44,7 +54,9 @@ def changed(typed_lake: TypedLake) -> Iterator[InfluxDB3Source]:
 def shorter(typed_lake: TypedLake) -> Iterator[InfluxDB3Source]:
     """A server that has forgotten most of it."""
     typed_lake.write(*points('value="v"', count=2), database="shorter")
-    source = InfluxDB3Source(typed_lake.box.url, "shorter", Secret(str(typed_lake.box.token)))
+    source = InfluxDB3Source(
+        InfluxDB3Config(host=typed_lake.box.url, database="shorter", token=Secret(str(typed_lake.box.token)))
+    )
     yield source
     source.close()
 

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config import ColumnNames, Nanoseconds, Secret, TimeType, TypeOptions, Unsigned, column_name
+from influx_lake.config import (
+    ColumnNames,
+    InfluxDB3Config,
+    Nanoseconds,
+    Secret,
+    TimeType,
+    TypeOptions,
+    Unsigned,
+    column_name,
+)
 from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
@@ -68,7 +77,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TypedLake]:
     folder: Path = tmp_path_factory.mktemp("lake")
     properties = {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"}
     with Sandbox() as box:
-        source = InfluxDB3Source(box.url, "telemetry", Secret(str(box.token)))
+        source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=Secret(str(box.token))))
         yield TypedLake(box, source, open_catalog("lake", properties))
         source.close()
 

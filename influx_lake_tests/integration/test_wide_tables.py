@@ -12,7 +12,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import DataScan
 
-from influx_lake.config import Measurement, load_lake
+from influx_lake.config import InfluxDB3Config, Measurement, load_lake
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.columns.schema import file_schema, iceberg_schema, to_file
@@ -42,7 +42,7 @@ def loaded(tmp_path: Path) -> Iterator[tuple[InfluxDB3Source, Catalog, Measureme
         path.write_text(LAKE.format(url=box.url, token=box.token))
         lake = load_lake(path)
         catalog = open_catalog("lake", lake.catalog.properties())
-        source = InfluxDB3Source(box.url, "telemetry", box.token)
+        source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=box.token))
         [measurement] = lake.measurements
         replicate_window(source, catalog, measurement, DAY, run_id="first")
         yield source, catalog, measurement
@@ -80,7 +80,7 @@ def test_a_value_that_changed_is_found_in_any_part(
     with Sandbox() as other:
         fields = ",".join(f"f{number:04}={number + number // (FIELDS - 1)}.5" for number in range(FIELDS))
         other.write("telemetry", f"wide,host=a {fields} {DAY_NS}\nwide,host=b f0000=1 {DAY_NS + 1}")
-        changed = InfluxDB3Source(other.url, "telemetry", other.token)
+        changed = InfluxDB3Source(InfluxDB3Config(host=other.url, database="telemetry", token=other.token))
         [comparison] = verify(changed, catalog, measurement, [DAY], profile=True).comparisons
         changed.close()
     assert comparison.changed == (f"f{FIELDS - 1:04}",)

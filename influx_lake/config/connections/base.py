@@ -64,14 +64,19 @@ class SourceConfig(BaseModel):
         Raises:
             ConfigurationError: A secret was given as a value, and not in a lake.yaml.
         """
-        return {"type": self.type, **_written(self.model_dump(exclude_defaults=True))}
+        return {"type": self.type, **written(self.model_dump(exclude_defaults=True))}
 
 
-def _written(value: Any) -> Any:
+def written(value: Any) -> Any:
+    """A value of an option as lake.yaml would hold it.
+
+    Raises:
+        ConfigurationError: It is a secret that was given as a value, and not in a lake.yaml.
+    """
     if isinstance(value, dict):
-        return {key: _written(entry) for key, entry in value.items()}
+        return {key: written(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_written(item) for item in value]
+        return [written(item) for item in value]
     if isinstance(value, Secret):
         return value.reference
     if isinstance(value, timedelta):

@@ -9,9 +9,6 @@ from influx_lake.config.values.units import Size
 MAX_DOCUMENT = "max_document"
 """The option that bounds a document."""
 
-MAX_DOCUMENT_DEFAULT = 64_000_000
-"""What it is where nobody says it, in bytes."""
-
 
 class DocumentLimit(BaseModel):
     """A source whose documents are bounded."""
@@ -19,7 +16,7 @@ class DocumentLimit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     max_document: Size = Field(
-        default=MAX_DOCUMENT_DEFAULT,
+        default=64_000_000,
         ge=1000,
         description="The most that one document, line or record may hold, unpacked: it has to be in memory as a whole. "
         "A larger one fails what asked for it, with an error that names this option.",

@@ -99,11 +99,6 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
         return self
 
     @property
-    def reading(self) -> ReadingOptions:
-        """How it is read."""
-        return ReadingOptions.model_validate(self.model_dump(include=set(ReadingOptions.model_fields)))
-
-    @property
     def confirms_always(self) -> bool:
         """Whether `confirm_rows` cannot be switched off: an answer that broke off can look whole."""
         return False

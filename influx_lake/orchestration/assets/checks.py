@@ -18,6 +18,7 @@ from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import partitions_for, window_of
 from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.resources import catalog_of, source_of
 from influx_lake.orchestration.tags import partitions_of
 from influx_lake.orchestration.window_metadata import preview
 from influx_lake.replication.due import DueWindow
@@ -123,10 +124,10 @@ def _subject(
 ) -> "Subject":
     from influx_lake.checks.subject import Subject
 
-    source = getattr(context.resources, names.source(measurement.source))
+    source = source_of(context, names, measurement.source)
     return Subject(
         measurement=measurement,
-        catalog=getattr(context.resources, names.catalog).open(),
+        catalog=catalog_of(context, names),
         open_source=lambda: stack.enter_context(source.open()),
         now=datetime.now(UTC),
         asked=_windows_of_run(context, measurement),

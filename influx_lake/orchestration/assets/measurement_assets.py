@@ -13,6 +13,7 @@ from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import backfill_policy, partitions_for
 from influx_lake.orchestration.pool_slots import Pool
 from influx_lake.orchestration.pools import SourcePools, table_pool
+from influx_lake.orchestration.resources import source_of
 from influx_lake.replication.parallel import windows_at_once
 
 
@@ -71,7 +72,7 @@ def measurement_asset(
         pool=pools.own if pools else keys[measurement.source],
     )
     def load(context: dg.AssetExecutionContext) -> MeasurementWindows:
-        upstreams = {source: Upstream(getattr(context.resources, key), assets[source]) for source, key in keys.items()}
+        upstreams = {source: Upstream(source_of(context, names, source), asset) for source, asset in assets.items()}
         return MeasurementWindows(measurement, upstreams, at_once, table, pools.claimed if pools else {})
 
     return load

@@ -13,6 +13,7 @@ from influx_lake.orchestration.assets.source_assets import database_places
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
+from influx_lake.orchestration.resources import catalog_of, source_of
 
 GROUP = "overview"
 JOB = "overview"
@@ -95,11 +96,11 @@ def _overview_asset(
         with failing_clearly(), warnings_in(context.log, context.instance), ExitStack() as opened:
             found = overview_of(
                 measurements,
-                getattr(context.resources, names.catalog).open(),
+                catalog_of(context, names),
                 datetime.now(UTC),
                 gone=lambda each: (each.source, each.name) in lake.gone,
                 named=lake.named(source),
-                source=opened.enter_context(getattr(context.resources, key).open()) if is_asked else None,
+                source=opened.enter_context(source_of(context, names, source).open()) if is_asked else None,
             )
             if found.silence:
                 context.log.warning(f"the source {source} could not be asked: {redact(str(found.silence))}")

@@ -18,7 +18,7 @@ from influx_lake.orchestration.automation.source_survey import Look
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
-from influx_lake.orchestration.resources import source_resource
+from influx_lake.orchestration.resources import SourceResource, source_of
 
 if TYPE_CHECKING:
     from influx_lake.sources.protocol import Source
@@ -148,11 +148,8 @@ def marked_if_gone(lake: Lake, measurement: Measurement) -> Measurement:
 
 def _opened(context: dg.SensorEvaluationContext, lake: Lake, source: str) -> AbstractContextManager[Source]:
     if source in lake.sources:
-        resource = getattr(context.resources, LakeNames.of(lake).source(source))
-    else:
-        resource = source_resource(lake.source(source), lake.root)
-    opened: AbstractContextManager[Source] = resource.open()
-    return opened
+        return source_of(context, LakeNames.of(lake), source).open()
+    return SourceResource.of(lake.source(source), lake.root).open()
 
 
 def _vanished(measurement: Measurement) -> dg.AssetObservation:

@@ -8,6 +8,7 @@ from influx_lake.config import Lake
 from influx_lake.orchestration.automation.reporting import report_windows_of_run
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.resources import catalog_of
 
 
 def salvage_sensor(lake: Lake) -> dg.SensorDefinition:
@@ -16,7 +17,7 @@ def salvage_sensor(lake: Lake) -> dg.SensorDefinition:
 
     def look(context: dg.RunStatusSensorContext) -> None:
         with failing_clearly():
-            catalog = getattr(context.resources, names.catalog).open()
+            catalog = catalog_of(context, names)
             found = report_windows_of_run(context.instance, lake, catalog, context.dagster_run)
             if found:
                 context.log.info(f"run {context.dagster_run.run_id} had loaded {found} windows when it failed")

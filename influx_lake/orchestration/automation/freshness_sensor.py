@@ -16,6 +16,7 @@ from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets.checks import SEVERITIES, check_metadata
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.resources import catalog_of
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -41,7 +42,7 @@ def _sensor(measurements: Sequence[Measurement], names: LakeNames) -> dg.SensorD
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         begin = json.loads(context.cursor)["next"] if context.cursor else 0
         ordered = [*measurements[begin:], *measurements[:begin]]
-        catalog = getattr(context.resources, names.catalog).open()
+        catalog = catalog_of(context, names)
         found, looked_at = _within_budget(_evaluations(catalog, ordered))
         known = _known(context.instance, [evaluation.asset_key for evaluation in found])
         events = [each for each in found if _is_worth_recording(each, known.get(each.asset_key))]

@@ -22,6 +22,7 @@ from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.resources import catalog_of, source_of
 from influx_lake.orchestration.tags import Reason
 from influx_lake.replication.due import DueWindow
 
@@ -139,7 +140,7 @@ def reconcile_sensor(
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
             reconciling = _Reconciling(
-                catalog=getattr(context.resources, names.catalog).open(),
+                catalog=catalog_of(context, names),
                 open_source=_opening(context, stack, names),
                 recent=recent,
                 cursor=cursor,
@@ -178,7 +179,7 @@ def _opening(context: dg.SensorEvaluationContext, stack: ExitStack, names: LakeN
 
     def open_source(name: str) -> "Source":
         if name not in opened:
-            opened[name] = stack.enter_context(getattr(context.resources, names.source(name)).open())
+            opened[name] = stack.enter_context(source_of(context, names, name).open())
         return opened[name]
 
     return open_source

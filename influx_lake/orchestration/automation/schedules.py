@@ -16,6 +16,7 @@ from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.resources import catalog_of
 from influx_lake.orchestration.tags import Reason
 from influx_lake.replication.due import DueWindow, newest_closed
 from influx_lake.replication.planner import Planner
@@ -75,7 +76,7 @@ def scheme_schedule(
             now = context.scheduled_execution_time
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
-            catalog = getattr(context.resources, names.catalog).open()
+            catalog = catalog_of(context, names)
             due = planner.due(
                 catalog, measurements, now, skip=lambda each: recent.is_busy(each) or recent.is_pausing(each)
             )

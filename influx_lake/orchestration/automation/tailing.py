@@ -23,6 +23,7 @@ from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import UNFINISHED, is_elsewhere
+from influx_lake.orchestration.resources import catalog_of, source_of
 from influx_lake.orchestration.tags import REASON, Reason, subject_tags
 from influx_lake.orchestration.window_metadata import commit_facts, table_facts
 from influx_lake.replication.due import open_windows
@@ -171,9 +172,9 @@ def _tails(
     """
     from influx_lake.replication.tail import tail_measurement
 
-    catalog = getattr(context.resources, names.catalog).open()
+    catalog = catalog_of(context, names)
     failed: list[LakeError] = []
-    with getattr(context.resources, names.source(source_name)).open() as source:
+    with source_of(context, names, source_name).open() as source:
         for measurement in measurements:
             try:
                 result = tail_measurement(source, catalog, measurement, run_id=context.run_id)

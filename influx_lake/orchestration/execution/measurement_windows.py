@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -15,19 +15,13 @@ from influx_lake.orchestration.execution.window_runs import PROGRESS_SECONDS, ru
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.partition_events import Facts
 from influx_lake.orchestration.pool_slots import Pool, is_held_by_steps, slot
+from influx_lake.orchestration.resources import OpensSource
 from influx_lake.orchestration.window_metadata import replication_facts
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
     from influx_lake.replication.window import Progress
-    from influx_lake.sources.protocol import Source
-
-
-class OpensSource(Protocol):
-    """Anything that opens a source: `InfluxDB3Resource`."""
-
-    def open(self) -> AbstractContextManager[Source]: ...
 
 
 @dataclass(frozen=True, slots=True)

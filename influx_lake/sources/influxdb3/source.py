@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
 
 import pyarrow as pa
-from pydantic import ValidationError
 
-from influx_lake.config import InfluxDB3Config, Secret, TlsConfig
-from influx_lake.config.connections import Protocol
-from influx_lake.config.connections.limits import MAX_DOCUMENT_DEFAULT
+from influx_lake.config.connections import InfluxDB3Config, Protocol
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import ConfigurationError, QueryRejected
+from influx_lake.errors import QueryRejected
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.influxdb3 import sql
 from influx_lake.sources.influxdb3.answer import Answer, Queries
@@ -43,64 +38,13 @@ class InfluxDB3Source:
     Making one is cheap and contacts nothing. Threads may share it. It can be closed and used again.
 
     Args:
-        host: The server: `http://127.0.0.1:8181`, `influx.example.com`. Without a scheme it is http on this machine and
-            https elsewhere, so that a token never travels in the clear by accident.
-        database: The database.
-        token: The bearer token, or a reference such as `${INFLUXDB3_TOKEN}`; none for a server without authorization.
-        tls: How the server's certificate is checked, and which one is shown to it.
-        protocol: What is spoken; both give the same rows.
-        query_port: The port of Flight, where it is not the one of `host`.
-        timeout: How long to wait for the next rows; all rows of a window may take much longer.
-        connect_timeout: How long to wait for a connection.
-        max_document: How many bytes one message, line or short answer may hold.
-
-    Raises:
-        ConfigurationError: A value is not usable.
+        config: The server and its database.
     """
 
-    def __init__(
-        self,
-        host: str,
-        database: str,
-        token: Secret | str | None = None,
-        *,
-        tls: TlsConfig | None = None,
-        protocol: Protocol = Protocol.FLIGHT,
-        query_port: int | None = None,
-        timeout: timedelta = timedelta(minutes=5),
-        connect_timeout: timedelta = timedelta(seconds=10),
-        max_document: int = MAX_DOCUMENT_DEFAULT,
-    ) -> None:
-        self._config = _checked(
-            host=host,
-            database=database,
-            token=token,
-            tls=tls,
-            protocol=protocol,
-            query_port=query_port,
-            timeout=timeout,
-            connect_timeout=connect_timeout,
-            max_document=max_document,
-        )
-        self._queries: Queries = (
-            FlightConnection(self._config) if protocol is Protocol.FLIGHT else HttpQueries(self._config)
-        )
+    def __init__(self, config: InfluxDB3Config) -> None:
+        self._config = config
+        self._queries: Queries = FlightConnection(config) if config.protocol is Protocol.FLIGHT else HttpQueries(config)
         self._before_3_3 = False
-
-    @classmethod
-    def of(cls, config: InfluxDB3Config) -> InfluxDB3Source:
-        """The source of a configuration."""
-        return cls(
-            config.host,
-            config.database,
-            config.token,
-            tls=config.tls,
-            protocol=config.protocol,
-            query_port=config.query_port,
-            timeout=config.timeout,
-            connect_timeout=config.connect_timeout,
-            max_document=config.max_document,
-        )
 
     @property
     def identity(self) -> str:
@@ -209,16 +153,3 @@ class WindowRows:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return map(self._layout.fit, self._answer)
-
-
-def _checked(**options: Any) -> InfluxDB3Config:
-    try:
-        return InfluxDB3Config(**options)
-    except ValidationError as error:
-        mistakes = [
-            f"{'.'.join(str(part) for part in mistake['loc'])}: {mistake['msg'].removeprefix('Value error, ')}"
-            for mistake in error.errors(include_url=False, include_input=False)
-        ]
-    raise ConfigurationError(
-        f"this InfluxDB 3 source cannot be used: {'; '.join(mistakes)}", remedy="Correct its arguments"
-    )

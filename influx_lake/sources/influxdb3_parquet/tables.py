@@ -159,7 +159,7 @@ def _asked(config: InfluxDB3ParquetConfig) -> Iterator[tuple[str, PersistedPath]
     live = config.server
     if live is None:
         return
-    source = InfluxDB3Source.of(live)
+    source = InfluxDB3Source(live)
     try:
         for name in source.measurements():
             path = source.parquet_path(name)

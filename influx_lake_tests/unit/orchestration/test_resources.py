@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from influx_lake.config import load_lake
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.execution.io_manager import IcebergIOManager
-from influx_lake.orchestration.resources import IcebergCatalogResource, InfluxDB3Resource, SourceResource, TlsOptions
+from influx_lake.orchestration.resources import IcebergCatalogResource, InfluxDB3Resource, SourceResource
 
 TOKEN = "apiv3_a-token-of-some-length"
 
@@ -61,23 +62,49 @@ def test_every_option_of_a_source_reaches_the_resource_and_comes_back(
     )
     config = load_lake(lake).sources["default"]
 
-    for resource in (InfluxDB3Resource.of(config, tmp_path), SourceResource.of(config, tmp_path)):
-        again = used(resource).config()
+    again = used(SourceResource.of(config, tmp_path)).config()
 
-        assert again.model_dump(exclude={"token"}) == config.model_dump(exclude={"token"})
-        assert again.token.reveal() == config.token.reveal() == TOKEN  # type: ignore[attr-defined]
+    assert again.model_dump(exclude={"token"}) == config.model_dump(exclude={"token"})
+    assert again.token.reveal() == config.token.reveal() == TOKEN  # type: ignore[attr-defined]
+
+
+def test_every_option_can_be_given_by_name_and_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MY_HOST": "https://db:1", "MY_TOKEN": TOKEN, "MY_PORT": "8082"}.items():
+        monkeypatch.setenv(name, value)
+
+    resource = InfluxDB3Resource(
+        host=dg.EnvVar("MY_HOST"),
+        database="plant",
+        token=dg.EnvVar("MY_TOKEN"),
+        query_port=dg.EnvVar.int("MY_PORT"),
+        tls={"verify": False},
+        timeout=timedelta(seconds=90),
+        retry={"budget": "5m"},
+    )
+
+    config = used(resource).config()
+    assert (config.host, config.query_port, config.timeout) == ("https://db:1", 8082, timedelta(seconds=90))
+    assert config.retry.budget == timedelta(minutes=5)
+    assert not config.tls.verify
+
+
+def test_an_option_that_there_is_not_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="InfluxDB3Resource cannot be used: there is no option 'hots'"):
+        InfluxDB3Resource(hots="db", database="plant")
 
 
 def test_a_source_of_any_type_takes_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", TOKEN)
     options = {"type": "influxdb3", "host": "http://127.0.0.1:1", "database": "plant"}
 
-    resource = used(SourceResource(options=options, secrets={"token": dg.EnvVar("MY_TOKEN")}))
+    token = dg.EnvVar("MY_TOKEN")
+    for given in (SourceResource(**options, token=token), SourceResource(options=options, secrets={"token": token})):
+        resource = used(given)
 
-    assert resource.config().token.reveal() == TOKEN
-    assert TOKEN not in repr(resource) + str(resource) + repr(resource.config())
-    with resource.open() as source:
-        assert source.identity == "influxdb3://127.0.0.1:1/plant"
+        assert resource.config().token.reveal() == TOKEN
+        assert TOKEN not in repr(resource) + str(resource) + repr(resource.config())
+        with resource.open() as source:
+            assert source.identity == "influxdb3://127.0.0.1:1/plant"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +128,7 @@ def test_opening_contacts_nothing_and_leaving_closes() -> None:
     ("options", "message"),
     [
         ({"host": "ftp://db"}, "host"),
-        ({"host": "http://db", "tls": TlsOptions(verify=False)}, "https"),
+        ({"host": "http://db", "tls": {"verify": False}}, "https"),
         ({"host": "db", "timeout": "soon"}, "timeout"),
     ],
 )

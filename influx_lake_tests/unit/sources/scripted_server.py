@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
 
+from influx_lake.config import InfluxDB3Config
 from influx_lake.errors import SourceError
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 
@@ -84,7 +85,7 @@ def table_stream(table: pa.Table) -> fl.FlightDataStream:
 
 def source_at(host: str, **options: Any) -> InfluxDB3Source:
     patience = {"timeout": timedelta(seconds=20), "connect_timeout": timedelta(seconds=5)}
-    return InfluxDB3Source(host, "telemetry", TOKEN, **(patience | options))
+    return InfluxDB3Source(InfluxDB3Config(host=host, database="telemetry", token=TOKEN, **patience | options))
 
 
 def failure_of(call: Callable[[], object]) -> SourceError:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.flight as fl
 import pytest
 
+from influx_lake.config import InfluxDB3Config
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import (
@@ -193,13 +194,13 @@ def test_nothing_of_an_error_repeats_the_token(server: ScriptedServer, source: I
 
 def test_without_a_token_the_remedy_is_to_set_one(server: ScriptedServer) -> None:
     server.fails(fl.FlightUnauthenticatedError("Unauthenticated"))
-    source = InfluxDB3Source(f"http://127.0.0.1:{server.port}", "telemetry")
+    source = InfluxDB3Source(InfluxDB3Config(host=f"http://127.0.0.1:{server.port}", database="telemetry"))
     assert "none is configured" in failure_of(source.measurements).message
 
 
 @pytest.mark.parametrize("token", ["with\nline", "not-ascii-é"])
 def test_what_cannot_be_a_token_is_refused_and_not_repeated(token: str, server: ScriptedServer) -> None:
-    source = InfluxDB3Source(f"http://127.0.0.1:{server.port}", "telemetry", token)
+    source = InfluxDB3Source(InfluxDB3Config(host=f"http://127.0.0.1:{server.port}", database="telemetry", token=token))
     with pytest.raises(ConfigurationError, match="token") as caught:
         source.measurements()
     assert token not in str(caught.value)
@@ -209,15 +210,11 @@ def test_what_cannot_be_a_token_is_refused_and_not_repeated(token: str, server: 
 def test_a_source_contacts_nothing_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", lambda *arguments: pytest.fail("a connection was made"))
     monkeypatch.delenv("NOT_SET_YET", raising=False)
-    source = InfluxDB3Source("https://nowhere.invalid", "telemetry", "${NOT_SET_YET}")
+    source = InfluxDB3Source(
+        InfluxDB3Config(host="https://nowhere.invalid", database="telemetry", token="${NOT_SET_YET}")
+    )
     assert source.identity == "influxdb3://nowhere.invalid:443/telemetry"
     source.close()
-
-
-def test_mistakes_in_the_arguments_are_our_errors() -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        InfluxDB3Source("grpc://influx", "", timeout=timedelta(0))
-    assert all(name in caught.value.message for name in ("host", "database", "timeout"))
 
 
 def test_a_port_that_nobody_listens_on(grpc_server: GrpcServer) -> None:

@@ -34,9 +34,10 @@ def test_a_wait_for_rows_can_be_interrupted(server: ScriptedServer) -> None:
 
     server.answer = stuck
     program = f"""
+from influx_lake.config import InfluxDB3Config
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 try:
-    InfluxDB3Source("http://127.0.0.1:{server.port}", "telemetry").measurements()
+    InfluxDB3Source(InfluxDB3Config(host="http://127.0.0.1:{server.port}", database="telemetry")).measurements()
 except KeyboardInterrupt:
     print("interrupted")
 """
