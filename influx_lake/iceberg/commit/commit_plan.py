@@ -28,6 +28,7 @@ class Change:
         previous_rows: How many it holds before.
         coverage: What the table holds afterwards.
         notes: What the snapshot's summary says besides.
+        nothing_new: Whether it is not worth a snapshot: what is to be committed before it is, and then it is left.
     """
 
     removed: tuple[DataFile, ...]
@@ -36,6 +37,7 @@ class Change:
     previous_rows: int
     coverage: Coverage
     notes: dict[str, str] = field(default_factory=dict)
+    nothing_new: bool = False
 
     @property
     def keeps_rows(self) -> bool:
@@ -45,6 +47,10 @@ class Change:
 
 class Overtaken(Exception):
     """Another run changed what was being loaded: the rows that were read may be older than those that are there."""
+
+
+class NothingNew(Exception):
+    """The plan has nothing that is worth a snapshot."""
 
 
 class Planner(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,10 +14,10 @@ from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, 
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.retry import tries
 from influx_lake.iceberg.columns.known_columns import as_known
-from influx_lake.iceberg.commit.commit_plan import Change, Planner
+from influx_lake.iceberg.commit.commit_plan import Change, NothingNew, Planner
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
-from influx_lake.iceberg.staging.staged import Staging
+from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.table_state import commit_log, ownership
 from influx_lake.iceberg.table_state.writing import Record, record
 from influx_lake.iceberg.target import Provenance, TableTarget
@@ -67,7 +68,7 @@ class _Try:
 
 @dataclass(slots=True)
 class Committer:
-    """Commits a change, planned again on every try for the table as it is then.
+    """Commits a change: each try loads the table, plans, takes the steps before the commit, and asks the catalog.
 
     Two tries never both take place: each holds only for the snapshot that it was planned on.
 
@@ -78,6 +79,8 @@ class Committer:
         window: The window that is loaded.
         provenance: Where the rows come from.
         planner: Plans the change.
+        before_commit: The steps between a plan and its commit: the guard, which raises to stop it, and what has to be
+            committed first.
         commit_id: Tells this load from every other; kept in the snapshot.
         table: The table as it is now.
     """
@@ -88,6 +91,7 @@ class Committer:
     window: Window
     provenance: Provenance
     planner: Planner
+    before_commit: Callable[[Change], None] = lambda change: None
     commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     table: Table = field(init=False)
     _open: list[_Try] = field(default_factory=list)
@@ -100,6 +104,7 @@ class Committer:
         """Commit, trying again for as long as other writers are first or the catalog fails, and the budget lasts.
 
         Raises:
+            NothingNew: The plan says so.
             CommitOutcomeUnknown: Whether it was committed could not be found out; the files are kept.
             LakeError: It was not committed; the files are deleted.
         """
@@ -132,7 +137,12 @@ class Committer:
         if (done := self._landed()) is not None:
             return done
         self._check_table()
-        if (asked := self._prepared()) is None:
+        if (planned := self._planned()) is None:
+            return None
+        self.before_commit(planned[1])
+        if planned[1].nothing_new:
+            raise NothingNew
+        if (asked := self._prepared(*planned)) is None:
             return None
         self._open.append(asked)
         try:
@@ -158,13 +168,20 @@ class Committer:
             return False
         return True
 
-    def _prepared(self) -> _Try | None:
-        """Plan and write the manifests; None when the table's files went away under the plan."""
+    def _planned(self) -> tuple[Staged, Change] | None:
+        """The change for the table as it is now; None when its files went away under the plan."""
+        try:
+            staged = self.staging.again(self.table)
+            return staged, self.planner.plan(staged.table)
+        except StorageError as failure:
+            self._check_overtaken(failure)
+            return None
+
+    def _prepared(self, staged: Staged, change: Change) -> _Try | None:
+        """Write the manifests; None when the table's files went away under the plan."""
         from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 
         try:
-            staged = self.staging.again(self.table)
-            change = self.planner.plan(staged.table)
             time_id = staged.ids.get(self.target.time_column)
             known = record(
                 self.table,
@@ -188,12 +205,16 @@ class Committer:
                     commit.clean_up()
                     raise
         except StorageError as failure:
-            planned_on = self.table.metadata_location
-            if not self._load() or self.table.metadata_location == planned_on:
-                raise
-            self._failure = CommitConflict(failure.message, remedy=failure.remedy)
+            self._check_overtaken(failure)
             return None
         return _Try(commit, change, _head(self.table))
+
+    def _check_overtaken(self, failure: StorageError) -> None:
+        """Take a failure for a lost race if the table has changed since it was planned on; else raise it."""
+        planned_on = self.table.metadata_location
+        if not self._load() or self.table.metadata_location == planned_on:
+            raise failure
+        self._failure = CommitConflict(failure.message, remedy=failure.remedy)
 
     def _landed(self) -> Committed | None:
         """The try that took place although the catalog said otherwise, or nothing; those that no longer can are closed.

@@ -95,8 +95,7 @@ def _append(
     with taking_in(catalog, target, rows.schema, part, provenance) as intake:
         files = write_files(intake.table, target, intake.batches(rows, on_rows), intake.shape.schema)
         written = WrittenRows(target, intake.table, files)
-        quarantining = intake.quarantine.committing_first(lambda rows, previous_rows: None, commit_budget)
-        addition = Addition(target, window, part, intake.seen.rows, written, quarantining)
+        addition = Addition(target, window, part, intake.seen.rows, written)
         return window_commit(window, intake, intake.commit(addition, commit_budget))
 
 
@@ -110,7 +109,6 @@ class Addition:
         part: What of it is loaded now.
         rows: How many rows come.
         written_rows: The files that hold them.
-        approve: Told how many rows come and how many are there, before each try.
     """
 
     target: TableTarget
@@ -118,7 +116,6 @@ class Addition:
     part: Window
     rows: int
     written_rows: WrittenRows
-    approve: Callable[[int, int], None]
 
     def plan(self, table: Table) -> Change:
         """Add the files, if nobody else loaded their time."""
@@ -138,7 +135,6 @@ class Addition:
                 f"{self.target.name} {bounds} --replace",
             )
         previous = count_rows(table, self.window, self.target.time_column)
-        self.approve(self.rows, previous)
         after = coverage.adding(self.part)
         return Change(
             removed=(),

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.row_mapping import Shape
-from influx_lake.iceberg.commit.commit_plan import Planner
+from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.committer import Committed, Committer
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.quarantine import Quarantine
@@ -24,6 +24,8 @@ from influx_lake.iceberg.window_rows import Rows, WindowRows
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
+
+Guard = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,32 @@ class Intake:
                 yield batch
                 on_rows(self.seen.rows)
 
-    def commit(self, planner: Planner, budget: timedelta) -> Committed:
-        """Commit what is planned of the rows; see `Committer.run`."""
+    def commit(self, planner: Planner, budget: timedelta, guard: Guard = lambda rows, previous_rows: None) -> Committed:
+        """Commit what is planned of the rows; see `Committer.run`.
+
+        Each try is planned, then guarded; then the quarantine is committed, once; then the table. A crash in between
+        leaves rows in both tables until the window is loaded again, and never in neither.
+
+        Args:
+            planner: Plans the change.
+            budget: How long to try again.
+            guard: Told how many rows the window has afterwards and now, in the table and in quarantine; raises to stop.
+        """
+
+        def before_commit(change: Change) -> None:
+            quarantine = self.quarantine
+            guard(change.rows + quarantine.rows, change.previous_rows + quarantine.previous_rows)
+            quarantine.commit(budget)
+
         committer = Committer(
-            self.catalog, self.target, self.staging, self.window, self.provenance, planner, self.commit_id
+            self.catalog,
+            self.target,
+            self.staging,
+            self.window,
+            self.provenance,
+            planner,
+            before_commit,
+            self.commit_id,
         )
         return committer.run(budget)
 

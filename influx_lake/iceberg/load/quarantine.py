@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
-
-Approve = Callable[[int, int], None]
 
 ROWS_AT_ONCE = 1_000
 """Rows are turned into text in pieces: a row may hold megabytes, and text of it is larger still."""
@@ -94,7 +92,9 @@ class Quarantine:
     @property
     def previous_rows(self) -> int:
         """How many rows of the window were in quarantine and not in the table, too."""
-        return 0 if self._there is None or self._is_left_over(self._there) else self._held
+        if not self._is_used or self._there is None or self._is_left_over(self._there):
+            return 0
+        return self._held
 
     @cached_property
     def _there(self) -> Table | None:
@@ -146,30 +146,26 @@ class Quarantine:
                 remedy="Set on_type_conflict: new_column, which gives each type a column, or quarantine",
             )
 
-    def committing_first(self, approve: Approve, budget: timedelta) -> Approve:
-        """An approval of the table's commit that knows of the rows in quarantine, and then commits those.
+    def commit(self, budget: timedelta) -> None:
+        """Put the rows in the place of the window's, once; without any, before or now, there is no table to make.
 
-        A crash in between leaves rows in both places until the window is done again, and never in neither.
+        Raises:
+            LakeError: They were not committed; see `Committer.run`.
         """
-        if not self._is_used:
-            return approve
-
-        def approve_all(rows: int, previous_rows: int) -> None:
-            approve(rows + self.rows, previous_rows + self.previous_rows)
-            self._commit(budget)
-
-        return approve_all
-
-    def _commit(self, budget: timedelta) -> None:
-        """Put the rows in the place of the window's, once; without any, before or now, there is no table to make."""
-        if self._handed_over or not (self.rows or self._held):
+        if self._handed_over or not self._is_used or not (self.rows or self._held):
             return
         staging, writer = self._open()
         files = writer.finish()
         replacement = Replacement(self.target, self._window, None, staging.first.table, self.rows, files)
         self._handed_over = True
         committer = Committer(
-            self._catalog, self.target, staging, self._window, self._provenance, replacement, self._commit_id
+            self._catalog,
+            self.target,
+            staging,
+            self._window,
+            self._provenance,
+            replacement,
+            commit_id=self._commit_id,
         )
         committer.run(budget)
 

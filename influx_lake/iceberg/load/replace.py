@@ -51,9 +51,10 @@ def replace_window(
         window: The window.
         provenance: Where the rows come from.
         on_rows: Told how many rows were written so far.
-        approve: Told how many rows come and how many the table holds for the window, those in quarantine included,
-            before each try to commit; raises to stop it.
-        keeps_missing: Told the same, then; whether points that the table holds and that do not come stay.
+        approve: Told how many rows the window has afterwards and now, those in quarantine included, before each try to
+            commit; raises to stop it.
+        keeps_missing: Told how many rows come and how many the table holds for the window; whether points that the
+            table holds and that do not come stay.
         complete_until: The source may still get points from this time on: what of the window lies before it is recorded
             as loaded. Without it the whole window is.
         planning: What has to hold for the commit besides.
@@ -66,11 +67,8 @@ def replace_window(
     loaded = window.until(complete_until) if complete_until else window
     with taking_in(catalog, target, rows.schema, window, provenance) as intake:
         files = write_files(intake.table, target, intake.batches(rows, on_rows), intake.shape.schema)
-        approving = intake.quarantine.committing_first(approve, commit_budget)
-        replacement = Replacement(
-            target, window, loaded, intake.table, intake.seen.rows, files, approving, keeps_missing
-        )
+        replacement = Replacement(target, window, loaded, intake.table, intake.seen.rows, files, keeps_missing)
         with closing(replacement):
-            committed = intake.commit(planning(replacement), commit_budget)
+            committed = intake.commit(planning(replacement), commit_budget, approve)
             tell_replaced(committed.change, target, window)
             return window_commit(window, intake, committed)

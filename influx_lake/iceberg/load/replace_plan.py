@@ -34,8 +34,7 @@ class Replacement:
         table: The table as the files were written for it.
         rows: How many rows come.
         files: The files that hold them.
-        approve: Told how many rows come and how many go; raises to stop.
-        keeps_missing: Told the same; whether points that do not come stay.
+        keeps_missing: Told how many rows come and how many go; whether points that do not come stay.
     """
 
     target: TableTarget
@@ -44,7 +43,6 @@ class Replacement:
     table: Table
     rows: int
     files: list[DataFile]
-    approve: Callable[[int, int], None] = lambda rows, previous_rows: None
     keeps_missing: Callable[[int, int], bool] = lambda rows, previous_rows: False
     _merge: Merge | None = None
     _outside: OutsideRows = field(init=False)
@@ -62,7 +60,6 @@ class Replacement:
         removed = tuple(task.file for task in (*found.inside, *found.straddling))
         # What the split files hold is counted as they are read: others may have deleted rows of them.
         previous = sum(task.file.record_count for task in found.inside) + sum(part.inside for part in kept)
-        self.approve(self.rows, previous)
         if self.keeps_missing(self.rows, previous):
             return self._merged(table)
         return Change(

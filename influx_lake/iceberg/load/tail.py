@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import Window, utc_text
-from influx_lake.iceberg.commit.commit_plan import Change, Overtaken, Planner, Planning
+from influx_lake.iceberg.commit.commit_plan import Change, NothingNew, Overtaken, Planner, Planning
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.scan.planning import files_of
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
-
-
-class _NothingNew(Exception):
-    """The source has no rows for the part, and neither has the table."""
 
 
 def tail_window(
@@ -67,7 +63,7 @@ def tail_window(
             added.append(load(part, lambda planner, part=part, before=before: _Tail(planner, target, part, before)))  # type: ignore[misc]
         except Overtaken:
             continue
-        except _NothingNew:
+        except NothingNew:
             idle.add(part)
 
 
@@ -98,10 +94,9 @@ class _Tail:
         if _files(table, self.part, self.target) != self.before:
             raise Overtaken
         change = self.planner.plan(table)
-        if not change.added and not change.removed:
-            raise _NothingNew
         notes = {**change.notes, "influx-lake.watermark": utc_text(self.part.end), "influx-lake.tail": "true"}
-        return replace(change, coverage=change.coverage.tailing(self.part), notes=notes)
+        idle = not change.added and not change.removed
+        return replace(change, coverage=change.coverage.tailing(self.part), notes=notes, nothing_new=idle)
 
     def written(self) -> list[DataFile]:
         """The files of the part's plans."""

@@ -62,13 +62,12 @@ def upsert_window(
     with ExitStack() as stack:
         intake = stack.enter_context(taking_in(catalog, target, rows.schema, window, provenance))
         key = point_key(target, intake.shape.schema)
-        quarantining = intake.quarantine.committing_first(lambda rows, previous_rows: None, commit_budget)
         batches = as_read(intake.batches(rows, on_rows), intake.table)
         planner: Planner
         # Files of sorted rows no longer tell which of two rows of a point came last.
         if merge_fields or target.write.sort_by:
             schema = arrow_schema(intake.table.schema())
-            merge = stack.enter_context(closing(Merge(target, window, loaded, schema, key, merge_fields, quarantining)))
+            merge = stack.enter_context(closing(Merge(target, window, loaded, schema, key, merge_fields)))
             with catalog_errors(f"keep rows of {target.name} aside"):
                 merge.take(batches)
             planner = merge
@@ -76,7 +75,7 @@ def upsert_window(
             folder = Path(stack.enter_context(temporary_directory("influx-lake-upsert-")))
             points, other = PointsAside(key, window, folder), OtherPoints(key, window, folder)
             files = write_files(intake.table, target, other.noting(points.noting(batches)), intake.shape.schema)
-            planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, other, quarantining)
+            planner = Overlay(target, window, loaded, intake.table, files, intake.seen, points, other)
             stack.enter_context(closing(planner))
         committed = intake.commit(planning(planner), commit_budget)
         tell_replaced(committed.change, target, window)

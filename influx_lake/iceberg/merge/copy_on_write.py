@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +72,6 @@ class Merge:
         schema: The table's schema when the rows came, as they are read.
         key: What tells points apart.
         merge_fields: Let a null that comes keep the value that is there.
-        approve: Told how many rows come and how many are there, before each try; raises to stop.
     """
 
     target: TableTarget
@@ -81,7 +80,6 @@ class Merge:
     schema: pa.Schema
     key: PointKey
     merge_fields: bool = False
-    approve: Callable[[int, int], None] = lambda rows, previous_rows: None
     _folder: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: temporary_directory("influx-lake-merge-"))
     _coming: RowsAside = field(init=False)
     _points: PointsAside = field(init=False)
@@ -117,7 +115,6 @@ class Merge:
             touched, untouched = touched_by(table, found, self._time, self._first_us, self._last_us)
             outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
         outcome = self._join(table, touched) if self._rows else _Outcome()
-        self.approve(self._rows, outcome.held)
         left = sum(task.file.record_count for task in untouched)
         return Change(
             removed=tuple(task.file for task in touched),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +66,6 @@ class Overlay:
         seen: What is known of these rows.
         points: Their points.
         other: Their points by all of their tags.
-        approve: Told how many rows come and how many are there, before each try; raises to stop.
     """
 
     target: TableTarget
@@ -77,7 +76,6 @@ class Overlay:
     seen: WindowRows
     points: PointsAside
     other: OtherPoints
-    approve: Callable[[int, int], None] = lambda rows, previous_rows: None
     _merge: Merge | None = None
     _kept: dict[frozenset[str], _Kept] = field(default_factory=dict)
     _outside: OutsideRows = field(init=False)
@@ -96,7 +94,6 @@ class Overlay:
         kept = self._keep(table, touched) if self.files else _Kept(0, 0, ())
         if not self.points.differ:
             return self._merged(table)
-        self.approve(self.seen.rows, kept.held)
         left = sum(task.file.record_count for task in untouched)
         return Change(
             removed=tuple(task.file for task in touched),
@@ -162,7 +159,7 @@ class Overlay:
         """Compare whole rows instead: of points that come twice the last has to be found."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
-            self._merge = Merge(self.target, self.window, self.loaded, schema, self.points.key, approve=self.approve)
+            self._merge = Merge(self.target, self.window, self.loaded, schema, self.points.key)
             self._merge.take(read_written(self.table, self.files))
         return self._merge.plan(table)
 
