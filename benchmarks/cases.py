@@ -15,8 +15,6 @@ import pyarrow.parquet as pq
 import pyiceberg.io.pyarrow  # noqa: F401 - a process imports it once, however many windows it writes
 from pyiceberg.catalog import Catalog
 
-from benchmarks.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
-from benchmarks.measure import measured
 from influx_lake.config import InfluxDB3Config, Measurement, Secret, WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.config.tables.table_layout import PartitionTerm
@@ -26,6 +24,8 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.influxdb3 import InfluxDB3Source
+from testbed.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
+from testbed.measure import measured
 
 DATABASE = "bench"
 PROVENANCE = Provenance("bench", "run")

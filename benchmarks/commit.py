@@ -17,9 +17,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks.cases import TARGET, WINDOW, Rows, catalog
-from benchmarks.dataset import batches
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
+from testbed.dataset import batches
 
 SNAPSHOTS = (1, 100, 1_000)
 

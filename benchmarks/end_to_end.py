@@ -16,11 +16,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.measure import Cost, in_process, median, ratio
+from testbed.measure import Cost, in_process, median, ratio
 
 SERVER = """
 import json, sys
-from benchmarks.dataset import TAGS, batches
+from testbed.dataset import TAGS, batches
 from influx_lake.sandbox import Sandbox
 with Sandbox() as box:
     box.load("bench", "cpu", batches(int(sys.argv[1])), tags=TAGS)

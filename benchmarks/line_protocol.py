@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import resident_mb
+from testbed.measure import resident_mb
 
 START_NS = 1_767_225_600 * 10**9
 STEP_NS = 10 * 10**9

@@ -20,19 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.cases import TARGET, WINDOW, Rows, catalog
-from benchmarks.dataset import TAGS, batches
-from benchmarks.measure import Cost, in_process, measured, median
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.target import Provenance
+from testbed.dataset import TAGS, batches
+from testbed.measure import Cost, in_process, measured, median
 
 PROVENANCE = Provenance("bench", "run")
 GAPS = 5
 BY_TAGS = replace(TARGET, key=TAGS)
 UPSERTS = ("upsert", "merge_fields", "half", "half_merge_fields", "shuffled", "shuffled_merge_fields")
 CASES = ("replace", *UPSERTS)
-STREAMED = ("stream_upsert", "stream_merge_fields")
-"""Cases whose rows are made as they come, so that the memory is what upserting takes."""
 
 
 def coming(name: str, rows: int) -> Iterator[pa.RecordBatch]:
@@ -46,7 +44,7 @@ def case(name: str, folder: Path, rows: int) -> Callable[[], int]:
     """A load of the window over the rows that are there."""
     opened = catalog(folder)
     replace_window(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE)
-    data = Rows(coming(name, rows) if name in STREAMED else list(coming(name, rows)))
+    data = Rows(list(coming(name, rows)))
     if name == "replace":
         return lambda: replace_window(opened, BY_TAGS, data, WINDOW, PROVENANCE).rows
     merging = name.endswith("merge_fields")
@@ -85,7 +83,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--case", choices=(*CASES, *STREAMED), help=argparse.SUPPRESS)
+    parser.add_argument("--case", choices=CASES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
         with tempfile.TemporaryDirectory() as folder:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from benchmarks.cases import CPU, catalog
-from benchmarks.dataset import SCHEMA, batches
-from benchmarks.measure import measured
 from influx_lake.iceberg.columns.schema import iceberg_schema
+from testbed.dataset import SCHEMA, batches
+from testbed.measure import measured
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -16,9 +16,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from benchmarks.cases import PROVENANCE, TARGET, WINDOW, Rows, catalog
-from benchmarks.dataset import SCHEMA, batches
-from benchmarks.measure import resident_mb
 from influx_lake.iceberg.load.replace import replace_window
+from testbed.dataset import SCHEMA, batches
+from testbed.measure import resident_mb
 
 NARROW = ["time", "host", "usage_user"]
 

@@ -155,7 +155,7 @@ def read(case: str, url: str, token: str) -> Read:
 def measure(rows: int, runs: int) -> dict[str, Any]:
     """Start the servers, fill them and let every reader read them."""
     from influx_lake.sandbox import Sandbox
-    from influx_lake_tests.integration.influxdb_servers import TOKEN, influxdb1, influxdb2
+    from testbed.influxdb_servers import TOKEN, influxdb1, influxdb2
 
     text = lines(rows)
     parts = ["\n".join(text[start : start + _LINES_AT_ONCE]) for start in range(0, rows, _LINES_AT_ONCE)]

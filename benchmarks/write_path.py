@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.cases import LAYOUTS
-from benchmarks.measure import Cost, in_process, median, ratio
 from benchmarks.others import OTHERS
+from testbed.measure import Cost, in_process, median, ratio
 
 
 @dataclass

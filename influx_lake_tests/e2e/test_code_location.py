@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 )
 def test_the_clone_is_valid_as_it_is(command: list[str], tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    ours = shutil.ignore_patterns("__pycache__", "influx_lake_tests", "benchmarks")
+    ours = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "influx_lake", clone / "influx_lake", ignore=ours)
     for name in ("lake.yaml", "pyproject.toml", "workspace.yaml", "dagster.yaml"):
         shutil.copy(REPOSITORY / name, clone)

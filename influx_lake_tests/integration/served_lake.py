@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 
 from influx_lake_tests.integration.automated_lake import DATABASE
-from influx_lake_tests.integration.influxdb_servers import ORG, TOKEN, Server, influxdb1, influxdb2
 from influx_lake_tests.integration.sensed_lake import CPU, SensedLake
+from testbed.influxdb_servers import ORG, TOKEN, Server, influxdb1, influxdb2
 
 LANGUAGES = ("1.8", "2", "2 flux")
 """The servers, and how they are asked."""

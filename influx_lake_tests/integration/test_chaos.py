@@ -31,7 +31,7 @@ from influx_lake.sources import open_source
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.integration.chaos_proxy import chaos
-from influx_lake_tests.integration.influxdb_servers import Server, influxdb1, influxdb2
+from testbed.influxdb_servers import Server, influxdb1, influxdb2
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from influx_lake.sandbox import Sandbox
-from influx_lake_tests.integration.cli_lake import LAKE, CliLake, wait_until
+from influx_lake_tests.integration.cli_lake import LAKE, CliLake
+from testbed.waiting import wait_until
 
 DAY = ("--start", "2026-01-01", "--end", "2026-01-02")
 SUBJECT = "measurement cpu, window 2026-01-01T00:00:00Z/2026-01-02T00:00:00Z: "

@@ -19,7 +19,7 @@ import pytest
 
 from influx_lake.cli.sandboxes import SANDBOX_FOLDER, running_sandbox
 from influx_lake.config import example_lake
-from influx_lake_tests.integration.cli_lake import wait_until
+from testbed.waiting import wait_until
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from influx_lake.sources.influxql import statements
 from influx_lake.sources.influxql.chunks import RowChunks
 from influx_lake.sources.influxql.results import read_series
 from influx_lake.sources.influxql.statements import Place, Selected
-from influx_lake_tests.integration.influxdb_servers import DATABASE, ORG, Server, influxdb1, influxdb2
+from testbed.influxdb_servers import DATABASE, ORG, Server, influxdb1, influxdb2
 
 pytestmark = pytest.mark.servers
 

@@ -20,8 +20,6 @@ from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.automated_lake import DATABASE, START, asked
-from influx_lake_tests.integration.influxdb_servers import DATABASE as BUCKET
-from influx_lake_tests.integration.influxdb_servers import ORG
 from influx_lake_tests.integration.sensed_lake import CPU, SensedLake
 from influx_lake_tests.integration.served_lake import (
     LANGUAGES,
@@ -31,6 +29,8 @@ from influx_lake_tests.integration.served_lake import (
     served_lake,
     source_section,
 )
+from testbed.influxdb_servers import DATABASE as BUCKET
+from testbed.influxdb_servers import ORG
 
 pytestmark = pytest.mark.servers
 

@@ -37,7 +37,7 @@ from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake.sources.influxql.chunks import RowChunks
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
-from influx_lake_tests.integration.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
+from testbed.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
 
 pytestmark = pytest.mark.servers
 

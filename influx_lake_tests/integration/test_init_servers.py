@@ -11,7 +11,7 @@ import pytest
 
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
-from influx_lake_tests.integration.influxdb_servers import DATABASE, ORG, TOKEN, Server, influxdb1, influxdb2
+from testbed.influxdb_servers import DATABASE, ORG, TOKEN, Server, influxdb1, influxdb2
 
 pytestmark = pytest.mark.servers
 

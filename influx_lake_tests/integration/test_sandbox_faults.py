@@ -156,7 +156,7 @@ def test_flush_delay(box: Sandbox) -> None:
     if acknowledged < 0.2:
         assert query(box, "select v from late").num_rows == 1
     while query(box, "select v from late").num_rows < 2:
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
     assert time.monotonic() - started >= 0.3
 
 

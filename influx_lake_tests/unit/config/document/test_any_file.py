@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,27 +20,26 @@ def test_aliases_that_multiply_end(mistakes_of: Callable[..., list[str]]) -> Non
     bomb = "a0: &a0 [x, x]\n" + "".join(
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12)
     )
-    started = time.perf_counter()
     found = mistakes_of(bomb)
     assert any("aliases multiply each other" in line for line in found)
-    assert time.perf_counter() - started < 30
 
 
-def test_a_thousand_measurements_load_in_well_under_a_second(write_lake: LakeWriter) -> None:
+def test_a_thousand_measurements_load_in_a_few_times_what_parsing_their_yaml_takes(write_lake: LakeWriter) -> None:
     entries = "".join(
         f"  m{index}:\n    partition: {{every: hour}}\n    tags: {{tier: gold}}\n    write: {{compression: gzip}}\n"
         for index in range(1000)
     )
     path = write_lake("defaults: {partition: {start: 2026-01-01}}\nmeasurements:\n" + entries, sources=True)
     code = (
-        "import time, influx_lake.config as c\n"
-        f"started = time.process_time(); lake = c.load_lake({str(path)!r})\n"
-        "print(len(lake.measurements), time.process_time() - started)"
+        "import pathlib, time, yaml, influx_lake.config as c\n"
+        f"began = time.process_time(); lake = c.load_lake({str(path)!r}); loaded = time.process_time()\n"
+        f"yaml.compose(pathlib.Path({str(path)!r}).read_text(), yaml.CSafeLoader); parsed = time.process_time()\n"
+        "print(len(lake.measurements), (loaded - began) / (parsed - loaded))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    count, seconds = done.stdout.split()
+    count, times_the_parsing = done.stdout.split()
     assert count == "1000"
-    assert float(seconds) < 0.8
+    assert float(times_the_parsing) < 15
 
 
 scalars = (

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
-from benchmarks.measure import in_process
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg.catalogs.opening import open_catalog
@@ -29,6 +28,7 @@ from influx_lake.iceberg.scan.reader import conform
 from influx_lake.iceberg.spill import row_buffer, sorted_int64_set
 from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.unit.iceberg.interfering import Interfering
+from influx_lake_tests.unit.iceberg.load import big_upsert
 from influx_lake_tests.unit.iceberg.tables import (
     PROVENANCE,
     SCHEMA,
@@ -41,6 +41,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     stream,
     table,
 )
+from testbed.measure import in_process
 
 BY_HOST = changed(TARGET, key=("host",))
 Point = tuple[int, str | None, float | None, int | None]
@@ -323,8 +324,8 @@ def test_a_table_is_what_a_dictionary_makes_of_it(there: list[Point], coming: li
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "most_mb"), [("stream_upsert", 150), ("stream_merge_fields", 200)])
-def test_memory_does_not_grow_with_the_window(case: str, most_mb: int) -> None:
-    costs = [in_process("benchmarks.modes", "--case", case, "--rows", str(rows)) for rows in (3_000_000, 9_000_000)]
+@pytest.mark.parametrize(("options", "most_mb"), [([], 150), (["--merge-fields"], 200)], ids=str)
+def test_memory_does_not_grow_with_the_window(options: list[str], most_mb: int) -> None:
+    costs = [in_process(big_upsert.__name__, str(rows), *options) for rows in (3_000_000, 9_000_000)]
     assert max(cost.peak_mb - cost.base_mb for cost in costs) < most_mb
     assert costs[1].peak_mb - costs[0].peak_mb < 50

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from hypothesis import strategies as st
 from influx_lake.config.tables.sort_order import SortTerm, parse_sort_term
 from influx_lake.errors import StorageError
 from influx_lake.iceberg.sort.external_sort import Limits, sorted_batches
+from influx_lake_tests.unit.iceberg.sort import big_load
+from testbed.measure import in_process
 
 TINY = Limits(run_bytes=3000, chunk_bytes=200, round_bytes=700, runs=3)
 """Some dozens of rows need several runs, and some hundreds several passes."""
@@ -260,15 +261,6 @@ def test_every_type_waits_on_disk(kind: pa.DataType, values: list[Any], descendi
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_window() -> None:
-    peaks = []
-    for rows in (5_000_000, 20_000_000):
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.cases", "stream-ours", str(rows), "sorted"],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        cost = json.loads(done.stdout)
-        peaks.append(cost["peak_mb"] - cost["base_mb"])
-    assert max(peaks) < 130
-    assert peaks[1] - peaks[0] < 25
+    costs = [in_process(big_load.__name__, str(rows)) for rows in (5_000_000, 20_000_000)]
+    assert max(cost.peak_mb - cost.base_mb for cost in costs) < 130
+    assert costs[1].peak_mb - costs[0].peak_mb < 25

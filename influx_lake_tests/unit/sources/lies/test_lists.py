@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -162,10 +161,8 @@ def test_a_server_that_never_answers_is_not_asked_for_halves(name: str) -> None:
     retry = RetryOptions(budget=timedelta(milliseconds=100))
     hasty = {"timeout": timedelta(milliseconds=500), "shortest_query": timedelta(seconds=1), "retry": retry}
     with lying(answer) as server:
-        began = time.monotonic()
         with pytest.raises(SourceTimeout, match=r"nothing came for 0\.5 s"):
             truth.load(speaker.config(server.url, **hasty))
-        assert time.monotonic() - began < 5
         asked = [each for each in server.asked if speaker.others(each) is None]
     assert len(asked) == 2
 

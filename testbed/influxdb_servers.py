@@ -20,7 +20,7 @@ import pytest
 
 from influx_lake.config import Secret
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, SourceConfig
-from influx_lake_tests.integration.cli_lake import wait_until
+from testbed.waiting import wait_until
 
 DATABASE = "telemetry"
 ORG = "plant"

@@ -1,0 +1,1 @@
+"""What the tests and the benchmarks both start and measure: servers, processes and rows of their own."""
