@@ -7,6 +7,8 @@
 - `tick_cpu_s_N`: CPU seconds of the costliest tick, of all schedules and sensors, each evaluated in a process that has
   not ticked before; `tick_queries_N`: how many queries its tick sent to InfluxDB; `ticks_N`: each tick's CPU seconds.
 - `page_s_N`: seconds until the webserver answers what an asset's page asks for, once it is up.
+
+`--automation declarative` does the same with Dagster's conditions in place of schedules.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from influx_lake.sandbox import Sandbox
 DAYS = 1_000
 SIZES = (1, 100, 1_000)
 LAKE = """\
+automation: {automation}
 sources:
   default: {{host: "{url}", database: telemetry, token: "${{file:token}}"}}
 catalog: {{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}}
@@ -56,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="how many measurements")
+    parser.add_argument("--automation", choices=["on", "declarative"], default="on", help="what loads windows")
     parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
@@ -65,12 +69,13 @@ def main() -> None:
     with Sandbox() as box:
         for size in options.sizes:
             with tempfile.TemporaryDirectory() as folder:
-                figures |= {f"{name}_{size}": value for name, value in measure(box, Path(folder), size).items()}
+                measured = measure(box, Path(folder), size, options.automation)
+                figures |= {f"{name}_{size}": value for name, value in measured.items()}
     print(json.dumps(figures) if options.json else "\n".join(f"{name}: {value}" for name, value in figures.items()))
 
 
-def measure(box: Sandbox, folder: Path, size: int) -> dict[str, Any]:
-    prepare(box, folder, size)
+def measure(box: Sandbox, folder: Path, size: int, automation: str) -> dict[str, Any]:
+    prepare(box, folder, size, automation)
     # Before the others: it may have to compile what they import.
     names = run_case(folder, "names", "")["names"]
     loaded = run_case(folder, "load", "")
@@ -87,7 +92,7 @@ def measure(box: Sandbox, folder: Path, size: int) -> dict[str, Any]:
     }
 
 
-def prepare(box: Sandbox, folder: Path, size: int) -> None:
+def prepare(box: Sandbox, folder: Path, size: int, automation: str) -> None:
     """A lake whose tables hold one day of three points."""
     from influx_lake.cli.entry import run
 
@@ -96,7 +101,9 @@ def prepare(box: Sandbox, folder: Path, size: int) -> None:
     lines = (f"m{n:04},host=h{h} v={n}.5 {int(day.timestamp()) + h}" for n in range(size) for h in range(3))
     box.write("telemetry", "\n".join(lines), precision="s")
     (folder / "token").write_text(str(box.token))
-    (folder / "lake.yaml").write_text(LAKE.format(url=box.url, start=f"{today - timedelta(days=DAYS):%Y-%m-%d}"))
+    (folder / "lake.yaml").write_text(
+        LAKE.format(url=box.url, start=f"{today - timedelta(days=DAYS):%Y-%m-%d}", automation=automation)
+    )
     (folder / "home").mkdir()
     (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     bounds = ["--start", f"{day:%Y-%m-%d}", "--end", f"{day + timedelta(days=1):%Y-%m-%d}"]

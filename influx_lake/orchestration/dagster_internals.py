@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 from dagster import EventRecordsFilter
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.events import AssetKeyPartitionKey
-from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 from dagster._core.errors import DagsterDefinitionChangedDeserializationError, DagsterUserCodeUnreachableError
-from dagster._core.instance.config import PoolGranularity
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._serdes import ConfigurableClassData, deserialize_value
-from dagster._utils.alert import send_email_via_ssl, send_email_via_starttls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +21,7 @@ if TYPE_CHECKING:
     import dagster as dg
     from dagster._config.config_schema import UserConfigSchema as UserConfigSchema
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph as BaseAssetGraph
+    from dagster._core.definitions.freshness import FreshnessStateChange as FreshnessStateChange
     from dagster._core.execution.asset_backfill import AssetBackfillData as AssetBackfillData
     from dagster._core.execution.backfill import PartitionBackfill
     from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
@@ -36,15 +34,10 @@ __all__ = [
     "ConfigurableClassData",
     "DagsterDefinitionChangedDeserializationError",
     "DagsterUserCodeUnreachableError",
-    "FreshnessState",
-    "FreshnessStateChange",
-    "PoolGranularity",
     "WorkerStatus",
     "current_runs",
     "event_records",
     "requested_backfills",
-    "send_email_via_ssl",
-    "send_email_via_starttls",
 ]
 
 

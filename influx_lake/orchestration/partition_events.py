@@ -9,19 +9,31 @@ import dagster as dg
 Facts = Mapping[str, dg.MetadataValue]
 
 
-def describe_partition(context: dg.OutputContext, key: str, facts: Facts) -> None:
+def step_of() -> dg.AssetExecutionContext:
+    """The step that is being executed, also while its IO manager stores what it returned.
+
+    An IO manager's own context has neither the run nor a way to describe one partition of several.
+    """
+    return dg.AssetExecutionContext.get()
+
+
+def describe_partition(asset: dg.AssetKey, key: str, facts: Facts) -> None:
     """Attach metadata to the materialisation event of one partition.
 
     `add_output_metadata` repeats one value on every partition of the run, which makes the plots lie.
     """
-    context.step_context.add_asset_metadata(facts, asset_key=context.asset_key, partition_key=key)
+    step_of().add_asset_metadata(facts, asset_key=asset, partition_key=key)
 
 
-def finished_events(context: dg.OutputContext, finished: Mapping[str, Facts]) -> Iterator[dg.DagsterEvent]:
+def finished_events(context: dg.OutputContext, finished: Mapping[str, Facts]) -> Iterator[dg.AssetMaterialization]:
     """Materialisations of partitions that were committed before a later one failed.
 
-    Dagster itself records none of a failed step's partitions, and drops what `log_event` was given.
+    Dagster itself records none of a failed step's partitions. It records what was logged when something is yielded, and
+    drops what is yielded where the step then fails: so what is yielded here counts once.
     """
+    materialization = None
     for key, facts in finished.items():
         materialization = dg.AssetMaterialization(asset_key=context.asset_key, partition=key, metadata=facts)
-        yield dg.DagsterEvent.asset_materialization(context.step_context, materialization)
+        context.log_event(materialization)
+    if materialization is not None:
+        yield materialization

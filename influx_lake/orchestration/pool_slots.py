@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from influx_lake.orchestration.dagster_internals import PoolGranularity
+from influx_lake.orchestration.partition_events import step_of
 
 _PAUSE_SECONDS = 1.0
 
@@ -38,8 +38,9 @@ def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
         context: The step.
         pool: The pool.
     """
-    storage, run_id = context.step_context.instance.event_log_storage, context.run_id
-    if not storage.supports_global_concurrency_limits or not _is_limited(context.step_context.instance, pool):
+    instance, run_id = step_of().instance, context.run_id
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits or not _is_limited(instance, pool):
         yield
         return
     place, told = f"{context.step_key}.{pool.name}", False
@@ -56,7 +57,8 @@ def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
 
 def is_held_by_steps(instance: dg.DagsterInstance) -> bool:
     """Whether steps hold places in their own pools; else Dagster's queue counts runs, and its books hold no places."""
-    return instance.event_log_storage.get_pool_config().pool_granularity is not PoolGranularity.RUN
+    granularity = instance.event_log_storage.get_pool_config().pool_granularity
+    return granularity is None or granularity.value != "run"
 
 
 def _is_limited(instance: dg.DagsterInstance, pool: Pool) -> bool:

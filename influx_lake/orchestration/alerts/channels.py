@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import smtplib
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -70,26 +71,24 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """Mail, sent by Dagster's own helpers."""
+    """Mail, over an encrypted connection."""
 
     options: EmailOptions
     name = "email"
 
     def send(self, notices: Sequence[Notice]) -> None:
-        from influx_lake.orchestration.dagster_internals import send_email_via_ssl, send_email_via_starttls
-
-        options = self.options
-        send = send_email_via_ssl if options.security is MailSecurity.SSL else send_email_via_starttls
+        options, trusted = self.options, ssl.create_default_context()
+        server: smtplib.SMTP
         try:
-            send(
-                options.sender,
-                options.password.reveal(),
-                list(options.to),
-                mail(notices, options).as_string(),
-                options.smtp_host,
-                options.port,
-                options.user or options.sender,
-            )
+            if options.security is MailSecurity.SSL:
+                server = smtplib.SMTP_SSL(options.smtp_host, options.port, timeout=TIMEOUT_SECONDS, context=trusted)
+            else:
+                server = smtplib.SMTP(options.smtp_host, options.port, timeout=TIMEOUT_SECONDS)
+            with server:
+                if options.security is MailSecurity.STARTTLS:
+                    server.starttls(context=trusted)
+                server.login(options.user or options.sender, options.password.reveal())
+                server.send_message(mail(notices, options), options.sender, options.to)
         except (OSError, smtplib.SMTPException) as error:
             reason = f"{options.smtp_host}:{options.port} did not take it ({type(error).__name__}: {error})"
             raise _not_delivered(self.name, redact(reason)) from None

@@ -13,7 +13,6 @@ from dagster import DagsterEventType
 from influx_lake.config import AlertKind, AlertOptions, Lake, Measurement, Severity, redact
 from influx_lake.orchestration.alerts.links import Links
 from influx_lake.orchestration.alerts.notice import Notice
-from influx_lake.orchestration.dagster_internals import FreshnessState, FreshnessStateChange
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LAKE_TAG
 from influx_lake.orchestration.recent_runs import is_elsewhere
@@ -22,7 +21,7 @@ from influx_lake.orchestration.tags import REASON, WINDOW, partitions_of
 if TYPE_CHECKING:
     from dagster import EventLogEntry, EventLogRecord
 
-    from influx_lake.orchestration.dagster_internals import SerializableErrorInfo
+    from influx_lake.orchestration.dagster_internals import FreshnessStateChange, SerializableErrorInfo
 
 FRESHNESS_CHECK = "freshness"
 _WILL_RETRY = "dagster/will_retry"
@@ -58,8 +57,8 @@ class Reader:
         data = event.event_specific_data if event else None
         if isinstance(data, dg.AssetCheckEvaluation):
             told = self._of_check(record.event_log_entry, data)
-        elif isinstance(data, FreshnessStateChange):
-            told = self._of_freshness(data)
+        elif event is not None and event.event_type is DagsterEventType.FRESHNESS_STATE_CHANGE:
+            told = self._of_freshness(event.asset_freshness_state_change_data)
         else:
             told = self._of_run(record.event_log_entry)
         return told if told is not None and told.kind in self.options.on else None
@@ -97,7 +96,7 @@ class Reader:
         )
 
     def _of_freshness(self, change: FreshnessStateChange) -> Notice | None:
-        severity = {FreshnessState.FAIL: Severity.ERROR, FreshnessState.WARN: Severity.WARN}.get(change.new_state)
+        severity = {"FAIL": Severity.ERROR, "WARN": Severity.WARN}.get(change.new_state.value)
         measurement = self._measurements.get(change.key)
         # The check knows more, and tells of it itself.
         is_checked = measurement is not None and measurement.checks.freshness.is_on(by_default=True)

@@ -53,7 +53,7 @@ def store_partitions(
     commit = replace_window(catalog, target, rows, spans[0], provenance)
     facts = {**table_facts(commit), **(commit_facts(commit) if len(windows) == 1 else {})}
     for key, window in windows.items():
-        describe_partition(context, key, {**partition_facts(window, rows.counts[key]), **facts})
+        describe_partition(context.asset_key, key, {**partition_facts(window, rows.counts[key]), **facts})
 
 
 def as_reader(output: object) -> pa.RecordBatchReader:

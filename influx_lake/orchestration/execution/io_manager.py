@@ -15,6 +15,7 @@ from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load
 from influx_lake.orchestration.execution.measurement_windows import MeasurementWindows
 from influx_lake.orchestration.execution.rollup_windows import RollupWindows
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
 from influx_lake.orchestration.resources import IcebergCatalogResource
 
@@ -42,7 +43,7 @@ class IcebergIOManager(dg.ConfigurableIOManager):
     catalog: IcebergCatalogResource
     namespace: str = "default"
 
-    def handle_output(self, context: dg.OutputContext, obj: object) -> Iterator[dg.DagsterEvent]:  # type: ignore[override]
+    def handle_output(self, context: dg.OutputContext, obj: object) -> Iterator[dg.AssetMaterialization]:  # type: ignore[override]
         """Replace the windows of the run's partitions.
 
         Yields:
@@ -51,8 +52,7 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         Raises:
             Failure: A window could not be replaced; the message says which, why, and what to do.
         """
-        instance = context.step_context.instance
-        with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, instance):
+        with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, step_of().instance):
             windows = _windows_of_output(context)
             catalog = self.catalog.open()
             if isinstance(obj, MeasurementWindows | RollupWindows):

@@ -13,7 +13,7 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.orchestration.execution.window_runs import PROGRESS_SECONDS, run_windows
 from influx_lake.orchestration.failures import failing_clearly
-from influx_lake.orchestration.partition_events import Facts
+from influx_lake.orchestration.partition_events import Facts, step_of
 from influx_lake.orchestration.pool_slots import Pool, is_held_by_steps, slot
 from influx_lake.orchestration.resources import OpensSource
 from influx_lake.orchestration.window_metadata import replication_facts
@@ -57,7 +57,7 @@ class MeasurementWindows:
 
     def store(
         self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
-    ) -> Iterator[dg.DagsterEvent]:
+    ) -> Iterator[dg.AssetMaterialization]:
         """Replace the windows, each in a commit of its own."""
         from influx_lake.replication.recent_schema import RecentSchemas
         from influx_lake.replication.window import replicate_window
@@ -88,7 +88,7 @@ class MeasurementWindows:
                     )
                 return replication_facts(result, self.upstreams[name].asset)
 
-            for pool in self._pools_of(windows.values(), context.step_context.instance):
+            for pool in self._pools_of(windows.values(), step_of().instance):
                 opened.enter_context(slot(context, pool))
             yield from run_windows(context, measurement.name, windows, run, at_once=self.at_once)
 

@@ -34,7 +34,7 @@ class RollupWindows:
 
     def store(
         self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
-    ) -> Iterator[dg.DagsterEvent]:
+    ) -> Iterator[dg.AssetMaterialization]:
         """Compute the windows one after the other, each in a commit of its own."""
         from influx_lake.rollups.window import roll_up_window
 

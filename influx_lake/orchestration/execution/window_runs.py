@@ -13,7 +13,7 @@ import dagster as dg
 from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.windows import Window
 from influx_lake.orchestration.failures import failing_clearly
-from influx_lake.orchestration.partition_events import Facts, describe_partition, finished_events
+from influx_lake.orchestration.partition_events import Facts, describe_partition, finished_events, step_of
 from influx_lake.orchestration.tags import WINDOW, subject_tags
 
 PROGRESS_SECONDS = 2.0
@@ -29,7 +29,7 @@ def run_windows(
     run: Callable[[Window], Facts],
     *,
     at_once: int = 1,
-) -> Iterator[dg.DagsterEvent]:
+) -> Iterator[dg.AssetMaterialization]:
     """Do something to each window, and describe each on its partition's own event.
 
     Args:
@@ -63,7 +63,7 @@ def run_windows(
         yield from finished_events(context, finished)
         raise
     for key, facts in _with_the_tables_state_last(finished, list(windows)[-1]).items():
-        describe_partition(context, key, facts)
+        describe_partition(context.asset_key, key, facts)
 
 
 def _with_the_tables_state_last(finished: dict[str, Facts], last: str) -> dict[str, Facts]:
@@ -105,8 +105,9 @@ def _progress(done: int, total: int, seconds: float) -> str:
 
 def _tag_run(context: dg.OutputContext, windows: Mapping[str, Window]) -> None:
     """Let the tags of a run that somebody started say what it loads, as those of planned runs do."""
-    run = context.step_context.dagster_run
+    step = step_of()
+    run = step.run
     assets = sorted(run.asset_selection or {context.asset_key})
     if WINDOW not in run.tags and context.asset_key == assets[0]:
         names = [asset.path[-1] for asset in assets]
-        context.step_context.instance.add_run_tags(run.run_id, subject_tags(names, windows.values()))
+        step.instance.add_run_tags(run.run_id, subject_tags(names, windows.values()))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 import influx_lake
 from influx_lake.orchestration import dagster_internals as internals
@@ -26,14 +24,6 @@ def test_an_instance_without_events_and_backfills() -> None:
         wanted = dg.EventRecordsFilter(dg.DagsterEventType.RUN_FAILURE)
         assert list(internals.event_records(instance, wanted, limit=1, ascending=True)) == []
         assert list(internals.requested_backfills(instance)) == []
-        assert instance.event_log_storage.get_pool_config().pool_granularity in (None, *internals.PoolGranularity)
-
-
-@pytest.mark.parametrize("send", [internals.send_email_via_ssl, internals.send_email_via_starttls])
-def test_mail_is_sent_by_these_arguments(send: object) -> None:
-    assert callable(send)
-    named = list(inspect.signature(send).parameters)
-    assert named == ["email_from", "email_password", "email_to", "message", "smtp_host", "smtp_port", "smtp_user"]
 
 
 def test_what_a_code_server_says_of_its_runs() -> None:
@@ -44,7 +34,11 @@ def test_what_a_code_server_says_of_its_runs() -> None:
     assert list(internals.current_runs(said)) == ["a", "b"]
 
 
-def test_words_of_freshness_and_health() -> None:
-    assert {"PASS", "WARN", "FAIL"} <= set(internals.FreshnessState.__members__)
+def test_no_context_of_a_step_is_reached_into() -> None:
+    found = [path.name for path in PACKAGE.rglob("*.py") if "step_context" in path.read_text(encoding="utf-8")]
+    assert found == []
+
+
+def test_words_of_health() -> None:
     assert {"RUNNING", "NOT_FOUND", "FAILED"} <= set(internals.WorkerStatus.__members__)
     assert internals.DATA_VERSION_TAG == "dagster/data_version"
