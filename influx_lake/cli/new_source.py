@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.cli.lake_file import escaped, token_reference
+from influx_lake.config.lake.lake_file import escaped, token_reference
 from influx_lake.errors import AuthenticationFailed, ConfigurationError, SourceUnavailable
 
 if TYPE_CHECKING:

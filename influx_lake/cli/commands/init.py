@@ -70,8 +70,8 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Write a lake.yaml for the measurements of a database, or of files."""
-    from influx_lake.cli.lake_file import LakeFile, write_lake_file
     from influx_lake.cli.new_source import Keeper, Wanted
+    from influx_lake.config.lake.lake_file import LakeFile, write_lake_file
     from influx_lake.errors import ConfigurationError
 
     with output(as_json) as out:

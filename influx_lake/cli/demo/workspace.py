@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.cli.lake_file import measurement_entries, replace_text
 from influx_lake.cli.sandboxes import SANDBOX_FOLDER
 from influx_lake.config import example_lake
+from influx_lake.config.lake.lake_file import measurement_entries, replace_text
 from influx_lake.errors import ConfigurationError
 
 if TYPE_CHECKING:

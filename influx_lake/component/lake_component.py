@@ -1,4 +1,4 @@
-"""A lake as a component of a `dg` project: `type: influx_lake.InfluxLakeComponent` in a defs.yaml."""
+"""The component: a lake.yaml, or its sections, in a defs.yaml."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from influx_lake.cli.lake_file import LakeFile, replace_text, token_reference, write_lake_file
 from influx_lake.config import load_lake
+from influx_lake.config.lake.lake_file import LakeFile, replace_text, token_reference, write_lake_file
 from influx_lake.config.report.excerpts import text_mistake
 from influx_lake.errors import ConfigurationError, StorageError
 

@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from influx_lake.config import load_lake
+from influx_lake.config.lake.loader import load_lake
 from influx_lake.config.measurements.resolution import safe_table_name
 from influx_lake.config.values.patterns import is_pattern
 from influx_lake.errors import StorageError
