@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
+from influx_lake.component.scaffolder import LakeScaffolder
 from influx_lake.config import Lake, lake_of, load_lake
 from influx_lake.config.report.diagnostics import Location, Place
 from influx_lake.errors import ConfigurationError
@@ -56,6 +57,7 @@ class LakeAttributes(BaseModel):
         }
 
 
+@dg.scaffold_with(LakeScaffolder)
 class InfluxLakeComponent(dg.Component):
     """The measurements of a lake as assets.
 

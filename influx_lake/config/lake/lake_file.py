@@ -29,7 +29,7 @@ catalog:
   uri: sqlite:///./.lake/catalog.db
   warehouse: ./.lake/warehouse
 
-defaults:
+defaults:{namespace}
   partition: {{every: day, start: {start}}}   # start: the oldest day to load
   lag: 10m   # how long after its end a partition is due: time for late points
   schema_evolution: add_columns
@@ -47,19 +47,29 @@ class LakeFile:
         source: The entry of the source, with references to secrets, never secrets.
         start: The oldest day to load.
         measurements: The measurements, by their names in InfluxDB.
+        namespace: The tables' namespace; None for the database's name.
+        patterns: Whether a pattern among the measurements stands for those that match, and is no name.
     """
 
     source: Mapping[str, Any]
     start: date
     measurements: tuple[str, ...]
+    namespace: str | None = None
+    patterns: bool = False
 
     def text(self) -> str:
         """The file's text."""
         return _TEXT.format(
             source="".join(f"\n    {name}: {_scalar(value)}" for name, value in self.source.items()),
             start=self.start.isoformat(),
-            measurements=measurement_entries(self.measurements) or " {}",
+            namespace=f"\n  namespace: {_scalar(self.namespace)}" if self.namespace else "",
+            measurements=self._measurements() or " {}",
         )
+
+    def _measurements(self) -> str:
+        patterns = [name for name in self.measurements if self.patterns and is_pattern(name)]
+        names = tuple(name for name in self.measurements if name not in patterns)
+        return measurement_entries(names) + "".join(f"\n  {_scalar(pattern)}: {{}}" for pattern in patterns)
 
 
 def token_reference(variable: str | None, file: Path | None, root: Path) -> str | None:
