@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from influx_lake.checks.gaps import gaps
 from influx_lake.checks.outcome import Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.cli.entry import run
-from influx_lake.config import InfluxDB3Config, Measurement, Secret, load_lake
+from influx_lake.config import InfluxDB3Config, Lake, Measurement, Secret, load_lake
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded
 from influx_lake.iceberg.catalogs.opening import open_catalog
@@ -72,13 +73,16 @@ class ChangedLake:
             box.write("telemetry", "\n".join(points))
         return lake
 
-    @property
+    @cached_property
+    def lake(self) -> Lake:
+        return load_lake(self.folder / "lake.yaml")
+
+    @cached_property
     def catalog(self) -> Catalog:
-        lake = load_lake(self.folder / "lake.yaml")
-        return open_catalog(lake.catalog.name, lake.catalog.properties())
+        return open_catalog(self.lake.catalog.name, self.lake.catalog.properties())
 
     def measurement(self, name: str) -> Measurement:
-        return load_lake(self.folder / "lake.yaml").find(name)
+        return self.lake.find(name)
 
     def table(self, name: str) -> Table:
         return self.catalog.load_table(self.measurement(name).identifier)
