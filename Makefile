@@ -77,8 +77,9 @@ lock: ## Resolve the lock files anew
 schema: $(STAMP) ## Write lake.schema.json anew
 	$(BIN)/influx-lake schema > lake.schema.json
 
-snapshot: $(STAMP) ## Write anew what a lake.yaml becomes in Dagster (influx_lake_tests/unit/orchestration/snapshot)
-	INFLUX_LAKE_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q influx_lake_tests/unit/orchestration/test_definitions_snapshot.py
+snapshot: $(STAMP) ## Write anew what a lake.yaml becomes in Dagster, and the signatures of the public names
+	INFLUX_LAKE_WRITE_SNAPSHOT=1 $(BIN)/python -m pytest -q \
+	  influx_lake_tests/unit/orchestration/test_definitions_snapshot.py influx_lake_tests/unit/api/test_public_api.py
 
 bench: $(STAMP) ## Measure Flight to committed window against a plain Parquet writer
 	$(BIN)/python -m benchmarks.end_to_end
