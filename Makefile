@@ -42,7 +42,10 @@ test: $(STAMP) ## Run the tests that need nothing but this machine
 	$(BIN)/python -m pytest -m "not servers and not slow and not long" -n $(WORKERS)
 
 test-servers: $(STAMP) ## Run the tests that need real servers, and the slow ones
-	$(BIN)/python -m pytest -m "(servers or slow) and not long"
+	$(BIN)/python -m pytest -m "(servers or slow) and not long and not wheel"
+
+test-wheel: $(STAMP) ## Build the wheel and use it in a project that create-dagster makes
+	$(BIN)/python -m pytest -m wheel
 
 test-long: $(STAMP) ## Run the tests that take many minutes: a million points, hundreds of bad networks
 	$(BIN)/python -m pytest -m long
@@ -50,7 +53,7 @@ test-long: $(STAMP) ## Run the tests that take many minutes: a million points, h
 test-explore: $(STAMP) ## Run the property tests on new examples (the others take the same ones each time)
 	$(BIN)/python -m pytest -m "hypothesis and not servers and not slow and not long" -n $(WORKERS) --hypothesis-profile explore
 
-test-all: test test-servers test-long ## Run every test
+test-all: test test-servers test-wheel test-long ## Run every test
 
 lint: $(STAMP) ## Check style and formatting
 	$(BIN)/ruff check .

@@ -66,8 +66,8 @@ class DgProject:
                 "DAGSTER_CLI_SUPPRESS_WARNINGS": "create_dagster_outdated",
                 "VIRTUAL_ENV": str(self.programs.parent),
                 "PATH": f"{self.programs}{os.pathsep}{environment['PATH']}",
-                "PYTHONPATH": str(self.root / "src"),
-                "COLUMNS": "200",
+                # Elsewhere the project is installed.
+                **({"PYTHONPATH": str(self.root / "src")} if self.programs == BIN else {}),
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,

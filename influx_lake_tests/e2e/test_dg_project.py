@@ -8,6 +8,8 @@ import pytest
 
 from influx_lake_tests.e2e.dg_project import LINES, DgProject
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 TYPE = "influx_lake.InfluxLakeComponent"
 
 
@@ -18,7 +20,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DgProject:
     return DgProject.create(folder)
 
 
-@pytest.mark.slow
 def test_a_lake_is_scaffolded_checked_listed_and_launched(project: DgProject) -> None:
     listed = json.loads(project.dg("list", "components", "--json"))
     assert {"key": TYPE, "summary": "The measurements of a lake as assets."} in listed["items"]
@@ -46,7 +47,6 @@ def test_a_lake_is_scaffolded_checked_listed_and_launched(project: DgProject) ->
     assert [each["rows"] for each in status["measurements"]] == [2]
 
 
-@pytest.mark.slow
 def test_mistakes_are_told_with_their_lines(project: DgProject) -> None:
     folder = project.defs / "wrong"
     refused = project.dg("scaffold", "defs", TYPE, "wrong", "--type", "influxdb4", fails=True)
