@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from influx_lake.checks.lateness import next_due
 from influx_lake.checks.outcome import Figure, Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.config import FreshnessOptions, Severity
@@ -47,9 +48,8 @@ def freshness(subject: Subject) -> Outcome:
 
 def lateness(subject: Subject) -> timedelta:
     """How long ago the first window that is not there after the newest that is should have been loaded."""
-    scheme, lag = subject.measurement.scheme, subject.measurement.lag
-    loaded = subject.coverage.intervals[-1].end if subject.coverage.intervals else scheme.start
-    due = scheme.window_at(loaded).end + lag
+    measurement, loaded = subject.measurement, subject.coverage.intervals
+    due = next_due(measurement, loaded[-1].end if loaded else measurement.scheme.start)
     return max(timedelta(0), subject.now - due)
 
 

@@ -13,7 +13,7 @@ import dagster as dg
 from influx_lake.checks.suite import checks_of
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.errors import LakeError
-from influx_lake.orchestration.assets.checks import SEVERITIES, check_metadata
+from influx_lake.orchestration.assets.checks import check_evaluation
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.resources import catalog_of
@@ -92,14 +92,7 @@ def _evaluation(catalog: Catalog, measurement: Measurement) -> dg.AssetCheckEval
 
     subject = Subject(measurement, catalog, _no_source, datetime.now(UTC))
     [(_, outcome, severity)] = evaluate(subject, [_CHECK])
-    return dg.AssetCheckEvaluation(
-        asset_key(measurement),
-        _CHECK,
-        passed=outcome.passed,
-        severity=SEVERITIES[severity],
-        description=redact(subject.about(outcome.message)),
-        metadata=check_metadata(outcome.figures),
-    )
+    return check_evaluation(asset_key(measurement), _CHECK, subject.about(outcome.message), outcome, severity)
 
 
 def _no_source() -> Source:
