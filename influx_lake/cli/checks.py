@@ -18,7 +18,8 @@ from influx_lake.errors import LakeError, UnforeseenError
 def run_checks(session: Session) -> Iterator[Check]:
     """Look at everything, also after something was found to be wrong."""
     lake = session.lake
-    found = {"source": lake.sources, "measurement": lake.measurements, "pattern": lake.patterns}
+    patterns = [each for each in lake.patterns if each.key is None]
+    found = {"source": lake.sources, "measurement": lake.measurements, "pattern": patterns}
     counts = [counted(len(entries), noun) for noun, entries in found.items() if entries]
     yield Check("config", str(lake.path), True, ", ".join(counts))
     for name in lake.sources:
@@ -52,17 +53,26 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
         return
     yield asked
     yield from check_files(session, name)
-    lake, there = session.lake, set(found)
-    for measurement in lake.measurements:
-        if measurement.source == name:
-            subject = f"measurement {measurement.name}"
-            if measurement.name in there:
-                yield Check("measurement", subject, True, f"is there; table {measurement.table_name}")
-            else:
-                yield _missing(subject, measurement.database, found)
-    matches = lake.match(name, found)
+    yield from _check_measurements(session, name, found)
+
+
+def _check_measurements(session: Session, source: str, found: list[str]) -> Iterator[Check]:
+    """Whether a source has the measurements of the lake, and what its patterns stand for."""
+    lake = session.lake
+    known = {each.name: each for each in lake.measurements if each.source == source}
+    named = [pattern.text for pattern in lake.patterns if pattern.key is not None and pattern.source == source]
+    for name in dict.fromkeys([*known, *named]):
+        subject = f"measurement {name}"
+        if name not in found:
+            yield _missing(subject, lake.source(source).database, found)
+        elif name in known:
+            yield Check("measurement", subject, True, f"is there; table {known[name].table_name}")
+        else:
+            remedy = "Ask for it: influx-lake discover"
+            yield Check("measurement", subject, True, "is there; its first point is not known yet", remedy)
+    matches = lake.match(source, found)
     for pattern in lake.patterns:
-        if pattern.is_for(name):
+        if pattern.is_for(source) and pattern.key is None:
             yield _check_pattern(pattern.text, [each.name for own, each in matches if own is pattern], session)
 
 

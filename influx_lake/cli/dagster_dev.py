@@ -12,20 +12,38 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from influx_lake.config import Lake
-from influx_lake.errors import ConfigurationError, StorageError
+from influx_lake.errors import ConfigurationError, LakeError, StorageError
 from influx_lake.private_folders import make_private, make_private_file
 
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 90
+_CHECKING_SECONDS = 30
+"""How long the UI may wait for checks of what was loaded without Dagster."""
 # `dagster dev` is all that is needed, and its successor `dg dev` wants a project of its own.
 _SILENCED = ("Function `dev_command` is superseded", "Function `load_definitions_from_module")
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What Dagster was told of, that was loaded without it.
+
+    Attributes:
+        windows: How many windows.
+        checks: How many results of checks.
+        failures: Why others could not be done.
+    """
+
+    windows: int
+    checks: int
+    failures: list[LakeError]
 
 
 class DagsterDev:
@@ -66,8 +84,8 @@ class DagsterDev:
         """The process."""
         return self._process.pid
 
-    def report_loaded_windows(self) -> int:
-        """Show as materialised what the tables hold and Dagster does not know of; returns how many windows that were.
+    def report_loaded(self) -> Reported:
+        """Show as materialised what the tables hold and Dagster does not know of, and as checked what is in them.
 
         Raises:
             CatalogError: The catalog cannot tell what it holds.
@@ -75,13 +93,24 @@ class DagsterDev:
         from dagster import DagsterInstance
 
         from influx_lake.iceberg.catalogs.opening import open_catalog
+        from influx_lake.orchestration.automation.first_checks import report_first_checks
         from influx_lake.orchestration.automation.reporting import report_loaded_windows
+        from influx_lake.sources import open_source
 
         catalog = open_catalog(
             self._lake.catalog.name, self._lake.catalog.properties(), self._lake.catalog.lock_timeout
         )
+        end = time.monotonic() + _CHECKING_SECONDS
         with DagsterInstance.from_config(str(self.home)) as instance:
-            return report_loaded_windows(instance, self._lake, catalog)
+            windows = report_loaded_windows(instance, self._lake, catalog)
+            checks, failures = report_first_checks(
+                instance,
+                self._lake,
+                catalog,
+                lambda name: open_source(self._lake.source(name)),
+                until=lambda: time.monotonic() > end,
+            )
+        return Reported(windows, checks, failures)
 
     def set_pools(self) -> None:
         """Give the instance the limits of the lake's pools."""

@@ -73,7 +73,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
         schedules=schedules,
         sensors=[
             salvage_sensor(lake),
-            *([automation_sensor(lake)] if follow else []),
+            *([automation_sensor(lake, overviews)] if follow else []),
             *freshness_sensors(lake),
             *alert_sensors(lake),
             *([sensor] if follow and (sensor := discovery_sensor(lake)) else []),

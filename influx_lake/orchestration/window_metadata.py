@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from influx_lake.config.values.source_schema import MeasurementSchema, Role
+from influx_lake.config.values.source_schema import TIME, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from influx_lake.iceberg.load.replace import WindowCommit
+    from influx_lake.iceberg.table_state.recorded_loads import RecordedLoad
     from influx_lake.replication.window import WindowResult
     from influx_lake.rollups.window import RollupResult
 
@@ -101,18 +102,48 @@ def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -
         **standing_facts(commit.table),
         **({"renamed_columns": dg.MetadataValue.json(others)} if others else {}),
         "dagster/row_count": dg.MetadataValue.int(commit.total_rows),
-        "dagster/column_schema": column_schema(commit.table.schema(), source, commit.sources),
+        "dagster/column_schema": column_schema(commit.table.schema(), _declared_roles(commit, source)),
         # Snapshot ids need 63 bits; a browser would round the number.
         "snapshot_id": dg.MetadataValue.text(str(commit.snapshot_id)),
     }
 
 
+def _declared_roles(commit: WindowCommit, source: MeasurementSchema | None) -> dict[str, Role]:
+    """The roles of the table's columns, as the source has those that they are made of."""
+    declared = {column.name: column.role for column in source.columns} if source else {}
+    names = {name: commit.sources.get(name, name) for name in commit.table.schema().column_names}
+    return {name: declared[origin] for name, origin in names.items() if origin in declared}
+
+
 def standing_facts(table: Table) -> Facts:
     """What is true of a table whoever wrote it."""
+    from influx_lake.iceberg.table_state import table_state
+
+    snapshot, roles = table.current_snapshot(), {}
+    if (tags := table_state(table).tags) is not None:
+        roles = {name: _role(name, tags) for name in table.schema().column_names}
+    rows = snapshot.summary["total-records"] if snapshot and snapshot.summary else None
     return {
-        "dagster/column_schema": column_schema(table.schema()),
+        "dagster/column_schema": column_schema(table.schema(), roles),
         "dagster/uri": dg.MetadataValue.text(table.location()),
+        **({"dagster/row_count": dg.MetadataValue.int(int(rows))} if rows else {}),
     }
+
+
+def recorded_facts(window: Window, load: RecordedLoad) -> Facts:
+    """What the table still knows of a load that Dagster was not told of."""
+    return {
+        "run": dg.MetadataValue.text(load.run_id),
+        "previous_rows": dg.MetadataValue.int(load.previous_rows),
+        "lag_seconds": _rounded(lag(window, None, load.committed).total_seconds(), 1),
+        "snapshot_id": dg.MetadataValue.text(str(load.snapshot_id)),
+        "files": dg.MetadataValue.int(load.files),
+        "bytes": dg.MetadataValue.int(load.bytes),
+    }
+
+
+def _role(column: str, tags: Sequence[str]) -> Role:
+    return Role.TIME if column == TIME else Role.TAG if column in tags else Role.FIELD
 
 
 def commit_facts(commit: WindowCommit) -> Facts:
@@ -127,19 +158,8 @@ def commit_facts(commit: WindowCommit) -> Facts:
     }
 
 
-def column_schema(
-    table: Schema, source: MeasurementSchema | None = None, made_of: Mapping[str, str] | None = None
-) -> dg.TableColumnSchemaMetadataValue:
-    """The table's columns; with a source, each says whether it is the time, a tag or a field.
-
-    Args:
-        table: The table's columns.
-        source: The source's.
-        made_of: Which of the source's each of the table's is made of, where names differ.
-    """
-    declared: Mapping[str, Role] = {column.name: column.role for column in source.columns} if source else {}
-    names = {field.name: (made_of or {}).get(field.name, field.name) for field in table.fields}
-    roles = {name: declared[origin] for name, origin in names.items() if origin in declared}
+def column_schema(table: Schema, roles: Mapping[str, Role]) -> dg.TableColumnSchemaMetadataValue:
+    """The table's columns; each that has a role says whether it is the time, a tag or a field."""
     return dg.MetadataValue.table_schema(
         dg.TableSchema(
             [

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -70,6 +71,9 @@ class DetectedSource:
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
         return counts_of(self._source, measurement, windows)
+
+    def first_time(self, measurement: str) -> datetime | None:
+        return self._source.first_time(measurement)
 
     def tally(self, schema: MeasurementSchema) -> Tally:
         return _DetectedTally(self, schema)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import pyarrow as pa
@@ -55,6 +56,10 @@ class Source(Protocol):
 
     def count(self, measurement: str, window: Window) -> int:
         """How many rows the server holds for the window."""
+        ...
+
+    def first_time(self, measurement: str) -> datetime | None:
+        """The time of the measurement's oldest point, cut to the microsecond; None where it has none."""
         ...
 
     def close(self) -> None:

@@ -18,6 +18,8 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Ask each InfluxDB which measurements it has, and keep the answer for the patterns of the lake.yaml."""
     from influx_lake.cli.session import open_session
     from influx_lake.config import load_lake, write_discovered
+    from influx_lake.config.sources.first_points import write_first_points
+    from influx_lake.replication.first_points import with_first_points
     from influx_lake.sources.listing import listing_of
 
     with output(as_json) as out, open_session(config) as session:
@@ -27,14 +29,17 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         alone = [name for name in sources if name not in groups and "/" not in name]
         listed = {name: listing_of(session.source(name)) for name in alone} | _in_databases(lake)
         wanted = {name: listing.wanted(lake.named(name)) for name, listing in listed.items()}
+        lake = with_first_points(lake, wanted, session.source, again=True)
         resolved = lake.resolve(wanted)
         found = resolved.kept(wanted)
         state = write_discovered(lake.root, found, groups=[group.name for group in lake.groups])
+        write_first_points(lake.root, lake.first_points)
         lake = load_lake(lake.path) if lake.groups else lake
         matches = [each for name, names in found.items() for each in lake.match(name, names)]
-        table = plain_table("pattern", "source", "measurement", "table")
+        table = plain_table("pattern", "source", "measurement", "table", "from")
         for pattern, measurement in matches:
-            add_row(table, pattern.text, measurement.source, measurement.name, measurement.table_name)
+            start = measurement.scheme.key(measurement.scheme.window_at(measurement.scheme.start))
+            add_row(table, pattern.text, measurement.source, measurement.name, measurement.table_name, start)
         if lake.patterns:
             out.table(table)
         else:
@@ -73,11 +78,18 @@ def _in_databases(lake: Lake) -> dict[str, Listing]:
 def _facts(
     source: str, names: Sequence[str], matches: list[tuple[Pattern, Measurement]], dropped: list[str]
 ) -> dict[str, object]:
+    from influx_lake.config.values.windows import utc_text
+
     return {
         "measurements": list(names),
         "dropped": dropped,
         "matched": [
-            {"measurement": measurement.name, "pattern": pattern.text, "table": measurement.table_name}
+            {
+                "measurement": measurement.name,
+                "pattern": pattern.text,
+                "table": measurement.table_name,
+                "start": utc_text(measurement.scheme.start),
+            }
             for pattern, measurement in matches
             if measurement.source == source
         ],

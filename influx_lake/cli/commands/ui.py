@@ -38,8 +38,12 @@ def ui(
             out.line(f"The sandbox of this lake listens on {box.url}")
         dagster = DagsterDev(lake, port)
         try:
-            if found := dagster.report_loaded_windows():
-                out.line(f"{counted(found, 'window')} loaded without Dagster will show as materialised")
+            found = dagster.report_loaded()
+            if found.windows or found.checks:
+                windows, checks = counted(found.windows, "window"), counted(found.checks, "result")
+                out.line(f"{windows} loaded without Dagster will show as materialised, with {checks} of checks")
+            for failure in found.failures:
+                out.note(f"A check could not be done: {failure}")
         except LakeError as error:
             out.note(f"Windows that came into the lake without Dagster will not show: {error}")
         dagster.set_pools()

@@ -19,10 +19,13 @@ from influx_lake.cli.output import Output
 from influx_lake.cli.progress import meter
 from influx_lake.cli.sandboxes import running_sandbox
 from influx_lake.cli.session import Session, open_session
-from influx_lake.config import Measurement
+from influx_lake.config import Measurement, write_discovered
+from influx_lake.config.sources.first_points import write_first_points
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import GuardError
+from influx_lake.replication.first_points import with_first_points
 from influx_lake.replication.window import WindowResult, replicate_window
+from influx_lake.rollups.window import roll_up_window
 
 Plan = dict[Measurement, list[Window]]
 
@@ -86,6 +89,7 @@ class Demonstration:
                 plan = self._load_all(session, client)
                 self._load_again(session, plan)
                 self._change_history(session, client)
+                self._roll_up(session, plan)
                 return self._compare(session, client, plan)
 
     def _fill(self, client: HttpClient, files: Sequence[Path]) -> None:
@@ -100,12 +104,16 @@ class Demonstration:
         self._say(f"{samples:,} true samples of this machine written")
 
     def _declare_loaded(self, client: HttpClient) -> None:
-        """Add what the sandbox holds and the example does not list to the lake, from this demo or an earlier one."""
+        """Take into the lake what the sandbox holds, from this demo or an earlier one, each from its first point on."""
         self._workspace.forget_declared()
         with open_session(self._workspace.config) as session:
-            listed = {measurement.name for measurement in session.lake.measurements}
-            new = [name for name in session.source(_SOURCE).measurements() if name not in listed]
+            there = session.source(_SOURCE).measurements()
+            new = [name for name in there if name not in session.lake.named(_SOURCE)]
         self._workspace.declare({name: _hours(client, name) for name in new})
+        with open_session(self._workspace.config) as session:
+            lake = with_first_points(session.lake, {_SOURCE: there}, session.source, again=True)
+            write_discovered(lake.root, {_SOURCE: there})
+            write_first_points(lake.root, lake.first_points)
 
     def _load_all(self, session: Session, client: HttpClient) -> Plan:
         plan = {each: _windows(each, _hours(client, each.name)) for each in session.measurements(None)}
@@ -140,6 +148,15 @@ class Demonstration:
         added = result.rows - result.previous_rows
         news = f"{added:,} rows more" if added else "as before: an earlier demo had written them"
         self._say(f"{points:,} late points with a new field came for {window.start:%a %d %b}; loaded again: {news}")
+
+    def _roll_up(self, session: Session, plan: Plan) -> None:
+        for measurement, windows in plan.items():
+            for rollup in measurement.rollups:
+                rows = sum(
+                    roll_up_window(session.catalog, measurement, rollup, window, run_id=self._run_id).rows
+                    for window in windows
+                )
+                self._say(f"{rollup.table_name} computed from {measurement.table_name}: {rows:,} rows")
 
     def _load(self, session: Session, measurement: Measurement, window: Window) -> WindowResult:
         return replicate_window(

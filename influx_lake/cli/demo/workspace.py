@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from influx_lake.cli.sandboxes import SANDBOX_FOLDER
 from influx_lake.config import example_lake
@@ -73,13 +72,16 @@ class Workspace:
         os.environ.pop("INFLUXDB3_TOKEN", None)
 
     def declare(self, hours: Mapping[str, list[int]]) -> None:
-        """Declare the measurements that the example does not list.
+        """Declare the measurements that the example does not list: by day, or by month where days would be many.
 
         Args:
             hours: The hours (nanoseconds) in which each has points.
         """
         if hours:
-            entries = measurement_entries(tuple(sorted(hours)), {name: _partition(hours[name]) for name in hours})
+            months = {"partition": {"every": "month"}}
+            entries = measurement_entries(
+                tuple(sorted(hours)), {name: months for name in hours if _days(hours[name]) > _MOST_DAYS}
+            )
             replace_text(self.loaded, _LOADED.format(entries=entries))
 
     def forget_declared(self) -> None:
@@ -87,9 +89,6 @@ class Workspace:
         self.loaded.unlink(missing_ok=True)
 
 
-def _partition(hours: list[int]) -> dict[str, Any]:
-    """Days from the first point on, or months where those would be many."""
-    first = datetime.fromtimestamp(min(hours) // 10**9, UTC)
-    days = len({hour // (86_400 * 10**9) for hour in hours})
-    every, start = ("day", first) if days <= _MOST_DAYS else ("month", first.replace(day=1))
-    return {"partition": {"every": every, "start": start.date().isoformat()}}
+def _days(hours: list[int]) -> int:
+    """On how many days there are points."""
+    return len({hour // (86_400 * 10**9) for hour in hours})

@@ -18,6 +18,7 @@ from influx_lake.config.sources.archives import archives_of
 from influx_lake.config.sources.databases import DatabaseGroup
 from influx_lake.config.values.patterns import is_pattern, pattern_mistake
 from influx_lake.config.values.pydantic_errors import options_of, validated
+from influx_lake.config.values.timestamps import FIRST_POINT
 
 DEFAULT_SOURCE = "default"
 STAND_IN = InfluxDB3Config(host="localhost", database="unknown")
@@ -134,6 +135,11 @@ class _Reader:
             return
         self._found.listed.add((source, name))
         if measurement is None or not options.enabled:
+            return
+        if options.partition.start == FIRST_POINT:
+            # Where its partitions start is known when the source was asked: until then it is looked for by its name.
+            self._found.listed.discard((source, name))
+            self._found.patterns.append(Pattern(name, source, options, key))
             return
         if clash := self._tables.claim(measurement):
             place = self._report.place(("measurements", clash.other.key))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -19,22 +20,25 @@ from influx_lake.config.report.diagnostics import Problem, suggestion
 from influx_lake.config.sources.archives import archives_of
 from influx_lake.config.sources.databases import SEPARATOR, DatabaseGroup
 from influx_lake.config.values.patterns import NamePattern, is_pattern
+from influx_lake.config.values.timestamps import FIRST_POINT
 from influx_lake.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern of measurements, as it is declared.
+    """A pattern of measurements, as it is declared, or a measurement whose first point has to be asked for.
 
     Attributes:
         text: The pattern: `http_*` or `/^http_/`; of a source with many databases also a name.
         source: Whose measurements it matches: a source, or an entry for many databases.
         options: What holds for each match.
+        key: What the measurement is called in the lake that is listed by name; None for a pattern.
     """
 
     text: str
     source: str
     options: MeasurementOptions
+    key: str | None = None
 
     def is_for(self, source: str) -> bool:
         """Whether it matches measurements of a source."""
@@ -42,7 +46,17 @@ class Pattern:
 
     def matches(self, name: str) -> bool:
         """Whether it stands for a measurement of this name."""
-        return self._pattern.matches(name)
+        return name == self.text if self.key is not None else self._pattern.matches(name)
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it can stand for one measurement of a database only."""
+        return self.key is not None or not is_pattern(self.text)
+
+    @property
+    def needs_first_point(self) -> bool:
+        """Whether its measurements are loaded from their first point on."""
+        return self.options.partition.start == FIRST_POINT
 
     @cached_property
     def _pattern(self) -> NamePattern:
@@ -94,6 +108,7 @@ class Lake:
         warnings: What works and should not stay so.
         groups: The entries of `sources` that stand for many databases; each database that is known is one of `sources`.
         operation: What starts runs, and how much happens at once.
+        first_points: The times of the oldest points that were asked for, by (source, name).
     """
 
     path: Path
@@ -107,6 +122,7 @@ class Lake:
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     operation: OperationOptions = field(default=OperationOptions())
     groups: tuple[DatabaseGroup, ...] = ()
+    first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
 
     @property
     def name(self) -> str | None:
@@ -125,13 +141,14 @@ class Lake:
 
     def named(self, source: str) -> frozenset[str]:
         """The measurements of a source that lake.yaml names letter by letter, not by a pattern."""
-        names = {pattern.text for pattern in self.patterns if pattern.is_for(source) and not is_pattern(pattern.text)}
+        names = {pattern.text for pattern in self.patterns if pattern.is_for(source) and pattern.is_name}
         return frozenset(names) | {name for origin, name in self.listed if origin == source}
 
     def match(self, source: str, names: Iterable[str]) -> list[tuple[Pattern, Measurement]]:
         """The measurements that patterns stand for, out of those that a source has, each with its pattern.
 
         The first pattern that matches decides; a measurement that is listed by name, also as not enabled, is nobody's.
+        One that is loaded from its first point on is left out until that is known.
 
         Args:
             source: A source of the lake, or one of a database that it does not know yet.
@@ -139,17 +156,38 @@ class Lake:
         """
         config = self.source(source)
         archives = archives_of(self.sources, config)
-        # Of a source with many databases the names are patterns, too: a name wins.
-        own = (pattern for pattern in self.patterns if pattern.is_for(source))
-        patterns = sorted(own, key=lambda pattern: is_pattern(pattern.text))
         found = []
+        for pattern, name in self._claimed(source, names):
+            first = self.first_points.get((source, name))
+            if first is not None or not pattern.needs_first_point:
+                options, key = pattern.options, pattern.key or name
+                found.append((pattern, resolve_measurement(key, name, options, source, config, archives, first)))
+        return found
+
+    def of_first_points(self, source: str, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The measurements of a source that are loaded from their first point on, each with the sources to ask for it.
+
+        Args:
+            source: A source of the lake, or one of a database that it does not know yet.
+            names: The measurements that the source has.
+        """
+        return {
+            name: (source, *([pattern.options.history.source] if pattern.options.history else []))
+            for pattern, name in self._claimed(source, names)
+            if pattern.needs_first_point
+        }
+
+    def _claimed(self, source: str, names: Iterable[str]) -> Iterator[tuple[Pattern, str]]:
+        """The names that a pattern stands for, each with its pattern."""
+        # A name wins over patterns.
+        own = (pattern for pattern in self.patterns if pattern.is_for(source))
+        patterns = sorted(own, key=lambda pattern: not pattern.is_name)
         for name in dict.fromkeys(names):
             if not name or (source, name) in self.listed:
                 continue
             pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
             if pattern is not None and pattern.options.enabled:
-                found.append((pattern, resolve_measurement(name, name, pattern.options, source, config, archives)))
-        return found
+                yield pattern, name
 
     def resolve(self, found: Mapping[str, Iterable[str]]) -> Resolved:
         """The lake's measurements and those that patterns stand for, out of the measurements that sources have now.

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.closed_values import is_kept_closed
 from influx_lake.config.lake.declarations import STAND_IN, read_declarations
-from influx_lake.config.lake.lake import Lake
+from influx_lake.config.lake.lake import Lake, Pattern
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
 from influx_lake.config.lake.table_names import TableNames
@@ -36,6 +37,7 @@ from influx_lake.config.report.diagnostics import Location, Place, Report, sugge
 from influx_lake.config.report.excerpts import text_mistake
 from influx_lake.config.sources.databases import DatabaseGroup, many_databases
 from influx_lake.config.sources.discovery import GONE, STATE, read_discovered
+from influx_lake.config.sources.first_points import FIRST_POINTS, read_first_points
 from influx_lake.config.values.patterns import pattern_mistake
 from influx_lake.config.values.pydantic_errors import validated
 from influx_lake.errors import ConfigurationError
@@ -138,6 +140,7 @@ class _Loader:
             operation=self._operation(written, [*entries, *(group.name for group in groups)]),
             alerts=self._alerts(sections["alerts"]),
             groups=tuple(groups),
+            first_points=self._first_points(found.patterns),
         )
         lake = replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
         patience = min((each.write.commit_timeout for each in lake.measurements), default=None)
@@ -292,6 +295,15 @@ class _Loader:
             return read_discovered(self._root, state)
         except ConfigurationError as error:
             self._report.mistake((), str(error), Place(self._root / state, 1))
+            return {}
+
+    def _first_points(self, patterns: Sequence[Pattern]) -> dict[tuple[str, str], datetime]:
+        if not any(pattern.needs_first_point for pattern in patterns):
+            return {}
+        try:
+            return read_first_points(self._root)
+        except ConfigurationError as error:
+            self._report.mistake((), str(error), Place(self._root / FIRST_POINTS, 1))
             return {}
 
     def _gone(self) -> frozenset[tuple[str, str]]:

@@ -24,7 +24,7 @@ from influx_lake.config.tables.table_layout import PartitionTerms
 from influx_lake.config.tables.table_properties import TableProperties
 from influx_lake.config.tables.types import TypeOptions
 from influx_lake.config.values.lists import Distinct
-from influx_lake.config.values.timestamps import Moment, TimeZone
+from influx_lake.config.values.timestamps import Start, TimeZone
 from influx_lake.config.values.units import Duration, YesNo
 from influx_lake.config.values.validated_names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
 from influx_lake.config.values.windows import Every
@@ -47,10 +47,11 @@ class PartitionOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     every: Every = Field(default=Every.DAY, description="How long a partition is. Weeks start on Monday.")
-    start: Moment | None = Field(
+    start: Start | None = Field(
         default=None,
         description="Where the first partition starts: the oldest time to load. Without a zone it is a time of "
-        "`timezone`. Default: the partition that holds 2026-01-01.",
+        "`timezone`. `first_point`: where the oldest point of each measurement is; `influx-lake discover` and the "
+        "discovery sensor ask the source for it. Default: the partition that holds 2026-01-01.",
     )
     timezone: TimeZone = Field(
         default="UTC",

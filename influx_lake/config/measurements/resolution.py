@@ -21,7 +21,7 @@ from influx_lake.config.report.diagnostics import Location, OptionMistake
 from influx_lake.config.tables.types import type_options
 from influx_lake.config.tables.write_modes import WriteMode
 from influx_lake.config.tables.write_properties import check_write
-from influx_lake.config.values.timestamps import in_zone
+from influx_lake.config.values.timestamps import FIRST_POINT, in_zone
 from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.windows import LONGEST, Every, Scheme, utc_text, window_of
 
@@ -36,6 +36,7 @@ def resolve_measurement(
     source: str,
     config: SourceConfig,
     archives: Sequence[str] = (),
+    first_point: datetime | None = None,
 ) -> Measurement:
     """Decide everything that the options leave open.
 
@@ -46,6 +47,8 @@ def resolve_measurement(
         source: Its source.
         config: What that is.
         archives: The sources that have what its source's server has persisted.
+        first_point: The time of its oldest point, for `partition.start: first_point`; only where its options are
+            checked and nothing is loaded is it left out.
 
     Raises:
         OptionMistake: Options contradict each other.
@@ -54,7 +57,7 @@ def resolve_measurement(
     _check_mode(options)
     if options.freshness is None and options.checks.freshness.enabled:
         raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
-    scheme = _scheme(options.partition)
+    scheme = _scheme(options.partition, first_point if options.partition.start == FIRST_POINT else None)
     namespace = tuple((options.namespace or safe_table_name(config.database)).split("."))
     measurement = Measurement(
         key=key,
@@ -113,7 +116,7 @@ def _history(options: MeasurementOptions, scheme: Scheme, source: str) -> Histor
         history = History.of(options.history, scheme)
     except ValueError as error:
         raise OptionMistake(str(error), ("history", "until"), ("partition",)) from None
-    if history.until <= scheme.start:
+    if history.until <= scheme.start and options.partition.start != FIRST_POINT:
         start = utc_text(scheme.start)
         message = f"no window comes from it: the first one starts at {start}, and `until` is no later"
         raise OptionMistake(message, ("history", "until"), ("partition", "start"))
@@ -157,13 +160,15 @@ def _tail(options: MeasurementOptions) -> TailOptions | None:
 
 
 @lru_cache(maxsize=256)
-def _scheme(partition: PartitionOptions) -> Scheme:
+def _scheme(partition: PartitionOptions, first_point: datetime | None) -> Scheme:
     """The scheme of a partition; equal options give the same object."""
     every, zone = partition.every, partition.timezone
     if every is Every.HOUR and zone != "UTC":
         message = f"hours are cut in UTC, not in {zone}: give `timezone: UTC`, or partition by day, week or month"
         raise OptionMistake(message, ("partition", "timezone"), ("partition", "every"))
-    if partition.start is None:
+    if first_point is not None:
+        return Scheme(every, window_of(every, zone, first_point).start, zone)
+    if partition.start is None or partition.start == FIRST_POINT:
         return Scheme(every, default_start(every, zone), zone)
     start = in_zone(partition.start, zone)
     window = window_of(every, zone, start)

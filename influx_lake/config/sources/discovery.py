@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from influx_lake.config.sources.state_file import read_state, write_state
 from influx_lake.errors import ConfigurationError
-from influx_lake.private_folders import make_private
 
 STATE = Path(".lake") / "measurements.json"
 GONE = Path(".lake") / "measurements-gone.json"
@@ -27,14 +24,7 @@ def read_discovered(root: Path, state: Path = STATE) -> dict[str, tuple[str, ...
         ConfigurationError: The file cannot be read.
     """
     path = root / state
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError):
-        known = None
+    known = read_state(path)
     if not _is_state(known):
         raise ConfigurationError(
             f"{path} does not hold the measurements of each source",
@@ -64,18 +54,7 @@ def write_discovered(
     prefixes = tuple(f"{group}/" for group in groups)
     kept = {source: names for source, names in read_discovered(root, state).items() if not source.startswith(prefixes)}
     known = {**kept, **{source: tuple(sorted(set(names))) for source, names in found.items()}}
-    try:
-        make_private(path.parent)
-        # A reader sees the old file or the new one, never a part.
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=state.name, delete=False
-        ) as file:
-            json.dump(known, file, indent=1, sort_keys=True)
-            file.write("\n")
-        os.replace(file.name, path)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from None
-    return path
+    return write_state(path, known)
 
 
 def _is_state(known: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -48,6 +48,33 @@ Moment = Annotated[
     ),
 ]
 """A date or time; without a zone it is one of the partitions' zone."""
+
+
+FIRST_POINT: Literal["first_point"] = "first_point"
+"""In place of a date: wherever the source's oldest point is."""
+
+
+def _read_start(value: Any) -> Any:
+    if value == FIRST_POINT:
+        return value
+    try:
+        return _read_moment(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {FIRST_POINT}" if "write" in str(error) else str(error)) from None
+
+
+Start = Annotated[
+    datetime | Literal["first_point"],
+    BeforeValidator(_read_start),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"{MOMENT_PATTERN}|^{FIRST_POINT}$",
+            "examples": ["2026-01-01", "2026-01-01T06:00Z", FIRST_POINT],
+        }
+    ),
+]
+"""A moment, or `first_point`."""
 
 
 def in_zone(moment: datetime, timezone: str) -> datetime:

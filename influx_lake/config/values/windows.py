@@ -17,6 +17,11 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+def from_nanoseconds(nanoseconds: int) -> datetime:
+    """The time of so many nanoseconds since 1970, cut to the microsecond before it."""
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
 def parse_moment(text: str) -> datetime:
     """Read an ISO 8601 date or time; without a zone it is UTC.
 

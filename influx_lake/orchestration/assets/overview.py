@@ -82,6 +82,8 @@ def _overview_asset(
         "in it leads to its page.",
         group_name=GROUP,
         kinds={"influxdb", "iceberg"},
+        # The first one is made at once: it is the front page.
+        automation_condition=dg.AutomationCondition.on_missing(),
     )
 
     @dg.multi_asset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import reduce
 from operator import or_
@@ -76,12 +77,13 @@ def ticks_after(every: Every, rest: timedelta) -> list[str]:
             return [*_from(hour, minute, f"{days + 1} * *"), f"*/5 * {_each(*range(days + 2, 32))} * *"]
 
 
-def automation_sensor(lake: Lake) -> dg.AutomationConditionSensorDefinition:
+def automation_sensor(lake: Lake, overviews: Sequence[dg.AssetsDefinition]) -> dg.AutomationConditionSensorDefinition:
     """Evaluates the conditions of the lake's assets and of what is built on them."""
     keys = [asset_key(measurement) for measurement in lake.measurements]
+    measurements = dg.AssetSelection.assets(*keys).downstream()
     return dg.AutomationConditionSensorDefinition(
         LakeNames.of(lake).scoped(SENSOR),
-        target=dg.AssetSelection.assets(*keys).downstream(),
+        target=measurements | dg.AssetSelection.assets(*overviews) if overviews else measurements,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
         description="Starts runs of the lake's assets, and of assets built on them, that have an automation condition.",

@@ -13,6 +13,7 @@ import dagster as dg
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
 from influx_lake.config.sources.discovery import GONE, write_discovered
+from influx_lake.config.sources.first_points import write_first_points
 from influx_lake.orchestration.automation.reloading import reload_code_location
 from influx_lake.orchestration.automation.source_survey import Look
 from influx_lake.orchestration.failures import failing_clearly
@@ -85,6 +86,7 @@ class Discovery:
         gone = {source: [name for origin, name in self.gone if origin == source] for source in self.found}
         write_discovered(self.lake.root, {source: [*names, *gone[source]] for source, names in self.found.items()})
         write_discovered(self.lake.root, gone, GONE)
+        write_first_points(self.lake.root, self.lake.first_points)
 
     def summary(self) -> str:
         """The news in a line."""
@@ -116,7 +118,7 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
         with failing_clearly():
             found = Look(lake, lambda name: _opened(context, lake, name))
             found.around(datetime.now(UTC))
-            news = Discovery.of(lake, found.found)
+            news = Discovery.of(found.lake, found.found)
             if news.warning:
                 context.log.warning(news.warning)
             said = f"nothing new in {sum(map(len, news.found.values())):,} measurements"

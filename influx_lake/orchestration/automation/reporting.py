@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from influx_lake.config import Lake, Measurement
-from influx_lake.config.values.windows import Window
-from influx_lake.orchestration.keys import asset_key
+from influx_lake.config.values.windows import Scheme, Window
+from influx_lake.orchestration.keys import asset_key, rollup_key
 from influx_lake.orchestration.tags import partitions_of
-from influx_lake.orchestration.window_metadata import partition_facts, standing_facts
+from influx_lake.orchestration.window_metadata import partition_facts, recorded_facts, standing_facts
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -32,7 +33,8 @@ def report_loaded_windows(instance: dg.DagsterInstance, lake: Lake, catalog: Cat
     Raises:
         CatalogError: The catalog cannot tell what it holds.
     """
-    return sum(_report(instance, measurement, catalog, "without Dagster") for measurement in lake.measurements)
+    assets = (asset for measurement in lake.measurements for asset in _of(measurement))
+    return sum(_report(instance, asset, catalog, "without Dagster") for asset in assets)
 
 
 def report_windows_of_run(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog, run: dg.DagsterRun) -> int:
@@ -56,50 +58,76 @@ def report_windows_of_run(instance: dg.DagsterInstance, lake: Lake, catalog: Cat
     first, last = partitions
     origin = f"by run {run.run_id}, which failed"
     return sum(
-        _report(instance, measurement, catalog, origin, lambda key: first <= key <= last)
+        _report(instance, asset, catalog, origin, lambda key: first <= key <= last)
         for measurement in lake.measurements
-        if asset_key(measurement) in assets
+        for asset in _of(measurement)
+        if asset.key in assets
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _TableAsset:
+    """An asset that is a table of ours: a measurement's, or a roll-up's.
+
+    Attributes:
+        key: The asset.
+        identifier: The table.
+        scheme: Its windows.
+    """
+
+    key: dg.AssetKey
+    identifier: tuple[str, ...]
+    scheme: Scheme
+
+
+def _of(measurement: Measurement) -> Iterator[_TableAsset]:
+    yield _TableAsset(asset_key(measurement), measurement.identifier, measurement.scheme)
+    for rollup in measurement.rollups:
+        yield _TableAsset(rollup_key(rollup), rollup.identifier, measurement.scheme)
 
 
 def _report(
     instance: dg.DagsterInstance,
-    measurement: Measurement,
+    asset: _TableAsset,
     catalog: Catalog,
     origin: str,
     concerns: Callable[[str], bool] = lambda key: True,
 ) -> int:
-    from influx_lake.iceberg.scan.reader import find_table
+    from influx_lake.iceberg.scan.reader import count_rows, find_table
+    from influx_lake.iceberg.table_state.recorded_loads import recorded_loads
 
-    table = find_table(catalog, measurement.identifier)
+    table = find_table(catalog, asset.identifier)
     if table is None:
         return 0
-    known = instance.get_materialized_partitions(asset_key(measurement))
-    unknown = [
-        window
-        for window in _loaded_windows(measurement, table)
-        if (key := measurement.scheme.key(window)) not in known and concerns(key)
-    ]
-    for window in unknown:
-        instance.report_runless_asset_event(_materialization(measurement, table, window, origin))
+    known = instance.get_materialized_partitions(asset.key)
+    unknown = {
+        key: window
+        for window in _loaded_windows(asset.scheme, table)
+        if (key := asset.scheme.key(window)) not in known and concerns(key)
+    }
+    if not unknown:
+        return 0
+    of_table, loads = standing_facts(table), recorded_loads(table)
+    for key, window in unknown.items():
+        load = loads.get(window)
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                asset_key=asset.key,
+                partition=key,
+                description=f"Found in the table: it was loaded {origin}.",
+                metadata={
+                    **of_table,
+                    **partition_facts(window, count_rows(table, window)),
+                    **(recorded_facts(window, load) if load else {}),
+                },
+            )
+        )
     return len(unknown)
 
 
-def _loaded_windows(measurement: Measurement, table: Table) -> Iterator[Window]:
+def _loaded_windows(scheme: Scheme, table: Table) -> Iterator[Window]:
     from influx_lake.iceberg.table_state import table_state
 
     coverage = table_state(table).coverage
     for interval in coverage.intervals:
-        windows = measurement.scheme.windows(interval.start, interval.end)
-        yield from (window for window in windows if coverage.holds(window))
-
-
-def _materialization(measurement: Measurement, table: Table, window: Window, origin: str) -> dg.AssetMaterialization:
-    from influx_lake.iceberg.scan.reader import count_rows
-
-    return dg.AssetMaterialization(
-        asset_key=asset_key(measurement),
-        partition=measurement.scheme.key(window),
-        description=f"Found in the table: it was loaded {origin}.",
-        metadata={**standing_facts(table), **partition_facts(window, count_rows(table, window))},
-    )
+        yield from filter(coverage.holds, scheme.windows(interval.start, interval.end))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from influx_lake.config import Lake
@@ -30,13 +31,14 @@ class Look:
         found: The measurements of each source that answered; none of one whose database the server no longer has.
         left_out: What each of them lists besides, in words.
         failures: What went wrong.
+        lake: The lake, with the first points of measurements that are new and loaded from there on.
     """
 
     def __init__(self, lake: Lake, open_source: Callable[[str], AbstractContextManager[Source]]) -> None:
         self.found: dict[str, tuple[str, ...]] = {}
         self.left_out: dict[str, str] = {}
         self.failures: list[LakeError] = []
-        self._lake = lake
+        self.lake = self._lake = lake
         self._open_source = open_source
         self._unreachable: set[str] = set()
 
@@ -62,11 +64,15 @@ class Look:
         return {name: group.source(name) for name in names}
 
     def _ask(self, name: str, config: ServerConfig) -> None:
+        from influx_lake.replication.first_points import with_first_points
         from influx_lake.sources.listing import Listing, listing_of
 
         def tables() -> Listing:
-            with self._open_source(name) as source:
-                return listing_of(source)
+            with ExitStack() as stack:
+                opened = cache(lambda each: stack.enter_context(self._open_source(each)))
+                listing = listing_of(opened(name))
+                self.lake = with_first_points(self.lake, {name: listing.wanted(self._lake.named(name))}, opened)
+                return listing
 
         answer = self._answer(config, tables)
         if answer is not None:

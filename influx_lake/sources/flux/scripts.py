@@ -45,6 +45,17 @@ def counts(bucket: str, measurement: str, window: Window) -> str:
     )
 
 
+def first_time(bucket: str, measurement: str) -> str:
+    """The time of the oldest point, in a row of its own, and a row with 0 in any case."""
+    return (
+        f'import "array"\n'
+        f"first = {_of(bucket, measurement, _ALL)} |> first() "
+        "|> map(fn: (r) => ({_value: int(v: r._time)})) |> group() |> min()\n"
+        'answered = array.from(rows: [{_field: "answered", _value: 0}])\n'
+        'union(tables: [first |> map(fn: (r) => ({_field: "first", _value: r._value})), answered])'
+    )
+
+
 ANSWERING = 'import "array"\narray.from(rows: [{_value: "it answers"}])'
 """What has one row in any bucket."""
 

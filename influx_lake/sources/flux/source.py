@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from influx_lake.config.connections import InfluxDB2Config
 from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import MeasurementNotFound
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.declared_columns import declared_columns
@@ -156,6 +156,14 @@ class FluxSource:
         """How many points the window has: Flux counts values only, so they are read."""
         with self.read(self.schema(measurement), window) as rows:
             return sum(batch.num_rows for batch in rows)
+
+    def first_time(self, measurement: str) -> datetime | None:
+        failures = self._server.failures(measurement)
+        script = scripts.first_time(self._config.bucket, measurement)
+        found = dict(self._rows(script, failures, ("_field", "_value")))
+        if found.pop("answered", None) != 0 or not all(type(time) is int for time in found.values()):
+            raise failures.odd("the time of the first point was asked for, and something else came")
+        return from_nanoseconds(found["first"]) if "first" in found else None
 
     def tally(self, schema: MeasurementSchema) -> Tally:
         """Flux counts values: as many as there are of each field."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import pyarrow as pa
 
 from influx_lake.config.connections import InfluxDB3Config, Protocol
 from influx_lake.config.values.source_schema import MeasurementSchema
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import QueryRejected
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.influxdb3 import sql
@@ -27,6 +28,7 @@ from influx_lake.sources.protocol import ServerInfo
 
 _ONE = pa.schema([("one", pa.int64())])
 _ROWS = pa.schema([("rows", pa.int64())])
+_FIRST = pa.schema([("first", pa.timestamp("ns"))])
 _GROUPED = pa.schema([(BIN, pa.timestamp("ns")), *_ROWS])
 _PATH = pa.schema([("path", pa.string())])
 _NO_SCHEMA_TABLE = "system.influxdb_schema' not found"
@@ -97,6 +99,14 @@ class InfluxDB3Source:
         answer = self._queries.table(sql.grouped(measurement, windows, ROWS), failures, _GROUPED)
         found = {start: group["rows"] for start, group in groups(answer, failures.odd)}
         return [found.get(window.start_us, 0) for window in windows]
+
+    def first_time(self, measurement: str) -> datetime | None:
+        failures = Failures(self._config, measurement)
+        answer = self._queries.table(sql.first_time(measurement), failures, _FIRST)
+        if answer.num_columns != 1 or len(answer) > 1 or not pa.types.is_timestamp(answer.schema.field(0).type):
+            raise failures.odd("the time of the first point was asked for, and something else came")
+        first = answer.column(0).cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()
+        return from_nanoseconds(first[0]) if first and first[0] is not None else None
 
     def parquet_path(self, measurement: str) -> str | None:
         """Where one of the measurement's persisted files is in the server's object store; None before there is one."""

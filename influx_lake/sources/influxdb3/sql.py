@@ -62,6 +62,10 @@ def row_count(measurement: str, window: Window) -> str:
     return f'SELECT count(*) AS "rows" FROM {identifier(measurement)}{_within(window)}'
 
 
+def first_time(measurement: str) -> str:
+    return f'SELECT min({identifier(TIME)}) AS "first" FROM {identifier(measurement)}'
+
+
 def grouped(measurement: str, windows: Sequence[Window], aggregates: Mapping[str, str]) -> str:
     """Aggregates of each window's rows, by where the window starts; windows without rows are left out.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
 from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import (
     LakeError,
     MeasurementNotFound,
@@ -107,6 +108,14 @@ class InfluxDB3ParquetSource:
         times = MeasurementSchema(measurement, tuple(each for each in schema.columns if each.role is not Role.FIELD))
         with self.read(times, window) as rows:
             return sum(len(batch) for batch in rows)
+
+    def first_time(self, measurement: str) -> datetime | None:
+        found = self._listed(measurement)
+        if found.damaged:
+            # The oldest point may be in it.
+            raise copy(found.damaged[0].error).about(measurement)
+        first = min((file.min_time for file in found.whole), default=None)
+        return from_nanoseconds(first) if first is not None else None
 
     def version(self, *, newest: bool) -> InfluxDB3ParquetSource:
         """The points with the values that were written last, or first, whatever the server shows."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from influx_lake.config.values.source_schema import TIME, MeasurementSchema
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import MeasurementNotFound, SchemaConflict
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.documents import bounded, lines
@@ -97,6 +98,14 @@ class InfluxQLSource:
             return sum(values)
         with self.read(chosen.schema, window) as rows:
             return sum(batch.num_rows for batch in rows)
+
+    def first_time(self, measurement: str) -> datetime | None:
+        failures = self._server.failures(measurement)
+        place, name = self._located(measurement, failures)
+        times = [row[0] for series in self._ask(statements.first_point(place, name), failures) for row in series.values]
+        if len(times) > 1 or not all(type(time) is int for time in times):
+            raise failures.odd("the first point was asked for, and something else came")
+        return from_nanoseconds(times[0]) if times else None
 
     def tally(self, schema: MeasurementSchema) -> Tally:
         """InfluxQL cannot count points, but values, which takes it a tenth of the time that reading them does."""

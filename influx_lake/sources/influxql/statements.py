@@ -57,6 +57,12 @@ def counts(place: Place, measurement: str, columns: Iterable[Selected], window: 
     return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window)}"
 
 
+def first_point(place: Place, measurement: str) -> str:
+    """The oldest point, whatever it holds."""
+    path = _path(place, identifier(measurement))
+    return f"SELECT *::field FROM {path} WHERE time >= {EARLIEST_NS} AND time <= {LATEST_NS} ORDER BY time ASC LIMIT 1"
+
+
 DATABASES = "SHOW DATABASES"
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 import numpy as np
 
-from influx_lake.config.values.windows import EPOCH
+from influx_lake.config.values.windows import from_nanoseconds
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.rows import Points
 from influx_lake.sources.points.staged_file import Unit
@@ -40,11 +38,12 @@ def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | Non
         before, behind = last < begin, first >= end
         ends = first[before | behind].min(initial=int(first.min())), last[before | behind].max(initial=begin)
         figures = int(rows[before].sum()), int(rows[behind].sum())
-        return Outside(*figures, "value", everything, moment(int(ends[0])), moment(int(ends[1])))
+        return Outside(*figures, "value", everything, from_nanoseconds(int(ends[0])), from_nanoseconds(int(ends[1])))
     parts = [_counted(points, _FIRST, begin), _counted(points, end, _END)]
     there = [(first, last) for count, first, last in parts if count]
-    first_of_all, last_of_all = min(first for first, _ in there), max(last for _, last in there)
-    return Outside(parts[0][0], parts[1][0], "point", everything, moment(first_of_all), moment(last_of_all))
+    first_of_all = from_nanoseconds(min(first for first, _ in there))
+    last_of_all = from_nanoseconds(max(last for _, last in there))
+    return Outside(parts[0][0], parts[1][0], "point", everything, first_of_all, last_of_all)
 
 
 def _counted(points: MeasurementPoints, begin: int, end: int) -> tuple[int, int, int]:
@@ -55,8 +54,3 @@ def _counted(points: MeasurementPoints, begin: int, end: int) -> tuple[int, int,
         count += len(Points.of(times, cells.column("series").to_numpy(), len(points.series)))
         first, last = min(first, int(np.min(times))), max(last, int(np.max(times)))
     return count, first, last
-
-
-def moment(nanoseconds: int) -> datetime:
-    """The time of so many nanoseconds since 1970, in microseconds."""
-    return EPOCH + timedelta(microseconds=nanoseconds // 1000)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -14,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
-from influx_lake.config.values.windows import Window, utc_text
+from influx_lake.config.values.windows import Window, from_nanoseconds, utc_text
 from influx_lake.errors import DataRefused, MeasurementNotFound, WindowInterrupted
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_field
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
 from influx_lake.sources.points.cells import Places
 from influx_lake.sources.points.left_out import all_left_out
 from influx_lake.sources.points.measurement import MeasurementPoints
-from influx_lake.sources.points.outside import moment, outside_of, reaches_out
+from influx_lake.sources.points.outside import outside_of, reaches_out
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
 from influx_lake.sources.points.staged_file import Unit
@@ -166,6 +167,10 @@ class PointsSource:
         points = self._points(measurement, window)
         return sum(len(_points_of(cells, points)) for cells in points.cells(*_nanoseconds(window)))
 
+    def first_time(self, measurement: str) -> datetime | None:
+        first, _, _ = self._points(measurement, None).spans()
+        return from_nanoseconds(int(first.min())) if len(first) else None
+
     def outside(self, measurement: str, reach: Window) -> Outside | None:
         begin, end = _nanoseconds(reach)
         units = self._archive.units_read()
@@ -290,7 +295,7 @@ class _WindowRows:
         place = self._place_of((field, ColumnType.INTEGER), value, time)
         return DataRefused(
             f"the field {field!r} has floats and so is one of floats, and no float is equal to its integer {value} "
-            f"(at {utc_text(moment(time))}{f', in {place}' if place else ''})",
+            f"(at {utc_text(from_nanoseconds(time))}{f', in {place}' if place else ''})",
             remedy="Declare the field under `columns` of the source: as integer, where all of its values are whole; as "
             "float, and such a record is a bad one, which `max_bad_lines` can leave out; or have it written as text",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from influx_lake.sources.points.outside import moment
+from influx_lake.config.values.windows import from_nanoseconds
 from influx_lake.sources.points.registry import MeasurementKey
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.remarks import Remark, Survey
@@ -39,5 +39,5 @@ class FileSurvey:
                     first, last = int(unit.chunks["first"][mine].min()), int(unit.chunks["last"][mine].max())
                     known = times.get(key.name, (first, last))
                     times[key.name] = min(first, known[0]), max(last, known[1])
-        ends = {name: (moment(first), moment(last)) for name, (first, last) in times.items()}
+        ends = {name: (from_nanoseconds(first), from_nanoseconds(last)) for name, (first, last) in times.items()}
         return Survey(ends, len(self.units), self.files, self.remarks, self.unit_option, self.unit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -129,6 +130,9 @@ class ReliableSource:
                 else:
                     found += [one(window) for window in part]
         return found
+
+    def first_time(self, measurement: str) -> datetime | None:
+        return self._asked(lambda: self._source.first_time(measurement))
 
     def outside(self, measurement: str, reach: Window) -> Outside | None:
         """The points of a measurement outside of a range, where the source has read such."""

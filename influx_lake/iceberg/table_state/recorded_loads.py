@@ -1,0 +1,52 @@
+"""What loads wrote down of their windows: the summaries of the snapshots that a table still has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config.values.windows import EPOCH, Window
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+_WINDOW = "influx-lake.window"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLoad:
+    """One load of a window.
+
+    Attributes:
+        snapshot_id: Its snapshot.
+        committed: When that was committed.
+        run_id: Who loaded it.
+        previous_rows: How many rows the table held for the window before.
+        files: How many data files were written.
+        bytes: How large they are together.
+    """
+
+    snapshot_id: int
+    committed: datetime
+    run_id: str
+    previous_rows: int
+    files: int
+    bytes: int
+
+
+def recorded_loads(table: Table) -> dict[Window, RecordedLoad]:
+    """The latest load of each window, as far as its snapshot has not expired."""
+    found: dict[Window, RecordedLoad] = {}
+    for snapshot in sorted(table.metadata.snapshots, key=lambda each: each.timestamp_ms):
+        said = snapshot.summary.additional_properties if snapshot.summary else {}
+        if _WINDOW in said:
+            found[Window.parse(said[_WINDOW])] = RecordedLoad(
+                snapshot_id=snapshot.snapshot_id,
+                committed=EPOCH + timedelta(milliseconds=snapshot.timestamp_ms),
+                run_id=said.get("influx-lake.run-id", ""),
+                previous_rows=int(said.get("influx-lake.previous-rows", 0)),
+                files=int(said.get("added-data-files", 0)),
+                bytes=int(said.get("added-files-size", 0)),
+            )
+    return found
