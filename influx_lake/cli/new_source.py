@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from influx_lake.config import SourceConfig
     from influx_lake.config.report.diagnostics import Problem
     from influx_lake.sources.listing import Listing
+    from influx_lake.sources.protocol import Source
 
 _TOKENS = {
     "influxdb3": ("INFLUXDB3_TOKEN",),
@@ -177,18 +180,32 @@ class NewSource:
         Raises:
             SourceError: It does not tell.
         """
-        from influx_lake.sources import open_source
         from influx_lake.sources.listing import listing_of
 
-        source = open_source(self.config)
-        try:
+        with self._opened() as source:
             return listing_of(source)
-        except AuthenticationFailed as error:
-            if not {"token", "password"} & self.entry.keys():
-                error.remedy = _credentials(str(self.entry["type"]))
-            raise
-        finally:
-            source.close()
+
+    def first_time(self, measurements: Iterable[str]) -> datetime | None:
+        """The time of the oldest point of some measurements; None where they have none.
+
+        Raises:
+            SourceError: It does not tell.
+        """
+        with self._opened() as source:
+            times = [time for name in measurements if (time := source.first_time(name)) is not None]
+            return min(times, default=None)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Source]:
+        from influx_lake.sources import open_source
+
+        with closing(open_source(self.config)) as source:
+            try:
+                yield source
+            except AuthenticationFailed as error:
+                if not {"token", "password"} & self.entry.keys():
+                    error.remedy = _credentials(str(self.entry["type"]))
+                raise
 
 
 def _credentials(kind: str) -> str:

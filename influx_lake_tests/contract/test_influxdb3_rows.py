@@ -153,6 +153,11 @@ def test_times_far_back_and_far_ahead(database: Database, source: InfluxDB3Sourc
     assert times(read(source, "ages", Window(EPOCH, EPOCH + timedelta(microseconds=1)))) == [0, 1]
 
 
+def test_the_first_point_of_a_measurement(database: Database, source: InfluxDB3Source) -> None:
+    database.write(f"firsts,host=a v=1 {NOON_NS}", f"firsts,host=b w=1i {NOON_NS - 5_000_000_001}")
+    assert source.first_time("firsts") == NOON - timedelta(seconds=5, microseconds=1)
+
+
 def test_a_window_without_rows(database: Database, source: InfluxDB3Source) -> None:
     database.write(f"sparse v=1 {NOON_NS}")
     assert read(source, "sparse", Window(HOUR.end, HOUR.end + timedelta(days=1))).num_rows == 0

@@ -61,7 +61,7 @@ def init(
     ] = None,
     start: Annotated[
         datetime | None,
-        typer.Option(parser=moment, metavar="DATE", help="The oldest day to load. Default: this year's first."),
+        typer.Option(parser=moment, metavar="DATE", help="The oldest day to load. Default: that of the oldest point."),
     ] = None,
     config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The file to write.")] = Path(
         "lake.yaml"
@@ -90,7 +90,8 @@ def init(
         source = wanted.source(lake)
         listing = source.listing()
         names = list(listing.measurements)
-        day = (start or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
+        first = start or source.first_time(names)
+        day = (first or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
         write_lake_file(lake, LakeFile(source=source.entry, start=day, measurements=tuple(names)))
         out.line(
             f"✓ {lake}: {counted(len(names), 'measurement')} of {source.config.label}"
@@ -98,7 +99,8 @@ def init(
         )
         if said := listing.left_out():
             out.line(f"{said}. The server lists them until it deletes them; name one under `measurements` to load it.")
-        out.line(f"Points from {day} on are loaded; --start says otherwise.")
+        oldest = " the day of the oldest one;" if first and not start else ""
+        out.line(f"Points from {day} on are loaded,{oldest} --start says otherwise.")
         out.line("Next: influx-lake check, then influx-lake replicate --all")
         out.result(
             {"config": str(lake), "source": dict(source.entry), "measurements": names, "dropped": [*listing.dropped]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from influx_lake.config import ConfigurationProblems, example_lake, lake_json_schema, load_lake
+from influx_lake.config import ConfigurationProblems, example_lake, lake_json_schema, load_lake, write_discovered
 from influx_lake.config.measurements.options import MeasurementOptions
+from influx_lake.config.sources.first_points import write_first_points
 from influx_lake_tests.unit.config.conftest import SOURCES, LakeWriter
 
 REPOSITORY = Path(__file__).parents[4]
@@ -55,9 +57,13 @@ def test_the_example_loads_with_nothing_set(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "lake.yaml").write_text(example_lake())
     lake = load_lake(tmp_path / "lake.yaml")
-    assert [measurement.table_name for measurement in lake.measurements] == [
-        f"telemetry.{name}" for name in ("cpu", "mem", "disk", "net")
-    ]
+    assert lake.measurements == (), "where their partitions begin is not known yet"
+    names = ("cpu", "disk", "mem", "net")
+    write_discovered(lake.root, {"default": names})
+    write_first_points(lake.root, {("default", name): datetime(2026, 11, 22, 6, tzinfo=UTC) for name in names})
+    lake = load_lake(lake.path)
+    assert [measurement.table_name for measurement in lake.measurements] == [f"telemetry.{name}" for name in names]
+    assert {measurement.scheme.start for measurement in lake.measurements} == {datetime(2026, 11, 22, tzinfo=UTC)}
     assert lake.sources["default"].address.url == "http://127.0.0.1:8181"
     assert lake.warnings == ()
     (tmp_path / ".lake" / "sandbox").mkdir(parents=True)

@@ -1,0 +1,106 @@
+"""`partition.start: first_point`: partitions begin where the source's oldest point is, once that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from influx_lake.config import ConfigurationProblems, Lake, load_lake, write_discovered
+from influx_lake.config.sources.first_points import FIRST_POINTS, read_first_points, write_first_points
+from influx_lake.config.values.windows import EPOCH, Every, window_of
+
+FIRST = datetime(2025, 3, 5, 17, 30, 0, 123456, UTC)
+TEXT = """
+    measurements:
+      cpu: {{partition: {{start: first_point{more}}}, table: processors}}
+      "http_*": {{partition: {{start: first_point}}}}
+      mem: {{partition: {{start: 2026-02-01}}}}
+"""
+Loader = Callable[[str], Lake]
+
+
+def known(lake: Lake, *names: str) -> Lake:
+    write_discovered(lake.root, {"default": names})
+    write_first_points(lake.root, {("default", name): FIRST for name in names})
+    return load_lake(lake.path)
+
+
+def test_a_measurement_is_in_the_lake_when_its_first_point_is_known(lake_of: Loader) -> None:
+    lake = lake_of(TEXT.format(more=""))
+    assert [each.key for each in lake.measurements] == ["mem"]
+    lake = known(lake, "cpu", "http_a")
+    found = {each.key: each for each in lake.measurements}
+    assert {each.table for each in lake.measurements} == {"mem", "processors", "http_a"}
+    assert found["cpu"].scheme.start == found["http_a"].scheme.start == datetime(2025, 3, 5, tzinfo=UTC)
+    assert found["mem"].scheme.start == datetime(2026, 2, 1, tzinfo=UTC)
+    assert lake.find("processors" if "processors" in found else "cpu").name == "cpu"
+
+
+def test_its_name_is_no_pattern(lake_of: Loader) -> None:
+    lake = lake_of('measurements: {stars: {measurement: "a*", partition: {start: first_point}}}')
+    lake = known(lake, "a*", "ab")
+    assert [(each.key, each.name) for each in lake.measurements] == [("stars", "a*")]
+
+
+def test_one_that_is_not_enabled_is_nobodys(lake_of: Loader) -> None:
+    text = (
+        'measurements: {cpu: {enabled: false, partition: {start: first_point}}, "*": {partition: {start: first_point}}}'
+    )
+    assert [each.name for each in known(lake_of(text), "cpu", "mem").measurements] == ["mem"]
+
+
+def test_it_may_be_a_default_that_a_date_overrides(lake_of: Loader) -> None:
+    lake = lake_of(
+        "defaults: {partition: {start: first_point}}\n"
+        "measurements: {cpu: {}, mem: {partition: {start: 2026-01-02}}}"
+    )
+    assert [each.name for each in lake.measurements] == ["mem"]
+    assert [each.name for each in known(lake, "cpu").measurements] == ["mem", "cpu"]
+
+
+def test_a_known_first_point_moves_back_only(tmp_path: Path) -> None:
+    place = ("default", "cpu")
+    write_first_points(tmp_path, {place: FIRST})
+    assert write_first_points(tmp_path, {place: FIRST + timedelta(days=9)}) is None
+    assert read_first_points(tmp_path) == {place: FIRST}
+    write_first_points(tmp_path, {place: FIRST - timedelta(days=9), ("b", "cpu"): FIRST})
+    assert read_first_points(tmp_path) == {place: FIRST - timedelta(days=9), ("b", "cpu"): FIRST}
+
+
+@given(
+    st.integers(-9_000_000_000, 9_000_000_000).map(lambda seconds: EPOCH + timedelta(seconds=seconds)),
+    st.sampled_from([Every.DAY, Every.WEEK, Every.MONTH]),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles"]),
+)
+def test_the_first_partition_holds_the_first_point(first: datetime, every: Every, zone: str) -> None:
+    from influx_lake.config import InfluxDB3Config
+    from influx_lake.config.measurements.options import MeasurementOptions
+    from influx_lake.config.measurements.resolution import resolve_measurement
+
+    options = MeasurementOptions.model_validate(
+        {"partition": {"start": "first_point", "every": every, "timezone": zone}}
+    )
+    config = InfluxDB3Config(host="localhost", database="telemetry")
+    scheme = resolve_measurement("cpu", "cpu", options, "default", config, (), first).scheme
+    assert scheme.start == window_of(every, zone, first).start
+    assert scheme.start <= first < scheme.window_at(scheme.start).end
+
+
+@pytest.mark.parametrize("text", ["[]", '{"default": 1}', '{"default": {"cpu": "soon"}}', "no json"])
+def test_a_damaged_file_is_named(lake_of: Loader, tmp_path: Path, text: str) -> None:
+    (tmp_path / FIRST_POINTS).parent.mkdir()
+    (tmp_path / FIRST_POINTS).write_text(text)
+    with pytest.raises(ConfigurationProblems, match=r"first-points\.json does not hold the times"):
+        lake_of(TEXT.format(more=""))
+
+
+def test_mistakes_are_found_before_it_is_known(mistakes_of: Callable[[str], list[str]]) -> None:
+    [mistake] = mistakes_of(TEXT.format(more=", every: hour, timezone: Europe/Berlin"))
+    assert "hours are cut in UTC" in mistake
+    [mistake] = mistakes_of("measurements: {cpu: {partition: {start: first_points}}}")
+    assert "write 2026-01-31, or 2026-01-31T06:00:00Z, or first_point" in mistake
