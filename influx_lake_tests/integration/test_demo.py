@@ -109,7 +109,7 @@ def test_it_tells_one_object_in_less_than_a_minute(demo: Demo) -> None:
     first = demo.told[0]
     assert first["config"] == str(demo.config)
     assert 0 < first["seconds"] < 60
-    assert list(first["measurements"]) == ["cpu", "mem", "disk", "net"]
+    assert list(first["measurements"]) == ["cpu", "disk", "mem", "net"]
     for name, told in first["measurements"].items():
         assert told["table"] == f"telemetry.{name}"
         assert told["windows"] == 8

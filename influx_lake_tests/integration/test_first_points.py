@@ -17,7 +17,7 @@ from influx_lake.config import load_lake
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_reliable_source, open_source
-from influx_lake_tests.integration.influxdb_servers import Server, influxdb1, influxdb2
+from testbed.influxdb_servers import Server, influxdb1, influxdb2
 
 FIRST = datetime(2025, 11, 3, 5, 6, 7, 890123, UTC)
 FIRST_NS = 1_762_146_367_890_123_456
@@ -112,7 +112,9 @@ def test_a_history_that_reaches_further_back_counts(
     box: Sandbox, served: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "old.lp").write_text(f"cpu v=1 {FIRST_NS - 40 * 86_400 * 10**9}\n")
-    text = served.read_text().replace("sources: {", "sources: {old: {type: line_protocol, path: old.lp, database: telemetry}, ")
+    text = served.read_text().replace(
+        "sources: {", "sources: {old: {type: line_protocol, path: old.lp, database: telemetry}, "
+    )
     served.write_text(text.replace("cpu: {}", "cpu: {history: {source: old, until: 2025-11-01}}"))
     assert run(["discover", "--json", "-c", str(served)]) == 0
     told = json.loads(capsys.readouterr().out)["sources"]

@@ -56,8 +56,7 @@ def test_one_that_is_not_enabled_is_nobodys(lake_of: Loader) -> None:
 
 def test_it_may_be_a_default_that_a_date_overrides(lake_of: Loader) -> None:
     lake = lake_of(
-        "defaults: {partition: {start: first_point}}\n"
-        "measurements: {cpu: {}, mem: {partition: {start: 2026-01-02}}}"
+        "defaults: {partition: {start: first_point}}\nmeasurements: {cpu: {}, mem: {partition: {start: 2026-01-02}}}"
     )
     assert [each.name for each in lake.measurements] == ["mem"]
     assert [each.name for each in known(lake, "cpu").measurements] == ["mem", "cpu"]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
 from influx_lake.config import Measurement
+from influx_lake.errors import LakeError, SourceUnavailable
+from influx_lake.orchestration.automation.first_checks import report_first_checks
 from influx_lake.orchestration.automation.reporting import report_loaded_windows
-from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.keys import asset_key, rollup_key
 from influx_lake.replication.window import replicate_window
-from influx_lake_tests.unit.orchestration.fakes import START, Lake, cpu, hourly_points
+from influx_lake.rollups.window import roll_up_window
+from influx_lake_tests.unit.orchestration.assets.test_rollup_assets import HOURLY
+from influx_lake_tests.unit.orchestration.fakes import START, FakeSource, Lake, cpu, hourly_points
 
 
 @dataclass
@@ -37,3 +45,68 @@ def test_what_the_table_holds_is_reported_once(lake: Lake) -> None:
     assert event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
     assert (event.asset_materialization.partition, metadata["dagster/partition_row_count"].value) == ("2026-01-05", 0)
+
+
+def test_a_window_is_told_with_the_figures_of_its_load(lake: Lake) -> None:
+    measurement = replace(cpu(), rollups=(HOURLY,))
+    lake.source.points = hourly_points(1)
+    catalog, window = lake.catalog.open(), measurement.scheme.window_at(START)
+    replicate_window(lake.source, catalog, measurement, window, run_id="first")
+    loaded = replicate_window(lake.source, catalog, measurement, window, run_id="again")
+    computed = roll_up_window(catalog, measurement, HOURLY, window, run_id="again")
+
+    assert report_loaded_windows(lake.instance, Declared((measurement,)), catalog) == 2  # type: ignore[arg-type]
+
+    told = metadata_of(lake, asset_key(measurement))
+    assert told["dagster/row_count"].value == told["dagster/partition_row_count"].value == 48
+    assert (told["run"].value, told["previous_rows"].value, told["files"].value) == ("again", 48, 1)
+    assert told["snapshot_id"].value == str(loaded.snapshot_id)
+    assert told["lag_seconds"].value > 0
+    schema = told["dagster/column_schema"].value
+    assert isinstance(schema, dg.TableSchema)
+    assert {column.name: list(column.tags) for column in schema.columns} == {
+        "time": ["time"],
+        "host": ["tag"],
+        "usage": ["field"],
+    }
+    assert metadata_of(lake, rollup_key(HOURLY))["snapshot_id"].value == str(computed.commit.snapshot_id)
+
+
+def test_checks_that_were_never_done_are_done_once(lake: Lake) -> None:
+    measurement = cpu()
+    lake.source.points = hourly_points(1)
+    catalog = lake.catalog.open()
+    replicate_window(lake.source, catalog, measurement, measurement.scheme.window_at(START), run_id="cli")
+    lake.source.points.pop()
+    declared = Declared((measurement, cpu(name="never_loaded")))
+
+    def report() -> tuple[int, list[LakeError]]:
+        return report_first_checks(lake.instance, declared, catalog, lambda name: lake.source)  # type: ignore[arg-type]
+
+    assert report() == (3, [])
+    assert report() == (0, [])
+    key = dg.AssetCheckKey(asset_key(measurement), "source_equals_lake")
+    [record] = lake.instance.event_log_storage.get_asset_check_execution_history(key, limit=5)
+    assert record.status is AssetCheckExecutionRecordStatus.FAILED, "the source has a row less than the table"
+
+
+def test_a_source_that_is_away_is_asked_once(lake: Lake) -> None:
+    measurements = (cpu(), cpu(name="other"))
+    catalog, asked = lake.catalog.open(), list[str]()
+    for each in measurements:
+        lake.source.points = hourly_points(1)
+        replicate_window(lake.source, catalog, each, each.scheme.window_at(START), run_id="cli")
+
+    def away(name: str) -> FakeSource:
+        asked.append(name)
+        raise SourceUnavailable("nothing answers", remedy="Start it")
+
+    recorded, failures = report_first_checks(lake.instance, Declared(measurements), catalog, away)  # type: ignore[arg-type]
+    assert (recorded, len(failures), asked) == (0, 1, ["default"])
+
+
+def metadata_of(lake: Lake, key: dg.AssetKey) -> Mapping[str, dg.MetadataValue]:
+    event = lake.instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    return event.asset_materialization.metadata

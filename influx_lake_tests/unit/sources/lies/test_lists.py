@@ -184,8 +184,8 @@ def test_language_of_flux_needs_its_count() -> None:
         InfluxDB2Config(
             type="influxdb2", host="h", org="o", bucket="b", query_language=QueryLanguage.FLUX, confirm_rows=False
         )
-    assert truth.flux("http://127.0.0.1:1").reading.confirm_rows
-    assert not truth.influxdb2("http://127.0.0.1:1").reading.confirm_rows
+    assert truth.flux("http://127.0.0.1:1").confirm_rows
+    assert not truth.influxdb2("http://127.0.0.1:1").confirm_rows
 
 
 def test_an_empty_answer_for_a_list_is_no_empty_list() -> None:
