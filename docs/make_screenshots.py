@@ -45,8 +45,8 @@ class Photographer:
         self._backfill_by_clicking()
         others = [name for name in fleet.MEASUREMENTS if name != "cpu"]
         self._load(*others, days=fleet.days(first))
-        self._load("cpu_hourly", "quiet_hosts", days=fleet.days(first))
-        self._see("lineage", f"{ASSETS}/cpu?view=lineage", "quiet_hosts", height=LOW)
+        self._load("cpu_hourly", days=fleet.days(first))
+        self._see("lineage", f"{ASSETS}/cpu?view=lineage", "cpu_hourly", height=LOW)
         self._see("asset", f"{ASSETS}/cpu", "Passing")
         self._see("partitions", f"{ASSETS}/cpu?view=partitions&partition={day}", "rows_per_second")
         self._plots()

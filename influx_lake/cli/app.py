@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ from influx_lake.cli.commands.check import check
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
 from influx_lake.cli.commands.init import init
+from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.replicate import replicate
@@ -34,11 +35,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
-for panel, commands in {
-    _FIRST_STEPS: (demo, sandbox, ui),
+_COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
+    _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, check, discover, schema),
     _DAILY: (plan, replicate, tail, status, verify, pools),
-}.items():
+}
+for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(command.__name__, rich_help_panel=panel)(command)
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -120,7 +121,7 @@ class DagsterDev:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             # A shell's background jobs ignore it, and so would Dagster's processes, which end by nothing else.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        command = [sys.executable, "-m", "dagster", "dev", "-m", "influx_lake.definitions"]
+        command = [sys.executable, "-m", "dagster", "dev", *code_location(self._lake.root)]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, "--host", HOST, "--port", str(self._port)],
             env=self._environment,
@@ -193,6 +194,16 @@ def _dagster_home(root: Path) -> Path:
     except OSError as error:
         raise StorageError(f"Dagster's folder {home} cannot be made: {error.strerror or error}") from None
     return home
+
+
+def code_location(root: Path) -> list[str]:
+    """Which definitions are served: those of the project that the lake.yaml lies in, else those of the lake alone."""
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["dg"]["project"]
+        module = project.get("code_location_target_module", f"{project['root_module']}.definitions")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ["-m", "influx_lake.definitions"]
+    return ["-m", str(module), "--working-directory", str(root / "src" if (root / "src").is_dir() else root)]
 
 
 def _free_port(port: int) -> int:

@@ -1,31 +1,34 @@
 """An example of an asset of your own, on top of a measurement: the hosts that said less than the others."""
 
-from importlib.util import find_spec
+from pathlib import Path
 
 import dagster as dg
+import polars as pl
 
-from influx_lake.config import Measurement
-from influx_lake.orchestration.keys import IO_MANAGER_KEY, asset_key
-from influx_lake.orchestration.location import current_lake
+from influx_lake.config import Lake, Measurement, load_lake
+from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.partitions import partitions_for
+
+LAKE = Path(__file__).parents[2] / "lake.yaml"
 
 
 @dg.definitions
 def quiet_hosts() -> dg.Definitions:
-    """The asset, where the lake has the measurement cpu and Polars is installed."""
-    found = [each for each in current_lake().measurements if each.name == "cpu"]
-    return dg.Definitions(assets=[hosts_of(found[0])] if found and find_spec("polars") else [])
+    """The asset, where the lake has the measurement cpu."""
+    lake = load_lake(LAKE)
+    return dg.Definitions(assets=[hosts_of(lake, each) for each in lake.measurements if each.name == "cpu"])
 
 
-def hosts_of(measurement: Measurement) -> dg.AssetsDefinition:
+def hosts_of(lake: Lake, measurement: Measurement) -> dg.AssetsDefinition:
     """The hosts of a measurement that sent fewer points in a window than nine out of ten of them."""
-    import polars as pl
 
     @dg.asset(
+        # Its table: quiet_hosts, in the namespace of the measurement's.
         key=[*measurement.namespace, "quiet_hosts"],
         ins={"points": dg.AssetIn(asset_key(measurement))},
         partitions_def=partitions_for(measurement.scheme),
-        io_manager_key=IO_MANAGER_KEY,
+        io_manager_key=LakeNames.of(lake).io_manager,
         group_name=measurement.group,
         kinds={"polars", "iceberg"},
     )

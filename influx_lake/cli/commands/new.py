@@ -1,0 +1,26 @@
+"""`influx-lake new`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from influx_lake.cli.options import JsonOption
+from influx_lake.cli.output import output
+
+
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The project's folder; its name is the project's.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a Dagster project of your own: a lake.yaml, and assets beside it."""
+    from influx_lake.cli.project.writing import write_project
+
+    with output(as_json) as out:
+        folder = folder.absolute()
+        written = write_project(folder)
+        out.line(f"✓ {folder}: a lake, an asset of your own on top of it, and a test")
+        out.line(f"Next: cd {folder.name}; its README.md has the commands")
+        out.result({"folder": str(folder), "files": [str(path.relative_to(folder)) for path in written]})

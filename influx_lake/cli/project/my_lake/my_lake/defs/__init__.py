@@ -1,0 +1,1 @@
+"""Each module and each folder with a defs.yaml here is loaded."""

@@ -1,0 +1,72 @@
+"""Writes a project: the files of `my_lake/`, with a name of one's own."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
+
+from influx_lake.config import example_lake, lake_json_schema
+from influx_lake.config.lake.lake_file import replace_text
+from influx_lake.errors import ConfigurationError
+
+_TEMPLATE = "my_lake"
+_DEMO = "# What `influx-lake demo --load"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def write_project(folder: Path) -> list[Path]:
+    """Write a project that is called after its folder; returns its files.
+
+    Raises:
+        ConfigurationError: The folder is there and holds something, or its name is none for a Python package.
+        StorageError: A file cannot be written.
+    """
+    _check(folder)
+    texts = dict(_texts(files(__package__) / _TEMPLATE, folder.name))
+    texts["lake.yaml"] = _lake(folder.name)
+    texts["lake.schema.json"] = json.dumps(lake_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    texts["dagster.yaml"] = (files("influx_lake.cli") / "dagster.yaml").read_text(encoding="utf-8")
+    for path, text in texts.items():
+        replace_text(folder / path, text)
+    return [folder / path for path in sorted(texts)]
+
+
+def _check(folder: Path) -> None:
+    name = folder.name
+    if _NAME.fullmatch(name) is None or keyword.iskeyword(name):
+        raise ConfigurationError(
+            f"{name!r} is not a project's name: a small letter, then small letters, digits and _",
+            remedy="Write influx-lake new my_lake",
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigurationError(f"{folder} is already there", remedy="Name a folder that is not")
+    if find_spec(name) is not None:
+        raise ConfigurationError(
+            f"a Python package {name} is installed, which the project would hide", remedy="Take another name"
+        )
+
+
+def _lake(name: str) -> str:
+    """The example, with the project's name and without what only the demonstration adds."""
+    text, _, _ = example_lake().partition(f"\n{_DEMO}")
+    return text.replace(
+        "\nsources:\n", f"\n# What its resources, pools, jobs and sensors begin with.\nname: {name}\n\nsources:\n", 1
+    )
+
+
+def _texts(folder: Traversable, name: str, place: str = "") -> Iterator[tuple[str, str]]:
+    """The path and the text of each file."""
+    for each in folder.iterdir():
+        if each.name == "__pycache__":
+            continue
+        path = place + (".gitignore" if each.name == "gitignore" else each.name.replace(_TEMPLATE, name))
+        if each.is_dir():
+            yield from _texts(each, name, f"{path}/")
+        else:
+            yield path, each.read_text(encoding="utf-8").replace(_TEMPLATE, name)
