@@ -6,6 +6,7 @@ import json
 import keyword
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
@@ -53,11 +54,13 @@ def _check(folder: Path) -> None:
 
 
 def _lake(name: str) -> str:
-    """The example, with the project's name and without what only the demonstration adds."""
+    """The example, with the project's name, and without what only the demonstration has."""
     text, _, _ = example_lake().partition(f"\n{_DEMO}")
-    return text.replace(
-        "\nsources:\n", f"\n# What its resources, pools, jobs and sensors begin with.\nname: {name}\n\nsources:\n", 1
-    )
+    # A date, so that there are assets before any server was asked.
+    begin = f"start: {datetime.now(UTC).year}-01-01}}   # the oldest day to load"
+    text = re.sub(r"start: first_point}.*", begin, text)
+    named = f"\n# What its resources, pools, jobs and sensors begin with.\nname: {name}\n\nsources:\n"
+    return text.replace("\nsources:\n", named, 1)
 
 
 def _texts(folder: Traversable, name: str, place: str = "") -> Iterator[tuple[str, str]]:
