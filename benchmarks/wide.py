@@ -24,7 +24,7 @@ import pyarrow as pa
 from influx_lake.config import load_lake
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.iceberg.catalogs.opening import open_catalog
-from influx_lake.replication.verify import verify
+from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_source

@@ -15,7 +15,7 @@ from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.compare import Comparison, Verdict, compare_windows
+from influx_lake.replication.comparison.row_counts import Comparison, Verdict, compare_windows
 from influx_lake.replication.due import due_windows, newest_closed
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.status import total_rows

@@ -13,8 +13,8 @@ from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 from influx_lake.errors import LakeError
 
 if TYPE_CHECKING:
-    from influx_lake.replication.compare import Comparison
-    from influx_lake.replication.verify import Verification
+    from influx_lake.replication.comparison.row_counts import Comparison
+    from influx_lake.replication.comparison.verify import Verification
     from influx_lake.sources.remarks import Outside
 
 
@@ -34,8 +34,8 @@ def verify(
     lies outside of the partitions.
     """
     from influx_lake.cli.session import check_range, open_session
-    from influx_lake.replication.verify import closed_windows
-    from influx_lake.replication.verify import verify as verified
+    from influx_lake.replication.comparison.verify import closed_windows
+    from influx_lake.replication.comparison.verify import verify as verified
 
     with output(as_json) as out, open_session(config) as session:
         now, found, chosen = datetime.now(UTC), list["Verification"](), session.measurements(names)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from influx_lake.config.values.windows import Window
-    from influx_lake.replication.compare import Comparison
-    from influx_lake.replication.reconcile import Judgement
+    from influx_lake.replication.comparison.reconcile import Judgement
+    from influx_lake.replication.comparison.row_counts import Comparison
     from influx_lake.sources.protocol import Source
 
 CHECK = "source_equals_lake"
@@ -207,7 +207,7 @@ class _Reconciling:
 
     def look_at(self, measurement: Measurement, found: _Found) -> None:
         """Compare a measurement's windows; also when that fails, its turn is over."""
-        from influx_lake.replication.reconcile import Action
+        from influx_lake.replication.comparison.reconcile import Action
 
         self.cursor.looked[measurement.table_name] = round(self.now.timestamp(), 3)
         judgements, failures = self._judged(measurement)
@@ -227,8 +227,8 @@ class _Reconciling:
         """What to do about the windows, and why some could not be compared."""
         from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
-        from influx_lake.replication.reconcile import Memory, judge, windows_to_compare
-        from influx_lake.replication.verify import compare_apart
+        from influx_lake.replication.comparison.reconcile import Memory, judge, windows_to_compare
+        from influx_lake.replication.comparison.verify import compare_apart
 
         table = find_table(self.catalog, measurement.identifier)
         assert measurement.reconcile is not None
@@ -290,7 +290,7 @@ class _Reconciling:
         """What was seen of the source. Its data version is another than before only where the partition is to be loaded
         again: then Dagster shows it, and no other, as out of date.
         """
-        from influx_lake.replication.reconcile import Action
+        from influx_lake.replication.comparison.reconcile import Action
 
         comparison, loads = judgement.comparison, judgement.memory.loads if judgement.memory else 0
         measurement = comparison.measurement

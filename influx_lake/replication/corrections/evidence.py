@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Measurement, OnChangedValues
 from influx_lake.config.values.source_schema import ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
-from influx_lake.replication.compare_values import LakeColumns, changed_columns
+from influx_lake.replication.changed_values import LakeColumns, changed_columns
 from influx_lake.sources.profile import Profile, profiles_of, scale_for
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.versions import version_of

@@ -20,7 +20,7 @@ from influx_lake.iceberg.merge.key_join import numbered
 from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.scan.row_counts import count_by_window
-from influx_lake.replication.compare_values import LakeColumns, as_in_source
+from influx_lake.replication.changed_values import LakeColumns, as_in_source
 from influx_lake.replication.corrections.evidence import earlier_versions
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ from influx_lake.config.values.source_schema import Column, ColumnType, Measurem
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict, SourceUnavailable
 from influx_lake.orchestration.window_metadata import replication_facts
-from influx_lake.replication.compare import Verdict
+from influx_lake.replication.comparison.row_counts import Verdict
+from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.status import measurement_status
 from influx_lake.replication.table_columns import check_or_tell
 from influx_lake.replication.tail import tail_measurement
-from influx_lake.replication.verify import verify
 from influx_lake.sources.protocol import RowStream
 from influx_lake_tests.unit.iceberg.tables import replace
 from influx_lake_tests.unit.replication.fake_source import SCHEMA, FakeSource, Stream

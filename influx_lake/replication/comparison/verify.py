@@ -22,7 +22,7 @@ from influx_lake.errors import (
     StorageError,
     UnexpectedAnswer,
 )
-from influx_lake.replication.compare import Comparison, Verdict, compare_windows
+from influx_lake.replication.comparison.row_counts import Comparison, Verdict, compare_windows
 from influx_lake.replication.outside import outside_partitions
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.remarks import Outside

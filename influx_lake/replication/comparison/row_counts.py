@@ -285,7 +285,7 @@ def _changed(
     source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
 ) -> dict[Window, tuple[str, ...]]:
     """The columns of windows that have other values; none where rows are in quarantine, so not in the table."""
-    from influx_lake.replication.compare_values import changed_columns
+    from influx_lake.replication.changed_values import changed_columns
 
     table = find_table(catalog, measurement.identifier) if windows else None
     if table is None:
