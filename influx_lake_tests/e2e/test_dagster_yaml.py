@@ -65,6 +65,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_the_s3_block_keeps_what_runs_print(tmp_path: Path, bucket: Any) -> None:
     with instance_of(tmp_path, with_block("s3")) as instance:
         materialize(instance)

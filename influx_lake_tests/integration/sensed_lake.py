@@ -44,11 +44,14 @@ class SensedLake(AutomatedLake):
         lines = [f"{measurement},host={host} usage={usage} {int(moment.timestamp() * 10**6)}000" for moment in moments]
         self.box.write(DATABASE, "\n".join(lines))
 
-    def load(self, *keys: str) -> None:
-        """Materialise partitions of cpu."""
-        for key in keys:
-            request = dg.RunRequest(partition_key=key, asset_selection=[CPU], tags={"dagster/partition": key})
-            assert self.run(request).success
+    def load(self, first: str, last: str | None = None) -> None:
+        """Materialise a partition of cpu, or those of a range in one run."""
+        if last is None:
+            request = dg.RunRequest(partition_key=first, asset_selection=[CPU], tags={"dagster/partition": first})
+        else:
+            bounds = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+            request = dg.RunRequest(asset_selection=[CPU], tags=bounds)
+        assert self.run(request).success
 
     def run_all(self, requests: Sequence[dg.RunRequest] | None) -> None:
         """Run what was asked for."""

@@ -106,7 +106,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Received]:
         yield received
 
 
-@pytest.fixture(params=["ephemeral", "on disk"])
+@pytest.fixture(params=["ephemeral", pytest.param("on disk", marks=pytest.mark.slow)])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """On SQLite files too, whose events lie in a file per run."""
     home = tmp_path / "home"

@@ -124,6 +124,7 @@ def test_one_schedules_history_does_not_keep_anothers_waiting(lakes: Lakes) -> N
     assert {reason for reason, *_ in later} == {"scheduled"}
 
 
+@pytest.mark.slow
 def test_what_is_queued_is_not_asked_for_again(lakes: Lakes) -> None:
     lake = lakes()
     [request] = lake.tick(closing(1))
@@ -160,6 +161,7 @@ def test_a_window_that_fails_is_tried_again_after_a_pause(lakes: Lakes, box: San
     assert lake.tick(datetime.now(UTC) + 2 * MINUTE, schedule) == []
 
 
+@pytest.mark.slow
 def test_one_measurement_that_fails_leaves_the_others_alone(lakes: Lakes, box: Sandbox) -> None:
     lake = lakes()
     lake.write(1, 2, measurements=["cpu"])
@@ -172,6 +174,7 @@ def test_one_measurement_that_fails_leaves_the_others_alone(lakes: Lakes, box: S
     assert asked([second])[0][2] == "01-02/01-03"
 
 
+@pytest.mark.slow
 def test_a_table_that_was_dropped_is_loaded_again(lakes: Lakes) -> None:
     lake = lakes(measurements={"cpu": {}})
     lake.write(1)
@@ -183,6 +186,7 @@ def test_a_table_that_was_dropped_is_loaded_again(lakes: Lakes) -> None:
     assert asked(lake.tick(closing(1) + 5 * MINUTE)) == [("scheduled", "cpu", "01-01/01-02")]
 
 
+@pytest.mark.slow
 def test_a_tick_asks_the_catalog_only_where_something_is_due(lakes: Lakes, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = lakes()
     lake.write(1)
@@ -197,6 +201,7 @@ def test_a_tick_asks_the_catalog_only_where_something_is_due(lakes: Lakes, monke
     assert lake.tick(closing(1) + 5 * MINUTE) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_keeps_what_it_finished_and_dagster_learns_of_it(
     lakes: Lakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

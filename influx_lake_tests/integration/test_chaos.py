@@ -152,12 +152,12 @@ def patience_of(seed: int) -> RetryOptions:
     return PATIENT.model_copy(update={"budget": timedelta(0)}) if seed % 5 == 0 else PATIENT
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_over_a_bad_network_a_load_is_exact_or_fails(sandbox: Rows, catalog: Catalog, seed: int) -> None:
     load_through_chaos(sandbox, catalog, seed)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_over_a_bad_network_with_http(sandbox_over_http: Rows, catalog: Catalog, seed: int) -> None:
     load_through_chaos(sandbox_over_http, catalog, seed)
 

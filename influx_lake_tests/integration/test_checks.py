@@ -119,6 +119,7 @@ def test_windows_that_are_missing_in_between(lake: CheckedLake) -> None:
     assert lake.check("gaps").passed
 
 
+@pytest.mark.slow
 def test_a_window_that_a_run_is_loading_is_not_missing(lake: CheckedLake) -> None:
     """The runs of a backfill end in any order: until the last of them has, there are gaps between them."""
     lake.write("cpu,host=a usage=1 0", "cpu,host=a usage=1 100")
@@ -152,6 +153,7 @@ def test_a_host_that_was_silent_is_named(lake: CheckedLake) -> None:
     assert figures(found)["longest_silence_minutes"] == 120
 
 
+@pytest.mark.slow
 def test_columns_that_came_and_went(lake: CheckedLake) -> None:
     lake.write("cpu,host=a usage=1,old=2 0")
     lake.load()
@@ -223,6 +225,7 @@ def test_a_condition_that_cannot_be_judged_fails_the_run_and_reaches_nothing(
     assert lake.evaluations(result)["source_equals_lake"].passed
 
 
+@pytest.mark.slow
 def test_a_window_unlike_those_before(lake: CheckedLake) -> None:
     lake.measurements = "{cpu: {checks: {outliers: {columns: [usage], windows: 5}}}}"
     for number in range(8):
@@ -263,6 +266,7 @@ def test_a_source_that_is_away_is_asked_again_and_named(lake: CheckedLake, monke
     assert [event for event in result.all_events if event.is_step_restarted]
 
 
+@pytest.mark.slow
 def test_rows_in_quarantine_turn_the_check_yellow(lake: CheckedLake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.measurements = "{cpu: {on_type_conflict: quarantine}}"
     lake.write("cpu,host=a value=1 0")
@@ -282,6 +286,7 @@ def test_rows_in_quarantine_turn_the_check_yellow(lake: CheckedLake, monkeypatch
     assert found["source_equals_lake"].passed
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_yet(lake: CheckedLake) -> None:
     lake.measurements = "{cpu: {checks: {no_duplicate_points: true, outliers: true, gaps: {longer_than: 1h}}}}"
     lake.write("cpu,host=a usage=1 0")

@@ -139,6 +139,7 @@ def test_the_first_failure_ends_it_unless_told_otherwise(lake: CliLake) -> None:
     assert lake.rows() == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
     [signal.SIGKILL, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGINT))],

@@ -67,6 +67,7 @@ def test_the_limits_are_set_and_only_what_differs(lake: CliLake, home: Path) -> 
     assert limits(home) == {**STATED, "influxdb_archive": 3, "of somebody else": 7}
 
 
+@pytest.mark.slow
 def test_without_a_home_the_limits_are_set_where_the_ui_looks(lake: CliLake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     lake.write_config(TWO_SOURCES + POOLS)

@@ -50,7 +50,7 @@ def running(
             process.wait(timeout=100)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_the_sandbox_in_the_foreground(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path, "sandbox", "--port", "0", "--database", "plant") as (process, told):
         assert told["pid"] == process.pid
@@ -68,6 +68,7 @@ def test_the_sandbox_in_the_foreground(tmp_path: Path, number: signal.Signals) -
     assert (tmp_path / "stderr").read_text() == "The sandbox has stopped.\n"
 
 
+@pytest.mark.slow
 def test_two_sandboxes_in_one_folder(tmp_path: Path) -> None:
     with running(tmp_path, "sandbox", "--port", "0"):
         second = subprocess.run(

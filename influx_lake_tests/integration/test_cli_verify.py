@@ -78,12 +78,14 @@ def test_history_that_a_server_no_longer_serves(lake: CliLake) -> None:
     }
 
 
+@pytest.mark.slow
 def test_rows_that_are_out_of_sight_for_a_moment_are_looked_for_again(lake: CliLake) -> None:
     lake.box.faults.update(missing=[(FIRST_DAY_NS, FIRST_DAY_NS + DAY_NS // 2)], missing_queries=1)
     assert lake.tell("verify", "cpu", *RANGE).code == 0
     assert lake.box.faults.missing_queries == 0
 
 
+@pytest.mark.slow
 def test_a_history_that_is_too_long_for_one_query(lake: CliLake) -> None:
     lake.box.faults.update(file_limit=90)
     assert lake.tell("verify", "cpu", *RANGE).code == 0
@@ -94,6 +96,7 @@ def test_a_server_that_is_away_is_not_an_equal_lake(lake: CliLake) -> None:
     assert lake.tell("verify", "cpu", *RANGE).code == 1
 
 
+@pytest.mark.slow
 def test_the_open_window_is_tailed(lake: CliLake) -> None:
     def write(host: str) -> None:
         now = time.time_ns()
@@ -112,6 +115,7 @@ def test_the_open_window_is_tailed(lake: CliLake) -> None:
     assert lake.tell("tail").code == 2
 
 
+@pytest.mark.slow
 def test_a_measurement_that_cannot_be_compared_does_not_hide_the_others(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("cpu: {{}}", "gone: {{}}\n  cpu: {{}}"))
     told = lake.tell("verify", *RANGE, "--json")

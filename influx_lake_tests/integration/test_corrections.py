@@ -144,6 +144,7 @@ def test_a_new_correction_beside_one_that_went_back_is_loaded(box: Sandbox) -> N
     assert values() == [2.0, 6.0, 7.0]
 
 
+@pytest.mark.slow
 def test_points_of_another_nanosecond_are_others(box: Sandbox) -> None:
     corrected(box)
     box.write("telemetry", f"cpu,host=a v=1.0,w=1i {DAY_NS + 1}")
@@ -151,6 +152,7 @@ def test_points_of_another_nanosecond_are_others(box: Sandbox) -> None:
     assert values() == [1.0, 2.0, 5.0]
 
 
+@pytest.mark.slow
 def test_a_tag_that_is_missing_is_a_value_of_its_own(box: Sandbox) -> None:
     for value in (3.0, 4.0):
         box.write("telemetry", f"cpu v={value},w=1i {DAY_NS}")
@@ -183,6 +185,7 @@ def persisted(value: float, sequence: int, *hosts: str) -> None:
     Node(Path("node0")).persist(rows, sequence, columns=COLUMNS)
 
 
+@pytest.mark.slow
 def test_what_was_written_last_comes_from_the_archive(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     lake(box, "on_changed_values: archive", more=ARCHIVE)
     persisted(5.0, 1, "b")
@@ -229,6 +232,7 @@ def test_a_correction_that_nobody_showed_comes_from_the_archive(
     assert values() == [2.0, 5.0]
 
 
+@pytest.mark.slow
 def test_an_archive_that_lacks_points_is_not_loaded_from(box: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     lake(box, "on_changed_values: archive", more=ARCHIVE)
     persisted(2.0, 1, "a")
@@ -240,6 +244,7 @@ def test_an_archive_that_lacks_points_is_not_loaded_from(box: Sandbox, capsys: p
     assert values() == [2.0, 5.0]
 
 
+@pytest.mark.slow
 def test_an_archive_tells_of_a_correction_that_the_lake_alone_saw(
     box: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:

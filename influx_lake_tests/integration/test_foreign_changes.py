@@ -115,6 +115,7 @@ CASES = [
     Case("both", roll_back_and_delete, ["set-back", "delete"], [0, 2]),
     Case("respecified", delete_from_daily_files_of_another_spec, ["overwrite"], [1]),
 ]
+QUICK = {"rolled", "host", "rewritten", "branched"}
 NAMES = [*(case.name for case in CASES), "appended", "appending", "kept", "swapped"]
 
 
@@ -125,7 +126,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChangedLake]:
         yield ChangedLake.made(folder, box, NAMES, {"appending": "{write: {mode: append}}"})
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.name, marks=[pytest.mark.slow] * (case.name not in QUICK)) for case in CASES],
+)
 def test_a_change_is_told_of_and_what_it_took_is_loaded_again(
     lake: ChangedLake, capsys: pytest.CaptureFixture[str], case: Case
 ) -> None:
@@ -172,6 +176,7 @@ def test_why_windows_are_missing_is_told_until_they_are_loaded_again(
     assert lake.status(capsys, "kept")["changed_by_others"]["message"] is None
 
 
+@pytest.mark.slow
 def test_rows_swapped_for_as_many_are_told_of_until_their_window_is_loaded_again(
     lake: ChangedLake, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,13 +48,14 @@ def test_days_of_a_zone_with_a_change_of_clocks(source: InfluxDB3Source) -> None
     assert source.counts('c"pu', [Window(EPOCH, EPOCH + timedelta(hours=1)), DAYS[0]]) == [0, 72]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(windows=some_windows())
 def test_it_is_the_same_as_one_by_one(source: InfluxDB3Source, windows: list[Window]) -> None:
     windows = windows[:20]
     assert source.counts('c"pu', windows) == [source.count('c"pu', window) for window in windows]
 
 
+@pytest.mark.slow
 def test_what_is_too_much_for_the_server_is_asked_for_in_parts(box: Sandbox, source: InfluxDB3Source) -> None:
     expected = source.counts('c"pu', DAYS)
     box.faults.update(file_limit=100)

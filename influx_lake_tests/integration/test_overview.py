@@ -115,6 +115,7 @@ def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes
     assert found["lag_seconds"].value == pytest.approx(since_midnight.total_seconds(), abs=60)
 
 
+@pytest.mark.slow
 def test_what_others_did_to_a_table_is_told_first(lakes: Lakes) -> None:
     lake = lakes(measurements={"cpu": {}, "mem": {}})
     for name in ("cpu", "mem"):
@@ -149,6 +150,7 @@ def test_the_page_is_made_while_the_source_is_away_and_says_so(lakes: Lakes, box
     assert str(box.token) not in page(found)
 
 
+@pytest.mark.slow
 def test_a_measurement_that_nobody_writes_any_more_is_told_of(lakes: Lakes) -> None:
     lake = lakes(measurements={"cpu": {}, "mem": {}})
     for name in ("cpu", "mem"):
@@ -184,6 +186,7 @@ def test_what_is_gone_from_its_source_is_marked_and_not_asked_for(lakes: Lakes, 
     assert told(found, "telemetry.old") == "gone from its source; the table stays"
 
 
+@pytest.mark.slow
 def test_a_table_that_cannot_be_read_hides_no_other(lakes: Lakes, tmp_path: Path) -> None:
     lake = lakes()
     for name in ("cpu", "mem"):
@@ -233,6 +236,7 @@ def test_it_is_made_by_itself_unless_automation_is_off(lakes: Lakes, automation:
     assert KEY in lake.repository.asset_graph.get_all_asset_keys()
 
 
+@pytest.mark.slow
 def test_the_lag_of_a_window_is_plotted(lakes: Lakes) -> None:
     lake = lakes()
     write(lake, "cpu", days_ago=1)

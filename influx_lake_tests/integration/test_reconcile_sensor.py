@@ -47,7 +47,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Reconciled]]:
             options = {"measurements": {"cpu": {"reconcile": {"within": "7d"}, **cpu}}}
             lake = Reconciled(box, tmp_path, instance, options)
             lake.write(1, 2, 3, 4, 5, measurements=["cpu"])
-            lake.load(*DAYS)
+            lake.load(DAYS[0], DAYS[-1])
             return lake
 
         yield made
@@ -105,6 +105,7 @@ def test_a_source_that_lost_rows_is_looked_at_twice_and_reported_once(make: Call
     assert lake.observations()[0][1]["verdict"] == "equal"
 
 
+@pytest.mark.slow
 def test_a_source_that_may_forget_is_mirrored(make: Callable[..., Reconciled]) -> None:
     lake = make(on_shrink="replace")
     lake.box.faults.update(hidden_before=START_NS + DAY_NS)
@@ -115,6 +116,7 @@ def test_a_source_that_may_forget_is_mirrored(make: Callable[..., Reconciled]) -
     assert lake.rows() == 8
 
 
+@pytest.mark.slow
 def test_rows_that_are_out_of_sight_for_a_moment_are_no_loss(make: Callable[..., Reconciled]) -> None:
     lake = make()
     for _ in range(3):
@@ -123,6 +125,7 @@ def test_rows_that_are_out_of_sight_for_a_moment_are_no_loss(make: Callable[...,
         assert lake.box.faults.missing_queries == 0
 
 
+@pytest.mark.slow
 def test_rows_that_were_out_of_sight_when_their_window_was_loaded_are_found(make: Callable[..., Reconciled]) -> None:
     lake = make()
     lake.write(6, measurements=["cpu"])
@@ -183,6 +186,7 @@ def test_values_that_flicker_are_not_loaded_without_end(make: Callable[..., Reco
     assert lake.observations()[0][1]["verdict"] == "changed"
 
 
+@pytest.mark.slow
 def test_values_that_core_takes_back_are_reported_once_and_stay(make: Callable[..., Reconciled]) -> None:
     lake = make(reconcile={"profile": True})
     lake.box.store.checkpoint()
@@ -203,6 +207,7 @@ def test_values_that_core_takes_back_are_reported_once_and_stay(make: Callable[.
     assert max(catalog.load_table(("telemetry", "cpu")).scan().to_arrow()["usage"].to_pylist()) == 99.5
 
 
+@pytest.mark.slow
 def test_of_large_tables_some_windows_are_profiled_at_a_time(
     make: Callable[..., Reconciled], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +221,7 @@ def test_of_large_tables_some_windows_are_profiled_at_a_time(
     assert [len(requests) for requests in found] == [1] * 5
 
 
+@pytest.mark.slow
 def test_an_append_that_never_looks_again_is_reported(make: Callable[..., Reconciled]) -> None:
     lake = make(write={"mode": "append"})
     lake.write_at(START + 0.5 * DAY)

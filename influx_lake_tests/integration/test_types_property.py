@@ -82,6 +82,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TypedLake]:
         source.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(EXACT, st.sampled_from(TimeType), st.sampled_from(ColumnNames))
 def test_what_comes_out_is_what_went_in(

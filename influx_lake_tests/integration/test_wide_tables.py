@@ -49,6 +49,7 @@ def loaded(tmp_path: Path) -> Iterator[tuple[InfluxDB3Source, Catalog, Measureme
         source.close()
 
 
+@pytest.mark.slow
 def test_a_profile_plans_the_files_once_and_asks_for_the_columns_in_parts(
     loaded: tuple[InfluxDB3Source, Catalog, Measurement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_profile_plans_the_files_once_and_asks_for_the_columns_in_parts(
     assert len(planned) < 10
 
 
+@pytest.mark.slow
 def test_a_value_that_changed_is_found_in_any_part(
     loaded: tuple[InfluxDB3Source, Catalog, Measurement],
 ) -> None:

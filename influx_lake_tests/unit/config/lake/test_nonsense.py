@@ -39,7 +39,7 @@ from influx_lake_tests.unit.config.lake.nonsense import (
     yaml_lines,
 )
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 WEBHOOK = 'webhook: "https://hooks.example.com/${NOT_A_SECRET}"'
 HEAD = ["sources:", '  default: {host: "https://a", database: d}', '  old: {host: "https://a", database: d}']

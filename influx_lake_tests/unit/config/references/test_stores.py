@@ -131,6 +131,7 @@ def test_a_lake_with_its_secrets_in_aws(write_lake: LakeWriter) -> None:
     assert again.properties() == lake.catalog.properties()
 
 
+@pytest.mark.slow
 def test_aws_is_imported_only_when_it_is_used(write_lake: LakeWriter) -> None:
     path = write_lake("sources: {default: {host: h, database: d, token: '${aws-secret:x}'}}\nmeasurements: {cpu: }\n")
     code = (
