@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.options import ConfigOption, JsonOption
 from influx_lake.cli.output import add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
-    from influx_lake.config import Lake, Measurement, Pattern
-    from influx_lake.sources.listing import Listing
+    from influx_lake.config import Measurement, Pattern
 
 
 def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Ask each InfluxDB which measurements it has, and keep the answer for the patterns of the lake.yaml."""
     from influx_lake.cli.session import open_session
-    from influx_lake.config import load_lake, write_discovered
-    from influx_lake.config.sources.first_points import write_first_points
-    from influx_lake.replication.first_points import with_first_points
-    from influx_lake.sources.listing import listing_of
+    from influx_lake.replication.discovery import discover_measurements
 
     with output(as_json) as out, open_session(config) as session:
-        lake = session.lake
-        sources = list(dict.fromkeys(pattern.source for pattern in lake.patterns)) or list(lake.sources)
-        groups = {group.name for group in lake.groups}
-        alone = [name for name in sources if name not in groups and "/" not in name]
-        listed = {name: listing_of(session.source(name)) for name in alone} | _in_databases(lake)
-        wanted = {name: listing.wanted(lake.named(name)) for name, listing in listed.items()}
-        lake = with_first_points(lake, wanted, session.source, again=True)
-        resolved = lake.resolve(wanted)
-        found = resolved.kept(wanted)
-        state = write_discovered(lake.root, found, groups=[group.name for group in lake.groups])
-        write_first_points(lake.root, lake.first_points)
-        lake = load_lake(lake.path) if lake.groups else lake
+        told = discover_measurements(session.lake, session.source)
+        lake, listed, found, resolved = told.lake, told.listed, told.found, told.resolved
         matches = [each for name, names in found.items() for each in lake.match(name, names)]
         table = plain_table("pattern", "source", "measurement", "table", "from")
         for pattern, measurement in matches:
@@ -47,7 +32,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         if resolved.warning:
             out.note(f"! {resolved.warning}")
         total = sum(len(names) for names in found.values())
-        out.line(f"{counted(total, 'measurement')} found, {len(matches):,} of them by patterns. Kept in {state}")
+        out.line(f"{counted(total, 'measurement')} found, {len(matches):,} of them by patterns. Kept in {told.state}")
         for name, listing in listed.items():
             if said := listing.left_out(lake.named(name)):
                 out.line(f"{name}: {said}. The server lists them until it deletes them; no pattern stands for one.")
@@ -58,21 +43,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             {"source": source, "measurement": name, "reason": reason}
             for (source, name), reason in resolved.set_aside.items()
         ]
-        out.result({"state": str(state), "sources": facts, "set_aside": aside})
-
-
-def _in_databases(lake: Lake) -> dict[str, Listing]:
-    """The tables of every database that is meant by an entry for many of them, by source."""
-    from influx_lake.sources import open_source
-    from influx_lake.sources.databases import databases_of
-    from influx_lake.sources.listing import listing_of
-
-    found = {}
-    for group in lake.groups:
-        for name, config in group.sources(group.wanted(databases_of(group.server))).items():
-            with closing(open_source(config)) as source:
-                found[name] = listing_of(source)
-    return found
+        out.result({"state": str(told.state), "sources": facts, "set_aside": aside})
 
 
 def _facts(

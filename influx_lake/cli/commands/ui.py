@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from influx_lake.cli.options import ConfigOption, JsonOption
-from influx_lake.cli.output import counted, output
+from influx_lake.cli.output import Output, counted, output
+
+if TYPE_CHECKING:
+    from influx_lake.config import Lake
 
 
 def ui(
@@ -36,6 +39,8 @@ def ui(
         box = stack.enter_context(sandbox_of(lake)) if with_sandbox else None
         if box is not None:
             out.line(f"The sandbox of this lake listens on {box.url}")
+        if lake.awaits_first_points:
+            lake = _with_first_points(lake, out)
         dagster = DagsterDev(lake, port)
         try:
             found = dagster.report_loaded()
@@ -63,3 +68,17 @@ def ui(
             if open_browser:
                 typer.launch(dagster.url)
         return dagster.wait()
+
+
+def _with_first_points(lake: Lake, out: Output) -> Lake:
+    """The lake with what its sources say now; as it is where they are away, for the sensor asks again."""
+    from influx_lake.cli.session import open_session
+    from influx_lake.errors import LakeError
+    from influx_lake.replication.discovery import discover_measurements
+
+    try:
+        with open_session(lake.path) as session:
+            return discover_measurements(session.lake, session.source).lake
+    except LakeError as error:
+        out.note(f"First points are not known yet: {error}")
+        return lake

@@ -19,11 +19,10 @@ from influx_lake.cli.output import Output
 from influx_lake.cli.progress import meter
 from influx_lake.cli.sandboxes import running_sandbox
 from influx_lake.cli.session import Session, open_session
-from influx_lake.config import Measurement, write_discovered
-from influx_lake.config.sources.first_points import write_first_points
+from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import GuardError
-from influx_lake.replication.first_points import with_first_points
+from influx_lake.replication.discovery import discover_measurements
 from influx_lake.replication.window import WindowResult, replicate_window
 from influx_lake.rollups.window import roll_up_window
 
@@ -111,9 +110,7 @@ class Demonstration:
             new = [name for name in there if name not in session.lake.named(_SOURCE)]
         self._workspace.declare({name: _hours(client, name) for name in new})
         with open_session(self._workspace.config) as session:
-            lake = with_first_points(session.lake, {_SOURCE: there}, session.source, again=True)
-            write_discovered(lake.root, {_SOURCE: there})
-            write_first_points(lake.root, lake.first_points)
+            discover_measurements(session.lake, session.source)
 
     def _load_all(self, session: Session, client: HttpClient) -> Plan:
         plan = {each: _windows(each, _hours(client, each.name)) for each in session.measurements(None)}

@@ -139,6 +139,14 @@ class Lake:
         """The measurements that their sources have, as far as is known: those that can be loaded."""
         return tuple(each for each in self.measurements if (each.source, each.name) not in self.gone)
 
+    @property
+    def awaits_first_points(self) -> bool:
+        """Whether a measurement is listed whose first point is not known: it is not in the lake yet."""
+        return any(
+            each.key is not None and each.needs_first_point and (each.source, each.text) not in self.first_points
+            for each in self.patterns
+        )
+
     def named(self, source: str) -> frozenset[str]:
         """The measurements of a source that lake.yaml names letter by letter, not by a pattern."""
         names = {pattern.text for pattern in self.patterns if pattern.is_for(source) and pattern.is_name}

@@ -64,7 +64,7 @@ class Look:
         return {name: group.source(name) for name in names}
 
     def _ask(self, name: str, config: ServerConfig) -> None:
-        from influx_lake.replication.first_points import with_first_points
+        from influx_lake.replication.discovery import with_first_points
         from influx_lake.sources.listing import Listing, listing_of
 
         def tables() -> Listing:

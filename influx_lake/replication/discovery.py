@@ -1,0 +1,103 @@
+"""Which measurements sources have, and when their oldest points are: kept beside the lake, which asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from influx_lake.config import Lake, load_lake, write_discovered
+from influx_lake.config.lake.lake import Resolved
+from influx_lake.config.sources.first_points import write_first_points
+from influx_lake.errors import MeasurementNotFound
+from influx_lake.sources import open_source
+from influx_lake.sources.databases import databases_of
+from influx_lake.sources.listing import Listing, listing_of
+from influx_lake.sources.protocol import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What the sources of a lake have now.
+
+    Attributes:
+        lake: The lake, as it is with that.
+        listed: What each source lists.
+        found: The measurements of each source, without those that are set aside.
+        resolved: The lake's measurements, and which are set aside.
+        state: The file that keeps it.
+    """
+
+    lake: Lake
+    listed: Mapping[str, Listing]
+    found: Mapping[str, tuple[str, ...]]
+    resolved: Resolved
+    state: Path
+
+
+def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> Discovered:
+    """Ask the sources of a lake for their measurements and first points, and keep the answers beside the lake.
+
+    Args:
+        lake: The lake.
+        source: Gives the source of a name.
+
+    Raises:
+        SourceError: A source cannot tell.
+        ConfigurationError: The answers cannot be kept.
+    """
+    sources = list(dict.fromkeys(pattern.source for pattern in lake.patterns)) or list(lake.sources)
+    groups = {group.name for group in lake.groups}
+    alone = [name for name in sources if name not in groups and "/" not in name]
+    listed = {name: listing_of(source(name)) for name in alone} | _in_databases(lake)
+    wanted = {name: listing.wanted(lake.named(name)) for name, listing in listed.items()}
+    lake = with_first_points(lake, wanted, source, again=True)
+    resolved = lake.resolve(wanted)
+    found = resolved.kept(wanted)
+    state = write_discovered(lake.root, found, groups=[group.name for group in lake.groups])
+    write_first_points(lake.root, lake.first_points)
+    return Discovered(load_lake(lake.path), listed, found, resolved, state)
+
+
+def with_first_points(
+    lake: Lake, found: Mapping[str, Iterable[str]], source: Callable[[str], Source], *, again: bool = False
+) -> Lake:
+    """The lake, with the first points of those measurements that are loaded from there on.
+
+    Args:
+        lake: The lake.
+        found: The measurements that sources have now.
+        source: Gives the source of a name.
+        again: Whether to ask for those that are known, too: points may have come that are older.
+
+    Raises:
+        SourceError: A source cannot tell.
+    """
+    news: dict[tuple[str, str], datetime] = {}
+    for origin, names in found.items():
+        for name, origins in lake.of_first_points(origin, names).items():
+            known = lake.first_points.get((origin, name))
+            if known is None or again:
+                times = [known, *(_first_time(source(each), name) for each in origins)]
+                if first := min((time for time in times if time is not None), default=None):
+                    news[origin, name] = first
+    return replace(lake, first_points={**lake.first_points, **news}) if news else lake
+
+
+def _first_time(source: Source, measurement: str) -> datetime | None:
+    try:
+        return source.first_time(measurement)
+    except MeasurementNotFound:
+        return None
+
+
+def _in_databases(lake: Lake) -> dict[str, Listing]:
+    """The tables of every database that is meant by an entry for many of them, by source."""
+    found = {}
+    for group in lake.groups:
+        for name, config in group.sources(group.wanted(databases_of(group.server))).items():
+            with closing(open_source(config)) as source:
+                found[name] = listing_of(source)
+    return found
