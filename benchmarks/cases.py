@@ -13,18 +13,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyiceberg.io.pyarrow  # noqa: F401 - a process imports it once, however many windows it writes
-from pyiceberg.catalog import Catalog
 
 from influx_lake.config import InfluxDB3Config, Measurement, Secret, WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from testbed.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
+from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
 DATABASE = "bench"
@@ -80,23 +79,19 @@ def to_parquet(rows: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) 
     return path.stat().st_size
 
 
-def catalog(folder: Path) -> Catalog:
-    return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/lake"})
-
-
 def write_raw(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
     data = list(batches(rows, days=LAYOUTS[layout].days))
     return lambda: to_parquet(data, SCHEMA, folder)
 
 
 def write_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
-    data, opened, chosen = list(batches(rows, days=LAYOUTS[layout].days)), catalog(folder), LAYOUTS[layout]
+    data, opened, chosen = list(batches(rows, days=LAYOUTS[layout].days)), local_catalog(folder), LAYOUTS[layout]
     return lambda: replace_window(opened, chosen.target, Rows(data), chosen.window, PROVENANCE).bytes_written
 
 
 def stream_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
     """Rows made as they are written: the memory is the writer's own."""
-    opened, chosen = catalog(folder), LAYOUTS[layout]
+    opened, chosen = local_catalog(folder), LAYOUTS[layout]
     # What makes the rows takes its memory before the measuring begins.
     deque(batches(BATCH_ROWS * 32), maxlen=0)
     coming = Rows(batches(rows, days=chosen.days))
@@ -114,7 +109,10 @@ def flight_raw(folder: Path, _rows: int, url: str, token: str) -> Callable[[], i
 
 
 def flight_ours(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:
-    source, opened = InfluxDB3Source(InfluxDB3Config(host=url, database=DATABASE, token=Secret(token))), catalog(folder)
+    source, opened = (
+        InfluxDB3Source(InfluxDB3Config(host=url, database=DATABASE, token=Secret(token))),
+        local_catalog(folder),
+    )
     return lambda: replicate_window(source, opened, CPU, WINDOW, run_id="run").bytes_written
 
 

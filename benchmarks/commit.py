@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from benchmarks.cases import TARGET, WINDOW, Rows, catalog
+from benchmarks.cases import TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
 from testbed.dataset import batches
+from testbed.local_catalog import local_catalog
 
 SNAPSHOTS = (1, 100, 1_000)
 
@@ -29,7 +30,7 @@ def run(runs: int) -> list[dict[str, float]]:
     found = []
     rows: list[pa.RecordBatch] = list(batches(10))
     with tempfile.TemporaryDirectory() as folder:
-        opened = catalog(Path(folder))
+        opened = local_catalog(Path(folder))
 
         def load() -> None:
             replace_window(opened, TARGET, Rows(rows), WINDOW, Provenance("bench", "run"))  # type: ignore[arg-type]

@@ -19,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.cases import TARGET, WINDOW, Rows, catalog
+from benchmarks.cases import TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.target import Provenance
 from testbed.dataset import TAGS, batches
+from testbed.local_catalog import local_catalog
 from testbed.measure import Cost, in_process, measured, median
 
 PROVENANCE = Provenance("bench", "run")
@@ -42,7 +43,7 @@ def coming(name: str, rows: int) -> Iterator[pa.RecordBatch]:
 
 def case(name: str, folder: Path, rows: int) -> Callable[[], int]:
     """A load of the window over the rows that are there."""
-    opened = catalog(folder)
+    opened = local_catalog(folder)
     replace_window(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE)
     data = Rows(list(coming(name, rows)))
     if name == "replace":

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from benchmarks.cases import CPU, catalog
+from benchmarks.cases import CPU
 from influx_lake.iceberg.columns.schema import iceberg_schema
 from testbed.dataset import SCHEMA, batches
+from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ OTHERS: dict[str, Callable[[Table, list[pa.RecordBatch]], None]] = {
 
 def main(case: str, rows: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        opened = catalog(Path(folder))
+        opened = local_catalog(Path(folder))
         opened.create_namespace(CPU.namespace)
         properties = {"write.parquet.compression-codec": "zstd"}
         table = opened.create_table(CPU.identifier, iceberg_schema(MICROSECONDS, "time"), properties=properties)

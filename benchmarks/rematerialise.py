@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from benchmarks.cases import PROVENANCE, TARGET, WINDOW, Rows, catalog
+from benchmarks.cases import PROVENANCE, TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from testbed.dataset import SCHEMA, batches
+from testbed.local_catalog import local_catalog
 from testbed.measure import resident_mb
 
 NARROW = ["time", "host", "usage_user"]
@@ -28,7 +29,7 @@ def run(rows: int, times: int) -> list[dict[str, float]]:
     schema = pa.schema([SCHEMA.field(name) for name in NARROW])
     found: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        opened = catalog(Path(folder))
+        opened = local_catalog(Path(folder))
         for number in range(1, times + 1):
             coming = Rows((batch.select(NARROW) for batch in batches(rows)), schema)
             began = time.monotonic()

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from influx_lake.config.redaction.known import forget
+from testbed.local_catalog import local_catalog, local_properties
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 # No deadline: how long an example takes says more about what else the machine does. The examples are the same every
 # time, so that a failure is the change's; `--hypothesis-profile explore` takes new ones: it finds what these do not.
@@ -19,6 +25,23 @@ settings.load_profile("influx_lake")
 # A job in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def lake_folder(tmp_path: Path) -> Path:
+    return tmp_path / "lake"
+
+
+@pytest.fixture
+def properties(lake_folder: Path) -> dict[str, str]:
+    """Those of `catalog`."""
+    return local_properties(lake_folder)
+
+
+@pytest.fixture
+def catalog(lake_folder: Path) -> Catalog:
+    """The test's own catalog, with its warehouse, in `lake_folder`."""
+    return local_catalog(lake_folder)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,6 @@ from influx_lake.errors import (
     StreamBroken,
     UnexpectedAnswer,
 )
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.scan.reader import find_table, read_windows
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
@@ -32,6 +31,7 @@ from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.integration.chaos_proxy import chaos
 from testbed.influxdb_servers import Server, influxdb1, influxdb2
+from testbed.local_catalog import local_catalog
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))
@@ -115,16 +115,6 @@ def version2_in_flux(version2: Rows) -> Rows:
     )
 
 
-@pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    return new_catalog(tmp_path)
-
-
-def new_catalog(folder: Path) -> Catalog:
-    folder.mkdir(exist_ok=True)
-    return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"})
-
-
 def values(catalog: Catalog) -> list[int]:
     table = find_table(catalog, CPU.identifier)
     return sorted(read_windows(table, [DAY]).read_all()["v"].to_pylist()) if table else []
@@ -177,6 +167,6 @@ def test_over_a_bad_network_to_real_servers(
 @pytest.mark.parametrize("source", ["sandbox", "sandbox_over_http", "version1", "version2", "version2_in_flux"])
 def test_three_hundred_loads_over_a_bad_network(source: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     rows = request.getfixturevalue(source)
-    outcomes = [load_through_chaos(rows, new_catalog(tmp_path / str(seed)), seed) for seed in range(100, 400)]
+    outcomes = [load_through_chaos(rows, local_catalog(tmp_path / str(seed)), seed) for seed in range(100, 400)]
     assert outcomes.count("loaded") > 150, "most loads get through"
     assert "failed" in outcomes, "those without time to try again do not"

@@ -29,7 +29,6 @@ from influx_lake.errors import (
     SchemaConflict,
     WindowInterrupted,
 )
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import Source, open_source
@@ -38,6 +37,7 @@ from influx_lake.sources.influxql.chunks import RowChunks
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
 from testbed.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
+from testbed.local_catalog import local_catalog
 
 pytestmark = pytest.mark.servers
 
@@ -103,11 +103,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Serv
             "1.8": stack.enter_context(influxdb1(tmp_path_factory.mktemp("v18"), "1.8")),
             "2": stack.enter_context(influxdb2(tmp_path_factory.mktemp("v2"))),
         }
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    return open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
 
 
 def loaded(source: Source, catalog: Catalog, table: str, name: str = NAME, **options: str) -> pa.Table:
@@ -205,7 +200,7 @@ def test_one_entry_for_many_databases(
     )
     for command in (["discover"], ["check"], ["replicate", "--all", "--start", "2026-03-01", "--end", "2026-03-02"]):
         assert run([*command, "-c", str(lake)]) == 0
-    tables = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"})
+    tables = local_catalog(tmp_path)
     expected = {"plant_a.cpu": 1.0, "plant_a.mem": 2.0, "plant_b.cpu": 1.0, "plant_b.mem": 2.0, "telemetry.cpu": 3.0}
     for name, value in expected.items():
         assert tables.load_table(name).scan().to_arrow().column("v").to_pylist() == [value]

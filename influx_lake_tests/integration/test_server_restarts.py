@@ -24,8 +24,9 @@ from influx_lake.sandbox import Sandbox
 from influx_lake.sources import RowStream, Source, open_source
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
-from influx_lake_tests.integration.test_chaos import CPU, DAY, EPOCH, START, new_catalog, values
+from influx_lake_tests.integration.test_chaos import CPU, DAY, EPOCH, START, values
 from testbed.influxdb_servers import free_port, influxdb1
+from testbed.local_catalog import local_catalog
 from testbed.waiting import wait_until
 
 ROWS = 200_000
@@ -71,7 +72,7 @@ class Batches:
 
 def load(source: Source, folder: Path, kill_and_start_again: Callable[[], None]) -> list[int]:
     interrupted = Interrupted(source, kill_and_start_again)
-    catalog = new_catalog(folder)
+    catalog = local_catalog(folder)
     reliable = ReliableSource(interrupted, ReadingOptions(retry=PATIENT), ServerLimits())  # type: ignore[arg-type]
     replicate_window(reliable, catalog, CPU, DAY, run_id="restart")
     assert interrupted.happens is None, "the server was killed"

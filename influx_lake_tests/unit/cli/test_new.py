@@ -19,10 +19,10 @@ from influx_lake.cli.project.writing import write_project
 from influx_lake.config import Lake as LakeConfig
 from influx_lake.config import load_lake
 from influx_lake.errors import ConfigurationError
-from influx_lake_tests.unit.orchestration.conftest import catalog, instance, lake
+from influx_lake_tests.unit.orchestration.conftest import catalog_resource, instance, lake
 from influx_lake_tests.unit.orchestration.fakes import START, Lake, cpu
 
-__all__ = ["catalog", "instance", "lake"]
+__all__ = ["catalog_resource", "instance", "lake"]
 
 NAME = "a_lake_of_tests"
 

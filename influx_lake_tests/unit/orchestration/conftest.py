@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,10 +10,8 @@ from influx_lake_tests.unit.orchestration.fakes import Lake
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> IcebergCatalogResource:
-    return IcebergCatalogResource(
-        properties={"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"{tmp_path}/warehouse"}
-    )
+def catalog_resource(properties: dict[str, str]) -> IcebergCatalogResource:
+    return IcebergCatalogResource(properties=properties)
 
 
 @pytest.fixture
@@ -24,5 +21,5 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def lake(catalog: IcebergCatalogResource, instance: dg.DagsterInstance) -> Lake:
-    return Lake(catalog, instance)
+def lake(catalog_resource: IcebergCatalogResource, instance: dg.DagsterInstance) -> Lake:
+    return Lake(catalog_resource, instance)

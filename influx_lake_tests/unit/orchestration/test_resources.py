@@ -164,17 +164,17 @@ def test_a_catalog_takes_any_property_and_shows_none(tmp_path: Path, monkeypatch
 
 
 def test_the_io_manager_works_in_definitions_of_somebody_else(
-    catalog: IcebergCatalogResource, instance: dg.DagsterInstance
+    catalog_resource: IcebergCatalogResource, instance: dg.DagsterInstance
 ) -> None:
     @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"), io_manager_key="warehouse")
     def theirs(context: dg.AssetExecutionContext) -> pa.Table:
         return pa.table({"time": pa.array([context.partition_time_window.start], pa.timestamp("us", "UTC"))})
 
     definitions = dg.Definitions(
-        [theirs], resources={"warehouse": IcebergIOManager(catalog=catalog, namespace="their.own")}
+        [theirs], resources={"warehouse": IcebergIOManager(catalog=catalog_resource, namespace="their.own")}
     )
 
     job = definitions.resolve_implicit_global_asset_job_def()
     assert job.execute_in_process(partition_key="2026-01-02", instance=instance).success
 
-    assert catalog.open().load_table(("their", "own", "theirs")).scan().to_arrow().num_rows == 1
+    assert catalog_resource.open().load_table(("their", "own", "theirs")).scan().to_arrow().num_rows == 1

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config import WriteOptions
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
 from influx_lake_tests.unit.rollups.points import SCHEMA, TARGET, day, rolled, rollup
+from testbed.local_catalog import local_catalog
 
 BATCH = 65_536
 # What is read of a file stays in memory until its end.
@@ -46,7 +46,7 @@ class Points:
 
 def main(folder: str, rows: int) -> None:
     """Load the day and roll it up."""
-    catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"})
+    catalog = local_catalog(folder)
     replace_window(catalog, SMALL_FILES, Points(rows), day(), Provenance("test://telemetry", "run"))
     before = _peak()
     functions = ["mean", "min", "max", "count", "sum", "first", "last", "p95"]

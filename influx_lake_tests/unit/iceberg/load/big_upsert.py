@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.unit.iceberg import tables
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, Batches
 from testbed.dataset import SCHEMA, TAGS, batches
+from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
 TARGET = replace(tables.TARGET, dictionary_columns=frozenset(TAGS), key=TAGS)
@@ -34,7 +34,7 @@ def with_gaps(rows: int) -> Iterator[pa.RecordBatch]:
 def main(rows: int, *, merging: bool) -> None:
     """Load the window, then measure the upsert."""
     with tempfile.TemporaryDirectory() as folder:
-        catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"})
+        catalog = local_catalog(folder)
         replace_window(catalog, TARGET, Batches(SCHEMA, batches(rows)), WINDOW, PROVENANCE)
         again = Batches(SCHEMA, with_gaps(rows) if merging else batches(rows))
 

@@ -41,6 +41,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     stream,
     table,
 )
+from testbed.local_catalog import local_catalog
 from testbed.measure import in_process
 
 BY_HOST = changed(TARGET, key=("host",))
@@ -316,7 +317,7 @@ def test_a_table_is_what_a_dictionary_makes_of_it(there: list[Point], coming: li
         new = (value, count)
         expected[minute, host] = tuple(o if merging and n is None else n for n, o in zip(new, old, strict=True))
     with tempfile.TemporaryDirectory() as folder:
-        catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"})
+        catalog = local_catalog(folder)
         replace(catalog, day(0), *([batch(*((*key, *value) for key, value in before.items()))] if before else []))
         commit = upsert(catalog, *(batch(*part) for part in coming), merge_fields=merging)
         assert points(catalog) == expected

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake_tests.unit.iceberg import tables
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, Batches
 from testbed.dataset import BATCH_ROWS, SCHEMA, TAGS, batches
+from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
 SORTED = WriteOptions(sort_by=(SortTerm("host"), SortTerm("time")))
@@ -25,7 +25,7 @@ def main(rows: int) -> None:
     # What makes the rows takes its memory before the measuring begins.
     deque(batches(BATCH_ROWS * 32), maxlen=0)
     with tempfile.TemporaryDirectory() as folder:
-        catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/c.db", "warehouse": f"{folder}/w"})
+        catalog = local_catalog(folder)
         coming = Batches(SCHEMA, batches(rows))
         measured(lambda: replace_window(catalog, TARGET, coming, tables.day(0), PROVENANCE).bytes_written).report()
 
