@@ -23,7 +23,7 @@ from influx_lake.config.measurements.options import SchemaEvolution
 from influx_lake.config.references.secret import Secret, leaks, redact
 from influx_lake.config.references.stores import LAKE, STORES
 from influx_lake.config.report.diagnostics import ConfigurationProblems, Problem
-from influx_lake.config.sources.discovery import read_discovered, write_discovered
+from influx_lake.config.sources.discovery import Discovered, read_discovered, write_discovered
 from influx_lake.config.tables.file_options import Compression, WriteOptions
 from influx_lake.config.tables.types import Nanoseconds, OnTypeConflict, RenamedColumns, TimeType, TypeOptions, Unsigned
 from influx_lake.config.tables.write_modes import WriteMode
@@ -38,6 +38,7 @@ __all__ = [
     "ColumnNames",
     "Compression",
     "ConfigurationProblems",
+    "Discovered",
     "EmailOptions",
     "FreshnessOptions",
     "InfluxDB3Config",

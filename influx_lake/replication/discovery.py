@@ -10,7 +10,6 @@ from pathlib import Path
 
 from influx_lake.config import Lake, load_lake, write_discovered
 from influx_lake.config.lake.lake import Resolved
-from influx_lake.config.sources.first_points import write_first_points
 from influx_lake.errors import MeasurementNotFound
 from influx_lake.sources import open_source
 from influx_lake.sources.databases import databases_of
@@ -56,8 +55,8 @@ def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> Discov
     lake = with_first_points(lake, wanted, source, again=True)
     resolved = lake.resolve(wanted)
     found = resolved.kept(wanted)
-    state = write_discovered(lake.root, found, groups=[group.name for group in lake.groups])
-    write_first_points(lake.root, lake.first_points)
+    groups = [group.name for group in lake.groups]
+    state = write_discovered(lake.root, found, first_points=lake.first_points, groups=groups)
     return Discovered(load_lake(lake.path), listed, found, resolved, state)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from influx_lake.config.sources.discovery import GONE, write_discovered
+from influx_lake.config.sources.discovery import write_discovered
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.orchestration.assets.overview_page import LISTED, overview_facts
 from influx_lake.orchestration.window_metadata import lag
@@ -174,8 +174,7 @@ def test_links_lead_below_the_path_of_the_webserver(lakes: Lakes, monkeypatch: p
 
 
 def test_what_is_gone_from_its_source_is_marked_and_not_asked_for(lakes: Lakes, tmp_path: Path) -> None:
-    write_discovered(tmp_path, {"default": ["cpu", "old"]})
-    write_discovered(tmp_path, {"default": ["old"]}, GONE)
+    write_discovered(tmp_path, {"default": ["cpu", "old"]}, gone={"default": ["old"]})
     lake = lakes(measurements={"*": {}})
     write(lake, "cpu", days_ago=1)
 

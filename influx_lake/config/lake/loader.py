@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.closed_values import is_kept_closed
 from influx_lake.config.lake.declarations import STAND_IN, read_declarations
-from influx_lake.config.lake.lake import Lake, Pattern
+from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
 from influx_lake.config.lake.table_names import TableNames
@@ -36,8 +35,7 @@ from influx_lake.config.references.secret import Secret
 from influx_lake.config.report.diagnostics import Location, Place, Report, suggestion
 from influx_lake.config.report.excerpts import text_mistake
 from influx_lake.config.sources.databases import DatabaseGroup, many_databases
-from influx_lake.config.sources.discovery import GONE, STATE, read_discovered
-from influx_lake.config.sources.first_points import FIRST_POINTS, read_first_points
+from influx_lake.config.sources.discovery import STATE, Discovered, read_discovered
 from influx_lake.config.values.patterns import pattern_mistake
 from influx_lake.config.values.pydantic_errors import validated
 from influx_lake.errors import ConfigurationError
@@ -58,11 +56,12 @@ def find_config(path: Path | str | None = None) -> Path:
     return Path(path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).expanduser().absolute()
 
 
-def load_lake(path: Path | str | None = None) -> Lake:
+def load_lake(path: Path | str | None = None, discovered: Discovered | None = None) -> Lake:
     """Read a lake.yaml. Contacts nothing; secrets stay closed.
 
     Args:
         path: The file; `find_config` finds it by default.
+        discovered: What its sources have; what is kept next to the file by default.
 
     Raises:
         ConfigurationProblems: The file has mistakes; all of them are in it.
@@ -75,26 +74,32 @@ def load_lake(path: Path | str | None = None) -> Lake:
             remedy="Write one with `influx-lake init`, or name yours with -c or $INFLUX_LAKE_CONFIG",
         )
     report = Report(Path(os.path.normpath(file)))
-    return _checked(read_document(report.path, report), report, lake=report.path)
+    return _checked(read_document(report.path, report), report, report.path, discovered)
 
 
-def lake_of(sections: Mapping[str, Any], path: Path, places: Mapping[Location, Place] | None = None) -> Lake:
+def lake_of(
+    sections: Mapping[str, Any],
+    path: Path,
+    places: Mapping[Location, Place] | None = None,
+    discovered: Discovered | None = None,
+) -> Lake:
     """Build a lake from the sections of a lake.yaml that are written elsewhere. Contacts nothing; secrets stay closed.
 
     Args:
         sections: What the lake.yaml would hold, as YAML reads it.
         path: The file that they are written in; relative paths are below its folder.
         places: Where each entry stands, for messages.
+        discovered: What the sources have; what is kept in the file's folder by default.
 
     Raises:
         ConfigurationProblems: There are mistakes; all of them are in it.
     """
     report = Report(path, dict(places or {}))
-    return _checked({name: _as_text(section) for name, section in sections.items()}, report, lake=None)
+    return _checked({name: _as_text(section) for name, section in sections.items()}, report, None, discovered)
 
 
-def _checked(written: dict[str, Any], report: Report, lake: Path | None) -> Lake:
-    loaded = _Loader(report, lake).load(written)
+def _checked(written: dict[str, Any], report: Report, lake: Path | None, discovered: Discovered | None) -> Lake:
+    loaded = _Loader(report, lake, discovered).load(written)
     report.refuse()
     return replace(loaded, warnings=tuple(report.warnings))
 
@@ -111,9 +116,10 @@ def _as_text(value: Any) -> Any:
 
 
 class _Loader:
-    def __init__(self, report: Report, lake: Path | None) -> None:
+    def __init__(self, report: Report, lake: Path | None, discovered: Discovered | None) -> None:
         self._report = report
         self._lake = lake
+        self._discovered = discovered
         self._path = report.path
         self._root = report.path.parent
 
@@ -123,10 +129,10 @@ class _Loader:
             self._report.mistake((name,), f"unknown section{guess}")
         sections = {name: self._section(name, written.get(name)) for name in SECTIONS if name not in OPERATION}
         groups, entries = self._groups(sections["sources"])
-        known = self._discovered(STATE) if groups else {}
         sources = self._sources(entries, groups)
+        known, damage = self._known()
         for group in groups:
-            sources |= group.sources(group.discovered(known))
+            sources |= group.sources(group.discovered(known.measurements))
         catalog = self._catalog(sections["catalog"] or DEFAULT_CATALOG)
         self._check_overlaps(catalog, sources)
         found = read_declarations(sections["defaults"], sections["measurements"], sources, self._report, groups)
@@ -140,9 +146,12 @@ class _Loader:
             operation=self._operation(written, [*entries, *(group.name for group in groups)]),
             alerts=self._alerts(sections["alerts"]),
             groups=tuple(groups),
-            first_points=self._first_points(found.patterns),
+            first_points=known.first_points,
         )
-        lake = replace(lake, measurements=(*lake.measurements, *self._matches(lake)), gone=self._gone())
+        if damage and (lake.patterns or groups):
+            self._report.mistake((), damage, Place(self._root / STATE, 1))
+        gone = frozenset((source, name) for source, names in known.gone.items() for name in names)
+        lake = replace(lake, measurements=(*lake.measurements, *self._matches(lake, known)), gone=gone)
         patience = min((each.write.commit_timeout for each in lake.measurements), default=None)
         return replace(lake, catalog=replace(catalog, lock_timeout=patience))
 
@@ -290,32 +299,19 @@ class _Loader:
             record = self._report.warn if self._lake else self._report.mistake
             record(location, _LITERAL_WARNING.format(variable))
 
-    def _discovered(self, state: Path) -> dict[str, tuple[str, ...]]:
+    def _known(self) -> tuple[Discovered, str | None]:
+        """What the sources have, and why that cannot be read: only a lake that needs it is refused for that."""
+        if self._discovered is not None:
+            return self._discovered, None
         try:
-            return read_discovered(self._root, state)
+            return read_discovered(self._root), None
         except ConfigurationError as error:
-            self._report.mistake((), str(error), Place(self._root / state, 1))
-            return {}
+            return Discovered(), str(error)
 
-    def _first_points(self, patterns: Sequence[Pattern]) -> dict[tuple[str, str], datetime]:
-        if not any(pattern.needs_first_point for pattern in patterns):
-            return {}
-        try:
-            return read_first_points(self._root)
-        except ConfigurationError as error:
-            self._report.mistake((), str(error), Place(self._root / FIRST_POINTS, 1))
-            return {}
-
-    def _gone(self) -> frozenset[tuple[str, str]]:
-        return frozenset((source, name) for source, names in self._discovered(GONE).items() for name in names)
-
-    def _matches(self, lake: Lake) -> list[Measurement]:
-        if not lake.patterns:
-            return []
-        discovered = self._discovered(STATE)
+    def _matches(self, lake: Lake, known: Discovered) -> list[Measurement]:
         tables, found = TableNames(lake.measurements), []
-        for source in sorted(discovered.keys() & lake.sources.keys()):
-            for pattern, measurement in lake.match(source, discovered[source]):
+        for source in sorted(known.measurements.keys() & lake.sources.keys()):
+            for pattern, measurement in lake.match(source, known.measurements[source]):
                 if clash := tables.claim(measurement):
                     message = f"{clash.reason}: list one under `measurements` with its own `table`"
                     self._report.mistake(("measurements", pattern.text), message)

@@ -1,63 +1,166 @@
-"""What was found in the sources, for patterns: a file next to the lake, so that loading a lake asks no server."""
+"""What the sources of a lake said they have: kept in a file, so that loading a lake asks no server."""
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
-from influx_lake.config.sources.state_file import read_state, write_state
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from influx_lake.config.values.windows import parse_moment, utc_text
 from influx_lake.errors import ConfigurationError
+from influx_lake.private_folders import make_private
 
 STATE = Path(".lake") / "measurements.json"
-GONE = Path(".lake") / "measurements-gone.json"
-"""Those of them that the sources no longer have: their tables stay."""
+"""Where it is kept next to a lake.yaml. Dagster keeps that of a component, as the same text."""
+
+Place = tuple[str, str]
+"""A measurement, as (source, name)."""
 
 
-def read_discovered(root: Path, state: Path = STATE) -> dict[str, tuple[str, ...]]:
-    """The measurements that were last found in each source; nothing where none were looked for.
+class _Text(BaseModel):
+    """What the text holds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    measurements: dict[str, list[str]] = {}
+    gone: dict[str, list[str]] = {}
+    first_points: dict[str, dict[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What the sources of a lake had when they were last asked.
+
+    Attributes:
+        measurements: The measurements of each source, those that are gone included.
+        gone: Those of them that the sources no longer have: their tables stay.
+        first_points: The times of oldest points, for `partition.start: first_point`.
+    """
+
+    measurements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    first_points: Mapping[Place, datetime] = field(default_factory=dict)
+
+    def updated(
+        self,
+        found: Mapping[str, Iterable[str]],
+        *,
+        gone: Mapping[str, Iterable[str]] | None = None,
+        first_points: Mapping[Place, datetime] | None = None,
+        groups: Iterable[str] = (),
+    ) -> Discovered:
+        """What is known then; of sources that are not in `found` or `gone`, what was known before.
+
+        Args:
+            found: The measurements of sources.
+            gone: Those that sources no longer have.
+            first_points: The times of first points. One that is known is only ever replaced by an earlier one: where a
+                server has deleted its oldest points, their windows are in the table still.
+            groups: The entries whose databases are all in `found`: any other of theirs is gone.
+        """
+        prefixes = tuple(f"{group}/" for group in groups)
+        kept = {source: names for source, names in self.measurements.items() if not source.startswith(prefixes)}
+        points = dict(self.first_points)
+        for place, first in (first_points or {}).items():
+            points[place] = min(first, points.get(place, first))
+        return Discovered({**kept, **_sorted(found)}, {**self.gone, **_sorted(gone or {})}, points)
+
+    def as_text(self) -> str:
+        """The text that it is kept as."""
+        points: dict[str, dict[str, str]] = {}
+        for (source, name), first in self.first_points.items():
+            points.setdefault(source, {})[name] = utc_text(first)
+        content = {"measurements": dict(self.measurements), "gone": dict(self.gone), "first_points": points}
+        return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def of_text(cls, text: str) -> Discovered:
+        """Read what `as_text` gives.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            read = _Text.model_validate_json(text)
+        except (ValidationError, RecursionError) as error:
+            raise ValueError(str(error)) from None
+        points = ((source, name, text) for source, names in read.first_points.items() for name, text in names.items())
+        return cls(
+            {source: tuple(names) for source, names in read.measurements.items()},
+            {source: tuple(names) for source, names in read.gone.items()},
+            {(source, name): parse_moment(text) for source, name, text in points},
+        )
+
+
+def read_discovered(root: Path) -> Discovered:
+    """What is kept next to a lake.yaml; nothing where no source was asked yet.
 
     Args:
         root: The lake's folder.
-        state: Which file of it: `STATE`, or `GONE`.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
-    path = root / state
-    known = read_state(path)
-    if not _is_state(known):
-        raise ConfigurationError(
-            f"{path} does not hold the measurements of each source",
-            remedy="Delete it and let `influx-lake discover` write it again",
-        )
-    return {source: tuple(names) for source, names in known.items()}
+    return read_discovered_file(root / STATE, "Delete it and let `influx-lake discover` write it again")
+
+
+def read_discovered_file(path: Path, remedy: str) -> Discovered:
+    """What a file keeps; nothing where there is none.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    try:
+        return Discovered.of_text(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return Discovered()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise ConfigurationError(f"{path} does not hold the measurements of each source", remedy=remedy) from None
 
 
 def write_discovered(
-    root: Path, found: Mapping[str, Iterable[str]], state: Path = STATE, *, groups: Iterable[str] = ()
+    root: Path,
+    found: Mapping[str, Iterable[str]],
+    *,
+    gone: Mapping[str, Iterable[str]] | None = None,
+    first_points: Mapping[Place, datetime] | None = None,
+    groups: Iterable[str] = (),
 ) -> Path:
-    """Keep what was found; sources that are not in `found` keep what is known of them.
-
-    Args:
-        root: The lake's folder.
-        found: The measurements of sources.
-        state: Which file of it: `STATE`, or `GONE`.
-        groups: The entries whose databases are all in `found`: any other of theirs is gone.
-
-    Returns:
-        The file.
+    """Keep what sources said next to a lake.yaml, as `Discovered.updated` has it; returns the file.
 
     Raises:
         ConfigurationError: The file cannot be read or written.
     """
-    path = root / state
-    prefixes = tuple(f"{group}/" for group in groups)
-    kept = {source: names for source, names in read_discovered(root, state).items() if not source.startswith(prefixes)}
-    known = {**kept, **{source: tuple(sorted(set(names))) for source, names in found.items()}}
-    return write_state(path, known)
+    known = read_discovered(root).updated(found, gone=gone, first_points=first_points, groups=groups)
+    return replace_discovered(root, known)
 
 
-def _is_state(known: object) -> bool:
-    return isinstance(known, dict) and all(
-        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in known.values()
-    )
+def replace_discovered(root: Path, known: Discovered) -> Path:
+    """Write the file next to a lake.yaml: a reader sees the old one or the new one, never a part.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    path = root / STATE
+    try:
+        make_private(path.parent)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False
+        ) as file:
+            file.write(known.as_text())
+        os.replace(file.name, path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def _sorted(found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {source: tuple(sorted(set(names))) for source, names in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,7 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
-from influx_lake.config.sources.discovery import GONE, write_discovered
-from influx_lake.config.sources.first_points import write_first_points
+from influx_lake.config.sources.discovery import Discovered, read_discovered, replace_discovered
 from influx_lake.orchestration.automation.reloading import reload_code_location
 from influx_lake.orchestration.automation.source_survey import Look
 from influx_lake.orchestration.failures import failing_clearly
@@ -77,16 +76,11 @@ class Discovery:
         """Whether the lake would be another one if it was loaded now."""
         return bool(self.appeared or self.databases) or self.gone != self.lake.gone
 
-    def keep(self) -> None:
-        """Write down what is known, for the next time the lake is loaded; what is gone stays in the lake.
-
-        Raises:
-            ConfigurationError: It cannot be written.
-        """
+    def added_to(self, known: Discovered) -> Discovered:
+        """What is known then, for the next time the lake is loaded; what is gone stays in the lake."""
         gone = {source: [name for origin, name in self.gone if origin == source] for source in self.found}
-        write_discovered(self.lake.root, {source: [*names, *gone[source]] for source, names in self.found.items()})
-        write_discovered(self.lake.root, gone, GONE)
-        write_first_points(self.lake.root, self.lake.first_points)
+        found = {source: [*names, *gone[source]] for source, names in self.found.items()}
+        return known.updated(found, gone=gone, first_points=self.lake.first_points)
 
     def summary(self) -> str:
         """The news in a line."""
@@ -98,8 +92,17 @@ class Discovery:
         return "; ".join(parts) or "measurements that were gone are back"
 
 
-def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
-    """The sensor that asks each server for its databases and measurements; None for a lake without servers."""
+Keep = Callable[[dg.DagsterInstance, Callable[[Discovered], Discovered]], None]
+"""Changes what is known of a lake's sources, where it is kept."""
+
+
+def discovery_sensor(lake: Lake, keep: Keep | None = None) -> dg.SensorDefinition | None:
+    """The sensor that asks each server for its databases and measurements; None for a lake without servers.
+
+    Args:
+        lake: The lake.
+        keep: Keeps what is news; by default next to the lake.yaml.
+    """
     sources = sorted(name for name, config in lake.sources.items() if isinstance(config, ServerConfig))
     if not sources and not lake.groups:
         return None
@@ -123,7 +126,10 @@ def discovery_sensor(lake: Lake) -> dg.SensorDefinition | None:
                 context.log.warning(news.warning)
             said = f"nothing new in {sum(map(len, news.found.values())):,} measurements"
             if news.is_news:
-                news.keep()
+                if keep:
+                    keep(context.instance, news.added_to)
+                else:
+                    replace_discovered(lake.root, news.added_to(read_discovered(lake.root)))
                 for measurement in news.vanished:
                     context.instance.report_runless_asset_event(_vanished(measurement))
                 said = f"{news.summary()}. {_reloaded(context, webserver)}"

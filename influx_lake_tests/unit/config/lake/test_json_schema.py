@@ -14,7 +14,6 @@ import yaml
 
 from influx_lake.config import ConfigurationProblems, example_lake, lake_json_schema, load_lake, write_discovered
 from influx_lake.config.measurements.options import MeasurementOptions
-from influx_lake.config.sources.first_points import write_first_points
 from influx_lake_tests.unit.config.conftest import SOURCES, LakeWriter
 
 REPOSITORY = Path(__file__).parents[4]
@@ -59,8 +58,8 @@ def test_the_example_loads_with_nothing_set(tmp_path: Path, monkeypatch: pytest.
     lake = load_lake(tmp_path / "lake.yaml")
     assert lake.measurements == (), "where their partitions begin is not known yet"
     names = ("cpu", "disk", "mem", "net")
-    write_discovered(lake.root, {"default": names})
-    write_first_points(lake.root, {("default", name): datetime(2026, 11, 22, 6, tzinfo=UTC) for name in names})
+    first = {("default", name): datetime(2026, 11, 22, 6, tzinfo=UTC) for name in names}
+    write_discovered(lake.root, {"default": names}, first_points=first)
     lake = load_lake(lake.path)
     assert [measurement.table_name for measurement in lake.measurements] == [f"telemetry.{name}" for name in names]
     assert {measurement.scheme.start for measurement in lake.measurements} == {datetime(2026, 11, 22, tzinfo=UTC)}

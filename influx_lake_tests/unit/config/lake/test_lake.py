@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config import Lake, load_lake, read_discovered, write_discovered
+from influx_lake.config import Discovered, Lake, load_lake, read_discovered, write_discovered
 from influx_lake.config.values.windows import Every
 from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
@@ -190,12 +190,12 @@ def test_measurements_are_values(lake_of: Callable[[str], Lake]) -> None:
 
 
 def test_what_is_found_is_kept(tmp_path: Path) -> None:
-    assert read_discovered(tmp_path) == {}
+    assert read_discovered(tmp_path) == Discovered()
     path = write_discovered(tmp_path, {"a": ["y", "x", "x"], "b": []})
     assert path == tmp_path / ".lake" / "measurements.json"
-    assert read_discovered(tmp_path) == {"a": ("x", "y"), "b": ()}
+    assert read_discovered(tmp_path).measurements == {"a": ("x", "y"), "b": ()}
     write_discovered(tmp_path, {"b": ["日本"]})
-    assert read_discovered(tmp_path) == {"a": ("x", "y"), "b": ("日本",)}
+    assert read_discovered(tmp_path).measurements == {"a": ("x", "y"), "b": ("日本",)}
     assert [file.name for file in path.parent.iterdir()] == ["measurements.json"]
 
 
@@ -224,7 +224,7 @@ def test_a_state_that_cannot_be_written(tmp_path: Path) -> None:
 )
 def test_any_names_are_kept(found: dict[str, list[str]], tmp_path: Path) -> None:
     write_discovered(tmp_path, found)
-    known = read_discovered(tmp_path)
+    known = read_discovered(tmp_path).measurements
     assert {source: set(known[source]) for source in found} == {source: set(n) for source, n in found.items()}
     json.loads((tmp_path / ".lake" / "measurements.json").read_text())
 

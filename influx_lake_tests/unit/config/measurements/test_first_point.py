@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config import ConfigurationProblems, Lake, load_lake, write_discovered
-from influx_lake.config.sources.first_points import FIRST_POINTS, read_first_points, write_first_points
+from influx_lake.config import ConfigurationProblems, Discovered, Lake, load_lake, write_discovered
+from influx_lake.config.sources.discovery import STATE
 from influx_lake.config.values.windows import EPOCH, Every, window_of
 
 FIRST = datetime(2025, 3, 5, 17, 30, 0, 123456, UTC)
@@ -25,8 +25,7 @@ Loader = Callable[[str], Lake]
 
 
 def known(lake: Lake, *names: str) -> Lake:
-    write_discovered(lake.root, {"default": names})
-    write_first_points(lake.root, {("default", name): FIRST for name in names})
+    write_discovered(lake.root, {"default": names}, first_points={("default", name): FIRST for name in names})
     return load_lake(lake.path)
 
 
@@ -62,13 +61,14 @@ def test_it_may_be_a_default_that_a_date_overrides(lake_of: Loader) -> None:
     assert [each.name for each in known(lake, "cpu").measurements] == ["mem", "cpu"]
 
 
-def test_a_known_first_point_moves_back_only(tmp_path: Path) -> None:
+def test_a_known_first_point_moves_back_only() -> None:
     place = ("default", "cpu")
-    write_first_points(tmp_path, {place: FIRST})
-    assert write_first_points(tmp_path, {place: FIRST + timedelta(days=9)}) is None
-    assert read_first_points(tmp_path) == {place: FIRST}
-    write_first_points(tmp_path, {place: FIRST - timedelta(days=9), ("b", "cpu"): FIRST})
-    assert read_first_points(tmp_path) == {place: FIRST - timedelta(days=9), ("b", "cpu"): FIRST}
+    known = Discovered().updated({}, first_points={place: FIRST})
+    known = known.updated({}, first_points={place: FIRST + timedelta(days=9)})
+    assert known.first_points == {place: FIRST}
+    known = known.updated({}, first_points={place: FIRST - timedelta(days=9), ("b", "cpu"): FIRST})
+    assert known.first_points == {place: FIRST - timedelta(days=9), ("b", "cpu"): FIRST}
+    assert Discovered.of_text(known.as_text()) == known
 
 
 @given(
@@ -90,11 +90,11 @@ def test_the_first_partition_holds_the_first_point(first: datetime, every: Every
     assert scheme.start <= first < scheme.window_at(scheme.start).end
 
 
-@pytest.mark.parametrize("text", ["[]", '{"default": 1}', '{"default": {"cpu": "soon"}}', "no json"])
+@pytest.mark.parametrize("text", ["[]", '{"default": 1}', '{"first_points": {"default": {"cpu": "soon"}}}', "no json"])
 def test_a_damaged_file_is_named(lake_of: Loader, tmp_path: Path, text: str) -> None:
-    (tmp_path / FIRST_POINTS).parent.mkdir()
-    (tmp_path / FIRST_POINTS).write_text(text)
-    with pytest.raises(ConfigurationProblems, match=r"first-points\.json does not hold the times"):
+    (tmp_path / STATE).parent.mkdir()
+    (tmp_path / STATE).write_text(text)
+    with pytest.raises(ConfigurationProblems, match=r"measurements\.json does not hold"):
         lake_of(TEXT.format(more=""))
 
 
