@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from influx_lake.config import Lake, load_lake, write_discovered
+from influx_lake.config import Discovered, Lake, load_lake, read_discovered
 from influx_lake.config.lake.lake import Resolved
+from influx_lake.config.sources.discovery import replace_discovered
 from influx_lake.errors import MeasurementNotFound
 from influx_lake.sources import open_source
 from influx_lake.sources.databases import databases_of
@@ -18,26 +19,29 @@ from influx_lake.sources.protocol import Source
 
 
 @dataclass(frozen=True, slots=True)
-class Discovered:
+class Survey:
     """What the sources of a lake have now.
 
     Attributes:
-        lake: The lake, as it is with that.
+        lake: The lake, with the first points of its measurements.
         listed: What each source lists.
         found: The measurements of each source, without those that are set aside.
         resolved: The lake's measurements, and which are set aside.
-        state: The file that keeps it.
     """
 
     lake: Lake
     listed: Mapping[str, Listing]
     found: Mapping[str, tuple[str, ...]]
     resolved: Resolved
-    state: Path
+
+    def added_to(self, known: Discovered) -> Discovered:
+        """What is known then."""
+        groups = [group.name for group in self.lake.groups]
+        return known.updated(self.found, first_points=self.lake.first_points, groups=groups)
 
 
-def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> Discovered:
-    """Ask the sources of a lake for their measurements and first points, and keep the answers beside the lake.
+def survey_sources(lake: Lake, source: Callable[[str], Source]) -> Survey:
+    """Ask the sources of a lake for their measurements and first points.
 
     Args:
         lake: The lake.
@@ -45,7 +49,6 @@ def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> Discov
 
     Raises:
         SourceError: A source cannot tell.
-        ConfigurationError: The answers cannot be kept.
     """
     sources = list(dict.fromkeys(pattern.source for pattern in lake.patterns)) or list(lake.sources)
     groups = {group.name for group in lake.groups}
@@ -54,10 +57,19 @@ def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> Discov
     wanted = {name: listing.wanted(lake.named(name)) for name, listing in listed.items()}
     lake = with_first_points(lake, wanted, source, again=True)
     resolved = lake.resolve(wanted)
-    found = resolved.kept(wanted)
-    groups = [group.name for group in lake.groups]
-    state = write_discovered(lake.root, found, first_points=lake.first_points, groups=groups)
-    return Discovered(load_lake(lake.path), listed, found, resolved, state)
+    return Survey(lake, listed, resolved.kept(wanted), resolved)
+
+
+def discover_measurements(lake: Lake, source: Callable[[str], Source]) -> tuple[Survey, Path]:
+    """Ask the sources of a lake, and keep the answers beside it; gives them, with the lake as it then is, and the file.
+
+    Raises:
+        SourceError: A source cannot tell.
+        ConfigurationError: The answers cannot be kept.
+    """
+    survey = survey_sources(lake, source)
+    state = replace_discovered(lake.root, survey.added_to(read_discovered(lake.root)))
+    return replace(survey, lake=load_lake(lake.path)), state
 
 
 def with_first_points(

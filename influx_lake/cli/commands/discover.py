@@ -18,7 +18,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from influx_lake.replication.discovery import discover_measurements
 
     with output(as_json) as out, open_session(config) as session:
-        told = discover_measurements(session.lake, session.source)
+        told, state = discover_measurements(session.lake, session.source)
         lake, listed, found, resolved = told.lake, told.listed, told.found, told.resolved
         matches = [each for name, names in found.items() for each in lake.match(name, names)]
         table = plain_table("pattern", "source", "measurement", "table", "from")
@@ -32,7 +32,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         if resolved.warning:
             out.note(f"! {resolved.warning}")
         total = sum(len(names) for names in found.values())
-        out.line(f"{counted(total, 'measurement')} found, {len(matches):,} of them by patterns. Kept in {told.state}")
+        out.line(f"{counted(total, 'measurement')} found, {len(matches):,} of them by patterns. Kept in {state}")
         for name, listing in listed.items():
             if said := listing.left_out(lake.named(name)):
                 out.line(f"{name}: {said}. The server lists them until it deletes them; no pattern stands for one.")
@@ -43,7 +43,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             {"source": source, "measurement": name, "reason": reason}
             for (source, name), reason in resolved.set_aside.items()
         ]
-        out.result({"state": str(told.state), "sources": facts, "set_aside": aside})
+        out.result({"state": str(state), "sources": facts, "set_aside": aside})
 
 
 def _facts(

@@ -78,7 +78,7 @@ def _with_first_points(lake: Lake, out: Output) -> Lake:
 
     try:
         with open_session(lake.path) as session:
-            return discover_measurements(session.lake, session.source).lake
+            return discover_measurements(session.lake, session.source)[0].lake
     except LakeError as error:
         out.note(f"First points are not known yet: {error}")
         return lake
