@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
-import struct
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +13,16 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.cli.entry import run
-from influx_lake.config import InfluxDB3Config, Measurement, OnTypeConflict, Secret, TypeOptions
+from influx_lake.config import InfluxDB3Config, Measurement, Secret, TypeOptions
 from influx_lake.config.connections import AutoConfig
 from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
-from influx_lake.config.values.windows import Every, Scheme, Window
+from influx_lake.config.values.windows import Every, Scheme
 from influx_lake.errors import (
     AuthenticationFailed,
     ConfigurationError,
     DatabaseNotFound,
     MeasurementNotFound,
     RowsMissing,
-    SchemaConflict,
     WindowInterrupted,
 )
 from influx_lake.replication.window import replicate_window
@@ -36,73 +32,21 @@ from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake.sources.influxql.chunks import RowChunks
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
+from influx_lake_tests.integration.influxdb_points import (
+    NAME,
+    START,
+    START_NS,
+    WINDOW,
+    auto_config,
+    line_protocol,
+    servers,
+)
 from testbed.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
 from testbed.local_catalog import local_catalog
 
+__all__ = ["servers"]
+
 pytestmark = pytest.mark.servers
-
-START = datetime(2026, 3, 1, tzinfo=UTC)
-WINDOW = Window(START, datetime(2026, 3, 2, tzinfo=UTC))
-START_NS = WINDOW.start_us * 1000
-DAY_NS = 86_400 * 10**9
-AWKWARD = [
-    "",
-    " ",
-    "null",
-    "true",
-    "1.5",
-    'say "hi"',
-    "back\\slash",
-    "a],[1",
-    "],[1700000000000000000,2",
-    "line\nend",
-    "tab\there",
-    "<a href='x'>&amp;</a>",
-    "über, 東京 🦆",
-    "'; DROP",
-    "a,b",
-    "[[1]]",
-    '"values":[[',
-]
-_EQUALS = "\\="
-NAME = 'wéird "m", a=b'
-
-
-def _text(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _tag(value: str) -> str:
-    return value.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
-
-
-def line_protocol(points: int, *, name: str = NAME, seed: int = 5) -> Iterator[str]:
-    """Points with every type that all versions hold, gaps, odd texts and nanoseconds, each series and time once."""
-    chance = random.Random(seed)
-    step = DAY_NS // points
-    for number in range(points):
-        tags = f",host=h{number % 7}" + (f",{_tag('odd key')}={_tag('a, b=c')}" if number % 3 else "")
-        values = {
-            "f": repr(struct.unpack("<d", struct.pack("<q", chance.getrandbits(62)))[0]),
-            "whole": f"{float(chance.randrange(10**17))!r}",
-            "i": f"{chance.randrange(-(2**63) + 1, 2**63)}i",
-            "b": chance.choice(["true", "false"]),
-            "s": _text(chance.choice(AWKWARD)),
-            _tag('sp ace,="q"'): "1i",
-        }
-        kept = {key: value for key, value in values.items() if chance.random() > 0.2} or {"i": "0i"}
-        fields = ",".join(f"{key}={value}" for key, value in kept.items())
-        yield f"{_tag(name).replace(_EQUALS, '=')}{tags} {fields} {START_NS + number * step + number % 1000}"
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    with ExitStack() as stack:
-        yield {
-            "1.6": stack.enter_context(influxdb1(tmp_path_factory.mktemp("v16"), "1.6")),
-            "1.8": stack.enter_context(influxdb1(tmp_path_factory.mktemp("v18"), "1.8")),
-            "2": stack.enter_context(influxdb2(tmp_path_factory.mktemp("v2"))),
-        }
 
 
 def loaded(source: Source, catalog: Catalog, table: str, name: str = NAME, **options: str) -> pa.Table:
@@ -166,15 +110,6 @@ def test_what_flux_misplaces_is_put_right(servers: dict[str, Server], catalog: C
     assert found == {**expected, ("h7", "r", START_NS): "", ("h7", "r", START_NS + 5): "x"}
 
 
-def test_flux_reads_a_series_whose_type_changes_within_a_window(servers: dict[str, Server], catalog: Catalog) -> None:
-    week = 7 * 86_400 * 10**9
-    for place, value in enumerate(['"a"', '""', "1.5", '"b"', "2.5"]):
-        servers["2"].write(f"turned value={value} {START_NS - place * week}")
-    rows = load_mixed(servers["2"], catalog, "turned", "new_column", name="turned", query_language="flux")
-    assert rows.column("value").to_pylist() == [2.5, None, 1.5, None, None]
-    assert rows.column("value__string").to_pylist() == [None, "b", None, "", "a"]
-
-
 def test_one_entry_for_many_databases(
     servers: dict[str, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,98 +141,10 @@ def test_one_entry_for_many_databases(
         assert tables.load_table(name).scan().to_arrow().column("v").to_pylist() == [value]
 
 
-@pytest.fixture
-def conflicting(servers: dict[str, Server]) -> list[Server]:
-    """Servers where `mixed.value` has another type in each shard: weeks before, two of them in one window of months."""
-    week = 7 * 86_400 * 10**9
-    shards = [
-        "mixed,t=a value=1.5,ok=1i",
-        "mixed,t=a value=7i",
-        f"mixed,t=b value={2**53 + 1}i",
-        'mixed,t=a value="seven",ok=2i',
-        "mixed,t=a value=true",
-    ]
-    for server in servers.values():
-        for place, line in enumerate(shards):
-            server.write(f"{line} {START_NS - place * week}")
-    return list(servers.values())
-
-
-ALL_WEEKS = Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC))
-
-
-def load_mixed(
-    server: Server, catalog: Catalog, table: str, policy: str, *, name: str = "mixed", **options: str
-) -> pa.Table:
-    measurement = Measurement(
-        name,
-        name,
-        "default",
-        "telemetry",
-        ("lake",),
-        table,
-        Scheme(Every.WEEK, ALL_WEEKS.start),
-        types=TypeOptions(on_type_conflict=OnTypeConflict(policy)),
-    )
-    source = open_source(server.config(**options))
-    try:
-        replicate_window(source, catalog, measurement, ALL_WEEKS, run_id="test")
-    finally:
-        source.close()
-    return catalog.load_table(("lake", table)).scan().to_arrow().sort_by("time")
-
-
-def test_each_type_of_a_field_gets_a_column(conflicting: list[Server], catalog: Catalog) -> None:
-    for place, server in enumerate(conflicting):
-        rows = load_mixed(server, catalog, f"mixed{place}", "new_column")
-        assert rows.column("value").to_pylist() == [None, None, None, 7.0, 1.5]
-        assert rows.column("value__long").to_pylist() == [None, None, 2**53 + 1, None, None]
-        assert rows.column("value__string").to_pylist() == [None, "seven", None, None, None]
-        assert rows.column("value__boolean").to_pylist() == [True, None, None, None, None]
-        assert rows.column("ok").to_pylist() == [None, 2, None, None, 1]
-
-
-def test_a_second_type_of_a_field_stops_the_window(conflicting: list[Server], catalog: Catalog) -> None:
-    for place, server in enumerate(conflicting):
-        with pytest.raises(SchemaConflict, match=r"'value' is double in some points .* and string in others") as caught:
-            load_mixed(server, catalog, f"mixed{place}", "fail")
-        assert caught.value.remedy is not None
-        assert "new_column" in caught.value.remedy
-        assert catalog.load_table(("lake", f"mixed{place}")).current_snapshot() is None
-
-
-def test_points_of_a_second_type_go_to_quarantine(conflicting: list[Server], catalog: Catalog) -> None:
-    for place, server in enumerate(conflicting):
-        rows = load_mixed(server, catalog, f"mixed{place}", "quarantine")
-        assert rows.column("value").to_pylist() == [7.0, 1.5]
-        aside = catalog.load_table(("lake", f"mixed{place}__quarantine")).scan().to_arrow().sort_by("time")
-        found = [json.loads(row) for row in aside.column("row").to_pylist()]
-        assert [row["value__string"] or row["value__boolean"] or row["value__integer"] for row in found] == [
-            True,
-            "seven",
-            2**53 + 1,
-        ]
-
-
-def auto_config(server: Server) -> AutoConfig:
-    return AutoConfig(type="auto", host=server.url, database="telemetry", org="plant", token=Secret(TOKEN))
-
-
 def confirmed(server: Server, **options: Any) -> ReliableSource:
     retry = RetryOptions(budget=timedelta(milliseconds=200), first_wait=timedelta(milliseconds=1))
     reading = ReadingOptions(confirm_rows=True, retry=retry)
     return ReliableSource(open_source(server.config(**options)), reading, ServerLimits())
-
-
-def test_values_are_counted_whatever_their_types(conflicting: list[Server]) -> None:
-    for server in conflicting:
-        for config in (server.config(), auto_config(server)):
-            retry = RetryOptions(budget=timedelta(0))
-            source = ReliableSource(open_source(config), ReadingOptions(confirm_rows=True, retry=retry), ServerLimits())
-            for window in (ALL_WEEKS, Window(ALL_WEEKS.start, datetime(2026, 1, 6, tzinfo=UTC))):
-                with source.read(source.schema("mixed"), window) as rows:
-                    assert sum(batch.num_rows for batch in rows) == (5 if window is ALL_WEEKS else 0)
-            source.close()
 
 
 def test_rows_that_got_lost_on_the_way_are_noticed(servers: dict[str, Server], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,20 +175,6 @@ def test_rows_that_got_lost_on_the_way_are_noticed(servers: dict[str, Server], m
 def count_rows(source: Source) -> int:
     with source.read(source.schema("lossy"), WINDOW) as rows:
         return sum(batch.num_rows for batch in rows)
-
-
-def test_the_column_that_is_there_keeps_its_type(conflicting: list[Server], catalog: Catalog) -> None:
-    columns = pa.schema([("time", pa.timestamp("us", "UTC")), ("t", pa.string()), ("value", pa.string())])
-    catalog.create_namespace_if_not_exists("lake")
-    catalog.create_table(("lake", "mixed"), columns)
-    table = catalog.load_table(("lake", "mixed"))
-    measurement_source = open_source(conflicting[0].config())
-    with table.transaction() as change:
-        change.set_properties({"influx-lake.source": measurement_source.identity})
-    measurement_source.close()
-    rows = load_mixed(conflicting[0], catalog, "mixed", "new_column")
-    assert rows.column("value").to_pylist() == [None, "seven", None, None, None]
-    assert rows.column("value__double").to_pylist() == [None, None, None, 7.0, 1.5]
 
 
 def test_retention_policies_are_part_of_the_name(servers: dict[str, Server]) -> None:

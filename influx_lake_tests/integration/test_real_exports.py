@@ -15,7 +15,7 @@ import pytest
 
 from influx_lake.config.values.windows import Window
 from influx_lake.sources import Source, open_source
-from influx_lake_tests.integration.test_influxdb_versions import NAME, WINDOW, line_protocol
+from influx_lake_tests.integration.influxdb_points import NAME, WINDOW, line_protocol
 from influx_lake_tests.unit.sources.line_files import line_source
 from testbed.influxdb_servers import DATABASE, Server, influxdb1, influxdb2, influxdb2_binary
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from influx_lake.config import ConfigurationProblems, lake_json_schema, load_lake
+from influx_lake.config import ConfigurationProblems, load_lake
 from influx_lake.config.connections import SOURCE_TYPES
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
@@ -26,18 +23,15 @@ from influx_lake_tests.unit.config.lake.nonsense import (
     KINDS,
     RANGES,
     SOURCES,
-    Inline,
     Mutation,
-    Raw,
     defaults_mutations,
-    flow,
     measurement_mutations,
-    plain,
     ranges,
     section_mutations,
     source_mutations,
-    yaml_lines,
 )
+from influx_lake_tests.unit.config.lake.nonsense_schema import valid_in_schema
+from influx_lake_tests.unit.config.lake.nonsense_yaml import Raw, flow, yaml_lines
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
@@ -323,14 +317,14 @@ def test_numbers_are_written_in_digits(judged: list[Judged]) -> None:
 
 def _types_of(each: Judged) -> set[str]:
     """Whether any text may stand there, as the schema has it."""
-    return {"text"} if _valid_in_schema(each, "banana") else set()
+    return {"text"} if valid_in_schema(each.document, "banana") else set()
 
 
 def test_what_the_loader_takes_the_schema_takes(judged: list[Judged]) -> None:
     unlike = [
         (each, "the loader takes it, the schema does not")
         for each in judged
-        if not each.problems and not _valid_in_schema(each) and not _is_a_text(each)
+        if not each.problems and not valid_in_schema(each.document) and not _is_a_text(each)
     ]
     assert not unlike, told(unlike)
 
@@ -340,7 +334,7 @@ def _is_a_text(each: Judged) -> bool:
     value = each.mutation.value
     if value is None:
         return True
-    return isinstance(value, Raw) and _valid_in_schema(each, value.text)
+    return isinstance(value, Raw) and valid_in_schema(each.document, value.text)
 
 
 BEYOND_A_SCHEMA = TEXTS | REFERENCES | {
@@ -365,40 +359,6 @@ def test_what_the_schema_takes_the_loader_takes(judged: list[Judged]) -> None:
         if each.problems
         and each.mutation.kind not in BEYOND_A_SCHEMA
         and not WITH_RULES.search(".".join(map(str, each.mutation.entry)))
-        and _valid_in_schema(each)
+        and valid_in_schema(each.document)
     ]
     assert not unlike, told(unlike)
-
-
-@cache
-def _validators() -> dict[str, Any]:
-    schema = lake_json_schema()
-    definitions = {"$defs": schema["$defs"]}
-    parts = {name: {**definitions, **part} for name, part in schema["properties"].items()}
-    for name in ("sources", "measurements"):
-        parts[name] = {**definitions, **schema["properties"][name]["additionalProperties"]}
-    parts[""] = {**definitions, "properties": {}, "additionalProperties": schema["additionalProperties"]}
-    return {name: jsonschema.Draft202012Validator(part) for name, part in parts.items()}
-
-
-def _valid_in_schema(each: Judged, instead: Any = None) -> bool:
-    [(section, written)] = each.document.items()
-    if section not in _validators():
-        return False
-    entry = next(iter(written.values())) if section in ("sources", "measurements") else written
-    if instead is not None:
-        entry = _replaced(entry, instead)
-    value = plain(entry)
-    return not _has_no_json(value) and bool(_validators()[section].is_valid(value))
-
-
-def _replaced(entry: Any, instead: Any) -> Any:
-    if isinstance(entry, Inline):
-        return instead
-    if isinstance(entry, dict):
-        return {name: _replaced(inner, instead) for name, inner in entry.items()}
-    return [_replaced(inner, instead) for inner in entry] if isinstance(entry, list) else entry
-
-
-def _has_no_json(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
