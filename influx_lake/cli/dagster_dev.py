@@ -10,8 +10,6 @@ import subprocess
 import sys
 import time
 import tomllib
-import urllib.error
-import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -135,12 +133,17 @@ class DagsterDev:
 
     def wait_until_ready(self) -> bool:
         """Wait until the UI answers; False when Dagster ended before."""
+        import requests
+
+        session = requests.Session()
+        session.trust_env = False  # no proxy leads to this machine
         while self._process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.url}/server_info", timeout=5):  # noqa: S310 - an http address
+                if session.get(f"{self.url}/server_info", timeout=5).ok:
                     return True
-            except (urllib.error.URLError, OSError):
-                time.sleep(_POLL_SECONDS)
+            except requests.RequestException:
+                pass
+            time.sleep(_POLL_SECONDS)
         return False
 
     def wait(self) -> int:

@@ -172,6 +172,18 @@ def test_the_direct_port_of_flight(box: Sandbox, cpu: MeasurementSchema) -> None
     direct.close()
 
 
+def test_no_proxy_is_asked_for_this_machine(
+    box: Sandbox, cpu: MeasurementSchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "grpc_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=box.token))
+    assert read(source, cpu) == ROWS
+    source.close()
+
+
 def test_windows_that_are_read_at_the_same_time(source: InfluxDB3Source, cpu: MeasurementSchema) -> None:
     hours = [Window(START + timedelta(minutes=10 * n), START + timedelta(minutes=10 * (n + 1))) for n in range(8)]
     counts: dict[int, int] = {}

@@ -1,16 +1,19 @@
-"""InfluxDB 3's HTTP interface: writes line protocol, asks small questions."""
+"""HTTP to the sandbox: writes line protocol, asks small questions.
+
+Not influxdb3-python: it cannot let the server tell the unit of times (`precision=auto`), which files need.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator
-from typing import Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any
 
 from influx_lake.errors import DataRefused, QueryRejected, SourceUnavailable
+
+if TYPE_CHECKING:
+    from requests import Response
 
 BATCH_BYTES = 4_000_000
 """Well below the 10 MiB that the server takes at once."""
@@ -27,9 +30,15 @@ class HttpClient:
     """
 
     def __init__(self, url: str, database: str, token: str | None) -> None:
+        import requests
+
         self._url = url
         self._database = database
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._session = requests.Session()
+        # It is on this machine: no proxy leads there.
+        self._session.trust_env = False
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
 
     def write(self, lines: Iterable[str], precision: str = "nanosecond") -> int:
         """Write lines in batches, each as a whole or not at all.
@@ -41,10 +50,13 @@ class HttpClient:
             DataRefused: The server does not take one of them.
             SourceUnavailable: It cannot be reached.
         """
-        query = urlencode({"db": self._database, "precision": precision, "accept_partial": "false"})
+        options = {"db": self._database, "precision": precision, "accept_partial": "false"}
         sent = 0
         for batch in _batches(lines):
-            self._post(f"/api/v3/write_lp?{query}", gzip.compress("\n".join(batch).encode(), 1), first=sent + 1)
+            packed = gzip.compress("\n".join(batch).encode(), 1)
+            answer = self._post("/api/v3/write_lp", params=options, data=packed, headers={"Content-Encoding": "gzip"})
+            if not answer.ok:
+                raise _refused(_text(answer), first=sent + 1)
             sent += len(batch)
         return sent
 
@@ -55,29 +67,20 @@ class HttpClient:
             QueryRejected: The server does not answer it.
             SourceUnavailable: It cannot be reached.
         """
-        body = json.dumps({"db": self._database, "q": sql, "format": "json"}).encode()
-        request = urllib.request.Request(f"{self._url}/api/v3/query_sql", body, self._headers)  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-                rows: list[dict[str, Any]] = json.load(answer)
-                return rows
-        except urllib.error.HTTPError as error:
-            raise QueryRejected(f"the server refused a query: {_text(error)}") from None
-        except OSError as error:
-            raise self._unavailable(error) from None
+        answer = self._post("/api/v3/query_sql", json={"db": self._database, "q": sql, "format": "json"})
+        if not answer.ok:
+            raise QueryRejected(f"the server refused a query: {_text(answer)}")
+        rows: list[dict[str, Any]] = answer.json()
+        return rows
 
-    def _post(self, path: str, body: bytes, first: int) -> None:
-        headers = {**self._headers, "Content-Encoding": "gzip"}
-        request = urllib.request.Request(self._url + path, body, headers, method="POST")  # noqa: S310
-        try:
-            urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310
-        except urllib.error.HTTPError as error:
-            raise _refused(_text(error), first) from None
-        except OSError as error:
-            raise self._unavailable(error) from None
+    def _post(self, path: str, **content: Any) -> Response:
+        import requests
 
-    def _unavailable(self, error: OSError) -> SourceUnavailable:
-        return SourceUnavailable(f"{self._url} cannot be reached: {error}", remedy="Check that the server runs")
+        try:
+            return self._session.post(self._url + path, timeout=_TIMEOUT_SECONDS, **content)
+        except requests.RequestException as error:
+            message = f"{self._url} cannot be reached: {error}"
+            raise SourceUnavailable(message, remedy="Check that the server runs") from None
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -93,8 +96,8 @@ def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _text(error: urllib.error.HTTPError) -> str:
-    return error.read().decode(errors="replace")[:2_000]
+def _text(answer: Response) -> str:
+    return answer.text[:2_000]
 
 
 def _refused(text: str, first: int) -> DataRefused:

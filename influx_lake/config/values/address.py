@@ -66,6 +66,11 @@ class Address:
         """Whether the connection is encrypted."""
         return self.scheme == "https"
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, where no proxy leads to."""
+        return _is_loopback(self.host)
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

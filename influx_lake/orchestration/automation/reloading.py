@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.error
-import urllib.request
+from typing import Any
 
 from influx_lake.config import redact
 
@@ -40,15 +38,14 @@ def reload_code_location(name: str, webserver: str | None) -> str:
     address = webserver or os.environ.get(WEBSERVER_VARIABLE)
     if not address:
         return f"{_BY_HAND}, or set discovery.webserver."
-    request = urllib.request.Request(  # noqa: S310 - an http address, checked when it was configured
-        f"{address.rstrip('/')}/graphql",
-        json.dumps({"query": _RELOAD, "variables": {"name": name}}).encode(),
-        {"Content-Type": "application/json"},
-    )
+    import requests
+
+    content: dict[str, Any] = {"query": _RELOAD, "variables": {"name": name}}
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS) as reply:  # noqa: S310
-            answer = json.load(reply)["data"]["reloadRepositoryLocation"]
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
+        reply = requests.post(f"{address.rstrip('/')}/graphql", json=content, timeout=_PATIENCE_SECONDS)
+        reply.raise_for_status()
+        answer = reply.json()["data"]["reloadRepositoryLocation"]
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         return f"The webserver at {address} did not load them anew: {redact(str(error))}. {_BY_HAND}."
     failure = answer.get("message") or (answer.get("locationOrLoadError") or {}).get("message")
     return f"The definitions could not be loaded: {redact(failure)}" if failure else "The definitions were loaded anew."

@@ -50,6 +50,8 @@ def _grpc_options(config: InfluxDB3Config) -> list[tuple[str, int]]:
         ("grpc.max_reconnect_backoff_ms", _LONGEST_PAUSE_BETWEEN_CONNECTS_MS),
         # Flight would take a message of any length, which has to be in memory as a whole.
         ("grpc.max_receive_message_length", min(config.max_document, _LONGEST_MESSAGE)),
+        # gRPC takes the proxy of `http_proxy` for a server on this machine, too.
+        *([("grpc.enable_http_proxy", 0)] if config.address.is_loopback else []),
     ]
 
 
