@@ -23,6 +23,7 @@ from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from testbed.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
@@ -86,7 +87,7 @@ def write_raw(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], 
 
 def write_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
     data, opened, chosen = list(batches(rows, days=LAYOUTS[layout].days)), local_catalog(folder), LAYOUTS[layout]
-    return lambda: replace_window(opened, chosen.target, Rows(data), chosen.window, PROVENANCE).bytes_written
+    return lambda: replace_window(load_of(opened, chosen.target, Rows(data), chosen.window, PROVENANCE)).bytes_written
 
 
 def stream_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
@@ -95,7 +96,7 @@ def stream_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[]
     # What makes the rows takes its memory before the measuring begins.
     deque(batches(BATCH_ROWS * 32), maxlen=0)
     coming = Rows(batches(rows, days=chosen.days))
-    return lambda: replace_window(opened, chosen.target, coming, chosen.window, PROVENANCE).bytes_written
+    return lambda: replace_window(load_of(opened, chosen.target, coming, chosen.window, PROVENANCE)).bytes_written
 
 
 def flight_raw(folder: Path, _rows: int, url: str, token: str) -> Callable[[], int]:

@@ -20,6 +20,7 @@ from benchmarks.cases import TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
 from testbed.dataset import batches
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 
 SNAPSHOTS = (1, 100, 1_000)
@@ -33,7 +34,7 @@ def run(runs: int) -> list[dict[str, float]]:
         opened = local_catalog(Path(folder))
 
         def load() -> None:
-            replace_window(opened, TARGET, Rows(rows), WINDOW, Provenance("bench", "run"))  # type: ignore[arg-type]
+            replace_window(load_of(opened, TARGET, Rows(rows), WINDOW, Provenance("bench", "run")))  # type: ignore[arg-type]
 
         load()
         for snapshots in SNAPSHOTS:

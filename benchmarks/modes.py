@@ -24,6 +24,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.target import Provenance
 from testbed.dataset import TAGS, batches
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import Cost, in_process, measured, median
 
@@ -44,12 +45,12 @@ def coming(name: str, rows: int) -> Iterator[pa.RecordBatch]:
 def case(name: str, folder: Path, rows: int) -> Callable[[], int]:
     """A load of the window over the rows that are there."""
     opened = local_catalog(folder)
-    replace_window(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE)
+    replace_window(load_of(opened, BY_TAGS, Rows(batches(rows)), WINDOW, PROVENANCE))
     data = Rows(list(coming(name, rows)))
     if name == "replace":
-        return lambda: replace_window(opened, BY_TAGS, data, WINDOW, PROVENANCE).rows
+        return lambda: replace_window(load_of(opened, BY_TAGS, data, WINDOW, PROVENANCE)).rows
     merging = name.endswith("merge_fields")
-    return lambda: upsert_window(opened, BY_TAGS, data, WINDOW, PROVENANCE, merge_fields=merging).rows
+    return lambda: upsert_window(load_of(opened, BY_TAGS, data, WINDOW, PROVENANCE, merge_fields=merging)).rows
 
 
 def run(rows: int, runs: int) -> dict[str, object]:

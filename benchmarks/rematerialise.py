@@ -18,6 +18,7 @@ import pyarrow as pa
 from benchmarks.cases import PROVENANCE, TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from testbed.dataset import SCHEMA, batches
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import resident_mb
 
@@ -33,7 +34,7 @@ def run(rows: int, times: int) -> list[dict[str, float]]:
         for number in range(1, times + 1):
             coming = Rows((batch.select(NARROW) for batch in batches(rows)), schema)
             began = time.monotonic()
-            done = replace_window(opened, TARGET, coming, WINDOW, PROVENANCE)
+            done = replace_window(load_of(opened, TARGET, coming, WINDOW, PROVENANCE))
             seconds = time.monotonic() - began
             snapshot = done.table.current_snapshot()
             assert snapshot is not None

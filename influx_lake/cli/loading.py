@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from influx_lake.cli.session import Session
     from influx_lake.config import Measurement
     from influx_lake.config.values.windows import Window
-    from influx_lake.replication.window import WindowResult
+    from influx_lake.iceberg.window_result import WindowResult
 
 
 @dataclass
@@ -134,7 +134,7 @@ def load(
                     continue
                 done.add(result)
                 loaded.tried(measurement, window)
-                out.line(window_line(result))
+                out.line(window_line(measurement, result))
 
 
 def _load_one(
@@ -157,13 +157,13 @@ def _load_one(
     return result
 
 
-def window_line(result: WindowResult) -> str:
+def window_line(measurement: Measurement, result: WindowResult) -> str:
     """What loading a window did, in a line."""
     before = "" if result.previous_rows in (0, result.rows) else f" (before: {result.previous_rows:,})"
     again = " (as before)" if result.rows and result.previous_rows == result.rows else before
     aside = f" and {result.quarantined_rows:,} in quarantine" if result.quarantined_rows else ""
     return (
-        f"✓ {result.measurement.name} {result.window}  {result.rows:,} rows{again}{aside} in {result.seconds:.2f} s, "
+        f"✓ {measurement.name} {result.window}  {result.rows:,} rows{again}{aside} in {result.seconds:.2f} s, "
         f"{result.rows_per_second:,.0f} rows/s, {result.bytes_written / 1e6:,.1f} MB"
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
     from influx_lake.config.values.windows import Window
-    from influx_lake.replication.window import Progress
+    from influx_lake.iceberg.window_load import Progress
 
 
 class Meter(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from influx_lake.config.values.source_schema import TIME, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import TIME, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
 from influx_lake.orchestration.partition_events import Facts
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
-    from influx_lake.iceberg.load.replace import WindowCommit
     from influx_lake.iceberg.table_state.recorded_loads import RecordedLoad
-    from influx_lake.replication.window import WindowResult
+    from influx_lake.iceberg.window_result import WindowResult
     from influx_lake.rollups.window import RollupResult
 
 PREVIEW_ROWS = 10
@@ -35,10 +34,10 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
         result: What loading the window did.
         upstream: The asset that it was read from.
     """
-    lineage = {name: (source,) for name, source in result.commit.sources.items()}
+    lineage = {name: (source,) for name, source in result.sources.items()}
     return {
         **partition_facts(result.window, result.rows),
-        **table_facts(result.commit, result.schema),
+        **table_facts(result),
         "dagster/column_lineage": column_lineage(upstream, lineage),
         "previous_rows": dg.MetadataValue.int(result.previous_rows),
         "quarantined_rows": dg.MetadataValue.int(result.quarantined_rows),
@@ -47,7 +46,7 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
         "write_seconds": _rounded(result.write_seconds, 3),
         "rows_per_second": _rounded(result.rows_per_second, 1),
         "lag_seconds": _rounded(lag(result.window, result.last_time, datetime.now(UTC)).total_seconds(), 1),
-        **commit_facts(result.commit),
+        **commit_facts(result),
     }
 
 
@@ -93,25 +92,25 @@ def lag(window: Window, last_time: datetime | None, loaded_at: datetime) -> time
     return loaded_at - (window.end if window.end <= loaded_at else last_time or window.start)
 
 
-def table_facts(commit: WindowCommit, source: MeasurementSchema | None = None) -> Facts:
+def table_facts(result: WindowResult) -> Facts:
     """What is true of the whole table after a commit."""
     from influx_lake.iceberg.columns.known_columns import renamed
 
-    others = renamed(commit.table)
+    others = renamed(result.table)
     return {
-        **standing_facts(commit.table),
+        **standing_facts(result.table),
         **({"renamed_columns": dg.MetadataValue.json(others)} if others else {}),
-        "dagster/row_count": dg.MetadataValue.int(commit.total_rows),
-        "dagster/column_schema": column_schema(commit.table.schema(), _declared_roles(commit, source)),
+        "dagster/row_count": dg.MetadataValue.int(result.total_rows),
+        "dagster/column_schema": column_schema(result.table.schema(), _declared_roles(result)),
         # Snapshot ids need 63 bits; a browser would round the number.
-        "snapshot_id": dg.MetadataValue.text(str(commit.snapshot_id)),
+        "snapshot_id": dg.MetadataValue.text(str(result.snapshot_id)),
     }
 
 
-def _declared_roles(commit: WindowCommit, source: MeasurementSchema | None) -> dict[str, Role]:
+def _declared_roles(result: WindowResult) -> dict[str, Role]:
     """The roles of the table's columns, as the source has those that they are made of."""
-    declared = {column.name: column.role for column in source.columns} if source else {}
-    names = {name: commit.sources.get(name, name) for name in commit.table.schema().column_names}
+    declared = {column.name: column.role for column in result.schema.columns} if result.schema else {}
+    names = {name: result.sources.get(name, name) for name in result.table.schema().column_names}
     return {name: declared[origin] for name, origin in names.items() if origin in declared}
 
 
@@ -146,15 +145,15 @@ def _role(column: str, tags: Sequence[str]) -> Role:
     return Role.TIME if column == TIME else Role.TAG if column in tags else Role.FIELD
 
 
-def commit_facts(commit: WindowCommit) -> Facts:
+def commit_facts(result: WindowResult) -> Facts:
     """What a commit wrote: a partition's own figures where the partition was committed alone."""
-    ends = {"first_time": commit.first_time, "last_time": commit.last_time}
+    ends = {"first_time": result.first_time, "last_time": result.last_time}
     return {
-        "files": dg.MetadataValue.int(commit.files_added),
-        "bytes": dg.MetadataValue.int(commit.bytes_written),
+        "files": dg.MetadataValue.int(result.files_added),
+        "bytes": dg.MetadataValue.int(result.bytes_written),
         **{name: dg.MetadataValue.timestamp(moment) for name, moment in ends.items() if moment is not None},
         # The tallest comes last, so that the figures stand together.
-        "preview": preview(commit.preview),
+        "preview": preview(result.preview),
     }
 
 

@@ -4,15 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from influx_lake.config import Measurement, OnShrink
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowShrank, WindowTooLarge
-from influx_lake.iceberg.table_state import ForeignChange
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.table_state import ForeignChange, table_state
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.sources.protocol import RowStream
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class ShrinkGuard:
+    """Does with a window that the source has fewer rows of what the measurement's `on_shrink` says.
+
+    Attributes:
+        catalog: The catalog of its table.
+        measurement: The measurement.
+    """
+
+    catalog: Catalog
+    measurement: Measurement
+
+    def check(self, window: Window, rows: int, previous_rows: int) -> None:
+        """See `check_shrink`."""
+        check_shrink(self.measurement, window, rows, previous_rows, lambda: self._others_in(window))
+
+    def keeps_missing(self, rows: int, previous_rows: int) -> bool:
+        """Whether the lake's rows that the source no longer has stay: with `on_shrink: merge`."""
+        return self.measurement.on_shrink is OnShrink.MERGE and has_shrunk(self.measurement, rows, previous_rows)
+
+    def _others_in(self, window: Window) -> tuple[ForeignChange, ...] | None:
+        """What others did to a window to which they added rows."""
+        return table_state(find_table(self.catalog, self.measurement.identifier)).others_in(window)
 
 
 def check_shrink(
@@ -58,11 +88,6 @@ def check_shrink(
         remedy="Check the source's retention and whether it was restarted; if the rows were deleted on purpose, set "
         "on_shrink: replace for this measurement; to keep them beside what the source has, on_shrink: merge",
     )
-
-
-def keeps_missing(measurement: Measurement, rows: int, previous_rows: int) -> bool:
-    """Whether the lake's rows that the source no longer has stay, because the measurement says `on_shrink: merge`."""
-    return measurement.on_shrink is OnShrink.MERGE and has_shrunk(measurement, rows, previous_rows)
 
 
 def has_shrunk(measurement: Measurement, rows: int, previous_rows: int) -> bool:

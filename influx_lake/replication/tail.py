@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
-from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
-from influx_lake.iceberg.load.load_result import WindowCommit
+from influx_lake.iceberg.window_load import ProgressMeter
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.due import open_windows, tail_lag
-from influx_lake.replication.modes import Load
-from influx_lake.replication.window import Waited, from_the_beginning, load_of
+from influx_lake.replication.modes import load_tail
+from influx_lake.replication.window import load_of, restart_on_interruption
 from influx_lake.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class TailResult:
 
     measurement: Measurement
     until: datetime
-    commits: tuple[WindowCommit, ...]
+    commits: tuple[WindowResult, ...]
     seconds: float
     read_seconds: float
 
@@ -76,16 +75,23 @@ def tail_measurement(
     Raises:
         LakeError: Of the class that says what can be done about it, naming measurement and window.
     """
-    began, waited, now, lag = time.monotonic(), Waited(), now or datetime.now(UTC), tail_lag(measurement)
-    commits: list[WindowCommit] = []
+    progress, now = ProgressMeter(), now or datetime.now(UTC)
+    until = now - tail_lag(measurement)
+    commits: list[WindowResult] = []
     with naming(measurement.name):
         schema = source.schema(measurement.name)
-        load = load_of(source, catalog, measurement, schema, run_id=run_id, waited=waited, now=now, declared=declared)
         for window in open_windows(measurement, now):
-            commits += _tail(load, window, lag)
-    return TailResult(measurement, now - lag, tuple(commits), time.monotonic() - began, waited.seconds)
-
-
-def _tail(load: Load, window: Window, lag: timedelta) -> list[WindowCommit]:
-    with naming(window=window):
-        return from_the_beginning(load, lambda load: load.tail(window, lag))
+            with naming(window=window):
+                load = load_of(
+                    source,
+                    catalog,
+                    measurement,
+                    schema,
+                    window,
+                    run_id=run_id,
+                    now=now,
+                    declared=declared,
+                    progress=progress,
+                )
+                commits += restart_on_interruption(load, lambda load: load_tail(load, measurement, until))
+    return TailResult(measurement, until, tuple(commits), progress.seconds, progress.read_seconds)

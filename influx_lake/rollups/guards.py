@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, OnShrink
@@ -48,22 +49,32 @@ def check_points_are_there(
         )
 
 
-def check_not_emptied(measurement: Measurement, rollup: Rollup, rows: int, previous_rows: int) -> None:
-    """Stop a window that has no points any more and has aggregates, where the measurement says `on_shrink: fail`.
+@dataclass(frozen=True, slots=True)
+class EmptiedGuard:
+    """Does with aggregates of a window that has no points any more what the measurement's `on_shrink` says.
 
-    Raises:
-        WindowShrank: It is such a window.
+    Attributes:
+        measurement: The measurement.
+        rollup: One of its roll-ups.
     """
-    if measurement.on_shrink is OnShrink.FAIL and previous_rows and not rows:
-        raise WindowShrank(
-            f"{measurement.table_name} has no points for the window, and {rollup.table_name} holds "
-            f"{counted(previous_rows, 'row')} computed from some, which would be lost; the roll-up "
-            "is unchanged",
-            remedy="Find out where the points went (influx-lake status, influx-lake verify); if they were deleted on "
-            "purpose, set on_shrink: replace for this measurement; to keep the aggregates, on_shrink: merge",
-        )
 
+    measurement: Measurement
+    rollup: Rollup
 
-def keeps_aggregates(measurement: Measurement, rows: int, previous_rows: int) -> bool:
-    """Whether aggregates without points stay, because the measurement says `on_shrink: merge`."""
-    return measurement.on_shrink is OnShrink.MERGE and bool(previous_rows) and not rows
+    def check(self, window: Window, rows: int, previous_rows: int) -> None:  # noqa: ARG002
+        """Stop a window that has no points any more and has aggregates, with `on_shrink: fail`.
+
+        Raises:
+            WindowShrank: It is such a window.
+        """
+        if self.measurement.on_shrink is OnShrink.FAIL and previous_rows and not rows:
+            raise WindowShrank(
+                f"{self.measurement.table_name} has no points for the window, and {self.rollup.table_name} holds "
+                f"{counted(previous_rows, 'row')} computed from some, which would be lost; the roll-up is unchanged",
+                remedy="Find out where the points went (influx-lake status, influx-lake verify); if they were deleted "
+                "on purpose, set on_shrink: replace for this measurement; to keep the aggregates, on_shrink: merge",
+            )
+
+    def keeps_missing(self, rows: int, previous_rows: int) -> bool:
+        """Whether aggregates without points stay: with `on_shrink: merge`."""
+        return self.measurement.on_shrink is OnShrink.MERGE and bool(previous_rows) and not rows

@@ -17,16 +17,17 @@ from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded, naming
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, open_table, read_tasks
 from influx_lake.iceberg.scan.time_filter import TimeFilter
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
 from influx_lake.rollups.computing import Points, computing
-from influx_lake.rollups.guards import check_not_emptied, check_points_are_there, keeps_aggregates
+from influx_lake.rollups.guards import EmptiedGuard, check_points_are_there
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -50,7 +51,7 @@ class RollupResult:
     rollup: Rollup
     window: Window
     columns: RollupColumns
-    commit: WindowCommit
+    commit: WindowResult
     points: int
     snapshot_id: int | None
     seconds: float
@@ -94,18 +95,17 @@ def roll_up_window(
         )
         points = _points(table, window, columns)
         runs = bucket_runs(rollup.bucket, window, measurement.scheme.timezone)
-        with computing(rollup, columns, runs, points) as rows:
-            commit = replace_window(
+        commit = replace_window(
+            WindowLoad(
                 catalog,
                 rollup_target(measurement, rollup, columns),
-                rows,
-                window,
                 Provenance(rollup_identity(measurement, rollup), run_id, rollup.adopt),
-                approve=lambda coming, previous: check_not_emptied(measurement, rollup, coming, previous),
-                keeps_missing=lambda coming, previous: keeps_aggregates(measurement, coming, previous),
+                window,
+                lambda _: computing(rollup, columns, runs, points),
                 complete_until=loaded_until,
-                commit_budget=rollup.write.commit_timeout,
+                guard=EmptiedGuard(measurement, rollup),
             )
+        )
     snapshot = table.metadata.current_snapshot_id
     return RollupResult(rollup, window, columns, commit, points.rows, snapshot, time.monotonic() - began)
 

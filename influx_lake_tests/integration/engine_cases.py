@@ -24,6 +24,7 @@ from influx_lake.config.values.windows import EPOCH, MICROSECOND
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake_tests.integration.typed_lake import START_NS, Row, TypedLake, day, measurement
+from testbed.loads import load_of
 
 DAY_NS = 86_400 * 10**9
 START_US = START_NS // 1000
@@ -179,7 +180,7 @@ def beyond_line_protocol(lake: TypedLake) -> Case:
     }
     target = TableTarget(of.identifier, dictionary_columns=frozenset({"host"}))
     provenance = Provenance(source="test://here/telemetry", run_id="test")
-    replace_window(lake.catalog, target, _Batch(pa.RecordBatch.from_pydict(columns)), day(0), provenance)
+    replace_window(load_of(lake.catalog, target, _Batch(pa.RecordBatch.from_pydict(columns)), day(0), provenance))
     rows: list[Row] = [
         {"time": time // 1000, "host": tag, "value": value, "s": text}
         for time, tag, value, text in zip(times, tags, values, texts, strict=True)

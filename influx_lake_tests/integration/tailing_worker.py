@@ -7,31 +7,30 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.catalogs.opening import open_catalog
-from influx_lake.iceberg.commit.commit_plan import Planning
-from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
-from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, hours, rows, stream
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, hours, rows, stream
+from testbed.loads import load_of
 
 
 def main(properties: str, what: str, times: str) -> None:
     catalog = open_catalog("lake", json.loads(properties))
 
-    def load(part: Window, planning: Planning) -> WindowCommit:
+    def read(part: Window) -> AbstractContextManager[Batches]:
         # The source's rows of a part: one in every second.
-        coming = stream(rows(part, (part.end_us - part.start_us) // 10**6))
-        return replace_window(catalog, TARGET, coming, part, PROVENANCE, complete_until=part.start, planning=planning)
+        return nullcontext(stream(rows(part, (part.end_us - part.start_us) // 10**6)))
 
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(1, int(times) + 1):
         if what == "tail":
-            tail_window(catalog, TARGET, load, hours(0, 0, number), PROVENANCE)
+            tail_window(load_of(catalog, TARGET, read, hours(0, 0, number), PROVENANCE), replace_window)
         else:
-            replace_window(catalog, TARGET, stream(rows(day(0), 86_400)), day(0), PROVENANCE)
+            replace_window(load_of(catalog, TARGET, stream(rows(day(0), 86_400)), day(0), PROVENANCE))
     print("done", flush=True)
 
 

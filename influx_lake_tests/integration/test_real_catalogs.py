@@ -21,6 +21,7 @@ from influx_lake_tests.integration.java_server import apache_rest_catalog, hive_
 from influx_lake_tests.integration.lost_answers import LosingProxy, losing_proxy
 from influx_lake_tests.unit.iceberg.staging.test_staged import failing, with_level
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, table
+from testbed.loads import load_of
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -68,7 +69,7 @@ def test_windows_are_replaced(catalog: Catalog) -> None:
 def test_columns_and_layout_change_with_their_rows_or_not_at_all(catalog: Catalog) -> None:
     wrong = rows(day(0), 5).set_column(2, "value", pa.array(["x"] * 5)).append_column("typo", pa.array([1] * 5))
     with pytest.raises(DataRefused, match="the last row"):
-        replace_window(catalog, TARGET, failing(wrong), day(0), PROVENANCE)
+        replace_window(load_of(catalog, TARGET, failing(wrong), day(0), PROVENANCE))
     replace(catalog, day(0), rows(day(0), 50))
     assert table(catalog).schema().column_names == ["time", "host", "value", "count"]
 
@@ -81,7 +82,7 @@ def test_columns_and_layout_change_with_their_rows_or_not_at_all(catalog: Catalo
     )
     more = with_level(rows(day(1), 20))
     with pytest.raises(DataRefused, match="the last row"):
-        replace_window(catalog, target, failing(more), day(1), PROVENANCE)
+        replace_window(load_of(catalog, target, failing(more), day(1), PROVENANCE))
     assert table(catalog).metadata_location == before
     with table(catalog).update_schema() as update:
         update.rename_column("time", "ts")

@@ -26,8 +26,10 @@ from influx_lake.errors import (
 )
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.scan.reader import count_rows, read_windows
+from influx_lake.iceberg.window_load import Progress
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.status import measurement_status
-from influx_lake.replication.window import Progress, WindowResult, replicate_window
+from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 
@@ -89,7 +91,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 def test_the_table_holds_what_the_source_has(lake: Lake) -> None:
     lake.fill(0, 500, fields='value={i}.5,count={i}i,big=18446744073709551615u,up=true,note="n{i}"')
     result = lake.load(0)
-    assert (result.rows, result.previous_rows, result.commit.total_rows) == (500, 0, 500)
+    assert (result.rows, result.previous_rows, result.total_rows) == (500, 0, 500)
     rows = lake.rows(0).to_pylist()
     assert len(rows) == 500
     assert rows[7] == {
@@ -234,7 +236,7 @@ def test_one_window_from_several_threads(lake: Lake) -> None:
 
 
 def test_progress_is_told(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("influx_lake.replication.window.PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("influx_lake.iceberg.window_load.PROGRESS_SECONDS", 0.0)
     lake.fill(0, 20_000)
     told: list[Progress] = []
     replicate_window(lake.source, lake.catalog, CPU, day(0), run_id="test", on_progress=told.append)

@@ -14,6 +14,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.integration.versitygw import versitygw
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, hours, replace, rows, stream
+from testbed.loads import load_of
 
 SMALL_FILES = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=50_000))
 
@@ -26,7 +27,7 @@ def history(catalog: Catalog) -> list[pa.Table]:
         lambda: replace(catalog, day(1), rows(day(1), 20_000, value=0.5), target=SMALL_FILES),
         lambda: replace(catalog, hours(2, 5, 7), rows(hours(2, 5, 7), 10), target=SMALL_FILES),
         lambda: replace(catalog, day(0), target=SMALL_FILES),
-        lambda: upsert_window(catalog, SMALL_FILES, stream(rows(day(1), 9_000, value=-1)), day(1), PROVENANCE),
+        lambda: upsert_window(load_of(catalog, SMALL_FILES, stream(rows(day(1), 9_000, value=-1)), day(1), PROVENANCE)),
     ):
         load()
         found.append(held(catalog).sort_by([("time", "ascending"), ("count", "ascending")]))

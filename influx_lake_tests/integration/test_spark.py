@@ -24,6 +24,7 @@ from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.engine_cases import CASES, Case, packed, telling
 from influx_lake_tests.integration.spark_session import Spark, assert_same, spark_session
 from influx_lake_tests.integration.typed_lake import START_NS, TypedLake, day, measurement
+from testbed.loads import CheckedBy, load_of
 
 pytestmark = pytest.mark.servers
 
@@ -137,7 +138,7 @@ def test_rows_that_spark_deletes_while_the_window_is_committed_do_not_come_back(
     with lake.source.read(schema, window) as rows:
         target = table_target(of, schema)
         provenance = Provenance(source=lake.source.identity, run_id="test")
-        replace_window(lake.catalog, target, rows, window, provenance, approve=delete_first)
+        replace_window(load_of(lake.catalog, target, rows, window, provenance, guard=CheckedBy(approve=delete_first)))
     assert seen == [12, 11]
     assert_same(spark, lake, of, day(0))
     assert values(lake, of) == [float(i) for i in range(24) if i != 15]

@@ -127,7 +127,7 @@ def test_rows_that_do_not_fit_go_to_quarantine_whole(typed_lake: TypedLake, chan
         result = typed_lake.load(ASIDE, source=changed)
         assert (result.rows, result.quarantined_rows) == (2, 4)
         assert replication_facts(result, UPSTREAM)["quarantined_rows"].value == 4
-        assert "and 4 in quarantine" in window_line(result)
+        assert "and 4 in quarantine" in window_line(ASIDE, result)
         assert window_facts(result)["quarantined_rows"] == 4
         assert [row["big"] for row in typed_lake.rows(ASIDE)] == [Decimal(1), Decimal(1)]
         rows = quarantined(typed_lake)

@@ -12,7 +12,8 @@ from pyiceberg.table import Table
 from influx_lake.config import Measurement, TypeOptions
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.iceberg.scan.reader import read_windows
-from influx_lake.replication.window import WindowResult, replicate_window
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 

@@ -22,8 +22,9 @@ from influx_lake.cli.session import Session, open_session
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import GuardError
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.discovery import discover_measurements
-from influx_lake.replication.window import WindowResult, replicate_window
+from influx_lake.replication.window import replicate_window
 from influx_lake.rollups.window import roll_up_window
 
 Plan = dict[Measurement, list[Window]]

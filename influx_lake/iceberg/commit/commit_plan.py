@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from influx_lake.iceberg.table_state.coverage import Coverage
 
@@ -63,12 +62,3 @@ class Planner(Protocol):
     def written(self) -> list[DataFile]:
         """Every file that was written for any plan."""
         ...
-
-
-Planning: TypeAlias = Callable[[Planner], Planner]
-"""Puts conditions of its own before a plan, or adds to what it says."""
-
-
-def as_planned(planner: Planner) -> Planner:
-    """No conditions, and nothing added."""
-    return planner

@@ -6,10 +6,8 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from influx_lake.config.values.windows import Window
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.retry import tries
@@ -20,11 +18,11 @@ from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause,
 from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.table_state import commit_log, ownership
 from influx_lake.iceberg.table_state.writing import Record, record
-from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.writer.writer import delete_files
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
@@ -32,21 +30,6 @@ if TYPE_CHECKING:
 
 SETTLING_SECONDS = 10.0
 """How long a commit of unknown outcome is looked for before it is tried again: catalogs finish what they began."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A commit that took place.
-
-    Attributes:
-        table: The table with it.
-        snapshot_id: Its snapshot.
-        change: What it changed.
-    """
-
-    table: Table
-    snapshot_id: int
-    change: Change
 
 
 @dataclass(slots=True)
@@ -73,11 +56,8 @@ class Committer:
     Two tries never both take place: each holds only for the snapshot that it was planned on.
 
     Attributes:
-        catalog: The catalog.
-        target: The table.
+        load: The load.
         staging: The table as the files were written for it, and what changes in it with them.
-        window: The window that is loaded.
-        provenance: Where the rows come from.
         planner: Plans the change.
         before_commit: The steps between a plan and its commit: the guard, which raises to stop it, and what has to be
             committed first.
@@ -85,11 +65,8 @@ class Committer:
         table: The table as it is now.
     """
 
-    catalog: Catalog
-    target: TableTarget
+    load: WindowLoad
     staging: Staging
-    window: Window
-    provenance: Provenance
     planner: Planner
     before_commit: Callable[[Change], None] = lambda change: None
     commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -100,26 +77,40 @@ class Committer:
     def __post_init__(self) -> None:
         self.table = self.staging.first.actual
 
-    def run(self, budget: timedelta) -> Committed:
+    def run(self) -> WindowResult:
         """Commit, trying again for as long as other writers are first or the catalog fails, and the budget lasts.
+
+        Returns:
+            What changed in the table.
 
         Raises:
             NothingNew: The plan says so.
             CommitOutcomeUnknown: Whether it was committed could not be found out; the files are kept.
             LakeError: It was not committed; the files are deleted.
         """
-        deadline = time.monotonic() + budget.total_seconds()
+        deadline = time.monotonic() + self.load.target.write.commit_timeout.total_seconds()
         try:
             done = self._until(deadline)
         except BaseException:
             self._abandon()
             raise
         if done is None:
-            raise self._given_up(budget)
-        self._delete_except(done.change)
-        return done
+            raise self._given_up()
+        change = done.change
+        self._delete_except(change)
+        return WindowResult(
+            window=self.load.window,
+            rows=change.rows,
+            previous_rows=change.previous_rows,
+            snapshot_id=done.commit.snapshot_id,
+            table=as_known(self.table),
+            files_added=len(change.added),
+            files_removed=len(change.removed),
+            bytes_written=sum(file.file_size_in_bytes for file in change.added),
+            notes=change.notes,
+        )
 
-    def _until(self, deadline: float) -> Committed | None:
+    def _until(self, deadline: float) -> _Try | None:
         for _ in tries(deadline):
             with commit_lock(self.table.metadata.table_uuid):
                 if (done := self._once()) is not None:
@@ -130,7 +121,7 @@ class Committer:
                     return done
         return self._landed() if self._open and self._load() else None
 
-    def _once(self) -> Committed | None:
+    def _once(self) -> _Try | None:
         """Plan on the table as it is now and commit; None when that failed in a way that allows another try."""
         if not self._load():
             return None
@@ -149,19 +140,19 @@ class Committer:
             asked.commit.commit()
         except Exception as error:
             asked.outcome = outcome_of(error)
-            self._failure = translate(error, f"commit {self.window} to {self.target.name}")
+            self._failure = translate(error, f"commit {self.load.window} to {self._name}")
             if asked.outcome is Outcome.REFUSED:
                 self._close(asked)
                 raise self._failure from safe_cause(error)
             return None
-        return Committed(as_known(self.table), asked.commit.snapshot_id, asked.change)
+        return asked
 
     def _load(self) -> bool:
         """Load the table as it is now; False when the catalog fails in a way that may pass."""
         try:
-            self.table = self.catalog.load_table(self.target.identifier)
+            self.table = self.load.catalog.load_table(self.load.target.identifier)
         except Exception as error:
-            failure = translate(error, f"load the table {self.target.name}")
+            failure = translate(error, f"load the table {self._name}")
             if not failure.transient:
                 raise failure from safe_cause(error)
             self._failure = failure
@@ -182,14 +173,14 @@ class Committer:
         from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 
         try:
-            time_id = staged.ids.get(self.target.time_column)
+            time_id = staged.ids.get(self.load.target.time_column)
             known = record(
                 self.table,
                 change.coverage,
-                self.target,
-                self.provenance,
+                self.load.target,
+                self.load.provenance,
                 time_id,
-                self.window,
+                self.load.window,
                 keeps_rows=change.keeps_rows,
             )
             commit = ReplaceCommit(staged, change.removed, change.added, self._summary(change, known))
@@ -198,7 +189,7 @@ class Committer:
                 commit_log.PROPERTY: commit_log.recording(self.table, commit.snapshot_id),
                 **staged.properties,
             }
-            with catalog_errors(f"write the manifests of {self.target.name}"):
+            with catalog_errors(f"write the manifests of {self._name}"):
                 try:
                     commit.prepare(properties)
                 except BaseException:
@@ -216,19 +207,19 @@ class Committer:
             raise failure
         self._failure = CommitConflict(failure.message, remedy=failure.remedy)
 
-    def _landed(self) -> Committed | None:
+    def _landed(self) -> _Try | None:
         """The try that took place although the catalog said otherwise, or nothing; those that no longer can are closed.
 
         A proxy or a client library that repeats a request makes a conflict of a commit that took place.
         """
         for asked in list(self._open):
             if commit_log.has_taken(self.table, asked.commit.snapshot_id):
-                return Committed(as_known(self.table), asked.commit.snapshot_id, asked.change)
+                return asked
             if asked.outcome is Outcome.LOST or asked.parent != _head(self.table):
                 self._close(asked)
         return None
 
-    def _settled(self, deadline: float) -> Committed | None:
+    def _settled(self, deadline: float) -> _Try | None:
         """Look for a commit of unknown outcome, again and again, for a while."""
         for _ in tries(min(deadline, time.monotonic() + SETTLING_SECONDS)):
             if self._load() and ((done := self._landed()) is not None or not self._is_unknown()):
@@ -243,26 +234,26 @@ class Committer:
         asked.commit.clean_up()
 
     def _check_table(self) -> None:
-        ownership.check_owner(self.table, self.target.name, self.provenance)
+        ownership.check_owner(self.table, self._name, self.load.provenance)
         if self.table.metadata.table_uuid != self.staging.first.actual.metadata.table_uuid:
             raise CommitConflict(
-                f"{self.target.name} was made anew while the window was written",
+                f"{self._name} was made anew while the window was written",
                 remedy="Run the window again",
             )
 
     def _summary(self, change: Change, known: Record) -> dict[str, str]:
         return {
-            "influx-lake.window": str(self.window),
+            "influx-lake.window": str(self.load.window),
             "influx-lake.rows": str(change.rows),
             "influx-lake.previous-rows": str(change.previous_rows),
-            "influx-lake.source": self.provenance.source,
-            "influx-lake.run-id": self.provenance.run_id,
+            "influx-lake.source": self.load.provenance.source,
+            "influx-lake.run-id": self.load.provenance.run_id,
             "influx-lake.commit-id": self.commit_id,
             **known.summary,
             **change.notes,
         }
 
-    def _given_up(self, budget: timedelta) -> LakeError:
+    def _given_up(self) -> LakeError:
         unknown = self._is_unknown()
         self._abandon()
         assert self._failure is not None
@@ -274,10 +265,15 @@ class Committer:
             )
         if not isinstance(self._failure, CommitConflict):
             return self._failure
+        budget = self.load.target.write.commit_timeout
         return CommitConflict(
-            f"{self.target.name} could not be committed to for {budget}: other writers were first ({reason})",
+            f"{self._name} could not be committed to for {budget}: other writers were first ({reason})",
             remedy="Run the window again when fewer runs write to this table at once, or raise write.commit_timeout",
         )
+
+    @property
+    def _name(self) -> str:
+        return self.load.target.name
 
     def _abandon(self) -> None:
         """Delete what was written, unless a commit with it may yet take place: then it stays, at worst as an orphan."""

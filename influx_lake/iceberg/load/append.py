@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.errors import RowsUnaccounted
 from influx_lake.iceberg.commit.commit_plan import Change, Overtaken
-from influx_lake.iceberg.load.ingest import taking_in
-from influx_lake.iceberg.load.load_result import WindowCommit, unchanged, window_commit
-from influx_lake.iceberg.load.replace import COMMIT_BUDGET
+from influx_lake.iceberg.load.ingest import open_ingest
 from influx_lake.iceberg.merge.written_rows import WrittenRows
 from influx_lake.iceberg.scan.reader import count_rows, find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.ownership import check_owner
-from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.iceberg.window_rows import Rows
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.writer.writer import write_files
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
 
-def append_window(
-    catalog: Catalog,
-    target: TableTarget,
-    read: Callable[[Window], AbstractContextManager[Rows]],
-    window: Window,
-    provenance: Provenance,
-    *,
-    on_rows: Callable[[int], None] = lambda rows: None,
-    commit_budget: timedelta = COMMIT_BUDGET,
-) -> WindowCommit:
+def append_window(load: WindowLoad) -> WindowResult:
     """Add the rows of those parts of a window that were not loaded yet: what lies after the watermark.
 
     What is loaded is written in the commit of the rows, so that a run that is repeated, killed or overtaken by another
     adds nothing twice. Rows that come late to a time that is loaded are not seen.
-
-    Args:
-        catalog: The catalog.
-        target: The table.
-        read: Reads the rows of a part of the window.
-        window: The window.
-        provenance: Where the rows come from.
-        on_rows: Told how many rows were written so far.
-        commit_budget: How long to try again when other writers win the race for the table, or the catalog fails.
 
     Returns:
         What all parts came to; of the last commit its snapshot and table.
@@ -61,42 +37,35 @@ def append_window(
         LakeError: Of the class that says what can be done about it; the table is unchanged, but for
             `CommitOutcomeUnknown` and parts that were added before.
     """
-    done: WindowCommit | None = None
+    done: WindowResult | None = None
     while True:
-        table = find_table(catalog, target.identifier)
-        missing = table_state(table).coverage.gaps(window) if table else (window,)
+        table = find_table(load.catalog, load.target.identifier)
+        missing = table_state(table).coverage.gaps(load.window) if table else (load.window,)
         if table is not None and not missing:
-            check_owner(table, target.name, provenance)
-            return done or unchanged(window, target, table)
-        with read(missing[0]) as rows:
-            before = done.rows - done.previous_rows if done else 0
-            counting = partial(_tell, on_rows, before)
-            try:
-                part = _append(catalog, target, rows, window, missing[0], provenance, counting, commit_budget)
-            except Overtaken:
-                continue
-            done = part.with_earlier(done) if done else part
+            check_owner(table, load.target.name, load.provenance)
+            return done or _unchanged(load, table)
+        load.progress.rows = done.rows - done.previous_rows if done else 0
+        try:
+            part = _append(load, missing[0])
+        except Overtaken:
+            continue
+        done = part.with_earlier(done) if done else part
 
 
-def _tell(on_rows: Callable[[int], None], before: int, rows: int) -> None:
-    on_rows(before + rows)
+def _unchanged(load: WindowLoad, table: Table) -> WindowResult:
+    """What a load comes to that has nothing to do."""
+    rows = count_rows(table, load.window, load.target.time_column)
+    snapshot = table.metadata.current_snapshot_id
+    names = {column.name: column.name for column in table.schema().fields}
+    return WindowResult(load.window, rows, rows, -1 if snapshot is None else snapshot, table, sources=names)
 
 
-def _append(
-    catalog: Catalog,
-    target: TableTarget,
-    rows: Rows,
-    window: Window,
-    part: Window,
-    provenance: Provenance,
-    on_rows: Callable[[int], None],
-    commit_budget: timedelta,
-) -> WindowCommit:
-    with taking_in(catalog, target, rows.schema, part, provenance) as intake:
-        files = write_files(intake.table, target, intake.batches(rows, on_rows), intake.shape.schema)
-        written = WrittenRows(target, intake.table, files)
-        addition = Addition(target, window, part, intake.seen.rows, written)
-        return window_commit(window, intake, intake.commit(addition, commit_budget))
+def _append(load: WindowLoad, part: Window) -> WindowResult:
+    with open_ingest(replace(load, window=part)) as ingest:
+        files = write_files(ingest.table, load.target, ingest.batches(), ingest.shape.schema)
+        written = WrittenRows(load.target, ingest.table, files)
+        done = ingest.commit(Addition(load.target, load.window, part, ingest.seen.rows, written))
+        return replace(done, window=load.window)
 
 
 @dataclass(slots=True)

@@ -3,54 +3,48 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.row_mapping import Shape
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
-from influx_lake.iceberg.commit.committer import Committed, Committer
+from influx_lake.iceberg.commit.committer import Committer
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.quarantine import Quarantine
+from influx_lake.iceberg.load.tail import TailPlan
+from influx_lake.iceberg.merge.copy_on_write import tell_replaced
 from influx_lake.iceberg.staging.staged import Staging
-from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows, WindowRows
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
-
-Guard = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """What takes the rows of a window in.
+class Ingest:
+    """The rows of a load on their way into its table.
 
     Attributes:
+        load: The load.
+        rows: The rows, as the source has them.
         staging: The table with every column of the rows, and how they become rows of it.
-        seen: What is known of the rows that were taken.
-        quarantine: Takes those that the table cannot.
+        seen: The statistics of the rows that the table takes.
+        quarantine: Takes those that it cannot.
         commit_id: Ties the commits of both.
-        catalog: The catalog of the table.
-        target: The table as its writer wants it.
-        window: The window.
-        provenance: Where the rows come from.
     """
 
+    load: WindowLoad
+    rows: Rows
     staging: Staging
     seen: WindowRows
     quarantine: Quarantine
     commit_id: str
-    catalog: Catalog
-    target: TableTarget
-    window: Window
-    provenance: Provenance
 
     @property
     def table(self) -> Table:
@@ -62,15 +56,21 @@ class Intake:
         """How the rows become rows of it."""
         return self.staging.first.shape
 
-    def batches(self, rows: Rows, on_rows: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-        """The rows that the table takes; tells how many came so far each time the next ones are asked for."""
-        for batch in map(self.shape.apply, map(self.quarantine.sift, rows)):
-            if len(batch):
-                self.seen.see(batch)
-                yield batch
-                on_rows(self.seen.rows)
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows that the table takes."""
+        progress, batches = self.load.progress, iter(self.rows)
+        while True:
+            with progress.reading():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            fit = self.shape.apply(self.quarantine.sift(batch))
+            if len(fit):
+                self.seen.see(fit)
+                yield fit
+                progress.add(len(fit))
 
-    def commit(self, planner: Planner, budget: timedelta, guard: Guard = lambda rows, previous_rows: None) -> Committed:
+    def commit(self, planner: Planner) -> WindowResult:
         """Commit what is planned of the rows; see `Committer.run`.
 
         Each try is planned, then guarded; then the quarantine is committed, once; then the table. A crash in between
@@ -78,38 +78,40 @@ class Intake:
 
         Args:
             planner: Plans the change.
-            budget: How long to try again.
-            guard: Told how many rows the window has afterwards and now, in the table and in quarantine; raises to stop.
         """
+        load, quarantine = self.load, self.quarantine
 
         def before_commit(change: Change) -> None:
-            quarantine = self.quarantine
-            guard(change.rows + quarantine.rows, change.previous_rows + quarantine.previous_rows)
-            quarantine.commit(budget)
+            rows, previous_rows = change.rows + quarantine.rows, change.previous_rows + quarantine.previous_rows
+            load.guard.check(load.window, rows, previous_rows)
+            quarantine.commit()
 
-        committer = Committer(
-            self.catalog,
-            self.target,
-            self.staging,
-            self.window,
-            self.provenance,
-            planner,
-            before_commit,
-            self.commit_id,
+        if load.tail_of is not None:
+            planner = TailPlan(planner, load.target, load.window, load.tail_of)
+        done = Committer(load, self.staging, planner, before_commit, self.commit_id).run()
+        tell_replaced(done.notes, load.target, load.window)
+        return replace(
+            done,
+            first_time=self.seen.first_time,
+            last_time=self.seen.last_time,
+            preview=self.seen.preview,
+            sources=self.shape.sources,
+            quarantined_rows=quarantine.rows,
         )
-        return committer.run(budget)
 
 
 @contextmanager
-def taking_in(
-    catalog: Catalog, target: TableTarget, columns: pa.Schema, window: Window, provenance: Provenance
-) -> Iterator[Intake]:
-    """Make a table ready for the rows of a window; leaving it deletes what was taken out of them and not committed.
+def open_ingest(load: WindowLoad) -> Iterator[Ingest]:
+    """Read the rows of a load, its table made ready for them.
+
+    Leaving the context ends the reading, and deletes the rows in quarantine that were not committed.
 
     Raises:
-        LakeError: The table cannot take such rows; see `table_for`.
+        LakeError: The source cannot be read, or the table cannot take such rows; see `table_for`.
     """
-    staging = Staging(columns, target, table_for(catalog, target, columns, provenance))
-    seen, commit_id = WindowRows(target.time_column, window, target.name), str(uuid.uuid4())
-    with Quarantine(catalog, target, staging.first, window, provenance, commit_id) as quarantine:
-        yield Intake(staging, seen, quarantine, commit_id, catalog, target, window, provenance)
+    with load.read(load.window) as rows:
+        staging = Staging(rows.schema, load.target, table_for(load.catalog, load.target, rows.schema, load.provenance))
+        seen = WindowRows(load.target.time_column, load.window, load.target.name)
+        commit_id = str(uuid.uuid4())
+        with Quarantine(load, staging.first, commit_id) as quarantine:
+            yield Ingest(load, rows, staging, seen, quarantine, commit_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,12 +23,12 @@ from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.replace_plan import Replacement
 from influx_lake.iceberg.scan.reader import count_rows, find_table
 from influx_lake.iceberg.staging.staged import Staged, Staging
-from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import Unguarded, WindowLoad
 from influx_lake.iceberg.window_rows import WindowRows
 from influx_lake.iceberg.writer.writer import DataFileWriter
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
@@ -46,34 +46,24 @@ class Quarantine:
     one that fits by now leaves none behind.
 
     Args:
-        catalog: The catalog.
-        target: The table that cannot take them; theirs is called like it, with `__quarantine` behind.
+        load: The load whose table cannot take them; theirs is called like it, with `__quarantine` behind.
         staged: That table, with the columns in the way as misfits of its shape; with none, nothing is taken out.
-        window: The window.
-        provenance: Where the rows come from.
         commit_id: The commit of the table's own rows, which is to follow; kept in that of these.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        target: TableTarget,
-        staged: Staged,
-        window: Window,
-        provenance: Provenance,
-        commit_id: str,
-    ) -> None:
-        self.target = quarantine_of(target)
-        self._catalog = catalog
+    def __init__(self, load: WindowLoad, staged: Staged, commit_id: str) -> None:
+        self.target = quarantine_of(load.target)
+        # What of the window is loaded is for the table's own commit to say.
+        self._load = replace(
+            load, target=self.target, complete_until=load.window.start, guard=Unguarded(), tail_of=None
+        )
         self._table = staged.actual
         self._commit_id = commit_id
         self._misfits = staged.shape.misfits
-        self._time_column = target.time_column
-        self._provenance = provenance
-        self._window = window
-        self._seen = WindowRows(TIME, window, self.target.name)
+        self._time_column = load.target.time_column
+        self._seen = WindowRows(TIME, load.window, self.target.name)
         self._opened: tuple[Staging, DataFileWriter] | None = None
-        self._is_used = target.types.on_type_conflict is OnTypeConflict.QUARANTINE
+        self._is_used = load.target.types.on_type_conflict is OnTypeConflict.QUARANTINE
         self._handed_over = False
 
     def __enter__(self) -> Self:
@@ -98,11 +88,11 @@ class Quarantine:
 
     @cached_property
     def _there(self) -> Table | None:
-        return find_table(self._catalog, self.target.identifier)
+        return find_table(self._load.catalog, self.target.identifier)
 
     @cached_property
     def _held(self) -> int:
-        return count_rows(self._there, self._window) if self._there else 0
+        return count_rows(self._there, self._load.window) if self._there else 0
 
     def _is_left_over(self, there: Table) -> bool:
         """Whether a run put the window's rows into quarantine and ended before it took them out of the table."""
@@ -117,7 +107,7 @@ class Quarantine:
         if said is None:
             return False
         window = Window.parse(said)
-        return window.start < self._window.end and self._window.start < window.end
+        return window.start < self._load.window.end and self._load.window.start < window.end
 
     def sift(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Take out the rows with a value in a column that is in the way, and return the others.
@@ -146,7 +136,7 @@ class Quarantine:
                 remedy="Set on_type_conflict: new_column, which gives each type a column, or quarantine",
             )
 
-    def commit(self, budget: timedelta) -> None:
+    def commit(self) -> None:
         """Put the rows in the place of the window's, once; without any, before or now, there is no table to make.
 
         Raises:
@@ -156,18 +146,9 @@ class Quarantine:
             return
         staging, writer = self._open()
         files = writer.finish()
-        replacement = Replacement(self.target, self._window, None, staging.first.table, self.rows, files)
+        replacement = Replacement(self._load, staging.first.table, self.rows, files)
         self._handed_over = True
-        committer = Committer(
-            self._catalog,
-            self.target,
-            staging,
-            self._window,
-            self._provenance,
-            replacement,
-            commit_id=self._commit_id,
-        )
-        committer.run(budget)
+        Committer(self._load, staging, replacement, commit_id=self._commit_id).run()
 
     def _take(self, rows: pa.RecordBatch) -> None:
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -179,7 +160,7 @@ class Quarantine:
     def _open(self) -> tuple[Staging, DataFileWriter]:
         if self._opened is None:
             columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in _TEXTS)])
-            staged = table_for(self._catalog, self.target, columns, self._provenance)
+            staged = table_for(self._load.catalog, self.target, columns, self._load.provenance)
             self._opened = Staging(columns, self.target, staged), DataFileWriter(staged.table, self.target)
         return self._opened
 
@@ -188,7 +169,7 @@ class Quarantine:
         texts = {
             "reason": ["; ".join(misfit.reason for misfit in misfits) for misfits in found],
             "column": [", ".join(misfit.column for misfit in misfits) for misfits in found],
-            "source": [self._provenance.source] * len(rows),
+            "source": [self._load.provenance.source] * len(rows),
             "row": list(_json(rows)),
         }
         times = rows.column(self._time_column).cast(pa.timestamp("ns"))

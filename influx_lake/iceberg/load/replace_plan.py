@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.commit.commit_plan import Change
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.merge.copy_on_write import Merge
@@ -16,7 +14,7 @@ from influx_lake.iceberg.merge.written_rows import WrittenRows, read_written
 from influx_lake.iceberg.scan.planning import files_of
 from influx_lake.iceberg.scan.reader import arrow_schema
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -28,46 +26,41 @@ class Replacement:
     """Puts files in the place of a window's.
 
     Attributes:
-        target: The table.
-        window: The window that is replaced.
-        loaded: What of it is complete, and recorded as loaded; None when nothing of it is.
+        load: The load of the window.
         table: The table as the files were written for it.
         rows: How many rows come.
         files: The files that hold them.
-        keeps_missing: Told how many rows come and how many go; whether points that do not come stay.
     """
 
-    target: TableTarget
-    window: Window
-    loaded: Window | None
+    load: WindowLoad
     table: Table
     rows: int
     files: list[DataFile]
-    keeps_missing: Callable[[int, int], bool] = lambda rows, previous_rows: False
     _merge: Merge | None = None
     _outside: OutsideRows = field(init=False)
     _rows: WrittenRows = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rows = WrittenRows(self.target, self.table, self.files)
-        self._outside = OutsideRows(self.target, self.window)
+        self._rows = WrittenRows(self.load.target, self.table, self.files)
+        self._outside = OutsideRows(self.load.target, self.load.window)
 
     def plan(self, table: Table) -> Change:
         """Remove the files of the window, but for the rows that lie outside it, and add those that hold its rows."""
-        with catalog_errors(f"plan the replacement of {self.window} in {self.target.name}"):
-            found = files_of(table, self.window, self.target.time_column)
+        window, target = self.load.window, self.load.target
+        with catalog_errors(f"plan the replacement of {window} in {target.name}"):
+            found = files_of(table, window, target.time_column)
             kept = [self._outside.of(table, task) for task in found.straddling]
         removed = tuple(task.file for task in (*found.inside, *found.straddling))
         # What the split files hold is counted as they are read: others may have deleted rows of them.
         previous = sum(task.file.record_count for task in found.inside) + sum(part.inside for part in kept)
-        if self.keeps_missing(self.rows, previous):
+        if self.load.guard.keeps_missing(self.rows, previous):
             return self._merged(table)
         return Change(
             removed=removed,
             added=(*self._rows.of(table), *(file for part in kept for file in part.files)),
             rows=self.rows,
             previous_rows=previous,
-            coverage=table_state(table).coverage.replacing(self.window, self.loaded),
+            coverage=table_state(table).coverage.replacing(window, self.load.complete),
         )
 
     def written(self) -> list[DataFile]:
@@ -83,7 +76,7 @@ class Replacement:
         """Lay the rows over the window's instead."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
-            merge = Merge(self.target, self.window, self.loaded, schema, point_key(self.target, schema))
+            merge = Merge(self.load, schema, point_key(self.load.target, schema))
             self._merge = merge
             merge.take(read_written(self.table, self.files))
         return self._merge.plan(table)

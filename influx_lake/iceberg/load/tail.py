@@ -7,39 +7,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import Window, utc_text
-from influx_lake.iceberg.commit.commit_plan import Change, NothingNew, Overtaken, Planner, Planning
+from influx_lake.iceberg.commit.commit_plan import Change, NothingNew, Overtaken, Planner
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.scan.planning import files_of
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.ownership import check_owner
-from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
 
-def tail_window(
-    catalog: Catalog,
-    target: TableTarget,
-    load: Callable[[Window, Planning], WindowCommit],
-    window: Window,
-    provenance: Provenance,
-) -> list[WindowCommit]:
+def tail_window(load: WindowLoad, load_part: Callable[[WindowLoad], WindowResult]) -> list[WindowResult]:
     """Add the rows of those parts of a window that neither a load nor a tail brought: what lies after the watermark.
 
     The watermark is in the commit of the rows, so that a tail that is repeated, killed or overtaken adds nothing twice.
     It does not count as loading: the window stays due. A part without rows is not committed: it is looked at again.
 
     Args:
-        catalog: The catalog.
-        target: The table.
-        load: Loads a part of the window, its commit planned under the conditions it is given.
-        window: What there is of the window until now.
-        provenance: Where the rows come from.
+        load: The load of what there is of the window until now.
+        load_part: Loads a part of it: `replace_window` or `upsert_window`.
 
     Returns:
         What was added, in one commit for each part; usually there is one, or none.
@@ -48,19 +39,19 @@ def tail_window(
         LakeError: Of the class that says what can be done about it; the table is unchanged, but for
             `CommitOutcomeUnknown` and parts that were added before.
     """
-    added: list[WindowCommit] = []
+    added: list[WindowResult] = []
     idle: set[Window] = set()
     while True:
-        table = find_table(catalog, target.identifier)
+        table = find_table(load.catalog, load.target.identifier)
         if table is not None:
-            check_owner(table, target.name, provenance)
-        parts = table_state(table).coverage.not_tailed(window) if table else (window,)
+            check_owner(table, load.target.name, load.provenance)
+        parts = table_state(table).coverage.not_tailed(load.window) if table else (load.window,)
         part = next((part for part in parts if part not in idle), None)
         if part is None:
             return added
-        before = _files(table, part, target)
+        before = _files(table, part, load.target)
         try:
-            added.append(load(part, lambda planner, part=part, before=before: _Tail(planner, target, part, before)))  # type: ignore[misc]
+            added.append(load_part(replace(load, window=part, complete_until=part.start, tail_of=before)))
         except Overtaken:
             continue
         except NothingNew:
@@ -68,7 +59,7 @@ def tail_window(
 
 
 @dataclass(slots=True)
-class _Tail:
+class TailPlan:
     """Plans what a tail adds, for a table in which nobody else loaded any of its time since its rows were read.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from influx_lake.iceberg.scan.time_filter import TimeFilter
 from influx_lake.iceberg.spill.row_buffer import RowsAside
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.writer.writer import write_files
 from influx_lake.temporary_files import temporary_directory
 
@@ -66,17 +67,13 @@ class Merge:
     The rows that come are kept aside until the commit took place, the larger sets of them on disk.
 
     Attributes:
-        target: The table.
-        window: The window.
-        loaded: What of it is complete, and recorded as loaded; None when nothing of it is.
+        load: The load of the window.
         schema: The table's schema when the rows came, as they are read.
         key: What tells points apart.
         merge_fields: Let a null that comes keep the value that is there.
     """
 
-    target: TableTarget
-    window: Window
-    loaded: Window | None
+    load: WindowLoad
     schema: pa.Schema
     key: PointKey
     merge_fields: bool = False
@@ -92,9 +89,9 @@ class Merge:
 
     def __post_init__(self) -> None:
         self._coming = RowsAside(self.key.encoded(self.schema), Path(self._folder.name))
-        self._points = PointsAside(self.key, self.window, Path(self._folder.name))
-        self._other = OtherPoints(self.key, self.window, Path(self._folder.name))
-        self._outside = OutsideRows(self.target, self.window)
+        self._points = PointsAside(self.key, self.load.window, Path(self._folder.name))
+        self._other = OtherPoints(self.key, self.load.window, Path(self._folder.name))
+        self._outside = OutsideRows(self.load.target, self.load.window)
 
     def take(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Keep rows of the table's schema, to be laid over the window's."""
@@ -102,7 +99,7 @@ class Merge:
 
         conformed = (conform(batch, self._coming.schema) for batch in batches)
         for batch in self._other.noting(self._points.noting(conformed)):
-            ends = min_max(batch.column(self.target.time_column).cast(pa.int64())).as_py()
+            ends = min_max(batch.column(self._time).cast(pa.int64())).as_py()
             self._first_us = ends["min"] if self._first_us is None else min(self._first_us, ends["min"])
             self._last_us = ends["max"] if self._last_us is None else max(self._last_us, ends["max"])
             self._rows += len(batch)
@@ -110,8 +107,8 @@ class Merge:
 
     def plan(self, table: Table) -> Change:
         """Remove the window's files that hold times of the rows, and add files with the rows of both."""
-        with catalog_errors(f"plan the merge of {self.window} into {self.target.name}"):
-            found = files_of(table, self.window, self.target.time_column)
+        with catalog_errors(f"plan the merge of {self.load.window} into {self.load.target.name}"):
+            found = files_of(table, self.load.window, self._time)
             touched, untouched = touched_by(table, found, self._time, self._first_us, self._last_us)
             outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
         outcome = self._join(table, touched) if self._rows else _Outcome()
@@ -121,7 +118,7 @@ class Merge:
             added=(*outcome.files, *(file for part in outside for file in part.files)),
             rows=outcome.rows + left,
             previous_rows=outcome.held + left,
-            coverage=table_state(table).coverage.adding(self.loaded),
+            coverage=table_state(table).coverage.adding(self.load.complete),
             notes={KEPT_ROWS: str(outcome.kept + left), **replaced_others(outcome.others)},
         )
 
@@ -143,11 +140,11 @@ class Merge:
         if state not in self._joined:
             outcome = _Outcome()
             schema = self.key.encoded(arrow_schema(table.schema()))
-            laying = LayingOver(self._points, self.window, schema, Path(self._folder.name), self.merge_fields)
+            laying = LayingOver(self._points, self.load.window, schema, Path(self._folder.name), self.merge_fields)
             coming = (padded(batch, schema) for batch in self._coming.read())
             held = self._held(table, tasks, schema, outcome)
             rows = laying.over(coming, held, lambda: self._held_times(table, tasks))
-            outcome.files = tuple(write_files(table, self.target, rows, schema))
+            outcome.files = tuple(write_files(table, self.load.target, rows, schema))
             outcome.rows, outcome.kept = sum(file.record_count for file in outcome.files), laying.kept
             self._joined[state] = outcome
         return self._joined[state]
@@ -155,19 +152,19 @@ class Merge:
     def _held(
         self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: _Outcome
     ) -> Iterator[pa.RecordBatch]:
-        wanted, text = TimeFilter.of([self.window], self._time), self.key.text_of(arrow_schema(table.schema()))
+        wanted, text = TimeFilter.of([self.load.window], self._time), self.key.text_of(arrow_schema(table.schema()))
         for batch in read_tasks(table, tasks, wanted, table.schema(), text):
             outcome.held += len(batch)
             outcome.others += self._other.replaced(batch, self._points)
             yield conform(batch, schema)
 
     def _held_times(self, table: Table, tasks: list[FileScanTask]) -> Iterator[pa.Array]:
-        wanted, only_time = TimeFilter.of([self.window], self._time), table.schema().select(self._time)
+        wanted, only_time = TimeFilter.of([self.load.window], self._time), table.schema().select(self._time)
         return (batch.column(0) for batch in read_tasks(table, tasks, wanted, only_time))
 
     @property
     def _time(self) -> str:
-        return self.target.time_column
+        return self.load.target.time_column
 
 
 def replaced_others(count: int) -> dict[str, str]:
@@ -175,9 +172,9 @@ def replaced_others(count: int) -> dict[str, str]:
     return {REPLACED_OTHERS: str(count)} if count else {}
 
 
-def tell_replaced(change: Change, target: TableTarget, window: Window) -> None:
+def tell_replaced(notes: Mapping[str, str], target: TableTarget, window: Window) -> None:
     """Tell of such rows in the log, once they are gone."""
-    if count := change.notes.get(REPLACED_OTHERS):
+    if count := notes.get(REPLACED_OTHERS):
         left_out = ", ".join(tag for tag in target.tags or () if tag not in target.key)
         log.warning(
             "%s, %s: rows of the table whose place was taken by points that have other tags: %s. write.key, %s, leaves "

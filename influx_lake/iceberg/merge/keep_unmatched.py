@@ -23,7 +23,7 @@ from influx_lake.iceberg.scan.planning import files_of
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.scan.time_filter import TimeFilter
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_rows import WindowRows
 from influx_lake.iceberg.writer.writer import write_files
 from influx_lake.temporary_files import temporary_directory
@@ -58,9 +58,7 @@ class Overlay:
     Only the columns that tell points apart are read of the window's files, and the whole of those rows that are kept.
 
     Attributes:
-        target: The table.
-        window: The window.
-        loaded: What of it is complete, and recorded as loaded; None when nothing of it is.
+        load: The load of the window.
         table: The table as the files were written for it.
         files: The files that hold the rows that come.
         seen: What is known of these rows.
@@ -68,9 +66,7 @@ class Overlay:
         other: Their points by all of their tags.
     """
 
-    target: TableTarget
-    window: Window
-    loaded: Window | None
+    load: WindowLoad
     table: Table
     files: list[DataFile]
     seen: WindowRows
@@ -82,14 +78,14 @@ class Overlay:
     _rows: WrittenRows = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rows = WrittenRows(self.target, self.table, self.files)
-        self._outside = OutsideRows(self.target, self.window)
+        self._rows = WrittenRows(self.load.target, self.table, self.files)
+        self._outside = OutsideRows(self.load.target, self.load.window)
 
     def plan(self, table: Table) -> Change:
         """Remove the window's files that hold times of the rows; add those of the rows, and of what is kept."""
-        with catalog_errors(f"plan the upsert of {self.window} into {self.target.name}"):
-            found = files_of(table, self.window, self.target.time_column)
-        touched, untouched = touched_by(table, found, self.target.time_column, self.seen.first_us, self.seen.last_us)
+        with catalog_errors(f"plan the upsert of {self.load.window} into {self.load.target.name}"):
+            found = files_of(table, self.load.window, self._time)
+        touched, untouched = touched_by(table, found, self._time, self.seen.first_us, self.seen.last_us)
         outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
         kept = self._keep(table, touched) if self.files else _Kept(0, 0, ())
         if not self.points.differ:
@@ -100,7 +96,7 @@ class Overlay:
             added=(*self._rows.of(table), *kept.files, *(file for part in outside for file in part.files)),
             rows=self.seen.rows + kept.rows + left,
             previous_rows=kept.held + left,
-            coverage=table_state(table).coverage.adding(self.loaded),
+            coverage=table_state(table).coverage.adding(self.load.complete),
             notes={KEPT_ROWS: str(kept.rows + left), **replaced_others(kept.others)},
         )
 
@@ -126,7 +122,7 @@ class Overlay:
 
             def points() -> Iterator[pa.RecordBatch]:
                 nonlocal held, others
-                for batch in self._read(table, tasks, [self.window], columns):
+                for batch in self._read(table, tasks, [self.load.window], columns):
                     held += len(batch)
                     others += self.other.replaced(batch, self.points)
                     yield batch
@@ -141,13 +137,13 @@ class Overlay:
         schema = self.points.key.encoded(arrow_schema(table.schema()))
         batches = (conform(batch, schema) for batch in self._read(table, tasks, windows, table.schema()))
         if self.points.in_memory:
-            return write_files(table, self.target, self.points.lacking(batches), schema)
+            return write_files(table, self.load.target, self.points.lacking(batches), schema)
         with temporary_directory("influx-lake-upsert-") as folder:
-            slices = TimeSlices(schema, self._time, self.window.start_us, self.window.end_us, Path(folder))
+            slices = TimeSlices(schema, self._time, self.load.window.start_us, self.load.window.end_us, Path(folder))
             times = (batch.column(0) for batch in self._read(table, tasks, windows, table.schema().select(self._time)))
             rows = Arriving(batches, TimesAhead.of(times))
             with closing(slices):
-                return write_files(table, self.target, self.points.lacking(slices.ordered(rows)), schema)
+                return write_files(table, self.load.target, self.points.lacking(slices.ordered(rows)), schema)
 
     def _read(
         self, table: Table, tasks: list[FileScanTask], windows: list[Window], columns: Schema
@@ -159,10 +155,10 @@ class Overlay:
         """Compare whole rows instead: of points that come twice the last has to be found."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
-            self._merge = Merge(self.target, self.window, self.loaded, schema, self.points.key)
+            self._merge = Merge(self.load, schema, self.points.key)
             self._merge.take(read_written(self.table, self.files))
         return self._merge.plan(table)
 
     @property
     def _time(self) -> str:
-        return self.target.time_column
+        return self.load.target.time_column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ def store_partitions(
     """
     from influx_lake.iceberg.load.replace import replace_window
     from influx_lake.iceberg.target import Provenance, TableTarget
+    from influx_lake.iceberg.window_load import WindowLoad
 
     stream = as_reader(output)
     strings = (column.name for column in stream.schema if pa.types.is_string(column.type))
@@ -50,7 +52,7 @@ def store_partitions(
             remedy="Materialise the partitions on either side of a gap in runs of their own",
         )
     rows = _CountedRows(stream, time_column, windows)
-    commit = replace_window(catalog, target, rows, spans[0], provenance)
+    commit = replace_window(WindowLoad(catalog, target, provenance, spans[0], lambda _: nullcontext(rows)))
     facts = {**table_facts(commit), **(commit_facts(commit) if len(windows) == 1 else {})}
     for key, window in windows.items():
         describe_partition(context.asset_key, key, {**partition_facts(window, rows.counts[key]), **facts})

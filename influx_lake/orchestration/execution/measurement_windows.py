@@ -21,7 +21,7 @@ from influx_lake.orchestration.window_metadata import replication_facts
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-    from influx_lake.replication.window import Progress
+    from influx_lake.iceberg.window_load import Progress
 
 
 @dataclass(frozen=True, slots=True)

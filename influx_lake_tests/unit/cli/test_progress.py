@@ -15,7 +15,7 @@ import pytest
 
 from influx_lake.cli.progress import Lines, meter
 from influx_lake.config.values.windows import Window
-from influx_lake.replication.window import Progress
+from influx_lake.iceberg.window_load import Progress
 
 WINDOW = Window.parse("2026-01-01T00:00:00Z/2026-01-02T00:00:00Z")
 PROGRAM = f"""
@@ -23,7 +23,7 @@ import sys
 from influx_lake.cli.output import Output
 from influx_lake.cli.progress import meter
 from influx_lake.config.values.windows import Window
-from influx_lake.replication.window import Progress
+from influx_lake.iceberg.window_load import Progress
 out = Output(False)
 with meter(2) as shown:
     for _ in range(2):

@@ -11,9 +11,11 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from influx_lake.config.values.windows import Window, parse_moment
-from influx_lake.iceberg.load.replace import WindowCommit, replace_window
+from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.window_result import WindowResult
+from testbed.loads import load_of
 
 SCHEMA = pa.schema(
     [
@@ -66,8 +68,8 @@ def stream(*batches: pa.RecordBatch) -> Batches:
     return Batches(batches[0].schema if batches else SCHEMA, batches)
 
 
-def replace(catalog: Catalog, window: Window, *batches: pa.RecordBatch, target: TableTarget = TARGET) -> WindowCommit:
-    return replace_window(catalog, target, stream(*batches), window, PROVENANCE)
+def replace(catalog: Catalog, window: Window, *batches: pa.RecordBatch, target: TableTarget = TARGET) -> WindowResult:
+    return replace_window(load_of(catalog, target, stream(*batches), window, PROVENANCE))
 
 
 def table(catalog: Catalog, target: TableTarget = TARGET) -> Table:

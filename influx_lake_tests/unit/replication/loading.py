@@ -12,7 +12,8 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import Measurement, WriteMode, WriteOptions
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.iceberg.scan.reader import read_windows
-from influx_lake.replication.window import WindowResult, replicate_window
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 
 SCHEME = Scheme(Every.DAY, parse_moment("2026-01-01"))

@@ -17,14 +17,17 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from influx_lake.config import WriteMode, WriteOptions
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import RowsUnaccounted, WindowNotOver
+from influx_lake.iceberg import window_load
 from influx_lake.iceberg.commit import committer as committing
 from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
+from influx_lake.iceberg.window_load import Progress, ProgressMeter
 from influx_lake.replication.table_columns import table_target
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, day, exact, held, hours, load
+from testbed.loads import load_of
 
 
 def test_doing_it_again_reads_and_writes_nothing(source: FakeSource, catalog: Catalog) -> None:
@@ -66,22 +69,25 @@ def test_the_figures_are_those_of_all_gaps(source: FakeSource, catalog: Catalog)
     assert result.snapshot_id == catalog.load_table(CPU.identifier).metadata.current_snapshot_id
 
 
-def test_progress_goes_on_over_gaps(source: FakeSource, catalog: Catalog) -> None:
+def test_progress_goes_on_over_gaps(source: FakeSource, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     source.put(day(0), 240)
     load(source, catalog, hours(6, 12), APPENDING)
-    told: list[int] = []
+    monkeypatch.setattr(window_load, "PROGRESS_SECONDS", 0)
+    told: list[Progress] = []
     schema = source.schema("cpu")
     target, provenance = table_target(CPU, schema), Provenance(source.identity, "test")
-    append_window(catalog, target, partial(source.read, schema), day(0), provenance, on_rows=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 180
+    append_window(
+        load_of(catalog, target, partial(source.read, schema), day(0), provenance, progress=ProgressMeter(told.append))
+    )
+    assert [each.rows for each in told] == sorted(each.rows for each in told)
+    assert told[-1].rows == 180
 
 
 def test_files_that_are_there_stay(source: FakeSource, catalog: Catalog) -> None:
     source.put(day(0), 24)
     load(source, catalog, hours(0, 6), APPENDING)
     before = {task.file.file_path for task in catalog.load_table(CPU.identifier).scan().plan_files()}
-    assert load(source, catalog, day(0), APPENDING).commit.files_removed == 0
+    assert load(source, catalog, day(0), APPENDING).files_removed == 0
     assert before < {task.file.file_path for task in catalog.load_table(CPU.identifier).scan().plan_files()}
 
 

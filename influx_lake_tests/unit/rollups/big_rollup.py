@@ -15,6 +15,7 @@ from influx_lake.config import WriteOptions
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
 from influx_lake_tests.unit.rollups.points import SCHEMA, TARGET, day, rolled, rollup
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 
 BATCH = 65_536
@@ -47,7 +48,7 @@ class Points:
 def main(folder: str, rows: int) -> None:
     """Load the day and roll it up."""
     catalog = local_catalog(folder)
-    replace_window(catalog, SMALL_FILES, Points(rows), day(), Provenance("test://telemetry", "run"))
+    replace_window(load_of(catalog, SMALL_FILES, Points(rows), day(), Provenance("test://telemetry", "run")))
     before = _peak()
     functions = ["mean", "min", "max", "count", "sum", "first", "last", "p95"]
     of = rollup("1m", functions, memory_limit=128_000_000)

@@ -20,6 +20,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.rollups.window import RollupResult, roll_up_window
+from testbed.loads import load_of
 
 START = parse_moment("2026-01-01")
 SCHEME = Scheme(Every.DAY, START)
@@ -62,7 +63,7 @@ def load(
     """Put rows into the measurement's table, in place of those of a window."""
     table = pa.Table.from_pylist([{**row, "time": row["time"].replace(tzinfo=None)} for row in rows], schema=schema)
     target = replace(TARGET, **options)
-    replace_window(catalog, target, table.to_reader(1000), window, Provenance("test://telemetry", "run"))
+    replace_window(load_of(catalog, target, table.to_reader(1000), window, Provenance("test://telemetry", "run")))
 
 
 def rolled(catalog: Catalog, of: Rollup, window: Window = FIRST_DAY, measurement: Measurement = CPU) -> RollupResult:

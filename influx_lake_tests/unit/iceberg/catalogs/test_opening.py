@@ -25,6 +25,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream
+from testbed.loads import load_of
 
 _TABLES = ("iceberg_tables", "iceberg_namespace_properties")
 
@@ -113,7 +114,9 @@ def test_a_commit_that_another_process_locked_out_is_no_success(tmp_path: Path) 
         reader.execute("select * from iceberg_tables").fetchall()
         with pytest.raises((CatalogUnavailable, CommitOutcomeUnknown), match="database is locked"):
             replace_window(
-                catalog, TARGET, stream(rows(day(0), 5)), day(0), PROVENANCE, commit_budget=timedelta(seconds=1)
+                load_of(
+                    catalog, TARGET, stream(rows(day(0), 5)), day(0), PROVENANCE, commit_timeout=timedelta(seconds=1)
+                )
             )
     assert len(held(catalog)) == 1
     assert replace(catalog, day(0), rows(day(0), 5)).previous_rows == 1

@@ -25,6 +25,7 @@ from influx_lake.iceberg.scan.reader import find_table, open_table, read_windows
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.target import TableTarget
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, SCHEMA, TARGET, day, replace, rows, stream, table
+from testbed.loads import load_of
 
 Change = Callable[[UpdateSchema], object]
 REFUSING = changed(TARGET, types=TypeOptions(renamed_columns=RenamedColumns.REFUSE))
@@ -59,7 +60,7 @@ def refused(catalog: Catalog, said: str, target: TableTarget = TARGET, batch: pa
             return iter(())
 
     with pytest.raises(SchemaConflict, match=said):
-        upsert_window(catalog, target, Unread(), day(0), PROVENANCE)  # type: ignore[arg-type]
+        upsert_window(load_of(catalog, target, Unread(), day(0), PROVENANCE))  # type: ignore[arg-type]
     assert not asked
     assert table(catalog).metadata_location == before
 
@@ -88,7 +89,7 @@ def test_upserts_and_merges_find_the_points_of_renamed_columns(catalog: Catalog)
     others(catalog, renaming("time", "ts"), renaming("host", "hostname"), renaming("count", "n"))
     for merge_fields in (False, True):
         batch = rows(day(0), 24, value=100.0)
-        upsert_window(catalog, by_host, stream(batch), day(0), PROVENANCE, merge_fields=merge_fields)
+        upsert_window(load_of(catalog, by_host, stream(batch), day(0), PROVENANCE, merge_fields=merge_fields))
         assert sorted(columns(catalog)["value"]) == batch.column("value").to_pylist()
         assert len(columns(catalog)["ts"]) == 24
 
@@ -257,7 +258,7 @@ def test_properties_that_were_copied_from_another_table_say_nothing_of_the_colum
             replace(catalog, day(0), batch)
     for number in (0, 1):
         again = rows(day(number), 7, value=0.5).append_column("note", batch.column("note"))
-        upsert_window(catalog, TARGET, stream(again), day(number), adopting, merge_fields=number == 0)
+        upsert_window(load_of(catalog, TARGET, stream(again), day(number), adopting, merge_fields=number == 0))
     assert "renamed" not in caplog.text
     found = columns(catalog)
     assert sorted(found["host"]) == sorted([f"host-{i}" for i in range(7)] * 2)

@@ -17,12 +17,9 @@ import pyarrow as pa
 from pyiceberg.catalog import sql
 
 from influx_lake.config import WriteOptions
-from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.commit import overwrite_producer
-from influx_lake.iceberg.commit.commit_plan import Planning
 from influx_lake.iceberg.load.append import append_window
-from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
@@ -30,6 +27,7 @@ from influx_lake.iceberg.merge import keep_unmatched
 from influx_lake.iceberg.staging import staged
 from influx_lake.iceberg.writer import data_file
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, rows
+from testbed.loads import load_of
 
 
 def stop() -> None:
@@ -90,17 +88,13 @@ def main(folder: str, step: str, mode: str) -> None:
     batches = Batches(next(coming(step)).schema, coming(step))
     target = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=20_000))
     if mode == "tail":
-
-        def load(part: Window, planning: Planning) -> WindowCommit:
-            return replace_window(
-                catalog, target, batches, part, PROVENANCE, complete_until=part.start, planning=planning
-            )
-
-        tail_window(catalog, target, load, day(0), PROVENANCE)
+        tail_window(load_of(catalog, target, batches, day(0), PROVENANCE), replace_window)
     elif mode == "append":
-        append_window(catalog, target, lambda part: nullcontext(batches), day(0), PROVENANCE)
+        append_window(load_of(catalog, target, lambda part: nullcontext(batches), day(0), PROVENANCE))
     else:
-        {"replace": replace_window, "upsert": upsert_window}[mode](catalog, target, batches, day(0), PROVENANCE)
+        {"replace": replace_window, "upsert": upsert_window}[mode](
+            load_of(catalog, target, batches, day(0), PROVENANCE)
+        )
 
 
 if __name__ == "__main__":

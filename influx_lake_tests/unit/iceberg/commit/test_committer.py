@@ -29,6 +29,7 @@ from influx_lake.iceberg.scan.reader import count_rows
 from influx_lake.iceberg.table_state import commit_log
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
+from testbed.loads import CheckedBy, load_of
 
 BRIEFLY = timedelta(seconds=0.5)
 
@@ -181,7 +182,9 @@ def test_a_commit_that_lands_while_it_is_tried_again_is_found(
         if len(asked) == 2:
             interfering.late[0]()
 
-    commit = replace_window(catalog, TARGET, stream(rows(day(0), 130)), day(0), PROVENANCE, approve=approve)
+    commit = replace_window(
+        load_of(catalog, TARGET, stream(rows(day(0), 130)), day(0), PROVENANCE, guard=CheckedBy(approve=approve))
+    )
     assert (asked, commit.total_rows, held(catalog).num_rows) == ([100, 100], 130, 130)
     assert len(table(catalog).snapshots()) == 2
     assert set(live(catalog)) <= parquet(lake_folder)
@@ -197,7 +200,9 @@ def test_a_lost_race_is_planned_again_on_what_won(catalog: Catalog, properties: 
         if len(raced) == 1:
             other.load_table(TARGET.identifier).delete(f"time >= '{day(0).start:%Y-%m-%dT%H:%M:%S}+00:00'")
 
-    commit = replace_window(catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, approve=race)
+    commit = replace_window(
+        load_of(catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, guard=CheckedBy(approve=race))
+    )
     assert raced == [100, 0]
     assert commit.previous_rows == 0
     assert count_rows(table(catalog), day(0)) == 30
@@ -208,7 +213,7 @@ def test_a_race_that_is_always_lost_ends_and_removes_its_files(catalog: Catalog,
     before = parquet(lake_folder) | avro(lake_folder)
     Interfering(catalog).before = [CommitFailedException("somebody else")] * 1000
     with pytest.raises(CommitConflict, match="somebody else"):
-        replace_window(catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, commit_budget=BRIEFLY)
+        replace_window(load_of(catalog, TARGET, stream(rows(day(0), 30)), day(0), PROVENANCE, commit_timeout=BRIEFLY))
     assert parquet(lake_folder) | avro(lake_folder) == before
 
 
@@ -236,7 +241,7 @@ def test_an_outcome_that_cannot_be_found_out_is_said_to_be_unknown_and_keeps_its
     interfering = Interfering(catalog)
     interfering.then, interfering.after = vanish, [ConnectionError("reset")]
     with pytest.raises(CommitOutcomeUnknown, match="could not be found out"):
-        replace_window(catalog, TARGET, stream(rows(day(0), 130)), day(0), PROVENANCE, commit_budget=BRIEFLY)
+        replace_window(load_of(catalog, TARGET, stream(rows(day(0), 130)), day(0), PROVENANCE, commit_timeout=BRIEFLY))
     assert load_table(TARGET.identifier).scan().count() == 130
     assert len(parquet(lake_folder) - before) == 1
 
@@ -268,7 +273,7 @@ def test_a_catalog_that_stays_away_is_said_and_leaves_no_files(
     coming = stream(rows(day(0), 130))
     coming.batches = leaving(coming.batches)
     with pytest.raises(CatalogUnavailable):
-        replace_window(catalog, TARGET, coming, day(0), PROVENANCE, commit_budget=BRIEFLY)
+        replace_window(load_of(catalog, TARGET, coming, day(0), PROVENANCE, commit_timeout=BRIEFLY))
     assert parquet(lake_folder) == before
 
 
@@ -284,7 +289,7 @@ def test_a_table_made_anew_meanwhile_is_not_written_to(catalog: Catalog, propert
     coming = stream(rows(day(0), 130))
     coming.batches = remade(coming.batches)
     with pytest.raises(CommitConflict, match="made anew"):
-        replace_window(catalog, TARGET, coming, day(0), PROVENANCE)
+        replace_window(load_of(catalog, TARGET, coming, day(0), PROVENANCE))
     assert held(catalog).num_rows == 7
 
 

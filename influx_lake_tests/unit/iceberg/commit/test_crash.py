@@ -12,10 +12,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.commit.commit_plan import Planning
 from influx_lake.iceberg.load.append import append_window
-from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
@@ -23,6 +20,7 @@ from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake_tests.unit.iceberg.commit.crashing_writer import JOINING, STEPS
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
+from testbed.loads import load_of
 
 DONE = {"after the catalog", "before old metadata is deleted"}
 BATCHES = [f"batch {number}" for number in range(4)]
@@ -68,7 +66,7 @@ def test_killed_while_upserting(step: str, catalog: Catalog, lake_folder: Path) 
 
     if step not in DONE:
         assert held(catalog) == before
-    upsert_window(catalog, BY_POINT, stream(coming), day(0), PROVENANCE)
+    upsert_window(load_of(catalog, BY_POINT, stream(coming), day(0), PROVENANCE))
     assert points(held(catalog, [day(0)])) == {**points(plain(there)), **points(plain(coming))}
     assert held(catalog, [day(1)]).num_rows == 70
     assert_each_file_once(catalog)
@@ -84,7 +82,7 @@ def test_killed_while_appending(step: str, catalog: Catalog, lake_folder: Path) 
     assert held(catalog).num_rows == (20_070 if step in DONE else 70)
     for _ in range(2):
         coming = stream(rows(day(0), 20_000, value=0.5))
-        append_window(catalog, TARGET, lambda part, coming=coming: nullcontext(coming), day(0), PROVENANCE)  # type: ignore[misc]
+        append_window(load_of(catalog, TARGET, lambda part, coming=coming: nullcontext(coming), day(0), PROVENANCE))  # type: ignore[misc]
     assert points(held(catalog, [day(0)])) == points(plain(rows(day(0), 20_000, value=0.5)))
     assert held(catalog).num_rows == 20_070
     assert_each_file_once(catalog)
@@ -100,14 +98,8 @@ def test_killed_while_tailing(step: str, catalog: Catalog, lake_folder: Path) ->
 
     assert held(catalog).num_rows == (20_070 if step in DONE else 70)
     coming = rows(day(0), 20_000, value=0.5)
-
-    def load(part: Window, planning: Planning) -> WindowCommit:
-        return replace_window(
-            catalog, TARGET, stream(coming), part, PROVENANCE, complete_until=part.start, planning=planning
-        )
-
     for _ in range(2):
-        tail_window(catalog, TARGET, load, day(0), PROVENANCE)
+        tail_window(load_of(catalog, TARGET, stream(coming), day(0), PROVENANCE), replace_window)
         assert points(held(catalog, [day(0)])) == points(plain(coming))
         assert table_state(table(catalog)).coverage == Coverage((day(1),), (day(0),))
     assert replace(catalog, day(0), coming).total_rows == 20_070

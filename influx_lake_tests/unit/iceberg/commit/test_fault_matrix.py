@@ -27,6 +27,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, hours, rows, stream, table
+from testbed.loads import load_of
 
 SMALL_FILES = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=8_000))
 BUDGET = timedelta(seconds=0.4)
@@ -120,17 +121,21 @@ class Lake:
         batch = self.source[window]
         parts = [batch.slice(first, 300) for first in range(0, len(batch), 300)]
         if self.mode == "replace":
-            replace_window(self.catalog, SMALL_FILES, stream(*parts), window, PROVENANCE, commit_budget=BUDGET)
+            replace_window(
+                load_of(self.catalog, SMALL_FILES, stream(*parts), window, PROVENANCE, commit_timeout=BUDGET)
+            )
         elif self.mode == "upsert":
-            upsert_window(self.catalog, SMALL_FILES, stream(*parts), window, PROVENANCE, commit_budget=BUDGET)
+            upsert_window(load_of(self.catalog, SMALL_FILES, stream(*parts), window, PROVENANCE, commit_timeout=BUDGET))
         else:
             append_window(
-                self.catalog,
-                SMALL_FILES,
-                lambda part: nullcontext(stream(*parts)),
-                window,
-                PROVENANCE,
-                commit_budget=BUDGET,
+                load_of(
+                    self.catalog,
+                    SMALL_FILES,
+                    lambda part: nullcontext(stream(*parts)),
+                    window,
+                    PROVENANCE,
+                    commit_timeout=BUDGET,
+                ),
             )
 
     def check(self) -> None:

@@ -38,6 +38,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, replace, rows, stream
+from testbed.loads import load_of
 
 NO_STORE = {
     "s3.endpoint": "http://127.0.0.1:1",
@@ -208,7 +209,9 @@ def test_a_full_temporary_disk_is_no_full_warehouse(
     catalog = open_catalog("lake", properties(tmp_path))
     target = changed(TARGET, key=("host", "count"))
     with pytest.raises(StorageError, match="TMPDIR") as raised:
-        upsert_window(catalog, target, stream(rows(day(0), 200_000)), day(0), PROVENANCE, merge_fields=merge_fields)
+        upsert_window(
+            load_of(catalog, target, stream(rows(day(0), 200_000)), day(0), PROVENANCE, merge_fields=merge_fields)
+        )
     assert str(small_temporary_disk) in str(raised.value)
     assert "warehouse" not in str(raised.value)
 

@@ -36,6 +36,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     rows,
     table,
 )
+from testbed.loads import load_of
 
 
 def sorted_by(*terms: str, size: int = 512_000_000, partition: tuple[str, ...] | None = None) -> TableTarget:
@@ -113,11 +114,11 @@ def test_an_unknown_column_is_found_before_rows_are_read(catalog: Catalog) -> No
 
     for _ in range(2):
         with pytest.raises(SchemaConflict, match=r"sorted by 'hots': .* only the columns time, host, value, count"):
-            replace_window(catalog, sorted_by("hots"), Batches(SCHEMA, unread()), day(0), PROVENANCE)
+            replace_window(load_of(catalog, sorted_by("hots"), Batches(SCHEMA, unread()), day(0), PROVENANCE))
         assert not catalog.list_namespaces() or not catalog.list_tables("telemetry")
     replace(catalog, day(0), rows(day(0), 50))
     with pytest.raises(SchemaConflict, match="sorted by 'hots'"):
-        replace_window(catalog, sorted_by("host", "hots"), Batches(SCHEMA, unread()), day(0), PROVENANCE)
+        replace_window(load_of(catalog, sorted_by("host", "hots"), Batches(SCHEMA, unread()), day(0), PROVENANCE))
     assert order(catalog) == []
 
 
@@ -200,7 +201,7 @@ def test_a_stream_that_breaks_changes_nothing(catalog: Catalog) -> None:
         raise RuntimeError("the stream broke")
 
     with pytest.raises(LakeError, match="the stream broke"):
-        replace_window(catalog, target, Batches(SCHEMA, breaking()), day(0), PROVENANCE)
+        replace_window(load_of(catalog, target, Batches(SCHEMA, breaking()), day(0), PROVENANCE))
     assert held(catalog) == before
 
 
@@ -209,7 +210,7 @@ def test_upserts_are_sorted_and_the_last_of_a_point_wins(catalog: Catalog) -> No
     replace(catalog, day(0), rows(day(0), 700), target=target)
     points = rows(day(0), 700).slice(0, 70)
     coming = [points.set_column(2, "value", pa.array([float(number)] * 70)) for number in (10_000, -5)]
-    upsert_window(catalog, target, Batches(SCHEMA, coming), day(0), PROVENANCE)
+    upsert_window(load_of(catalog, target, Batches(SCHEMA, coming), day(0), PROVENANCE))
     (file,) = files(catalog)
     assert claims(file) == (1, [(2, True, False)])
     assert content(file)["value"].to_pylist() == [*(float(value) for value in range(699, 69, -1)), *[-5.0] * 70]
@@ -223,7 +224,7 @@ def test_appended_files_are_sorted(catalog: Catalog) -> None:
         yield Batches(SCHEMA, [rows(window, 70)])
 
     for number in range(2):
-        append_window(catalog, target, read, day(number), PROVENANCE)
+        append_window(load_of(catalog, target, read, day(number), PROVENANCE))
     assert [claims(file)[0] for file in files(catalog)] == [1, 1]
     for file in files(catalog):
         assert content(file) == content(file).sort_by([("host", "ascending"), ("time", "ascending")])

@@ -36,6 +36,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     stream,
     table,
 )
+from testbed.loads import load_of
 
 CODEC, LEVEL = "write.parquet.compression-codec", "write.parquet.compression-level"
 ROWS, BYTES = "write.parquet.row-group-limit", "write.parquet.row-group-size-bytes"
@@ -138,7 +139,7 @@ def test_large_row_groups(catalog: Catalog) -> None:
         (having({}, row_group_size=1_100_000), [1_100_000, 100_000]),
         (having({ROWS: "1100000", BYTES: str(16 * 2**20)}), None),
     ):
-        replace_window(catalog, target, Batches(SCHEMA, many()), day(0), PROVENANCE)
+        replace_window(load_of(catalog, target, Batches(SCHEMA, many()), day(0), PROVENANCE))
         found = group_rows(catalog)
         assert sum(found) == 1_200_000
         assert found == expected if expected else max(found) < 600_000
@@ -346,7 +347,7 @@ def test_processes_that_set_them_at_once(catalog: Catalog, lake_folder: Path) ->
 def test_rows_that_are_kept_are_written_as_stated(catalog: Catalog) -> None:
     replace(catalog, day(0), rows(day(0), 2400))
     target = having({}, row_group_size=500, compression=Compression.SNAPPY)
-    replace_window(catalog, target, stream(), hours(0, 0, 12), PROVENANCE)
+    replace_window(load_of(catalog, target, stream(), hours(0, 0, 12), PROVENANCE))
     assert group_rows(catalog) == [500, 500, 200]
     assert footers(catalog)[0].row_group(0).column(0).compression == "SNAPPY"
 

@@ -16,6 +16,7 @@ from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.unit.iceberg import tables
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, Batches
 from testbed.dataset import SCHEMA, TAGS, batches
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
@@ -35,11 +36,13 @@ def main(rows: int, *, merging: bool) -> None:
     """Load the window, then measure the upsert."""
     with tempfile.TemporaryDirectory() as folder:
         catalog = local_catalog(folder)
-        replace_window(catalog, TARGET, Batches(SCHEMA, batches(rows)), WINDOW, PROVENANCE)
+        replace_window(load_of(catalog, TARGET, Batches(SCHEMA, batches(rows)), WINDOW, PROVENANCE))
         again = Batches(SCHEMA, with_gaps(rows) if merging else batches(rows))
 
         def upsert() -> int:
-            return upsert_window(catalog, TARGET, again, WINDOW, PROVENANCE, merge_fields=merging).bytes_written
+            return upsert_window(
+                load_of(catalog, TARGET, again, WINDOW, PROVENANCE, merge_fields=merging)
+            ).bytes_written
 
         measured(upsert).report()
 

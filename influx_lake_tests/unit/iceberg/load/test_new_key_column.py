@@ -14,6 +14,7 @@ from influx_lake.errors import DataRefused
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, stream
+from testbed.loads import CheckedBy, load_of
 
 TEXTS = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
 MODES = ["upsert", "upsert merging fields", "upsert sorted", "replace keeping what is missing"]
@@ -32,11 +33,13 @@ def load(catalog: Catalog, mode: str, key: tuple[str, ...], *batches: pa.RecordB
     target = changed(TARGET, key=key, tags=key)
     if mode == "replace keeping what is missing":
         keeps = lambda rows, previous: True  # noqa: E731
-        replace_window(catalog, target, stream(*batches), day(0), PROVENANCE, keeps_missing=keeps)
+        replace_window(load_of(catalog, target, stream(*batches), day(0), PROVENANCE, guard=CheckedBy(keeps=keeps)))
         return
     if mode == "upsert sorted":
         target = changed(target, write=WriteOptions.model_validate({"sort_by": ["host", "time"]}))
-    upsert_window(catalog, target, stream(*batches), day(0), PROVENANCE, merge_fields=mode == "upsert merging fields")
+    upsert_window(
+        load_of(catalog, target, stream(*batches), day(0), PROVENANCE, merge_fields=mode == "upsert merging fields")
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -98,12 +101,14 @@ def test_a_key_that_takes_points_for_one_is_refused(catalog: Catalog, mode: str)
     def load(*batches: pa.RecordBatch) -> None:
         if mode == "replace keeping what is missing":
             keeps = lambda rows, previous: True  # noqa: E731
-            replace_window(catalog, target, stream(*batches), day(0), PROVENANCE, keeps_missing=keeps)
+            replace_window(load_of(catalog, target, stream(*batches), day(0), PROVENANCE, guard=CheckedBy(keeps=keeps)))
         else:
             options = WriteOptions.model_validate({"sort_by": ["host"]} if mode == "upsert sorted" else {})
             merges = mode == "upsert merging fields"
             upsert_window(
-                catalog, changed(target, write=options), stream(*batches), day(0), PROVENANCE, merge_fields=merges
+                load_of(
+                    catalog, changed(target, write=options), stream(*batches), day(0), PROVENANCE, merge_fields=merges
+                )
             )
 
     load(points(keys, (0, "a", "0", 0.0), (0, "a", "0", 1.0), (1, "a", None, 2.0), (1, "a", None, 3.0)))

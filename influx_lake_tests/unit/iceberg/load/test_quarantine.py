@@ -17,6 +17,7 @@ from influx_lake.iceberg.load.replace_plan import Replacement
 from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream
+from testbed.loads import CheckedBy, load_of
 
 ASIDE = changed(TARGET, types=TypeOptions(on_type_conflict=OnTypeConflict.QUARANTINE))
 QUARANTINE = quarantine_of(ASIDE)
@@ -38,7 +39,7 @@ def test_rows_in_quarantine_count_for_the_guard_and_wait_for_it(filled: Catalog)
         raise WindowShrank("refused")
 
     with pytest.raises(WindowShrank):
-        replace_window(filled, ASIDE, stream(UNFIT), day(0), PROVENANCE, approve=refuse)
+        replace_window(load_of(filled, ASIDE, stream(UNFIT), day(0), PROVENANCE, guard=CheckedBy(approve=refuse)))
     assert asked == [(10, 5)]
     assert not filled.table_exists(QUARANTINE.identifier) or not filled.load_table(QUARANTINE.identifier).snapshots()
     assert held(filled, target=ASIDE).num_rows == 5
@@ -60,7 +61,7 @@ def test_a_quarantine_that_cannot_be_committed_stops_the_window_also_where_the_t
     plan = Replacement.plan
 
     def full(planner: Replacement, table: object) -> object:
-        if planner.target != QUARANTINE:
+        if planner.load.target != QUARANTINE:
             return plan(planner, table)  # type: ignore[arg-type]
         replace(filled, day(1), rows(day(1), 3), target=ASIDE)
         raise StorageError("full")

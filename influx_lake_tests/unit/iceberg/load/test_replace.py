@@ -30,6 +30,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     stream,
     table,
 )
+from testbed.loads import CheckedBy, load_of
 
 
 def files_on_disk(folder: Path) -> set[str]:
@@ -118,7 +119,7 @@ def test_what_is_loaded_travels_in_the_commit_of_the_rows(catalog: Catalog) -> N
 def test_an_open_window_is_loaded_only_as_far_as_it_is_complete(catalog: Catalog) -> None:
     def load(until: timedelta) -> Coverage:
         moment = day(0).start + until
-        replace_window(catalog, TARGET, stream(rows(day(0), 10)), day(0), PROVENANCE, complete_until=moment)
+        replace_window(load_of(catalog, TARGET, stream(rows(day(0), 10)), day(0), PROVENANCE, complete_until=moment))
         return table_state(table(catalog)).coverage
 
     assert load(timedelta(hours=-1)).intervals == ()
@@ -151,7 +152,7 @@ def test_a_stream_that_breaks_leaves_the_table_and_no_files(catalog: Catalog, la
         raise StreamBroken("the server went away")
 
     with pytest.raises(StreamBroken):
-        replace_window(catalog, TARGET, Batches(SCHEMA, broken()), day(0), PROVENANCE)
+        replace_window(load_of(catalog, TARGET, Batches(SCHEMA, broken()), day(0), PROVENANCE))
     assert files_on_disk(lake_folder) == before
     assert table(catalog).metadata_location == metadata
 
@@ -166,7 +167,9 @@ def test_a_window_that_is_not_approved_changes_nothing(catalog: Catalog, lake_fo
         raise StreamBroken("no")
 
     with pytest.raises(StreamBroken):
-        replace_window(catalog, TARGET, stream(rows(day(0), 40)), day(0), PROVENANCE, approve=refuse)
+        replace_window(
+            load_of(catalog, TARGET, stream(rows(day(0), 40)), day(0), PROVENANCE, guard=CheckedBy(approve=refuse))
+        )
     assert asked == [(40, 100)]
     assert files_on_disk(lake_folder) == before
     assert count_rows(table(catalog), day(0)) == 100

@@ -18,7 +18,6 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg.catalogs.opening import open_catalog
-from influx_lake.iceberg.load.load_result import WindowCommit
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.merge import key_set, time_buckets
 from influx_lake.iceberg.merge.key_set import PointsAside
@@ -27,6 +26,7 @@ from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.scan.reader import conform
 from influx_lake.iceberg.spill import row_buffer, sorted_int64_set
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.iceberg.load import big_upsert
 from influx_lake_tests.unit.iceberg.tables import (
@@ -41,6 +41,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     stream,
     table,
 )
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import in_process
 
@@ -61,10 +62,12 @@ def batch(*points: Point) -> pa.RecordBatch:
     )
 
 
-def upsert(catalog: Catalog, *batches: pa.RecordBatch, merge_fields: bool = False, **options: Any) -> WindowCommit:
+def upsert(catalog: Catalog, *batches: pa.RecordBatch, merge_fields: bool = False, **options: Any) -> WindowResult:
     options = {"window": day(0), "target": BY_HOST, **options}
     target, window = options.pop("target"), options.pop("window")
-    return upsert_window(catalog, target, stream(*batches), window, PROVENANCE, merge_fields=merge_fields, **options)
+    return upsert_window(
+        load_of(catalog, target, stream(*batches), window, PROVENANCE, merge_fields=merge_fields, **options)
+    )
 
 
 def points(catalog: Catalog) -> dict[tuple[int, str | None], tuple[Any, Any]]:

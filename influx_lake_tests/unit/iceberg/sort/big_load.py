@@ -13,6 +13,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake_tests.unit.iceberg import tables
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, Batches
 from testbed.dataset import BATCH_ROWS, SCHEMA, TAGS, batches
+from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
@@ -27,7 +28,9 @@ def main(rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         catalog = local_catalog(folder)
         coming = Batches(SCHEMA, batches(rows))
-        measured(lambda: replace_window(catalog, TARGET, coming, tables.day(0), PROVENANCE).bytes_written).report()
+        measured(
+            lambda: replace_window(load_of(catalog, TARGET, coming, tables.day(0), PROVENANCE)).bytes_written
+        ).report()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.target import TableTarget
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, held, replace, rows, table
+from testbed.loads import load_of
 
 WIDER = changed(
     TARGET,
@@ -53,7 +54,7 @@ def failing(batch: pa.RecordBatch) -> Batches:
 
 
 def replace_with(catalog: Catalog, target: TableTarget, rows: Batches) -> None:
-    replace_window(catalog, target, rows, day(1), PROVENANCE)
+    replace_window(load_of(catalog, target, rows, day(1), PROVENANCE))
 
 
 class Reading:
@@ -74,11 +75,11 @@ class Reading:
 
 LOADS: dict[str, Callable[[Catalog, TableTarget, Batches], object]] = {
     "replace": replace_with,
-    "upsert": lambda catalog, target, rows: upsert_window(catalog, target, rows, day(1), PROVENANCE),
+    "upsert": lambda catalog, target, rows: upsert_window(load_of(catalog, target, rows, day(1), PROVENANCE)),
     "merge_fields": lambda catalog, target, rows: upsert_window(
-        catalog, target, rows, day(1), PROVENANCE, merge_fields=True
+        load_of(catalog, target, rows, day(1), PROVENANCE, merge_fields=True)
     ),
-    "append": lambda catalog, target, rows: append_window(catalog, target, Reading(rows), day(1), PROVENANCE),
+    "append": lambda catalog, target, rows: append_window(load_of(catalog, target, Reading(rows), day(1), PROVENANCE)),
 }
 
 

@@ -32,6 +32,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     stream,
     table,
 )
+from testbed.loads import load_of
 
 HOURS = 24
 
@@ -382,5 +383,5 @@ def test_an_empty_table_with_the_properties_of_another_source_is_free(days: Cata
     days.drop_table(old.name())
     days.create_table(TARGET.identifier, old.schema(), properties=dict(old.properties))
     other = Provenance("test://elsewhere/telemetry", "run-2")
-    replace_window(days, TARGET, stream(rows(day(0), HOURS)), day(0), other)
+    replace_window(load_of(days, TARGET, stream(rows(day(0), HOURS)), day(0), other))
     assert (intervals(days), state(days).owner, kinds(days)) == ((day(0),), other.source, [])

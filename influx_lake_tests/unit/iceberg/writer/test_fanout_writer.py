@@ -23,6 +23,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer import fanout_writer, writer
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, SCHEMA, TARGET, Batches, day, held, rows, table
+from testbed.loads import load_of
 
 
 def partitioned(*terms: str, size: int = 2**29, sort_by: tuple[str, ...] = ()) -> TableTarget:
@@ -75,7 +76,7 @@ def test_partitions_beyond_the_open_files_wait_on_disk(catalog: Catalog, kind: p
     schema = SCHEMA.set(1, pa.field("host", kind))
     watched = Watched(batch.cast(schema) for batch in of_hosts(40, hosts=120))
     others = open_files("(deleted)")
-    commit = replace_window(catalog, partitioned("host"), Batches(schema, watched), day(0), PROVENANCE)
+    commit = replace_window(load_of(catalog, partitioned("host"), Batches(schema, watched), day(0), PROVENANCE))
     assert max(watched.parquet) == fanout_writer.MAX_OPEN_FILES
     assert (watched.spills[-1] - others, open_files("(deleted)") - others, open_files(".parquet")) == (1, 0, 0)
     assert commit.files_added == len({str(file.partition) for file in files(catalog)}) == 120
@@ -91,7 +92,9 @@ def test_partitions_that_come_one_after_the_other_need_no_disk(
     monkeypatch.setattr(fanout_writer, "IDLE_CHUNKS", 3)
     watched = Watched(rows(day(number // 3), 20) for number in range(3 * 80))
     others = open_files("(deleted)")
-    commit = replace_window(catalog, partitioned("day(time)"), Batches(SCHEMA, watched), day(0, 80), PROVENANCE)
+    commit = replace_window(
+        load_of(catalog, partitioned("day(time)"), Batches(SCHEMA, watched), day(0, 80), PROVENANCE)
+    )
     assert set(watched.spills) == {others}
     assert max(watched.parquet) <= fanout_writer.MAX_OPEN_FILES
     assert commit.files_added == 80
@@ -106,7 +109,7 @@ def test_a_stream_that_breaks_leaves_no_file(catalog: Catalog, lake_folder: Path
 
     others = open_files("(deleted)")
     with pytest.raises(StorageError, match="Input/output error"):
-        replace_window(catalog, partitioned("host"), Batches(SCHEMA, breaking()), day(0), PROVENANCE)
+        replace_window(load_of(catalog, partitioned("host"), Batches(SCHEMA, breaking()), day(0), PROVENANCE))
     assert (open_files(".parquet"), open_files("(deleted)")) == (0, others)
     assert list(lake_folder.rglob("*.parquet")) == []
 
@@ -126,7 +129,7 @@ def test_files_of_buckets_have_the_size_that_was_asked_for(
             yield rows(day(0), 40_000).set_column(1, "host", hosts).set_column(2, "value", noise)
 
     target = partitioned("bucket(16, host)", size=size, sort_by=sort_by)
-    commit = replace_window(catalog, target, Batches(SCHEMA, many()), day(0), PROVENANCE)
+    commit = replace_window(load_of(catalog, target, Batches(SCHEMA, many()), day(0), PROVENANCE))
     by_bucket = defaultdict(list)
     for file in files(catalog):
         by_bucket[str(file.partition)].append(file)

@@ -30,6 +30,7 @@ from influx_lake_tests.unit.iceberg.tables import (
     stream,
     table,
 )
+from testbed.loads import load_of
 
 
 def files(catalog: Catalog) -> list[DataFile]:
@@ -87,7 +88,7 @@ def test_files_roll_at_their_size_on_disk(catalog: Catalog) -> None:
             noise = pa.array([chance.random() for _ in range(40_000)])
             yield rows(day(0), 40_000).set_column(2, "value", noise)
 
-    commit = replace_window(catalog, target, Batches(SCHEMA, many()), day(0), PROVENANCE)
+    commit = replace_window(load_of(catalog, target, Batches(SCHEMA, many()), day(0), PROVENANCE))
     sizes = sorted(file.file_size_in_bytes for file in files(catalog))
     assert commit.files_added == len(sizes) > 3
     assert all(abs(found - size) < 0.15 * size for found in sizes[1:])
@@ -140,7 +141,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(catalog: Catalog, lake_folder: P
         raise OSError(28, "No space left on device")
 
     with pytest.raises(Exception, match="No space left") as raised:
-        replace_window(catalog, target, Batches(SCHEMA, filling()), day(0), PROVENANCE)
+        replace_window(load_of(catalog, target, Batches(SCHEMA, filling()), day(0), PROVENANCE))
     assert type(raised.value).__name__ == "StorageError"
     assert set(lake_folder.rglob("*.parquet")) == before
 
@@ -152,5 +153,5 @@ def test_a_stream_may_change_its_dictionaries(catalog: Catalog) -> None:
         plain = rows(day(0), 2)
         hosts = pa.array(names).dictionary_encode()
         parts.append(pa.record_batch([plain.column(0), hosts, plain.column(2), plain.column(3)], schema=schema))
-    replace_window(catalog, TARGET, stream(*parts), day(0), PROVENANCE)
+    replace_window(load_of(catalog, TARGET, stream(*parts), day(0), PROVENANCE))
     assert sorted(str(host) for host in held(catalog).column("host").to_pylist()) == ["None", "a", "b", "b", "c", "z"]

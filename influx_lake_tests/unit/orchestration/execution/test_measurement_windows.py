@@ -168,7 +168,7 @@ def test_the_source_is_closed_also_after_a_failure(lake: Lake) -> None:
 
 
 def test_a_long_window_logs_its_progress(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("influx_lake.replication.window.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("influx_lake.iceberg.window_load.PROGRESS_SECONDS", 0)
     lake.source.points = hourly_points(days=1)
 
     run = lake.run(lake.cpu(), key="2026-01-01")
