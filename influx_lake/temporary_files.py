@@ -1,13 +1,92 @@
-"""Files that hold rows for a while, in the system's folder for temporary files: what is said when they fail."""
+"""Files that hold rows for a while, in the system's folder for temporary files: opened, filled, and read here alone."""
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from influx_lake.errors import StorageError
+
+
+class TemporaryFile(io.RawIOBase):
+    """A file without a name: it goes when it is closed, also with a process that is killed.
+
+    It is made when something is written, at its end; it is read at any place.
+
+    Attributes:
+        size: How many bytes it holds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+        self._file: IO[bytes] | None = None
+
+    def append(self, content: memoryview) -> int:
+        """Write bytes and return where they begin.
+
+        Raises:
+            StorageError: The disk is full, or fails.
+        """
+        begin, left = self.size, content.cast("B") if content.nbytes else content
+        with temporary_errors(self.size):
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="influx-lake-", buffering=0)  # noqa: SIM115
+            while left.nbytes:
+                left = left[self._file.write(left) :]
+        self.size += content.nbytes
+        return begin
+
+    def read_into(self, content: memoryview, begin: int) -> None:
+        """Fill a buffer with the bytes from some place on.
+
+        Raises:
+            StorageError: The disk fails.
+        """
+        with temporary_errors(self.size):
+            read = os.preadv(self._file.fileno(), [content], begin) if self._file is not None else 0
+        if read != content.nbytes:
+            raise StorageError(f"a temporary file in {_folder()} ends too early", remedy="Check that disk")
+
+    def reader(self) -> io.RawIOBase:
+        """The bytes from the first to the last, for one reader of several."""
+        return _Reader(self)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: object) -> int:
+        """`append` for writers of streams."""
+        view = memoryview(content)  # type: ignore[arg-type]
+        self.append(view)
+        return view.nbytes
+
+    def close(self) -> None:
+        """Delete what it holds."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, file: TemporaryFile) -> None:
+        super().__init__()
+        self._file = file
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._file.size - self._place
+        content = bytearray(left if size < 0 else min(size, left))
+        self._file.read_into(memoryview(content), self._place)
+        self._place += len(content)
+        return content  # type: ignore[return-value]
 
 
 @contextmanager
@@ -28,16 +107,6 @@ def temporary_errors(waited: int = 0) -> Iterator[None]:
             f"rows on their way to files could not wait on disk, in {_folder()}{after}: {_reason(error)}",
             remedy="Free space there, or name another folder in TMPDIR; the table is unchanged",
         ) from error
-
-
-def temporary_directory(prefix: str) -> tempfile.TemporaryDirectory[str]:
-    """A folder for temporary files, to be cleaned up or used as a context.
-
-    Raises:
-        StorageError: It cannot be made.
-    """
-    with temporary_errors():
-        return tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
 
 
 def _folder() -> str:

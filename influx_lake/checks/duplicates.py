@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +15,6 @@ from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.merge.point_key import PointKey, point_key
 from influx_lake.iceberg.merge.time_buckets import PAIR_BYTES, SLICES, TimeSlices
 from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
-from influx_lake.temporary_files import temporary_directory
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -50,12 +48,10 @@ def no_duplicate_points(subject: Subject) -> Outcome:
 def _slices_of(table: Table, key: PointKey, window: Window) -> Iterator[pa.Table]:
     """The keys of a window, in pieces that share no time and fit in memory."""
     reader = read_windows(table, [window], key.time, key.all)
-    with temporary_directory("influx-lake-duplicates-") as folder:
-        slices = TimeSlices(reader.schema, key.time, window.start_us, window.end_us, Path(folder))
-        with closing(slices):
-            for batch in reader:
-                slices.add(batch)
-            yield from _fitting(slices)
+    with closing(TimeSlices(reader.schema, key.time, window.start_us, window.end_us)) as slices:
+        for batch in reader:
+            slices.add(batch)
+        yield from _fitting(slices)
 
 
 def _fitting(slices: TimeSlices) -> Iterator[pa.Table]:

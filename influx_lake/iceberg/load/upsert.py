@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.load.ingest import Ingest, open_ingest
@@ -15,7 +14,6 @@ from influx_lake.iceberg.scan.reader import arrow_schema
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.writer.writer import write_files
-from influx_lake.temporary_files import temporary_directory
 
 
 def upsert_window(load: WindowLoad) -> WindowResult:
@@ -42,7 +40,6 @@ def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | Overl
         with catalog_errors(f"keep rows of {target.name} aside"):
             merge.take(batches)
         return merge
-    folder = Path(kept.enter_context(temporary_directory("influx-lake-upsert-")))
-    points, other = PointsAside(key, load.window, folder), OtherPoints(key, load.window, folder)
+    points, other = PointsAside(key, load.window), OtherPoints(key, load.window)
     files = write_files(ingest.table, target, other.noting(points.noting(batches)), ingest.shape.schema)
     return kept.enter_context(closing(Overlay(load, ingest.table, files, ingest.seen, points, other)))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -24,12 +22,11 @@ from influx_lake.iceberg.merge.written_rows import layout_of
 from influx_lake.iceberg.scan.planning import WindowFiles, files_of, time_bounds
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.scan.time_filter import TimeFilter
-from influx_lake.iceberg.spill.row_buffer import RowsAside
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.writer.writer import write_files
-from influx_lake.temporary_files import temporary_directory
+from influx_lake.row_buffer import RowBuffer
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -77,8 +74,7 @@ class Merge:
     schema: pa.Schema
     key: PointKey
     merge_fields: bool = False
-    _folder: tempfile.TemporaryDirectory[str] = field(default_factory=lambda: temporary_directory("influx-lake-merge-"))
-    _coming: RowsAside = field(init=False)
+    _coming: RowBuffer = field(init=False)
     _points: PointsAside = field(init=False)
     _other: OtherPoints = field(init=False)
     _first_us: int | None = None
@@ -88,9 +84,9 @@ class Merge:
     _joined: dict[frozenset[str], _Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._coming = RowsAside(self.key.encoded(self.schema), Path(self._folder.name))
-        self._points = PointsAside(self.key, self.load.window, Path(self._folder.name))
-        self._other = OtherPoints(self.key, self.load.window, Path(self._folder.name))
+        self._coming = RowBuffer(self.key.encoded(self.schema))
+        self._points = PointsAside(self.key, self.load.window)
+        self._other = OtherPoints(self.key, self.load.window)
         self._outside = OutsideRows(self.load.target, self.load.window)
 
     def take(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -131,7 +127,6 @@ class Merge:
         self._coming.close()
         self._points.close()
         self._other.close()
-        self._folder.cleanup()
 
     def _join(self, table: Table, tasks: list[FileScanTask]) -> _Outcome:
         state = frozenset(
@@ -140,7 +135,7 @@ class Merge:
         if state not in self._joined:
             outcome = _Outcome()
             schema = self.key.encoded(arrow_schema(table.schema()))
-            laying = LayingOver(self._points, self.load.window, schema, Path(self._folder.name), self.merge_fields)
+            laying = LayingOver(self._points, self.load.window, schema, self.merge_fields)
             coming = (padded(batch, schema) for batch in self._coming.read())
             held = self._held(table, tasks, schema, outcome)
             rows = laying.over(coming, held, lambda: self._held_times(table, tasks))

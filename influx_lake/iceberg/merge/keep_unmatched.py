@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -26,7 +25,6 @@ from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_rows import WindowRows
 from influx_lake.iceberg.writer.writer import write_files
-from influx_lake.temporary_files import temporary_directory
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -138,12 +136,10 @@ class Overlay:
         batches = (conform(batch, schema) for batch in self._read(table, tasks, windows, table.schema()))
         if self.points.in_memory:
             return write_files(table, self.load.target, self.points.lacking(batches), schema)
-        with temporary_directory("influx-lake-upsert-") as folder:
-            slices = TimeSlices(schema, self._time, self.load.window.start_us, self.load.window.end_us, Path(folder))
-            times = (batch.column(0) for batch in self._read(table, tasks, windows, table.schema().select(self._time)))
-            rows = Arriving(batches, TimesAhead.of(times))
-            with closing(slices):
-                return write_files(table, self.load.target, self.points.lacking(slices.ordered(rows)), schema)
+        times = (batch.column(0) for batch in self._read(table, tasks, windows, table.schema().select(self._time)))
+        rows = Arriving(batches, TimesAhead.of(times))
+        with closing(TimeSlices(schema, self._time, self.load.window.start_us, self.load.window.end_us)) as slices:
+            return write_files(table, self.load.target, self.points.lacking(slices.ordered(rows)), schema)
 
     def _read(
         self, table: Table, tasks: list[FileScanTask], windows: list[Window], columns: Schema

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -27,24 +26,22 @@ class PointsAside:
     Args:
         key: What tells points apart.
         window: The window that the rows are in.
-        folder: Where numbers that do not fit in memory go.
 
     Attributes:
         ahead: The times of the rows that were noted.
         suffice: Whether eight bytes were enough for every point that was noted; if not, rows have to be compared.
     """
 
-    def __init__(self, key: PointKey, window: Window, folder: Path) -> None:
+    def __init__(self, key: PointKey, window: Window) -> None:
         self.key = key
         self.ahead = TimesAhead()
         self.suffice = True
         self._window = window
-        self._folder = folder
         self._per_us = 1000 if key.nanoseconds else 1
         self._series_bits = _BITS - ((window.end_us - window.start_us) * self._per_us).bit_length()
         self._no_series = (1 << self._series_bits) - 1
         self._series = SeriesNumbers(key.columns)
-        self._noted = NumbersAside(folder)
+        self._noted = NumbersAside()
 
     def noting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The rows as they come, noted."""
@@ -61,7 +58,7 @@ class PointsAside:
         """Whether the points that were noted, all of them by now, are known to be different ones."""
         if not self.suffice:
             return False
-        with closing(NumbersAside(self._folder)) as none:
+        with closing(NumbersAside()) as none:
             return not any((noted[1:] == noted[:-1]).any() for noted, _ in pieces(self._noted, none))
 
     def of(self, batch: pa.RecordBatch) -> Numbers:
@@ -84,7 +81,7 @@ class PointsAside:
         """
         found: list[tuple[int, int]] = []
         gap = (self._window.end_us - self._window.start_us) // _STRETCHES
-        with closing(NumbersAside(self._folder)) as held:
+        with closing(NumbersAside()) as held:
             for batch in others:
                 held.add(self.of(batch))
             for noted, other in pieces(self._noted, held):
@@ -124,12 +121,11 @@ class OtherPoints:
     Args:
         key: What tells points apart by `write.key`.
         window: The window that the rows are in.
-        folder: Where numbers that do not fit in memory go.
     """
 
-    def __init__(self, key: PointKey, window: Window, folder: Path) -> None:
+    def __init__(self, key: PointKey, window: Window) -> None:
         whole = replace(key, columns=(*key.columns, *key.tags), tags=())
-        self._points = PointsAside(whole, window, folder) if key.tags else None
+        self._points = PointsAside(whole, window) if key.tags else None
 
     def noting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The rows that come, noted with all of their tags."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +30,6 @@ class LayingOver:
         points: The points of the rows that come, all of them noted.
         window: The window of both.
         schema: The schema of both.
-        folder: Where rows that do not fit in memory go.
         merge_fields: Let a null that comes keep the held value.
         kept: How many rows of those that are held did not come.
     """
@@ -39,7 +37,6 @@ class LayingOver:
     points: PointsAside
     window: Window
     schema: pa.Schema
-    folder: Path
     merge_fields: bool
     kept: int = 0
 
@@ -107,4 +104,4 @@ class LayingOver:
         return Numbered(rows, np.concatenate(numbers) if numbers else np.empty(0, np.int64))
 
     def _slices(self) -> TimeSlices:
-        return TimeSlices(self.schema, self.points.key.time, self.window.start_us, self.window.end_us, self.folder)
+        return TimeSlices(self.schema, self.points.key.time, self.window.start_us, self.window.end_us)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.iceberg.merge.lookahead_stream import Arriving
-from influx_lake.iceberg.spill.row_buffer import RowsAside
+from influx_lake.row_buffer import RowBuffer
 
 SLICES = 64
 PAIR_BYTES = 64 * 2**20
@@ -27,17 +26,15 @@ class TimeSlices:
         time_column: A column of timestamps in microseconds.
         start_us: The first time, in microseconds since 1970.
         end_us: The end of time: no row is at it or after.
-        folder: Where rows that do not fit in memory go.
     """
 
-    def __init__(self, schema: pa.Schema, time_column: str, start_us: int, end_us: int, folder: Path) -> None:
+    def __init__(self, schema: pa.Schema, time_column: str, start_us: int, end_us: int) -> None:
         self.schema = schema
         self.start_us = start_us
         self.end_us = end_us
         self._time_column = time_column
-        self._folder = folder
         self._width = -(-(end_us - start_us) // SLICES)
-        self._slices = [RowsAside(schema, folder) for _ in range(SLICES)]
+        self._slices = [RowBuffer(schema) for _ in range(SLICES)]
         self._gone = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -71,7 +68,7 @@ class TimeSlices:
     def finer(self, number: int) -> TimeSlices:
         """The rows of a slice, cut by time again."""
         start = self.start_us + number * self._width
-        cut = TimeSlices(self.schema, self._time_column, start, start + self._width, self._folder)
+        cut = TimeSlices(self.schema, self._time_column, start, start + self._width)
         for batch in self._slices[number].read():
             cut.add(batch)
         return cut

@@ -25,7 +25,7 @@ from influx_lake.iceberg.sort.argsort import Numbers, order_of
 from influx_lake.iceberg.sort.key_encoding import ColumnCoding
 from influx_lake.iceberg.spill.column_file import StoredColumn, Stretch, read, store
 from influx_lake.iceberg.spill.malloc_trim import hand_back
-from influx_lake.iceberg.spill.spill_file import Spill
+from influx_lake.temporary_files import TemporaryFile
 
 BATCH_ROWS = 65_536
 
@@ -137,12 +137,11 @@ class _Sorter:
         self._keys = [number for number, _ in keys]
         self._descending = [descending for _, descending in keys]
         self._limits = limits
-        self._spill: Spill | None = None
+        self._file = TemporaryFile()
 
     def close(self) -> None:
         """Remove what waits on disk."""
-        if self._spill is not None:
-            self._spill.close()
+        self._file.close()
 
     def sort(self, batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.Array]]:
         """Yield the columns of all rows in order, coded; they are on disk only if there are more than a run of them."""
@@ -167,16 +166,14 @@ class _Sorter:
             yield from self._merged(runs)
 
     def _written_run(self, waiting: list[list[pa.Array]], rows: int, size: int) -> _Run:
-        if self._spill is None:
-            self._spill = Spill()
         chunk_rows = max(1, self._limits.chunk_bytes * rows // max(1, size))
         run = _Run(chunk_rows, chunk_rows * size // max(1, rows))
-        self._append(run, self._sorted(waiting), self._spill)
+        self._append(run, self._sorted(waiting), self._file)
         return run
 
     def _with_fewer(self, runs: list[_Run]) -> list[_Run]:
         """Merge groups of runs to one run each, in a file of its own."""
-        fewer, merged = Spill(), []
+        fewer, merged = TemporaryFile(), []
         try:
             for first in range(0, len(runs), self._limits.runs):
                 group = runs[first : first + self._limits.runs]
@@ -189,10 +186,10 @@ class _Sorter:
             fewer.close()
             raise
         self.close()
-        self._spill = fewer
+        self._file = fewer
         return merged
 
-    def _append(self, run: _Run, columns: Iterable[pa.Array], spill: Spill) -> None:
+    def _append(self, run: _Run, columns: Iterable[pa.Array], file: TemporaryFile) -> None:
         """Write rows that follow those of a run; a column is dropped when it is written."""
         stored, firsts, rows = [], {}, 0
         for number, values in enumerate(columns):
@@ -200,7 +197,7 @@ class _Sorter:
             if number in self._keys:
                 begins = range(-run.rows % run.chunk_rows, rows, run.chunk_rows)
                 firsts[number] = values.take(pa.array(begins, pa.int64()))
-            stored.append(store(values, spill))
+            stored.append(store(values, file))
         run.firsts.append([firsts[number] for number in self._keys])
         run.parts.append((run.rows, stored))
         run.rows += rows
@@ -257,11 +254,10 @@ class _Sorter:
 
     def _read(self, number: int, ranges: Sequence[tuple[_Run, int, int]]) -> pa.Array:
         """The values of a column of some rows of each run, coded as they are now."""
-        assert self._spill is not None
         stretches = itertools.chain.from_iterable(run.stretches(number, begin, end) for run, begin, end in ranges)
         return _joined(
             [
-                self.coding.current(number, read(list(alike), self._spill))
+                self.coding.current(number, read(list(alike), self._file))
                 for _, alike in itertools.groupby(stretches, key=lambda stretch: stretch.column.type)
             ]
         )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from influx_lake.iceberg.spill.spill_file import Spill
+from influx_lake.temporary_files import TemporaryFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,72 +39,72 @@ class Stretch:
         return self.end - self.begin
 
 
-def store(values: pa.Array, spill: Spill) -> StoredColumn:
+def store(values: pa.Array, file: TemporaryFile) -> StoredColumn:
     """Write a column.
 
     Raises:
         StorageError: The disk is full, or fails.
     """
-    valid = spill.write(_bytes(values.is_valid().cast(pa.uint8()), 1).data) if values.null_count else None
-    return StoredColumn(values.type, _store_values(values, spill), valid)
+    valid = file.append(_bytes(values.is_valid().cast(pa.uint8()), 1).data) if values.null_count else None
+    return StoredColumn(values.type, _store_values(values, file), valid)
 
 
-def read(stretches: Sequence[Stretch], spill: Spill) -> pa.Array:
+def read(stretches: Sequence[Stretch], file: TemporaryFile) -> pa.Array:
     """The values of stretches of one type, one after the other.
 
     Raises:
         StorageError: The disk fails.
     """
     kind, length = stretches[0].column.type, sum(map(len, stretches))
-    bitmap = _bitmap(stretches, spill)
+    bitmap = _bitmap(stretches, file)
     if pa.types.is_boolean(kind):
-        values = _flat(stretches, 1, lambda stretch: stretch.column.values, spill)
+        values = _flat(stretches, 1, lambda stretch: stretch.column.values, file)
         return pa.Array.from_buffers(kind, length, [bitmap, pa.py_buffer(np.packbits(values, bitorder="little"))])
     if not _is_text(kind):
-        values = _flat(stretches, kind.byte_width, lambda stretch: stretch.column.values, spill)
+        values = _flat(stretches, kind.byte_width, lambda stretch: stretch.column.values, file)
         return pa.Array.from_buffers(kind, length, [bitmap, pa.py_buffer(values)])
-    return pa.Array.from_buffers(kind, length, [bitmap, *_texts(stretches, kind, spill)])
+    return pa.Array.from_buffers(kind, length, [bitmap, *_texts(stretches, kind, file)])
 
 
-def _store_values(values: pa.Array, spill: Spill) -> int:
+def _store_values(values: pa.Array, file: TemporaryFile) -> int:
     kind = values.type
     if pa.types.is_boolean(kind):
-        return spill.write(_bytes(values.fill_null(False).cast(pa.uint8()), 1).data)
+        return file.append(_bytes(values.fill_null(False).cast(pa.uint8()), 1).data)
     if not _is_text(kind):
-        return spill.write(_bytes(values, kind.byte_width).data)
+        return file.append(_bytes(values, kind.byte_width).data)
     places = _places(values).astype(np.int64)
     content = values.buffers()[2]
     texts = np.frombuffer(content, np.uint8)[places[0] : places[-1]] if content else np.empty(0, np.uint8)
-    begin = spill.write(texts.data)
-    return spill.write((places - places[0] + begin).view(np.uint8).data)
+    begin = file.append(texts.data)
+    return file.append((places - places[0] + begin).view(np.uint8).data)
 
 
-def _texts(stretches: Sequence[Stretch], kind: pa.DataType, spill: Spill) -> tuple[pa.Buffer, pa.Buffer]:
+def _texts(stretches: Sequence[Stretch], kind: pa.DataType, file: TemporaryFile) -> tuple[pa.Buffer, pa.Buffer]:
     """Where texts end in the bytes of them all, and these bytes."""
     found = []
     for stretch in stretches:
         places = np.empty(len(stretch) + 1, np.int64)
-        spill.read_into(places.view(np.uint8).data, stretch.column.values + stretch.begin * places.itemsize)
+        file.read_into(places.view(np.uint8).data, stretch.column.values + stretch.begin * places.itemsize)
         found.append(places)
     ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *map(np.diff, found)]))
     content = np.empty(ends[-1], np.uint8)
     begin = 0
     for places in found:
         length = int(places[-1] - places[0])
-        spill.read_into(content[begin : begin + length].data, int(places[0]))
+        file.read_into(content[begin : begin + length].data, int(places[0]))
         begin += length
     return pa.py_buffer(ends.astype(_place_type(kind))), pa.py_buffer(content)
 
 
-def _bitmap(stretches: Sequence[Stretch], spill: Spill) -> pa.Buffer | None:
+def _bitmap(stretches: Sequence[Stretch], file: TemporaryFile) -> pa.Buffer | None:
     if all(stretch.column.valid is None for stretch in stretches):
         return None
-    valid = _flat(stretches, 1, lambda stretch: stretch.column.valid, spill)
+    valid = _flat(stretches, 1, lambda stretch: stretch.column.valid, file)
     return pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
 def _flat(
-    stretches: Sequence[Stretch], width: int, place: Callable[[Stretch], int | None], spill: Spill
+    stretches: Sequence[Stretch], width: int, place: Callable[[Stretch], int | None], file: TemporaryFile
 ) -> npt.NDArray[np.uint8]:
     """Values of one width each; ones where a stretch has no place."""
     values = np.empty(sum(map(len, stretches)) * width, np.uint8)
@@ -115,7 +115,7 @@ def _flat(
         if begin is None:
             here[:] = 1
         else:
-            spill.read_into(here.data, begin + stretch.begin * width)
+            file.read_into(here.data, begin + stretch.begin * width)
     return values
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from influx_lake.temporary_files import temporary_errors
+from influx_lake.temporary_files import TemporaryFile
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -28,18 +24,13 @@ _NONE: Numbers = np.empty(0, np.int64)
 
 
 class NumbersAside:
-    """Numbers that come in any order and are read sorted; equal ones are kept as often as they come.
+    """Numbers that come in any order and are read sorted; equal ones are kept as often as they come."""
 
-    Args:
-        folder: Where those that do not fit in memory go.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._waiting: list[Numbers] = []
         self._waiting_count = 0
         self._runs: list[_InMemory | _OnDisk] = []
-        self._file: IO[bytes] | None = None
+        self._file = TemporaryFile()
 
     def add(self, numbers: Numbers) -> None:
         """Keep numbers."""
@@ -79,12 +70,11 @@ class NumbersAside:
     @property
     def in_memory(self) -> bool:
         """Whether no number is on disk."""
-        return self._file is None
+        return not self._file.size
 
     def close(self) -> None:
         """Delete what is on disk."""
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
     def _settled(self) -> list[_InMemory | _OnDisk]:
         if self._waiting_count:
@@ -98,13 +88,8 @@ class NumbersAside:
         return numbers
 
     def _written_out(self, numbers: Numbers) -> _OnDisk:
-        with temporary_errors():
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
-            begin, message = self._file.tell(), numbers.view(np.uint8).data
-            while message:
-                message = message[self._file.write(message) :]
-        return _OnDisk(self._file.fileno(), begin, len(numbers), numbers[::_BLOCK].copy(), int(numbers[-1]))
+        begin = self._file.append(numbers.data)
+        return _OnDisk(self._file, begin, len(numbers), numbers[::_BLOCK].copy(), int(numbers[-1]))
 
 
 def pieces(one: NumbersAside, other: NumbersAside) -> Iterator[tuple[Numbers, Numbers]]:
@@ -160,7 +145,7 @@ class _InMemory:
 
 @dataclass(slots=True)
 class _OnDisk:
-    file: int
+    file: TemporaryFile
     begin: int
     length: int
     blocks: Numbers
@@ -177,8 +162,5 @@ class _OnDisk:
 
     def read(self, start: int, end: int) -> Numbers:
         numbers = np.empty(end - start, np.int64)
-        with temporary_errors():
-            read = os.preadv(self.file, [numbers.view(np.uint8).data], self.begin + start * _BYTES)
-            if read != numbers.nbytes:
-                raise OSError("a temporary file ends too early")
+        self.file.read_into(numbers.data, self.begin + start * _BYTES)
         return numbers

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from influx_lake.iceberg.spill.memory_accounting import Size
-from influx_lake.iceberg.spill.spill_file import Spill
 from influx_lake.iceberg.writer.file_format import FileFormat
 from influx_lake.iceberg.writer.partitioner import Partition
+from influx_lake.temporary_files import TemporaryFile
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Overflow:
         self._form = form
         # Without dictionaries: each would have to be written with every chunk.
         self._plain = pa.schema([column.with_type(_plain(column.type)) for column in form.schema])
-        self._spill: Spill | None = None
+        self._file = TemporaryFile()
         self._partitions: dict[str, _Waiting] = {}
         self.waiting = Size()
 
@@ -51,14 +51,12 @@ class Overflow:
         Raises:
             StorageError: The disk is full, or fails.
         """
-        if self._spill is None:
-            self._spill = Spill()
         for waiting in self._partitions.values():
             if waiting.tables:
                 rows = pa.concat_tables(waiting.tables).cast(self._plain).combine_chunks()
                 waiting.tables = []
                 for batch in rows.to_batches():
-                    waiting.places.append((self._spill.append(batch), self._spill.size))
+                    waiting.places.append((self._file.append(memoryview(batch.serialize())), self._file.size))
         self.waiting = Size()
 
     def partitions(self) -> Iterator[tuple[Partition, Iterator[pa.Table]]]:
@@ -73,13 +71,13 @@ class Overflow:
 
     def close(self) -> None:
         """Remove what waits on disk."""
-        if self._spill is not None:
-            self._spill.close()
+        self._file.close()
 
     def _rows(self, waiting: _Waiting) -> Iterator[pa.Table]:
         for begin, end in waiting.places:
-            assert self._spill is not None
-            yield self._form.conform(pa.Table.from_batches([self._spill.read(begin, end, self._plain)]))
+            message = pa.allocate_buffer(end - begin)
+            self._file.read_into(memoryview(message), begin)
+            yield self._form.conform(pa.Table.from_batches([pa.ipc.read_record_batch(message, self._plain)]))
         yield from waiting.tables
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -21,10 +21,10 @@ from influx_lake.errors import (
     UnexpectedAnswer,
     WindowInterrupted,
 )
+from influx_lake.row_buffer import RowBuffer
 from influx_lake.sources.protocol import RowStream
 from influx_lake.sources.reliable.backoff import Backoff
 from influx_lake.sources.reliable.query_splitting import WorkingSizes
-from influx_lake.sources.reliable.spool import spooled
 from influx_lake.sources.row_confirmation import Counts
 
 
@@ -138,9 +138,12 @@ class WindowReading:
         with ExitStack() as stack:
             with self.open_stream(piece) as rows:
                 fitted = self._fitted(rows, piece)
-                kept = stack.enter_context(spooled(self.layout, self._counted(fitted, received)))
+                # With the memory of one batch.
+                kept = stack.enter_context(closing(RowBuffer(self.layout, in_memory_bytes=0, compression="lz4")))
+                for batch in self._counted(fitted, received):
+                    kept.add(batch)
             self._confirm(piece, received)
-            for batch in kept:
+            for batch in kept.read():
                 self._passed_on += len(batch)
                 yield batch
 

@@ -204,7 +204,7 @@ def small_temporary_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_a_full_temporary_disk_is_no_full_warehouse(
     merge_fields: bool, tmp_path: Path, small_temporary_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("influx_lake.iceberg.spill.row_buffer.IN_MEMORY_BYTES", 50_000)
+    monkeypatch.setattr("influx_lake.row_buffer.IN_MEMORY_BYTES", 50_000)
     monkeypatch.setattr("influx_lake.iceberg.spill.sorted_int64_set.RUN", 5_000)
     catalog = open_catalog("lake", properties(tmp_path))
     target = changed(TARGET, key=("host", "count"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from contextlib import closing
 from dataclasses import replace as changed
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
+from influx_lake import row_buffer
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg.catalogs.opening import open_catalog
@@ -24,7 +26,7 @@ from influx_lake.iceberg.merge.key_set import PointsAside
 from influx_lake.iceberg.merge.merge_join import LayingOver
 from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.scan.reader import conform
-from influx_lake.iceberg.spill import row_buffer, sorted_int64_set
+from influx_lake.iceberg.spill import sorted_int64_set
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake_tests.unit.iceberg.interfering import Interfering
@@ -263,11 +265,10 @@ def laid_over(
     coming: list[pa.RecordBatch], held: list[pa.RecordBatch], merging: bool, key: PointKey = BY_POINT
 ) -> tuple[LayingOver, pa.Table]:
     """Lay batches over others, as they are read from a table."""
-    with tempfile.TemporaryDirectory() as folder:
-        schema = key.encoded(AS_READ)
-        points = PointsAside(key, day(0), Path(folder))
+    schema = key.encoded(AS_READ)
+    with closing(PointsAside(key, day(0))) as points:
         noted = list(points.noting(conform(one, schema) for one in coming))
-        laying = LayingOver(points, day(0), schema, Path(folder), merging)
+        laying = LayingOver(points, day(0), schema, merging)
         rows = list(
             laying.over(
                 iter(noted),
@@ -275,7 +276,6 @@ def laid_over(
                 lambda: (conform(one, schema).column(key.time) for one in held),
             )
         )
-        points.close()
         return laying, pa.Table.from_batches(rows, schema)
 
 

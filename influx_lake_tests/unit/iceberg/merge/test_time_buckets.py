@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from influx_lake.iceberg.merge import time_buckets
 from influx_lake.iceberg.merge.lookahead_stream import Arriving, TimesAhead
 from influx_lake.iceberg.merge.time_buckets import TimeSlices, pairs
-from influx_lake.iceberg.spill.row_buffer import RowsAside
+from influx_lake.row_buffer import RowBuffer
 
 SCHEMA = pa.schema([("time", pa.timestamp("us")), ("row", pa.int64())])
 END = 1_000
@@ -31,9 +30,14 @@ def arriving(streamed: Sequence[Sequence[int]]) -> Arriving:
     return Arriving(iter(batches), TimesAhead.of(batch.column("time") for batch in batches))
 
 
-def met(one: Sequence[Sequence[int]], other: Sequence[Sequence[int]], folder: Path) -> list[tuple[pa.Table, pa.Table]]:
-    slices = [TimeSlices(SCHEMA, "time", 0, END, folder) for _ in range(2)]
+def met(one: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> list[tuple[pa.Table, pa.Table]]:
+    slices = [TimeSlices(SCHEMA, "time", 0, END) for _ in range(2)]
     return list(pairs(slices[0], arriving(one), slices[1], arriving(other)))
+
+
+def open_files() -> int:
+    """How many files this process has open."""
+    return len(os.listdir("/proc/self/fd"))
 
 
 def rows_of(tables: Sequence[pa.Table]) -> list[tuple[int, int]]:
@@ -52,11 +56,12 @@ streams = st.lists(st.lists(st.integers(0, END - 1), max_size=12), max_size=8)
 def test_every_row_meets_those_of_its_time(
     one: list[list[int]], other: list[list[int]], in_memory: int, at_once: int
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time_buckets, "IN_MEMORY_BYTES", in_memory)
         patch.setattr(time_buckets, "PAIR_BYTES", at_once)
-        found = met(one, other, Path(folder))
-        assert list(Path(folder).iterdir()) == []
+        before = open_files()
+        found = met(one, other)
+        assert open_files() == before
     for side, stream in enumerate((one, other)):
         numbered = list(enumerate(time for times in stream for time in times))
         assert sorted(rows_of([pair[side] for pair in found])) == sorted((time, row) for row, time in numbered)
@@ -65,23 +70,23 @@ def test_every_row_meets_those_of_its_time(
         assert max(before) < min(after), "no two pairs share a time, and the oldest come first"
 
 
-def test_streams_that_are_nearly_in_order_are_not_kept_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[RowsAside] = []
+def test_streams_that_are_nearly_in_order_are_not_kept_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[RowBuffer] = []
 
-    def write_out(aside: RowsAside) -> None:
+    def write_out(aside: RowBuffer) -> None:
         written.append(aside)
 
-    monkeypatch.setattr(RowsAside, "write_out", write_out)
+    monkeypatch.setattr(RowBuffer, "write_out", write_out)
     monkeypatch.setattr(time_buckets, "IN_MEMORY_BYTES", 1_000)
     in_order = [[ten * 10 + unit for unit in (7, 3, 5)] for ten in range(END // 10)]
-    assert sum(len(one) + len(other) for one, other in met(in_order, in_order, tmp_path)) == 600
+    assert sum(len(one) + len(other) for one, other in met(in_order, in_order)) == 600
     assert written == []
-    met(in_order[::-1], in_order, tmp_path)
+    met(in_order[::-1], in_order)
     assert written
 
 
-def test_a_row_that_comes_too_late_is_not_lost_in_silence(tmp_path: Path) -> None:
-    slices = TimeSlices(SCHEMA, "time", 0, END, tmp_path)
+def test_a_row_that_comes_too_late_is_not_lost_in_silence() -> None:
+    slices = TimeSlices(SCHEMA, "time", 0, END)
     slices.drop(0)
     with pytest.raises(RuntimeError, match="a time that was done with"):
         slices.add(pa.record_batch([pa.array([0], pa.timestamp("us")), pa.array([1])], schema=SCHEMA))
