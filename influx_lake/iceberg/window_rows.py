@@ -1,4 +1,4 @@
-"""A stream of a window's rows, with counts and times as they pass."""
+"""Streams of rows, and the statistics of a window's."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Rows(Protocol):
 
 
 @dataclass(slots=True)
-class WindowRows:
-    """The rows of a window that were seen so far.
+class WindowStatistics:
+    """Statistics of the rows of a window.
 
     Attributes:
         time_column: The column that places them.
         window: The window they must lie in.
         table_name: The table they are for, for messages.
-        rows: How many were seen.
+        rows: How many there are.
         first_us: The first time, in microseconds since 1970.
         last_us: The last one.
         head: The first rows as they came, ten at most.
@@ -49,8 +49,8 @@ class WindowRows:
     head: list[pa.RecordBatch] = field(default_factory=list)
     _previewed: int = 0
 
-    def see(self, batch: pa.RecordBatch) -> None:
-        """Note a batch.
+    def observe(self, batch: pa.RecordBatch) -> None:
+        """Add a batch.
 
         Raises:
             DataRefused: A row has no time or lies outside the window: it would not be replaced with it later. Or a

@@ -64,13 +64,13 @@ def _append(load: WindowLoad, part: Window) -> WindowResult:
     with open_ingest(replace(load, window=part)) as ingest:
         files = write_files(ingest.table, load.target, ingest.batches(), ingest.shape.schema)
         written = WrittenRows(load.target, ingest.table, files)
-        done = ingest.commit(Addition(load.target, load.window, part, ingest.seen.rows, written))
+        done = ingest.commit(Addition(load.target, load.window, part, ingest.statistics.rows, written))
         return replace(done, window=load.window)
 
 
 @dataclass(slots=True)
 class Addition:
-    """Adds files that hold the rows of a time that is not loaded.
+    """Plans files for a time that is not loaded.
 
     Attributes:
         target: The table.

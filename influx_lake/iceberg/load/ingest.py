@@ -16,11 +16,11 @@ from influx_lake.iceberg.commit.committer import Committer
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.quarantine import Quarantine
 from influx_lake.iceberg.load.tail import TailPlan
-from influx_lake.iceberg.merge.copy_on_write import tell_replaced
+from influx_lake.iceberg.merge.copy_on_write import log_replaced
 from influx_lake.iceberg.staging.staged import Staging
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
-from influx_lake.iceberg.window_rows import Rows, WindowRows
+from influx_lake.iceberg.window_rows import Rows, WindowStatistics
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -34,7 +34,7 @@ class Ingest:
         load: The load.
         rows: The rows, as the source has them.
         staging: The table with every column of the rows, and how they become rows of it.
-        seen: The statistics of the rows that the table takes.
+        statistics: Of the rows that the table takes.
         quarantine: Takes those that it cannot.
         commit_id: Ties the commits of both.
     """
@@ -42,7 +42,7 @@ class Ingest:
     load: WindowLoad
     rows: Rows
     staging: Staging
-    seen: WindowRows
+    statistics: WindowStatistics
     quarantine: Quarantine
     commit_id: str
 
@@ -66,7 +66,7 @@ class Ingest:
                 return
             fit = self.shape.apply(self.quarantine.sift(batch))
             if len(fit):
-                self.seen.see(fit)
+                self.statistics.observe(fit)
                 yield fit
                 progress.add(len(fit))
 
@@ -89,12 +89,12 @@ class Ingest:
         if load.tail_of is not None:
             planner = TailPlan(planner, load.target, load.window, load.tail_of)
         done = Committer(load, self.staging, planner, before_commit, self.commit_id).run()
-        tell_replaced(done.notes, load.target, load.window)
+        log_replaced(done.notes, load.target, load.window)
         return replace(
             done,
-            first_time=self.seen.first_time,
-            last_time=self.seen.last_time,
-            preview=self.seen.preview,
+            first_time=self.statistics.first_time,
+            last_time=self.statistics.last_time,
+            preview=self.statistics.preview,
             sources=self.shape.sources,
             quarantined_rows=quarantine.rows,
         )
@@ -111,7 +111,7 @@ def open_ingest(load: WindowLoad) -> Iterator[Ingest]:
     """
     with load.read(load.window) as rows:
         staging = Staging(rows.schema, load.target, table_for(load.catalog, load.target, rows.schema, load.provenance))
-        seen = WindowRows(load.target.time_column, load.window, load.target.name)
+        statistics = WindowStatistics(load.target.time_column, load.window, load.target.name)
         commit_id = str(uuid.uuid4())
         with Quarantine(load, staging.first, commit_id) as quarantine:
-            yield Ingest(load, rows, staging, seen, quarantine, commit_id)
+            yield Ingest(load, rows, staging, statistics, quarantine, commit_id)

@@ -25,7 +25,7 @@ from influx_lake.iceberg.scan.reader import count_rows, find_table
 from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import Unguarded, WindowLoad
-from influx_lake.iceberg.window_rows import WindowRows
+from influx_lake.iceberg.window_rows import WindowStatistics
 from influx_lake.iceberg.writer.writer import DataFileWriter
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _TEXTS = ("reason", "column", "source", "row")
 
 
 class Quarantine:
-    """The rows of one window that do not fit its table: taken out as they stream by, committed before the others.
+    """The rows of one window that do not fit its table: taken out of its batches, committed before the others.
 
     A context; leaving it deletes the files of rows that were not committed.
 
@@ -46,8 +46,8 @@ class Quarantine:
     one that fits by now leaves none behind.
 
     Args:
-        load: The load whose table cannot take them; theirs is called like it, with `__quarantine` behind.
-        staged: That table, with the columns in the way as misfits of its shape; with none, nothing is taken out.
+        load: The load of the window; the table of the quarantine is named `<table>__quarantine`.
+        staged: The load's table; a row does not fit where it has a value in one of its shape's misfits.
         commit_id: The commit of the table's own rows, which is to follow; kept in that of these.
     """
 
@@ -61,7 +61,7 @@ class Quarantine:
         self._commit_id = commit_id
         self._misfits = staged.shape.misfits
         self._time_column = load.target.time_column
-        self._seen = WindowRows(TIME, load.window, self.target.name)
+        self._statistics = WindowStatistics(TIME, load.window, self.target.name)
         self._opened: tuple[Staging, DataFileWriter] | None = None
         self._is_used = load.target.types.on_type_conflict is OnTypeConflict.QUARANTINE
         self._handed_over = False
@@ -77,7 +77,7 @@ class Quarantine:
     @property
     def rows(self) -> int:
         """How many rows were taken out."""
-        return self._seen.rows
+        return self._statistics.rows
 
     @property
     def previous_rows(self) -> int:
@@ -110,7 +110,7 @@ class Quarantine:
         return window.start < self._load.window.end and self._load.window.start < window.end
 
     def sift(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Take out the rows with a value in a column that is in the way, and return the others.
+        """Take out the rows that do not fit, and return the others.
 
         Raises:
             SchemaConflict: A value has no place, and no quarantine either.
@@ -154,7 +154,7 @@ class Quarantine:
         for start in range(0, len(rows), ROWS_AT_ONCE):
             staging, writer = self._open()
             texts = staging.first.shape.apply(self._as_texts(rows.slice(start, ROWS_AT_ONCE)))
-            self._seen.see(texts)
+            self._statistics.observe(texts)
             writer.write(texts)
 
     def _open(self) -> tuple[Staging, DataFileWriter]:

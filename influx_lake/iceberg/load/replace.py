@@ -23,5 +23,5 @@ def replace_window(load: WindowLoad) -> WindowResult:
     """
     with open_ingest(load) as ingest:
         files = write_files(ingest.table, load.target, ingest.batches(), ingest.shape.schema)
-        with closing(Replacement(load, ingest.table, ingest.seen.rows, files)) as replacement:
+        with closing(Replacement(load, ingest.table, ingest.statistics.rows, files)) as replacement:
             return ingest.commit(replacement)

@@ -9,7 +9,7 @@ from influx_lake.iceberg.commit.commit_plan import Change
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.merge.copy_on_write import Merge
 from influx_lake.iceberg.merge.point_key import point_key
-from influx_lake.iceberg.merge.straddling_rows import OutsideRows
+from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
 from influx_lake.iceberg.merge.written_rows import WrittenRows, read_written
 from influx_lake.iceberg.scan.planning import files_of
 from influx_lake.iceberg.scan.reader import arrow_schema
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Replacement:
-    """Puts files in the place of a window's.
+    """Plans files in the place of a window's.
 
     Attributes:
         load: The load of the window.
         table: The table as the files were written for it.
-        rows: How many rows come.
+        rows: How many rows were loaded.
         files: The files that hold them.
     """
 
@@ -37,12 +37,12 @@ class Replacement:
     rows: int
     files: list[DataFile]
     _merge: Merge | None = None
-    _outside: OutsideRows = field(init=False)
+    _outside: StraddlingRows = field(init=False)
     _rows: WrittenRows = field(init=False)
 
     def __post_init__(self) -> None:
         self._rows = WrittenRows(self.load.target, self.table, self.files)
-        self._outside = OutsideRows(self.load.target, self.load.window)
+        self._outside = StraddlingRows(self.load.target, self.load.window)
 
     def plan(self, table: Table) -> Change:
         """Remove the files of the window, but for the rows that lie outside it, and add those that hold its rows."""
@@ -68,12 +68,12 @@ class Replacement:
         return [*self._rows.written(), *self._outside.written(), *(self._merge.written() if self._merge else ())]
 
     def close(self) -> None:
-        """Delete what was kept aside for comparing rows."""
+        """Delete what was buffered to compare rows."""
         if self._merge is not None:
             self._merge.close()
 
     def _merged(self, table: Table) -> Change:
-        """Lay the rows over the window's instead."""
+        """Join the rows with the window's instead."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
             merge = Merge(self.load, schema, point_key(self.load.target, schema))

@@ -7,8 +7,8 @@ from contextlib import ExitStack, closing
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.load.ingest import Ingest, open_ingest
 from influx_lake.iceberg.merge.copy_on_write import Merge, as_read
-from influx_lake.iceberg.merge.keep_unmatched import Overlay
-from influx_lake.iceberg.merge.key_set import OtherPoints, PointsAside
+from influx_lake.iceberg.merge.keep_unmatched import KeepUnmatched
+from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
 from influx_lake.iceberg.merge.point_key import point_key
 from influx_lake.iceberg.scan.reader import arrow_schema
 from influx_lake.iceberg.window_load import WindowLoad
@@ -17,10 +17,10 @@ from influx_lake.iceberg.writer.writer import write_files
 
 
 def upsert_window(load: WindowLoad) -> WindowResult:
-    """Lay rows over those that the table holds for a window: new values win, points that do not come stay.
+    """Join a window's rows with those that the table holds for it: loaded values win, points that are not loaded stay.
 
     Doing it again leaves the same rows. Points are the same where the target's key and the time are; with
-    `write.merge_fields`, a null that comes keeps the value that is there.
+    `write.merge_fields`, a loaded null keeps the table's value.
 
     Raises:
         LakeError: As `replace_window`.
@@ -29,8 +29,8 @@ def upsert_window(load: WindowLoad) -> WindowResult:
         return ingest.commit(_planner(load, ingest, kept))
 
 
-def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | Overlay:
-    """Take the rows, and plan the upsert; what they need until it is committed is closed with `kept`."""
+def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | KeepUnmatched:
+    """Read the rows, and plan the upsert; what it buffers until it is committed is closed with `kept`."""
     target, key = load.target, point_key(load.target, ingest.shape.schema)
     batches = as_read(ingest.batches(), ingest.table)
     # Files of sorted rows no longer tell which of two rows of a point came last.
@@ -40,6 +40,6 @@ def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | Overl
         with catalog_errors(f"keep rows of {target.name} aside"):
             merge.take(batches)
         return merge
-    points, other = PointsAside(key, load.window), OtherPoints(key, load.window)
-    files = write_files(ingest.table, target, other.noting(points.noting(batches)), ingest.shape.schema)
-    return kept.enter_context(closing(Overlay(load, ingest.table, files, ingest.seen, points, other)))
+    points, other = KeySet(key, load.window), DisplacedRows(key, load.window)
+    files = write_files(ingest.table, target, other.record(points.record(batches)), ingest.shape.schema)
+    return kept.enter_context(closing(KeepUnmatched(load, ingest.table, files, ingest.statistics, points, other)))

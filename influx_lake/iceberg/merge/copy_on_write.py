@@ -14,10 +14,10 @@ from influx_lake.iceberg.columns.known_columns import time_field
 from influx_lake.iceberg.columns.schema import file_schema, to_file
 from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.merge.key_set import OtherPoints, PointsAside
-from influx_lake.iceberg.merge.merge_join import LayingOver
+from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
+from influx_lake.iceberg.merge.merge_join import MergeJoin
 from influx_lake.iceberg.merge.point_key import PointKey
-from influx_lake.iceberg.merge.straddling_rows import OutsideRows
+from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
 from influx_lake.iceberg.merge.written_rows import layout_of
 from influx_lake.iceberg.scan.planning import WindowFiles, files_of, time_bounds
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
@@ -40,14 +40,14 @@ REPLACED_OTHERS = "influx-lake.replaced-others"
 
 @dataclass(slots=True)
 class _Outcome:
-    """What a join came to.
+    """The result of a join.
 
     Attributes:
         held: How many rows the joined files held for the window.
-        rows: How many rows there are of both.
-        kept: How many of them did not come.
-        files: The files that hold them.
-        others: How many rows go that have other tags than those that come in their place.
+        rows: How many rows the join has.
+        kept: How many of them were not loaded.
+        files: The files of the join.
+        others: How many rows were replaced by rows with other tags.
     """
 
     held: int = 0
@@ -59,9 +59,9 @@ class _Outcome:
 
 @dataclass(slots=True)
 class Merge:
-    """Lays rows over those of a window, again whenever somebody else changed the window's files.
+    """Plans the join of loaded rows with those of a window, again whenever somebody else changed the window's files.
 
-    The rows that come are kept aside until the commit took place, the larger sets of them on disk.
+    The loaded rows are buffered until the commit took place, on disk where they are many.
 
     Attributes:
         load: The load of the window.
@@ -75,26 +75,26 @@ class Merge:
     key: PointKey
     merge_fields: bool = False
     _coming: RowBuffer = field(init=False)
-    _points: PointsAside = field(init=False)
-    _other: OtherPoints = field(init=False)
+    _points: KeySet = field(init=False)
+    _other: DisplacedRows = field(init=False)
     _first_us: int | None = None
     _last_us: int | None = None
     _rows: int = 0
-    _outside: OutsideRows = field(init=False)
+    _outside: StraddlingRows = field(init=False)
     _joined: dict[frozenset[str], _Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._coming = RowBuffer(self.key.encoded(self.schema))
-        self._points = PointsAside(self.key, self.load.window)
-        self._other = OtherPoints(self.key, self.load.window)
-        self._outside = OutsideRows(self.load.target, self.load.window)
+        self._points = KeySet(self.key, self.load.window)
+        self._other = DisplacedRows(self.key, self.load.window)
+        self._outside = StraddlingRows(self.load.target, self.load.window)
 
     def take(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Keep rows of the table's schema, to be laid over the window's."""
+        """Buffer the loaded rows, in the table's schema."""
         from pyarrow.compute import min_max
 
         conformed = (conform(batch, self._coming.schema) for batch in batches)
-        for batch in self._other.noting(self._points.noting(conformed)):
+        for batch in self._other.record(self._points.record(conformed)):
             ends = min_max(batch.column(self._time).cast(pa.int64())).as_py()
             self._first_us = ends["min"] if self._first_us is None else min(self._first_us, ends["min"])
             self._last_us = ends["max"] if self._last_us is None else max(self._last_us, ends["max"])
@@ -102,7 +102,7 @@ class Merge:
             self._coming.add(batch)
 
     def plan(self, table: Table) -> Change:
-        """Remove the window's files that hold times of the rows, and add files with the rows of both."""
+        """Replace the window's files that share times with the loaded rows by files of the join."""
         with catalog_errors(f"plan the merge of {self.load.window} into {self.load.target.name}"):
             found = files_of(table, self.load.window, self._time)
             touched, untouched = touched_by(table, found, self._time, self._first_us, self._last_us)
@@ -123,7 +123,7 @@ class Merge:
         return [*(file for outcome in self._joined.values() for file in outcome.files), *self._outside.written()]
 
     def close(self) -> None:
-        """Delete what was kept aside."""
+        """Delete what was buffered."""
         self._coming.close()
         self._points.close()
         self._other.close()
@@ -135,12 +135,12 @@ class Merge:
         if state not in self._joined:
             outcome = _Outcome()
             schema = self.key.encoded(arrow_schema(table.schema()))
-            laying = LayingOver(self._points, self.load.window, schema, self.merge_fields)
+            joining = MergeJoin(self._points, self.load.window, schema, self.merge_fields)
             coming = (padded(batch, schema) for batch in self._coming.read())
             held = self._held(table, tasks, schema, outcome)
-            rows = laying.over(coming, held, lambda: self._held_times(table, tasks))
+            rows = joining.join(coming, held, lambda: self._held_times(table, tasks))
             outcome.files = tuple(write_files(table, self.load.target, rows, schema))
-            outcome.rows, outcome.kept = sum(file.record_count for file in outcome.files), laying.kept
+            outcome.rows, outcome.kept = sum(file.record_count for file in outcome.files), joining.kept
             self._joined[state] = outcome
         return self._joined[state]
 
@@ -163,12 +163,12 @@ class Merge:
 
 
 def replaced_others(count: int) -> dict[str, str]:
-    """What a snapshot says of rows whose place was taken by points that tags outside of `write.key` tell apart."""
+    """The note of a snapshot on rows that were replaced by rows with other tags, which `write.key` leaves out."""
     return {REPLACED_OTHERS: str(count)} if count else {}
 
 
-def tell_replaced(notes: Mapping[str, str], target: TableTarget, window: Window) -> None:
-    """Tell of such rows in the log, once they are gone."""
+def log_replaced(notes: Mapping[str, str], target: TableTarget, window: Window) -> None:
+    """Warn of such rows, once they are gone."""
     if count := notes.get(REPLACED_OTHERS):
         left_out = ", ".join(tag for tag in target.tags or () if tag not in target.key)
         log.warning(
@@ -185,7 +185,7 @@ def tell_replaced(notes: Mapping[str, str], target: TableTarget, window: Window)
 def touched_by(
     table: Table, found: WindowFiles, time_column: str, first_us: int | None, last_us: int | None
 ) -> tuple[list[FileScanTask], list[FileScanTask]]:
-    """The files of a window that may hold points of a stretch of time, and those that do not."""
+    """The files of a window that may hold rows of a stretch of time, and those that do not."""
     if first_us is None or last_us is None:
         return [], [*found.inside, *found.straddling]
     time_id = time_field(table, time_column).field_id
@@ -199,7 +199,7 @@ def touched_by(
 
 
 def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.RecordBatch]:
-    """Rows as they come, in the columns that the table has and types of their files: dictionaries stay.
+    """Batches in the table's columns, with the types of its files: dictionaries stay.
 
     Raises:
         DataRefused: A value does not fit its column exactly.
@@ -211,7 +211,7 @@ def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.Reco
 
 
 def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Rows in the columns of a schema that others may have widened since."""
+    """A batch in the columns of a schema that others may have widened since."""
     if batch.schema == schema:
         return batch
     come = frozenset(batch.schema.names)

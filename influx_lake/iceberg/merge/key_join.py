@@ -16,15 +16,15 @@ _BELOW = "below microseconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
-    """Rows, and a number for each: equal exactly where their points are."""
+class KeyedRows:
+    """Rows, and the id of each one's key."""
 
     rows: pa.Table
     numbers: Numbers
 
 
-def numbered(coming: pa.Table, held: pa.Table, key: PointKey) -> tuple[Numbered, Numbered]:
-    """Number the points of two sets of rows, whatever tells them apart; null is a value of its own."""
+def keyed(coming: pa.Table, held: pa.Table, key: PointKey) -> tuple[KeyedRows, KeyedRows]:
+    """Give ids to the keys of two sets of rows, whatever types they have; null is a value of its own."""
     keys, codes, distinct = (_keys(coming, key), _keys(held, key)), _zeros(len(coming) + len(held)), 1
     for name in (*key.columns, key.time, _BELOW):
         values, count = _coded(pa.concat_arrays([chunk for part in keys for chunk in part.column(name).chunks]))
@@ -35,11 +35,11 @@ def numbered(coming: pa.Table, held: pa.Table, key: PointKey) -> tuple[Numbered,
         codes = pc.add(pc.multiply(codes, count), values)
         distinct *= count
     numbers = np.asarray(codes)
-    return Numbered(coming, numbers[: len(coming)]), Numbered(held, numbers[len(coming) :])
+    return KeyedRows(coming, numbers[: len(coming)]), KeyedRows(held, numbers[len(coming) :])
 
 
-def last_of_each(coming: Numbered, key: PointKey) -> Numbered:
-    """The last row of each point, in the order in which they came.
+def last_of_each_key(coming: KeyedRows, key: PointKey) -> KeyedRows:
+    """The last row of each key, in the order of the rows.
 
     Raises:
         DataRefused: The key takes rows for those of one point that are of several.
@@ -53,11 +53,11 @@ def last_of_each(coming: Numbered, key: PointKey) -> Numbered:
         again = np.flatnonzero(~last)
         key.check_last(*(coming.rows.take(pa.array(order[each])) for each in (again + 1, again)))
     places = np.sort(order[last])
-    return Numbered(coming.rows.take(pa.array(places)), coming.numbers[places])
+    return KeyedRows(coming.rows.take(pa.array(places)), coming.numbers[places])
 
 
-def filled(coming: Numbered, held: Numbered, key: tuple[str, ...]) -> pa.Table:
-    """The coming rows with held values, of the same points, in the place of nulls."""
+def coalesced(coming: KeyedRows, held: KeyedRows, key: tuple[str, ...]) -> pa.Table:
+    """Loaded rows, their nulls replaced by the table's values of the same keys."""
     gaps = [field.name for field in coming.rows.schema if field.name not in key and coming.rows[field.name].null_count]
     if not gaps or not len(held.rows):
         return coming.rows
@@ -74,7 +74,7 @@ def filled(coming: Numbered, held: Numbered, key: tuple[str, ...]) -> pa.Table:
 
 
 def _places(coming: Numbers, held: Numbers) -> pa.Array:
-    """Where the first row of each coming point is among those that are held; null where there is none."""
+    """The place of the table's first row with each loaded key; null where there is none."""
     order = np.argsort(held, kind="stable")
     places = order[places_in(held[order], coming)]
     return pa.array(places, mask=held[places] != coming)

@@ -11,58 +11,60 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.merge.lookahead_stream import TimesAhead
+from influx_lake.iceberg.merge.lookahead_stream import RemainingTimes
 from influx_lake.iceberg.merge.point_key import PointKey
-from influx_lake.iceberg.merge.series_ids import SeriesNumbers
-from influx_lake.iceberg.spill.sorted_int64_set import Mask, Numbers, NumbersAside, among, pieces
+from influx_lake.iceberg.merge.series_ids import SeriesIds
+from influx_lake.iceberg.spill.sorted_int64_set import Mask, Numbers, SortedInt64Set, aligned_chunks, is_in_sorted
 
 _STRETCHES = 16
 _BITS = 63
 
 
-class PointsAside:
-    """Numbers for the points of a window: equal exactly where time and series are, and in the order of time.
+class KeySet:
+    """The set of a window's point keys, each an int64 id: equal where time and series are, in the order of time.
 
     Args:
-        key: What tells points apart.
+        key: The key.
         window: The window that the rows are in.
 
     Attributes:
-        ahead: The times of the rows that were noted.
-        suffice: Whether eight bytes were enough for every point that was noted; if not, rows have to be compared.
+        times: The times of the recorded rows.
+        exact: Whether an id has room for every recorded key; if not, the keys themselves have to be compared.
     """
 
     def __init__(self, key: PointKey, window: Window) -> None:
         self.key = key
-        self.ahead = TimesAhead()
-        self.suffice = True
+        self.times = RemainingTimes()
+        self.exact = True
         self._window = window
         self._per_us = 1000 if key.nanoseconds else 1
         self._series_bits = _BITS - ((window.end_us - window.start_us) * self._per_us).bit_length()
         self._no_series = (1 << self._series_bits) - 1
-        self._series = SeriesNumbers(key.columns)
-        self._noted = NumbersAside()
+        self._series = SeriesIds(key.columns)
+        self._recorded = SortedInt64Set()
 
-    def noting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The rows as they come, noted."""
+    def record(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Record the keys of batches as they pass through."""
         for batch in batches:
             numbers = self.of(batch)
-            self.suffice = self.suffice and not (numbers & self._no_series == self._no_series).any()
-            self._noted.add(numbers)
+            self.exact = self.exact and not (numbers & self._no_series == self._no_series).any()
+            self._recorded.add(numbers)
             if len(numbers):
-                self.ahead.add(len(numbers), self._time_of(numbers.min()))
+                self.times.add(len(numbers), self._time_of(numbers.min()))
             yield batch
 
     @cached_property
-    def differ(self) -> bool:
-        """Whether the points that were noted, all of them by now, are known to be different ones."""
-        if not self.suffice:
+    def distinct(self) -> bool:
+        """Whether no two of the recorded rows are known to have one key; asked once all are recorded."""
+        if not self.exact:
             return False
-        with closing(NumbersAside()) as none:
-            return not any((noted[1:] == noted[:-1]).any() for noted, _ in pieces(self._noted, none))
+        with closing(SortedInt64Set()) as none:
+            return not any(
+                (recorded[1:] == recorded[:-1]).any() for recorded, _ in aligned_chunks(self._recorded, none)
+            )
 
     def of(self, batch: pa.RecordBatch) -> Numbers:
-        """The number of each row's point: that of no noted point where eight bytes cannot hold it."""
+        """The id of each row's key; one that no recorded key has where an id has no room for it."""
         series = np.minimum(self._series.of(batch), self._no_series)
         times = _microseconds(batch.column(self.key.time)) - self._window.start_us
         if self._per_us > 1:
@@ -73,70 +75,70 @@ class PointsAside:
             times = times * self._per_us + np.where(odd, 0, fine)
         return times << self._series_bits | series
 
-    def lacking_times(self, others: Iterable[pa.RecordBatch]) -> list[tuple[int, int]]:
-        """Where among other rows there are points that were not noted.
+    def unmatched_times(self, others: Iterable[pa.RecordBatch]) -> list[tuple[int, int]]:
+        """The times of rows whose keys are not in the set.
 
         Returns:
             Stretches of time [start, end), in microseconds since 1970, few of them, oldest first.
         """
         found: list[tuple[int, int]] = []
         gap = (self._window.end_us - self._window.start_us) // _STRETCHES
-        with closing(NumbersAside()) as held:
+        with closing(SortedInt64Set()) as held:
             for batch in others:
                 held.add(self.of(batch))
-            for noted, other in pieces(self._noted, held):
-                lacking = other[~among(other, noted)]
-                if len(lacking):
-                    _join_on(found, self._time_of(lacking[0]), self._time_of(lacking[-1]) + 1, gap)
+            for recorded, other in aligned_chunks(self._recorded, held):
+                unmatched = other[~is_in_sorted(other, recorded)]
+                if len(unmatched):
+                    _join_on(found, self._time_of(unmatched[0]), self._time_of(unmatched[-1]) + 1, gap)
         return found
 
-    def lacking(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Those of some rows whose points were not noted."""
+    def filter_unmatched(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The rows whose keys are not in the set."""
         for batch in batches:
-            lacking = self.lack(self.of(batch))
-            if lacking.any():
-                yield batch.filter(pa.array(lacking))
+            unmatched = self.not_in(self.of(batch))
+            if unmatched.any():
+                yield batch.filter(pa.array(unmatched))
 
-    def lack(self, numbers: Numbers) -> Mask:
-        """Which of some points were not noted."""
-        return ~self._noted.hold(numbers)
+    def not_in(self, numbers: Numbers) -> Mask:
+        """Which of some ids are not in the set."""
+        return ~self._recorded.contains(numbers)
 
     @property
     def in_memory(self) -> bool:
-        """Whether any points can be compared with these at little cost; else a short stretch of time at once."""
-        return self._noted.in_memory
+        """Whether look-ups of any keys are cheap; else those of a short stretch of time at once are."""
+        return self._recorded.in_memory
 
     def close(self) -> None:
         """Delete what is on disk."""
-        self._noted.close()
+        self._recorded.close()
 
     def _time_of(self, number: np.int64) -> int:
         """A point's time, in microseconds since 1970."""
         return (int(number) >> self._series_bits) // self._per_us + self._window.start_us
 
 
-class OtherPoints:
-    """Counts rows whose place is taken by rows of other points: `write.key` may leave out tags that tell them apart.
+class DisplacedRows:
+    """Counts rows of the table that are replaced by rows with other tags: `write.key` may leave out tags.
 
     Args:
-        key: What tells points apart by `write.key`.
+        key: The key by `write.key`.
         window: The window that the rows are in.
     """
 
     def __init__(self, key: PointKey, window: Window) -> None:
         whole = replace(key, columns=(*key.columns, *key.tags), tags=())
-        self._points = PointsAside(whole, window) if key.tags else None
+        self._points = KeySet(whole, window) if key.tags else None
 
-    def noting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The rows that come, noted with all of their tags."""
-        return iter(batches) if self._points is None else self._points.noting(batches)
+    def record(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Record the keys of loaded batches, with all of their tags, as they pass through."""
+        return iter(batches) if self._points is None else self._points.record(batches)
 
-    def replaced(self, held: pa.RecordBatch, points: PointsAside) -> int:
-        """How many of some rows that are held are not among those that come, while their points by the key are."""
-        if self._points is None or not (points.suffice and self._points.suffice):
+    def replaced(self, held: pa.RecordBatch, points: KeySet) -> int:
+        """How many of the table's rows are replaced, and by none with the same tags."""
+        if self._points is None or not (points.exact and self._points.exact):
             return 0
-        come = ~points.lack(points.of(held))
-        return int((come & self._points.lack(self._points.of(held))).sum()) if come.any() else 0
+        come = ~points.not_in(points.of(held))
+        return int((come & self._points.not_in(self._points.of(held))).sum()) if come.any() else 0
 
     def close(self) -> None:
         """Delete what is on disk."""
@@ -145,7 +147,7 @@ class OtherPoints:
 
 
 def _join_on(stretches: list[tuple[int, int]], start: int, end: int, gap: int) -> None:
-    """Add a stretch, as part of the one before where that is near: a few long ones are read faster than many."""
+    """Add a stretch, joined to the one before where that is near: a few long ones are read faster than many."""
     if stretches and start - stretches[-1][1] <= gap:
         stretches[-1] = (stretches[-1][0], end)
     else:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from influx_lake.iceberg.merge.key_join import Numbered
+from influx_lake.iceberg.merge.key_join import KeyedRows
 from influx_lake.iceberg.spill.sorted_int64_set import Numbers
 
 
-class SideBySide:
-    """Two streams.
+class Lockstep:
+    """Two streams of batches, compared from their starts.
 
     Args:
-        one: A stream of batches.
-        other: Another one, of the same schema.
-        number: Numbers the points of a batch: equal exactly where the points are.
+        one: A stream.
+        other: The other, of the same schema.
+        number: The ids of the keys of a batch.
     """
 
     def __init__(
@@ -29,9 +29,9 @@ class SideBySide:
         self._one = _Stream(one, number)
         self._other = _Stream(other, number)
 
-    def while_equal(self) -> Iterator[tuple[Numbered, Numbered]]:
-        """As many rows of both at once as are at hand, up to those whose points are not the same."""
-        while count := min(self._one.at_hand(), self._other.at_hand()):
+    def while_equal(self) -> Iterator[tuple[KeyedRows, KeyedRows]]:
+        """The rows of both whose keys are equal, up to the first that differ."""
+        while count := min(self._one.available(), self._other.available()):
             equal = _equal(self._one.numbers[:count], self._other.numbers[:count])
             if equal:
                 yield self._one.take(equal), self._other.take(equal)
@@ -39,7 +39,7 @@ class SideBySide:
                 return
 
     def rest(self) -> tuple[Iterator[pa.RecordBatch], Iterator[pa.RecordBatch]]:
-        """What is left of both."""
+        """The remaining rows of both."""
         return self._one.rest(), self._other.rest()
 
 
@@ -50,16 +50,16 @@ class _Stream:
         self._head: pa.RecordBatch | None = None
         self.numbers: Numbers = np.empty(0, np.int64)
 
-    def at_hand(self) -> int:
-        """How many rows can be taken; 0 at the end."""
+    def available(self) -> int:
+        """How many rows can be taken at once; 0 at the end."""
         while not len(self.numbers) and (batch := next(self._batches, None)) is not None:
             self._head, self.numbers = batch, self._number(batch)
         return len(self.numbers)
 
-    def take(self, count: int) -> Numbered:
+    def take(self, count: int) -> KeyedRows:
         """The next rows."""
         assert self._head is not None
-        taken = Numbered(pa.Table.from_batches([self._head.slice(0, count)]), self.numbers[:count])
+        taken = KeyedRows(pa.Table.from_batches([self._head.slice(0, count)]), self.numbers[:count])
         self._head, self.numbers = self._head.slice(count), self.numbers[count:]
         return taken
 
@@ -70,7 +70,7 @@ class _Stream:
 
 
 def _equal(one: Numbers, other: Numbers) -> int:
-    """How many numbers are equal from the start."""
+    """The length of the common prefix."""
     if np.array_equal(one, other):
         return len(one)
     return int(np.argmax(one != other))

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-class TimesAhead:
-    """The least time among the rows of a stream that are still to come, in eight bytes for each of its batches."""
+class RemainingTimes:
+    """The suffix minimum of a stream's times, by batch."""
 
     def __init__(self) -> None:
         self._ends: list[int] = []
@@ -20,8 +20,8 @@ class TimesAhead:
         self._from: list[int] = []
 
     @classmethod
-    def of(cls, times: Iterable[pa.Array]) -> TimesAhead:
-        """What the times of a stream's rows say, in its order; in microseconds, and none of them null."""
+    def of(cls, times: Iterable[pa.Array]) -> RemainingTimes:
+        """From the times of all rows in the stream's order, in microseconds; none of them null."""
         ahead = cls()
         for part in times:
             if len(part):
@@ -29,7 +29,7 @@ class TimesAhead:
         return ahead
 
     def add(self, rows: int, least_us: int) -> None:
-        """Note the next rows of the stream.
+        """Add a batch.
 
         Args:
             rows: How many.
@@ -39,7 +39,7 @@ class TimesAhead:
         self._least.append(least_us)
 
     def after(self, rows: int) -> int | None:
-        """The least time of those that come after so many rows; None when there are none."""
+        """The least time after so many rows; None at the end."""
         if len(self._from) < len(self._least):
             self._from = list(accumulate(reversed(self._least), min))[::-1]
         place = bisect_right(self._ends, rows)
@@ -47,21 +47,21 @@ class TimesAhead:
 
 
 @dataclass(slots=True)
-class Arriving:
-    """What is left of a stream of rows.
+class LookaheadStream:
+    """The rest of a batch stream, with the minimum of its remaining times.
 
     Attributes:
         batches: The rows.
-        ahead: The times of all that the stream had.
-        gone: How many rows it had before these.
+        ahead: The times of the whole stream.
+        gone: How many of its rows were taken already.
     """
 
     batches: Iterator[pa.RecordBatch]
-    ahead: TimesAhead
+    ahead: RemainingTimes
     gone: int = 0
 
     def before(self, end_us: int) -> Iterator[pa.RecordBatch]:
-        """Batches until no row from before a moment is still to come; later rows come along with them."""
+        """Batches until no remaining row is older than a moment; they may hold later rows, too."""
         while (least := self.ahead.after(self.gone)) is not None and least < end_us:
             batch = next(self.batches)
             self.gone += len(batch)

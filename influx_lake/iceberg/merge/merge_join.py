@@ -11,51 +11,51 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.merge.key_join import Numbered, filled, last_of_each, numbered
-from influx_lake.iceberg.merge.key_set import PointsAside
-from influx_lake.iceberg.merge.lockstep import SideBySide
-from influx_lake.iceberg.merge.lookahead_stream import Arriving, TimesAhead
-from influx_lake.iceberg.merge.time_buckets import TimeSlices, pairs
-from influx_lake.iceberg.spill.sorted_int64_set import among
+from influx_lake.iceberg.merge.key_join import KeyedRows, coalesced, keyed, last_of_each_key
+from influx_lake.iceberg.merge.key_set import KeySet
+from influx_lake.iceberg.merge.lockstep import Lockstep
+from influx_lake.iceberg.merge.lookahead_stream import LookaheadStream, RemainingTimes
+from influx_lake.iceberg.merge.time_buckets import TimeBuckets, pairs
+from influx_lake.iceberg.spill.sorted_int64_set import is_in_sorted
 
 
 @dataclass(slots=True)
-class LayingOver:
-    """Lays rows over others of the same schema.
+class MergeJoin:
+    """Joins loaded rows with the table's, of the same schema, by their keys.
 
-    Where the points of both come in the same order, as those of a window do that is loaded again, they are compared one
-    by one as they stream by. From the first difference on they are cut by time, and the pieces compared.
+    While the keys of both streams are equal and in the same order, as they are where a window is loaded again, they are
+    joined in lockstep. From the first difference on both are bucketed by time, and the buckets joined.
 
     Attributes:
-        points: The points of the rows that come, all of them noted.
+        points: The keys of the loaded rows, all of them recorded.
         window: The window of both.
         schema: The schema of both.
-        merge_fields: Let a null that comes keep the held value.
-        kept: How many rows of those that are held did not come.
+        merge_fields: Whether a loaded null keeps the table's value.
+        kept: How many of the table's rows have keys that were not loaded.
     """
 
-    points: PointsAside
+    points: KeySet
     window: Window
     schema: pa.Schema
     merge_fields: bool
     kept: int = 0
 
-    def over(
+    def join(
         self,
         coming: Iterator[pa.RecordBatch],
         held: Iterator[pa.RecordBatch],
         held_times: Callable[[], Iterable[pa.Array]],
     ) -> Iterator[pa.RecordBatch]:
-        """Every point of either, once: with the coming values where it comes, and of these with the last.
+        """Every key of either, once: with the loaded values where it was loaded, and of these with the last.
 
         Args:
-            coming: The rows that come.
-            held: The rows that are there.
+            coming: The loaded rows.
+            held: The table's rows.
             held_times: Reads the times of these, in the same order.
         """
         alike = 0
-        if self.points.differ:
-            both = SideBySide(coming, held, self.points.of)
+        if self.points.distinct:
+            both = Lockstep(coming, held, self.points.of)
             for one, other in both.while_equal():
                 alike += len(one.numbers)
                 yield from self._filled(one, other)
@@ -68,40 +68,40 @@ class LayingOver:
                 yield from self._kept(held)
                 return
             coming = chain([next_coming] if next_coming is not None else [], coming)
-        ahead = TimesAhead.of(held_times())
-        yield from self._by_time(Arriving(coming, self.points.ahead, alike), Arriving(held, ahead, alike))
+        ahead = RemainingTimes.of(held_times())
+        yield from self._by_time(LookaheadStream(coming, self.points.times, alike), LookaheadStream(held, ahead, alike))
 
-    def _by_time(self, coming: Arriving, held: Arriving) -> Iterator[pa.RecordBatch]:
+    def _by_time(self, coming: LookaheadStream, held: LookaheadStream) -> Iterator[pa.RecordBatch]:
         with closing(self._slices()) as coming_slices, closing(self._slices()) as held_slices:
             for one, other in pairs(coming_slices, coming, held_slices, held):
                 yield from self._joined(one, other)
 
     def _kept(self, held: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in self.points.lacking(held):
+        for batch in self.points.filter_unmatched(held):
             self.kept += len(batch)
             yield batch
 
     def _joined(self, coming: pa.Table, held: pa.Table) -> Iterator[pa.RecordBatch]:
-        if self.points.suffice:
+        if self.points.exact:
             new, old = self._numbered(coming), self._numbered(held)
-            lacking = self.points.lack(old.numbers)
+            unmatched = self.points.not_in(old.numbers)
         else:
-            new, old = numbered(coming, held, self.points.key)
-            lacking = ~among(old.numbers, np.sort(new.numbers))
-        if not self.points.differ:
-            new = last_of_each(new, self.points.key)
+            new, old = keyed(coming, held, self.points.key)
+            unmatched = ~is_in_sorted(old.numbers, np.sort(new.numbers))
+        if not self.points.distinct:
+            new = last_of_each_key(new, self.points.key)
         yield from self._filled(new, old)
-        kept = held.filter(pa.array(lacking)) if lacking.any() else held.slice(0, 0)
+        kept = held.filter(pa.array(unmatched)) if unmatched.any() else held.slice(0, 0)
         self.kept += len(kept)
         yield from kept.to_batches()
 
-    def _filled(self, coming: Numbered, held: Numbered) -> list[pa.RecordBatch]:
-        rows = filled(coming, held, self.points.key.all) if self.merge_fields else coming.rows
+    def _filled(self, coming: KeyedRows, held: KeyedRows) -> list[pa.RecordBatch]:
+        rows = coalesced(coming, held, self.points.key.all) if self.merge_fields else coming.rows
         return list(rows.to_batches())
 
-    def _numbered(self, rows: pa.Table) -> Numbered:
+    def _numbered(self, rows: pa.Table) -> KeyedRows:
         numbers = [self.points.of(batch) for batch in rows.to_batches()]
-        return Numbered(rows, np.concatenate(numbers) if numbers else np.empty(0, np.int64))
+        return KeyedRows(rows, np.concatenate(numbers) if numbers else np.empty(0, np.int64))
 
-    def _slices(self) -> TimeSlices:
-        return TimeSlices(self.schema, self.points.key.time, self.window.start_us, self.window.end_us)
+    def _slices(self) -> TimeBuckets:
+        return TimeBuckets(self.schema, self.points.key.time, self.window.start_us, self.window.end_us)

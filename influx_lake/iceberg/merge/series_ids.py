@@ -12,11 +12,11 @@ from influx_lake.iceberg.columns.schema import plain_type
 from influx_lake.iceberg.spill.sorted_int64_set import Numbers
 
 _FEW = 2**20
-"""So many combinations of values that a batch may hold are looked up in a table."""
+"""Up to so many possible combinations in a batch, ids are looked up in an array."""
 
 
-class SeriesNumbers:
-    """Gives each combination of the values of some columns a number of its own, from 0; null is a value too.
+class SeriesIds:
+    """Dense ids, from 0, of the combinations of values of some columns; null is a value too.
 
     Args:
         columns: The columns.
@@ -24,11 +24,11 @@ class SeriesNumbers:
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         self._columns = columns
-        self._values = [_Numbers() for _ in columns]
-        self._pairs = [_Numbers() for _ in columns[1:]]
+        self._values = [_ValueIds() for _ in columns]
+        self._pairs = [_ValueIds() for _ in columns[1:]]
 
     def of(self, batch: pa.RecordBatch) -> Numbers:
-        """The series of each row."""
+        """The id of each row's combination."""
         if not self._columns:
             return np.zeros(len(batch), np.int64)
         encoded = [_encoded(batch.column(name)) for name in self._columns]
@@ -54,8 +54,8 @@ class SeriesNumbers:
         return series
 
 
-class _Numbers:
-    """Numbers for values, in the order in which they are met."""
+class _ValueIds:
+    """Dense ids of values, in the order in which they are first seen."""
 
     def __init__(self) -> None:
         self._known: pa.Array | None = None

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many rows of one file the window holds, and the files that hold its other rows now."""
+    """A file's number of rows inside the window, and the files of those outside."""
 
     inside: int
     files: tuple[DataFile, ...]
 
 
 @dataclass(slots=True)
-class OutsideRows:
-    """Writes the rows of files that lie outside a window to files of their own, once per file.
+class StraddlingRows:
+    """Rewrites the rows of straddling files that lie outside a window, once per file.
 
     Attributes:
         target: How they are written.
@@ -38,7 +38,7 @@ class OutsideRows:
     _kept: dict[str, Kept] = field(default_factory=dict)
 
     def of(self, table: Table, task: FileScanTask) -> Kept:
-        """What stays of a file, with the deletes that are attached to it applied."""
+        """The rows of a file outside the window, without those that its delete files delete."""
         seen = "\n".join([layout_of(table), task.file.file_path, *sorted(file.file_path for file in task.delete_files)])
         if seen not in self._kept:
             self._kept[seen] = self._write(table, task)

@@ -8,18 +8,18 @@ from contextlib import closing
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.iceberg.merge.lookahead_stream import Arriving
+from influx_lake.iceberg.merge.lookahead_stream import LookaheadStream
 from influx_lake.row_buffer import RowBuffer
 
-SLICES = 64
+BUCKETS = 64
 PAIR_BYTES = 64 * 2**20
-"""How much of two sets is compared at once; a slice with more is cut again, down to a microsecond."""
+"""How much of two sets is joined at once; a bucket with more is split again, down to a microsecond."""
 IN_MEMORY_BYTES = 32 * 2**20
 """How much waits before it is written out."""
 
 
-class TimeSlices:
-    """Rows of one schema, cut by time into slices of equal length.
+class TimeBuckets:
+    """Rows of one schema in buckets of equal length of time.
 
     Args:
         schema: The rows' schema.
@@ -33,12 +33,12 @@ class TimeSlices:
         self.start_us = start_us
         self.end_us = end_us
         self._time_column = time_column
-        self._width = -(-(end_us - start_us) // SLICES)
-        self._slices = [RowBuffer(schema) for _ in range(SLICES)]
+        self._width = -(-(end_us - start_us) // BUCKETS)
+        self._slices = [RowBuffer(schema) for _ in range(BUCKETS)]
         self._gone = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Keep the rows of a batch."""
+        """Add a batch."""
         for number, part in self._split(batch):
             if number < self._gone:
                 raise RuntimeError("rows come for a time that was done with")
@@ -47,39 +47,39 @@ class TimeSlices:
             for part in self._slices:
                 part.write_out()
 
-    def take(self, number: int, rows: Arriving) -> None:
-        """Keep rows until all of a slice are there."""
+    def take(self, number: int, rows: LookaheadStream) -> None:
+        """Add rows of a stream until a bucket is complete."""
         for batch in rows.before(self.start_us + (number + 1) * self._width):
             self.add(batch)
 
     def drop(self, number: int) -> None:
-        """Let the rows of a slice go; no more may come for it, or for one before it."""
+        """Delete a bucket; nothing may be added to it, or to one before it, afterwards."""
         self._slices[number].close()
         self._gone = number + 1
 
     def size(self, number: int) -> int:
-        """How many bytes a slice has in memory."""
+        """The bytes of a bucket, in memory."""
         return self._slices[number].size
 
     def is_finest(self) -> bool:
-        """Whether a slice is a microsecond, and cannot be cut again."""
+        """Whether a bucket is a microsecond, and cannot be split."""
         return self._width <= 1
 
-    def finer(self, number: int) -> TimeSlices:
-        """The rows of a slice, cut by time again."""
+    def finer(self, number: int) -> TimeBuckets:
+        """A bucket, split into buckets."""
         start = self.start_us + number * self._width
-        cut = TimeSlices(self.schema, self._time_column, start, start + self._width)
+        cut = TimeBuckets(self.schema, self._time_column, start, start + self._width)
         for batch in self._slices[number].read():
             cut.add(batch)
         return cut
 
     def table(self, number: int) -> pa.Table:
-        """The rows of a slice at once."""
+        """A bucket as a table."""
         return pa.Table.from_batches(self._slices[number].read(), self.schema)
 
-    def ordered(self, rows: Arriving) -> Iterator[pa.RecordBatch]:
-        """Rows that come in any order, a slice of time after the other."""
-        for number in range(SLICES):
+    def ordered(self, rows: LookaheadStream) -> Iterator[pa.RecordBatch]:
+        """The rows of a stream in any order, bucket by bucket."""
+        for number in range(BUCKETS):
             self.take(number, rows)
             yield from self._slices[number].read()
             self.drop(number)
@@ -105,10 +105,12 @@ class TimeSlices:
             first += run["counts"].as_py()
 
 
-def pairs(one: TimeSlices, ones: Arriving, other: TimeSlices, others: Arriving) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The rows of two streams, oldest first, as much of both at once as fits in memory.
+def pairs(
+    one: TimeBuckets, ones: LookaheadStream, other: TimeBuckets, others: LookaheadStream
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The buckets of two streams, oldest first, as much of both at once as fits in memory.
 
-    Streams that are in the order of time, more or less, are not kept aside: a slice is done with when both are past it.
+    Streams that are roughly in the order of time are not buffered: a bucket is done with when both are past it.
 
     Args:
         one: Takes the first stream; without rows.
@@ -116,7 +118,7 @@ def pairs(one: TimeSlices, ones: Arriving, other: TimeSlices, others: Arriving) 
         other: Takes the second one; without rows, and of the same bounds.
         others: The second stream.
     """
-    for number in range(SLICES):
+    for number in range(BUCKETS):
         one.take(number, ones)
         other.take(number, others)
         yield from _pairs_of(number, one, other)
@@ -124,11 +126,11 @@ def pairs(one: TimeSlices, ones: Arriving, other: TimeSlices, others: Arriving) 
         other.drop(number)
 
 
-def _pairs_of(number: int, one: TimeSlices, other: TimeSlices) -> Iterator[tuple[pa.Table, pa.Table]]:
+def _pairs_of(number: int, one: TimeBuckets, other: TimeBuckets) -> Iterator[tuple[pa.Table, pa.Table]]:
     size = one.size(number) + other.size(number)
     if size > PAIR_BYTES and not one.is_finest():
         with closing(one.finer(number)) as finer, closing(other.finer(number)) as other_finer:
-            for part in range(SLICES):
+            for part in range(BUCKETS):
                 yield from _pairs_of(part, finer, other_finer)
     elif size:
         yield one.table(number), other.table(number)

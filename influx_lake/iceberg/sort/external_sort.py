@@ -24,7 +24,7 @@ from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.iceberg.sort.argsort import Numbers, order_of
 from influx_lake.iceberg.sort.key_encoding import ColumnCoding
 from influx_lake.iceberg.spill.column_file import StoredColumn, Stretch, read, store
-from influx_lake.iceberg.spill.malloc_trim import hand_back
+from influx_lake.iceberg.spill.malloc_trim import return_freed_memory
 from influx_lake.temporary_files import TemporaryFile
 
 BATCH_ROWS = 65_536
@@ -204,7 +204,7 @@ class _Sorter:
 
     def _merged(self, runs: list[_Run]) -> Iterator[list[pa.Array]]:
         """Yield the rows of runs in order, some at a time."""
-        hand_back()
+        return_freed_memory()
         cursors = [_Cursor(run) for run in runs]
         firsts = [
             _joined([self.coding.current(number, part[place]) for run in runs for part in run.firsts])

@@ -10,7 +10,7 @@ _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 """Of the GNU C library; others have none."""
 
 
-def hand_back() -> None:
+def return_freed_memory() -> None:
     """Return freed arenas to the system: after a read, fragmentation keeps them in the process."""
     pa.default_memory_pool().release_unused()
     if _TRIM is not None:

@@ -1,4 +1,4 @@
-"""A sorted set of int64: small ones in memory, large ones as sorted runs on disk."""
+"""A sorted multiset of int64: in memory while it is small, then in sorted runs on disk."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _BYTES = 8
 _NONE: Numbers = np.empty(0, np.int64)
 
 
-class NumbersAside:
-    """Numbers that come in any order and are read sorted; equal ones are kept as often as they come."""
+class SortedInt64Set:
+    """Numbers added in any order and read sorted; equal ones are kept as often as they are added."""
 
     def __init__(self) -> None:
         self._waiting: list[Numbers] = []
@@ -33,7 +33,7 @@ class NumbersAside:
         self._file = TemporaryFile()
 
     def add(self, numbers: Numbers) -> None:
-        """Keep numbers."""
+        """Add numbers."""
         self._waiting.append(numbers)
         self._waiting_count += len(numbers)
         if self._waiting_count >= RUN:
@@ -56,15 +56,15 @@ class NumbersAside:
             return parts[0]
         return np.sort(np.concatenate([_NONE, *parts]), kind="stable")
 
-    def hold(self, numbers: Numbers) -> Mask:
-        """Which of some numbers are among these."""
+    def contains(self, numbers: Numbers) -> Mask:
+        """Which of some numbers are in the set."""
         if not len(numbers):
             return np.zeros(0, bool)
         first, end = int(numbers.min()), int(numbers.max()) + 1
         if end - first == 1 or self.count(first, end) <= PIECE:
-            return among(numbers, self.between(first, end))
+            return is_in_sorted(numbers, self.between(first, end))
         low, found = numbers < (first + end) // 2, np.empty(len(numbers), bool)
-        found[low], found[~low] = self.hold(numbers[low]), self.hold(numbers[~low])
+        found[low], found[~low] = self.contains(numbers[low]), self.contains(numbers[~low])
         return found
 
     @property
@@ -92,24 +92,26 @@ class NumbersAside:
         return _OnDisk(self._file, begin, len(numbers), numbers[::_BLOCK].copy(), int(numbers[-1]))
 
 
-def pieces(one: NumbersAside, other: NumbersAside) -> Iterator[tuple[Numbers, Numbers]]:
-    """The numbers of two sets, sorted, from the least to the greatest, as many at once as fit in memory."""
+def aligned_chunks(one: SortedInt64Set, other: SortedInt64Set) -> Iterator[tuple[Numbers, Numbers]]:
+    """Two sets in ranges that both share, ascending, each as large as fits in memory; sorted."""
     bounds = one.bounds(), other.bounds()
-    yield from _pieces(one, other, min(first for first, _ in bounds), max(end for _, end in bounds))
+    yield from _aligned_chunks(one, other, min(first for first, _ in bounds), max(end for _, end in bounds))
 
 
-def _pieces(one: NumbersAside, other: NumbersAside, first: int, end: int) -> Iterator[tuple[Numbers, Numbers]]:
+def _aligned_chunks(
+    one: SortedInt64Set, other: SortedInt64Set, first: int, end: int
+) -> Iterator[tuple[Numbers, Numbers]]:
     count = one.count(first, end) + other.count(first, end)
     if count > PIECE and end - first > 1:
         middle = (first + end) // 2
-        yield from _pieces(one, other, first, middle)
-        yield from _pieces(one, other, middle, end)
+        yield from _aligned_chunks(one, other, first, middle)
+        yield from _aligned_chunks(one, other, middle, end)
     elif count:
         yield one.between(first, end), other.between(first, end)
 
 
-def among(numbers: Numbers, held: Numbers) -> Mask:
-    """Which numbers are among others, which are sorted."""
+def is_in_sorted(numbers: Numbers, held: Numbers) -> Mask:
+    """Which numbers are in a sorted array."""
     if not len(held):
         return np.zeros(len(numbers), bool)
     if np.array_equal(numbers, held):
@@ -119,7 +121,7 @@ def among(numbers: Numbers, held: Numbers) -> Mask:
 
 
 def places_in(held: Numbers, numbers: Numbers) -> NDArray[np.intp]:
-    """Where each number is among others, which are sorted, if it is there at all."""
+    """The place of each number in a sorted array, if it is there at all."""
     return np.minimum(np.searchsorted(held, numbers), len(held) - 1)
 
 

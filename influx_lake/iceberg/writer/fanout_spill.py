@@ -22,7 +22,7 @@ class _Waiting:
     places: list[tuple[int, int]] = field(default_factory=list)
 
 
-class Overflow:
+class FanoutSpill:
     """The rows of partitions that have no file yet.
 
     Args:

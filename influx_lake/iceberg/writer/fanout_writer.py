@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.iceberg.writer.fanout_spill import Overflow
+from influx_lake.iceberg.writer.fanout_spill import FanoutSpill
 from influx_lake.iceberg.writer.partitioner import Partition, Partitioner
 from influx_lake.iceberg.writer.rolling_writer import FileSink, PartitionFiles
 
@@ -37,7 +37,7 @@ class FanOut:
         self._chunk = 0
         # The one that was used last is the last.
         self._partitions: dict[str, PartitionFiles] = {}
-        self._overflow = Overflow(sink.form)
+        self._overflow = FanoutSpill(sink.form)
         self._finished: list[DataFile] = []
 
     def write(self, rows: pa.Table) -> None:

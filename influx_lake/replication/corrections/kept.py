@@ -16,7 +16,7 @@ from influx_lake.config import Measurement, Nanoseconds
 from influx_lake.config.values.source_schema import TIME, Column, MeasurementSchema, Role
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.merge.key_join import numbered
+from influx_lake.iceberg.merge.key_join import keyed
 from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.scan.row_counts import count_by_window
@@ -153,7 +153,7 @@ def _add(
     """Add the points that both have, with other values."""
     if not len(now) or not len(before):
         return
-    here, there = numbered(now.combine_chunks(), before.combine_chunks(), key)
+    here, there = keyed(now.combine_chunks(), before.combine_chunks(), key)
     order = np.argsort(there.numbers, kind="stable")
     places = np.searchsorted(there.numbers[order], here.numbers)
     places = order[np.minimum(places, len(order) - 1)]

@@ -72,8 +72,8 @@ STEPS: dict[str, tuple[Any, str, bool]] = {
     "before old metadata is deleted": (sql.SqlCatalog, "_delete_old_metadata", False),
 }
 JOINING: dict[str, tuple[Any, str, bool]] = {
-    "before the join": (keep_unmatched.Overlay, "plan", False),
-    "after the join": (keep_unmatched.Overlay, "_keep", True),
+    "before the join": (keep_unmatched.KeepUnmatched, "plan", False),
+    "after the join": (keep_unmatched.KeepUnmatched, "_keep", True),
 }
 
 

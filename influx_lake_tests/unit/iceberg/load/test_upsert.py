@@ -22,8 +22,8 @@ from influx_lake.errors import DataRefused
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.merge import key_set, time_buckets
-from influx_lake.iceberg.merge.key_set import PointsAside
-from influx_lake.iceberg.merge.merge_join import LayingOver
+from influx_lake.iceberg.merge.key_set import KeySet
+from influx_lake.iceberg.merge.merge_join import MergeJoin
 from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.scan.reader import conform
 from influx_lake.iceberg.spill import sorted_int64_set
@@ -261,22 +261,22 @@ BY_POINT = PointKey(("host",), "time")
 AS_READ = SCHEMA.set(0, pa.field("time", pa.timestamp("us", "UTC")))
 
 
-def laid_over(
+def joined(
     coming: list[pa.RecordBatch], held: list[pa.RecordBatch], merging: bool, key: PointKey = BY_POINT
-) -> tuple[LayingOver, pa.Table]:
+) -> tuple[MergeJoin, pa.Table]:
     """Lay batches over others, as they are read from a table."""
     schema = key.encoded(AS_READ)
-    with closing(PointsAside(key, day(0))) as points:
-        noted = list(points.noting(conform(one, schema) for one in coming))
-        laying = LayingOver(points, day(0), schema, merging)
+    with closing(KeySet(key, day(0))) as points:
+        recorded = list(points.record(conform(one, schema) for one in coming))
+        joining = MergeJoin(points, day(0), schema, merging)
         rows = list(
-            laying.over(
-                iter(noted),
+            joining.join(
+                iter(recorded),
                 (conform(one, schema) for one in held),
                 lambda: (conform(one, schema).column(key.time) for one in held),
             )
         )
-        return laying, pa.Table.from_batches(rows, schema)
+        return joining, pa.Table.from_batches(rows, schema)
 
 
 minutes = st.integers(0, 40)
@@ -299,7 +299,7 @@ def test_it_is_what_a_dictionary_makes_of_it(
         old = unique.get(key, (None, None))
         expected[key] = tuple(o if merging and n is None else n for n, o in zip(new, old, strict=True))
     held = [batch(*((*key, *value) for key, value in unique.items()))]
-    laying, rows = laid_over([batch(*coming)] if coming else [], held if unique else [], merging)
+    joining, rows = joined([batch(*coming)] if coming else [], held if unique else [], merging)
     start = day(0).start
     found = [
         ((row["time"] - start) // timedelta(minutes=1), row["host"], row["value"], row["count"])
@@ -307,7 +307,7 @@ def test_it_is_what_a_dictionary_makes_of_it(
     ]
     assert {(minute, host): (value, count) for minute, host, value, count in found} == expected
     assert len(found) == len(expected)
-    assert laying.kept == len(unique.keys() - arriving.keys())
+    assert joining.kept == len(unique.keys() - arriving.keys())
 
 
 @given(st.lists(point, max_size=30), st.lists(st.lists(point, min_size=1, max_size=20), max_size=3), st.booleans())

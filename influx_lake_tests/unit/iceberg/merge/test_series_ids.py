@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from influx_lake.iceberg.merge import series_ids
-from influx_lake.iceberg.merge.series_ids import SeriesNumbers
+from influx_lake.iceberg.merge.series_ids import SeriesIds
 
 value = st.one_of(st.none(), st.sampled_from(["", "a", "b", "\0", "é"]))
 series = st.tuples(value, value, value)
@@ -24,7 +24,7 @@ def batch(found: list[tuple[str | None, str | None, str | None]], encoded: bool)
 def test_equal_numbers_are_equal_series(
     batches: list[tuple[list[tuple[str | None, str | None, str | None]], bool]], few: int
 ) -> None:
-    numbers, known = SeriesNumbers(KEY), dict[object, int]()
+    numbers, known = SeriesIds(KEY), dict[object, int]()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(series_ids, "_FEW", few)
         for found, encoded in batches:
@@ -35,7 +35,7 @@ def test_equal_numbers_are_equal_series(
 
 def test_dictionaries_of_any_kind() -> None:
     def numbers(*columns: pa.Array) -> list[int]:
-        return SeriesNumbers(KEY[: len(columns)]).of(pa.record_batch(list(columns), names=KEY[: len(columns)])).tolist()
+        return SeriesIds(KEY[: len(columns)]).of(pa.record_batch(list(columns), names=KEY[: len(columns)])).tolist()
 
     twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 1]), pa.array(["a", "b", "a"]))
     unused = pa.DictionaryArray.from_arrays(pa.array([1, 1, 3, 3], pa.uint8()), pa.array(["x", "b", "y", None]))
@@ -47,4 +47,4 @@ def test_dictionaries_of_any_kind() -> None:
 
 def test_without_tags_there_is_one_series() -> None:
     rows = pa.record_batch([pa.array([1, 2])], names=["value"])
-    assert SeriesNumbers(()).of(rows).tolist() == [0, 0]
+    assert SeriesIds(()).of(rows).tolist() == [0, 0]

@@ -12,26 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from influx_lake.iceberg.merge import time_buckets
-from influx_lake.iceberg.merge.lookahead_stream import Arriving, TimesAhead
-from influx_lake.iceberg.merge.time_buckets import TimeSlices, pairs
+from influx_lake.iceberg.merge.lookahead_stream import LookaheadStream, RemainingTimes
+from influx_lake.iceberg.merge.time_buckets import TimeBuckets, pairs
 from influx_lake.row_buffer import RowBuffer
 
 SCHEMA = pa.schema([("time", pa.timestamp("us")), ("row", pa.int64())])
 END = 1_000
 
 
-def arriving(streamed: Sequence[Sequence[int]]) -> Arriving:
+def arriving(streamed: Sequence[Sequence[int]]) -> LookaheadStream:
     """A stream of batches with these times, and a number for each row."""
     batches, first = [], 0
     for times in streamed:
         numbers = pa.array(range(first, first + len(times)), pa.int64())
         batches.append(pa.record_batch([pa.array(times, pa.timestamp("us")), numbers], schema=SCHEMA))
         first += len(times)
-    return Arriving(iter(batches), TimesAhead.of(batch.column("time") for batch in batches))
+    return LookaheadStream(iter(batches), RemainingTimes.of(batch.column("time") for batch in batches))
 
 
 def met(one: Sequence[Sequence[int]], other: Sequence[Sequence[int]]) -> list[tuple[pa.Table, pa.Table]]:
-    slices = [TimeSlices(SCHEMA, "time", 0, END) for _ in range(2)]
+    slices = [TimeBuckets(SCHEMA, "time", 0, END) for _ in range(2)]
     return list(pairs(slices[0], arriving(one), slices[1], arriving(other)))
 
 
@@ -86,7 +86,7 @@ def test_streams_that_are_nearly_in_order_are_not_kept_aside(monkeypatch: pytest
 
 
 def test_a_row_that_comes_too_late_is_not_lost_in_silence() -> None:
-    slices = TimeSlices(SCHEMA, "time", 0, END)
+    slices = TimeBuckets(SCHEMA, "time", 0, END)
     slices.drop(0)
     with pytest.raises(RuntimeError, match="a time that was done with"):
         slices.add(pa.record_batch([pa.array([0], pa.timestamp("us")), pa.array([1])], schema=SCHEMA))
