@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import random
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 PATIENCE_SECONDS = 30.0
 """How long the lock is waited for: a holder that hangs must not stop those that would commit correctly without it."""
-_LONGEST_PAUSE_SECONDS = 0.02
+_POLL_SECONDS = 0.01
 
 log = logging.getLogger("influx_lake.iceberg")
 
@@ -29,30 +27,17 @@ def commit_lock(name: object) -> Iterator[None]:
     It only saves work: commits are correct without it, and other machines do not see it. The system releases it when
     the process dies.
     """
-    file = _opened(f"{name}.lock")
-    with file or nullcontext():
-        if file is not None:
-            _wait_for(file)
-        yield
-
-
-def _opened(name: str) -> IO[str] | None:
-    """The lock's file; None where temporary files cannot be made, for lack of space or of rights."""
-    try:
-        folder = Path(tempfile.gettempdir()) / f"influx-lake-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return (folder / name).open("w")
-    except OSError as error:
-        log.warning("commits go on without a lock among this machine's processes: %s", error)
-        return None
-
-
-def _wait_for(file: IO[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))
-        else:
-            return
+            folder = Path(tempfile.gettempdir()) / f"influx-lake-{os.getuid()}"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            # Without flock there is no lock: a file that stands for one would outlive a process that is killed.
+            lock = FileLock(
+                folder / f"{name}.lock", PATIENCE_SECONDS, poll_interval=_POLL_SECONDS, fallback_to_soft=False
+            )
+            held.enter_context(lock)
+        except Timeout:
+            log.debug("the lock of %s is held for longer than %s s: going on without it", name, PATIENCE_SECONDS)
+        except OSError as error:
+            log.warning("commits go on without a lock among this machine's processes: %s", error)
+        yield

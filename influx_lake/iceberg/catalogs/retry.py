@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from tenacity import Retrying, retry_always, stop_before_delay, wait_random_exponential
+
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
-
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
@@ -26,16 +26,17 @@ def tries(deadline: float) -> Iterator[int]:
     Args:
         deadline: A moment of `time.monotonic()`.
     """
-    number = 0
-    while True:
+    retrying = Retrying(
+        retry=retry_always,
+        stop=stop_before_delay(deadline - time.monotonic()),
+        wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS),
+        retry_error_callback=lambda state: None,
+    )
+    for number, attempt in enumerate(retrying):
         outer = _deadline.get()
         _deadline.set(min(outer, deadline))
         try:
             yield number
         finally:
             _deadline.set(outer)
-        pause = random.uniform(0, min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(number, 10)))
-        if time.monotonic() + pause > deadline:
-            return
-        time.sleep(pause)
-        number += 1
+        attempt.retry_state.set_result(None)

@@ -218,7 +218,7 @@ def _path(info: FileInfo) -> str:
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
-    """A pattern in which `*` stays within a folder and `**` does not."""
+    """A pattern in which `*` stays within a folder and `**` does not; fsspec's refuses `**` in a name: `**.lp`."""
     parts, at = [], 0
     for found in _GLOB_PARTS.finditer(pattern):
         parts += [re.escape(pattern[at : found.start()]), _translated(found[0])]
