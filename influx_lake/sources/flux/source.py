@@ -33,10 +33,11 @@ from influx_lake.sources.flux.points import (
 )
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.documents import bounded
-from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
+from influx_lake.sources.http.rows import in_time, read_ahead
 from influx_lake.sources.influxql.server import InfluxDB2Server
 from influx_lake.sources.protocol import ServerInfo
 from influx_lake.sources.row_confirmation import Counts, Tally
+from influx_lake.sources.single_use_rows import SingleUseRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class FluxSource:
         return known.schema
 
     @contextmanager
-    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[HttpRows]:
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[SingleUseRows]:
         failures = self._server.failures(schema.measurement, window)
         if schema.measurement not in self._known:
             self.schema(schema.measurement)
@@ -150,7 +151,7 @@ class FluxSource:
         reading = _Reading(self._http, self._config.bucket, known, failures, self._request)
         answers = Answers(within_shards(window, self._shard_length()), reading.ask, reading.decode)
         with read_ahead(answers.batches(), answers, failures) as rows:
-            yield HttpRows(arrow_schema(schema), rows)
+            yield SingleUseRows(arrow_schema(schema), rows)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many points the window has: Flux counts values only, so they are read."""

@@ -6,25 +6,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-import pyarrow as pa
-
 from influx_lake.sources.http.failures import HttpFailures
 from influx_lake.sources.prefetch import Prefetch, Stalled
 
 T = TypeVar("T")
 
 _ITEMS_AHEAD = 2
-
-
-class HttpRows:
-    """A `RowStream`: the rows of one window, as they come. Batches without rows say that the server is at work."""
-
-    def __init__(self, layout: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        self.schema = layout
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return (batch for batch in self._batches if batch.num_rows)
 
 
 class Cancellable(Protocol):

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from influx_lake.sources.influxdb3.failures import Failures
-
-
-class Answer:
-    """The batches of one query that hold rows. They can be iterated once."""
-
-    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        self.schema = schema
-        self._batches = batches
-        self._taken = False
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        if self._taken:
-            raise RuntimeError("the rows of an answer can be read once: a second time they would seem to be none")
-        self._taken = True
-        return self._batches
+from influx_lake.sources.single_use_rows import SingleUseRows
 
 
 class Queries(Protocol):
     """A way to send SQL to a server; threads may share it. It connects when it is first used."""
 
-    def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> AbstractContextManager[Answer]:
+    def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> AbstractContextManager[SingleUseRows]:
         """Run a query. Leaving the context cancels it, if it still runs.
 
         Args:

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from influx_lake.config import InfluxDB3Config
 from influx_lake.errors import LakeError, SourceError
-from influx_lake.sources.influxdb3.answer import Answer
 from influx_lake.sources.influxdb3.client import make_client
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.http_queries import HttpQueries
 from influx_lake.sources.prefetch import Prefetch, Stalled
+from influx_lake.sources.single_use_rows import SingleUseRows
 
 if TYPE_CHECKING:
     from pyarrow.flight import FlightStreamReader
@@ -35,7 +35,7 @@ class FlightConnection:
         self._client: Any = None
 
     @contextmanager
-    def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> Iterator[Answer]:  # noqa: ARG002
+    def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> Iterator[SingleUseRows]:  # noqa: ARG002
         """Run a query. Leaving the context cancels it, if it still runs. Its columns are said by Flight itself.
 
         Raises:
@@ -55,7 +55,7 @@ class FlightConnection:
         ) as items:
             # What the server declares comes before the first row: an answer without it is a failure.
             schema = cast("pa.Schema", next(_translated(items, failures.before_rows, failures)))
-            yield Answer(schema, _translated(items, failures.amid_rows, failures))
+            yield SingleUseRows(schema, _translated(items, failures.amid_rows, failures))
 
     def table(self, sql: str, failures: Failures, columns: pa.Schema) -> pa.Table:
         """Run a query with a small answer.

@@ -11,11 +11,11 @@ import pyarrow as pa
 from influx_lake.config import InfluxDB3Config
 from influx_lake.sources.http import HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.credentials import header_value
-from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
-from influx_lake.sources.influxdb3.answer import Answer
+from influx_lake.sources.http.rows import in_time, read_ahead
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.json_rows import row_batches, rows_at_once
 from influx_lake.sources.influxdb3.sql import identifier
+from influx_lake.sources.single_use_rows import SingleUseRows
 
 
 class HttpQueries:
@@ -29,7 +29,7 @@ class HttpQueries:
         self._http = HttpConnection(config, self._headers)
 
     @contextmanager
-    def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> Iterator[Answer]:
+    def stream(self, sql: str, failures: Failures, columns: pa.Schema) -> Iterator[SingleUseRows]:
         """Run a query. Leaving the context cancels it, if it still runs.
 
         Raises:
@@ -40,7 +40,7 @@ class HttpQueries:
             self._http.stream(self._request(sql, columns, "jsonl"), http) as answer,
             read_ahead(row_batches(answer, columns, http), answer, http) as batches,
         ):
-            yield Answer(columns, iter(HttpRows(columns, batches)))
+            yield SingleUseRows(columns, batches)
 
     def table(self, sql: str, failures: Failures, columns: pa.Schema) -> pa.Table:
         """Run a query with a small answer.

@@ -14,7 +14,7 @@ from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import QueryRejected
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.influxdb3 import sql
-from influx_lake.sources.influxdb3.answer import Answer, Queries
+from influx_lake.sources.influxdb3.answer import Queries
 from influx_lake.sources.influxdb3.declared import measurement_schema
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.flight import FlightConnection
@@ -24,7 +24,8 @@ from influx_lake.sources.influxdb3.layout import Layout
 from influx_lake.sources.influxdb3.profiles import aggregates, parts_of, profile, profile_columns
 from influx_lake.sources.listing import Listing
 from influx_lake.sources.profile import ColumnProfile, Profile
-from influx_lake.sources.protocol import ServerInfo
+from influx_lake.sources.protocol import RowStream, ServerInfo
+from influx_lake.sources.single_use_rows import SingleUseRows
 
 _ONE = pa.schema([("one", pa.int64())])
 _ROWS = pa.schema([("rows", pa.int64())])
@@ -79,12 +80,13 @@ class InfluxDB3Source:
         return measurement_schema(measurement, ((name, words) for name, words in answer), failures.odd)
 
     @contextmanager
-    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[WindowRows]:
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
         failures = Failures(self._config, schema.measurement, window)
         names = [column.name for column in schema.columns]
         statement = sql.rows(schema.measurement, names, window)
         with self._queries.stream(statement, failures, arrow_schema(schema)) as answer:
-            yield WindowRows(Layout(schema, answer.schema, failures.odd), answer)
+            layout = Layout(schema, answer.schema, failures.odd)
+            yield SingleUseRows(layout.schema, map(layout.fit, answer))
 
     def count(self, measurement: str, window: Window) -> int:
         failures = Failures(self._config, measurement, window)
@@ -151,15 +153,3 @@ class InfluxDB3Source:
         if any(column.null_count for column in answer.columns):
             raise failures.odd(f"a list of {list(columns)} was asked for, and one of them is missing")
         return list(zip(*(column.cast(pa.string()).to_pylist() for column in answer.columns), strict=True))
-
-
-class WindowRows:
-    """A `RowStream`: the rows of one window, as they come."""
-
-    def __init__(self, layout: Layout, answer: Answer) -> None:
-        self.schema = layout.schema
-        self._layout = layout
-        self._answer = answer
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return map(self._layout.fit, self._answer)

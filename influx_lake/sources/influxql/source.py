@@ -15,7 +15,7 @@ from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import MeasurementNotFound, SchemaConflict
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.documents import bounded, lines
-from influx_lake.sources.http.rows import HttpRows, in_time, read_ahead
+from influx_lake.sources.http.rows import in_time, read_ahead
 from influx_lake.sources.influxql import statements
 from influx_lake.sources.influxql.chunks import RowChunks
 from influx_lake.sources.influxql.columns import TYPES, Selection, selection
@@ -24,6 +24,7 @@ from influx_lake.sources.influxql.server import InfluxQLServer
 from influx_lake.sources.influxql.statements import Place, Selected
 from influx_lake.sources.protocol import ServerInfo
 from influx_lake.sources.row_confirmation import Counts, Tally
+from influx_lake.sources.single_use_rows import SingleUseRows
 
 # InfluxDB's own number, and fewer of wide rows, so that a chunk is megabytes and not more.
 _ROWS_PER_CHUNK = 10_000
@@ -74,7 +75,7 @@ class InfluxQLSource:
         return self._selection(measurement).schema
 
     @contextmanager
-    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[HttpRows]:
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[SingleUseRows]:
         failures = self._server.failures(schema.measurement, window)
         chosen = self._chosen(schema, failures)
         place, name = self._located(schema.measurement, failures)
@@ -85,7 +86,7 @@ class InfluxQLSource:
             self._http.stream(request, failures) as answer,
             read_ahead(_batches(answer, name, chosen, failures), answer, failures) as batches,
         ):
-            yield HttpRows(chosen.layout, batches)
+            yield SingleUseRows(chosen.layout, batches)
 
     def count(self, measurement: str, window: Window) -> int:
         """How many points the window has: InfluxQL counts values only, so all but a single field's are read."""

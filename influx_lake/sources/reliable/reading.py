@@ -72,7 +72,10 @@ class WindowReading:
             piece = pieces.popleft()
             self._passed_on = 0
             try:
-                yield from self._kept(piece) if self.keeping else self._streamed(piece)
+                with closing(self._kept(piece) if self.keeping else self._streamed(piece)) as rows:
+                    for batch in rows:
+                        self._passed_on += len(batch)
+                        yield batch
             except SourceError as error:
                 pieces.extendleft(reversed(self._again(piece, error, backoff)))
             else:
@@ -120,40 +123,37 @@ class WindowReading:
     def _streamed(self, piece: Window) -> Generator[pa.RecordBatch, None, None]:
         received = Counter[str]()
         with self.open_stream(piece) as rows:
-            for batch in self._counted(self._fitted(rows, piece), received):
-                self._passed_on += len(batch)
-                yield batch
+            yield from self._received(rows, piece, received)
         self._confirm(piece, received)
-
-    def _counted(
-        self, batches: Generator[pa.RecordBatch, None, None], received: Counter[str]
-    ) -> Generator[pa.RecordBatch, None, None]:
-        for batch in batches:
-            if self.options.confirm_rows:
-                received.update(self.arrived(batch))
-            yield batch
 
     def _kept(self, piece: Window) -> Generator[pa.RecordBatch, None, None]:
         received = Counter[str]()
         with ExitStack() as stack:
             with self.open_stream(piece) as rows:
-                fitted = self._fitted(rows, piece)
+                self._lay_out(rows)
                 # With the memory of one batch.
                 kept = stack.enter_context(closing(RowBuffer(self.layout, in_memory_bytes=0, compression="lz4")))
-                for batch in self._counted(fitted, received):
+                for batch in self._received(rows, piece, received):
                     kept.add(batch)
             self._confirm(piece, received)
-            for batch in kept.read():
-                self._passed_on += len(batch)
-                yield batch
+            yield from kept.read()
 
-    def _fitted(self, rows: RowStream, piece: Window) -> Generator[pa.RecordBatch, None, None]:
-        """The rows in the layout of the first piece: a dictionary's index may differ from query to query."""
+    def _received(
+        self, rows: RowStream, piece: Window, received: Counter[str]
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """The rows in the layout of the first piece, counted: a dictionary's index may differ from query to query."""
+        self._lay_out(rows)
+        for batch in rows:
+            fitting = _within(batch, piece)
+            if not fitting.schema.equals(self.layout):
+                fitting = fitting.cast(self.layout)
+            if self.options.confirm_rows:
+                received.update(self.arrived(fitting))
+            yield fitting
+
+    def _lay_out(self, rows: RowStream) -> None:
         if not self._laid_out:
             self.layout, self._laid_out = rows.schema, True
-        layout = self.layout
-        within = (_within(batch, piece) for batch in rows)
-        return (batch if batch.schema.equals(layout) else batch.cast(layout) for batch in within)
 
     def _confirm(self, piece: Window, received: Counter[str]) -> None:
         """Hold what arrived against what the server says it has.

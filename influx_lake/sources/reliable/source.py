@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from itertools import chain, islice
 from typing import TypeVar
-
-import pyarrow as pa
 
 from influx_lake.config.values.read_options import ReadingOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
@@ -24,6 +23,7 @@ from influx_lake.sources.reliable.query_splitting import WorkingSizes
 from influx_lake.sources.reliable.reading import WindowReading
 from influx_lake.sources.remarks import FindsOutside, Outside
 from influx_lake.sources.row_confirmation import tally_of
+from influx_lake.sources.single_use_rows import SingleUseRows
 from influx_lake.sources.versions import version_of
 from influx_lake.sources.window_counts import counts_of
 
@@ -162,7 +162,9 @@ class ReliableSource:
         )
         batches = reading.batches()
         try:
-            yield _Rows(reading, next(batches, None), batches)
+            # The first batch tells the layout.
+            first = list(islice(batches, 1))
+            yield SingleUseRows(reading.layout, chain(first, batches))
         except WindowInterrupted:
             with self._lock:
                 self._interrupted.add(place)
@@ -190,17 +192,3 @@ class ReliableSource:
                 return call()
 
         return retried(limited, self._options.retry)
-
-
-class _Rows:
-    """A `RowStream` whose first batch is there already."""
-
-    def __init__(self, reading: WindowReading, first: pa.RecordBatch | None, others: Iterator[pa.RecordBatch]) -> None:
-        self.schema = reading.layout
-        self._first = first
-        self._others = others
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        if self._first is not None:
-            yield self._first
-        yield from self._others
