@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config.values.windows import Every, Scheme, Window
@@ -39,6 +39,7 @@ def schemes(draw: st.DrawFn) -> Scheme:
     return Scheme(every, whole.window_at(datetime(day.year, day.month, day.day, 12, tzinfo=UTC)).start, zone)
 
 
+@settings(max_examples=25)
 @given(scheme=schemes())
 def test_dagster_cuts_time_exactly_as_the_scheme_does(scheme: Scheme) -> None:
     windows = list(islice(scheme.windows(scheme.start, datetime(2030, 1, 1, tzinfo=UTC)), 400))

@@ -137,7 +137,14 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external_sort.sorted_batches, "__defaults__", (limits,))
 
 
-@pytest.mark.parametrize("partition", [("day(time)",), ("bucket(3, host)",), ()])
+@pytest.mark.parametrize(
+    "partition",
+    [
+        ("bucket(3, host)",),
+        pytest.param((), marks=pytest.mark.slow),
+        pytest.param(("day(time)",), marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.usefixtures("small_limits")
 def test_files_of_a_partition_do_not_overlap(catalog: Catalog, partition: tuple[str, ...]) -> None:
     target = sorted_by("host", "count desc", size=60_000, partition=partition)

@@ -131,6 +131,7 @@ def test_row_groups_have_the_rows_that_are_asked_for(catalog: Catalog) -> None:
     assert group_rows(catalog) == [2000, 2000, 1000]
 
 
+@pytest.mark.slow
 def test_large_row_groups(catalog: Catalog) -> None:
     def many() -> Iterator[pa.RecordBatch]:
         yield from (rows(day(0), 100_000) for _ in range(12))

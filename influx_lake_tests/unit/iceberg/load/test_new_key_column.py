@@ -16,7 +16,11 @@ from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, stream
 from testbed.loads import CheckedBy, load_of
 
-TEXTS = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+TEXTS = [
+    pa.string(),
+    pa.dictionary(pa.int32(), pa.string()),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in (pa.large_string(), pa.string_view())),
+]
 MODES = ["upsert", "upsert merging fields", "upsert sorted", "replace keeping what is missing"]
 
 

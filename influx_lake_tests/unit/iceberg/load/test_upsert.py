@@ -286,7 +286,7 @@ point = st.tuples(minutes, hosts, values, st.one_of(st.none(), st.integers(-5, 5
 
 
 @given(st.lists(point, max_size=30), st.lists(point, max_size=30), st.booleans(), st.integers(0, 30))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_it_is_what_a_dictionary_makes_of_it(
     there: list[Point], coming: list[Point], merging: bool, again: int
 ) -> None:
@@ -311,7 +311,7 @@ def test_it_is_what_a_dictionary_makes_of_it(
 
 
 @given(st.lists(point, max_size=30), st.lists(st.lists(point, min_size=1, max_size=20), max_size=3), st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_table_is_what_a_dictionary_makes_of_it(there: list[Point], coming: list[list[Point]], merging: bool) -> None:
     expected: dict[Any, Any] = {(minute, host): (value, count) for minute, host, value, count in there}
     before = dict(expected)

@@ -51,7 +51,7 @@ def rows_of(tables: Sequence[pa.Table]) -> list[tuple[int, int]]:
 streams = st.lists(st.lists(st.integers(0, END - 1), max_size=12), max_size=8)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(one=streams, other=streams, in_memory=st.sampled_from([0, 200, 10**9]), at_once=st.sampled_from([64, 10**9]))
 def test_every_row_meets_those_of_its_time(
     one: list[list[int]], other: list[list[int]], in_memory: int, at_once: int

@@ -29,7 +29,7 @@ def test_files_inside_windows_are_not_opened(catalog: Catalog, monkeypatch: pyte
     assert count_by_window(table(catalog), []) == []
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     loaded=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), min_size=1, max_size=3),
     cuts=st.sets(st.integers(0, 60), min_size=2, max_size=8),

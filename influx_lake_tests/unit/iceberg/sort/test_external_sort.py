@@ -89,7 +89,7 @@ def exactly(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(repr([comparable(value) for value in row.values()]) for row in rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows=st.lists(ROW, max_size=60), times=st.integers(1, 12), size=st.integers(1, 50), terms=TERMS)
 def test_sorted_and_the_same_rows(
     rows: list[tuple[Any, ...]], times: int, size: int, terms: tuple[SortTerm, ...]

@@ -179,6 +179,7 @@ def test_a_lost_race_stages_again(catalog: Catalog) -> None:
     assert len(table(catalog).metadata.schemas) == 2
 
 
+@pytest.mark.slow
 def test_sixteen_writers_bring_columns_of_their_own_at_once(catalog: Catalog, properties: dict[str, str]) -> None:
     replace(catalog, day(0), rows(day(0), 3))
     together = threading.Barrier(16)

@@ -71,7 +71,11 @@ def of_hosts(batches: int, hosts: int) -> Iterator[pa.RecordBatch]:
 
 
 @pytest.mark.usefixtures("little_memory")
-@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int8(), pa.string())], ids=["text", "dictionary"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(pa.string(), marks=pytest.mark.slow), pa.dictionary(pa.int8(), pa.string())],
+    ids=["text", "dictionary"],
+)
 def test_partitions_beyond_the_open_files_wait_on_disk(catalog: Catalog, kind: pa.DataType) -> None:
     schema = SCHEMA.set(1, pa.field("host", kind))
     watched = Watched(batch.cast(schema) for batch in of_hosts(40, hosts=120))
@@ -85,6 +89,7 @@ def test_partitions_beyond_the_open_files_wait_on_disk(catalog: Catalog, kind: p
     assert found.select(["host", "value", "count"]) == expected.select(["host", "value", "count"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 def test_partitions_that_come_one_after_the_other_need_no_disk(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
@@ -114,7 +119,9 @@ def test_a_stream_that_breaks_leaves_no_file(catalog: Catalog, lake_folder: Path
     assert list(lake_folder.rglob("*.parquet")) == []
 
 
-@pytest.mark.parametrize("sort_by", [(), ("host", "value")], ids=["as they come", "sorted"])
+@pytest.mark.parametrize(
+    "sort_by", [(), pytest.param(("host", "value"), marks=pytest.mark.slow)], ids=["as they come", "sorted"]
+)
 def test_files_of_buckets_have_the_size_that_was_asked_for(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, sort_by: tuple[str, ...]
 ) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 from dagster._utils.schedules import cron_string_iterator
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import Measurement
@@ -110,6 +110,7 @@ def test_what_is_built_on_it_follows_late_data_too(instance: dg.DagsterInstance)
 
 
 @pytest.mark.parametrize("every", list(Every))
+@settings(max_examples=30)
 @given(minutes=st.integers(0, 7 * 24 * 60 - 1), after=st.integers(0, 28 * 24 * 60 - 1))
 def test_a_tick_comes_only_after_the_lag_and_soon_after_it(every: Every, minutes: int, after: int) -> None:
     period = {Every.HOUR: 60, Every.DAY: 24 * 60, Every.WEEK: 7 * 24 * 60, Every.MONTH: 28 * 24 * 60}[every]

@@ -166,6 +166,7 @@ def test_a_run_waits_for_its_place_in_the_tables_pool(monkeypatch: pytest.Monkey
         assert instance.event_log_storage.get_concurrency_info(another.pool).claimed_slots == []
 
 
+@pytest.mark.slow
 def test_a_pool_that_the_instance_does_not_know_gets_the_lakes_limit(lake: Lake) -> None:
     with dg.instance_for_test() as instance:
         lake.instance, lake.source.points = instance, hourly_points(1)
@@ -175,6 +176,7 @@ def test_a_pool_that_the_instance_does_not_know_gets_the_lakes_limit(lake: Lake)
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("day", "waits"), [("2026-01-01", 1), ("2026-01-04", 0)])
 def test_a_run_that_reads_the_past_waits_for_its_place_there(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, day: str, waits: int
@@ -202,6 +204,7 @@ def test_a_run_on_a_source_that_holds_a_past_waits_for_those_that_read_the_past(
     assert another.waits == 1
 
 
+@pytest.mark.slow
 def test_a_step_that_has_its_place_takes_no_second_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(_seconds: float) -> None:
         raise AssertionError("it waited for itself")
@@ -212,6 +215,7 @@ def test_a_step_that_has_its_place_takes_no_second_one(lake: Lake, monkeypatch: 
         assert lake.run(shared(), key="2026-01-01").success
 
 
+@pytest.mark.slow
 def test_a_pool_without_a_limit_anywhere_lets_everybody_in(lake: Lake) -> None:
     with dg.instance_for_test() as instance:
         lake.instance, lake.source.points = instance, hourly_points(1)
