@@ -7,7 +7,7 @@ import dagster as dg
 from influx_lake.config import Measurement, OperationOptions
 from influx_lake.config.values.units import format_duration
 from influx_lake.orchestration.assets.freshness_policy import freshness_policy
-from influx_lake.orchestration.execution.measurement_windows import MeasurementWindows, Upstream
+from influx_lake.orchestration.execution.measurement_rows import MeasurementRows, Upstream
 from influx_lake.orchestration.keys import asset_key, table_metadata
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import backfill_policy, partitions_for
@@ -49,7 +49,7 @@ def measurement_asset(
         outs={
             output: dg.AssetOut(
                 key=asset_key(measurement),
-                dagster_type=MeasurementWindows,
+                dagster_type=MeasurementRows,
                 description="\n\n".join(filter(None, (measurement.description, _description(measurement)))),
                 group_name=measurement.group,
                 owners=list(measurement.owners),
@@ -71,9 +71,9 @@ def measurement_asset(
         required_resource_keys=set(keys.values()),
         pool=pools.own if pools else keys[measurement.source],
     )
-    def load(context: dg.AssetExecutionContext) -> MeasurementWindows:
+    def load(context: dg.AssetExecutionContext) -> MeasurementRows:
         upstreams = {source: Upstream(source_of(context, names, source), asset) for source, asset in assets.items()}
-        return MeasurementWindows(measurement, upstreams, at_once, table, pools.claimed if pools else {})
+        return MeasurementRows(measurement, upstreams, at_once, table, pools.claimed if pools else {})
 
     return load
 

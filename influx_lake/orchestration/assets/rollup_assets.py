@@ -6,7 +6,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
-from influx_lake.orchestration.execution.rollup_windows import RollupWindows
+from influx_lake.orchestration.execution.rollup_rows import RollupRows
 from influx_lake.orchestration.keys import asset_key, rollup_key, table_metadata
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import backfill_policy, partitions_for
@@ -35,7 +35,7 @@ def rollup_asset(
         outs={
             output: dg.AssetOut(
                 key=rollup_key(rollup),
-                dagster_type=RollupWindows,
+                dagster_type=RollupRows,
                 description="\n\n".join(filter(None, (rollup.description, _description(measurement, rollup)))),
                 group_name=measurement.group,
                 owners=list(rollup.owners),
@@ -56,8 +56,8 @@ def rollup_asset(
         partitions_def=partitions_for(measurement.scheme),
         backfill_policy=backfill_policy(measurement.windows_per_run),
     )
-    def compute() -> RollupWindows:
-        return RollupWindows(measurement, rollup)
+    def compute() -> RollupRows:
+        return RollupRows(measurement, rollup)
 
     return compute
 

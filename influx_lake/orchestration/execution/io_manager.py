@@ -12,8 +12,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
-from influx_lake.orchestration.execution.measurement_windows import MeasurementWindows
-from influx_lake.orchestration.execution.rollup_windows import RollupWindows
+from influx_lake.orchestration.execution.measurement_rows import MeasurementRows
+from influx_lake.orchestration.execution.rollup_rows import RollupRows
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
@@ -55,7 +55,7 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, step_of().instance):
             windows = _windows_of_output(context)
             catalog = self.catalog.open()
-            if isinstance(obj, MeasurementWindows | RollupWindows):
+            if isinstance(obj, MeasurementRows | RollupRows):
                 yield from obj.store(context, catalog, windows)
             else:
                 self._store(context, catalog, obj, windows)
@@ -75,7 +75,7 @@ class IcebergIOManager(dg.ConfigurableIOManager):
             return load_as(context.dagster_type.typing_type, rows, context.name)
 
     def _store(self, context: dg.OutputContext, catalog: Catalog, rows: object, windows: dict[str, Window]) -> None:
-        from influx_lake.orchestration.execution.dataframe_outputs import store_partitions
+        from influx_lake.orchestration.execution.dataframe_rows import store_partitions
 
         store_partitions(context, catalog, self._identifier(context.asset_key), _time_column(context), rows, windows)
 

@@ -11,7 +11,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
-from influx_lake.orchestration.execution.window_runs import PROGRESS_SECONDS, run_windows
+from influx_lake.orchestration.execution.partition_rows import PROGRESS_SECONDS, run_windows
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.partition_events import Facts, step_of
 from influx_lake.orchestration.pool_slots import Pool, is_held_by_steps, slot
@@ -38,7 +38,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasurementWindows:
+class MeasurementRows:
     """What a measurement's asset returns: which measurement of which source. The IO manager moves the rows.
 
     Attributes:

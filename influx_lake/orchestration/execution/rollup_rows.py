@@ -11,7 +11,7 @@ import dagster as dg
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.windows import Window
-from influx_lake.orchestration.execution.window_runs import run_windows
+from influx_lake.orchestration.execution.partition_rows import run_windows
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.partition_events import Facts
 from influx_lake.orchestration.window_metadata import rollup_facts
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RollupWindows:
+class RollupRows:
     """What a roll-up's asset returns: which one of which measurement. The IO manager computes and stores its rows.
 
     Attributes:
