@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from influx_lake.iceberg.table_state.recorded_loads import RecordedLoad
     from influx_lake.iceberg.window_result import WindowResult
-    from influx_lake.rollups.window import RollupResult
+    from influx_lake.rollups.window import RollupWindow
 
 PREVIEW_ROWS = 10
 _PREVIEW_COLUMNS = 12
@@ -50,23 +50,24 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
     }
 
 
-def rollup_facts(result: RollupResult, upstream: dg.AssetKey) -> Facts:
+def rollup_facts(rows: RollupWindow, result: WindowResult, upstream: dg.AssetKey) -> Facts:
     """The figures of a window that was computed from the table of a measurement.
 
     Args:
-        result: What computing the window did.
+        rows: The window.
+        result: What loading it did.
         upstream: The measurement's asset.
     """
     return {
         **partition_facts(result.window, result.rows),
-        **table_facts(result.commit),
-        "dagster/column_lineage": column_lineage(upstream, result.columns.lineage),
-        "previous_rows": dg.MetadataValue.int(result.commit.previous_rows),
-        "points": dg.MetadataValue.int(result.points),
-        "lag_seconds": _rounded(lag(result.window, result.commit.last_time, datetime.now(UTC)).total_seconds(), 1),
-        "upstream_snapshot_id": dg.MetadataValue.text(str(result.snapshot_id)),
+        **table_facts(result),
+        "dagster/column_lineage": column_lineage(upstream, rows.lineage),
+        "previous_rows": dg.MetadataValue.int(result.previous_rows),
+        "points": dg.MetadataValue.int(rows.points),
+        "lag_seconds": _rounded(lag(result.window, result.last_time, datetime.now(UTC)).total_seconds(), 1),
+        "upstream_snapshot_id": dg.MetadataValue.text(str(rows.snapshot_id)),
         "seconds": _rounded(result.seconds, 3),
-        **commit_facts(result.commit),
+        **commit_facts(result),
     }
 
 

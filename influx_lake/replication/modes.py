@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from influx_lake.config import Measurement, WriteMode
+from influx_lake.config import WriteMode
 from influx_lake.config.values.windows import utc_text
 from influx_lake.errors import WindowNotOver
 from influx_lake.iceberg.load.append import append_window
@@ -16,41 +16,39 @@ from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 
 
-def load_window(load: WindowLoad, measurement: Measurement) -> WindowResult:
-    """Load a window as the measurement's `write.mode` says.
+def load_window(load: WindowLoad) -> WindowResult:
+    """Load a window as the `write.mode` of its table says.
 
     Raises:
         WindowNotOver: Nothing of it is complete, and rows are appended.
         LakeError: It cannot be loaded.
     """
-    match measurement.write.mode:
+    match load.target.write.mode:
         case WriteMode.REPLACE:
-            # Of a window that is open and tailed, what is complete: rows that a tail adds meanwhile lie after it.
-            return replace_window(replace(load, window=load.complete or load.window) if measurement.tail else load)
+            return replace_window(load)
         case WriteMode.APPEND:
             return append_window(_complete(load))
         case WriteMode.UPSERT:
             return upsert_window(load)
 
 
-def load_tail(load: WindowLoad, measurement: Measurement, until: datetime) -> list[WindowResult]:
+def load_tail(load: WindowLoad, until: datetime) -> list[WindowResult]:
     """Add what is new of a window that is still open; it stays due.
 
     With `write.mode: append` nothing is loaded again, so there it is loaded for good.
 
     Args:
         load: The load of the window.
-        measurement: The measurement.
         until: Points before it are there, but for late ones.
     """
     over = load.window.until(until)
     if over is None:
         return []
     load = replace(load, window=over)
-    if measurement.write.mode is WriteMode.APPEND:
+    if load.target.write.mode is WriteMode.APPEND:
         done = append_window(_complete(load))
         return [done] if done.files_added else []
-    return tail_window(load, upsert_window if measurement.write.mode is WriteMode.UPSERT else replace_window)
+    return tail_window(load, upsert_window if load.target.write.mode is WriteMode.UPSERT else replace_window)
 
 
 def _complete(load: WindowLoad) -> WindowLoad:

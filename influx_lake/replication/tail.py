@@ -12,8 +12,9 @@ from influx_lake.errors import naming
 from influx_lake.iceberg.window_load import ProgressMeter
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.due import open_windows, tail_lag
+from influx_lake.replication.loading import restart_on_interruption
 from influx_lake.replication.modes import load_tail
-from influx_lake.replication.window import load_of, restart_on_interruption
+from influx_lake.replication.window import load_of
 from influx_lake.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -93,5 +94,5 @@ def tail_measurement(
                     declared=declared,
                     progress=progress,
                 )
-                commits += restart_on_interruption(load, lambda load: load_tail(load, measurement, until))
+                commits += restart_on_interruption(load, lambda load: load_tail(load, until))
     return TailResult(measurement, until, tuple(commits), progress.seconds, progress.read_seconds)

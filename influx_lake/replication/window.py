@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, WriteMode, column_name
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import ColumnsChanged, WindowInterrupted, naming
-from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.load.ensure import check_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
@@ -22,7 +20,7 @@ from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.guards import LimitedRows, ShrinkGuard
-from influx_lake.replication.modes import load_window
+from influx_lake.replication.loading import load_rows
 from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake.replication.table_columns import table_target
@@ -32,11 +30,86 @@ from influx_lake.sources.protocol import RowStream, Source
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-MOST_INTERRUPTIONS = 3
-
-T = TypeVar("T")
-
 log = logging.getLogger("influx_lake.replication")
+
+
+@dataclass(slots=True)
+class MeasurementWindow:
+    """A window of a measurement as its source has it, to be loaded as the measurement's `write.mode` says: by default,
+    afterwards the table holds exactly the source's rows for it.
+
+    Attributes:
+        source: The source of the window.
+        catalog: The catalog of its table.
+        measurement: The measurement.
+        window: The window.
+        run_id: Who loads it; kept in the snapshot.
+        declared: The identities of the sources that the measurement has, its own first, where there are several.
+        schemas: Tells the measurement's columns, where several windows are loaded one after the other; without it the
+            source is asked.
+        archive: What the source's server has persisted, which tells what was written last.
+        on_progress: Told every few seconds how far the window is.
+    """
+
+    source: Source
+    catalog: Catalog
+    measurement: Measurement
+    window: Window
+    run_id: str
+    declared: Sequence[str] = ()
+    schemas: RecentSchemas | None = None
+    archive: Source | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    _progress: ProgressMeter = field(default_factory=ProgressMeter)
+    _schema: MeasurementSchema | None = None
+
+    @property
+    def subject(self) -> str:
+        """The measurement."""
+        return self.measurement.name
+
+    def load(self) -> WindowLoad:
+        """The rows, and how they are written.
+
+        Raises:
+            LakeError: The source does not tell the measurement's columns.
+        """
+        measurement, self._progress = self.measurement, ProgressMeter(self.on_progress)
+        trusted = trusted_source(self.source, self.catalog, measurement, self.window, self.archive)
+        origin = trusted.source
+        asked = self.schemas if self.schemas and origin is self.source else origin
+        self._schema = asked.schema(measurement.name)
+        load = load_of(
+            origin,
+            self.catalog,
+            measurement,
+            self._schema,
+            self.window,
+            run_id=self.run_id,
+            now=datetime.now(UTC),
+            declared=self.declared,
+            progress=self._progress,
+            keeping=trusted.keeping,
+        )
+        if measurement.tail and measurement.write.mode is WriteMode.REPLACE:
+            # Of a window that is open, what is complete: rows that a tail adds meanwhile lie after it.
+            return replace(load, window=load.complete or load.window)
+        return load
+
+    def loaded(self, done: WindowResult) -> WindowResult:
+        """What loading did, with the columns of the source and the time that it took; tells of rows that are not loaded
+        and of those that others left in the window.
+        """
+        tell_outside(self.source, self.measurement, datetime.now(UTC))
+        _tell_others(done, self.measurement, self.window)
+        progress = self._progress
+        return replace(
+            done,
+            window=self.window,
+            schema=self._schema,
+            seconds=progress.seconds,
+            read_seconds=progress.read_seconds,
+        )
 
 
 def replicate_window(
@@ -73,27 +146,9 @@ def replicate_window(
         LakeError: Of the class that says what can be done about it, naming measurement and window; the table is as it
             was.
     """
-    progress, now = ProgressMeter(on_progress), datetime.now(UTC)
-    with naming(measurement.name, window):
-        trusted = trusted_source(source, catalog, measurement, window, archive)
-        origin = trusted.source
-        schema = (schemas if schemas and origin is source else origin).schema(measurement.name)
-        load = load_of(
-            origin,
-            catalog,
-            measurement,
-            schema,
-            window,
-            run_id=run_id,
-            now=now,
-            declared=declared,
-            progress=progress,
-            keeping=trusted.keeping,
-        )
-        done = restart_on_interruption(load, lambda load: load_window(load, measurement))
-        tell_outside(source, measurement, now)
-        _tell_others(done, measurement, window)
-    return replace(done, window=window, schema=schema, seconds=progress.seconds, read_seconds=progress.read_seconds)
+    return load_rows(
+        MeasurementWindow(source, catalog, measurement, window, run_id, declared, schemas, archive, on_progress)
+    )
 
 
 def _tell_others(done: WindowResult, measurement: Measurement, window: Window) -> None:
@@ -161,20 +216,3 @@ def load_of(
         guard=ShrinkGuard(catalog, measurement) if guarded else Unguarded(),
         progress=progress,
     )
-
-
-def restart_on_interruption(load: WindowLoad, work: Callable[[WindowLoad], T]) -> T:
-    """Load, and again from the beginning where what was written of a window cannot be the whole."""
-    interruptions = 0
-    while True:
-        load.progress.rows = 0
-        try:
-            return work(load)
-        except FineTimesMet:
-            # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
-            load = replace(load, target=replace(load.target, with_nanoseconds=True))
-        except (WindowInterrupted, ColumnsChanged) as error:
-            interruptions += 1
-            if interruptions > MOST_INTERRUPTIONS:
-                raise
-            log.warning("%s (the window is begun again)", error)

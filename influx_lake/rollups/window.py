@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -15,16 +16,16 @@ from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.buckets import bucket_runs
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import WindowNotLoaded, naming
+from influx_lake.errors import WindowNotLoaded
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, open_table, read_tasks
 from influx_lake.iceberg.scan.time_filter import TimeFilter
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_load import ProgressMeter, WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.iceberg.window_rows import Rows
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
 from influx_lake.rollups.computing import Points, computing
 from influx_lake.rollups.guards import EmptiedGuard, check_points_are_there
@@ -34,80 +35,74 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
-@dataclass(frozen=True, slots=True)
-class RollupResult:
-    """What computing one window of a roll-up did.
+@dataclass(slots=True)
+class RollupWindow:
+    """A window of a roll-up, computed from its measurement's table: once loaded, its own table holds exactly that.
 
     Attributes:
-        rollup: The roll-up.
-        window: The window.
-        columns: Its columns.
-        commit: What changed in its table.
-        points: How many rows of the measurement's table it was computed from.
-        snapshot_id: The snapshot of that table.
-        seconds: How long all of it took.
-    """
-
-    rollup: Rollup
-    window: Window
-    columns: RollupColumns
-    commit: WindowResult
-    points: int
-    snapshot_id: int | None
-    seconds: float
-
-    @property
-    def rows(self) -> int:
-        """How many rows the roll-up has for the window."""
-        return self.commit.rows
-
-
-def roll_up_window(
-    catalog: Catalog, measurement: Measurement, rollup: Rollup, window: Window, *, run_id: str
-) -> RollupResult:
-    """Compute one window of a roll-up from its measurement's table: afterwards its own table holds exactly that.
-
-    Args:
         catalog: The catalog of both tables.
         measurement: The measurement.
         rollup: One of its roll-ups.
         window: The window.
-        run_id: Who does it; kept in the snapshot.
-
-    Raises:
-        WindowNotLoaded: The measurement's table holds nothing of the window, or no longer all that the roll-up was
-            computed from.
-        WindowShrank: It has no points for the window any more, and the roll-up has aggregates.
-        LakeError: Of the class that says what can be done about it; the roll-up's table is as it was.
+        run_id: Who loads it; kept in the snapshot.
+        lineage: The columns of the measurement's table that each of its columns is made of, once it is loaded.
+        points: How many rows of that table it was computed from, once it is loaded.
+        snapshot_id: The snapshot of that table, once it is loaded.
     """
-    began = time.monotonic()
-    with naming(measurement.name, window):
-        table = open_table(catalog, measurement.identifier)
+
+    catalog: Catalog
+    measurement: Measurement
+    rollup: Rollup
+    window: Window
+    run_id: str
+    lineage: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    points: int = 0
+    snapshot_id: int | None = None
+    _progress: ProgressMeter = field(default_factory=ProgressMeter)
+
+    @property
+    def subject(self) -> str:
+        """The measurement."""
+        return self.measurement.name
+
+    def load(self) -> WindowLoad:
+        """The rows, and how they are written.
+
+        Raises:
+            WindowNotLoaded: The measurement's table holds nothing of the window, or no longer all that the roll-up was
+                computed from.
+        """
+        measurement, rollup, self._progress = self.measurement, self.rollup, ProgressMeter()
+        table = open_table(self.catalog, measurement.identifier)
         state = table_state(table)
-        loaded_until = _loaded_until(state.coverage, measurement, window)
-        check_points_are_there(catalog, measurement, rollup, window, state.coverage)
-        columns = rollup_columns(
-            rollup,
-            measurement.table_name,
-            arrow_schema(table.schema()),
-            state.tags,
-            measurement.types.nanoseconds_column,
+        loaded_until = _loaded_until(state.coverage, measurement, self.window)
+        check_points_are_there(self.catalog, measurement, rollup, self.window, state.coverage)
+        schema, names = arrow_schema(table.schema()), measurement.types
+        columns = rollup_columns(rollup, measurement.table_name, schema, state.tags, names.nanoseconds_column)
+        runs = bucket_runs(rollup.bucket, self.window, measurement.scheme.timezone)
+        self.lineage, self.snapshot_id = columns.lineage, table.metadata.current_snapshot_id
+
+        @contextmanager
+        def read(window: Window) -> Iterator[Rows]:
+            points = _points(table, window, columns)
+            with computing(rollup, columns, runs, points) as rows:
+                yield rows
+            self.points = points.rows
+
+        return WindowLoad(
+            self.catalog,
+            rollup_target(measurement, rollup, columns),
+            Provenance(rollup_identity(measurement, rollup), self.run_id, rollup.adopt),
+            self.window,
+            read,
+            complete_until=loaded_until,
+            guard=EmptiedGuard(measurement, rollup),
+            progress=self._progress,
         )
-        points = _points(table, window, columns)
-        runs = bucket_runs(rollup.bucket, window, measurement.scheme.timezone)
-        commit = replace_window(
-            WindowLoad(
-                catalog,
-                rollup_target(measurement, rollup, columns),
-                Provenance(rollup_identity(measurement, rollup), run_id, rollup.adopt),
-                window,
-                lambda _: computing(rollup, columns, runs, points),
-                complete_until=loaded_until,
-                guard=EmptiedGuard(measurement, rollup),
-            )
-        )
-    snapshot = table.metadata.current_snapshot_id
-    return RollupResult(rollup, window, columns, commit, points.rows, snapshot, time.monotonic() - began)
+
+    def loaded(self, done: WindowResult) -> WindowResult:
+        """What loading did, with the time that it took."""
+        return replace(done, seconds=self._progress.seconds, read_seconds=self._progress.read_seconds)
 
 
 def rollup_identity(measurement: Measurement, rollup: Rollup) -> str:

@@ -1,10 +1,10 @@
-"""Rows that any asset returns, into its table."""
+"""Rows that any asset returns as a frame or a table, on their way to its table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,50 +12,127 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import ConfigurationError
-from influx_lake.orchestration.partition_events import describe_partition
+from influx_lake.errors import CommitConflict, ConfigurationError, UnforeseenError
+from influx_lake.orchestration.execution.partition_rows import PartitionWindow
+from influx_lake.orchestration.partition_events import Facts
 from influx_lake.orchestration.partitions import joined
 from influx_lake.orchestration.window_metadata import commit_facts, partition_facts, table_facts
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+    from influx_lake.iceberg.window_load import ProgressMeter, WindowLoad
+    from influx_lake.iceberg.window_result import WindowResult
 
-def store_partitions(
-    context: dg.OutputContext,
-    catalog: Catalog,
-    identifier: tuple[str, ...],
-    time_column: str,
-    output: object,
-    windows: Mapping[str, Window],
-) -> None:
-    """Replace the windows of an asset's table by the rows it returned.
 
-    Windows that touch are replaced in one commit, in one pass over the rows.
+@dataclass(frozen=True)
+class FrameRows:
+    """Rows that an asset returned as a table, frame, reader or relation.
 
-    Raises:
-        LakeError: The rows cannot be stored; see `replace_window`.
+    Attributes:
+        output: The rows, of all partitions of the run.
+        identifier: The table that they go to.
+        time_column: Its column of time.
+        adopt: Whether a table that holds the rows of others is taken over.
     """
-    from influx_lake.iceberg.load.replace import replace_window
-    from influx_lake.iceberg.target import Provenance, TableTarget
-    from influx_lake.iceberg.window_load import WindowLoad
 
-    stream = as_reader(output)
-    strings = (column.name for column in stream.schema if pa.types.is_string(column.type))
-    target = TableTarget(identifier, time_column=time_column, dictionary_columns=frozenset(strings))
-    adopt = bool(context.definition_metadata.get("adopt", False))
-    provenance = Provenance(f"dagster:{context.asset_key.to_user_string()}", context.run_id, adopt)
-    spans = joined(windows.values())
-    if len(spans) > 1:
-        raise ConfigurationError(
-            f"the run's partitions of {target.name} leave gaps between them ({', '.join(map(str, spans))})",
-            remedy="Materialise the partitions on either side of a gap in runs of their own",
+    output: object
+    identifier: tuple[str, ...]
+    time_column: str
+    adopt: bool
+    at_once = 1
+
+    @contextmanager
+    def opened(
+        self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
+    ) -> Iterator[list[PartitionWindow]]:
+        """The partitions of the run as one window, in one pass over the rows.
+
+        Raises:
+            ConfigurationError: The partitions leave gaps between them.
+        """
+        spans = joined(partitions.values())
+        if len(spans) > 1:
+            raise ConfigurationError(
+                f"the run's partitions of {'.'.join(self.identifier)} leave gaps between them "
+                f"({', '.join(map(str, spans))})",
+                remedy="Materialise the partitions on either side of a gap in runs of their own",
+            )
+        asset = context.asset_key.to_user_string()
+        window = _FrameWindow(self, catalog, asset, context.run_id, spans[0], partitions)
+        try:
+            yield [PartitionWindow(window, window.facts)]
+        except UnforeseenError as error:
+            # What the asset's own code raises while its rows are read is its own.
+            raise error.__cause__ or error from None
+
+
+@dataclass
+class _FrameWindow:
+    """The window of a run's partitions.
+
+    Attributes:
+        of: What the asset returned.
+        catalog: The catalog of its table.
+        subject: The asset.
+        run_id: The run.
+        window: The window.
+        partitions: The partitions in it.
+    """
+
+    of: FrameRows
+    catalog: Catalog
+    subject: str
+    run_id: str
+    window: Window
+    partitions: Mapping[str, Window]
+    _rows: _CountedRows = field(init=False, repr=False)
+    _progress: ProgressMeter = field(init=False, repr=False)
+
+    def load(self) -> WindowLoad:
+        """The rows, and how they are written.
+
+        Raises:
+            ConfigurationError: They are no rows.
+        """
+        from influx_lake.iceberg.target import Provenance, TableTarget
+        from influx_lake.iceberg.window_load import ProgressMeter, WindowLoad
+
+        of, streams, self._progress = self.of, [as_reader(self.of.output)], ProgressMeter()
+        strings = (column.name for column in streams[0].schema if pa.types.is_string(column.type))
+
+        def read(_: Window) -> AbstractContextManager[_CountedRows]:
+            stream = streams.pop() if streams else self._again()
+            self._rows = _CountedRows(stream, of.time_column, self.partitions)
+            return nullcontext(self._rows)
+
+        return WindowLoad(
+            self.catalog,
+            TableTarget(of.identifier, time_column=of.time_column, dictionary_columns=frozenset(strings)),
+            Provenance(f"dagster:{self.subject}", self.run_id, of.adopt),
+            self.window,
+            read,
+            progress=self._progress,
         )
-    rows = _CountedRows(stream, time_column, windows)
-    commit = replace_window(WindowLoad(catalog, target, provenance, spans[0], lambda _: nullcontext(rows)))
-    facts = {**table_facts(commit), **(commit_facts(commit) if len(windows) == 1 else {})}
-    for key, window in windows.items():
-        describe_partition(context.asset_key, key, {**partition_facts(window, rows.counts[key]), **facts})
+
+    def loaded(self, done: WindowResult) -> WindowResult:
+        """What loading did, with the time that it took."""
+        return replace(done, seconds=self._progress.seconds, read_seconds=self._progress.read_seconds)
+
+    def facts(self, done: WindowResult) -> dict[str, Facts]:
+        """What is shown of each partition: its own rows, and what the commit wrote where it is the only one."""
+        shared = {**table_facts(done), **(commit_facts(done) if len(self.partitions) == 1 else {})}
+        counts = self._rows.counts
+        return {key: {**partition_facts(window, counts[key]), **shared} for key, window in self.partitions.items()}
+
+    def _again(self) -> pa.RecordBatchReader:
+        """The rows once more, where a first reading of them did not come to a commit."""
+        if isinstance(self.of.output, pa.RecordBatchReader):
+            raise CommitConflict(
+                "the table's columns changed while the rows were written, and a RecordBatchReader can be read once",
+                remedy="Run the partitions again",
+            )
+        return as_reader(self.of.output)
 
 
 def as_reader(output: object) -> pa.RecordBatchReader:

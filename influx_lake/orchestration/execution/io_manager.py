@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,15 +11,11 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
-from influx_lake.orchestration.execution.measurement_rows import MeasurementRows
-from influx_lake.orchestration.execution.rollup_rows import RollupRows
+from influx_lake.orchestration.execution.partition_rows import PartitionRows, write_partitions
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
 from influx_lake.orchestration.resources import IcebergCatalogResource
-
-if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
 
 
 class IcebergIOManager(dg.ConfigurableIOManager):
@@ -44,7 +39,7 @@ class IcebergIOManager(dg.ConfigurableIOManager):
     namespace: str = "default"
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> Iterator[dg.AssetMaterialization]:  # type: ignore[override]
-        """Replace the windows of the run's partitions.
+        """Write the windows of the run's partitions: those of a `PartitionRows`, else of a frame or a table.
 
         Yields:
             When a window fails, the materialisations of those before it.
@@ -54,11 +49,8 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         """
         with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, step_of().instance):
             windows = _windows_of_output(context)
-            catalog = self.catalog.open()
-            if isinstance(obj, MeasurementRows | RollupRows):
-                yield from obj.store(context, catalog, windows)
-            else:
-                self._store(context, catalog, obj, windows)
+            rows = obj if isinstance(obj, PartitionRows) else self._frame_rows(context, obj)
+            yield from write_partitions(context, self.catalog.open(), rows, windows)
 
     def load_input(self, context: dg.InputContext) -> object:
         """Give the rows of the upstream asset's partitions, as the argument's annotation asks.
@@ -74,10 +66,11 @@ class IcebergIOManager(dg.ConfigurableIOManager):
             rows = TableRows(table, _windows_of_input(context), _time_column(upstream) if upstream else TIME)
             return load_as(context.dagster_type.typing_type, rows, context.name)
 
-    def _store(self, context: dg.OutputContext, catalog: Catalog, rows: object, windows: dict[str, Window]) -> None:
-        from influx_lake.orchestration.execution.dataframe_rows import store_partitions
+    def _frame_rows(self, context: dg.OutputContext, output: object) -> PartitionRows:
+        from influx_lake.orchestration.execution.dataframe_rows import FrameRows
 
-        store_partitions(context, catalog, self._identifier(context.asset_key), _time_column(context), rows, windows)
+        adopt = bool(context.definition_metadata.get("adopt", False))
+        return FrameRows(output, self._identifier(context.asset_key), _time_column(context), adopt)
 
     def _identifier(self, key: dg.AssetKey) -> tuple[str, ...]:
         path = tuple(key.path)

@@ -1,8 +1,9 @@
-"""Windows of a roll-up, from an asset's body to its table."""
+"""The rows of a roll-up, from an asset's body to its table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,8 @@ import dagster as dg
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.windows import Window
-from influx_lake.orchestration.execution.partition_rows import run_windows
+from influx_lake.orchestration.execution.partition_rows import PartitionWindow
 from influx_lake.orchestration.keys import asset_key
-from influx_lake.orchestration.partition_events import Facts
 from influx_lake.orchestration.window_metadata import rollup_facts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RollupRows:
-    """What a roll-up's asset returns: which one of which measurement. The IO manager computes and stores its rows.
+    """What a roll-up's asset returns: the rows of its windows, computed one after the other as they are written.
 
     Attributes:
         measurement: The measurement.
@@ -31,19 +31,17 @@ class RollupRows:
 
     measurement: Measurement
     rollup: Rollup
+    at_once = 1
 
-    def store(
-        self, context: dg.OutputContext, catalog: Catalog, windows: Mapping[str, Window]
-    ) -> Iterator[dg.AssetMaterialization]:
-        """Compute the windows one after the other, each in a commit of its own."""
-        from influx_lake.rollups.window import roll_up_window
+    @contextmanager
+    def opened(
+        self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
+    ) -> Iterator[Iterator[PartitionWindow]]:
+        """The windows."""
+        yield (self._window(catalog, key, window, context.run_id) for key, window in partitions.items())
 
-        def run(window: Window) -> Facts:
-            result = roll_up_window(catalog, self.measurement, self.rollup, window, run_id=context.run_id)
-            context.log.info(
-                f"{self.rollup.table_name}: {result.rows:,} rows of {result.points:,} of "
-                f"{self.measurement.table_name} in {result.seconds:.1f} s"
-            )
-            return rollup_facts(result, asset_key(self.measurement))
+    def _window(self, catalog: Catalog, key: str, window: Window, run_id: str) -> PartitionWindow:
+        from influx_lake.rollups.window import RollupWindow
 
-        return run_windows(context, self.rollup.table_name, windows, run)
+        rows = RollupWindow(catalog, self.measurement, self.rollup, window, run_id)
+        return PartitionWindow(rows, lambda done: {key: rollup_facts(rows, done, asset_key(self.measurement))})

@@ -55,7 +55,7 @@ def main(folder: str, rows: int) -> None:
 
     result = rolled(catalog, of)
 
-    print(json.dumps({"before_mb": before, "peak_mb": _peak(), "rows": result.rows, "seconds": result.seconds}))
+    print(json.dumps({"before_mb": before, "peak_mb": _peak(), "rows": result.rows, "seconds": result.commit.seconds}))
 
 
 def _peak() -> int:

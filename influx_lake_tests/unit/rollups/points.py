@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
@@ -19,7 +19,9 @@ from influx_lake.config.values.windows import Every, Scheme, Window, parse_momen
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.target import Provenance, TableTarget
-from influx_lake.rollups.window import RollupResult, roll_up_window
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.loading import load_rows
+from influx_lake.rollups.window import RollupWindow
 from testbed.loads import load_of
 
 START = parse_moment("2026-01-01")
@@ -66,8 +68,18 @@ def load(
     replace_window(load_of(catalog, target, table.to_reader(1000), window, Provenance("test://telemetry", "run")))
 
 
-def rolled(catalog: Catalog, of: Rollup, window: Window = FIRST_DAY, measurement: Measurement = CPU) -> RollupResult:
-    return roll_up_window(catalog, measurement, of, window, run_id="run")
+class Rolled(NamedTuple):
+    """A window of a roll-up that was loaded."""
+
+    points: int
+    rows: int
+    commit: WindowResult
+
+
+def rolled(catalog: Catalog, of: Rollup, window: Window = FIRST_DAY, measurement: Measurement = CPU) -> Rolled:
+    rows = RollupWindow(catalog, measurement, of, window, "run")
+    done = load_rows(rows)
+    return Rolled(rows.points, done.rows, done)
 
 
 def held(catalog: Catalog, of: Rollup, by: Sequence[str] = TAGS) -> list[Row]:

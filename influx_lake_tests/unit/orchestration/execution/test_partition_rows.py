@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
+from pyiceberg.catalog import Catalog
 
 from influx_lake.config import OperationOptions, PoolOptions, RunOptions, WriteOptions
 from influx_lake.config.measurements.history import History
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import SourceUnavailable
+from influx_lake.errors import ColumnsChanged, SourceUnavailable, WindowInterrupted
+from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.execution.partition_rows import PartitionWindow
+from influx_lake.orchestration.keys import IO_MANAGER_KEY
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.pool_slots import Pool
 from influx_lake.orchestration.pools import SourcePools
 from influx_lake.orchestration.tags import REASON
+from influx_lake.replication import modes
 from influx_lake.replication.parallel import window_memory, windows_at_once
 from influx_lake_tests.unit.orchestration.fakes import START, FakeSource, Lake, cpu, hourly_points
 
@@ -221,3 +230,99 @@ def test_a_pool_without_a_limit_anywhere_lets_everybody_in(lake: Lake) -> None:
         lake.instance, lake.source.points = instance, hourly_points(1)
         assert lake.run(with_a_past(), key="2026-01-01").success
         assert not instance.event_log_storage.get_pool_limits()
+
+
+@dataclass(frozen=True)
+class MadeWindow:
+    """Rows for a window, made when they are read."""
+
+    catalog: Catalog
+    window: Window
+    run_id: str
+    read: list[Window]
+    subject = "made"
+
+    def load(self) -> WindowLoad:
+        @contextmanager
+        def read(window: Window) -> Iterator[pa.RecordBatchReader]:
+            self.read.append(window)
+            if len(self.read) == 1:
+                raise WindowInterrupted("it broke off")
+            yield pa.table({"time": pa.array([window.start], pa.timestamp("us", "UTC")), "n": [1]}).to_reader()
+
+        target = TableTarget(("telemetry", "made"))
+        return WindowLoad(self.catalog, target, Provenance("made://", self.run_id), self.window, read)
+
+    def loaded(self, done: WindowResult) -> WindowResult:
+        return done
+
+
+@dataclass(frozen=True)
+class MadeRows:
+    """What an asset of somebody's own returns."""
+
+    read: list[Window]
+    at_once: int = 1
+
+    @contextmanager
+    def opened(
+        self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
+    ) -> Iterator[list[PartitionWindow]]:
+        yield [
+            PartitionWindow(
+                MadeWindow(catalog, window, context.run_id, self.read),
+                lambda done, key=key: {key: {"made": dg.MetadataValue.int(done.rows)}},  # type: ignore[misc]
+            )
+            for key, window in partitions.items()
+        ]
+
+
+def test_an_asset_of_ones_own_returns_windows_that_are_read_as_they_are_written(lake: Lake) -> None:
+    read: list[Window] = []
+
+    @dg.asset(
+        key=["telemetry", "made"],
+        partitions_def=partitions_for(cpu().scheme),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        io_manager_key=IO_MANAGER_KEY,
+    )
+    def made() -> MadeRows:
+        return MadeRows(read)
+
+    run = lake.run(made, keys=("2026-01-01", "2026-01-02"))
+
+    assert run.success
+    assert {key: facts["made"] for key, facts in run.partitions.items()} == {"2026-01-01": 1, "2026-01-02": 1}
+    first, second = (Window(START + n * DAY, START + (n + 1) * DAY) for n in range(2))
+    assert read == [first, first, second]
+    assert [row["time"] for row in lake.rows("telemetry", "made")] == [START, START + DAY]
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_frame_is_read_anew_where_the_table_changed_meanwhile(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, once: bool
+) -> None:
+    replace_window, calls = modes.replace_window, list[WindowLoad]()
+
+    def changed_once(load: WindowLoad) -> WindowResult:
+        calls.append(load)
+        if len(calls) == 1:
+            with load.read(load.window) as rows:
+                list(rows)
+            raise ColumnsChanged("somebody added a column")
+        return replace_window(load)
+
+    monkeypatch.setattr(modes, "replace_window", changed_once)
+
+    @dg.asset(key=["telemetry", "own"], partitions_def=partitions_for(cpu().scheme), io_manager_key=IO_MANAGER_KEY)
+    def own() -> Any:
+        table = pa.table({"time": pa.array([START], pa.timestamp("us", "UTC")), "n": [1]})
+        return table.to_reader() if once else table
+
+    run = lake.run(own, key="2026-01-01")
+
+    assert run.success is not once
+    if once:
+        assert "a RecordBatchReader can be read once" in str(run.failure.description)
+    else:
+        assert len(lake.rows("telemetry", "own")) == 1
