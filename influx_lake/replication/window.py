@@ -124,23 +124,10 @@ def replicate_window(
     archive: Source | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> WindowResult:
-    """Load one window of a measurement, as its `write.mode` says: by default, afterwards the table holds exactly the
-    source's rows for it.
+    """Load one window of a measurement; the arguments are those of `MeasurementWindow`.
 
     Doing it again, after a crash or from two processes, leaves the same rows. Of a window that has not been closed for
     the measurement's lag, only what lies before now, less the lag, counts as loaded: it stays due.
-
-    Args:
-        source: The source of the window.
-        catalog: The catalog of its table.
-        measurement: The measurement.
-        window: The window.
-        run_id: Who does it; kept in the snapshot.
-        declared: The identities of the sources that the measurement has, its own first, where there are several.
-        schemas: Tells the measurement's columns, where several windows are loaded one after the other; without it the
-            source is asked.
-        archive: What the source's server has persisted, which tells what was written last.
-        on_progress: Told every few seconds how far the window is.
 
     Raises:
         LakeError: Of the class that says what can be done about it, naming measurement and window; the table is as it

@@ -26,6 +26,7 @@ from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_load import ProgressMeter, WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
+from influx_lake.replication.loading import load_rows
 from influx_lake.rollups.columns import RollupColumns, rollup_columns
 from influx_lake.rollups.computing import Points, computing
 from influx_lake.rollups.guards import EmptiedGuard, check_points_are_there
@@ -103,6 +104,18 @@ class RollupWindow:
     def loaded(self, done: WindowResult) -> WindowResult:
         """What loading did, with the time that it took."""
         return replace(done, seconds=self._progress.seconds, read_seconds=self._progress.read_seconds)
+
+
+def roll_up_window(
+    catalog: Catalog, measurement: Measurement, rollup: Rollup, window: Window, *, run_id: str
+) -> WindowResult:
+    """Load one window of a roll-up; the arguments are those of `RollupWindow`.
+
+    Raises:
+        WindowShrank: It has no points for the window any more, and the roll-up has aggregates.
+        LakeError: Of the class that says what can be done about it; the roll-up's table is as it was.
+    """
+    return load_rows(RollupWindow(catalog, measurement, rollup, window, run_id))
 
 
 def rollup_identity(measurement: Measurement, rollup: Rollup) -> str:

@@ -23,9 +23,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.scan.reader import read_windows
-from influx_lake.replication.loading import load_rows
 from influx_lake.replication.window import replicate_window
-from influx_lake.rollups.window import RollupWindow
+from influx_lake.rollups.window import roll_up_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 
@@ -107,7 +106,7 @@ class ChangedLake:
 
     def roll_up(self, name: str, day: int) -> None:
         of = self.measurement(name)
-        load_rows(RollupWindow(self.catalog, of, of.rollups[0], self.day(day), "test"))
+        roll_up_window(self.catalog, of, of.rollups[0], self.day(day), run_id="test")
 
     def aggregates(self, name: str) -> list[dict[str, Any]]:
         of = self.measurement(name)

@@ -69,7 +69,7 @@ def test_a_window_is_told_with_the_figures_of_its_load(lake: Lake) -> None:
         "host": ["tag"],
         "usage": ["field"],
     }
-    assert metadata_of(lake, rollup_key(HOURLY))["snapshot_id"].value == str(computed.commit.snapshot_id)
+    assert metadata_of(lake, rollup_key(HOURLY))["snapshot_id"].value == str(computed.snapshot_id)
 
 
 def test_checks_that_were_never_done_are_done_once(lake: Lake) -> None:
