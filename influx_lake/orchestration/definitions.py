@@ -13,7 +13,7 @@ from influx_lake.orchestration.assets.rollup_assets import rollup_asset
 from influx_lake.orchestration.assets.source_assets import source_assets
 from influx_lake.orchestration.automation.conditions import (
     automation_sensor,
-    follows_what_it_is_made_of,
+    follows_upstream,
     loads_closed_windows,
 )
 from influx_lake.orchestration.automation.discovering import discovery_sensor, marked_if_gone
@@ -51,7 +51,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *upstream.values(),
             *overviews,
             *(
-                rollup_asset(each, rollup, warehouse, follows_what_it_is_made_of() if follow else None, names)
+                rollup_asset(each, rollup, warehouse, follows_upstream() if follow else None, names)
                 for each in lake.measurements
                 for rollup in each.rollups
             ),

@@ -13,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from dagster.components.core.component_tree import ComponentTree
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
@@ -233,3 +235,22 @@ def test_a_file_that_is_no_line_protocol(tmp_path: Path, content: bytes, code: i
     assert run.returncode == code, run.stderr
     assert message in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_new_project_begins_with_it(tmp_path: Path) -> None:
+    """`new --demo`: measurements, a roll-up, and an asset of the project's own with the same partitions."""
+    command = [sys.executable, "-m", "influx_lake.cli", "new", "plant", "--demo"]
+    assert subprocess.run(command, cwd=tmp_path, check=False, capture_output=True).returncode == 0
+    lake = load_lake(tmp_path / "plant" / "lake.yaml")
+    assert lake.name == "plant"
+    assert {each.name for each in lake.measurements} == {"cpu", "disk", "mem", "net"}
+    cpu = lake.find("cpu")
+    catalog = open_catalog("lake", lake.catalog.properties())
+    points = catalog.load_table(cpu.identifier).scan(selected_fields=("time", "cpu", "host")).to_arrow()
+    hours = points.set_column(0, "time", pc.floor_temporal(points["time"], unit="hour"))
+    rows = catalog.load_table(cpu.rollups[0].identifier).scan(selected_fields=("time", "cpu", "host")).to_arrow()
+    assert rows.num_rows == hours.group_by(["time", "cpu", "host"]).aggregate([]).num_rows
+    definitions = ComponentTree.for_project(tmp_path / "plant").build_defs()
+    own = definitions.resolve_asset_graph().get(dg.AssetKey(["telemetry", "quiet_hosts"]))
+    assert own.partitions_def is not None
+    assert own.partitions_def.get_first_partition_key() == cpu.scheme.key(cpu.scheme.window_at(cpu.scheme.start))

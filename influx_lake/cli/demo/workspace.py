@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from influx_lake.cli.project.writing import demo_lake
 from influx_lake.cli.sandboxes import SANDBOX_FOLDER
 from influx_lake.config import example_lake
 from influx_lake.config.lake.lake_file import measurement_entries, replace_text
@@ -58,7 +59,7 @@ class Workspace:
         """
         if not self.config.exists():
             replace_text(self.config, example_lake())
-        elif self.config.read_text(encoding="utf-8") != example_lake():
+        elif self.config.read_text(encoding="utf-8") not in (example_lake(), demo_lake(self.folder.name)):
             raise ConfigurationError(
                 f"{self.config} is not the example's, and the demo would fill the tables that it names",
                 remedy="Give the demo a folder of its own: influx-lake demo --dir demo",

@@ -21,8 +21,12 @@ _DEMO = "# What `influx-lake demo --load"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
-def write_project(folder: Path) -> list[Path]:
+def write_project(folder: Path, *, demo: bool = False) -> list[Path]:
     """Write a project that is called after its folder; returns its files.
+
+    Args:
+        folder: The folder.
+        demo: Whether its lake is to hold the demonstration, see `demo_lake`.
 
     Raises:
         ConfigurationError: The folder is there and holds something, or its name is none for a Python package.
@@ -30,7 +34,7 @@ def write_project(folder: Path) -> list[Path]:
     """
     _check(folder)
     texts = dict(_texts(files(__package__) / _TEMPLATE, folder.name))
-    texts["lake.yaml"] = _lake(folder.name)
+    texts["lake.yaml"] = demo_lake(folder.name) if demo else _lake(folder.name)
     texts["lake.schema.json"] = json.dumps(lake_json_schema(), indent=2, ensure_ascii=False) + "\n"
     texts["dagster.yaml"] = (files("influx_lake.cli") / "dagster.yaml").read_text(encoding="utf-8")
     for path, text in texts.items():
@@ -53,14 +57,18 @@ def _check(folder: Path) -> None:
         )
 
 
+def demo_lake(name: str) -> str:
+    """The example with a project's name: a lake that the demonstration may fill."""
+    named = f"\n# What its resources, pools, jobs and sensors begin with.\nname: {name}\n\nsources:\n"
+    return example_lake().replace("\nsources:\n", named, 1)
+
+
 def _lake(name: str) -> str:
-    """The example, with the project's name, and without what only the demonstration has."""
-    text, _, _ = example_lake().partition(f"\n{_DEMO}")
+    """The same without what only the demonstration has."""
+    text, _, _ = demo_lake(name).partition(f"\n{_DEMO}")
     # A date, so that there are assets before any server was asked.
     begin = f"start: {datetime.now(UTC).year}-01-01}}   # the oldest day to load"
-    text = re.sub(r"start: first_point}.*", begin, text)
-    named = f"\n# What its resources, pools, jobs and sensors begin with.\nname: {name}\n\nsources:\n"
-    return text.replace("\nsources:\n", named, 1)
+    return re.sub(r"start: first_point}.*", begin, text)
 
 
 def _texts(folder: Traversable, name: str, place: str = "") -> Iterator[tuple[str, str]]:

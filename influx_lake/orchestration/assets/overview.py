@@ -82,8 +82,10 @@ def _overview_asset(
         "in it leads to its page.",
         group_name=GROUP,
         kinds={"influxdb", "iceberg"},
-        # The first one is made at once: it is the front page.
-        automation_condition=dg.AutomationCondition.on_missing(),
+        # The first one is made at once, for it is the front page. `on_missing` leaves out what was missing before.
+        automation_condition=dg.AutomationCondition.missing()
+        & ~dg.AutomationCondition.in_progress()
+        & ~dg.AutomationCondition.execution_failed(),
     )
 
     @dg.multi_asset(

@@ -48,7 +48,7 @@ def loads_closed_windows(measurement: Measurement) -> dg.AutomationCondition[dg.
     return loads.with_label(f"closed {scheme.every}s that are not loaded")
 
 
-def follows_what_it_is_made_of() -> dg.AutomationCondition[dg.AssetKey]:
+def follows_upstream() -> dg.AutomationCondition[dg.AssetKey]:
     """Compute a partition when those it is made of were loaded, also anew and long ago; one that failed, every hour."""
     eager = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
     # What was loaded before somebody looked.

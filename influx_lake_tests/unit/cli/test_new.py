@@ -15,6 +15,7 @@ import pytest
 from dagster.components.core.component_tree import ComponentTree
 
 from influx_lake.cli.dagster_dev import code_location
+from influx_lake.cli.demo.workspace import Workspace
 from influx_lake.cli.project.writing import write_project
 from influx_lake.config import Lake as LakeConfig
 from influx_lake.config import load_lake
@@ -50,6 +51,16 @@ def test_it_is_a_lake_with_an_asset_on_top(project: Path) -> None:
     keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
     assert {"telemetry/cpu", "telemetry/quiet_hosts", f"influxdb/{NAME}/telemetry/cpu"} <= keys
     assert f"{NAME}_iceberg_io_manager" in (definitions.resources or {})
+
+
+def test_the_demonstration_may_fill_its_lake_and_no_other(tmp_path: Path) -> None:
+    write_project(tmp_path / NAME, demo=True)
+    Workspace(tmp_path / NAME).prepare()
+    config = load_lake(tmp_path / NAME / "lake.yaml")
+    assert (config.name, config.awaits_first_points) == (NAME, True)
+    write_project(tmp_path / "its_own")
+    with pytest.raises(ConfigurationError, match="is not the example's"):
+        Workspace(tmp_path / "its_own").prepare()
 
 
 def test_the_ui_opens_the_project_that_the_lake_lies_in(project: Path, tmp_path: Path) -> None:

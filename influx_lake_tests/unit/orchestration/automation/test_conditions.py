@@ -15,7 +15,7 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Every, Scheme
 from influx_lake.orchestration.assets.measurement_assets import measurement_asset
 from influx_lake.orchestration.automation.conditions import (
-    follows_what_it_is_made_of,
+    follows_upstream,
     loads_closed_windows,
     ticks_after,
 )
@@ -39,7 +39,7 @@ def definitions(measurement: Measurement) -> dg.Definitions:
     @dg.asset(
         deps=[asset_key(measurement)],
         partitions_def=partitions_for(measurement.scheme),
-        automation_condition=follows_what_it_is_made_of(),
+        automation_condition=follows_upstream(),
     )
     def roll_up() -> None: ...
 

@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from influx_lake.config import Lake, Measurement, load_lake
+from influx_lake.orchestration.automation.conditions import follows_upstream
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.partitions import partitions_for
@@ -31,6 +32,8 @@ def hosts_of(lake: Lake, measurement: Measurement) -> dg.AssetsDefinition:
         io_manager_key=LakeNames.of(lake).io_manager,
         group_name=measurement.group,
         kinds={"polars", "iceberg"},
+        # Computed anew whenever a window of the measurement was loaded.
+        automation_condition=follows_upstream(),
     )
     def hosts(points: pl.LazyFrame) -> pl.LazyFrame:
         """Each host with fewer points than nine out of ten, the time of its last one, and how many it sent."""
