@@ -7,12 +7,14 @@ STAMP := $(VENV)/.installed
 ENGINES := $(VENV)/.engines
 WRITERS := .venv-bench
 WORKERS ?= 2
+# What another Python, or other versions of libraries, may break: no processes, no servers.
+PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n $(WORKERS)
 
 # Where this is set, each of the hundreds of processes that tests start compiles every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines demo test test-servers test-long test-explore test-all lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
+.PHONY: help setup engines demo test test-servers test-long test-explore test-lowest test-python test-all hooks lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -53,7 +55,24 @@ test-long: $(STAMP) ## Run the tests that take many minutes: a million points, h
 test-explore: $(STAMP) ## Run the property tests on new examples (the others take the same ones each time)
 	$(BIN)/python -m pytest -m "hypothesis and not servers and not slow and not long" -n $(WORKERS) --hypothesis-profile explore
 
+test-lowest: $(STAMP) ## Run the unit tests with the oldest versions that pyproject.toml allows
+	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest || python3 -m venv .venv-lowest
+	$(UV) pip compile pyproject.toml --resolution lowest-direct --all-extras --group dev --python-version 3.11 \
+	  --no-header --quiet --output-file .venv-lowest/requirements.txt
+	VIRTUAL_ENV=$(abspath .venv-lowest) $(UV) pip sync --quiet .venv-lowest/requirements.txt
+	VIRTUAL_ENV=$(abspath .venv-lowest) $(UV) pip install --quiet --no-deps --editable .
+	.venv-lowest/bin/python -m pytest $(PORTABLE)
+
+test-python: $(STAMP) ## Run the unit tests on another Python: make test-python PYTHON=python3.13
+	@test -x .venv-$(notdir $(PYTHON))/bin/python || $(PYTHON) -m venv .venv-$(notdir $(PYTHON))
+	VIRTUAL_ENV=$(abspath .venv-$(notdir $(PYTHON))) $(UV) pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(abspath .venv-$(notdir $(PYTHON))) $(UV) pip install --quiet --no-deps --editable .
+	.venv-$(notdir $(PYTHON))/bin/python -m pytest $(PORTABLE)
+
 test-all: test test-servers test-wheel test-long ## Run every test
+
+hooks: $(STAMP) ## Check what is about to be committed, at each `git commit` (pre-commit)
+	$(BIN)/pre-commit install
 
 lint: $(STAMP) ## Check style and formatting
 	$(BIN)/ruff check .
@@ -101,4 +120,4 @@ $(WRITERS)/.installed: pyproject.toml $(STAMP)
 	@touch $@
 
 clean: ## Remove the environment and the demo's data
-	rm -rf $(VENV) $(WRITERS) .lake .dagster
+	rm -rf $(VENV) $(WRITERS) .venv-* .lake .dagster

@@ -67,7 +67,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
     return pa.table({"timestamp": pa.array([START + each for each in times], pa.timestamp("ns")), **columns})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(table=tables())
 def test_columns_and_rows_give_the_same(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> None:
     text = table.set_column(0, "timestamp", table["timestamp"].cast(pa.string()))

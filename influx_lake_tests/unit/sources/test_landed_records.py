@@ -131,21 +131,21 @@ def in_lines(records: Sequence[Any]) -> str:
     return "".join(json.dumps(each) + "\n" for each in records)
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(records=plain | any_records, allowed=st.sampled_from([0, 100]))
 def test_json_in_columns_and_one_by_one(records: list[Any], allowed: int) -> None:
     text = in_lines(records)
     assert read(text, "json", max_bad_lines=allowed) == by_rows(text, "json", max_bad_lines=allowed)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(records=declared_records | any_records, allowed=st.sampled_from([0, 100]))
 def test_declared_json_in_columns_and_one_by_one(records: list[Any], allowed: int) -> None:
     text, options = in_lines(records), {"columns": DECLARED, "max_bad_lines": allowed}
     assert read(text, "json", **options) == by_rows(text, "json", **options)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(records=st.lists(metrics(values, times).map(lambda each: each | {"name": "cpu"}), min_size=1, max_size=12))
 def test_what_is_plain_is_read_in_columns(records: list[Any]) -> None:
     plain = [each for each in records if "host" not in each["fields"]]
@@ -199,7 +199,7 @@ def in_csv(rows: Sequence[dict[str, str]], header: Sequence[str]) -> str:
     return text.getvalue()
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(
     rows=st.lists(
         st.fixed_dictionaries({"timestamp": times.map(str), "host": cells, "a": cells, "b": cells}), max_size=10
@@ -211,7 +211,7 @@ def test_csv_in_columns_and_one_by_one(rows: list[dict[str, str]]) -> None:
     assert read(text, "csv", max_bad_lines=100) == by_rows(text, "csv", max_bad_lines=100)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     rows=st.lists(st.fixed_dictionaries({"timestamp": times.map(str), "host": cells, **fitting_cells}), max_size=10)
     | st.lists(st.fixed_dictionaries({"timestamp": times.map(str), **dict.fromkeys(fitting_cells, cells)}), max_size=4)

@@ -130,7 +130,7 @@ def second(number: int) -> datetime:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(files=files, cuts=st.sets(st.integers(1, 9)))
 def test_the_last_written_value_counts(kind: str, files: list[list[Write]], cuts: set[int]) -> None:
     if kind == "parquet":

@@ -24,7 +24,7 @@ from testbed.loads import load_of
 
 DONE = {"after the catalog", "before old metadata is deleted"}
 BATCHES = [f"batch {number}" for number in range(4)]
-QUICK = {"batch 3", "after closing a file", "before the catalog", "after the catalog"}
+QUICK = {"before the catalog", "after the catalog"}
 """The steps of a replacement that `make test` kills at; the others are for `make test-servers`."""
 
 

@@ -184,7 +184,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(committing, "SETTLING_SECONDS", 0.05)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", [mode if mode == "replace" else pytest.param(mode, marks=pytest.mark.slow) for mode in MODES]
+)
 def test_some_calls_fail(mode: str, catalog: Catalog) -> None:
     with prepared(catalog, mode) as (lake, calls):
         cases = [(at, fault) for at in range(calls) for fault in FAULTS]
