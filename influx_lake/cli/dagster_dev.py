@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from influx_lake.cli.dg_project import code_location
 from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, LakeError, StorageError
 from influx_lake.private_folders import make_private, make_private_file
@@ -197,16 +197,6 @@ def _dagster_home(root: Path) -> Path:
     except OSError as error:
         raise StorageError(f"Dagster's folder {home} cannot be made: {error.strerror or error}") from None
     return home
-
-
-def code_location(root: Path) -> list[str]:
-    """Which definitions are served: those of the project that the lake.yaml lies in, else those of the lake alone."""
-    try:
-        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["dg"]["project"]
-        module = project.get("code_location_target_module", f"{project['root_module']}.definitions")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ["-m", "influx_lake.definitions"]
-    return ["-m", str(module), "--working-directory", str(root / "src" if (root / "src").is_dir() else root)]
 
 
 def _free_port(port: int) -> int:

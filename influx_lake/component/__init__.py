@@ -1,5 +1,5 @@
 """A lake as a component of a `dg` project: `type: influx_lake.InfluxLakeComponent` in a defs.yaml."""
 
-from influx_lake.component.lake_component import InfluxLakeComponent, LakeAttributes
+from influx_lake.component.lake_component import InfluxLakeComponent
 
-__all__ = ["InfluxLakeComponent", "LakeAttributes"]
+__all__ = ["InfluxLakeComponent"]

@@ -27,7 +27,7 @@ from {module} import {name}
 @dg.component_instance
 def load(context: dg.ComponentLoadContext) -> {name}:
     """The lake of a lake.yaml."""
-    return {name}.from_attributes_dict(attributes={attributes}, context=context)
+    return {name}(config="{config}").placed(context)
 '''
 _REQUIREMENTS = "requirements:\n  env:\n    - {variable}\n"
 
@@ -73,7 +73,7 @@ class LakeScaffolder(dg.Scaffolder[LakeScaffoldParams]):
             attributes = {"config": config}
             if request.scaffold_format == "python":
                 module, _, name = request.type_name.rpartition(".")
-                text = _PYTHON.format(module=module, name=name, attributes=attributes)
+                text = _PYTHON.format(module=module, name=name, config=config)
                 replace_text(folder / "component.py", text)
                 return
         except LakeError as error:

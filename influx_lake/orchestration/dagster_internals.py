@@ -6,6 +6,7 @@ Each is there since no public name does the same in Dagster 1.13; a Dagster that
 # ruff: noqa: PLC0414  (an alias of the same name is how a type is exported)
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from dagster import EventRecordsFilter
@@ -14,9 +15,11 @@ from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.errors import DagsterDefinitionChangedDeserializationError, DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._serdes import ConfigurableClassData, deserialize_value
+from dagster_shared.serdes.objects.models.defs_state_info import DefsStateManagementType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import dagster as dg
     from dagster._config.config_schema import UserConfigSchema as UserConfigSchema
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.freshness import FreshnessStateChange as FreshnessStateChange
     from dagster._core.execution.asset_backfill import AssetBackfillData as AssetBackfillData
     from dagster._core.execution.backfill import PartitionBackfill
+    from dagster.components.utils.defs_state import DefsStateConfig
     from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
     from dagster_shared.yaml_utils.source_position import SourcePositionTree as SourcePositionTree
 
@@ -34,8 +38,11 @@ __all__ = [
     "ConfigurableClassData",
     "DagsterDefinitionChangedDeserializationError",
     "DagsterUserCodeUnreachableError",
+    "DefsStateManagementType",
     "WorkerStatus",
     "current_runs",
+    "defs_state_path",
+    "defs_state_storage_of",
     "event_records",
     "requested_backfills",
 ]
@@ -73,3 +80,18 @@ def requested_backfills(instance: dg.DagsterInstance) -> Sequence[PartitionBackf
     from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
     return instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
+
+
+def defs_state_storage_of(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
+    """Within it, components keep their state where the instance has it."""
+    from dagster._core.storage.defs_state.base import set_defs_state_storage
+
+    return set_defs_state_storage(instance.defs_state_storage)
+
+
+def defs_state_path(config: DefsStateConfig, project_root: Path) -> AbstractContextManager[Path | None]:
+    """A file with the state of a component, as its definitions were loaded with; None where there is none."""
+    from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext
+    from dagster._core.storage.defs_state.base import DefsStateStorage
+
+    return DefinitionsLoadContext.get().state_path(config, DefsStateStorage.get(), project_root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dagster as dg
 
 from influx_lake.config import Automation, Lake
@@ -11,12 +13,13 @@ from influx_lake.orchestration.assets.measurement_assets import measurement_asse
 from influx_lake.orchestration.assets.overview import overview_assets, overview_job_and_schedule
 from influx_lake.orchestration.assets.rollup_assets import rollup_asset
 from influx_lake.orchestration.assets.source_assets import source_assets
+from influx_lake.orchestration.assets.translation import Translation
 from influx_lake.orchestration.automation.conditions import (
     automation_sensor,
     follows_upstream,
     loads_closed_windows,
 )
-from influx_lake.orchestration.automation.discovering import discovery_sensor, marked_if_gone
+from influx_lake.orchestration.automation.discovering import Keep, discovery_sensor, marked_if_gone
 from influx_lake.orchestration.automation.failed_run_windows import salvage_sensor
 from influx_lake.orchestration.automation.freshness_sensor import freshness_sensors
 from influx_lake.orchestration.automation.reconciling import reconcile_sensor
@@ -28,11 +31,18 @@ from influx_lake.orchestration.pools import source_pools
 from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
 
 
-def build_definitions(lake: Lake) -> dg.Definitions:
+def build_definitions(
+    lake: Lake, *, keep: Keep | None = None, translation: Translation | None = None
+) -> dg.Definitions:
     """The assets of a lake, what they need, and what keeps them up to date. Contacts nothing and reads no secret.
 
     They have no executor of their own, so that they can be merged with others': a code location has one executor. Take
     `in_process_executor`: a process per step loads all definitions again for every window.
+
+    Args:
+        lake: The lake.
+        keep: Keeps what the sensor `discovery` finds; by default beside the lake.yaml.
+        translation: What the project makes of the assets of measurements and roll-ups.
     """
     names, upstream = LakeNames.of(lake), source_assets(lake)
     catalog = IcebergCatalogResource.of(lake.catalog)
@@ -41,8 +51,26 @@ def build_definitions(lake: Lake) -> dg.Definitions:
     sources = {names.source(name): SourceResource.of(config, lake.root) for name, config in lake.sources.items()}
     automation = lake.operation.automation
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
+    following = follows_upstream() if follow else None
+    pools = source_pools(lake)
+    tables = {
+        each.identifier: measurement_asset(
+            marked_if_gone(lake, each),
+            upstream,
+            warehouse,
+            loads_closed_windows(each) if declarative else None,
+            lake.operation,
+            pools[each.identifier],
+            names,
+            translation,
+        )
+        for each in lake.measurements
+    }
+    if translation:
+        named = (replace(each, asset=tuple(tables[each.identifier].key.path)) for each in lake.measurements)
+        lake = replace(lake, measurements=tuple(named))
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
-    tails, overviews, pools = tail_jobs(lake), overview_assets(lake), source_pools(lake)
+    tails, overviews = tail_jobs(lake), overview_assets(lake)
     if follow and overviews:
         job, schedule = overview_job_and_schedule(lake, overviews)
         jobs, schedules = [*jobs, job], [*schedules, schedule]
@@ -51,22 +79,11 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *upstream.values(),
             *overviews,
             *(
-                rollup_asset(each, rollup, warehouse, follows_upstream() if follow else None, names)
+                rollup_asset(each, rollup, warehouse, following, names, translation)
                 for each in lake.measurements
                 for rollup in each.rollups
             ),
-            *(
-                measurement_asset(
-                    marked_if_gone(lake, each),
-                    upstream,
-                    warehouse,
-                    loads_closed_windows(each) if declarative else None,
-                    lake.operation,
-                    pools[each.identifier],
-                    names,
-                )
-                for each in lake.measurements
-            ),
+            *tables.values(),
         ],
         asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names)],
         jobs=[*jobs, *tails],
@@ -76,7 +93,7 @@ def build_definitions(lake: Lake) -> dg.Definitions:
             *([automation_sensor(lake, overviews)] if follow else []),
             *freshness_sensors(lake),
             *alert_sensors(lake),
-            *([sensor] if follow and (sensor := discovery_sensor(lake)) else []),
+            *([sensor] if follow and (sensor := discovery_sensor(lake, keep)) else []),
             *([tail_sensor(lake, tails)] if tails else []),
             *([reconcile_sensor(lake)] if any(each.reconcile for each in lake.measurements) else []),
         ],

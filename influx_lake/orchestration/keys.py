@@ -12,9 +12,13 @@ IO_MANAGER_KEY = UNNAMED.io_manager
 """The resource key of the `IcebergIOManager` of a lake without a name; what has it goes to the lake's catalog."""
 
 
+TABLE = "influx_lake/table"
+"""The metadata of an asset whose key is not its table: the table."""
+
+
 def asset_key(measurement: Measurement) -> dg.AssetKey:
-    """The key of a measurement's asset: its table."""
-    return dg.AssetKey(list(measurement.identifier))
+    """The key of a measurement's asset: its table, unless the component translates it."""
+    return dg.AssetKey(list(measurement.asset or measurement.identifier))
 
 
 def rollup_key(rollup: Rollup) -> dg.AssetKey:

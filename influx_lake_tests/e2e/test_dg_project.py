@@ -12,6 +12,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 TYPE = "influx_lake.InfluxLakeComponent"
 
+PATTERNS = """\
+type: influx_lake.InfluxLakeComponent
+attributes:
+  sources: {default: {type: line_protocol, path: POINTS, database: patterns}}
+  defaults: {partition: {every: day, start: 2026-01-01}}
+  measurements: {"*": {}}
+"""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> DgProject:
@@ -40,6 +48,12 @@ def test_a_lake_is_scaffolded_checked_listed_and_launched(project: DgProject) ->
     asset = project.assets()["north/cpu"]
     assert asset["dependency_keys"] == ["influxdb/north/north/cpu"]
     assert asset["source"].endswith("north/defs.yaml:1")
+
+    (project.defs / "patterns").mkdir()
+    (project.defs / "patterns" / "defs.yaml").write_text(PATTERNS.replace("POINTS", points))
+    assert "patterns/cpu" not in project.assets()
+    project.dg("utils", "refresh-defs-state")
+    assert {"north/cpu", "patterns/cpu"} <= project.assets().keys()
 
     project.dg("launch", "--assets", "north/cpu", "--partition", "2026-01-01")
     lake = project.defs / "north" / "lake.yaml"

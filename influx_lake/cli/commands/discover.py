@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.options import ConfigOption, JsonOption
-from influx_lake.cli.output import add_row, counted, output, plain_table
+from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
-    from influx_lake.config import Measurement, Pattern
+    from influx_lake.config import Lake, Measurement, Pattern
 
 
 def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -31,8 +31,11 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             out.line(f"{lake.path.name} has no patterns; a key such as `http_*` under `measurements` is one.")
         if resolved.warning:
             out.note(f"! {resolved.warning}")
+        states = _in_project(out, lake)
         total = sum(len(names) for names in found.values())
         out.line(f"{counted(total, 'measurement')} found, {len(matches):,} of them by patterns. Kept in {state}")
+        if states:
+            out.line(f"Kept by Dagster too: {', '.join(states)}. Reload the code location to see it there.")
         for name, listing in listed.items():
             if said := listing.left_out(lake.named(name)):
                 out.line(f"{name}: {said}. The server lists them until it deletes them; no pattern stands for one.")
@@ -44,6 +47,22 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             for (source, name), reason in resolved.set_aside.items()
         ]
         out.result({"state": str(state), "sources": facts, "set_aside": aside})
+
+
+def _in_project(out: Output, lake: Lake) -> list[str]:
+    """The states of components that know it now, too."""
+    from influx_lake.cli.dg_project import project_of_components
+    from influx_lake.config import read_discovered
+
+    if (root := project_of_components(lake.path)) is None:
+        return []
+    from influx_lake.component.project_state import keep_in_project
+
+    try:
+        return keep_in_project(root, lake, read_discovered(lake.root))
+    except Exception as error:  # whatever keeps a project of others from loading
+        out.note(f"! Dagster does not know of it, since the project does not load: {error}")
+        return []
 
 
 def _facts(

@@ -56,6 +56,7 @@ class Measurement:
         tags: Labels to find it by.
         group: The Dagster asset group.
         rollups: The downsampled tables that follow its own.
+        asset: What its asset is called in Dagster, where that is not its table.
     """
 
     key: str
@@ -88,6 +89,7 @@ class Measurement:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     group: str = "default"
     rollups: tuple[Rollup, ...] = ()
+    asset: tuple[str, ...] | None = None
 
     @property
     def identifier(self) -> tuple[str, ...]:

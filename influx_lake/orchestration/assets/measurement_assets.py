@@ -7,6 +7,7 @@ import dagster as dg
 from influx_lake.config import Measurement, OperationOptions
 from influx_lake.config.values.units import format_duration
 from influx_lake.orchestration.assets.freshness_policy import freshness_policy
+from influx_lake.orchestration.assets.translation import Translation, translated
 from influx_lake.orchestration.execution.measurement_rows import MeasurementRows, Upstream
 from influx_lake.orchestration.keys import asset_key, table_metadata
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
@@ -25,6 +26,7 @@ def measurement_asset(
     operation: OperationOptions | None = None,
     pools: SourcePools | None = None,
     names: LakeNames = UNNAMED,
+    translation: Translation | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
 
@@ -36,6 +38,7 @@ def measurement_asset(
         operation: How much happens at once; the defaults where it is not given.
         pools: The pools of its sources; that of its own source alone where they are not given.
         names: What its lake calls its resources and pools.
+        translation: What the project makes of it.
     """
     operation = operation or OperationOptions()
     at_once, limit = windows_at_once(operation.run, measurement), operation.pools.table
@@ -44,23 +47,22 @@ def measurement_asset(
     keys = {source: names.source(source) for source in measurement.sources}
     assets = {source: upstream[source, measurement.name].key for source in measurement.sources}
 
+    spec = dg.AssetSpec(
+        asset_key(measurement),
+        description="\n\n".join(filter(None, (measurement.description, _description(measurement)))),
+        group_name=measurement.group,
+        owners=list(measurement.owners),
+        tags={**measurement.tags, **names.tags},
+        kinds={"influxdb", "iceberg"},
+        metadata=table_metadata(measurement.identifier, warehouse),
+        freshness_policy=freshness_policy(measurement),
+        automation_condition=automation_condition,
+    )
+    spec = translated(spec, measurement, translation)
+
     @dg.multi_asset(
         name=output,
-        outs={
-            output: dg.AssetOut(
-                key=asset_key(measurement),
-                dagster_type=MeasurementRows,
-                description="\n\n".join(filter(None, (measurement.description, _description(measurement)))),
-                group_name=measurement.group,
-                owners=list(measurement.owners),
-                tags={**measurement.tags, **names.tags},
-                kinds={"influxdb", "iceberg"},
-                metadata=table_metadata(measurement.identifier, warehouse),
-                io_manager_key=names.io_manager,
-                freshness_policy=freshness_policy(measurement),
-                automation_condition=automation_condition,
-            )
-        },
+        outs={output: dg.AssetOut.from_spec(spec, MeasurementRows, io_manager_key=names.io_manager)},
         # Not `deps`: it makes an input name of the key, which may hold any character.
         ins={
             f"measurement_{number}": dg.AssetIn(key=asset, dagster_type=dg.Nothing)

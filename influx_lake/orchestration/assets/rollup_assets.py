@@ -6,6 +6,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.orchestration.assets.translation import Translation, translated
 from influx_lake.orchestration.execution.rollup_rows import RollupRows
 from influx_lake.orchestration.keys import asset_key, rollup_key, table_metadata
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
@@ -18,6 +19,7 @@ def rollup_asset(
     warehouse: str | None = None,
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
     names: LakeNames = UNNAMED,
+    translation: Translation | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a roll-up: each partition is computed from the same partition of its measurement.
 
@@ -27,25 +29,25 @@ def rollup_asset(
         warehouse: The folder that new tables are made in, where that is known without asking the catalog.
         automation_condition: When it is materialised by itself.
         names: What its lake calls its resources.
+        translation: What the project makes of it.
     """
     output = safe_name("__".join(rollup.identifier))
 
+    spec = dg.AssetSpec(
+        rollup_key(rollup),
+        description="\n\n".join(filter(None, (rollup.description, _description(measurement, rollup)))),
+        group_name=measurement.group,
+        owners=list(rollup.owners),
+        tags={**rollup.tags, **names.tags},
+        kinds={"duckdb", "iceberg"},
+        metadata=table_metadata(rollup.identifier, warehouse),
+        automation_condition=automation_condition,
+    )
+    spec = translated(spec, measurement, translation)
+
     @dg.multi_asset(
         name=output,
-        outs={
-            output: dg.AssetOut(
-                key=rollup_key(rollup),
-                dagster_type=RollupRows,
-                description="\n\n".join(filter(None, (rollup.description, _description(measurement, rollup)))),
-                group_name=measurement.group,
-                owners=list(rollup.owners),
-                tags={**rollup.tags, **names.tags},
-                kinds={"duckdb", "iceberg"},
-                metadata=table_metadata(rollup.identifier, warehouse),
-                io_manager_key=names.io_manager,
-                automation_condition=automation_condition,
-            )
-        },
+        outs={output: dg.AssetOut.from_spec(spec, RollupRows, io_manager_key=names.io_manager)},
         ins={
             "measurement": dg.AssetIn(
                 key=asset_key(measurement),

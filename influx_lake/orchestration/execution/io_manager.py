@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -13,6 +14,7 @@ from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
 from influx_lake.orchestration.execution.partition_rows import PartitionRows, write_partitions
 from influx_lake.orchestration.failures import failing_clearly
+from influx_lake.orchestration.keys import TABLE
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
 from influx_lake.orchestration.resources import IcebergCatalogResource
@@ -61,8 +63,8 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         from influx_lake.iceberg.scan.reader import open_table
 
         with failing_clearly(context.asset_key.to_user_string()):
-            table = open_table(self.catalog.open(), self._identifier(context.asset_key))
             upstream = context.upstream_output
+            table = open_table(self.catalog.open(), _table_of(upstream) or self._identifier(context.asset_key))
             rows = TableRows(table, _windows_of_input(context), _time_column(upstream) if upstream else TIME)
             return load_as(context.dagster_type.typing_type, rows, context.name)
 
@@ -75,6 +77,12 @@ class IcebergIOManager(dg.ConfigurableIOManager):
     def _identifier(self, key: dg.AssetKey) -> tuple[str, ...]:
         path = tuple(key.path)
         return path if len(path) > 1 else (*self.namespace.split("."), *path)
+
+
+def _table_of(upstream: dg.OutputContext | None) -> tuple[str, ...] | None:
+    """The table of an asset whose key is another, as its metadata has it."""
+    stated: Any = upstream.definition_metadata.get(TABLE) if upstream else None
+    return tuple(getattr(stated, "value", stated)) if stated else None
 
 
 def _windows_of_output(context: dg.OutputContext) -> dict[str, Window]:

@@ -14,8 +14,8 @@ import dagster as dg
 import pytest
 from dagster.components.core.component_tree import ComponentTree
 
-from influx_lake.cli.dagster_dev import code_location
 from influx_lake.cli.demo.workspace import Workspace
+from influx_lake.cli.dg_project import code_location
 from influx_lake.cli.project.writing import write_project
 from influx_lake.config import Lake as LakeConfig
 from influx_lake.config import load_lake

@@ -87,7 +87,7 @@ def test_a_component_in_python_loads(tmp_path: Path) -> None:
     text = (folder / "component.py").read_text()
     found: dict[str, object] = {}
     exec(text, found)  # what was written
-    assert "attributes={'config': 'lake.yaml'}" in text
+    assert 'InfluxLakeComponent(config="lake.yaml").placed(context)' in text
     assert callable(found["load"])
     assert not (folder / "defs.yaml").exists()
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import dagster as dg
+from dagster.components import DefsStateConfig
 
 import influx_lake
 from influx_lake.orchestration import dagster_internals as internals
@@ -32,6 +33,25 @@ def test_what_a_code_server_says_of_its_runs() -> None:
 
     said = serialize_value(GetCurrentRunsResult(current_runs=["a", "b"], serializable_error_info=None))
     assert list(internals.current_runs(said)) == ["a", "b"]
+
+
+def test_where_the_state_of_components_is_kept(tmp_path: Path) -> None:
+    config = DefsStateConfig(
+        key="a", management_type=internals.DefsStateManagementType.VERSIONED_STATE_STORAGE, refresh_if_dev=False
+    )
+    with (
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+        internals.defs_state_storage_of(instance),
+    ):
+        with internals.defs_state_path(config, tmp_path) as path:
+            assert path is None
+        storage = instance.defs_state_storage
+        assert storage is not None
+        (tmp_path / "state").write_text("it")
+        storage.upload_state_from_path("a", "1", tmp_path / "state")
+        with internals.defs_state_path(config, tmp_path) as path:
+            assert path is not None
+            assert path.read_text() == "it"
 
 
 def test_no_context_of_a_step_is_reached_into() -> None:
