@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.cli.entry import run
-from influx_lake.config import load_lake
+from influx_lake.config import Discovered, load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.orchestration.automation.reloading import reload_code_location
 from influx_lake.orchestration.automation.source_survey import Look
@@ -257,3 +257,21 @@ def test_two_databases_of_one_namespace_are_set_aside(
 def test_a_webserver_that_does_not_answer_is_no_failure_of_the_tick() -> None:
     assert "set discovery.webserver" in reload_code_location("lake", None)
     assert "did not load them anew" in reload_code_location("lake", "http://127.0.0.1:1")
+
+
+def test_of_a_component_the_state_is_changed(path: Path, box: Sandbox) -> None:
+    kept: list[Discovered] = []
+    lake = load_lake(path, Discovered({"default": ("cpu", "http_a")}))
+    definitions = build_definitions(
+        lake, keep=lambda _, change: kept.append(change(Discovered({"default": ("cpu", "http_a"), "other": ("x",)})))
+    )
+    put(box, "http_b")
+    repository = definitions.get_repository_def()
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance, repository_def=repository, resources=definitions.resources) as context,
+    ):
+        repository.get_sensor_def("discovery").evaluate_tick(context)
+
+    assert [each.measurements for each in kept] == [{"default": ("cpu", "http_a", "http_b"), "other": ("x",)}]
+    assert not (path.parent / ".lake" / "measurements.json").exists()
