@@ -142,6 +142,7 @@ def test_what_is_queued_is_not_asked_for_again(lakes: Lakes) -> None:
     assert len(lake.tick(closing(1) + 10 * MINUTE)) == 1
 
 
+@pytest.mark.slow
 def test_a_window_that_fails_is_tried_again_after_a_pause(lakes: Lakes, box: Sandbox) -> None:
     now = datetime.now(UTC)
     yesterday = {"every": "day", "start": f"{now - DAY - LAG:%Y-%m-%d}"}

@@ -206,6 +206,7 @@ def test_what_was_written_last_comes_from_the_archive(box: Sandbox, capsys: pyte
     assert verified(capsys)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_correction_that_nobody_showed_comes_from_the_archive(
     box: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,7 +115,7 @@ CASES = [
     Case("both", roll_back_and_delete, ["set-back", "delete"], [0, 2]),
     Case("respecified", delete_from_daily_files_of_another_spec, ["overwrite"], [1]),
 ]
-QUICK = {"rolled", "host", "rewritten", "branched"}
+QUICK = {"rolled", "rewritten"}
 NAMES = [*(case.name for case in CASES), "appended", "appending", "kept", "swapped"]
 
 
@@ -162,6 +162,7 @@ def test_appending_loads_again_what_was_taken(
     assert lake.tell(capsys, "verify", "appending")[0] == 0
 
 
+@pytest.mark.slow
 def test_why_windows_are_missing_is_told_until_they_are_loaded_again(
     lake: ChangedLake, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_from_a_folder(tmp_path: Path) -> None:
     check_rows(load_two_days(write_lake(tmp_path, "node0")))
 
 
+@pytest.mark.slow
 def test_names_from_the_running_server(tmp_path: Path) -> None:
     """The sandbox's own files lie elsewhere than Core's: what counts is that it is asked, with the token."""
     persist_two_days(Node(tmp_path / "node0"))

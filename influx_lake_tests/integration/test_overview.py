@@ -136,6 +136,7 @@ def test_what_others_did_to_a_table_is_told_first(lakes: Lakes) -> None:
     assert page(found).index("telemetry.mem") < page(found).index("telemetry.cpu")
 
 
+@pytest.mark.slow
 def test_the_page_is_made_while_the_source_is_away_and_says_so(lakes: Lakes, box: Sandbox) -> None:
     lake = lakes()
     write(lake, "cpu", days_ago=1)
@@ -166,6 +167,7 @@ def test_a_measurement_that_nobody_writes_any_more_is_told_of(lakes: Lakes) -> N
     assert "- newest windows without rows, here and in the source: **1** of 2" in page(found)
 
 
+@pytest.mark.slow
 def test_links_lead_below_the_path_of_the_webserver(lakes: Lakes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", "http://127.0.0.1:1/hook")
     lake = lakes(alerts={"webhook": "${HOOK}", "base_url": "https://dagster.example.com/lake/"})

@@ -79,6 +79,7 @@ def test_late_points_are_loaded_and_only_their_partition_is_out_of_date(make: Ca
     assert (lake.rows(), stale_partitions(lake)) == (13, [])
 
 
+@pytest.mark.slow
 def test_a_source_that_lost_rows_is_looked_at_twice_and_reported_once(make: Callable[..., Reconciled]) -> None:
     lake = make()
     lake.box.faults.update(hidden_before=START_NS + 2 * DAY_NS)
@@ -237,12 +238,14 @@ def test_a_window_that_is_not_loaded_is_left_to_the_schedule(make: Callable[...,
     assert lake.tick(DAY).run_requests == []
 
 
+@pytest.mark.slow
 def test_what_is_far_back_is_not_looked_at(make: Callable[..., Reconciled]) -> None:
     lake = make(reconcile={"within": "2d", "every": "1h"})
     lake.write_at(START + 0.5 * DAY, START + 4.5 * DAY)
     assert asked(lake.tick().run_requests or []) == [("differs", "cpu", "01-05/01-06")]
 
 
+@pytest.mark.slow
 def test_a_window_that_is_being_loaded_is_not_asked_for_again(make: Callable[..., Reconciled]) -> None:
     lake = make()
     lake.write_at(START + 0.5 * DAY)

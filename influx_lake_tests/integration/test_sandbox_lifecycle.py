@@ -136,6 +136,7 @@ def _pieces(pieces: int, rows_each: int) -> Iterator[pa.RecordBatch]:
         )
 
 
+@pytest.mark.slow
 def test_bulk_data_is_scanned_from_many_files(tmp_path: Path) -> None:
     total = 1_200_000
     with Sandbox(tmp_path) as box:

@@ -139,6 +139,7 @@ def test_a_compressed_file_that_is_cut_anywhere_is_refused(tmp_path: Path) -> No
                 stream.read()
 
 
+@pytest.mark.slow
 def test_small_files_that_grow_are_refused(tmp_path: Path) -> None:
     options: dict[str, Any] = {"max_document": 10_000, "max_expansion": 100}
     for text, option in [(b" " * 70_000_000, "max_document"), (b"\n" * 100_000, "max_expansion")]:

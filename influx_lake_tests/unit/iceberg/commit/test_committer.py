@@ -308,6 +308,7 @@ def test_only_the_latest_commits_are_recorded(catalog: Catalog, monkeypatch: pyt
     assert table(catalog).properties[commit_log.PROPERTY].split(",") == ids[-3:]
 
 
+@pytest.mark.slow
 def test_a_window_done_many_times_does_not_grow_the_manifests(catalog: Catalog) -> None:
     for number in range(3):
         replace(catalog, day(number), rows(day(number), 10))

@@ -182,6 +182,7 @@ def test_a_reader_that_stops_leaves_nothing(temporary: Path) -> None:
     assert spill_files() == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_says_where(temporary: Path) -> None:
     """In a process of its own, which may write files of 64 KiB only."""
     code = (

@@ -68,6 +68,7 @@ def test_dictionaries_and_several_row_groups(catalog: Catalog) -> None:
     assert is_excluded(path, "host", "none such")
 
 
+@pytest.mark.slow
 def test_a_filter_is_as_large_as_its_values_need(catalog: Catalog) -> None:
     batch = rows(day(0), 50_000).append_column("id", pa.array([f"id-{i}" for i in range(50_000)]))
     replace(catalog, day(0), batch, target=filtered("host", "id"))

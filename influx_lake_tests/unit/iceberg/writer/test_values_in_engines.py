@@ -52,6 +52,7 @@ def test_texts(catalog: Catalog, engine: Engine) -> None:
         assert column(engine, table(catalog), name) == values
 
 
+@pytest.mark.slow
 @engines
 def test_five_hundred_columns(catalog: Catalog, engine: Engine) -> None:
     store(catalog, {f"c{i}": pa.array([float(i), None]) for i in range(500)})

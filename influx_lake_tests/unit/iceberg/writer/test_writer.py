@@ -70,6 +70,7 @@ def test_each_codec_is_used(catalog: Catalog, codec: Compression) -> None:
     assert parquet(files(catalog)[0]).row_group(0).column(0).compression == expected
 
 
+@pytest.mark.slow
 def test_a_level_makes_files_smaller(catalog: Catalog) -> None:
     sizes = []
     for level in (1, 22):

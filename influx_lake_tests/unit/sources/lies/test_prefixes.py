@@ -58,6 +58,7 @@ def test_of_rows_in_sql_what_is_cut_between_two_is_left_to_the_count() -> None:
     assert found == ends | {end - 1 for end in ends if end}
 
 
+@pytest.mark.slow
 def test_of_flux_what_is_cut_between_two_blocks_is_left_to_the_count() -> None:
     sent = truth.flux_rows()
     found = taken(lambda chunks: list(blocks(chunks, FAILURES)), b"".join(sent))
