@@ -1,0 +1,43 @@
+"""A warehouse on a real S3 server gives what the local disk gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace as changed
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog
+
+from influx_lake.config import WriteOptions
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.load.upsert import upsert_window
+from influx_lake_tests.integration.iceberg.versitygw import versitygw
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, hours, replace, rows, stream
+from testbed.loads import load_of
+
+SMALL_FILES = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=50_000))
+
+
+def history(catalog: Catalog) -> list[pa.Table]:
+    """What a table holds after each of several loads of every kind."""
+    found = []
+    for load in (
+        lambda: replace(catalog, day(0, 3), rows(day(0, 3), 30_000), target=SMALL_FILES),
+        lambda: replace(catalog, day(1), rows(day(1), 20_000, value=0.5), target=SMALL_FILES),
+        lambda: replace(catalog, hours(2, 5, 7), rows(hours(2, 5, 7), 10), target=SMALL_FILES),
+        lambda: replace(catalog, day(0), target=SMALL_FILES),
+        lambda: upsert_window(load_of(catalog, SMALL_FILES, stream(rows(day(1), 9_000, value=-1)), day(1), PROVENANCE)),
+    ):
+        load()
+        found.append(held(catalog).sort_by([("time", "ascending"), ("count", "ascending")]))
+    return found
+
+
+@pytest.mark.servers
+def test_a_warehouse_on_s3_holds_what_the_local_disk_does(tmp_path: Path) -> None:
+    local = {"type": "sql", "uri": f"sqlite:///{tmp_path}/local.db", "warehouse": str(tmp_path / "warehouse")}
+    with versitygw(tmp_path) as s3:
+        remote = open_catalog("lake", {**local, "uri": f"sqlite:///{tmp_path}/s3.db", **s3})
+        assert history(remote) == history(open_catalog("lake", local))
+    assert list((tmp_path / "objects").rglob("*.parquet"))
