@@ -27,6 +27,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are no part of a test's name: what gzip packs holds the second, and processes must agree on the names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def lake_folder(tmp_path: Path) -> Path:
     return tmp_path / "lake"
