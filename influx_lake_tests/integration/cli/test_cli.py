@@ -144,7 +144,7 @@ def test_patterns_are_discovered(lake: CliLake) -> None:
     assert told["sources"]["default"] == {
         "measurements": ["cpu", "mem"],
         "dropped": [],
-        "matched": [{"measurement": "mem", "pattern": "m*", "table": "metrics.mem"}],
+        "matched": [{"measurement": "mem", "pattern": "m*", "table": "metrics.mem", "start": "2026-01-01T00:00:00Z"}],
     }
     assert lake.tell("replicate", "mem", "--end", "2026-01-03", "--json").object["rows"] == 20
     assert "1 of them by patterns" in lake.tell("discover").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from collections import defaultdict
@@ -38,6 +39,12 @@ def files(catalog: Catalog) -> list[DataFile]:
 def open_files(*suffixes: str) -> int:
     links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
     return sum(os.readlink(link).endswith(suffixes) for link in links if link.is_symlink())
+
+
+@pytest.fixture(autouse=True)
+def _files_of_errors_are_closed() -> None:
+    """What an error of an earlier test held open, by its traceback, is not counted."""
+    gc.collect()
 
 
 @pytest.fixture
