@@ -237,7 +237,7 @@ def test_a_file_that_is_no_line_protocol(tmp_path: Path, content: bytes, code: i
     assert "Traceback" not in run.stderr
 
 
-def test_a_new_project_begins_with_it(tmp_path: Path) -> None:
+def test_a_new_project_begins_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`new --demo`: measurements, a roll-up, and an asset of the project's own with the same partitions."""
     command = [sys.executable, "-m", "influx_lake.cli", "new", "plant", "--demo"]
     assert subprocess.run(command, cwd=tmp_path, check=False, capture_output=True).returncode == 0
@@ -250,6 +250,7 @@ def test_a_new_project_begins_with_it(tmp_path: Path) -> None:
     hours = points.set_column(0, "time", pc.floor_temporal(points["time"], unit="hour"))
     rows = catalog.load_table(cpu.rollups[0].identifier).scan(selected_fields=("time", "cpu", "host")).to_arrow()
     assert rows.num_rows == hours.group_by(["time", "cpu", "host"]).aggregate([]).num_rows
+    monkeypatch.syspath_prepend(str(tmp_path / "plant"))
     definitions = ComponentTree.for_project(tmp_path / "plant").build_defs()
     own = definitions.resolve_asset_graph().get(dg.AssetKey(["telemetry", "quiet_hosts"]))
     assert own.partitions_def is not None

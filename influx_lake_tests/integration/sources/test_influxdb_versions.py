@@ -126,7 +126,7 @@ def test_one_entry_for_many_databases(
         sources:
           old: {{type: influxdb1, host: "{v1.url}", database: "plant_*"}}
           new: {{type: influxdb2, host: "{v2.url}", org: plant, bucket: ["/^telemetry$/"], token: "${{TOKEN_OF_2}}"}}
-        catalog: {{type: sql, uri: "sqlite:///./c.db", warehouse: ./w}}
+        catalog: {{type: sql, uri: "sqlite:///./catalog.db", warehouse: ./warehouse}}
         defaults: {{partition: {{start: 2026-03-01}}}}
         measurements:
           "/^(cpu|mem)$/": {{source: old}}
