@@ -81,13 +81,16 @@ class Discovered:
 
     @classmethod
     def of_text(cls, text: str) -> Discovered:
-        """Read what `as_text` gives.
+        """Read what `as_text` gives, or what was kept before there were first points: the measurements of each source.
 
         Raises:
             ValueError: It is something else.
         """
         try:
-            read = _Text.model_validate_json(text)
+            content = json.loads(text)
+            if isinstance(content, dict) and all(isinstance(names, list) for names in content.values()):
+                content = {"measurements": content}
+            read = _Text.model_validate(content)
         except (ValidationError, RecursionError) as error:
             raise ValueError(str(error)) from None
         points = ((source, name, text) for source, names in read.first_points.items() for name, text in names.items())

@@ -98,6 +98,13 @@ def test_a_damaged_file_is_named(lake_of: Loader, tmp_path: Path, text: str) -> 
         lake_of(TEXT.format(more=""))
 
 
+def test_a_file_from_before_there_were_first_points_is_read(lake_of: Loader, tmp_path: Path) -> None:
+    (tmp_path / STATE).parent.mkdir()
+    (tmp_path / STATE).write_text('{"default": ["disk", "http_a"]}')
+    lake = lake_of('measurements: {disk: {partition: {start: first_point}}, "http_*": {}}')
+    assert [each.name for each in lake.measurements] == ["http_a"]
+
+
 def test_mistakes_are_found_before_it_is_known(mistakes_of: Callable[[str], list[str]]) -> None:
     [mistake] = mistakes_of(TEXT.format(more=", every: hour, timezone: Europe/Berlin"))
     assert "hours are cut in UTC" in mistake
