@@ -43,8 +43,9 @@ ui: $(STAMP) ## Open the Dagster UI on lake.yaml
 test: $(STAMP) ## Run the tests that need nothing but this machine
 	$(BIN)/python -m pytest -m "not servers and not slow and not long" -n $(WORKERS)
 
+# By file: those of a file share a server, and some go on from what the one before left.
 test-servers: $(STAMP) ## Run the tests that need real servers, and the slow ones
-	$(BIN)/python -m pytest -m "(servers or slow) and not long and not wheel"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "(servers or slow) and not long and not wheel"
 
 test-wheel: $(STAMP) ## Build the wheel and use it in a project that create-dagster makes
 	$(BIN)/python -m pytest -m wheel
