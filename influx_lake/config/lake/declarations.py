@@ -136,17 +136,15 @@ class _Reader:
         self._found.listed.add((source, name))
         if measurement is None or not options.enabled:
             return
-        if options.partition.start == FIRST_POINT:
-            # Where its partitions start is known when the source was asked: until then it is looked for by its name.
-            self._found.listed.discard((source, name))
-            self._found.patterns.append(Pattern(name, source, options, key))
-            return
         if clash := self._tables.claim(measurement):
             place = self._report.place(("measurements", clash.other.key))
             message = f"{clash.reason} ({clash.other.key}: {place}): give one of them a `table` of its own"
             self._report.mistake(("measurements", key, "table"), message)
-            return
-        self._found.measurements.append(measurement)
+        elif options.partition.start == FIRST_POINT:
+            # Where its partitions start is known when the source was asked: until then it is looked for by its name.
+            self._found.patterns.append(Pattern(name, source, options, key))
+        else:
+            self._found.measurements.append(measurement)
 
     def _declare_pattern(self, key: str, options: MeasurementOptions) -> None:
         source = self._source(key, options)

@@ -179,23 +179,24 @@ class Lake:
             source: A source of the lake, or one of a database that it does not know yet.
             names: The measurements that the source has.
         """
-        return {
-            name: (source, *([pattern.options.history.source] if pattern.options.history else []))
-            for pattern, name in self._claimed(source, names)
-            if pattern.needs_first_point
-        }
+        origins: dict[str, dict[str, None]] = {}
+        for pattern, name in self._claimed(source, names):
+            if pattern.needs_first_point:
+                history = pattern.options.history
+                origins.setdefault(name, {}).update(dict.fromkeys([source, *([history.source] if history else [])]))
+        return {name: tuple(asked) for name, asked in origins.items()}
 
     def _claimed(self, source: str, names: Iterable[str]) -> Iterator[tuple[Pattern, str]]:
-        """The names that a pattern stands for, each with its pattern."""
+        """The names that entries stand for, each with its entry: all that name it, else the first pattern."""
+        own = [pattern for pattern in self.patterns if pattern.is_for(source)]
         # A name wins over patterns.
-        own = (pattern for pattern in self.patterns if pattern.is_for(source))
-        patterns = sorted(own, key=lambda pattern: not pattern.is_name)
-        for name in dict.fromkeys(names):
-            if not name or (source, name) in self.listed:
-                continue
-            pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
-            if pattern is not None and pattern.options.enabled:
-                yield pattern, name
+        patterns = sorted((each for each in own if each.key is None), key=lambda pattern: not pattern.is_name)
+        for name in filter(None, dict.fromkeys(names)):
+            yield from ((pattern, name) for pattern in own if pattern.key is not None and pattern.matches(name))
+            if (source, name) not in self.listed:
+                pattern = next((pattern for pattern in patterns if pattern.matches(name)), None)
+                if pattern is not None and pattern.options.enabled:
+                    yield pattern, name
 
     def resolve(self, found: Mapping[str, Iterable[str]]) -> Resolved:
         """The lake's measurements and those that patterns stand for, out of the measurements that sources have now.

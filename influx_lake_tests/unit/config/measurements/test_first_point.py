@@ -53,6 +53,15 @@ def test_one_that_is_not_enabled_is_nobodys(lake_of: Loader) -> None:
     assert [each.name for each in known(lake_of(text), "cpu", "mem").measurements] == ["mem"]
 
 
+@pytest.mark.parametrize("start", ["first_point", "2026-01-01"])
+def test_one_measurement_may_have_several_tables(lake_of: Loader, start: str) -> None:
+    second = f"cpu_raw: {{measurement: cpu, partition: {{start: {start}}}}}"
+    lake = known(lake_of(f'measurements: {{cpu: {{partition: {{start: first_point}}}}, {second}, "*": {{}}}}'), "cpu")
+    assert {each.key for each in lake.measurements} == {"cpu", "cpu_raw"}
+    lake = known(lake_of(f'measurements: {{{second}, cpu: {{partition: {{start: first_point}}}}, "*": {{}}}}'), "cpu")
+    assert {each.key for each in lake.measurements} == {"cpu", "cpu_raw"}
+
+
 def test_it_may_be_a_default_that_a_date_overrides(lake_of: Loader) -> None:
     lake = lake_of(
         "defaults: {partition: {start: first_point}}\nmeasurements: {cpu: {}, mem: {partition: {start: 2026-01-02}}}"
@@ -110,3 +119,5 @@ def test_mistakes_are_found_before_it_is_known(mistakes_of: Callable[[str], list
     assert "hours are cut in UTC" in mistake
     [mistake] = mistakes_of("measurements: {cpu: {partition: {start: first_points}}}")
     assert "write 2026-01-31, or 2026-01-31T06:00:00Z, or first_point" in mistake
+    [mistake] = mistakes_of("defaults: {partition: {start: first_point}}\nmeasurements: {cpu: {}, mem: {table: cpu}}")
+    assert "give one of them a `table` of its own" in mistake
