@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from influx_lake.config.values.conditions import Condition
+
 TIME = "time"
 """The name of the time column, in InfluxDB and in the lake."""
 
@@ -50,10 +52,20 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementSchema:
-    """The columns of one measurement: time first, then tags, then fields, each group by name."""
+    """The columns of one measurement: time first, then tags, then fields, each group by name.
+
+    A source declares all of them; what is read may be some, with the time, and the rows that a condition is true for. A
+    point that has none of the fields that are read is not a row then: InfluxQL and Flux do not return it.
+
+    Attributes:
+        measurement: The measurement's name in the source.
+        columns: Its columns.
+        where: The rows that are wanted; None: all of them. Only for sources that say that they take it.
+    """
 
     measurement: str
     columns: tuple[Column, ...]
+    where: Condition | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
