@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from influx_lake.cli.dg_project import code_location
 from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, LakeError, StorageError
 from influx_lake.private_folders import make_private, make_private_file
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.25
@@ -83,38 +86,6 @@ class DagsterDev:
         """The process."""
         return self._process.pid
 
-    def report_loaded(self) -> Reported:
-        """Show as materialised what the tables hold and Dagster does not know of, and as checked what is in them.
-
-        Raises:
-            CatalogError: The catalog cannot tell what it holds.
-        """
-        from dagster import DagsterInstance
-
-        from influx_lake.iceberg.catalogs.opening import open_catalog
-        from influx_lake.orchestration.automation.first_checks import report_first_checks
-        from influx_lake.orchestration.automation.reporting import report_loaded_windows
-        from influx_lake.sources import open_source
-
-        catalog = open_catalog(
-            self._lake.catalog.name, self._lake.catalog.properties(), self._lake.catalog.lock_timeout
-        )
-        end = time.monotonic() + _CHECKING_SECONDS
-        with DagsterInstance.from_config(str(self.home)) as instance:
-            windows = report_loaded_windows(instance, self._lake, catalog)
-            checks, failures = report_first_checks(
-                instance,
-                self._lake,
-                catalog,
-                lambda name: open_source(self._lake.source(name)),
-                until=lambda: time.monotonic() > end,
-            )
-        return Reported(windows, checks, failures)
-
-    def set_pools(self) -> None:
-        """Give the instance the limits of the lake's pools."""
-        set_pools(self._lake)
-
     def __enter__(self) -> Self:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             # A shell's background jobs ignore it, and so would Dagster's processes, which end by nothing else.
@@ -164,14 +135,43 @@ class DagsterDev:
             _kill_session(self._process.pid)
 
 
-def set_pools(lake: Lake) -> dict[str, int]:
-    """Give the Dagster instance of a lake the limits of its pools; gives those that were changed."""
+def report_loaded(lake: Lake) -> Reported:
+    """Show as materialised what the tables hold and Dagster does not know of, and as checked what is in them.
+
+    Args:
+        lake: The lake, whose measurements and roll-ups have the keys of their assets.
+
+    Raises:
+        CatalogError: The catalog cannot tell what it holds.
+    """
+    from influx_lake.iceberg.catalogs.opening import open_catalog
+    from influx_lake.orchestration.automation.first_checks import report_first_checks
+    from influx_lake.orchestration.automation.reporting import report_loaded_windows
+    from influx_lake.sources import open_source
+
+    catalog = open_catalog(lake.catalog.name, lake.catalog.properties(), lake.catalog.lock_timeout)
+    end = time.monotonic() + _CHECKING_SECONDS
+    with dagster_instance(lake) as instance:
+        windows = report_loaded_windows(instance, lake, catalog)
+        checks, failures = report_first_checks(
+            instance,
+            lake,
+            catalog,
+            lambda name: open_source(lake.source(name)),
+            until=lambda: time.monotonic() > end,
+        )
+    return Reported(windows, checks, failures)
+
+
+def dagster_instance(lake: Lake) -> DagsterInstance:
+    """The Dagster instance of a lake: that of $DAGSTER_HOME, or of the folder below the lake.
+
+    Raises:
+        StorageError: The folder cannot be made.
+    """
     from dagster import DagsterInstance
 
-    from influx_lake.orchestration.pools import set_pools
-
-    with DagsterInstance.from_config(str(_dagster_home(lake.root))) as instance:
-        return set_pools(instance, lake)
+    return DagsterInstance.from_config(str(_dagster_home(lake.root)))
 
 
 def _kill_session(pid: int) -> None:

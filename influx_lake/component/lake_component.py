@@ -19,6 +19,7 @@ from influx_lake.config import Discovered, Lake, lake_of, load_lake, read_discov
 from influx_lake.config.report.diagnostics import Location, Place
 from influx_lake.config.sources.discovery import read_discovered_file, replace_discovered
 from influx_lake.errors import ConfigurationError
+from influx_lake.orchestration.assets.translation import with_translated_keys
 from influx_lake.orchestration.automation.discovering import Discovery
 from influx_lake.orchestration.dagster_internals import (
     DefsStateManagementType,
@@ -129,6 +130,13 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
         return self._lake
 
     @property
+    def keyed_lake(self) -> Lake:
+        """The lake, whose measurements and roll-ups know the keys that `translation` gives their assets."""
+        if self.translation is None:
+            return self.lake
+        return with_translated_keys(self.lake, self._definitions(self.lake).resolve_all_asset_specs())
+
+    @property
     def discovers(self) -> bool:
         """Whether its measurements, or databases, are those that its sources have."""
         return bool(self.lake.patterns or self.lake.groups)
@@ -158,12 +166,7 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
         """Ask the sources, and keep the answers. A lake without patterns keeps none."""
         if not self.discovers:
             return ""
-        self._known = read_discovered(self.lake.root)
-        config = self.defs_state_config
-        if config.management_type is not _UNKEPT:
-            with defs_state_path(config, project_root) as path:
-                if path is not None:
-                    self._known = read_discovered_file(path, _REMEDY)
+        self._known = self._kept(project_root) or read_discovered(self.lake.root)
         return await super().refresh_state(project_root)
 
     def write_state_to_path(self, state_path: Path) -> None:
@@ -178,8 +181,15 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
             # The command line, which works on the lake.yaml, knows the same.
             replace_discovered(self.lake.root, known)
 
+    def awaits_first_points(self, instance: dg.DagsterInstance) -> bool:
+        """Whether the state lacks a measurement that is listed, since its first point is not known."""
+        with defs_state_storage_of(instance):
+            kept = self._kept(self._root)
+        lake = self._read(kept) if self._read and kept else self.lake
+        return lake.awaits_first_points
+
     def keep(self, instance: dg.DagsterInstance, change: Callable[[Discovered], Discovered]) -> None:
-        """Change the state, as somebody else found it: the sensor, or `influx-lake discover`."""
+        """Change the state, as somebody else found it: the sensor, `influx-lake discover`, or `influx-lake ui`."""
         if self.defs_state.management_type is _UNKEPT:
             return
         self._change = change
@@ -188,6 +198,13 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
                 asyncio.run(self.refresh_state(self._root))
         finally:
             self._change = self._asked
+
+    def _kept(self, project_root: Path) -> Discovered | None:
+        """The state; None where there is none yet, or Dagster keeps none."""
+        if self.defs_state_config.management_type is _UNKEPT:
+            return None
+        with defs_state_path(self.defs_state_config, project_root) as path:
+            return read_discovered_file(path, _REMEDY) if path else None
 
     def _definitions(self, lake: Lake) -> dg.Definitions:
         return build_definitions(lake, keep=self.keep if self.discovers else None, translation=self.translation)

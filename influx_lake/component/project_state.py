@@ -1,9 +1,9 @@
-"""The state of components, changed from outside of their project: by the command line, which works on a lake.yaml."""
+"""The components of a lake.yaml, for the command line: their lakes and their state."""
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import dagster as dg
@@ -13,31 +13,47 @@ from influx_lake.config import Discovered, Lake
 from influx_lake.orchestration.dagster_internals import DefsStateManagementType
 
 
-def keep_in_project(root: Path, lake: Lake, known: Discovered) -> list[str]:
-    """Let the components of a lake.yaml know what its sources have.
+def components_of(root: Path, lake: Lake) -> list[InfluxLakeComponent]:
+    """The components of a lake.yaml in a dg project.
 
     Args:
-        root: The dg project that it lies in.
+        root: The project.
         lake: The lake.
-        known: What its sources have.
-
-    Returns:
-        The keys of the states that were changed; one that Dagster stores needs $DAGSTER_HOME.
 
     Raises:
         Exception: The project does not load.
     """
-    changed = []
     # As `dg` does: the project need not be installed.
     sys.path[:0] = [str(root / "src"), str(root)]
-    for component in dg.ComponentTree.for_project(root).get_all_components(of_type=InfluxLakeComponent):
-        if component.config is None or component.lake.path.resolve() != lake.path.resolve() or not component.discovers:
-            continue
+    components = dg.ComponentTree.for_project(root).get_all_components(of_type=InfluxLakeComponent)
+    path = lake.path.resolve()
+    return [each for each in components if each.config is not None and each.lake.path.resolve() == path]
+
+
+def keep_in_components(
+    components: Iterable[InfluxLakeComponent],
+    change: Callable[[Discovered], Discovered],
+    instance: dg.DagsterInstance | None,
+) -> list[str]:
+    """Change what the components of a lake know of its sources.
+
+    Args:
+        components: The components.
+        change: Makes what they know now into what they are to know.
+        instance: Dagster's instance; without it, a state that Dagster stores stays as it is.
+
+    Returns:
+        The keys of the states that were changed.
+    """
+    changed = []
+    for component in components:
         config = component.defs_state_config
         stored_by_dagster = config.management_type is DefsStateManagementType.VERSIONED_STATE_STORAGE
-        if stored_by_dagster and not os.environ.get("DAGSTER_HOME"):
-            continue
-        with dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral() as instance:
-            component.keep(instance, lambda _: known)
-        changed.append(config.key)
+        if component.discovers and (instance or not stored_by_dagster):
+            if instance:
+                component.keep(instance, change)
+            else:
+                with dg.DagsterInstance.ephemeral() as nowhere:
+                    component.keep(nowhere, change)
+            changed.append(config.key)
     return changed

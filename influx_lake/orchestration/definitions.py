@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import dagster as dg
 
 from influx_lake.config import Automation, Lake
@@ -13,7 +11,7 @@ from influx_lake.orchestration.assets.measurement_assets import measurement_asse
 from influx_lake.orchestration.assets.overview import overview_assets, overview_job_and_schedule
 from influx_lake.orchestration.assets.rollup_assets import rollup_asset
 from influx_lake.orchestration.assets.source_assets import source_assets
-from influx_lake.orchestration.assets.translation import Translation
+from influx_lake.orchestration.assets.translation import Translation, with_translated_keys
 from influx_lake.orchestration.automation.conditions import (
     automation_sensor,
     follows_upstream,
@@ -53,8 +51,8 @@ def build_definitions(
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
     following = follows_upstream() if follow else None
     pools = source_pools(lake)
-    tables = {
-        each.identifier: measurement_asset(
+    tables = [
+        measurement_asset(
             marked_if_gone(lake, each),
             upstream,
             warehouse,
@@ -65,10 +63,14 @@ def build_definitions(
             translation,
         )
         for each in lake.measurements
-    }
-    if translation:
-        named = (replace(each, asset=tuple(tables[each.identifier].key.path)) for each in lake.measurements)
-        lake = replace(lake, measurements=tuple(named))
+    ]
+    lake = with_translated_keys(lake, (spec for each in tables for spec in each.specs))
+    rollups = [
+        rollup_asset(each, rollup, warehouse, following, names, translation)
+        for each in lake.measurements
+        for rollup in each.rollups
+    ]
+    lake = with_translated_keys(lake, (spec for each in rollups for spec in each.specs))
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
     tails, overviews = tail_jobs(lake), overview_assets(lake)
     if follow and overviews:
@@ -78,12 +80,8 @@ def build_definitions(
         assets=[
             *upstream.values(),
             *overviews,
-            *(
-                rollup_asset(each, rollup, warehouse, following, names, translation)
-                for each in lake.measurements
-                for rollup in each.rollups
-            ),
-            *tables.values(),
+            *rollups,
+            *tables,
         ],
         asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names)],
         jobs=[*jobs, *tails],

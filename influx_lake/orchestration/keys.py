@@ -22,8 +22,8 @@ def asset_key(measurement: Measurement) -> dg.AssetKey:
 
 
 def rollup_key(rollup: Rollup) -> dg.AssetKey:
-    """The key of a roll-up's asset: its table."""
-    return dg.AssetKey(list(rollup.identifier))
+    """The key of a roll-up's asset: its table, unless the component translates it."""
+    return dg.AssetKey(list(rollup.asset or rollup.identifier))
 
 
 def table_metadata(identifier: tuple[str, ...], warehouse: str | None) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from influx_lake.cli.options import ConfigOption, JsonOption
@@ -56,10 +58,14 @@ def _in_project(out: Output, lake: Lake) -> list[str]:
 
     if (root := project_of_components(lake.path)) is None:
         return []
-    from influx_lake.component.project_state import keep_in_project
+    import dagster as dg
 
+    from influx_lake.component.project_state import components_of, keep_in_components
+
+    known = read_discovered(lake.root)
     try:
-        return keep_in_project(root, lake, read_discovered(lake.root))
+        with dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else nullcontext() as instance:
+            return keep_in_components(components_of(root, lake), lambda _: known, instance)
     except Exception as error:  # whatever keeps a project of others from loading
         out.note(f"! Dagster does not know of it, since the project does not load: {error}")
         return []

@@ -71,7 +71,7 @@ def init(
 ) -> None:
     """Write a lake.yaml for the measurements of a database, or of files."""
     from influx_lake.cli.new_source import Keeper, Wanted
-    from influx_lake.config.lake.lake_file import LakeFile, write_lake_file
+    from influx_lake.config.lake.lake_file import LakeFile, stated_name, write_lake_file
     from influx_lake.errors import ConfigurationError
 
     with output(as_json) as out:
@@ -92,7 +92,9 @@ def init(
         names = list(listing.measurements)
         first = start or source.first_time(names)
         day = (first or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
-        write_lake_file(lake, LakeFile(source=source.entry, start=day, measurements=tuple(names)))
+        # A project's assets know their lake's resources by its name.
+        file = LakeFile(source=source.entry, start=day, measurements=tuple(names), name=stated_name(lake))
+        write_lake_file(lake, file)
         out.line(
             f"✓ {lake}: {counted(len(names), 'measurement')} of {source.config.label}"
             + (f": {', '.join(names[:10])}" if names else "")

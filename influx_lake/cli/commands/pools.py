@@ -19,16 +19,17 @@ def pools(
 ) -> int:
     """Show the limits for the load on sources and tables as Dagster's pools, or set them."""
     from influx_lake.config import load_lake
-    from influx_lake.orchestration.pools import pool_limits
+    from influx_lake.orchestration.pools import pool_limits, set_pools
 
     with output(as_json) as out:
         lake = load_lake(config)
         limits = pool_limits(lake)
         changed: dict[str, int] = {}
         if set_limits:
-            from influx_lake.cli.dagster_dev import set_pools
+            from influx_lake.cli.dagster_dev import dagster_instance
 
-            changed = set_pools(lake)
+            with dagster_instance(lake) as instance:
+                changed = set_pools(instance, lake)
         out.result({"pools": limits, "changed": changed})
         if not limits:
             out.line("lake.yaml states no limits: `pools: {influxdb: 4, table: 1}` would.")

@@ -11,14 +11,16 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from influx_lake.config.document.reading import read_document
 from influx_lake.config.lake.loader import load_lake
 from influx_lake.config.measurements.resolution import safe_table_name
+from influx_lake.config.report.diagnostics import Report
 from influx_lake.config.values.patterns import is_pattern
 from influx_lake.errors import StorageError
 
 _TEXT = """\
 # Which measurements of which sources become which Iceberg tables. Every option: docs/configuration.md
-
+{name}
 sources:
   default:{source}
 
@@ -49,6 +51,7 @@ class LakeFile:
         measurements: The measurements, by their names in InfluxDB.
         namespace: The tables' namespace; None for the database's name.
         patterns: Whether a pattern among the measurements stands for those that match, and is no name.
+        name: What the lake is called beside other lakes.
     """
 
     source: Mapping[str, Any]
@@ -56,10 +59,12 @@ class LakeFile:
     measurements: tuple[str, ...]
     namespace: str | None = None
     patterns: bool = False
+    name: str | None = None
 
     def text(self) -> str:
         """The file's text."""
         return _TEXT.format(
+            name=f"\nname: {_scalar(self.name)}\n" if self.name else "",
             source="".join(f"\n    {name}: {_scalar(value)}" for name, value in self.source.items()),
             start=self.start.isoformat(),
             namespace=f"\n  namespace: {_scalar(self.namespace)}" if self.namespace else "",
@@ -100,6 +105,12 @@ def measurement_entries(names: tuple[str, ...], options: dict[str, dict[str, Any
         entry.update((options or {}).get(name, {}))
         lines += f"\n  {_scalar(key)}: {_scalar(entry)}"
     return lines
+
+
+def stated_name(path: Path) -> str | None:
+    """The `name` in a lake.yaml; None where it has none, or the file is missing or damaged."""
+    name = read_document(path, Report(path)).get("name")
+    return name if isinstance(name, str) else None
 
 
 def write_lake_file(path: Path, file: LakeFile) -> None:

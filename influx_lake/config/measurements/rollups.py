@@ -194,6 +194,7 @@ class Rollup:
         description: What it is, for people.
         owners: Who answers for it.
         tags: Labels to find it by.
+        asset: What its asset is called in Dagster, where that is not its table.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Rollup:
     description: str | None = None
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    asset: tuple[str, ...] | None = None
 
     @property
     def identifier(self) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import dagster as dg
 
-from influx_lake.config import Measurement
+from influx_lake.config import Lake, Measurement
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.keys import TABLE
 
@@ -29,3 +30,15 @@ def translated(spec: dg.AssetSpec, measurement: Measurement, translation: Transl
             remedy="Set `partition` of the measurement in lake.yaml",
         )
     return changed if changed.key == spec.key else changed.merge_attributes(metadata={TABLE: list(spec.key.path)})
+
+
+def with_translated_keys(lake: Lake, assets: Iterable[dg.AssetSpec]) -> Lake:
+    """The lake, whose measurements and roll-ups know the keys of their assets."""
+    keys = {tuple(spec.metadata[TABLE]): tuple(spec.key.path) for spec in assets if TABLE in spec.metadata}
+
+    def keyed(measurement: Measurement) -> Measurement:
+        rollups = (replace(each, asset=keys.get(each.identifier, each.asset)) for each in measurement.rollups)
+        asset = keys.get(measurement.identifier, measurement.asset)
+        return replace(measurement, asset=asset, rollups=tuple(rollups))
+
+    return replace(lake, measurements=tuple(map(keyed, lake.measurements))) if keys else lake

@@ -105,3 +105,14 @@ def test_folders_by_date(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert (told["measurements"], told["source"]["tags"]) == (["cpu"], ["region"])
     assert run(["replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 1
+
+
+@pytest.mark.parametrize("before", ["name: north\nsources: {}\n", "name: north\nsources: [\n", "name: [a]\n"])
+def test_the_name_of_a_lake_that_is_written_anew_stays(
+    before: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.lp").write_text("cpu,host=a v=1 1767225600000000000\n")
+    (folder / "lake.yaml").write_text(before)
+    written(capsys, "--force", "--type", "line_protocol", "--database", "old", "--path", "a.lp")
+    # What is no YAML, or no name, says nothing.
+    assert load_lake(folder / "lake.yaml").name == ("north" if "{}" in before else None)

@@ -12,7 +12,10 @@ import dagster as dg
 import pytest
 import yaml
 
+from influx_lake.cli.commands.ui import lakes_of_the_ui
+from influx_lake.cli.dagster_dev import dagster_instance, report_loaded
 from influx_lake.cli.entry import run
+from influx_lake.cli.output import output
 from influx_lake.component import InfluxLakeComponent
 from influx_lake.config import Discovered, load_lake, read_discovered, write_discovered
 from influx_lake.errors import ConfigurationError
@@ -73,10 +76,10 @@ def component_of(root: Path) -> InfluxLakeComponent:
     return found
 
 
-def tables_of(root: Path) -> set[str]:
+def tables_of(root: Path, below: str = "telemetry") -> set[str]:
     definitions = dg.ComponentTree.for_project(root).build_defs()
     keys = (key.path for key in definitions.resolve_all_asset_keys())
-    return {path[-1] for path in keys if path[0] == "telemetry"}
+    return {path[-1] for path in keys if path[0] == below}
 
 
 def refresh(root: Path) -> InfluxLakeComponent:
@@ -179,6 +182,36 @@ def test_a_damaged_state_is_named(project: Path, instance: dg.DagsterInstance) -
     with pytest.raises(Exception, match="InfluxLakeComponent") as caught:
         tables_of(project)
     assert "dg utils refresh-defs-state" in str(caught.value.__cause__)
+
+
+@pytest.mark.slow
+def test_the_ui_asks_for_first_points_and_records_under_translated_keys(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    defs, lake = project / "plant_of_state" / "defs" / "lake", project / "lake.yaml"
+    text = (defs / "lake.yaml").read_text()
+    lake.write_text(text)
+    (defs / "lake.yaml").unlink()
+    declare(
+        project,
+        config="../../../lake.yaml",
+        translation={"key_prefix": ["bronze"]},
+        defs_state={"management_type": VERSIONED, "refresh_if_dev": False},
+    )
+    with dagster_instance(load_lake(lake)) as instance, defs_state_storage_of(instance):
+        refresh(project)
+        # Its state has no first point.
+        lake.write_text(text.replace('"*": {}', 'cpu: {partition: {start: first_point}}, "m*": {}'))
+        assert tables_of(project, below="bronze") == set()
+
+        with output(as_json=False) as out:
+            (served,) = lakes_of_the_ui(load_lake(lake), out)
+
+        assert tables_of(project, below="bronze") == {"cpu"}
+        assert run(["replicate", "cpu", "--end", "2026-01-02", "-c", str(lake)]) == 0
+        assert report_loaded(served).windows == 1
+        assert instance.get_materialized_partitions(dg.AssetKey(["bronze", "telemetry", "cpu"])) == {"2026-01-01"}
 
 
 def test_a_component_that_was_not_loaded_says_so() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from influx_lake.config import Measurement
+from influx_lake.config import Measurement, load_lake
 from influx_lake.errors import LakeError, SourceUnavailable
+from influx_lake.orchestration.assets.translation import with_translated_keys
 from influx_lake.orchestration.automation.first_checks import report_first_checks
 from influx_lake.orchestration.automation.reporting import report_loaded_windows
+from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.keys import asset_key, rollup_key
 from influx_lake.replication.window import replicate_window
 from influx_lake.rollups.window import roll_up_window
@@ -70,6 +73,29 @@ def test_a_window_is_told_with_the_figures_of_its_load(lake: Lake) -> None:
         "usage": ["field"],
     }
     assert metadata_of(lake, rollup_key(HOURLY))["snapshot_id"].value == str(computed.snapshot_id)
+
+
+def test_windows_are_recorded_under_the_keys_of_a_translation(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "lake.yaml").write_text(
+        "sources: {default: {host: h, database: telemetry}}\nmeasurements: {cpu: {rollups: {hourly: {every: 1h}}}}"
+    )
+    declared = load_lake(tmp_path / "lake.yaml")
+    [measurement] = declared.measurements
+    [rollup] = measurement.rollups
+    lake.source.points = hourly_points(1)
+    catalog, window = lake.catalog.open(), measurement.scheme.window_at(START)
+    replicate_window(lake.source, catalog, measurement, window, run_id="cli")
+    roll_up_window(catalog, measurement, rollup, window, run_id="cli")
+
+    def bronze(spec: dg.AssetSpec, _: Measurement) -> dg.AssetSpec:
+        return spec.replace_attributes(key=spec.key.with_prefix("bronze"))
+
+    specs = build_definitions(declared, translation=bronze).resolve_all_asset_specs()
+    keyed = with_translated_keys(declared, specs)
+
+    assert report_loaded_windows(lake.instance, keyed, catalog) == 2
+    for table in ("cpu", "cpu_hourly"):
+        assert lake.instance.get_materialized_partitions(dg.AssetKey(["bronze", "telemetry", table])) == {"2026-01-01"}
 
 
 def test_checks_that_were_never_done_are_done_once(lake: Lake) -> None:
