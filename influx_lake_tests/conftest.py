@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,20 @@ def properties(lake_folder: Path) -> dict[str, str]:
 def catalog(lake_folder: Path) -> Catalog:
     """The test's own catalog, with its warehouse, in `lake_folder`."""
     return local_catalog(lake_folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_made_quickly() -> None:
+    """Dagster reads a hundred files for each database that it makes; SQLite waits for the disk with each commit."""
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Engine, event
+
+    ScriptDirectory.from_config = cache(ScriptDirectory.from_config)  # type: ignore[method-assign]
+
+    @event.listens_for(Engine, "connect")
+    def unsynchronised(connection: object, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from influx_lake.config import WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.errors import CatalogRefused
+from influx_lake.iceberg.commit import committer
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.iceberg.tables import TARGET, day, held, replace, rows, table
 
@@ -53,8 +54,9 @@ def is_laid_out(catalog: Catalog) -> bool:
 )
 @pytest.mark.parametrize("happened", [True, False])
 def test_an_error_of_the_catalog_is_followed_by_another_try(
-    catalog: Catalog, fault: Callable[[], Exception], happened: bool
+    catalog: Catalog, fault: Callable[[], Exception], happened: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(committer, "SETTLING_SECONDS", 0.2)
     replace(catalog, day(0), rows(day(0), 10))
     interfering = Interfering(catalog)
     (interfering.after if happened else interfering.before).extend([fault(), None])

@@ -11,6 +11,7 @@ from pyiceberg.exceptions import CommitFailedException
 
 from influx_lake.config import OnTypeConflict, TypeOptions
 from influx_lake.errors import CommitConflict, StorageError, WindowShrank
+from influx_lake.iceberg.catalogs import commit_lock
 from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.replace_plan import Replacement
@@ -66,6 +67,8 @@ def test_a_quarantine_that_cannot_be_committed_stops_the_window_also_where_the_t
         replace(filled, day(1), rows(day(1), 3), target=ASIDE)
         raise StorageError("full")
 
+    # The other writer is this thread, which would wait for itself.
+    monkeypatch.setattr(commit_lock, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(Replacement, "plan", full)
     with pytest.raises((StorageError, CommitConflict), match="full"):
         replace(filled, day(0), UNFIT, target=ASIDE)
