@@ -14,15 +14,18 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from influx_lake.config.connections import AutoConfig, SourceConfig
+from influx_lake.config.values.conditions import Condition
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
+from influx_lake.sources.conditions import takes
 from influx_lake.sources.http import HttpConnection, HttpFailures
 from influx_lake.sources.http.credentials import header_value
 from influx_lake.sources.http.documents import json_of
 from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.row_confirmation import Counts, Tally, tally_of
+from influx_lake.sources.selected_counts import selected_counts
 from influx_lake.sources.window_counts import counts_of
 
 _VERSION = re.compile(r"v?([1-9])\.")
@@ -71,6 +74,12 @@ class DetectedSource:
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
         return counts_of(self._source, measurement, windows)
+
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        return takes(self._source, schema, condition)
+
+    def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
+        return selected_counts(self._source, schema, windows)
 
     def first_time(self, measurement: str) -> datetime | None:
         return self._source.first_time(measurement)

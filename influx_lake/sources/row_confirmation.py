@@ -11,6 +11,7 @@ import pyarrow as pa
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.protocol import Source
+from influx_lake.sources.selected_counts import selected_count
 
 Counts: TypeAlias = Mapping[str, int]
 """How many there are, by what is counted: `rows`, or `values of 'usage'`."""
@@ -44,15 +45,15 @@ class RowTally:
     """Counts rows."""
 
     source: Source
-    measurement: str
+    schema: MeasurementSchema
 
     def of(self, batch: pa.RecordBatch) -> Counts:
         return {"rows": len(batch)}
 
     def there(self, window: Window) -> Counts:
-        return {"rows": self.source.count(self.measurement, window)}
+        return {"rows": selected_count(self.source, self.schema, window)}
 
 
 def tally_of(source: Source, schema: MeasurementSchema) -> Tally:
     """The way in which a source counts."""
-    return source.tally(schema) if isinstance(source, HasTally) else RowTally(source, schema.measurement)
+    return source.tally(schema) if isinstance(source, HasTally) else RowTally(source, schema)

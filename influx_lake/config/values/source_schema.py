@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from influx_lake.config.values.conditions import Condition
+from influx_lake.config.values.conditions import All, Condition
 
 TIME = "time"
 """The name of the time column, in InfluxDB and in the lake."""
@@ -50,22 +51,28 @@ class Column:
     variant_of: str | None = None
 
 
+_ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
+
+
 @dataclass(frozen=True, slots=True)
 class MeasurementSchema:
     """The columns of one measurement: time first, then tags, then fields, each group by name.
 
-    A source declares all of them; what is read may be some, with the time, and the rows that a condition is true for. A
-    point that has none of the fields that are read is not a row then: InfluxQL and Flux do not return it.
+    A source declares all of them. What is read may be some (`select`), with the time, and the rows that a condition is
+    true for. Where fields are left out, a point that has none of the others is not a row: InfluxQL and Flux do not
+    return it.
 
     Attributes:
         measurement: The measurement's name in the source.
         columns: Its columns.
         where: The rows that are wanted; None: all of them. Only for sources that say that they take it.
+        left_out: The other columns that the source declared, which are not read.
     """
 
     measurement: str
     columns: tuple[Column, ...]
     where: Condition | None = None
+    left_out: tuple[Column, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -74,3 +81,41 @@ class MeasurementSchema:
     @property
     def fields(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.role is Role.FIELD)
+
+    @property
+    def needs_a_field(self) -> bool:
+        """Whether a point is a row only if it has one of the fields that are read: where others are left out."""
+        return bool(self.fields) and any(column.role is Role.FIELD for column in self.left_out)
+
+    def column(self, name: str) -> Column | None:
+        """A column that the source declared, also one that is left out."""
+        return next((column for column in (*self.columns, *self.left_out) if column.name == name), None)
+
+    @property
+    def whole(self) -> MeasurementSchema:
+        """What the source declared: all columns, and all rows."""
+        if not self.left_out:
+            return self if self.where is None else replace(self, where=None)
+        declared = sorted((*self.columns, *self.left_out), key=lambda column: (_ORDER[column.role], column.name))
+        return MeasurementSchema(self.measurement, tuple(declared))
+
+    def select(self, names: Collection[str], where: Condition | None = None) -> MeasurementSchema:
+        """Some of the columns, with the time, and some of the rows.
+
+        Args:
+            names: The columns that are wanted.
+            where: The rows that are wanted, of those that were before.
+
+        Raises:
+            ValueError: A name is no column's.
+        """
+        if unknown := {*names} - {column.name for column in self.columns}:
+            raise ValueError(f"{self.measurement!r} has no column {min(unknown)!r}")
+        kept = {TIME, *names}
+        both = [each for each in (self.where, where) if each is not None]
+        return MeasurementSchema(
+            self.measurement,
+            tuple(column for column in self.columns if column.name in kept),
+            All(tuple(both)) if len(both) > 1 else next(iter(both), None),
+            (*self.left_out, *(column for column in self.columns if column.name not in kept)),
+        )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from influx_lake.config import redact
 from influx_lake.sources.http.failures import HttpFailures
 
+_NEGATIVE_ZERO = re.compile(rb"-0(?![.0-9eE])")
 SHOWN = 200
 """How many characters of what came instead of an answer are shown."""
 _AROUND = 10_000
@@ -22,10 +24,16 @@ def json_of(text: bytes) -> Any:
         ValueError: It is no JSON in UTF-8, holds `NaN` or `Infinity`, which JSON does not have, or is nested deeper
             than any answer of a server is.
     """
+    # Python takes `-0` for the integer, which has no sign; InfluxQL writes the float so.
+    integer = _integer if _NEGATIVE_ZERO.search(text) else None
     try:
-        return json.loads(text.decode(), parse_constant=_no_constant)
+        return json.loads(text.decode(), parse_constant=_no_constant, parse_int=integer)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _integer(digits: str) -> int | float:
+    return -0.0 if digits == "-0" else int(digits)
 
 
 def _no_constant(name: str) -> NoReturn:

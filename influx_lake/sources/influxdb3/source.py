@@ -9,12 +9,14 @@ from datetime import datetime
 import pyarrow as pa
 
 from influx_lake.config.connections import InfluxDB3Config, Protocol
+from influx_lake.config.values.conditions import Condition
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import QueryRejected
 from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.influxdb3 import sql
 from influx_lake.sources.influxdb3.answer import Queries
+from influx_lake.sources.influxdb3.conditions import row_condition, takes
 from influx_lake.sources.influxdb3.declared import measurement_schema
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.flight import FlightConnection
@@ -83,7 +85,7 @@ class InfluxDB3Source:
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
         failures = Failures(self._config, schema.measurement, window)
         names = [column.name for column in schema.columns]
-        statement = sql.rows(schema.measurement, names, window)
+        statement = sql.rows(schema.measurement, names, window, row_condition(schema))
         with self._queries.stream(statement, failures, arrow_schema(schema)) as answer:
             layout = Layout(schema, answer.schema, failures.odd)
             yield SingleUseRows(layout.schema, map(layout.fit, answer))
@@ -96,9 +98,18 @@ class InfluxDB3Source:
             raise failures.odd("a count was asked for, and something else came")
         return counts[0]
 
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        return takes(schema, condition)
+
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
+        return self._grouped_counts(measurement, windows)
+
+    def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
+        return self._grouped_counts(schema.measurement, windows, row_condition(schema))
+
+    def _grouped_counts(self, measurement: str, windows: Sequence[Window], condition: str | None = None) -> list[int]:
         failures = Failures(self._config, measurement, Window(windows[0].start, windows[-1].end))
-        answer = self._queries.table(sql.grouped(measurement, windows, ROWS), failures, _GROUPED)
+        answer = self._queries.table(sql.grouped(measurement, windows, ROWS, condition), failures, _GROUPED)
         found = {start: group["rows"] for start, group in groups(answer, failures.odd)}
         return [found.get(window.start_us, 0) for window in windows]
 
@@ -121,9 +132,10 @@ class InfluxDB3Source:
         self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
     ) -> list[Profile]:
         failures = Failures(self._config, schema.measurement, Window(windows[0].start, windows[-1].end))
+        condition = row_condition(schema)
         profiles: list[dict[str, ColumnProfile]] = [{} for _ in windows]
         for part in parts_of(schema):
-            asked = sql.grouped(schema.measurement, windows, aggregates(part, scales))
+            asked = sql.grouped(schema.measurement, windows, aggregates(part, scales), condition)
             answer = self._queries.table(asked, failures, profile_columns(part))
             found = {start: profile(part, group) for start, group in groups(answer, failures.odd)}
             nothing = {column.name: ColumnProfile() for column in part.columns}

@@ -52,32 +52,42 @@ def columns(measurement: str) -> SystemQuery:
     )
 
 
-def rows(measurement: str, names: Iterable[str], window: Window) -> str:
-    """The window's rows, in no order: to sort them would make the server hold them all."""
+def rows(measurement: str, names: Iterable[str], window: Window, condition: str | None = None) -> str:
+    """The window's rows, in no order: to sort them would make the server hold them all.
+
+    Args:
+        measurement: The measurement.
+        names: The columns.
+        window: The window.
+        condition: What has to be true for a row, as an expression.
+    """
     selected = ", ".join(identifier(name) for name in names)
-    return f"SELECT {selected} FROM {identifier(measurement)}{_within(window)}"
+    return f"SELECT {selected} FROM {identifier(measurement)}{_where(window, condition)}"
 
 
 def row_count(measurement: str, window: Window) -> str:
-    return f'SELECT count(*) AS "rows" FROM {identifier(measurement)}{_within(window)}'
+    return f'SELECT count(*) AS "rows" FROM {identifier(measurement)}{_where(window)}'
 
 
 def first_time(measurement: str) -> str:
     return f'SELECT min({identifier(TIME)}) AS "first" FROM {identifier(measurement)}'
 
 
-def grouped(measurement: str, windows: Sequence[Window], aggregates: Mapping[str, str]) -> str:
+def grouped(
+    measurement: str, windows: Sequence[Window], aggregates: Mapping[str, str], condition: str | None = None
+) -> str:
     """Aggregates of each window's rows, by where the window starts; windows without rows are left out.
 
     Args:
         measurement: The measurement.
         windows: The windows, oldest first, apart.
         aggregates: Expressions by the names of their columns.
+        condition: What has to be true for a row, as an expression.
     """
     selected = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in aggregates.items())
-    within = _within(Window(windows[0].start, windows[-1].end))
+    where = _where(Window(windows[0].start, windows[-1].end), condition)
     return (
-        f'SELECT {_bin(windows)} AS "bin", {selected} FROM {identifier(measurement)}{within} '
+        f'SELECT {_bin(windows)} AS "bin", {selected} FROM {identifier(measurement)}{where} '
         # By place: a name would be taken for a column's.
         "GROUP BY 1"
     )
@@ -117,11 +127,12 @@ def moment(nanoseconds: int) -> str:
     return f"TIMESTAMP '{whole}.{fraction:09d}Z'"
 
 
-def _within(window: Window) -> str:
-    """The condition on time. A bound that is cut would leave out points at the ends of time, so there is none there."""
+def _where(window: Window, condition: str | None = None) -> str:
+    """The condition on time, and another. A cut bound would leave out points at the ends of time, so there is none."""
     time, start, end = identifier(TIME), window.start_us * 1000, window.end_us * 1000
     if start > LATEST_NS or end <= EARLIEST_NS:
         return " WHERE false"
-    bounds = [f"{time} >= {moment(start)}"] if start >= EARLIEST_NS else []
-    bounds += [f"{time} < {moment(end)}"] if end <= LATEST_NS else []
-    return f" WHERE {' AND '.join(bounds)}" if bounds else ""
+    parts = [f"{time} >= {moment(start)}"] if start >= EARLIEST_NS else []
+    parts += [f"{time} < {moment(end)}"] if end <= LATEST_NS else []
+    parts += [f"({condition})"] if condition is not None else []
+    return f" WHERE {' AND '.join(parts)}" if parts else ""

@@ -42,16 +42,24 @@ class RowChunks:
         columns: The names of what was selected, the time first.
         types: The types of these columns, the time's an integer.
         failures: Makes the errors.
+        may_be_alike: Whether points of one time can be alike, since tags that tell them apart were not selected.
     """
 
     def __init__(
-        self, measurement: str, columns: Sequence[str], types: list[pa.DataType], failures: HttpFailures
+        self,
+        measurement: str,
+        columns: Sequence[str],
+        types: list[pa.DataType],
+        failures: HttpFailures,
+        *,
+        may_be_alike: bool = False,
     ) -> None:
         self._measurement = measurement
         self._columns = columns
         self._names = [str(place) for place in range(len(types))]
         self._types = types
         self._failures = failures
+        self._may_be_alike = may_be_alike
         self._before: tuple[int, int] | None = None
 
     def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
@@ -85,7 +93,8 @@ class RowChunks:
             raise self._failures.odd("there are rows without a time, or a series without rows")
         first, last, mark = times[0].as_py(), times[-1].as_py(), hash(line)
         in_order = pc.all(pc.less_equal(times[:-1], times[1:]), min_count=0).as_py()
-        if not in_order or (self._before is not None and (first < self._before[0] or mark == self._before[1])):
+        same = self._before is not None and mark == self._before[1] and not (self._may_be_alike and first == last)
+        if not in_order or same or (self._before is not None and first < self._before[0]):
             raise self._failures.odd("rows came twice, or not in the order of their times")
         self._before = last, mark
         return rows

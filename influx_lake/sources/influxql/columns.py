@@ -18,6 +18,7 @@ from influx_lake.errors import SchemaConflict
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_schema
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
 from influx_lake.sources.influxql.statements import CASTS, Selected
+from influx_lake.sources.projected_rows import with_a_field
 
 TYPES = {word: kind for kind, word in CASTS.items()}
 """The types of fields, by InfluxQL's words."""
@@ -65,18 +66,42 @@ class Selection:
 
     @property
     def counted(self) -> dict[Selected, tuple[str, ...]]:
-        """What of the selected can be counted, and the columns that its values are in: each value is in one of them."""
+        """What of the selected can be counted, and the columns that its values are in: each value is in one of them.
+
+        Of a field that has a column of floats and one of other integers both have to be there.
+        """
         fields: dict[Selected, tuple[str, ...]] = {}
         for made in self.made:
             if made.column.role is Role.FIELD:
                 fields[made.of[0]] = (*fields.get(made.of[0], ()), made.column.name)
-        return fields
+        of = {made.of[0]: made.of for made in self.made}
+        return {first: names for first, names in fields.items() if len(names) == len(of[first])}
+
+    @property
+    def counts_all(self) -> bool:
+        """Whether each of the fields' values is in what is counted."""
+        return sum(map(len, self.counted.values())) == len(self.schema.fields)
+
+    def of(self, schema: MeasurementSchema) -> Selection:
+        """What is selected for a projection of the columns."""
+        return Selection(schema, tuple(made for made in self.made if made.column in schema.columns))
+
+    @property
+    def own(self) -> dict[str, Selected]:
+        """The tags and fields that are one column each."""
+        several = {made.column.variant_of for made in self.made}
+        return {
+            made.column.name: made.of[0]
+            for made in self.made
+            if made.column.variant_of is None and made.column.name not in several
+        }
 
     def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of what came."""
         came = dict(zip(self.selected, batch.columns[1:], strict=True))
         arrays = [made.make(*(came[each] for each in made.of)) for made in self.made]
-        return pa.RecordBatch.from_arrays([batch.column(0).cast(pa.timestamp("ns")), *arrays], schema=self.layout)
+        rows = pa.RecordBatch.from_arrays([batch.column(0).cast(pa.timestamp("ns")), *arrays], schema=self.layout)
+        return with_a_field(rows, self.schema)
 
     @property
     def layout(self) -> pa.Schema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from influx_lake.config.values.source_schema import TIME, MeasurementSchema
+from influx_lake.config.values.conditions import Condition
+from influx_lake.config.values.source_schema import TIME, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import MeasurementNotFound, SchemaConflict
 from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
@@ -19,11 +20,13 @@ from influx_lake.sources.http.rows import in_time, read_ahead
 from influx_lake.sources.influxql import statements
 from influx_lake.sources.influxql.chunks import RowChunks
 from influx_lake.sources.influxql.columns import TYPES, Selection, selection
+from influx_lake.sources.influxql.conditions import expression
 from influx_lake.sources.influxql.results import Series, read_series
 from influx_lake.sources.influxql.server import InfluxQLServer
 from influx_lake.sources.influxql.statements import Place, Selected
 from influx_lake.sources.protocol import ServerInfo
 from influx_lake.sources.row_confirmation import Counts, Tally
+from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
 # InfluxDB's own number, and fewer of wide rows, so that a chunk is megabytes and not more.
@@ -79,7 +82,7 @@ class InfluxQLSource:
         failures = self._server.failures(schema.measurement, window)
         chosen = self._chosen(schema, failures)
         place, name = self._located(schema.measurement, failures)
-        statement = statements.rows(place, name, chosen.selected, window)
+        statement = statements.rows(place, name, chosen.selected, window, self._condition(schema, failures))
         size = max(_FEWEST_ROWS, min(_ROWS_PER_CHUNK, _VALUES_PER_CHUNK // len(chosen.types)))
         request = Request.form("/query", q=statement, epoch="ns", chunked="true", chunk_size=str(size))
         with (
@@ -100,6 +103,21 @@ class InfluxQLSource:
         with self.read(chosen.schema, window) as rows:
             return sum(batch.num_rows for batch in rows)
 
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        known = self._whole(schema, self._server.failures(schema.measurement))
+        return expression(condition, known.own) is not None
+
+    def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
+        return [self._selected_count(schema, window) for window in windows]
+
+    def _selected_count(self, schema: MeasurementSchema, window: Window) -> int:
+        chosen = self._chosen(schema, self._server.failures(schema.measurement, window))
+        if chosen.counts_all:
+            values = self.values(schema, window).values()
+            if sum(1 for value in values if value) <= 1:
+                return sum(values)
+        return counted_by_reading(self, schema, window)
+
     def first_time(self, measurement: str) -> datetime | None:
         failures = self._server.failures(measurement)
         place, name = self._located(measurement, failures)
@@ -115,10 +133,12 @@ class InfluxQLSource:
     def values(self, schema: MeasurementSchema, window: Window) -> dict[Selected, int]:
         """How many values the server has of each field in a window."""
         failures = self._server.failures(schema.measurement, window)
-        chosen = self._chosen(schema, failures)
+        fields = list(self._chosen(schema, failures).counted)
+        if not fields:
+            return {}
         place, name = self._located(schema.measurement, failures)
-        fields = list(chosen.counted)
-        counts = self._counts(statements.counts(place, name, fields, window), len(fields), failures)
+        statement = statements.counts(place, name, fields, window, self._condition(schema, failures))
+        counts = self._counts(statement, len(fields), failures)
         return dict(zip(fields, counts, strict=True))
 
     def counted(self, schema: MeasurementSchema) -> dict[Selected, tuple[str, ...]]:
@@ -129,11 +149,25 @@ class InfluxQLSource:
         self._http.close()
 
     def _chosen(self, schema: MeasurementSchema, failures: HttpFailures) -> Selection:
-        """How the columns that are wanted are made; the server is asked where it was not before."""
+        """How the columns that are wanted are made."""
+        return self._whole(schema, failures).of(schema)
+
+    def _condition(self, schema: MeasurementSchema, failures: HttpFailures) -> str | None:
+        """What has to be true for a row, in InfluxQL."""
+        if schema.where is None:
+            return None
+        said = expression(schema.where, self._whole(schema, failures).own)
+        if said is None:
+            raise ValueError(f"the condition cannot be said exactly: {schema.where}")
+        return said
+
+    def _whole(self, schema: MeasurementSchema, failures: HttpFailures) -> Selection:
+        """How all columns of a measurement are made; the server is asked where it was not before."""
+        declared = schema.whole
         known = self._known.get(schema.measurement)
-        if known is None or known.schema != schema:
+        if known is None or known.schema != declared:
             known = self._selection(schema.measurement)
-        if known.schema != schema:
+        if known.schema != declared:
             raise failures.odd("the measurement has other columns than when the load began")
         return known
 
@@ -246,5 +280,8 @@ def _batches(
     answer: ByteStream, measurement: str, chosen: Selection, failures: HttpFailures
 ) -> Generator[pa.RecordBatch, None, None]:
     columns = [TIME, *(each.name for each in chosen.selected)]
-    for batch in RowChunks(measurement, columns, chosen.types, failures).batches(lines(answer, failures)):
-        yield chosen.rows(batch)
+    alike = any(column.role is Role.TAG for column in chosen.schema.left_out)
+    chunks = RowChunks(measurement, columns, chosen.types, failures, may_be_alike=alike)
+    for batch in map(chosen.rows, chunks.batches(lines(answer, failures))):
+        if len(batch):
+            yield batch

@@ -45,16 +45,20 @@ class Selected:
         return f"{identifier(self.name)}::{self.cast}"
 
 
-def rows(place: Place, measurement: str, columns: Iterable[Selected], window: Window) -> str:
+def rows(
+    place: Place, measurement: str, columns: Iterable[Selected], window: Window, condition: str | None = None
+) -> str:
     """The window's points, each as one row that starts with its time."""
     selected = ", ".join(map(str, columns))
-    return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window)}"
+    return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window, condition)}"
 
 
-def counts(place: Place, measurement: str, columns: Iterable[Selected], window: Window) -> str:
+def counts(
+    place: Place, measurement: str, columns: Iterable[Selected], window: Window, condition: str | None = None
+) -> str:
     """How many values each field has in a window."""
     selected = ", ".join(f"count({column})" for column in columns)
-    return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window)}"
+    return f"SELECT {selected} FROM {_path(place, identifier(measurement))} WHERE {_within(window, condition)}"
 
 
 def first_point(place: Place, measurement: str) -> str:
@@ -93,12 +97,18 @@ def identifier(name: str) -> str:
     return f'"{escaped}"'
 
 
+def text(value: str) -> str:
+    """Quote a text."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
+
+
 def _path(place: Place, measurement: str) -> str:
     policy = identifier(place.policy) if place.policy is not None else ""
     return f"{identifier(place.database)}.{policy}.{measurement}"
 
 
-def _within(window: Window) -> str:
+def _within(window: Window, condition: str | None) -> str:
     start = max(window.start_us * 1000, EARLIEST_NS)
     last = min(window.end_us * 1000 - 1, LATEST_NS)
-    return f"time >= {start} AND time <= {last}"
+    return f"time >= {start} AND time <= {last}" + ("" if condition is None else f" AND ({condition})")

@@ -10,10 +10,12 @@ from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
+from influx_lake.config.values.conditions import Condition
 from influx_lake.config.values.read_options import ReadingOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SourceError, WindowInterrupted
+from influx_lake.sources.conditions import takes
 from influx_lake.sources.listing import Listing, listing_of
 from influx_lake.sources.profile import Profile, ProfilesWindows, read_profiles
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
@@ -23,6 +25,7 @@ from influx_lake.sources.reliable.query_splitting import WorkingSizes
 from influx_lake.sources.reliable.reading import WindowReading
 from influx_lake.sources.remarks import FindsOutside, Outside
 from influx_lake.sources.row_confirmation import tally_of
+from influx_lake.sources.selected_counts import selected_count, selected_counts
 from influx_lake.sources.single_use_rows import SingleUseRows
 from influx_lake.sources.versions import version_of
 from influx_lake.sources.window_counts import counts_of
@@ -80,11 +83,14 @@ class ReliableSource:
 
     def count(self, measurement: str, window: Window) -> int:
         """How many rows the server holds for the window: asked in pieces where it cannot tell at once."""
+        return self._in_pieces(measurement, window, partial(self._source.count, measurement))
+
+    def _in_pieces(self, measurement: str, window: Window, count: Callable[[Window], int]) -> int:
         pieces, total = self._sizes.pieces(measurement, window), 0
         while pieces:
             piece = pieces.popleft()
             try:
-                total += self._count(measurement, piece)
+                total += self._asked(partial(count, piece))
             except SourceError as error:
                 halves = self._sizes.halves(measurement, piece) if error.too_large else None
                 if halves is None:
@@ -98,6 +104,19 @@ class ReliableSource:
             windows,
             lambda part: counts_of(self._source, measurement, part),
             lambda window: self.count(measurement, window),
+        )
+
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        return self._asked(lambda: takes(self._source, schema, condition))
+
+    def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
+        """How many rows the server gives of each window: asked for fewer of them where it cannot tell at once."""
+        return self._in_parts(
+            windows,
+            lambda part: selected_counts(self._source, schema, part),
+            lambda window: self._in_pieces(
+                schema.measurement, window, lambda piece: selected_count(self._source, schema, piece)
+            ),
         )
 
     def profiles(
@@ -182,9 +201,6 @@ class ReliableSource:
     def _stream(self, schema: MeasurementSchema, piece: Window) -> Iterator[RowStream]:
         with self._limits.query(), self._source.read(schema, piece) as rows:
             yield rows
-
-    def _count(self, measurement: str, piece: Window) -> int:
-        return self._asked(lambda: self._source.count(measurement, piece))
 
     def _asked(self, call: Callable[[], T]) -> T:
         def limited() -> T:

@@ -64,6 +64,26 @@ def test_a_float_without_a_fraction_is_exact() -> None:
     assert plain.column(2).to_pylist() == escaped.column(2).to_pylist() == [float("123456789012345678")]
 
 
+def test_a_zero_keeps_its_sign() -> None:
+    text = document([[1, None, 5, None, None, None]]).replace(b"null,5,", b"null,-0,")
+    for each in (text, text.replace(b'"m"', b'"\\u006d"')):
+        (batch,) = chunks().batches([each])
+        assert str(batch.column(2)[0].as_py()) == "-0.0"
+
+
+def test_points_of_one_time_are_alike_where_their_tags_were_not_selected() -> None:
+    alike = document([[1, "a", 1.5, 1, 1, True]] * 2, partial=True), document([[1, "a", 1.5, 1, 1, True]] * 2)
+    again = [*alike[:1], *alike]
+    documents = [document([[1, None, None, 1, None, None]], partial=True), *again]
+    with pytest.raises(UnexpectedAnswer, match="twice"):
+        list(chunks().batches(documents))
+    tagless = RowChunks("m", ["t", *"sfiub"], TYPES, FAILURES, may_be_alike=True)
+    assert [len(batch) for batch in tagless.batches(documents)] == [1, 2, 2, 2]
+    twice = document([[1, "a", None, 1, 1, True], [2, "a", None, 1, 1, True]], partial=True)
+    with pytest.raises(UnexpectedAnswer, match="twice"):
+        list(RowChunks("m", ["t", *"sfiub"], TYPES, FAILURES, may_be_alike=True).batches([twice, twice]))
+
+
 @pytest.mark.parametrize(
     ("documents", "error"),
     [

@@ -1,0 +1,74 @@
+"""Conditions that sources decide themselves, so that rows that are not wanted stay where they are."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.sources.protocol import Source
+
+_OPPOSITES = {
+    Operator.EQUAL: Operator.NOT_EQUAL,
+    Operator.NOT_EQUAL: Operator.EQUAL,
+    Operator.LESS: Operator.GREATER_OR_EQUAL,
+    Operator.GREATER_OR_EQUAL: Operator.LESS,
+    Operator.GREATER: Operator.LESS_OR_EQUAL,
+    Operator.LESS_OR_EQUAL: Operator.GREATER,
+}
+
+
+@runtime_checkable
+class TakesConditions(Protocol):
+    """A source that decides some conditions itself."""
+
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        """Whether `read` may be asked for the rows of a condition: it decides it exactly as it is meant.
+
+        Args:
+            schema: The columns; the condition may look at what is left out.
+            condition: The condition.
+
+        Raises:
+            SourceError: The server has to be asked, and fails.
+        """
+        ...
+
+
+def takes(source: Source, schema: MeasurementSchema, condition: Condition) -> bool:
+    """Whether a source may be asked for the rows of a condition.
+
+    Raises:
+        SourceError: The source has to be asked, and fails.
+    """
+    return isinstance(source, TakesConditions) and source.takes(schema, condition)
+
+
+def without_not(condition: Condition) -> Condition:
+    """A condition that is true for the same rows, in which only `IsNull` is negated.
+
+    The value of a part that is null is neither kept nor its opposite: `NOT (a = 1)` is true where `a <> 1` is.
+    """
+    match condition:
+        case Compared() | IsNull():
+            return condition
+        case All():
+            return All(tuple(map(without_not, condition.parts)))
+        case AnyOf():
+            return AnyOf(tuple(map(without_not, condition.parts)))
+        case Not():
+            return _opposite(condition.part)
+
+
+def _opposite(condition: Condition) -> Condition:
+    match condition:
+        case Compared():
+            return Compared(condition.column, _OPPOSITES[condition.operator], condition.literal)
+        case IsNull():
+            return Not(condition)
+        case All():
+            return AnyOf(tuple(map(_opposite, condition.parts)))
+        case AnyOf():
+            return All(tuple(map(_opposite, condition.parts)))
+        case Not():
+            return without_not(condition.part)

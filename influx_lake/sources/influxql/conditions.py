@@ -1,0 +1,88 @@
+"""Conditions in InfluxQL, as far as they mean there what they mean in `config.values.conditions`.
+
+To InfluxQL a tag that is missing is an empty text, which no tag can be; a field that is missing fails every comparison.
+It has no `NOT`, no `IS NULL` of fields, no order of texts and no exponents. Seen with InfluxDB 1.6, 1.8 and 2.7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+
+from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
+from influx_lake.config.values.source_schema import TIME, ColumnType
+from influx_lake.sources.conditions import without_not
+from influx_lake.sources.influxql.statements import CASTS, Selected, text
+
+_WORDS = {Operator.NOT_EQUAL: "!="}
+_SAME = {Operator.EQUAL, Operator.NOT_EQUAL}
+# The lowest integer cannot be written, and what is above the highest signed one is compared as a float.
+_INTEGERS = range(-(2**63) + 1, 2**63)
+_EXACT_IN_FLOATS = range(-(2**53), 2**53 + 1)
+
+
+def expression(condition: Condition, columns: Mapping[str, Selected]) -> str | None:
+    """A condition in InfluxQL; None where it cannot be said exactly.
+
+    Args:
+        condition: The condition.
+        columns: The tag or field of each column that has one of its own.
+    """
+    return _expression(without_not(condition), columns)
+
+
+def _expression(condition: Condition, columns: Mapping[str, Selected]) -> str | None:
+    match condition:
+        case Compared():
+            return _comparison(condition, columns.get(condition.column))
+        case IsNull():
+            return _missing(columns.get(condition.column), "=")
+        case Not(IsNull(column)):
+            return _missing(columns.get(column), "!=")
+        case All():
+            return _joined(" AND ", [_expression(part, columns) for part in condition.parts])
+        case AnyOf():
+            return _joined(" OR ", [_expression(part, columns) for part in condition.parts])
+    return None
+
+
+def _joined(word: str, parts: list[str | None]) -> str | None:
+    said = [part for part in parts if part is not None]
+    return f"({word.join(said)})" if said and len(said) == len(parts) else None
+
+
+def _missing(of: Selected | None, operator: str) -> str | None:
+    return f"{of} {operator} ''" if of is not None and of.cast == "tag" and of.name != TIME else None
+
+
+def _comparison(condition: Compared, of: Selected | None) -> str | None:
+    # `time` is the time, whatever its cast.
+    if of is None or of.name == TIME or (literal := _literal(of.cast, condition)) is None:
+        return None
+    said = f"{of} {_WORDS.get(condition.operator, condition.operator)} {literal}"
+    if of.cast == "tag" and condition.operator is Operator.NOT_EQUAL:
+        return f"({said} AND {of} != '')"
+    return said
+
+
+def _literal(cast: str, condition: Compared) -> str | None:
+    value, same = condition.literal, condition.operator in _SAME
+    if cast == "tag":
+        return text(value) if isinstance(value, str) and value and same else None
+    if cast == CASTS[ColumnType.STRING]:
+        return text(value) if isinstance(value, str) and same else None
+    if cast == CASTS[ColumnType.BOOLEAN]:
+        return str(value).lower() if isinstance(value, bool) and same else None
+    if cast == CASTS[ColumnType.FLOAT]:
+        return _float(value)
+    return str(value) if type(value) is int and value in _INTEGERS else None
+
+
+def _float(value: Literal) -> str | None:
+    if type(value) is int and value in _EXACT_IN_FLOATS:
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        digits = format(Decimal(repr(value)), "f")
+        return digits if "." in digits else f"{digits}.0"
+    return None

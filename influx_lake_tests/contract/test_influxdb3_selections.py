@@ -1,0 +1,95 @@
+"""Some columns and rows of a measurement are what plain Python makes of all of them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
+from influx_lake.config.values.windows import Window
+from influx_lake.sources.influxdb3 import InfluxDB3Source
+from influx_lake.sources.profile import read_profiles, scale_for
+from influx_lake_tests.contract.influxdb3_server import Database
+from testbed.selections import (
+    FIELDS,
+    MEASUREMENT,
+    UNSIGNED,
+    Asked,
+    Point,
+    check,
+    declared,
+    points,
+    selections,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = Window(START, START + timedelta(days=1))
+HALVES = [Window(START, START + timedelta(hours=12)), Window(START + timedelta(hours=12), DAY.end)]
+KINDS = {**FIELDS, **UNSIGNED}
+TYPES = {name: kind for name, (kind, _) in KINDS.items()}
+
+
+@pytest.fixture(scope="module")
+def there(database: Database) -> list[Point]:
+    found = points(DAY.start_us * 1000, 1100 * 10**9, KINDS)
+    # A point that is written in two parts is one.
+    first = Point(found[0].time, found[0].tags, {**found[0].fields, 'o\'brien "v" w.x': 9})
+    database.write(*(point.line(TYPES) for point in (first, *found)))
+    kept = {'o\'brien "v" w.x': 9, **found[0].fields}
+    return [Point(first.time, first.tags, kept), *found[1:]]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=selections(KINDS))
+def test_rows_and_counts(source: InfluxDB3Source, there: list[Point], asked: Asked) -> None:
+    check(source, asked, [point.row for point in there], DAY, *HALVES)
+
+
+HOST_A = Compared("host", Operator.EQUAL, "a")
+
+
+@pytest.mark.parametrize(
+    ("condition", "taken"),
+    [
+        (HOST_A, True),
+        (Not(HOST_A), True),
+        (IsNull("count"), True),
+        (All(()), True),
+        (AnyOf(()), True),
+        (Compared("state", Operator.LESS, "it's"), True),
+        (Compared("count", Operator.GREATER, -(2**63)), True),
+        (Compared("count", Operator.GREATER, 2**63), False),
+        (Compared("count", Operator.GREATER, 1.5), False),
+        (Compared("count", Operator.EQUAL, True), False),
+        (Compared("total", Operator.GREATER, 2**64 - 2), True),
+        (Compared("total", Operator.GREATER, -1), False),
+        (Compared("usage", Operator.GREATER, 0), True),
+        (Compared("usage", Operator.GREATER_OR_EQUAL, 2**53 + 1), False),
+        (Compared("usage", Operator.EQUAL, float("nan")), False),
+        (Compared("up", Operator.NOT_EQUAL, True), True),
+        (Compared("up", Operator.LESS, True), False),
+        (Compared("host", Operator.EQUAL, 1), False),
+        (Compared("time", Operator.GREATER, 1), False),
+        (Compared("nowhere", Operator.EQUAL, "a"), False),
+    ],
+)
+def test_what_is_taken(source: InfluxDB3Source, there: list[Point], condition: Condition, taken: bool) -> None:
+    asked = Asked(frozenset({"state", "count"}), condition)
+    assert check(source, asked, [point.row for point in there], DAY) is taken
+
+
+@pytest.mark.parametrize("operator", Operator)
+@pytest.mark.parametrize("zero", [0, 0.0, -0.0])
+def test_both_zeros_are_equal(source: InfluxDB3Source, there: list[Point], operator: Operator, zero: float) -> None:
+    assert any(str(point.fields.get("usage")) == "-0.0" for point in there)
+    asked = Asked(frozenset({"usage"}), Compared("usage", operator, zero))
+    assert check(source, asked, [point.row for point in there], DAY)
+
+
+def test_profiles_are_of_the_rows_that_are_read(source: InfluxDB3Source, there: list[Point]) -> None:
+    schema = declared(KINDS)
+    assert source.schema(MEASUREMENT) == schema
+    for where in (None, All((Not(HOST_A), IsNull("up")))):
+        selected = schema.select(["host", "count", "usage"], where)
+        scales = {"usage": scale_for(1e300)}
+        assert source.profiles(selected, HALVES, scales) == read_profiles(source, selected, HALVES, scales)
