@@ -148,10 +148,27 @@ def expected(schema: MeasurementSchema, rows: Iterable[Mapping[str, Any]], windo
 def read(source: Source, schema: MeasurementSchema, window: Window) -> list[Row]:
     """The rows that a source gives."""
     with source.read(schema, window) as stream:
-        table = pa.Table.from_batches(stream, stream.schema)
+        batches = list(stream)
+        table = pa.Table.from_batches(batches, stream.schema)
     assert table.column_names == [column.name for column in schema.columns]
     table = table.set_column(0, TIME, table.column(TIME).cast(pa.int64()))
     return sorted(_as_row(table.column_names, row) for row in table.to_pylist())
+
+
+def check_projection(
+    source: Source, schema: MeasurementSchema, rows: Iterable[Mapping[str, Any]], window: Window
+) -> None:
+    """Hold what a source gives for a schema against the rows, and its counts."""
+    found = expected(schema, rows, window)
+    assert read(source, schema, window) == found
+    assert selected_counts(source, schema, [window]) == [len(found)]
+
+
+def rows_of(source: Source, measurement: str, window: Window) -> list[dict[str, Any]]:
+    """All that a source has, as it gives it where all is asked for."""
+    with source.read(source.schema(measurement), window) as stream:
+        table = pa.Table.from_batches(stream, stream.schema)
+    return list(table.set_column(0, TIME, table.column(TIME).cast(pa.int64())).to_pylist())
 
 
 def check(source: Source, asked: Asked, rows: Iterable[Mapping[str, Any]], window: Window, *parts: Window) -> bool:
@@ -190,11 +207,16 @@ def _comparisons(name: str, literals: list[Literal]) -> st.SearchStrategy[Condit
     return st.builds(Compared, st.just(name), st.sampled_from(Operator), st.sampled_from(literals))
 
 
-def selections(fields: Mapping[str, tuple[ColumnType, list[Any]]]) -> st.SearchStrategy[Asked]:
+def selections(
+    fields: Mapping[str, tuple[ColumnType, list[Any]]], *, only_tags_compared: bool = False
+) -> st.SearchStrategy[Asked]:
     """Some columns with one field at least, and mostly a condition."""
     compared = [_comparisons(name, [*values, "nowhere"]) for name, values in TAGS.items()]
-    compared += [_comparisons(name, _COMPARED[kind]) for name, (kind, _) in fields.items()]
-    leaves = st.one_of(*compared) | st.builds(IsNull, st.sampled_from([*TAGS, *fields]))
+    known = [*TAGS]
+    if not only_tags_compared:
+        compared += [_comparisons(name, _COMPARED[kind]) for name, (kind, _) in fields.items()]
+        known += fields
+    leaves = st.one_of(*compared) | st.builds(IsNull, st.sampled_from(known))
     conditions = st.recursive(
         leaves,
         lambda parts: st.one_of(

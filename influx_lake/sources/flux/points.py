@@ -15,6 +15,7 @@ from influx_lake.config.values.source_schema import Column, ColumnType, Measurem
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_schema
 from influx_lake.sources.flux.annotated import TABLE
 from influx_lake.sources.http import HttpFailures
+from influx_lake.sources.projected_rows import with_a_field
 
 _VALUES_AT_ONCE = 1 << 17
 _ROWS_AT_ONCE = 1 << 16
@@ -210,7 +211,7 @@ class PointBuilder:
         arrays = [self._column(column, ends) for column in self.schema.columns]
         self._waiting, self._values = [], 0
         points = pa.Table.from_arrays(arrays, schema=arrow_schema(self.schema))
-        yield from points.to_batches(max_chunksize=_ROWS_AT_ONCE)
+        yield from with_a_field(points, self.schema).to_batches(max_chunksize=_ROWS_AT_ONCE)
 
     def _column(self, column: Column, ends: pa.Array) -> pa.Array:
         if column.role is Role.TIME:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
+from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.config.values.windows import Window
 
 # What Flux can hold: the int64 of nanoseconds, cut to whole seconds.
@@ -12,6 +14,14 @@ _EARLIEST = datetime(1677, 9, 21, 0, 12, 44, tzinfo=UTC)
 _LATEST = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)
 _ALL = Window(_EARLIEST, _LATEST)
 
+_TYPES = 'import "types"\n'
+_WORDS = {
+    ColumnType.FLOAT: "float",
+    ColumnType.INTEGER: "int",
+    ColumnType.UINTEGER: "uint",
+    ColumnType.BOOLEAN: "bool",
+    ColumnType.STRING: "string",
+}
 # Without it Flux looks at the last 30 days.
 _SCHEMA = 'import "influxdata/influxdb/schema"\n'
 
@@ -20,9 +30,17 @@ def measurements(bucket: str) -> str:
     return f"{_SCHEMA}schema.measurements(bucket: {literal(bucket)}, start: {moment(_EARLIEST)})"
 
 
-def points(bucket: str, measurement: str, tags: Iterable[str], window: Window) -> str:
-    """The window's points, one row per value: a table for each field of each series, those of a series in a row."""
-    return f"{_of(bucket, measurement, window)}{_by_series(tags)}"
+def points(bucket: str, measurement: str, tags: Iterable[str], window: Window, condition: str | None = None) -> str:
+    """The window's points, one row per value: a table for each field of each series, those of a series in a row.
+
+    Args:
+        bucket: The bucket.
+        measurement: The measurement.
+        tags: All of its tags, which tell its series apart.
+        window: The window.
+        condition: What has to be true for a value `r`.
+    """
+    return f"{_of(bucket, measurement, window)}{_filtered(condition)}{_by_series(tags)}"
 
 
 def texts(
@@ -34,11 +52,26 @@ def texts(
     return f'{_of(bucket, measurement, window)} |> filter(fn: (r) => {same} and r._value != ""){_by_series(tags)}'
 
 
-def counts(bucket: str, measurement: str, window: Window) -> str:
-    """How many values each field has in a window, and 0 for no field: of a window without values there is a row too."""
+def counts(
+    bucket: str,
+    measurement: str,
+    window: Window,
+    condition: str | None = None,
+    kinds: Mapping[str, Collection[ColumnType]] = MappingProxyType({}),
+) -> str:
+    """How many values each field has in a window, and 0 for no field: of a window without values there is a row too.
+
+    Args:
+        bucket: The bucket.
+        measurement: The measurement.
+        window: The window.
+        condition: What has to be true for a value `r`.
+        kinds: The types of which values count, of fields of which not all do.
+    """
+    typed = "".join(_filtered(_of_kinds(field, types)) for field, types in kinds.items())
     return (
-        f'import "array"\n'
-        f"counted = {_of(bucket, measurement, window)} |> count() "
+        f'import "array"\n{_TYPES if typed else ""}'
+        f"counted = {_of(bucket, measurement, window)}{_filtered(condition)}{typed} |> count() "
         '|> group(columns: ["_field"]) |> sum() |> keep(columns: ["_field", "_value"])\n'
         'nothing = array.from(rows: [{_field: "", _value: 0}]) |> group(columns: ["_field"])\n'
         "union(tables: [nothing, counted])"
@@ -77,6 +110,20 @@ def literal(text: str) -> str:
 
 def moment(time: datetime) -> str:
     return f"{min(max(time.astimezone(UTC), _EARLIEST), _LATEST).replace(tzinfo=None).isoformat()}Z"
+
+
+def one_of(fields: Iterable[str]) -> str:
+    """Whether a value `r` is of one of some fields."""
+    return f"({' or '.join(f'r._field == {literal(field)}' for field in fields)})"
+
+
+def _of_kinds(field: str, kinds: Iterable[ColumnType]) -> str:
+    types = (f"types.isType(v: r._value, type: {literal(_WORDS[kind])})" for kind in kinds)
+    return " or ".join((f"r._field != {literal(field)}", *types))
+
+
+def _filtered(condition: str | None) -> str:
+    return "" if condition is None else f" |> filter(fn: (r) => {condition})"
 
 
 def _by_series(tags: Iterable[str]) -> str:

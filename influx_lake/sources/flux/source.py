@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from influx_lake.config.connections import InfluxDB2Config
+from influx_lake.config.values.conditions import Condition
 from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import MeasurementNotFound
@@ -20,6 +21,7 @@ from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.declared_columns import declared_columns
 from influx_lake.sources.flux import scripts
 from influx_lake.sources.flux.annotated import blocks, tables
+from influx_lake.sources.flux.conditions import expression
 from influx_lake.sources.flux.pieces import Answers, within_shards
 from influx_lake.sources.flux.points import (
     Columns,
@@ -37,6 +39,7 @@ from influx_lake.sources.http.rows import in_time, read_ahead
 from influx_lake.sources.influxql.server import InfluxDB2Server
 from influx_lake.sources.protocol import ServerInfo
 from influx_lake.sources.row_confirmation import Counts, Tally
+from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
 
@@ -48,6 +51,40 @@ class _Known:
     columns: Columns
     tags: dict[str, str]
 
+    def fields(self, schema: MeasurementSchema) -> dict[str, dict[ColumnType, str]]:
+        """The columns that are read of each field, by their types."""
+        read: dict[str, dict[ColumnType, str]] = {}
+        for (field, kind), column in self.columns.items():
+            if column in schema.fields:
+                read.setdefault(field, {})[kind] = column
+        return read
+
+    def partly(self, schema: MeasurementSchema) -> dict[str, list[ColumnType]]:
+        """The types that are read of fields of which not all are."""
+        return {
+            field: list(kinds)
+            for field, kinds in self.fields(schema).items()
+            if len(kinds) < sum(name == field for name, _ in self.columns)
+        }
+
+    def condition(self, schema: MeasurementSchema) -> str | None:
+        """What has to be true for a value that is read; None where all are."""
+        parts = [scripts.one_of(self.fields(schema))] if schema.needs_a_field else []
+        if schema.where is not None:
+            parts.append(self.said(schema.where))
+        return " and ".join(parts) or None
+
+    def said(self, condition: Condition) -> str:
+        """A condition in Flux.
+
+        Raises:
+            ValueError: It cannot be said exactly.
+        """
+        found = expression(condition, {column: tag for tag, column in self.tags.items()})
+        if found is None:
+            raise ValueError(f"the condition cannot be said exactly: {condition}")
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
@@ -55,22 +92,24 @@ class _Reading:
 
     http: HttpConnection
     bucket: str
+    schema: MeasurementSchema
     known: _Known
     failures: HttpFailures
     request: Callable[[str], Request]
 
     def ask(self, piece: Window) -> AbstractContextManager[ByteStream]:
-        script = scripts.points(self.bucket, self.known.schema.measurement, self.known.tags, piece)
+        condition = self.known.condition(self.schema)
+        script = scripts.points(self.bucket, self.schema.measurement, self.known.tags, piece, condition)
         return self.http.stream(self.request(script), self.failures)
 
     def decode(self, piece: Window, answer: ByteStream) -> Iterator[pa.RecordBatch]:
         def texts(series: SeriesKey, field: str) -> Values:
             return self._texts(piece, series, field)
 
-        points = PointBuilder(self.known.schema, self.known.columns, self.known.tags, self.failures, texts)
+        points = PointBuilder(self.schema, self.known.columns, self.known.tags, self.failures, texts)
         yield from points.batches(self._points(answer))
         # A piece without points is progress too.
-        yield pa.RecordBatch.from_pylist([], arrow_schema(self.known.schema))
+        yield pa.RecordBatch.from_pylist([], arrow_schema(self.schema))
 
     def _texts(self, piece: Window, series: SeriesKey, field: str) -> Values:
         known = self.known
@@ -143,12 +182,8 @@ class FluxSource:
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[SingleUseRows]:
         failures = self._server.failures(schema.measurement, window)
-        if schema.measurement not in self._known:
-            self.schema(schema.measurement)
-        known = self._known[schema.measurement]
-        if known.schema != schema:
-            raise failures.odd("the measurement has other columns than when the load began")
-        reading = _Reading(self._http, self._config.bucket, known, failures, self._request)
+        known = self._whole(schema, failures)
+        reading = _Reading(self._http, self._config.bucket, schema, known, failures, self._request)
         answers = Answers(within_shards(window, self._shard_length()), reading.ask, reading.decode)
         with read_ahead(answers.batches(), answers, failures) as rows:
             yield SingleUseRows(arrow_schema(schema), rows)
@@ -166,6 +201,15 @@ class FluxSource:
             raise failures.odd("the time of the first point was asked for, and something else came")
         return from_nanoseconds(found["first"]) if "first" in found else None
 
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        known = self._whole(schema, self._server.failures(schema.measurement))
+        return expression(condition, {column: tag for tag, column in known.tags.items()}) is not None
+
+    def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
+        if len(self.fields(schema)) == 1:
+            return [self.values(schema, window).total() for window in windows]
+        return [counted_by_reading(self, schema, window) for window in windows]
+
     def tally(self, schema: MeasurementSchema) -> Tally:
         """Flux counts values: as many as there are of each field."""
         return _ValueTally(self, schema)
@@ -173,9 +217,11 @@ class FluxSource:
     def values(self, schema: MeasurementSchema, window: Window) -> Counter[str]:
         """How many values the server has of each field in a window."""
         failures = self._server.failures(schema.measurement, window)
+        known = self._whole(schema, failures)
+        condition, kinds = known.condition(schema), known.partly(schema)
         total = Counter[str]()
         for piece in within_shards(window, self._shard_length()):
-            script = scripts.counts(self._config.bucket, schema.measurement, piece)
+            script = scripts.counts(self._config.bucket, schema.measurement, piece, condition, kinds)
             found = self._rows(script, failures, ("_field", "_value"))
             if ("", 0) not in found or not all(type(count) is int for _, count in found):
                 raise failures.odd("the counts of values were asked for, and something else came")
@@ -184,12 +230,17 @@ class FluxSource:
 
     def fields(self, schema: MeasurementSchema) -> dict[str, list[str]]:
         """The columns that the values of each field are in."""
+        known = self._whole(schema, self._server.failures(schema.measurement))
+        return {field: list(columns.values()) for field, columns in known.fields(schema).items()}
+
+    def _whole(self, schema: MeasurementSchema, failures: HttpFailures) -> _Known:
+        """All columns of a measurement; the server is asked where it was not before."""
         if schema.measurement not in self._known:
             self.schema(schema.measurement)
-        columns: dict[str, list[str]] = {}
-        for (field, _), column in self._known[schema.measurement].columns.items():
-            columns.setdefault(field, []).append(column)
-        return columns
+        known = self._known[schema.measurement]
+        if known.schema != schema.whole:
+            raise failures.odd("the measurement has other columns than when the load began")
+        return known
 
     def close(self) -> None:
         self._http.close()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import combinations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
+from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
 from influx_lake.config.values.windows import Window
+from influx_lake.errors import WindowInterrupted
 from influx_lake.sources import Source, open_source
+from influx_lake.sources.reliable import ReliableSource
+from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.integration.sources.influxdb_points import START, START_NS, servers
 from testbed.influxdb_servers import Server
-from testbed.selections import FIELDS, Asked, check, points, selections
+from testbed.selections import FIELDS, Asked, check, check_projection, points, read, rows_of, selections
 
 __all__ = ["servers"]
 
@@ -24,6 +29,16 @@ POINTS = points(START_NS, 9 * 3600 * 10**9, FIELDS)
 TYPES = {name: kind for name, (kind, _) in FIELDS.items()}
 MONTH = Window(START, START + timedelta(days=31))
 PARTS = [Window(START, START + timedelta(days=10)), Window(START + timedelta(days=10), MONTH.end)]
+
+FLUX = {"query_language": "flux"}
+DAY = Window(START, START + timedelta(days=1))
+QUICK = ReadingOptions(
+    confirm_rows=True, retry=RetryOptions(budget=timedelta(milliseconds=200), first_wait=timedelta(milliseconds=1))
+)
+# Flux is asked day by day.
+BEFORE = START - timedelta(days=20)
+DAYS = Window(BEFORE, BEFORE + timedelta(days=2))
+FEW_DAYS = points(DAYS.start_us * 1000, 1800 * 10**9, FIELDS)
 
 
 @pytest.fixture(scope="module", params=["1.6", "1.8", "2"])
@@ -39,6 +54,21 @@ def influxql(servers: dict[str, Server], request: pytest.FixtureRequest) -> Iter
 @given(asked=selections(FIELDS))
 def test_influxql(influxql: Source, asked: Asked) -> None:
     check(influxql, asked, [point.row for point in POINTS], MONTH, *PARTS)
+
+
+@pytest.fixture(scope="module")
+def flux(servers: dict[str, Server]) -> Iterator[Source]:
+    server = servers["2"]
+    server.write("\n".join(point.line(TYPES) for point in FEW_DAYS))
+    source = open_source(server.config(query_language="flux"))
+    yield source
+    source.close()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=selections(FIELDS, only_tags_compared=True))
+def test_flux(flux: Source, asked: Asked) -> None:
+    check(flux, asked, [point.row for point in FEW_DAYS], DAYS, Window(BEFORE, START - timedelta(days=19)))
 
 
 HOST_A = Compared("host", Operator.EQUAL, "a")
@@ -70,3 +100,76 @@ HOST_A = Compared("host", Operator.EQUAL, "a")
 def test_what_influxql_takes(influxql: Source, condition: Condition, taken: bool) -> None:
     asked = Asked(frozenset({"usage", "up"}), condition)
     assert check(influxql, asked, [point.row for point in POINTS], MONTH) is taken
+
+
+@pytest.mark.parametrize(
+    ("condition", "taken"),
+    [
+        (HOST_A, True),
+        (Not(HOST_A), True),
+        (IsNull("host"), True),
+        (Not(AnyOf((HOST_A, IsNull('region "é".x')))), True),
+        (Compared("host", Operator.LESS, "b"), False),
+        (Compared("host", Operator.EQUAL, ""), False),
+        (Compared("count", Operator.EQUAL, 1), False),
+        (AnyOf((HOST_A, IsNull("count"))), False),
+        (AnyOf(()), False),
+    ],
+)
+def test_what_flux_takes(flux: Source, condition: Condition, taken: bool) -> None:
+    asked = Asked(frozenset({"usage", "up"}), condition)
+    assert check(flux, asked, [point.row for point in FEW_DAYS], DAYS) is taken
+
+
+# Three weeks, each in a shard of its own.
+MIXED = [
+    "mixed,host=a v=1.5,other=1i {0}",
+    "mixed,host=b v=2 {0}",
+    "mixed v=9007199254740993i,other=2i {1}",
+    "mixed,host=a v=3i {1}",
+    'mixed,host=a v="text" {2}',
+    "mixed,host=b other=3i {2}",
+    'mixed v="" {2}',
+]
+
+
+@pytest.mark.parametrize(("version", "language"), [("1.6", {}), ("1.8", {}), ("2", {}), ("2", FLUX)])
+def test_types_of_one_field_are_columns_of_their_own(
+    servers: dict[str, Server], version: str, language: dict[str, str]
+) -> None:
+    name = "mixed" if language is not FLUX else "mixed_in_flux"
+    # Flux does not tell of types that are neither the oldest nor the newest.
+    lines = [line for line in MIXED if language is not FLUX or "{1}" not in line]
+    weeks = (START_NS + week * 7 * 86_400 * 10**9 for week in range(3))
+    servers[version].write("\n".join(lines).replace("mixed", name).format(*weeks))
+    source = open_source(servers[version].config(**language))
+    whole = source.schema(name)
+    rows = rows_of(source, name, MONTH)
+    assert len(rows) == len(lines)
+    assert len(whole.fields) == (4 if language is not FLUX else 3)
+    for count in range(1, len(whole.fields)):
+        for fields in combinations(whole.fields, count):
+            for tags in ((), ("host",)):
+                check_projection(source, whole.select([*tags, *fields]), rows, MONTH)
+    source.close()
+
+
+@pytest.mark.parametrize(("version", "language"), [("1.8", {}), ("2", {}), ("2", FLUX)])
+def test_what_was_selected_is_what_is_confirmed(
+    servers: dict[str, Server], version: str, language: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"confirmed_{len(language)}"
+    servers[version].write(
+        "\n".join(f"{name},h={n % 3} {'a' if n % 2 else 'b'}={n}i {START_NS + n}" for n in range(30))
+    )
+    source = ReliableSource(open_source(servers[version].config(**language)), QUICK, ServerLimits())
+    declared = source.schema(name)
+    where = Compared("h", Operator.NOT_EQUAL, "1")
+    assert source.takes(declared, where)
+    schema = declared.select(["a"], where)
+    assert len(read(source, schema, DAY)) == 10
+    assert source.selected_counts(schema, [DAY]) == [10]
+    monkeypatch.setattr("influx_lake.sources.reliable.reading._within", lambda batch, piece: batch.slice(1))
+    with pytest.raises(WindowInterrupted, match=r"9 values of 'a'.* has 10"):
+        read(source, schema, DAY)
+    source.close()

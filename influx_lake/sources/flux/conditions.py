@@ -1,0 +1,53 @@
+"""Conditions in Flux, as far as they mean there what they mean in `config.values.conditions`: those on tags.
+
+A record of Flux is a value of one field, so that it cannot tell what other fields a point has. A tag that is missing is
+an empty text to the storage engine, so that `!=` is true then. What the storage engine does not decide itself, such as
+the order of texts, would bring the tables into another order. Seen with InfluxDB 2.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
+from influx_lake.sources.conditions import without_not
+from influx_lake.sources.flux.scripts import literal
+
+
+def expression(condition: Condition, tags: Mapping[str, str]) -> str | None:
+    """A condition on a record `r`; None where it cannot be said exactly.
+
+    Args:
+        condition: The condition.
+        tags: The tags, by their columns.
+    """
+    return _expression(without_not(condition), tags)
+
+
+def _expression(condition: Condition, tags: Mapping[str, str]) -> str | None:
+    match condition:
+        case All():
+            return _joined(" and ", [_expression(part, tags) for part in condition.parts])
+        case AnyOf():
+            return _joined(" or ", [_expression(part, tags) for part in condition.parts])
+        case Compared(column) | IsNull(column) | Not(IsNull(column)) if column in tags:
+            return _of_tag(f"r[{literal(tags[column])}]", condition)
+    return None
+
+
+def _of_tag(tag: str, condition: Condition) -> str | None:
+    match condition:
+        case Compared(_, Operator.EQUAL, str(value)) if value:
+            return f"{tag} == {literal(value)}"
+        case Compared(_, Operator.NOT_EQUAL, str(value)) if value:
+            return f"(exists {tag} and {tag} != {literal(value)})"
+        case IsNull():
+            return f"not exists {tag}"
+        case Not():
+            return f"exists {tag}"
+    return None
+
+
+def _joined(word: str, parts: list[str | None]) -> str | None:
+    said = [part for part in parts if part is not None]
+    return f"({word.join(said)})" if said and len(said) == len(parts) else None
