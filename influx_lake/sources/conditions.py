@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, runtime_checkable
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
-from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.sources.protocol import Source
 
+_INT64 = range(-(2**63), 2**63)
+_UINT64 = range(2**64)
+_EXACT_IN_FLOATS = range(-(2**53), 2**53 + 1)
+_SAME = {Operator.EQUAL, Operator.NOT_EQUAL}
 _OPPOSITES = {
     Operator.EQUAL: Operator.NOT_EQUAL,
     Operator.NOT_EQUAL: Operator.EQUAL,
@@ -42,6 +47,44 @@ def takes(source: Source, schema: MeasurementSchema, condition: Condition) -> bo
         SourceError: The source has to be asked, and fails.
     """
     return isinstance(source, TakesConditions) and source.takes(schema, condition)
+
+
+def is_exact(schema: MeasurementSchema, condition: Condition) -> bool:
+    """Whether each literal is compared with a column whose values it has the type of, so that no rounding decides.
+
+    Args:
+        schema: The columns; the condition may look at what is left out.
+        condition: The condition.
+    """
+    match condition:
+        case Compared():
+            column = schema.column(condition.column)
+            return column is not None and _compares(column, condition)
+        case IsNull():
+            column = schema.column(condition.column)
+            return column is not None and column.type is not ColumnType.TIME
+        case Not():
+            return is_exact(schema, condition.part)
+        case All() | AnyOf():
+            return all(is_exact(schema, part) for part in condition.parts)
+
+
+def _compares(column: Column, condition: Compared) -> bool:
+    value = condition.literal
+    match column.type:
+        case ColumnType.STRING:
+            return isinstance(value, str)
+        case ColumnType.BOOLEAN:
+            return isinstance(value, bool) and condition.operator in _SAME
+        case ColumnType.INTEGER:
+            return type(value) is int and value in _INT64
+        case ColumnType.UINTEGER:
+            return type(value) is int and value in _UINT64
+        case ColumnType.FLOAT:
+            return (type(value) is int and value in _EXACT_IN_FLOATS) or (
+                isinstance(value, float) and math.isfinite(value)
+            )
+    return False
 
 
 def without_not(condition: Condition) -> Condition:

@@ -39,7 +39,7 @@ def there(database: Database) -> list[Point]:
     return [Point(first.time, first.tags, kept), *found[1:]]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=selections(KINDS))
 def test_rows_and_counts(source: InfluxDB3Source, there: list[Point], asked: Asked) -> None:
     check(source, asked, [point.row for point in there], DAY, *HALVES)

@@ -92,6 +92,11 @@ class MeasurementSchema:
         return next((column for column in (*self.columns, *self.left_out) if column.name == name), None)
 
     @property
+    def types(self) -> dict[str, ColumnType]:
+        """The types of all columns that the source declared, by their names."""
+        return {column.name: column.type for column in (*self.columns, *self.left_out)}
+
+    @property
     def whole(self) -> MeasurementSchema:
         """What the source declared: all columns, and all rows."""
         if not self.left_out:

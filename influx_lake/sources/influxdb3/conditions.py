@@ -1,4 +1,4 @@
-"""Conditions in InfluxDB 3's SQL, as far as they mean there what they mean in `config.values.conditions`.
+"""Conditions in InfluxDB 3's SQL, in which all can be said whose literals are exact.
 
 DataFusion compares floats in the total order of IEEE 754, in which -0.0 is less than 0.0; InfluxDB has no NaN. So both
 zeros are compared with, each where it decides.
@@ -6,32 +6,14 @@ zeros are compared with, each where it decides.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
-from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
+from influx_lake.config.values.source_schema import ColumnType, MeasurementSchema
+from influx_lake.sources.conditions import is_exact
 from influx_lake.sources.influxdb3.sql import identifier, literal
 
-_INT64 = range(-(2**63), 2**63)
-_UINT64 = range(2**64)
-_EXACT_IN_FLOATS = range(-(2**53), 2**53 + 1)
-_SAME = {Operator.EQUAL, Operator.NOT_EQUAL}
-
-
-def takes(schema: MeasurementSchema, condition: Condition) -> bool:
-    """Whether the server decides a condition as it is meant."""
-    match condition:
-        case Compared():
-            column = schema.column(condition.column)
-            return column is not None and _compares(column, condition)
-        case IsNull():
-            column = schema.column(condition.column)
-            return column is not None and column.type is not ColumnType.TIME
-        case Not():
-            return takes(schema, condition.part)
-        case All() | AnyOf():
-            return all(takes(schema, part) for part in condition.parts)
+_LOWEST_INTEGER = -(2**63)
 
 
 def row_condition(schema: MeasurementSchema) -> str | None:
@@ -44,29 +26,10 @@ def row_condition(schema: MeasurementSchema) -> str | None:
     if schema.needs_a_field:
         parts.append(_joined(" OR ", [f"{identifier(name)} IS NOT NULL" for name in schema.fields]))
     if schema.where is not None:
-        if not takes(schema, schema.where):
+        if not is_exact(schema, schema.where):
             raise ValueError(f"the condition cannot be said exactly: {schema.where}")
-        types = {column.name: column.type for column in (*schema.columns, *schema.left_out)}
-        parts.append(_expression(schema.where, types))
+        parts.append(_expression(schema.where, schema.types))
     return " AND ".join(parts) or None
-
-
-def _compares(column: Column, condition: Compared) -> bool:
-    value = condition.literal
-    match column.type:
-        case ColumnType.STRING:
-            return isinstance(value, str)
-        case ColumnType.BOOLEAN:
-            return isinstance(value, bool) and condition.operator in _SAME
-        case ColumnType.INTEGER:
-            return type(value) is int and value in _INT64
-        case ColumnType.UINTEGER:
-            return type(value) is int and value in _UINT64
-        case ColumnType.FLOAT:
-            return (type(value) is int and value in _EXACT_IN_FLOATS) or (
-                isinstance(value, float) and math.isfinite(value)
-            )
-    return False
 
 
 def _expression(condition: Condition, types: Mapping[str, ColumnType]) -> str:
@@ -115,4 +78,4 @@ def _literal(value: Literal, kind: ColumnType) -> str:
         case ColumnType.UINTEGER:
             return f"CAST('{value}' AS BIGINT UNSIGNED)"
     # The lowest integer without its sign is none.
-    return str(value) if value > _INT64[0] else f"CAST('{value}' AS BIGINT)"
+    return str(value) if value > _LOWEST_INTEGER else f"CAST('{value}' AS BIGINT)"

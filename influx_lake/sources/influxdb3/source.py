@@ -14,9 +14,10 @@ from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import QueryRejected
 from influx_lake.sources.arrow_types import arrow_schema
+from influx_lake.sources.conditions import is_exact
 from influx_lake.sources.influxdb3 import sql
 from influx_lake.sources.influxdb3.answer import Queries
-from influx_lake.sources.influxdb3.conditions import row_condition, takes
+from influx_lake.sources.influxdb3.conditions import row_condition
 from influx_lake.sources.influxdb3.declared import measurement_schema
 from influx_lake.sources.influxdb3.failures import Failures
 from influx_lake.sources.influxdb3.flight import FlightConnection
@@ -99,7 +100,7 @@ class InfluxDB3Source:
         return counts[0]
 
     def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
-        return takes(schema, condition)
+        return is_exact(schema, condition)
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
         return self._grouped_counts(measurement, windows)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
+from operator import and_
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.arrow_texts import are_texts
+from influx_lake.config.values.conditions import All, Condition, columns_of
 from influx_lake.config.values.source_schema import TIME, ColumnType, MeasurementSchema, Role
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.influxdb3_parquet.footers import Odd
 from influx_lake.sources.influxdb3_parquet.index import PersistedFile
 from influx_lake.sources.influxdb3_parquet.merging import merged, server_order
+from influx_lake.sources.projected_rows import arrow_condition, has_a_field, with_a_field
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -46,7 +50,7 @@ class PointReader:
 
     Attributes:
         store: Where the files are.
-        schema: The table's columns.
+        schema: The columns and rows that are wanted.
         odd: Makes the error for a file that does not hold what it should.
         order: The files of a group, the one whose values win last.
     """
@@ -73,37 +77,41 @@ class PointReader:
 
     def _one_file(self, file: PersistedFile, start: int, end: int) -> Iterator[pa.RecordBatch]:
         """A file alone: the server has merged its points when it wrote it."""
-        for batch in self._fragment(file).to_batches(**self._selection(file, start, end)):
+        held, wanted = _columns_of(file), _within(file, start, end)
+        if self.schema.where is not None:
+            wanted.append(arrow_condition(self.schema.where, self.schema.types, held))
+        if self.schema.needs_a_field:
+            wanted.append(has_a_field(self.schema, held))
+        for batch in self._fragment(file).to_batches(**_selection(self.schema, held, wanted)):
             if len(batch):
-                yield self._fitted(file, pa.Table.from_batches([batch])).to_batches()[0]
+                yield self._fitted(file, pa.Table.from_batches([batch]), self.schema).to_batches()[0]
 
     def _merged(self, group: Sequence[PersistedFile], start: int, end: int) -> Iterator[pa.RecordBatch]:
+        """Files with points in common: their tags tell which, so that all of these are read."""
         order = self.order(file for file in group if file.min_time < end and file.max_time >= start)
-        parts = [
-            self._fitted(file, self._fragment(file).to_table(**self._selection(file, start, end))) for file in order
-        ]
-        plain = [_decoded(part) for part in parts if len(part)]
+        read = _key_and(self.schema)
+        plain = [_decoded(part) for file in order if len(part := self._part(file, read, start, end))]
         if plain:
-            yield from merged(plain, self.schema).cast(arrow_schema(self.schema)).combine_chunks().to_batches()
+            rows = with_a_field(merged(plain, read), self.schema)
+            if self.schema.where is not None:
+                rows = rows.filter(arrow_condition(self.schema.where, self.schema.types, rows.column_names))
+            layout = arrow_schema(self.schema)
+            yield from rows.select(layout.names).cast(layout).combine_chunks().to_batches()
+
+    def _part(self, file: PersistedFile, read: MeasurementSchema, start: int, end: int) -> pa.Table:
+        """The rows of a file, without those that no other file can make wanted: all of a point have its tags."""
+        held, wanted = _columns_of(file), _within(file, start, end)
+        wanted += [arrow_condition(part, self.schema.types, held) for part in _of_tags(self.schema)]
+        return self._fitted(file, self._fragment(file).to_table(**_selection(read, held, wanted)), read)
 
     def _fragment(self, file: PersistedFile) -> pa.dataset.ParquetFileFragment:
         import pyarrow.dataset as ds
 
         return ds.ParquetFileFormat().make_fragment(file.path, self.store)
 
-    def _selection(self, file: PersistedFile, start: int, end: int) -> dict[str, object]:
-        """The file's columns that are the table's, and its rows between two times."""
-        held = {column.name for column in file.footer.columns}
-        time, kind = pc.field(TIME), pa.timestamp("ns")
-        inside = (time >= pa.scalar(start, kind)) & (time < pa.scalar(end, kind))
-        return {
-            "columns": [column.name for column in self.schema.columns if column.name in held],
-            "filter": None if start <= file.min_time and file.max_time < end else inside,
-        }
-
-    def _fitted(self, file: PersistedFile, rows: pa.Table) -> pa.Table:
-        """A file's rows with all the table's columns."""
-        layout, come = arrow_schema(self.schema), frozenset(rows.column_names)
+    def _fitted(self, file: PersistedFile, rows: pa.Table, schema: MeasurementSchema) -> pa.Table:
+        """A file's rows with all columns that are read."""
+        layout, come = arrow_schema(schema), frozenset(rows.column_names)
         for name in rows.column_names:
             if not are_texts(rows[name]):
                 raise self.odd(f"{file.path} is damaged: column {name!r} has a text that is not UTF-8")
@@ -117,6 +125,41 @@ class PointReader:
             ).combine_chunks()
         except pa.ArrowInvalid as error:
             raise self.odd(f"{file.path} does not hold what the table declares: {error}") from None
+
+
+def _columns_of(file: PersistedFile) -> frozenset[str]:
+    return frozenset(column.name for column in file.footer.columns)
+
+
+def _within(file: PersistedFile, start: int, end: int) -> list[pc.Expression]:
+    """What has to be true for a row of a file to be of a time; nothing where all are."""
+    time, kind = pc.field(TIME), pa.timestamp("ns")
+    inside = (time >= pa.scalar(start, kind)) & (time < pa.scalar(end, kind))
+    return [] if start <= file.min_time and file.max_time < end else [inside]
+
+
+def _selection(read: MeasurementSchema, held: Collection[str], wanted: list[pc.Expression]) -> dict[str, object]:
+    """The columns that a file has of those that are read, and the rows for which all is true."""
+    return {
+        "columns": [column.name for column in read.columns if column.name in held],
+        "filter": reduce(and_, wanted) if wanted else None,
+    }
+
+
+def _key_and(schema: MeasurementSchema) -> MeasurementSchema:
+    """The columns that are wanted, those that the condition looks at, and all tags."""
+    if not schema.left_out:
+        return schema.whole
+    looked_at = () if schema.where is None else columns_of(schema.where)
+    return schema.whole.select({*schema.tags, *schema.fields, *looked_at, *schema.whole.tags})
+
+
+def _of_tags(schema: MeasurementSchema) -> list[Condition]:
+    """The parts of the condition that look at nothing but tags; all have to be true."""
+    if schema.where is None:
+        return []
+    parts = schema.where.parts if isinstance(schema.where, All) else (schema.where,)
+    return [part for part in parts if {*columns_of(part)} <= {*schema.whole.tags}]
 
 
 def overlapping(files: Iterable[PersistedFile]) -> Iterator[list[PersistedFile]]:

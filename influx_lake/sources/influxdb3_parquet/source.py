@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
+from influx_lake.config.values.conditions import Condition
 from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import (
@@ -22,6 +23,7 @@ from influx_lake.errors import (
     StreamBroken,
     UnexpectedAnswer,
 )
+from influx_lake.sources.conditions import is_exact
 from influx_lake.sources.files.place import path_in_store, store_of
 from influx_lake.sources.influxdb3_parquet.index import FooterIndex, FoundFiles, PersistedFile
 from influx_lake.sources.influxdb3_parquet.merging import newest_wins, oldest_wins, server_order
@@ -90,6 +92,9 @@ class InfluxDB3ParquetSource:
                     ).about(measurement)
         ordered = sorted(columns.values(), key=lambda column: (_ORDER[column.role], column.name))
         return MeasurementSchema(measurement, tuple(ordered))
+
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        return is_exact(schema, condition)
 
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[FileRows]:

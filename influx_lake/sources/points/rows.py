@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,11 +66,6 @@ class TagColumns:
                 if name in values:
                     values[name][number] = value
         self._columns = {name: pa.array(column, pa.string()).dictionary_encode() for name, column in values.items()}
-
-    @property
-    def names(self) -> Set[str]:
-        """The tags."""
-        return self._columns.keys()
 
     def column(self, name: str, series: Places) -> pa.DictionaryArray:
         """A tag of points."""

@@ -14,10 +14,12 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from influx_lake.config.values.conditions import Condition, columns_of
 from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window, from_nanoseconds, utc_text
 from influx_lake.errors import DataRefused, MeasurementNotFound, WindowInterrupted
 from influx_lake.sources.arrow_types import ARROW_TYPES, arrow_field
+from influx_lake.sources.conditions import is_exact
 from influx_lake.sources.declared_columns import DeclaredColumn, declared_columns
 from influx_lake.sources.points.cells import Places
 from influx_lake.sources.points.left_out import all_left_out
@@ -27,6 +29,7 @@ from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.survey import FileSurvey
+from influx_lake.sources.projected_rows import arrow_condition, with_a_field
 from influx_lake.sources.protocol import RowStream, ServerInfo
 from influx_lake.sources.remarks import Outside, Survey
 
@@ -147,6 +150,9 @@ class PointsSource:
         time = Column(TIME, Role.TIME, ColumnType.TIME)
         return MeasurementSchema(measurement, (time, *(each.column for each in columns)))
 
+    def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
+        return is_exact(schema, condition)
+
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
         known = {each.column: each.name for each in self._columns(schema.measurement)}
@@ -211,25 +217,36 @@ class _WindowRows:
         place_of: Callable[[FieldName, int, int], str | None],
     ) -> None:
         self._points = points
+        self._wanted = schema
         self._window = window
         self._place_of = place_of
         self._measurement = schema.measurement
-        self._columns = [(column, names.get(column, column.name)) for column in schema.columns]
+        whole = [(column, names.get(column, column.name)) for column in schema.whole.columns]
+        read = {column.name for column in schema.columns}
+        read |= set() if schema.where is None else {*columns_of(schema.where)}
+        self._columns = [(column, name) for column, name in whole if column.name in read]
         self._tags = TagColumns([name for column, name in self._columns if column.role is Role.TAG], points.series)
         self._types: dict[str, set[ColumnType]] = {}
-        for column, name in self._columns:
+        for column, name in whole:
             if column.role is Role.FIELD:
                 self._types.setdefault(name, set()).add(column.type)
-        self._unknown_tags = np.array([any(name not in self._tags.names for name, _ in each) for each in points.series])
+        self._declared_tags = {name for column, name in whole if column.role is Role.TAG}
+        self._unknown_tags = np.array(
+            [any(name not in self._declared_tags for name, _ in each) for each in points.series]
+        )
+        self._read = pa.schema([_arrow_field(column) for column, _ in self._columns])
         self.schema = pa.schema([_arrow_field(column) for column in schema.columns])
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         rewritten = 0
-        for cells in self._points.cells(*_nanoseconds(self._window)):
+        for all_cells in self._points.cells(*_nanoseconds(self._window)):
+            if not len(cells := self._of_fields(all_cells)):
+                continue
             points = _points_of(cells, self._points)
             fields = field_columns(cells, points, self._points.fields)
             rewritten += fields.rewritten
-            yield from sliced(self._rows(points, fields.columns))
+            for batch in self._selected(self._rows(points, fields.columns)):
+                yield from sliced(batch)
         if rewritten:
             log.warning(
                 "%s, %s: points that were written more than once, with different values of a field: %s (the last "
@@ -240,11 +257,30 @@ class _WindowRows:
                 f"{rewritten:,}",
             )
 
+    def _of_fields(self, cells: pa.Table) -> pa.Table:
+        """The values of the fields that are read, in every type, and of those that were not declared."""
+        if not self._wanted.needs_a_field:
+            return cells
+        read = {name for column, name in self._columns if column.role is Role.FIELD}
+        kept = [name in read or kind not in self._taken(name) for name, kind in self._points.fields]
+        if all(kept):
+            return cells
+        return cells.filter(pa.array(np.array(kept)[cells.column("field").to_numpy()]))
+
+    def _selected(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """The rows and columns that are wanted of those that are read."""
+        rows = with_a_field(rows, self._wanted)
+        if self._wanted.where is not None:
+            condition = arrow_condition(self._wanted.where, self._wanted.types, rows.schema.names)
+            yield from pa.Table.from_batches([rows]).filter(condition).select(self.schema.names).to_batches()
+        elif len(rows):
+            yield rows
+
     def _rows(self, points: Points, fields: Mapping[int, pa.Array]) -> pa.RecordBatch:
         found = {self._points.fields[number]: values for number, values in fields.items()}
         self._check_declared(points, found)
         columns = [self._values(column, name, points, found) for column, name in self._columns]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        return pa.RecordBatch.from_arrays(columns, schema=self._read)
 
     def _check_declared(self, points: Points, found: Mapping[FieldName, pa.Array]) -> None:
         """Make sure that nothing is left out: a file may have come since the columns were asked for."""
@@ -256,7 +292,7 @@ class _WindowRows:
         if self._unknown_tags.any():
             series = np.flatnonzero(self._unknown_tags)
             there = series[np.isin(series, points.series)].tolist()
-            new |= {name for each in there for name, _ in self._points.series[each]} - self._tags.names
+            new |= {name for each in there for name, _ in self._points.series[each]} - self._declared_tags
         if new:
             raise WindowInterrupted(
                 f"files came since the columns of {self._measurement} were asked for, and have "
