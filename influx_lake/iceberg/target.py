@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from influx_lake.config import Nanoseconds, SchemaEvolution, TypeOptions, WriteOptions
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.source_schema import TIME
 
@@ -33,7 +34,9 @@ class TableTarget:
         types: How columns of the rows become columns of the table.
         with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
         schema_evolution: What happens to columns the table does not have.
-        partition: Its partition fields; None: by day of the time for a new table, and what an existing one has.
+        partition: Its partition fields; None: by day of the time for a new table, and by measurement where it is to
+            hold several, and what an existing one has.
+        share: The rows of it that are loaded and replaced, where the table holds several measurements.
     """
 
     identifier: tuple[str, ...]
@@ -47,6 +50,12 @@ class TableTarget:
     with_nanoseconds: bool = False
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     partition: tuple[PartitionTerm, ...] | None = None
+    share: Share | None = None
+
+    @property
+    def whole_bounds(self) -> tuple[str, ...]:
+        """The columns whose bounds tell which rows a file holds."""
+        return (self.time_column,) if self.share is None else (self.time_column, self.share.column)
 
     @property
     def name(self) -> str:

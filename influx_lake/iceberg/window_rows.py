@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.arrow_texts import are_texts
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.errors import DataRefused
 
@@ -34,6 +35,7 @@ class WindowStatistics:
         time_column: The column that places them.
         window: The window they must lie in.
         table_name: The table they are for, for messages.
+        share: The measurement that they must be of, where the table may hold several.
         rows: How many there are.
         first_us: The first time, in microseconds since 1970.
         last_us: The last one.
@@ -43,6 +45,7 @@ class WindowStatistics:
     time_column: str
     window: Window
     table_name: str
+    share: Share | None = None
     rows: int = 0
     first_us: int | None = None
     last_us: int | None = None
@@ -53,9 +56,11 @@ class WindowStatistics:
         """Add a batch.
 
         Raises:
-            DataRefused: A row has no time or lies outside the window: it would not be replaced with it later. Or a
-                text is not UTF-8, as Iceberg has them: engines would not read the table.
+            DataRefused: A row has no time, lies outside the window or is of another measurement than the table is told:
+                it would not be replaced with it later. Or a text is not UTF-8, as Iceberg has them: engines would not
+                read the table.
         """
+        self._check_share(batch)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if not are_texts(column):
                 raise DataRefused(
@@ -81,6 +86,19 @@ class WindowStatistics:
             self.head.append(batch.slice(0, PREVIEW_ROWS - self._previewed))
             self._previewed += len(self.head[-1])
         self.rows += len(batch)
+
+    def _check_share(self, batch: pa.RecordBatch) -> None:
+        share = self.share
+        if share is None:
+            return
+        values = batch.column(share.column) if share.column in batch.schema.names else pa.nulls(len(batch), pa.string())
+        found = pc.unique(values.cast(pa.string()))
+        if found.to_pylist() not in ([], [share.value]):
+            raise DataRefused(
+                f"the rows of {share.value!r} for {self.table_name} have others in {share.column!r}, which tells the "
+                f"measurements of the table apart: {', '.join(map(repr, found.to_pylist()[:5]))}",
+                remedy=f"The column {share.column!r} has to be {share.value!r} in all of them",
+            )
 
     @property
     def first_time(self) -> datetime | None:

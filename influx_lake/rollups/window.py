@@ -19,7 +19,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, open_table, read_tasks
-from influx_lake.iceberg.scan.time_filter import TimeFilter
+from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import Provenance, TableTarget
@@ -149,7 +149,7 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
 def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
     """The rows of a window that a roll-up is made of, file by file."""
     projection = table.schema().select(*dict.fromkeys((TIME, columns.order, *columns.inputs)))
-    wanted = TimeFilter.of([window])
+    wanted = RowFilter.of([window], table)
     schema = arrow_schema(projection)
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
         tasks = list(table.scan(row_filter=wanted.expression(table)).plan_files())

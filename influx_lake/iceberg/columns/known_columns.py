@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from influx_lake.config import RenamedColumns
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.errors import CatalogRefused, SchemaConflict
 from influx_lake.iceberg.own_properties import own_properties, says_whose
 from influx_lake.iceberg.target import OWNER, TableTarget
@@ -21,6 +22,9 @@ PROPERTY = "influx-lake.columns"
 """The table property, written in the same commit as rows: a JSON object of the columns' names and field ids."""
 _COMMIT_ID = "influx-lake.commit-id"
 _BY_NAME = f"To have columns found by their names once more, remove the table property {PROPERTY}"
+
+SHARES = "influx-lake.shares"
+"""The table property, written in the same commit as rows: what each measurement of a shared table has loaded."""
 
 Ids = Mapping[str, int]
 """Field ids of columns, by the names that loads know them by."""
@@ -53,8 +57,10 @@ def recording(ids: Ids, table: Table) -> dict[str, str]:
     return {} if ids == remembered(table) else {PROPERTY: json.dumps(dict(ids), ensure_ascii=False)}
 
 
-def as_known(table: Table, ids: Ids | None = None) -> Table:
-    """The table under the names that its loads know its columns by.
+def as_known(table: Table, ids: Ids | None = None, share: Share | None = None) -> Table:
+    """The table under the names that its loads know its columns by; of several measurements' rows, those of one.
+
+    What is planned, read, counted and told of it is then of these rows.
 
     A column that others added keeps its name; where that is the name of one of the loads', its field id tells them
     apart.
@@ -62,10 +68,25 @@ def as_known(table: Table, ids: Ids | None = None) -> Table:
     Args:
         table: The table.
         ids: The columns' ids, where others than those that it says itself.
+        share: The measurement's rows.
     """
     ids = (remembered(table) or {}) if ids is None else ids
     known = {number: name for name, number in ids.items()}
-    return _named(table, known) if known else table
+    share = share or share_of(table)
+    if share is not None and share.is_alone and not is_shared(table.metadata):
+        share = None
+    return _named(table, known, share) if known or share else table
+
+
+def share_of(table: Table) -> Share | None:
+    """The rows of a table that are looked at; None: all of them."""
+    found: Share | None = getattr(table, "share", None)
+    return found
+
+
+def is_shared(metadata: TableMetadata) -> bool:
+    """Whether measurements were loaded into a table that each have a share of it."""
+    return SHARES in own_properties(metadata)
 
 
 def _are_of(metadata: TableMetadata, ids: Ids) -> bool:
@@ -88,7 +109,7 @@ def _has_load(metadata: TableMetadata) -> bool:
     return any(summary is not None and _COMMIT_ID in summary.additional_properties for summary in summaries)
 
 
-def _named(table: Table, known: Mapping[int, str]) -> Table:
+def _named(table: Table, known: Mapping[int, str], share: Share | None) -> Table:
     from influx_lake.iceberg.columns.known_table import KnownTable
 
     fields = table.metadata.schema().fields
@@ -99,7 +120,7 @@ def _named(table: Table, known: Mapping[int, str]) -> Table:
         for field in fields
     }
     same = all(names[field.field_id] == field.name for field in fields)
-    return table if same else KnownTable(table, names)
+    return table if same and share is None else KnownTable(actual(table), names, share)
 
 
 def actual(table: Table) -> Table:

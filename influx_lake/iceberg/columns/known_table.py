@@ -1,4 +1,6 @@
-"""A table under the column names that its loads know, whatever others call its columns now."""
+"""A table as its loads know it: under their names for its columns, whatever others call them now, and of a table that
+holds several measurements only one's rows.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Mapping
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.tables.table_properties import OF_COLUMNS
 
 
@@ -18,14 +21,17 @@ class KnownTable(Table):
     Args:
         actual: The table.
         names: The name of each of its columns, by field id.
+        share: The rows of it that are looked at; None: all of them.
 
     Attributes:
         actual: The table.
         names: What its columns are called here, by their names in the table.
+        share: The rows of it that are looked at; None: all of them.
     """
 
-    def __init__(self, actual: Table, names: Mapping[int, str]) -> None:
+    def __init__(self, actual: Table, names: Mapping[int, str], share: Share | None = None) -> None:
         self.actual = actual
+        self.share = share
         schema = actual.metadata.schema()
         self.names = {field.name: names[field.field_id] for field in schema.fields}
         named = Schema(

@@ -103,7 +103,7 @@ class Committer:
             rows=change.rows,
             previous_rows=change.previous_rows,
             snapshot_id=done.commit.snapshot_id,
-            table=as_known(self.table),
+            table=as_known(self.table, share=self.load.target.share),
             files_added=len(change.added),
             files_removed=len(change.removed),
             bytes_written=sum(file.file_size_in_bytes for file in change.added),
@@ -175,7 +175,7 @@ class Committer:
         try:
             time_id = staged.ids.get(self.load.target.time_column)
             known = record(
-                self.table,
+                as_known(self.table, share=self.load.target.share),
                 change.coverage,
                 self.load.target,
                 self.load.provenance,
@@ -234,7 +234,7 @@ class Committer:
         asked.commit.clean_up()
 
     def _check_table(self) -> None:
-        ownership.check_owner(self.table, self._name, self.load.provenance)
+        ownership.check_owner(self.table, self.load.target, self.load.provenance)
         if self.table.metadata.table_uuid != self.staging.first.actual.metadata.table_uuid:
             raise CommitConflict(
                 f"{self._name} was made anew while the window was written",

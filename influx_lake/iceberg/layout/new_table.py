@@ -24,13 +24,15 @@ _SAFE_IN_A_PATH = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def spec_of(target: TableTarget, schema: Schema) -> PartitionSpec:
-    """What was asked for, or by day of the time.
+    """What was asked for, or by day of the time, and by measurement where the table is to hold several.
 
     Raises:
         SchemaConflict: A field's column is not there, or its type does not go with the transform.
     """
-    by_day = (PartitionTerm("day", target.time_column),)
-    return new_spec(by_day if target.partition is None else target.partition, schema)
+    usual = [PartitionTerm("day", target.time_column)]
+    if target.share is not None and not target.share.is_alone:
+        usual.append(PartitionTerm("identity", target.share.column))
+    return new_spec(usual if target.partition is None else target.partition, schema)
 
 
 def new_table_properties(target: TableTarget) -> dict[str, str]:
@@ -43,7 +45,7 @@ def new_table_properties(target: TableTarget) -> dict[str, str]:
         names.TARGET_FILE_SIZE: str(write.target_file_size),
         "write.metadata.delete-after-commit.enabled": "true",
         "write.metadata.previous-versions-max": "100",
-        f"{names.METRICS_OF}{target.time_column}": "full",
+        **{f"{names.METRICS_OF}{column}": "full" for column in target.whole_bounds},
     }
     if write.compression_level is not None:
         properties[names.LEVEL] = str(write.compression_level)

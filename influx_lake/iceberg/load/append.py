@@ -39,10 +39,10 @@ def append_window(load: WindowLoad) -> WindowResult:
     """
     done: WindowResult | None = None
     while True:
-        table = find_table(load.catalog, load.target.identifier)
+        table = find_table(load.catalog, load.target.identifier, load.target.share)
         missing = table_state(table).coverage.gaps(load.window) if table else (load.window,)
         if table is not None and not missing:
-            check_owner(table, load.target.name, load.provenance)
+            check_owner(table, load.target, load.provenance)
             return done or _unchanged(load, table)
         load.progress.rows = done.rows - done.previous_rows if done else 0
         try:

@@ -65,10 +65,10 @@ def table_for(catalog: Catalog, target: TableTarget, columns: pa.Schema, provena
     failure: LakeError | None = None
     patience = min(_PATIENCE_SECONDS, target.write.commit_timeout.total_seconds())
     for _ in tries(time.monotonic() + patience):
-        found = find_table(catalog, target.identifier)
+        found = find_table(catalog, target.identifier, target.share)
         try:
             table = actual(found) if found else _create(catalog, target, columns, provenance)
-            ownership.check_owner(table, target.name, provenance)
+            ownership.check_owner(table, target, provenance)
             check_not_copied(table, target.name)
             check_readable(table)
             check_writable(table, target.name)
@@ -123,10 +123,10 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
         SchemaConflict: Others dropped a column, renamed one that is not to be followed, or made one required.
         CatalogError: The catalog fails.
     """
-    found = find_table(catalog, target.identifier)
+    found = find_table(catalog, target.identifier, target.share)
     if found is not None and not is_unloaded(found):
         table = actual(found)
-        ownership.check_owner(table, target.name, provenance)
+        ownership.check_owner(table, target, provenance)
         check_not_copied(table, target.name)
         _check_names(table, target, names)
 

@@ -111,7 +111,7 @@ def open_ingest(load: WindowLoad) -> Iterator[Ingest]:
     """
     with load.read(load.window) as rows:
         staging = Staging(rows.schema, load.target, table_for(load.catalog, load.target, rows.schema, load.provenance))
-        statistics = WindowStatistics(load.target.time_column, load.window, load.target.name)
+        statistics = WindowStatistics(load.target.time_column, load.window, load.target.name, load.target.share)
         commit_id = str(uuid.uuid4())
         with Quarantine(load, staging.first, commit_id) as quarantine:
             yield Ingest(load, rows, staging, statistics, quarantine, commit_id)

@@ -23,6 +23,7 @@ from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.replace_plan import Replacement
 from influx_lake.iceberg.scan.reader import count_rows, find_table
 from influx_lake.iceberg.staging.staged import Staged, Staging
+from influx_lake.iceberg.table_state.changes import is_load_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import Unguarded, WindowLoad
 from influx_lake.iceberg.window_rows import WindowStatistics
@@ -61,7 +62,7 @@ class Quarantine:
         self._commit_id = commit_id
         self._misfits = staged.shape.misfits
         self._time_column = load.target.time_column
-        self._statistics = WindowStatistics(TIME, load.window, self.target.name)
+        self._statistics = WindowStatistics(TIME, load.window, self.target.name, self.target.share)
         self._opened: tuple[Staging, DataFileWriter] | None = None
         self._is_used = load.target.types.on_type_conflict is OnTypeConflict.QUARANTINE
         self._handed_over = False
@@ -88,7 +89,7 @@ class Quarantine:
 
     @cached_property
     def _there(self) -> Table | None:
-        return find_table(self._load.catalog, self.target.identifier)
+        return find_table(self._load.catalog, self.target.identifier, self.target.share)
 
     @cached_property
     def _held(self) -> int:
@@ -103,6 +104,8 @@ class Quarantine:
         return commit_id_of(last) not in {commit_id_of(snapshot) for snapshot in known}
 
     def _is_of_window(self, snapshot: Snapshot) -> bool:
+        if not is_load_of(snapshot, self.target.share):
+            return False
         said = snapshot.summary.additional_properties.get("influx-lake.window") if snapshot.summary else None
         if said is None:
             return False
@@ -159,7 +162,7 @@ class Quarantine:
 
     def _open(self) -> tuple[Staging, DataFileWriter]:
         if self._opened is None:
-            columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in _TEXTS)])
+            columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in self._texts)])
             staged = table_for(self._load.catalog, self.target, columns, self._load.provenance)
             self._opened = Staging(columns, self.target, staged), DataFileWriter(staged.table, self.target)
         return self._opened
@@ -173,9 +176,16 @@ class Quarantine:
             "row": list(_json(rows)),
         }
         times = rows.column(self._time_column).cast(pa.timestamp("ns"))
+        if self.target.share is not None:
+            texts[self.target.share.column] = [self.target.share.value] * len(rows)
         return pa.RecordBatch.from_arrays(
-            [times, *(pa.array(texts[name], pa.string()) for name in _TEXTS)], [TIME, *_TEXTS]
+            [times, *(pa.array(texts[name], pa.string()) for name in self._texts)], [TIME, *self._texts]
         )
+
+    @property
+    def _texts(self) -> tuple[str, ...]:
+        """Its columns but for the time: of a table that may hold several measurements also what tells them apart."""
+        return _TEXTS if self.target.share is None else (self.target.share.column, *_TEXTS)
 
     def _found_in(self, row: dict[str, Any]) -> list[Misfit]:
         return [misfit for misfit in self._misfits if row[misfit.column] is not None]
@@ -190,6 +200,7 @@ def quarantine_of(target: TableTarget) -> TableTarget:
         write=target.write.model_copy(update={"bloom_filter": (), "sort_by": None}),
         # The row itself holds its whole time.
         types=TypeOptions(nanoseconds=Nanoseconds.TRUNCATE, time_type=target.types.time_type),
+        share=target.share,
     )
 
 

@@ -42,9 +42,9 @@ def tail_window(load: WindowLoad, load_part: Callable[[WindowLoad], WindowResult
     added: list[WindowResult] = []
     idle: set[Window] = set()
     while True:
-        table = find_table(load.catalog, load.target.identifier)
+        table = find_table(load.catalog, load.target.identifier, load.target.share)
         if table is not None:
-            check_owner(table, load.target.name, load.provenance)
+            check_owner(table, load.target, load.provenance)
         parts = table_state(table).coverage.not_tailed(load.window) if table else (load.window,)
         part = next((part for part in parts if part not in idle), None)
         if part is None:

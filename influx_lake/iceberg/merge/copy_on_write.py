@@ -20,8 +20,8 @@ from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
 from influx_lake.iceberg.merge.written_rows import layout_of
 from influx_lake.iceberg.scan.planning import WindowFiles, files_of, time_bounds
-from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
-from influx_lake.iceberg.scan.time_filter import TimeFilter
+from influx_lake.iceberg.scan.reader import arrow_schema, conform, count_rows, read_tasks
+from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import WindowLoad
@@ -108,7 +108,7 @@ class Merge:
             touched, untouched = touched_by(table, found, self._time, self._first_us, self._last_us)
             outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
         outcome = self._join(table, touched) if self._rows else _Outcome()
-        left = sum(task.file.record_count for task in untouched)
+        left = held_by(table, untouched, found, self.load)
         return Change(
             removed=tuple(task.file for task in touched),
             added=(*outcome.files, *(file for part in outside for file in part.files)),
@@ -147,14 +147,15 @@ class Merge:
     def _held(
         self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: _Outcome
     ) -> Iterator[pa.RecordBatch]:
-        wanted, text = TimeFilter.of([self.load.window], self._time), self.key.text_of(arrow_schema(table.schema()))
+        wanted = RowFilter.of([self.load.window], table, self._time)
+        text = self.key.text_of(arrow_schema(table.schema()))
         for batch in read_tasks(table, tasks, wanted, table.schema(), text):
             outcome.held += len(batch)
             outcome.others += self._other.replaced(batch, self._points)
             yield conform(batch, schema)
 
     def _held_times(self, table: Table, tasks: list[FileScanTask]) -> Iterator[pa.Array]:
-        wanted, only_time = TimeFilter.of([self.load.window], self._time), table.schema().select(self._time)
+        wanted, only_time = RowFilter.of([self.load.window], table, self._time), table.schema().select(self._time)
         return (batch.column(0) for batch in read_tasks(table, tasks, wanted, only_time))
 
     @property
@@ -196,6 +197,13 @@ def touched_by(
         apart = bounds is not None and (bounds[1] < first_us or bounds[0] > last_us)
         (untouched if apart else touched).append(task)
     return touched, untouched
+
+
+def held_by(table: Table, untouched: list[FileScanTask], found: WindowFiles, load: WindowLoad) -> int:
+    """How many rows of a window lie in files that stay as they are; of files that also hold others they are counted."""
+    if all(task not in found.straddling for task in untouched):
+        return sum(task.file.record_count for task in untouched)
+    return count_rows(table, load.window, load.target.time_column)
 
 
 def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.RecordBatch]:

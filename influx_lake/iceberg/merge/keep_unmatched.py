@@ -12,7 +12,7 @@ import pyarrow as pa
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.merge.copy_on_write import Merge, replaced_others, touched_by
+from influx_lake.iceberg.merge.copy_on_write import Merge, held_by, replaced_others, touched_by
 from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
 from influx_lake.iceberg.merge.lookahead_stream import LookaheadStream, RemainingTimes
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
@@ -20,7 +20,7 @@ from influx_lake.iceberg.merge.time_buckets import TimeBuckets
 from influx_lake.iceberg.merge.written_rows import WrittenRows, layout_of, read_written
 from influx_lake.iceberg.scan.planning import files_of
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
-from influx_lake.iceberg.scan.time_filter import TimeFilter
+from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_rows import WindowStatistics
@@ -88,7 +88,7 @@ class KeepUnmatched:
         kept = self._keep(table, touched) if self.files else _Kept(0, 0, ())
         if not self.points.distinct:
             return self._merged(table)
-        left = sum(task.file.record_count for task in untouched)
+        left = held_by(table, untouched, found, self.load)
         return Change(
             removed=tuple(task.file for task in touched),
             added=(*self._rows.of(table), *kept.files, *(file for part in outside for file in part.files)),
@@ -145,7 +145,7 @@ class KeepUnmatched:
         self, table: Table, tasks: list[FileScanTask], windows: list[Window], columns: Schema
     ) -> Iterator[pa.RecordBatch]:
         text = self.points.key.text_of(arrow_schema(table.schema()))
-        return read_tasks(table, tasks, TimeFilter.of(windows, self._time), columns, text)
+        return read_tasks(table, tasks, RowFilter.of(windows, table, self._time), columns, text)
 
     def _merged(self, table: Table) -> Change:
         """Join whole rows instead: of rows with one key the last has to be found."""

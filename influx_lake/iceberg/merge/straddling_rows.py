@@ -1,13 +1,16 @@
-"""Rows outside of a window in files that straddle its bounds: they are rewritten into files of their own."""
+"""Rows outside of a window, or of other measurements, in files with rows of it: rewritten into files of their own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.merge.written_rows import layout_of
-from influx_lake.iceberg.scan.reader import arrow_schema, conform, outside, read_tasks
+from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
+from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer.writer import DataFileWriter
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file's number of rows inside the window, and the files of those outside."""
+    """A file's number of rows that are to be replaced, and the files of the others."""
 
     inside: int
     files: tuple[DataFile, ...]
@@ -26,7 +29,7 @@ class Kept:
 
 @dataclass(slots=True)
 class StraddlingRows:
-    """Rewrites the rows of straddling files that lie outside a window, once per file.
+    """Rewrites the rows of straddling files that lie outside a window or are of other measurements, once per file.
 
     Attributes:
         target: How they are written.
@@ -38,7 +41,7 @@ class StraddlingRows:
     _kept: dict[str, Kept] = field(default_factory=dict)
 
     def of(self, table: Table, task: FileScanTask) -> Kept:
-        """The rows of a file outside the window, without those that its delete files delete."""
+        """The other rows of a file, without those that its delete files delete."""
         seen = "\n".join([layout_of(table), task.file.file_path, *sorted(file.file_path for file in task.delete_files)])
         if seen not in self._kept:
             self._kept[seen] = self._write(table, task)
@@ -49,12 +52,13 @@ class StraddlingRows:
         return [file for kept in self._kept.values() for file in kept.files]
 
     def _write(self, table: Table, task: FileScanTask) -> Kept:
-        schema = arrow_schema(table.schema())
+        schema, replaced = arrow_schema(table.schema()), RowFilter.of([self.window], table, self.target.time_column)
         writer = DataFileWriter(table, self.target)
         inside = 0
         try:
             for batch in read_tasks(table, [task], None, table.schema()):
-                rest = outside(conform(batch, schema), self.window, self.target.time_column)
+                rows = conform(batch, schema)
+                rest = rows.filter(pc.invert(replaced.mask(rows)))
                 inside += len(batch) - len(rest)
                 if len(rest):
                     writer.write(rest)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.iceberg.scan.planning import time_bounds
-from influx_lake.iceberg.scan.time_filter import Bounds, TimeFilter
+from influx_lake.iceberg.scan.row_filter import Bounds, RowFilter
 
 if TYPE_CHECKING:
-    from pyarrow.parquet import RowGroupMetaData
+    from pyarrow.parquet import ParquetSchema, RowGroupMetaData
     from pyiceberg.table import FileScanTask, Table
 
 BATCH_ROWS = 65_536
@@ -19,7 +18,7 @@ _FIELD_ID = b"PARQUET:field_id"
 
 
 def stored_rows(
-    table: Table, task: FileScanTask, wanted: TimeFilter | None, columns: dict[int, pa.Field]
+    table: Table, task: FileScanTask, wanted: RowFilter | None, columns: dict[int, pa.Field]
 ) -> Generator[pa.RecordBatch, None, bool]:
     """Stream the rows of a file, one row group and one batch at a time.
 
@@ -40,13 +39,14 @@ def stored_rows(
 
     if task.file.file_format != FileFormat.PARQUET or task.delete_files:
         return False
-    needed, time_id = columns, 0
-    if wanted is not None:
+    needed, wanted = columns, wanted.within(table, task.file) if wanted is not None else None
+    time_id, share_id = 0, 0
+    if wanted is not None and wanted.windows is not None:
         time_id, time = _time(table, wanted)
-        if wanted.holds_all(time_bounds(task.file, time_id)):
-            wanted = None
-        else:
-            needed = {time_id: time, **columns}
+        needed = {time_id: time, **needed}
+    if wanted is not None and wanted.share is not None:
+        share_id = table.schema().find_field(wanted.share.column).field_id
+        needed = {share_id: pa.field(wanted.share.column, pa.string()), **needed}
     with table.io.new_input(task.file.file_path).open() as stream:
         metadata = read_metadata(stream)
         stored = metadata.schema.to_arrow_schema()
@@ -56,26 +56,32 @@ def stored_rows(
         encoded = [names[each] for each, column in columns.items() if pa.types.is_dictionary(column.type)]
         file = ParquetFile(stream, metadata=metadata, read_dictionary=encoded, pre_buffer=False)
         groups = list(range(metadata.num_row_groups))
-        if wanted is not None:
-            place = stored.get_field_index(names[time_id])
+        if wanted is not None and wanted.windows is not None:
+            place = _leaf(metadata.schema, names[time_id])
             groups = [each for each in groups if not wanted.holds_none(_bounds(metadata.row_group(each), place))]
         schema = pa.schema(columns.values())
         for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(names.values()), use_threads=False):
             rows = pa.RecordBatch.from_arrays([batch.column(names[each]) for each in columns], schema=schema)
-            if wanted is not None:
-                rows = wanted.sift(rows, batch.column(names[time_id]))
+            if wanted is not None and wanted.is_needed:
+                times, values = (batch.column(names[each]) if each else None for each in (time_id, share_id))
+                rows = wanted.sift(rows, times, values)
             if len(rows):
                 yield rows
     return True
 
 
-def _time(table: Table, wanted: TimeFilter) -> tuple[int, pa.Field]:
+def _time(table: Table, wanted: RowFilter) -> tuple[int, pa.Field]:
     """The column of time: its field id, and the type in which the filter compares it."""
     from pyiceberg.types import TimestamptzType
 
     field = table.schema().find_field(wanted.column)
     zone = "UTC" if isinstance(field.field_type, TimestamptzType) else None
     return field.field_id, pa.field(field.name, pa.timestamp("us", zone))
+
+
+def _leaf(schema: ParquetSchema, name: str) -> int:
+    """The place of a column that is not nested among all that have values of their own."""
+    return next(place for place in range(len(schema)) if schema.column(place).path == name)
 
 
 def _bounds(group: RowGroupMetaData, column: int) -> Bounds | None:
@@ -88,7 +94,7 @@ def _bounds(group: RowGroupMetaData, column: int) -> Bounds | None:
 
 def _names(file: pa.Schema, columns: dict[int, pa.Field]) -> dict[int, str] | None:
     """What the columns are called in a file; None where it does not have all of them as they are asked for."""
-    if any(pa.types.is_nested(column.type) for column in file) or len(set(file.names)) < len(file):
+    if len(set(file.names)) < len(file):
         return None
     stored = {int((column.metadata or {}).get(_FIELD_ID, -1)): column for column in file}
     names: dict[int, str] = {}

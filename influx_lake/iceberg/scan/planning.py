@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.columns.known_columns import time_field
+from influx_lake.iceberg.columns.known_columns import share_of, time_field
 from influx_lake.iceberg.scan.manifest_cache import planned_files
+from influx_lake.iceberg.scan.share_files import of_share, only_of_share
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -22,8 +23,8 @@ class WindowFiles:
     """The files that may hold rows of a window.
 
     Attributes:
-        inside: Every row of these lies in the window.
-        straddling: These may hold rows on both sides of the window's bounds.
+        inside: Every row of these lies in the window, and is of the measurement whose rows are looked at.
+        straddling: These may hold rows on both sides of the window's bounds, or of other measurements.
     """
 
     inside: tuple[FileScanTask, ...]
@@ -36,12 +37,13 @@ def files_of(table: Table, window: Window, time_column: str) -> WindowFiles:
     A file with deletes attached to it (another engine's) counts as straddling: its row count is not what it holds.
     """
     time_id = time_field(table, time_column).field_id
+    is_of_share = only_of_share(table)
     inside: list[FileScanTask] = []
     straddling: list[FileScanTask] = []
     for task in planned_files(table.scan(row_filter=in_windows([window], table, time_column))):
         bounds = time_bounds(task.file, time_id)
         whole = bounds is not None and window.start_us <= bounds[0] and bounds[1] < window.end_us
-        (inside if whole and not task.delete_files else straddling).append(task)
+        (inside if whole and not task.delete_files and is_of_share(task.file) else straddling).append(task)
     return WindowFiles(tuple(inside), tuple(straddling))
 
 
@@ -55,7 +57,7 @@ def time_bounds(file: DataFile, time_id: int) -> tuple[int, int] | None:
 
 
 def in_windows(windows: Sequence[Window], table: Table, time_column: str) -> BooleanExpression:
-    """The rows of any of the windows, as a filter for a scan."""
+    """The rows of any of the windows that are looked at, as a filter for a scan."""
     from pyiceberg.expressions import AlwaysFalse, And, GreaterThanOrEqual, LessThan, Or
     from pyiceberg.types import TimestamptzType
 
@@ -70,4 +72,5 @@ def in_windows(windows: Sequence[Window], table: Table, time_column: str) -> Boo
         since = GreaterThanOrEqual(time_column, text(window.start))  # type: ignore[call-arg,arg-type]
         until = LessThan(time_column, text(window.end))  # type: ignore[call-arg,arg-type]
         expression = Or(expression, And(since, until))
-    return expression
+    share = share_of(table)
+    return expression if share is None else And(of_share(table, share), expression)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import CatalogRefused
@@ -17,7 +17,7 @@ from influx_lake.iceberg.columns.schema import plain_type
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.scan.parquet_reader import stored_rows
 from influx_lake.iceberg.scan.planning import files_of
-from influx_lake.iceberg.scan.time_filter import TimeFilter
+from influx_lake.iceberg.scan.row_filter import RowFilter
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
 
 
-def find_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
+def find_table(catalog: Catalog, identifier: tuple[str, ...], share: Share | None = None) -> Table | None:
     """Load a table, its columns called as its loads know them, or None when there is none.
+
+    Args:
+        catalog: The catalog.
+        identifier: Namespace parts and the table's name.
+        share: The measurement whose rows of it are looked at, where it may hold several.
 
     Raises:
         CatalogError: The catalog cannot tell.
@@ -35,18 +40,18 @@ def find_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table | None:
 
     with catalog_errors(f"load the table {'.'.join(identifier)}"):
         try:
-            return as_known(catalog.load_table(identifier))
+            return as_known(catalog.load_table(identifier), share=share)
         except (NoSuchTableError, NoSuchNamespaceError):
             return None
 
 
-def open_table(catalog: Catalog, identifier: tuple[str, ...]) -> Table:
-    """Load a table.
+def open_table(catalog: Catalog, identifier: tuple[str, ...], share: Share | None = None) -> Table:
+    """Load a table; the arguments are those of `find_table`.
 
     Raises:
         CatalogError: There is no such table, or the catalog cannot tell.
     """
-    table = find_table(catalog, identifier)
+    table = find_table(catalog, identifier, share)
     if table is None:
         raise CatalogRefused(
             f"there is no table {'.'.join(identifier)} in the catalog {catalog.name}",
@@ -94,7 +99,7 @@ def read_windows(
     """
     check_readable(table)
     table = as_known(table)
-    wanted = TimeFilter.of(windows, time_column)
+    wanted = RowFilter.of(windows, table, time_column)
     scan = table.scan(
         row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)), snapshot_id=snapshot_id
     )
@@ -108,7 +113,7 @@ def read_windows(
 def read_tasks(
     table: Table,
     tasks: Iterable[FileScanTask],
-    wanted: TimeFilter | None,
+    wanted: RowFilter | None,
     projection: Schema,
     encoded: tuple[str, ...] = (),
 ) -> Iterator[pa.RecordBatch]:
@@ -148,7 +153,7 @@ def count_rows(table: Table, window: Window, time_column: str = TIME) -> int:
     counted = sum(task.file.record_count for task in files.inside)
     if files.straddling:
         projection = table.schema().select(time_column)
-        batches = read_tasks(table, files.straddling, TimeFilter.of([window], time_column), projection)
+        batches = read_tasks(table, files.straddling, RowFilter.of([window], table, time_column), projection)
         counted += sum(len(batch) for batch in batches)
     return counted
 
@@ -184,10 +189,3 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
     encode = pa.types.is_dictionary(kind) and not pa.types.is_dictionary(values.type)
     return (values.dictionary_encode() if encode else values).cast(kind)
-
-
-def outside(batch: pa.RecordBatch, window: Window, time_column: str) -> pa.RecordBatch:
-    """The rows of a batch that do not lie in a window; a row without a time lies in none."""
-    times = batch.column(time_column).cast(pa.int64())
-    within = pc.and_(pc.greater_equal(times, window.start_us), pc.less(times, window.end_us))
-    return batch.filter(pc.invert(pc.fill_null(within, False)))

@@ -14,7 +14,8 @@ from influx_lake.iceberg.columns.known_columns import as_known, time_field
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.scan.planning import time_bounds
 from influx_lake.iceberg.scan.reader import check_readable, read_tasks
-from influx_lake.iceberg.scan.time_filter import TimeFilter
+from influx_lake.iceberg.scan.row_filter import RowFilter
+from influx_lake.iceberg.scan.share_files import only_of_share
 
 if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 def count_by_window(table: Table, windows: Sequence[Window], time_column: str = TIME) -> list[int]:
     """How many rows a table holds for each of some windows, which do not overlap, oldest first.
 
-    One look at the table's manifests. Only files that reach across a window's bound are opened, and of them only the
-    column of time.
+    One look at the table's manifests. Only files that reach across a window's bound, or hold several measurements, are
+    opened, and of them only the columns that tell.
 
     Raises:
         StorageError: A file cannot be read.
@@ -37,12 +38,13 @@ def count_by_window(table: Table, windows: Sequence[Window], time_column: str = 
     counts = [0] * len(windows)
     starts = [window.start_us for window in windows]
     time_id = time_field(table, time_column).field_id
-    span = TimeFilter.of([Window(windows[0].start, windows[-1].end)], time_column)
+    span = RowFilter.of([Window(windows[0].start, windows[-1].end)], table, time_column)
+    is_of_share = only_of_share(table)
     cut: list[FileScanTask] = []
     with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
         for task in table.scan(row_filter=span.expression(table)).plan_files():
             bounds = time_bounds(task.file, time_id)
-            if bounds is None or task.delete_files:
+            if bounds is None or task.delete_files or not is_of_share(task.file):
                 cut.append(task)
                 continue
             first, last = (bisect_right(starts, bound) - 1 for bound in bounds)

@@ -151,7 +151,7 @@ def _staged(
     return Staged(
         actual=table,
         changed=changed,
-        table=as_known(changed, ids),
+        table=as_known(changed, ids, target.share),
         shape=shape,
         ids=ids,
         updates=transaction._updates,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, merged
 from influx_lake.iceberg.scan.manifest_cache import manifests_of
 from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.scan.share_files import may_hold_share
 from influx_lake.iceberg.table_state.changes import Kind, change_of
 from influx_lake.iceberg.table_state.lineage import Lineage
 
@@ -76,14 +77,17 @@ def rows_added_by(
 
 
 def _files_of(table: Table, snapshot: Snapshot, ids: Collection[int]) -> Iterator[tuple[int, DataFile]]:
-    """The data files of a snapshot that were added by some snapshots, with the id of each one's."""
+    """The data files of a snapshot that were added by some snapshots, with the id of each one's; those that hold only
+    other rows than are looked at are passed over.
+    """
     from pyiceberg.manifest import ManifestContent
 
+    may_hold = may_hold_share(table)
     for manifest in manifests_of(snapshot, table.io):
         if manifest.content is not ManifestContent.DATA or manifest.added_snapshot_id not in ids:
             continue
         for entry in manifest.fetch_manifest_entry(table.io):
-            if entry.snapshot_id is not None and entry.snapshot_id in ids:
+            if entry.snapshot_id is not None and entry.snapshot_id in ids and may_hold(entry.data_file):
                 yield entry.snapshot_id, entry.data_file
 
 

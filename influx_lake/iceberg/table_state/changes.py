@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window, utc_text
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyiceberg.table.snapshots import Snapshot
+
+
+MEASUREMENT = "influx-lake.measurement"
+"""The property of a snapshot's summary: whose rows were loaded, where the table holds several measurements."""
 
 
 class Kind(StrEnum):
@@ -101,6 +106,15 @@ class ForeignChange:
 def summary_of(snapshot: Snapshot) -> Mapping[str, str]:
     """The properties of a snapshot's summary; none where it has no summary."""
     return snapshot.summary.additional_properties if snapshot.summary else {}
+
+
+def is_load_of(snapshot: Snapshot, share: Share | None) -> bool:
+    """Whether a load of ours that made a snapshot was of a measurement, where the table holds several.
+
+    One that does not say was made when the table was one measurement's.
+    """
+    said = summary_of(snapshot).get(MEASUREMENT)
+    return share is None or said is None or said == share.value
 
 
 def number(snapshot: Snapshot, name: str) -> int:

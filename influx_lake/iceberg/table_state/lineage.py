@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from influx_lake.iceberg.scan.manifest_cache import manifests_of
 from influx_lake.iceberg.table_state import commit_log
 from influx_lake.iceberg.table_state.changes import summary_of
-from influx_lake.iceberg.table_state.record import SUMMARY, base_id, read_properties, read_summary
+from influx_lake.iceberg.table_state.record import SUMMARY, States, base_id, read_properties, read_summary
+from influx_lake.iceberg.table_state.shares import state_of_share
 from influx_lake.iceberg.table_state.state import TableState
 
 if TYPE_CHECKING:
@@ -96,25 +97,33 @@ class Lineage:
         )
 
     def state_at(self, snapshot: Snapshot) -> TableState | None:
-        """What a snapshot of ours says of the table, or its commit said in properties; None where neither is left."""
+        """What a snapshot of ours says of the table, or its commit said in properties; None where neither is left.
+
+        Of a table that holds several measurements it is the state of the one whose rows are looked at.
+        """
+        states = self.states_at(snapshot)
+        return None if states is None else state_of_share(states, self.table)
+
+    def states_at(self, snapshot: Snapshot) -> States | None:
+        """What a snapshot of ours says, of each measurement where there are several; None where nothing is left."""
         if (text := summary_of(snapshot).get(SUMMARY)) is not None:
-            state = read_summary(text, self.whole_state)
-            if state is not None:
-                return state
+            states = read_summary(text, self.whole_states)
+            if states is not None:
+                return states
         elif not is_ours(snapshot) and snapshot.snapshot_id != last_commit(self.table.metadata):
             return None
         return self._stated(snapshot)
 
-    def base_of(self, snapshot: Snapshot) -> tuple[int, TableState] | None:
+    def base_of(self, snapshot: Snapshot) -> tuple[int, States] | None:
         """The snapshot that holds whole what a snapshot of ours says, and what it holds; None where it is gone."""
         text = summary_of(snapshot).get(SUMMARY)
         if text is None:
             return None
         base = base_id(text) or snapshot.snapshot_id
-        state = self.whole_state(base) if base in self._there else None
-        return None if state is None else (base, state)
+        states = self.whole_states(base) if base in self._there else None
+        return None if states is None else (base, states)
 
-    def whole_state(self, snapshot_id: int) -> TableState | None:
+    def whole_states(self, snapshot_id: int) -> States | None:
         """What a snapshot of ours says whole."""
         snapshot = self.find(snapshot_id)
         text = summary_of(snapshot).get(SUMMARY) if snapshot else None
@@ -129,7 +138,7 @@ class Lineage:
                 self._read.append(earlier)
                 yield earlier
 
-    def _stated(self, snapshot: Snapshot) -> TableState | None:
+    def _stated(self, snapshot: Snapshot) -> States | None:
         """What properties said when a snapshot was committed: those of now, else those of an earlier metadata file."""
         said, source = self.table.metadata.properties, summary_of(snapshot).get(_SOURCE)
         if last_commit(self.table.metadata) == snapshot.snapshot_id:

@@ -14,6 +14,7 @@ from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.errors import StorageError
 from influx_lake.iceberg.scan.manifest_cache import manifests_of
 from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.scan.share_files import may_hold_share, only_of_share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +84,8 @@ class Touched:
 def rows_touched(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> Touched:
     """The time in which a snapshot does not hold the files of an earlier one of the same table.
 
-    Both are there. Only files whose time has others on both sides are opened, and of them only the column of time.
+    Both are there. Files of other rows than are looked at are passed over. Only files whose time has others on both
+    sides are opened, and of them only the columns that tell.
 
     Raises:
         Untold: The table has deletes that cannot be read, or files that do not say which time they hold.
@@ -127,11 +129,13 @@ def _touched(table: Table, removed: Sequence[FileScanTask], added: Sequence[File
     lost: list[Window] = []
     altered: list[Window] = []
     gained: list[Window] = []
+    may_hold = may_hold_share(table)
+    removed, added = ([task for task in part if may_hold(task.file)] for part in (removed, added))
     for stretch in _stretches(removed, added, time_id):
         lost += _lost_of(table, stretch, time_id)
         if stretch.is_written_anew():
             altered.append(stretch.window())
-            if stretch.has_more():
+            if _is_countable(table, stretch) and stretch.has_more():
                 gained.append(stretch.window())
     return Touched(tuple(lost), tuple(altered), tuple(gained))
 
@@ -170,9 +174,10 @@ def _bounds(file: DataFile, time_id: int) -> tuple[int, int]:
 
 
 def _lost_of(table: Table, stretch: _Stretch, time_id: int) -> list[Window]:
-    if not stretch.added:
+    countable = _is_countable(table, stretch)
+    if not stretch.added and countable:
         return [stretch.window()]
-    if not any(task.delete_files for task in (*stretch.removed, *stretch.added)):
+    if countable and not any(task.delete_files for task in (*stretch.removed, *stretch.added)):
         counts = [sum(task.file.record_count for task in part) for part in (stretch.removed, stretch.added)]
         if counts[0] == counts[1] and _same_bounds(stretch, time_id):
             return []
@@ -181,6 +186,12 @@ def _lost_of(table: Table, stretch: _Stretch, time_id: int) -> list[Window]:
     except StorageError:
         # The files of an earlier snapshot may be gone: then any of that time may be.
         return [stretch.window()]
+
+
+def _is_countable(table: Table, stretch: _Stretch) -> bool:
+    """Whether the rows of files that are looked at are all that they hold."""
+    is_of_share = only_of_share(table)
+    return all(is_of_share(task.file) for task in (*stretch.removed, *stretch.added))
 
 
 def _same_bounds(stretch: _Stretch, time_id: int) -> bool:
@@ -220,10 +231,12 @@ def _histogram(
     import numpy as np
 
     from influx_lake.iceberg.scan.reader import read_tasks
+    from influx_lake.iceberg.scan.row_filter import RowFilter
 
     found = np.zeros(count, dtype=np.int64)
-    only_time = table.schema().select(table.schema().find_field(time_id).name)
-    for batch in read_tasks(table, tasks, None, only_time):
+    time_column = table.schema().find_field(time_id).name
+    only_time, wanted = table.schema().select(time_column), RowFilter.of(None, table, time_column)
+    for batch in read_tasks(table, tasks, wanted, only_time):
         times = np.asarray(batch.column(0).cast(pa.int64()).drop_null())
         found += np.bincount(np.clip(times // length - origin, 0, count - 1), minlength=count)
     return found

@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window, merged
+from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.own_properties import is_copied
-from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, change_of, moment_of, number, summary_of
+from influx_lake.iceberg.table_state.changes import (
+    ForeignChange,
+    Kind,
+    change_of,
+    is_load_of,
+    moment_of,
+    number,
+    summary_of,
+)
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
 from influx_lake.iceberg.table_state.record import read_properties
+from influx_lake.iceberg.table_state.shares import as_share, shares_in, state_of_share
 from influx_lake.iceberg.table_state.state import TableState
 
 if TYPE_CHECKING:
@@ -25,8 +36,10 @@ if TYPE_CHECKING:
 _MAIN = "main"
 _SOURCE = "influx-lake.source"
 _REMEMBERED = 256
-_known: dict[str, TableState] = {}
-"""What is known of tables that others changed, by the metadata file: what it takes to tell may be many files."""
+_known: dict[tuple[str, Share | None], TableState] = {}
+"""What is known of tables that others changed, by the metadata file and the rows that are looked at: what it takes to
+tell may be many files.
+"""
 
 
 def table_state(table: Table | None) -> TableState:
@@ -35,7 +48,8 @@ def table_state(table: Table | None) -> TableState:
     A snapshot of ours says it: that costs nothing. Else the nearest ancestor of ours does, and what others did since is
     followed: rows that they added, and files that they rewrote without a change of rows, leave what is loaded as it is;
     of rows that they removed or replaced it is told from the files which time has fewer of them, which then no longer
-    counts as loaded. A table whose snapshot descends from no load holds nothing of ours. Ancestors that expired are
+    counts as loaded. Of a table that holds several measurements all of this is of the one whose rows are looked at.
+    A table whose snapshot descends from no load holds nothing of ours. Ancestors that expired are
     looked for in the table's earlier metadata files; where they are not there either, only windows with no fewer rows
     than their loads left there count as loaded.
 
@@ -49,25 +63,41 @@ def table_state(table: Table | None) -> TableState:
         return TableState()
     metadata, snapshot = table.metadata, table.current_snapshot()
     if snapshot is None:
-        return _without_rows(metadata)
-    is_last = last_commit(metadata) == snapshot.snapshot_id
-    if is_last and len(metadata.refs) <= 1 and (state := Lineage(table).state_at(snapshot)) is not None:
+        return _without_rows(table)
+    if _is_as_left(metadata, snapshot) and (state := Lineage(table).state_at(snapshot)) is not None:
         return state
-    if table.metadata_location not in _known:
+    key = (table.metadata_location, share_of(table))
+    if key not in _known:
         if len(_known) >= _REMEMBERED:
             _known.pop(next(iter(_known)), None)
         with catalog_errors(f"tell what others did to {'.'.join(table.name())}"):
-            _known[table.metadata_location] = _followed(table, snapshot)
-    return _known[table.metadata_location]
+            _known[key] = _followed(table, snapshot)
+    return _known[key]
 
 
-def _without_rows(metadata: TableMetadata) -> TableState:
+def states_of_shares(table: Table) -> dict[str, TableState]:
+    """What is known of each measurement of a table that holds several, which are all as in `table_state`."""
+    snapshot, shares = table.current_snapshot(), shares_in(table)
+    if snapshot is not None and _is_as_left(table.metadata, snapshot):
+        states = Lineage(table).states_at(snapshot)
+        if states is not None and None not in states:
+            return {share: states.get(share, TableState()) for share in shares}
+    return {share: table_state(as_share(table, share)) for share in shares}
+
+
+def _is_as_left(metadata: TableMetadata, snapshot: Snapshot) -> bool:
+    """Whether a load of ours made the snapshot that is read, and nobody did anything since."""
+    return last_commit(metadata) == snapshot.snapshot_id and len(metadata.refs) <= 1
+
+
+def _without_rows(table: Table) -> TableState:
     """The state of a table that has no snapshot: it holds nothing, and is whose it is said to be.
 
     One that is said to have taken commits, and has none of them, was made with what was said of another: it is
     nobody's.
     """
-    stated, last = read_properties(metadata.properties), last_commit(metadata)
+    metadata = table.metadata
+    stated, last = state_of_share(read_properties(metadata.properties), table), last_commit(metadata)
     of_another = is_copied(metadata) or (last is not None and not metadata.snapshots)
     empty = TableState() if of_another else replace(stated, coverage=Coverage())
     if last is None:
@@ -88,9 +118,9 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
             break
         foreign.insert(0, each)
     changes = [*_made_by_others(foreign, metadata), *_branches(metadata, lineage, snapshot)]
-    stated = read_properties(metadata.properties)
+    stated = state_of_share(read_properties(metadata.properties), table)
     if ancestor is not None:
-        state = lineage.state_at(ancestor) or _state_of_loads(stated, lineage, ancestor)
+        state = lineage.state_at(ancestor) or _state_of_loads(table, stated, lineage, ancestor)
         if last is not None and last != ancestor.snapshot_id:
             changes.insert(0, _moved(Kind.SET_BACK, ancestor, last, metadata))
         else:
@@ -170,13 +200,13 @@ def _rebuilt(table: Table, known: TableState, lineage: Lineage, ancestor: Snapsh
     return replace(known, coverage=rebuilt(table, known.coverage, loads, column), is_rebuilt=True)
 
 
-def _state_of_loads(stated: TableState, lineage: Lineage, ancestor: Snapshot) -> TableState:
+def _state_of_loads(table: Table, stated: TableState, lineage: Lineage, ancestor: Snapshot) -> TableState:
     """The state of a snapshot that an earlier version of ours made, whose commit's properties are gone."""
     from influx_lake.iceberg.table_state.rebuilding import loaded_by
 
     line = list(lineage.line(ancestor))
-    coverage = loaded_by(stated.coverage, line)
-    sources = (summary_of(each).get(_SOURCE) for each in line)
+    coverage = loaded_by(stated.coverage, line, share_of(table))
+    sources = (summary_of(each).get(_SOURCE) for each in line if is_load_of(each, share_of(table)))
     owner = stated.owner or next((source for source in sources if source), None)
     return replace(stated, coverage=coverage, owner=owner, is_rebuilt=True)
 

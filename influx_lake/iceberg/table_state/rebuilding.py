@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError
+from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.scan.reader import check_readable
 from influx_lake.iceberg.scan.row_counts import count_by_window
-from influx_lake.iceberg.table_state.changes import number, summary_of
+from influx_lake.iceberg.table_state.changes import is_load_of, number, summary_of
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import is_ours
 
@@ -33,8 +35,9 @@ def rebuilt(table: Table, known: Coverage, loads: Iterable[Snapshot], time_colum
         time_column: The column that places a row in a window.
     """
     left: dict[Window, int] = {}
+    share = share_of(table)
     for snapshot in filter(is_ours, loads):
-        window = window_of_load(snapshot)
+        window = window_of_load(snapshot, share)
         if window and all(window.end <= other.start or other.end <= window.start for other in left):
             left[window] = number(snapshot, ROWS)
     windows = sorted(window for window in left if known.holds(window))
@@ -47,12 +50,12 @@ def rebuilt(table: Table, known: Coverage, loads: Iterable[Snapshot], time_colum
     return known.within(window for window, count in zip(windows, counts, strict=True) if count >= left[window])
 
 
-def loaded_by(known: Coverage, loads: Iterable[Snapshot]) -> Coverage:
+def loaded_by(known: Coverage, loads: Iterable[Snapshot], share: Share | None = None) -> Coverage:
     """What of some time the loads that led to a snapshot brought."""
-    return known.within(window for snapshot in filter(is_ours, loads) if (window := window_of_load(snapshot)))
+    return known.within(window for snapshot in filter(is_ours, loads) if (window := window_of_load(snapshot, share)))
 
 
-def window_of_load(snapshot: Snapshot) -> Window | None:
-    """The window that a load was of."""
-    said = summary_of(snapshot).get(WINDOW)
+def window_of_load(snapshot: Snapshot, share: Share | None = None) -> Window | None:
+    """The window that a load was of; None where it was of another measurement."""
+    said = summary_of(snapshot).get(WINDOW) if is_load_of(snapshot, share) else None
     return Window.parse(said) if said else None

@@ -1,5 +1,7 @@
 """The state of a table as text: in the summary of each snapshot of ours, and in properties of the table.
 
+Of a table that holds several measurements it is the state of each.
+
 A summary holds the state whole while that is short; else what changed since an ancestor that holds it whole, packed. So
 the metadata of a table with hundreds of snapshots and as many gaps stay small. The properties hold it for the last
 commit, which `recent_commits` names; they are believed for that snapshot only.
@@ -11,10 +13,12 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, pairwise
 from typing import Any
 
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
+from influx_lake.iceberg.columns.known_columns import SHARES
 from influx_lake.iceberg.table_state.changes import ForeignChange, Kind, moment_of
 from influx_lake.iceberg.table_state.coverage import Coverage, parse_windows, windows_text
 from influx_lake.iceberg.table_state.state import TableState
@@ -28,28 +32,31 @@ TAILS = "influx-lake.tails"
 """The same for what tails added of windows that are not loaded as a whole yet; not there where there are none."""
 TAGS = "influx-lake.tags"
 """The table property: a JSON list of columns."""
+States = Mapping[str | None, TableState]
+"""What is known of each measurement of a shared table, by its name there; by None of one measurement's own table."""
 _OPEN = ("others", "taken", "altered", "added")
 MOST_CHARACTERS = 500
 """How long a state may be to stand in a summary as it is."""
 
 
-def summary_text(state: TableState, base: tuple[int, TableState] | None) -> str:
+def summary_text(states: States, base: tuple[int, States] | None) -> str:
     """The state of a table as a snapshot's summary holds it.
 
     Args:
-        state: The state.
+        states: The state, or those of its measurements.
         base: The nearest ancestor that holds it whole, and what it holds.
     """
-    whole = _document(state)
-    text = _json(whole | _windows(state.coverage, windows_text) | _open(state))
+    text = _json(_whole(states, windows_text))
     if len(text) <= MOST_CHARACTERS:
         return text
-    if base is not None and (change := _change(state, whole, *base)) is not None:
-        return change
-    return _json({"packed": _pack(whole | _windows(state.coverage, _numbers) | _open(state))})
+    packed = _json({"packed": _pack(_whole(states, _numbers))})
+    # The state of many measurements is long: what changed of some of them may be longer, too.
+    at_most = MOST_CHARACTERS if None in states else max(MOST_CHARACTERS, len(packed) // 2)
+    change = _change(states, *base) if base is not None else None
+    return change if change is not None and len(change) <= at_most else packed
 
 
-def read_summary(text: str, whole: Callable[[int], TableState | None]) -> TableState | None:
+def read_summary(text: str, whole: Callable[[int], States | None]) -> States | None:
     """Read what `summary_text` wrote.
 
     Args:
@@ -61,10 +68,24 @@ def read_summary(text: str, whole: Callable[[int], TableState | None]) -> TableS
     """
     said = json.loads(text)
     if "base" not in said:
-        return _state(_unpacked(said))
+        return _read_whole(text)
     base = whole(base_id(text) or 0)
     if base is None:
         return None
+    if "shares" not in said:
+        return {None: _changed(base.get(None, TableState()), said)}
+    return {**base, **{share: _changed(base.get(share, TableState()), each) for share, each in said["shares"].items()}}
+
+
+@lru_cache(maxsize=8)
+def _read_whole(text: str) -> States:
+    # The state of each measurement of a table is asked for, and all of them are in one text.
+    said = _unpacked(json.loads(text))
+    return {share: _state(each) for share, each in said["shares"].items()} if "shares" in said else {None: _state(said)}
+
+
+def _changed(base: TableState, said: Mapping[str, Any]) -> TableState:
+    """A state, told by what changed since another one."""
     gained, lost = parse_windows(said.get("gained", "")), parse_windows(said.get("lost", ""))
     coverage = Coverage(base.coverage.losing(lost).intervals)
     for window in gained:
@@ -80,45 +101,70 @@ def base_id(text: str) -> int | None:
     return None if base is None else int(base, 16)
 
 
-def properties(state: TableState, there: Mapping[str, str]) -> dict[str, str]:
-    """The table properties that tell a state, those that change."""
-    told = {COVERAGE: str(state.coverage), TAILS: windows_text(state.coverage.tails)}
-    if state.tags is not None:
-        told[TAGS] = json.dumps(state.tags)
-    if state.owner is not None:
+def properties(states: States, there: Mapping[str, str]) -> dict[str, str]:
+    """The table properties that tell the state of a table, those that change."""
+    state = states.get(None)
+    told = {COVERAGE: "", TAILS: ""} if state is None else _stated(state)
+    if state is None:
+        shares = {share: _document(each) | _windows(each.coverage, windows_text) for share, each in states.items()}
+        told[SHARES] = json.dumps(shares, ensure_ascii=False)
+    elif state.owner is not None:
         told[OWNER] = state.owner
     # An empty one is only for taking back what the table says.
     return {name: text for name, text in told.items() if (text or name in there) and there.get(name) != text}
 
 
-def read_properties(said: Mapping[str, str], source: str | None = None) -> TableState:
+def _stated(state: TableState) -> dict[str, str]:
+    told = {COVERAGE: str(state.coverage), TAILS: windows_text(state.coverage.tails)}
+    return told if state.tags is None else told | {TAGS: json.dumps(state.tags)}
+
+
+def read_properties(said: Mapping[str, str], source: str | None = None) -> States:
     """The state that properties of a table tell, for the snapshot that they were written with.
 
     Args:
         said: The properties.
         source: The source that was loaded then: the owner of tables from before owners were kept.
     """
-    return TableState(
-        Coverage.parse(said.get(COVERAGE, ""), said.get(TAILS, "")),
-        said.get(OWNER, source),
-        tuple(json.loads(said[TAGS])) if TAGS in said else None,
-    )
+    if SHARES in said:
+        return {share: _state(each) for share, each in json.loads(said[SHARES]).items()}
+    coverage = Coverage.parse(said.get(COVERAGE, ""), said.get(TAILS, ""))
+    tags = tuple(json.loads(said[TAGS])) if TAGS in said else None
+    return {None: TableState(coverage, said.get(OWNER, source), tags)}
 
 
-def _change(state: TableState, whole: dict[str, Any], base: int, before: TableState) -> str | None:
-    """What changed since an ancestor; None where that is long too."""
+def _whole(states: States, as_text: Callable[[tuple[Window, ...]], str]) -> dict[str, Any]:
+    """All that is known of a table."""
+    told = {
+        share: _document(state) | _windows(state.coverage, as_text) | _open(state) for share, state in states.items()
+    }
+    return told.get(None, {"shares": told})
+
+
+def _change(states: States, base: int, before: States) -> str | None:
+    """What changed since an ancestor; None where that tells of another kind of table."""
+    found = {
+        share: _change_of(state, before.get(share, TableState()))
+        for share, state in states.items()
+        if state != before.get(share)
+    }
+    if (None in states) != (None in before):
+        return None
+    told = found.get(None, {}) if None in states else {"shares": found}
+    return _json({"base": f"{base:x}", **told})
+
+
+def _change_of(state: TableState, before: TableState) -> dict[str, Any]:
     mine, theirs = Coverage(state.coverage.intervals), Coverage(before.coverage.intervals)
     told = _document(before)
     change = {
-        "base": f"{base:x}",
-        **{key: value for key, value in whole.items() if told.get(key) != value},
+        **{key: value for key, value in _document(state).items() if told.get(key) != value},
         "gained": windows_text(mine.without(theirs)),
         "lost": windows_text(theirs.without(mine)),
         "tails": windows_text(state.coverage.tails),
         **_open(state),
     }
-    text = _json({key: value for key, value in change.items() if value})
-    return text if len(text) <= MOST_CHARACTERS else None
+    return {key: value for key, value in change.items() if value}
 
 
 def _document(state: TableState) -> dict[str, Any]:
@@ -213,6 +259,12 @@ def _unpacked(said: dict[str, Any]) -> dict[str, Any]:
     if "packed" not in said:
         return said
     document: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(said["packed"])))
+    if "shares" in document:
+        return {"shares": {share: _with_moments(each) for share, each in document["shares"].items()}}
+    return _with_moments(document)
+
+
+def _with_moments(document: dict[str, Any]) -> dict[str, Any]:
     return document | {key: _from_numbers(document[key]) for key in ("coverage", "tails") if key in document}
 
 

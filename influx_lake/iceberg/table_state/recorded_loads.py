@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import EPOCH, Window
+from influx_lake.iceberg.columns.known_columns import share_of
+from influx_lake.iceberg.table_state.changes import is_load_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -36,11 +38,11 @@ class RecordedLoad:
 
 
 def recorded_loads(table: Table) -> dict[Window, RecordedLoad]:
-    """The latest load of each window, as far as its snapshot has not expired."""
+    """The latest load of each window, as far as its snapshot has not expired; of the rows that are looked at."""
     found: dict[Window, RecordedLoad] = {}
     for snapshot in sorted(table.metadata.snapshots, key=lambda each: each.timestamp_ms):
         said = snapshot.summary.additional_properties if snapshot.summary else {}
-        if _WINDOW in said:
+        if _WINDOW in said and is_load_of(snapshot, share_of(table)):
             found[Window.parse(said[_WINDOW])] = RecordedLoad(
                 snapshot_id=snapshot.snapshot_id,
                 committed=EPOCH + timedelta(milliseconds=snapshot.timestamp_ms),

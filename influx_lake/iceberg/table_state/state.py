@@ -48,7 +48,7 @@ class TableState:
         replaced: Window | None,
         *,
         keeps_rows: bool,
-        owner: str,
+        owner: str | None,
         tags: tuple[str, ...] | None,
         time_id: int | None,
     ) -> TableState:
@@ -75,6 +75,10 @@ class TableState:
         return TableState(
             coverage, owner, known, time_id, earlier=tuple(told[-KEPT:]), lost=lost, altered=altered, added=added
         )
+
+    def settled(self) -> TableState:
+        """What is known after a load of another measurement: what others did is told as after any load."""
+        return self.following(self.coverage, None, keeps_rows=True, owner=self.owner, tags=None, time_id=self.time_id)
 
     def losing(
         self, lost: Iterable[Window], altered: Iterable[Window] = (), gained: Iterable[Window] = ()

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import WriteMode
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.own_properties import naming_table
+from influx_lake.iceberg.table_state.changes import MEASUREMENT
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
-from influx_lake.iceberg.table_state.reading import table_state
-from influx_lake.iceberg.table_state.record import MOST_CHARACTERS, SUMMARY, properties, summary_text
+from influx_lake.iceberg.table_state.reading import states_of_shares, table_state
+from influx_lake.iceberg.table_state.record import MOST_CHARACTERS, SUMMARY, States, properties, summary_text
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.target import Provenance, TableTarget
 
@@ -48,7 +50,7 @@ def record(
     """What a commit of rows writes.
 
     Args:
-        table: The table as the commit was planned on.
+        table: The table as the commit was planned on, with the rows that the load has of it.
         coverage: Which time it holds afterwards.
         target: The table as its writer wants it.
         provenance: Where the rows come from.
@@ -61,14 +63,21 @@ def record(
     state = known.following(
         coverage, replaced, keeps_rows=keeps_rows, owner=provenance.owner, tags=target.tags, time_id=time_id
     )
-    summary = {SUMMARY: summary_text(state, _base(table))}
+    share = share_of(table)
+    states: dict[str | None, TableState] = {None: state}
+    if share is not None:
+        states = {value: each.settled() for value, each in states_of_shares(table).items()}
+        states[share.value] = state
+    summary = {SUMMARY: summary_text(states, _base(table))}
+    if share is not None:
+        summary[MEASUREMENT] = share.value
     if known.changes:
         summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]
-    said = properties(state, table.metadata.properties) | naming_table(table.metadata)
+    said = properties(states, table.metadata.properties) | naming_table(table.metadata)
     return Record(summary, said)
 
 
-def _base(table: Table) -> tuple[int, TableState] | None:
+def _base(table: Table) -> tuple[int, States] | None:
     """The nearest ancestor that holds the state whole."""
     lineage, snapshot = Lineage(table), table.current_snapshot()
     ours = next(filter(is_ours, lineage.line(snapshot)), None) if snapshot else None

@@ -101,7 +101,7 @@ def describe(
     schema = sanitize_column_names(table.schema())
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=footer,
-        stats_columns=statistics_plan(table, target.time_column),
+        stats_columns=statistics_plan(table, target.whole_bounds),
         parquet_column_mapping=parquet_path_to_id_mapping(schema),
     )
     return DataFile.from_args(

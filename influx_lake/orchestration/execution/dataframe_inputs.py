@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.table import DataScan, Table
 
-    from influx_lake.iceberg.scan.time_filter import TimeFilter
+    from influx_lake.iceberg.scan.row_filter import RowFilter
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ class TableRows:
 
     def scan(self) -> DataScan:
         """A scan of the rows, to be narrowed further."""
-        wanted = self._wanted
-        return self.table.scan(row_filter=wanted.expression(self.table)) if wanted is not None else self.table.scan()
+        return self.table.scan(row_filter=self._wanted.expression(self.table))
 
     def reader(self) -> pa.RecordBatchReader:
         """Stream the rows, once."""
@@ -65,10 +64,10 @@ class TableRows:
             yield conform(batch, self.schema)
 
     @property
-    def _wanted(self) -> TimeFilter | None:
-        from influx_lake.iceberg.scan.time_filter import TimeFilter
+    def _wanted(self) -> RowFilter:
+        from influx_lake.iceberg.scan.row_filter import RowFilter
 
-        return TimeFilter.of(self.windows, self.time_column) if self.windows is not None else None
+        return RowFilter.of(self.windows, self.table, self.time_column)
 
 
 def load_as(kind: Any, rows: TableRows, argument: str) -> object:

@@ -18,10 +18,11 @@ from pyiceberg.table import FileScanTask
 from pyiceberg.types import LongType, StringType
 
 from influx_lake.config import WriteOptions
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window, merged
 from influx_lake.iceberg.scan import parquet_reader
 from influx_lake.iceberg.scan.reader import count_rows, read_tasks, read_windows
-from influx_lake.iceberg.scan.time_filter import TimeFilter
+from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake_tests.unit.iceberg.tables import SCHEMA, TARGET, day, held, hours, replace, rows, table
 
 
@@ -70,13 +71,13 @@ def test_only_the_columns_that_are_asked_for_in_that_order(catalog: Catalog, sca
 def sifted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each batch had that was looked at row by row."""
     found: list[int] = []
-    sift = TimeFilter.sift
+    sift = RowFilter.sift
 
-    def noting(wanted: TimeFilter, batch: pa.RecordBatch, times: pa.Array) -> pa.RecordBatch:
+    def noting(wanted: RowFilter, batch: pa.RecordBatch, *columns: pa.Array | None) -> pa.RecordBatch:
         found.append(len(batch))
-        return sift(wanted, batch, times)
+        return sift(wanted, batch, *columns)
 
-    monkeypatch.setattr(TimeFilter, "sift", noting)
+    monkeypatch.setattr(RowFilter, "sift", noting)
     return found
 
 
@@ -121,7 +122,7 @@ def test_a_filter_by_time_is_what_each_row_says(minutes: list[int | None], asked
     windows = [Window(day(0).start + timedelta(hours=at), day(0).start + timedelta(hours=at + n)) for at, n in asked]
     times = [None if minute is None else day(0).start_us + minute * 60_000_000 for minute in minutes]
     batch = pa.record_batch([pa.array(range(len(times)), pa.int64())], ["number"])
-    found = TimeFilter.of(windows).sift(batch, pa.array(times, pa.timestamp("us", "UTC")))
+    found = RowFilter(merged(windows), TIME).sift(batch, pa.array(times, pa.timestamp("us", "UTC")))
     expected = [
         number
         for number, time in enumerate(times)
