@@ -12,8 +12,11 @@ LONG_DIGITS = 19
 
 def holds(there: IcebergType, here: IcebergType) -> bool:
     """Whether a column of the type `there` holds every value of the type `here`."""
-    from pyiceberg.types import DecimalType, IntegerType, LongType
+    from pyiceberg.types import DecimalType, IntegerType, LongType, MapType
 
+    if isinstance(there, MapType) and isinstance(here, MapType):
+        # Their parts have field ids, which tell nothing of the values.
+        return holds(there.key_type, here.key_type) and holds(there.value_type, here.value_type)
     if isinstance(there, DecimalType) and isinstance(here, LongType | IntegerType):
         return there.scale == 0 and there.precision >= LONG_DIGITS
     return here == there or is_promotion(here, there)

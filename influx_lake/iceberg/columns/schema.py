@@ -7,6 +7,7 @@
 | uint64 (uinteger) | decimal(20, 0), or long as `unsigned` says | FIXED_LEN_BYTE_ARRAY, INT64 |
 | double (float) | double | DOUBLE |
 | bool (boolean) | boolean | BOOLEAN |
+| map of string to string (the tags of the long layout) | map | a group of BYTE_ARRAYs |
 | timestamp, the time column | timestamptz, or timestamp as `time_type` says | INT64, microseconds, UTC |
 """
 
@@ -37,6 +38,10 @@ def iceberg_type(arrow: pa.DataType) -> IcebergType:
 
     if pa.types.is_dictionary(arrow):
         return iceberg_type(arrow.value_type)
+    if pa.types.is_map(arrow):
+        # Where it becomes a column, its parts get ids of their own: `iceberg_schema`, and updates of a schema.
+        key, value = iceberg_type(arrow.key_type), iceberg_type(arrow.item_type)
+        return iceberg.MapType(-1, key, -2, value, value_required=not arrow.item_field.nullable)
     if pa.types.is_timestamp(arrow):
         return iceberg.TimestamptzType() if arrow.tz else iceberg.TimestampType()
     if pa.types.is_decimal128(arrow) and arrow.scale >= 0:
@@ -73,10 +78,10 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
     Raises:
         DataRefused: A column has no Iceberg type.
     """
-    from pyiceberg.schema import Schema
+    from pyiceberg.schema import Schema, assign_fresh_schema_ids
     from pyiceberg.types import NestedField
 
-    return Schema(
+    schema = Schema(
         *(
             NestedField(
                 field_id=number,
@@ -88,6 +93,7 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
             for number, column in enumerate(columns, start=1)
         )
     )
+    return assign_fresh_schema_ids(schema)
 
 
 def with_doc(column: pa.Field, doc: str | None) -> pa.Field:
@@ -150,4 +156,6 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     """The one layout in which text and bytes are compared and stored."""
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
+    if pa.types.is_map(kind):
+        return pa.map_(*(each.with_type(plain_type(each.type)) for each in (kind.key_field, kind.item_field)))
     return pa.binary() if pa.types.is_large_binary(kind) else kind

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.iceberg.columns.map_texts import as_texts, is_map
 from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.spill.sorted_int64_set import Numbers, places_in
 
@@ -96,6 +97,8 @@ def _coded(values: pa.Array) -> tuple[pa.Array, int]:
 
 
 def _dense(values: pa.Array) -> tuple[pa.Array, int]:
+    if is_map(values.type):
+        values = as_texts(values)
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     encoded = pc.dictionary_encode(values, null_encoding="encode")

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.iceberg.columns.map_texts import as_texts, is_map
 from influx_lake.iceberg.columns.schema import plain_type
 from influx_lake.iceberg.spill.sorted_int64_set import Numbers
 
@@ -75,6 +76,8 @@ class _ValueIds:
 
 def _encoded(values: pa.Array) -> pa.DictionaryArray:
     """The values as a dictionary and indices that are never null; text of any layout as one type."""
+    if is_map(values.type):
+        values = as_texts(values)
     if not pa.types.is_dictionary(values.type):
         return _plainly(pc.dictionary_encode(values, null_encoding="encode"))
     return _encoded(values.dictionary_decode()) if values.null_count else _plainly(values)

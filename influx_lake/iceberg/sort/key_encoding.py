@@ -1,4 +1,4 @@
-"""Encodes rows for sorting: texts of few distinct values become numbers, cheap to copy and to compare."""
+"""Encodes rows for sorting: texts and maps of few distinct values become numbers, cheap to copy and to compare."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.iceberg.columns.map_texts import as_texts, from_texts, is_map
 from influx_lake.iceberg.spill.text_dictionary import ENCODED, MOST_BYTES, TextDictionary
 
 
@@ -23,6 +24,7 @@ class ColumnCoding:
     """
 
     def __init__(self, schema: pa.Schema) -> None:
+        self._maps = {number: column.type for number, column in enumerate(schema) if is_map(column.type)}
         self._fields = [column.with_type(_plain(column.type)) for column in schema]
         self._metadata = schema.metadata
         self._texts = {
@@ -54,14 +56,20 @@ class ColumnCoding:
 
     def restore(self, columns: Sequence[pa.Array]) -> pa.RecordBatch:
         """The rows as they were before; texts that were coded are dictionaries."""
-        restored = [
-            pa.DictionaryArray.from_arrays(values, self._texts[number].values) if number in self._coded else values
-            for number, values in enumerate(columns)
-        ]
+        restored = [self._restored(number, values) for number, values in enumerate(columns)]
         fields = [column.with_type(values.type) for column, values in zip(self._fields, restored, strict=True)]
         return pa.RecordBatch.from_arrays(restored, schema=pa.schema(fields, self._metadata))
 
+    def _restored(self, number: int, values: pa.Array) -> pa.Array:
+        texts = self._texts[number].values if number in self._coded else None
+        if number in self._maps:
+            kind = self._maps[number]
+            return from_texts(values, kind) if texts is None else from_texts(texts, kind).take(values)
+        return values if texts is None else pa.DictionaryArray.from_arrays(values, texts)
+
     def _code(self, number: int, values: pa.Array) -> pa.Array:
+        if number in self._maps:
+            values = as_texts(values)
         if number not in self._coded:
             return values.cast(self._fields[number].type)
         texts = self._texts[number]
@@ -97,9 +105,9 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values without dictionaries, and without views, which Arrow cannot sort."""
+    """The type of the values without dictionaries, and without views and maps, which Arrow cannot sort."""
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
-    if pa.types.is_string_view(kind):
+    if pa.types.is_string_view(kind) or is_map(kind):
         return pa.string()
     return pa.binary() if pa.types.is_binary_view(kind) else kind

@@ -43,13 +43,24 @@ def stage(transaction: Transaction, table: Table, shape: Shape, ids: Mapping[str
     """
     from pyiceberg.schema import Schema
     from pyiceberg.table.update import AddSchemaUpdate, AssertCurrentSchemaId, SetCurrentSchemaUpdate
+    from pyiceberg.types import MapType
 
     current, number = table.metadata.schema(), table.metadata.last_column_id
     fields: list[NestedField] = []
     for wanted in iceberg_schema(shape.schema, target.time_column).fields:
         if wanted.name not in ids:
             number += 1
-        fields.append(wanted.model_copy(update={"field_id": ids.get(wanted.name, number)}))
+        field = wanted.model_copy(update={"field_id": ids.get(wanted.name, number)})
+        if isinstance(field.field_type, MapType):
+            there = current.find_type(field.field_id) if wanted.name in ids else None
+            kind = (
+                there
+                if isinstance(there, MapType)
+                else field.field_type.model_copy(update={"key_id": number + 1, "value_id": number + 2})
+            )
+            number += 0 if kind is there else 2
+            field = field.model_copy(update={"field_type": kind})
+        fields.append(field)
     fields += [field for field in current.fields if field.name not in ids and _stays(field.field_id, table)]
     there = {field.field_id: field for field in current.fields}
     if {field.field_id: field for field in fields} == there:

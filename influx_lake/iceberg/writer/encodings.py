@@ -34,7 +34,7 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Encodings:
-    """The encoding of each column, by its name in the file."""
+    """The encoding of each column, by its path in the file."""
 
     by_column: dict[str, Encoding]
 
@@ -46,8 +46,12 @@ class Encodings:
             rows: The rows, in the types of the file.
             compression: The arguments of the Parquet writer that say how pages are compressed.
         """
-        columns = zip(rows.column_names, rows.columns, strict=True)
-        return cls({name: _choose(values, compression) for name, values in columns if list(_candidates(values.type))})
+        columns = list(zip(rows.column_names, rows.columns, strict=True))
+        chosen = {name: _choose(values, compression) for name, values in columns if list(_candidates(values.type))}
+        # The keys of maps are few, and so are their values: the tags of the long layout.
+        maps = (name for name, values in columns if pa.types.is_map(values.type))
+        parts = (f"{name}.key_value.{part}" for name in maps for part in ("key", "value"))
+        return cls(chosen | dict.fromkeys(parts, Encoding.DICTIONARY))
 
     def schema(self, schema: pa.Schema, *, encode_text: bool) -> pa.Schema:
         """The schema in which rows are handed to the Parquet writer: no Arrow dictionary without one in the file.
