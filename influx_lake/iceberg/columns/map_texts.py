@@ -18,7 +18,7 @@ def is_map(kind: pa.DataType) -> bool:
 
 
 def as_texts(maps: pa.Array) -> pa.Array:
-    """`key=value,key=value`, by key, of each map; `\\` stands before each `\\`, `=` and `,` of a key or a value.
+    """`key=value,key=value`, by key, of each map; a backslash stands before each `=`, `,` and backslash of its parts.
 
     A map without entries is an empty text, and null is null.
     """
