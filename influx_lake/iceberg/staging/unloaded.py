@@ -52,13 +52,10 @@ def stage(transaction: Transaction, table: Table, shape: Shape, ids: Mapping[str
             number += 1
         field = wanted.model_copy(update={"field_id": ids.get(wanted.name, number)})
         if isinstance(field.field_type, MapType):
-            there = current.find_type(field.field_id) if wanted.name in ids else None
-            kind = (
-                there
-                if isinstance(there, MapType)
-                else field.field_type.model_copy(update={"key_id": number + 1, "value_id": number + 2})
-            )
-            number += 0 if kind is there else 2
+            parts = {"key_id": number + 1, "value_id": number + 2}
+            kept = current.find_type(field.field_id) if wanted.name in ids else None
+            number += 0 if isinstance(kept, MapType) else 2
+            kind = kept if isinstance(kept, MapType) else field.field_type.model_copy(update=parts)
             field = field.model_copy(update={"field_type": kind})
         fields.append(field)
     fields += [field for field in current.fields if field.name not in ids and _stays(field.field_id, table)]
