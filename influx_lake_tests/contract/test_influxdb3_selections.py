@@ -5,10 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from influx_lake.config.connections import Protocol
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
+from influx_lake.config.values.read_options import ReadingOptions, RetryOptions
 from influx_lake.config.values.windows import Window
+from influx_lake.errors import WindowInterrupted
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake.sources.profile import read_profiles, scale_for
+from influx_lake.sources.reliable import ReliableSource
+from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.contract.influxdb3_server import Database
 from testbed.selections import (
     FIELDS,
@@ -18,9 +23,12 @@ from testbed.selections import (
     Point,
     check,
     declared,
+    expected,
     points,
+    read,
     selections,
 )
+from testbed.wire import recorded
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))
@@ -93,3 +101,34 @@ def test_profiles_are_of_the_rows_that_are_read(source: InfluxDB3Source, there: 
         selected = schema.select(["host", "count", "usage"], where)
         scales = {"usage": scale_for(1e300)}
         assert source.profiles(selected, HALVES, scales) == read_profiles(source, selected, HALVES, scales)
+
+
+def test_what_is_left_out_is_not_asked(database: Database, there: list[Point], monkeypatch: pytest.MonkeyPatch) -> None:
+    source, wire = database.source(Protocol.HTTP), recorded(monkeypatch)
+    schema = source.schema(MEASUREMENT)
+    wire.clear()
+    whole = len(read(source, schema, DAY))
+    (statement,), all_bytes = wire.sent, wire.received
+    assert whole == len(expected(schema, [point.row for point in there], DAY))
+    assert "IS NOT NULL" not in statement
+    wire.clear()
+    rows = len(read(source, schema.select(["count"], HOST_A), DAY))
+    (statement,) = wire.sent
+    assert 0 < rows < whole / 4
+    assert wire.received < all_bytes / 10
+    assert not [name for name in schema.types if name in statement and name not in ("time", "count", "host")]
+    source.close()
+
+
+def test_selected_rows_are_confirmed(
+    source: InfluxDB3Source, there: list[Point], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retry = RetryOptions(budget=timedelta(milliseconds=100), first_wait=timedelta(milliseconds=1))
+    reliable = ReliableSource(source, ReadingOptions(confirm_rows=True, retry=retry), ServerLimits())
+    asked = Asked(frozenset({"count", "host"}), Not(HOST_A))
+    assert check(reliable, asked, [point.row for point in there], DAY, *HALVES)
+    schema = reliable.schema(MEASUREMENT).select(["count", "host"], Not(HOST_A))
+    rows = len(read(reliable, schema, DAY))
+    monkeypatch.setattr("influx_lake.sources.reliable.reading._within", lambda batch, piece: batch.slice(1))
+    with pytest.raises(WindowInterrupted, match=rf"{rows - 1} rows arrived .* has {rows}"):
+        read(reliable, schema, DAY)

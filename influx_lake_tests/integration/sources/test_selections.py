@@ -19,6 +19,7 @@ from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.integration.sources.influxdb_points import START, START_NS, servers
 from testbed.influxdb_servers import Server
 from testbed.selections import FIELDS, Asked, check, check_projection, points, read, rows_of, selections
+from testbed.wire import recorded
 
 __all__ = ["servers"]
 
@@ -172,4 +173,32 @@ def test_what_was_selected_is_what_is_confirmed(
     monkeypatch.setattr("influx_lake.sources.reliable.reading._within", lambda batch, piece: batch.slice(1))
     with pytest.raises(WindowInterrupted, match=r"9 values of 'a'.* has 10"):
         read(source, schema, DAY)
+    source.close()
+
+
+@pytest.mark.parametrize(("version", "language"), [("1.8", {}), ("2", {}), ("2", FLUX)])
+def test_what_is_left_out_is_not_asked(
+    servers: dict[str, Server], version: str, language: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"wide_{len(language)}"
+    servers[version].write(
+        "\n".join(
+            f'{name},host=h{n % 4},room=cellar{n % 3} a={n}i,b={n}.5,c="{"long " * 9}" {START_NS + n}'
+            for n in range(200)
+        )
+    )
+    source, wire = open_source(servers[version].config(**language)), recorded(monkeypatch)
+    schema = source.schema(name)
+    some = schema.select(["a"], Compared("host", Operator.EQUAL, "h1"))
+    read(source, schema, DAY)
+    wire.clear()
+    assert len(read(source, schema, DAY)) == 200
+    all_bytes = wire.received
+    wire.clear()
+    assert len(read(source, some, DAY)) == 50
+    assert wire.received < all_bytes / 6
+    (sent,) = wire.sent
+    assert "long" not in sent
+    # In Flux all tags tell series apart.
+    assert not [column for column in ("b", "c", *(() if language else ("room",))) if f'"{column}' in sent]
     source.close()
