@@ -81,11 +81,14 @@ class LandingZone:
         """JSON and CSV do not tell 1 from 1.0: a field that has both is one of floats."""
         return not self._typed
 
-    def units(self, window: Window | None, measurement: str | None = None) -> Sequence[Unit]:
+    def units(
+        self, window: Window | None, measurement: str | None = None, left_out: frozenset[str] = frozenset()
+    ) -> Sequence[Unit]:
         found = self._found(window, measurement)
         if window is None:
             return self._readable(found.files)
-        units = self._units_of(found.files)
+        # Only of such files the columns are known without having read all of them.
+        units = self._units_of(found.files, left_out if self._says_its_columns else frozenset())
         self._tell(found, units)
         return units
 
@@ -113,8 +116,8 @@ class LandingZone:
             log.warning("%s: %s", self.identity, remark)
         self._told.update([unit.folder for _, unit in new], found.strays)
 
-    def _units_of(self, landed: Sequence[LandedFile]) -> list[Unit]:
-        units = [self._unit(each) for each in landed]
+    def _units_of(self, landed: Sequence[LandedFile], left_out: frozenset[str] = frozenset()) -> list[Unit]:
+        units = [self._unit(each, left_out) for each in landed]
         bad = [unit for unit in units if unit.bad]
         if sum(unit.bad for unit in bad) > self._config.max_bad_lines:
             raise too_bad(sum(unit.bad for unit in bad), self._config.max_bad_lines, bad[0].facts, bad[0].bad_file)
@@ -165,7 +168,8 @@ class LandingZone:
         return f"{len(landed):,} files, {sum(max(0, each.file.size) for each in landed) / 1e6:,.1f} MB{aside}"
 
     def units_read(self) -> Sequence[Unit]:
-        return list(self._units.values())
+        # One of each file, whatever columns of it were read.
+        return list({self._landed[identity].file.identity: unit for identity, unit in self._units.items()}.values())
 
     @property
     def time_unit(self) -> str:
@@ -223,21 +227,24 @@ class LandingZone:
             late=config.late,
         )
 
-    def _unit(self, landed: LandedFile) -> Unit:
+    def _unit(self, landed: LandedFile, left_out: frozenset[str] = frozenset()) -> Unit:
         settings = self._config.model_dump_json(include=_SAY_WHAT_IS_READ)
-        identity = f"landing_zone\0{_READING}\0{settings}\0{landed.file.identity}"
+        whole = f"landing_zone\0{_READING}\0{settings}\0{landed.file.identity}"
+        identity = whole if whole in self._units else "\0".join((whole, *sorted(left_out)))
         if identity in self._failed:
             # A copy: who meets it says which window it is about.
             raise copy(self._failed[identity])
         if identity not in self._units:
             try:
                 self._landed[identity] = landed
-                self._units[identity] = self._staging.unit(identity, lambda writer: self._take_apart(landed, writer))
+                self._units[identity] = self._staging.unit(
+                    identity, lambda writer: self._take_apart(landed, writer, left_out)
+                )
             except (FileUnreadable, BadRecords) as error:
                 self._failed[identity] = copy(error)
                 raise
         return self._units[identity]
 
-    def _take_apart(self, landed: LandedFile, writer: UnitWriter) -> None:
+    def _take_apart(self, landed: LandedFile, writer: UnitWriter, left_out: frozenset[str]) -> None:
         kinds = self._footers.columns([landed.file])[0].fields if self._typed else {}
-        TakingApart(self._config, landed, kinds, writer).run()
+        TakingApart(self._config, landed, kinds, writer, left_out).run()

@@ -37,12 +37,14 @@ class TakingApart:
         landed: The file.
         kinds: The fields' types, where the file says them.
         writer: Takes the cells.
+        left_out: Columns of Parquet that are not read.
     """
 
     config: LandingZoneConfig
     landed: LandedFile
     kinds: Mapping[str, ColumnType]
     writer: UnitWriter
+    left_out: frozenset[str] = frozenset()
     _facts: dict[str, Any] = field(init=False)
     _builder: CellsBuilder = field(init=False)
     _reader: RecordReader = field(init=False)
@@ -70,7 +72,7 @@ class TakingApart:
     def _add_parquet(self) -> None:
         name, first = self.landed.measurement, 1
         columns = ParquetColumns(self.config, name, self.kinds) if name else None
-        for batch in parquet_batches(self.landed.file):
+        for batch in parquet_batches(self.landed.file, self.left_out):
             if first == 1 and len(batch):
                 self._check_columns(batch.schema.names)
             if columns and (points := columns.of(batch)) is not None:
@@ -131,6 +133,9 @@ class TakingApart:
                 self.writer.add(self._builder.taken())
 
     def _add_empty(self, count: int, number: int | None) -> None:
+        if self.left_out:
+            # Their values may be in columns that are not read.
+            return
         self._facts["empty"] += count
         self._facts["first_empty"] = self._facts["first_empty"] or f"{self._noun} {number:,}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -43,19 +43,26 @@ def text_records(landed: LandedFile, config: LandingZoneConfig) -> Records:
             yield from JsonDocuments(lines, uri, limits, config.timestamp).records()
 
 
-def parquet_batches(file: StoredFile) -> Iterator[pa.RecordBatch]:
-    """Rows, some at a time."""
+def parquet_batches(file: StoredFile, left_out: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Rows, some at a time.
+
+    Args:
+        file: The file.
+        left_out: Columns that are not read.
+    """
     import pyarrow.parquet as pq
 
     with file_errors(file.uri), file.system.open_input_file(file.path) as stream:
         # Times of 96 bits wrap around where nanoseconds end: no such time is another one in microseconds.
         parquet = pq.ParquetFile(stream, page_checksum_verification=True)
         old = [column.name for column in _columns(parquet) if column.physical_type == "INT96"]
+        names = [name for name in parquet.schema_arrow.names if name not in left_out] if left_out else None
         if not old:
-            yield from parquet.iter_batches(_ROWS_AT_ONCE)
+            yield from parquet.iter_batches(_ROWS_AT_ONCE, columns=names)
             return
         coarse = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
-        for fine, other in zip(parquet.iter_batches(_ROWS_AT_ONCE), coarse.iter_batches(_ROWS_AT_ONCE), strict=True):
+        times = coarse.iter_batches(_ROWS_AT_ONCE, columns=names)
+        for fine, other in zip(parquet.iter_batches(_ROWS_AT_ONCE, columns=names), times, strict=True):
             yield _unwrapped(fine, other)
 
 

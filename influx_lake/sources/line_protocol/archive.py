@@ -61,6 +61,7 @@ class LineProtocolFiles:
         self,
         window: Window | None,
         measurement: str | None = None,  # noqa: ARG002 - any file can hold any measurement
+        left_out: frozenset[str] = frozenset(),  # noqa: ARG002 - all of a line is taken apart
     ) -> Sequence[Unit]:
         if window is not None and not self._told:
             self._told = True

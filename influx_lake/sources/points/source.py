@@ -52,12 +52,15 @@ class Archive(Protocol):
         """What they are, for people."""
         ...
 
-    def units(self, window: Window | None, measurement: str | None = None) -> Sequence[Unit]:
+    def units(
+        self, window: Window | None, measurement: str | None = None, left_out: frozenset[str] = frozenset()
+    ) -> Sequence[Unit]:
         """The points of the files that can hold a window's, or of all files; the later ones with what counts.
 
         Args:
             window: The window; None: of all files that can be read, to learn what there is.
             measurement: The measurement that is asked for; None: any.
+            left_out: Fields that need not be among them.
 
         Raises:
             SourceError: A file that the window needs cannot be read.
@@ -156,7 +159,7 @@ class PointsSource:
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
         known = {each.column: each.name for each in self._columns(schema.measurement)}
-        points = self._points(schema.measurement, window)
+        points = self._points(schema.measurement, window, _left_out(schema, known))
         yield _WindowRows(points, schema, known, window, partial(self._archive.place_of, schema.measurement))
 
     def _columns(self, measurement: str) -> list[DeclaredColumn]:
@@ -192,8 +195,10 @@ class PointsSource:
         self._opened.clear()
         self._archive.close()
 
-    def _points(self, measurement: str, window: Window | None) -> MeasurementPoints:
-        return self._points_in(self._archive.units(window, measurement), measurement)
+    def _points(
+        self, measurement: str, window: Window | None, left_out: frozenset[str] = frozenset()
+    ) -> MeasurementPoints:
+        return self._points_in(self._archive.units(window, measurement, left_out), measurement)
 
     def _points_in(self, units: Sequence[Unit], measurement: str) -> MeasurementPoints:
         place = (measurement, tuple(str(unit.folder) for unit in units))
@@ -335,6 +340,14 @@ class _WindowRows:
             remedy="Declare the field under `columns` of the source: as integer, where all of its values are whole; as "
             "float, and such a record is a bad one, which `max_bad_lines` can leave out; or have it written as text",
         )
+
+
+def _left_out(schema: MeasurementSchema, names: Mapping[Column, str]) -> frozenset[str]:
+    """The fields of which no column is read or looked at."""
+    looked_at = frozenset() if schema.where is None else {*columns_of(schema.where)}
+    left_out = {column for column in schema.left_out if column.role is Role.FIELD and column.name not in looked_at}
+    read = {names.get(column, column.name) for column in (*schema.columns, *schema.left_out) if column not in left_out}
+    return frozenset(names.get(column, column.name) for column in left_out) - read
 
 
 def _points_of(cells: pa.Table, points: MeasurementPoints) -> Points:

@@ -59,3 +59,15 @@ class Node:
             folder = self.folder / "dbs" / str(database) / str(table) / f"{when:%Y-%m-%d}" / f"{when:%H-%M}"
             folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.table(arrays, schema=schema), folder / f"{sequence:010}.parquet", compression="zstd")
+
+
+def spoil(file: Path, column: str) -> None:
+    """Write over the values of a column."""
+    metadata = pq.read_metadata(file).row_group(0)
+    (chunk,) = [
+        each for place in range(metadata.num_columns) if (each := metadata.column(place)).path_in_schema == column
+    ]
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    held = bytearray(file.read_bytes())
+    held[start : start + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
+    file.write_bytes(held)

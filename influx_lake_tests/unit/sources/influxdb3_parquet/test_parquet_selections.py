@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -16,7 +15,7 @@ from influx_lake.config.connections import InfluxDB3ParquetConfig
 from influx_lake.config.values.conditions import All, Compared, Operator
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.influxdb3_parquet import InfluxDB3ParquetSource
-from influx_lake_tests.unit.sources.influxdb3_parquet.persisted_files import Node
+from influx_lake_tests.unit.sources.influxdb3_parquet.persisted_files import Node, spoil
 from testbed.selections import FIELDS, MEASUREMENT, TAGS, UNSIGNED, Asked, check, points, read, rows_of, selections
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,15 +97,3 @@ def test_a_column_that_is_left_out_is_not_read(tmp_path: Path, files: int) -> No
         if files == 1:
             spoil(file, "host")
     assert len(read(source(node), declared.select(["count"]), HOUR)) == 50
-
-
-def spoil(file: Path, column: str) -> None:
-    """Write over the values of a column."""
-    metadata = pq.read_metadata(file).row_group(0)
-    (chunk,) = [
-        each for place in range(metadata.num_columns) if (each := metadata.column(place)).path_in_schema == column
-    ]
-    start = chunk.dictionary_page_offset or chunk.data_page_offset
-    held = bytearray(file.read_bytes())
-    held[start : start + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
-    file.write_bytes(held)

@@ -205,7 +205,9 @@ def test_the_columns_of_parquet_files_are_in_their_footers(tmp_path: Path, monke
     land_parquet(tmp_path, 5, {"timestamp": [seconds[0] + 5 * 3600], "tags": later, "fields": values})
     read: list[str] = []
     of_rows = file_parser.parquet_batches
-    monkeypatch.setattr(file_parser, "parquet_batches", lambda file: (read.append(file.path), of_rows(file))[1])
+    monkeypatch.setattr(
+        file_parser, "parquet_batches", lambda file, *rest: (read.append(file.path), of_rows(file, *rest))[1]
+    )
     source = zone(tmp_path, format="parquet", tags=["host"])
     schema = source.schema("cpu")
     assert [(each.name, each.role.value, each.type.value) for each in schema.columns] == [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.conditions import Compared, Operator
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import WindowInterrupted
+from influx_lake.errors import FileUnreadable, WindowInterrupted
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake_tests.unit.sources.influxdb3_parquet.persisted_files import spoil
 from influx_lake_tests.unit.sources.line_files import line_source
 from testbed.selections import (
     FIELDS,
@@ -35,16 +38,17 @@ from testbed.selections import (
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 HOUR = Window(START, START + timedelta(hours=1))
+BY_HOUR = "year={year}/month={month}/day={day}/hour={hour}"
 HALVES = [Window(START, START + timedelta(minutes=30)), Window(START + timedelta(minutes=30), HOUR.end)]
 POINTS = points(HOUR.start_us * 1000, 60 * 10**9, FIELDS, count=150)
 ROWS = [point.row for point in POINTS]
 TYPES = {name: kind for name, (kind, _) in FIELDS.items()}
 
 
-def landing_zone(folder: Path, form: str) -> Source:
+def landing_zone(folder: Path, form: str, **options: Any) -> Source:
     given = {
         "type": "landing_zone",
-        "path": f"{folder}/in/year={{year}}/month={{month}}/day={{day}}/hour={{hour}}",
+        "path": f"{folder}/in/{BY_HOUR}",
         "format": form,
         "database": "telemetry",
         "timestamp_units": "ns",
@@ -52,6 +56,7 @@ def landing_zone(folder: Path, form: str) -> Source:
         "timestamp": "when",
         "columns": {MEASUREMENT: {"tags": sorted(TAGS), "fields": {name: str(kind) for name, kind in TYPES.items()}}},
         "staging": str(folder / "staging"),
+        **options,
     }
     return open_source(LandingZoneConfig.model_validate(given))
 
@@ -127,3 +132,45 @@ def test_what_came_since_is_told_also_where_it_is_not_read(tmp_path: Path, line:
     with pytest.raises(WindowInterrupted):
         read(source, some, HOUR)
     source.close()
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Source:
+    """A file of Parquet with columns that share a part of their names, a row of one field, and times of old engines."""
+    file = tmp_path / "in/cpu/year=2026/month=01/day=02/hour=00/points.parquet"
+    file.parent.mkdir(parents=True)
+    start = HOUR.start_us * 1000
+    columns = {
+        "when": pa.array([start, start, start + 1, start + 2], pa.timestamp("ns")),
+        "host": ["x", "y", None, "x"],
+        "a": [1.5, None, None, 2.5],
+        "a.b": [1, 2, 3, None],
+        "other": ["s", "t", "u", None],
+    }
+    pq.write_table(pa.table(columns), file, use_deprecated_int96_timestamps=True, compression="none")
+    options = {"measurement_column": "measurement", "columns": {}, "tags": ["host"]}
+    return landing_zone(tmp_path, "parquet", path=f"{tmp_path}/in/{{measurement}}/{BY_HOUR}", **options)
+
+
+def test_columns_of_landed_parquet_that_are_left_out_are_not_read(
+    wide: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, rows = wide.schema("cpu"), rows_of(wide, "cpu", HOUR)
+    assert len(rows) == 4
+    wide.close()
+    for count in (1, 2):
+        for fields in combinations(whole.fields, count):
+            for tags in ((), ("host",)):
+                check_projection(wide, whole.select([*tags, *fields]), rows, HOUR)
+        wide.close()
+    looked_at = whole.select(["a"], Compared("a.b", Operator.GREATER, 0))
+    check_projection(wide, looked_at, rows, HOUR)
+    assert "no value" not in caplog.text
+    wide.close()
+    shutil.rmtree(tmp_path / "staging")
+    (file,) = tmp_path.rglob("points.parquet")
+    spoil(file, "other")
+    check_projection(wide, whole.select(["a"]), rows, HOUR)
+    with pytest.raises(FileUnreadable):
+        read(wide, whole, HOUR)
+    wide.close()
