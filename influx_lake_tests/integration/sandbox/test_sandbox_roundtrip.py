@@ -79,7 +79,7 @@ def reader(box: Sandbox) -> Iterator[InfluxDBClient3]:
 _numbers = itertools.count()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=_batches(), suffix=_text)
 def test_any_points_come_back(box: Sandbox, reader: InfluxDBClient3, content: Any, suffix: str) -> None:
     fields, tags, requests = content

@@ -10,7 +10,7 @@ from influx_lake.sandbox.storage.columns import Kind
 from influx_lake.sandbox.storage.line_protocol import parse_line
 
 NAMES = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\\"), min_size=1
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\\"), min_size=1, max_size=12
 ).filter(lambda text: not text.startswith("#") and text.strip())
 
 

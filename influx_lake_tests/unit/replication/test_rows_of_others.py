@@ -89,15 +89,16 @@ def test_a_comparison_finds_them_and_says_who_and_what_mends_it(
 ) -> None:
     load_all(days, catalog, of)
     snapshot = rows_of_first_day(catalog)
-    assert verdicts(days, catalog, of) == ADDED_TO_FIRST
-    said = compared(days, catalog, of)[0].explanation
+    found = compared(days, catalog, of)
+    assert [each.verdict for each in found] == ADDED_TO_FIRST
+    said = found[0].explanation
     assert said.startswith(
         "the lake has 8 rows more than the source, and others added rows there: append: 8 rows added"
     )
     assert f"(snapshot {snapshot})" in said
     assert said.endswith(MENDS)
     assert "lost" not in said
-    check = outcome_of(compared(days, catalog, of))
+    check = outcome_of(found)
     assert not check.passed
     assert MENDS in check.message
     load(days, catalog, day(0), of.replacing_all())
@@ -113,8 +114,9 @@ def test_they_are_known_after_other_loads(days: FakeSource, catalog: Catalog, of
     days.put(day(3), 2)
     load(days, catalog, day(3), of)
     assert newest(catalog) != snapshot
-    assert verdicts(days, catalog, of) == ADDED_TO_FIRST
-    assert f"(snapshot {snapshot})" in compared(days, catalog, of)[0].explanation
+    found = compared(days, catalog, of)
+    assert [each.verdict for each in found] == ADDED_TO_FIRST
+    assert f"(snapshot {snapshot})" in found[0].explanation
     others = foreign_changes(of, state(catalog), day(9).end)
     assert others.added == (day(0),)
     assert MENDS in str(others)

@@ -12,11 +12,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from influx_lake.config import load_lake
+from influx_lake.config.document import reading
 from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
 
 
-def test_aliases_that_multiply_end(mistakes_of: Callable[..., list[str]]) -> None:
+def test_aliases_that_multiply_end(
+    mistakes_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_ENTRIES", 5_000)
     bomb = "a0: &a0 [x, x]\n" + "".join(
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 9)
     )

@@ -18,8 +18,10 @@ from testbed.loads import CheckedBy, load_of
 
 TEXTS = [
     pa.string(),
-    pa.dictionary(pa.int32(), pa.string()),
-    *(pytest.param(kind, marks=pytest.mark.slow) for kind in (pa.large_string(), pa.string_view())),
+    *(
+        pytest.param(kind, marks=pytest.mark.slow)
+        for kind in (pa.dictionary(pa.int32(), pa.string()), pa.large_string(), pa.string_view())
+    ),
 ]
 MODES = ["upsert", "upsert merging fields", "upsert sorted", "replace keeping what is missing"]
 
@@ -80,10 +82,10 @@ def test_old_points_have_none_of_it(
     ("kind", "value", "other"),
     [
         (pa.int64(), 2**40, 7),
-        (pa.int32(), 5, 6),
+        pytest.param(pa.int32(), 5, 6, marks=pytest.mark.slow),
         (pa.uint64(), 2**64 - 1, 1),
         (pa.bool_(), True, False),
-        (pa.float64(), 0.5, 1.5),
+        pytest.param(pa.float64(), 0.5, 1.5, marks=pytest.mark.slow),
         (pa.timestamp("ns"), 1000, 2000),
     ],
     ids=str,

@@ -49,10 +49,10 @@ def _files_of_errors_are_closed() -> None:
 
 @pytest.fixture
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every batch is handed on at once, and a hundred kilobytes wait."""
+    """Every batch is handed on at once, and fifty kilobytes wait."""
     monkeypatch.setattr(writer, "INCOMING_ROWS", 1)
-    monkeypatch.setattr(fanout_writer, "WAITING_BYTES", 100_000)
-    monkeypatch.setattr(fanout_writer, "ENCODED_BYTES", 50_000)
+    monkeypatch.setattr(fanout_writer, "WAITING_BYTES", 50_000)
+    monkeypatch.setattr(fanout_writer, "ENCODED_BYTES", 25_000)
 
 
 class Watched:
@@ -85,13 +85,13 @@ def of_hosts(batches: int, hosts: int) -> Iterator[pa.RecordBatch]:
 )
 def test_partitions_beyond_the_open_files_wait_on_disk(catalog: Catalog, kind: pa.DataType) -> None:
     schema = SCHEMA.set(1, pa.field("host", kind))
-    watched = Watched(batch.cast(schema) for batch in of_hosts(40, hosts=120))
+    watched = Watched(batch.cast(schema) for batch in of_hosts(25, hosts=120))
     others = open_files("(deleted)")
     commit = replace_window(load_of(catalog, partitioned("host"), Batches(schema, watched), day(0), PROVENANCE))
     assert max(watched.parquet) == fanout_writer.MAX_OPEN_FILES
     assert (watched.spills[-1] - others, open_files("(deleted)") - others, open_files(".parquet")) == (1, 0, 0)
     assert commit.files_added == len({str(file.partition) for file in files(catalog)}) == 120
-    expected = pa.Table.from_batches(of_hosts(40, hosts=120)).sort_by([("value", "ascending"), ("count", "ascending")])
+    expected = pa.Table.from_batches(of_hosts(25, hosts=120)).sort_by([("value", "ascending"), ("count", "ascending")])
     found = held(catalog).sort_by([("value", "ascending"), ("count", "ascending")])
     assert found.select(["host", "value", "count"]) == expected.select(["host", "value", "count"])
 
@@ -115,7 +115,7 @@ def test_partitions_that_come_one_after_the_other_need_no_disk(
 @pytest.mark.usefixtures("little_memory")
 def test_a_stream_that_breaks_leaves_no_file(catalog: Catalog, lake_folder: Path) -> None:
     def breaking() -> Iterator[pa.RecordBatch]:
-        yield from of_hosts(20, hosts=120)
+        yield from of_hosts(15, hosts=120)
         assert open_files(".parquet") > 10
         raise OSError(5, "Input/output error")
 

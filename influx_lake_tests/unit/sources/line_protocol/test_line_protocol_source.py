@@ -88,7 +88,7 @@ def _packed(data: bytes, how: str) -> bytes:
     return data
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50)
 @given(_writes(), st.randoms(use_true_random=False), st.sampled_from(["plain", "gz", "zst"]), st.integers(1, 4))
 def test_points_are_the_same_however_they_are_written(
     writes: list[Write], draw: random.Random, packing: str, files: int
