@@ -25,7 +25,7 @@ def test_the_clone_is_valid_as_it_is(command: list[str], tmp_path: Path) -> None
     clone = tmp_path / "clone"
     ours = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "influx_lake", clone / "influx_lake", ignore=ours)
-    for name in ("lake.yaml", "pyproject.toml", "workspace.yaml", "dagster.yaml"):
+    for name in ("lake.yaml", "demo_definitions.py", "pyproject.toml", "workspace.yaml", "dagster.yaml"):
         shutil.copy(REPOSITORY / name, clone)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("INFLUX", "DAGSTER"))}
 

@@ -18,13 +18,15 @@ from influx_lake.cli.demo.workspace import Workspace
 from influx_lake.cli.dg_project import code_location
 from influx_lake.cli.project.writing import write_project
 from influx_lake.config import Lake as LakeConfig
-from influx_lake.config import load_lake
+from influx_lake.config import example_lake, load_lake, write_discovered
 from influx_lake.errors import ConfigurationError
+from influx_lake.orchestration.location import current_lake
 from influx_lake_tests.unit.orchestration.conftest import catalog_resource, instance, lake
 from influx_lake_tests.unit.orchestration.fakes import START, Lake, cpu
 
 __all__ = ["catalog_resource", "instance", "lake"]
 
+REPOSITORY = Path(__file__).parents[3]
 NAME = "a_lake_of_tests"
 
 
@@ -99,6 +101,26 @@ def test_a_lake_without_cpu_has_no_example(project: Path) -> None:
     example: Any = importlib.import_module(f"{NAME}.defs.quiet_hosts")
     definitions: dg.Definitions = example.quiet_hosts()
     assert not definitions.assets
+
+
+@pytest.mark.parametrize("written", ["", "# A lake of one's own.\n"])
+def test_the_clone_has_such_an_asset_on_its_example_alone(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert code_location(REPOSITORY) == ["-m", "demo_definitions", "--working-directory", str(REPOSITORY)]
+    monkeypatch.syspath_prepend(str(REPOSITORY))
+    (tmp_path / "lake.yaml").write_text(example_lake() + written)
+    write_discovered(tmp_path, {"default": ["cpu"]}, first_points={("default", "cpu"): START})
+    monkeypatch.setenv("INFLUX_LAKE_CONFIG", str(tmp_path / "lake.yaml"))
+    current_lake.cache_clear()
+
+    definitions: dg.Definitions = importlib.import_module("demo_definitions").defs()
+
+    current_lake.cache_clear()
+    keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
+    assert {"telemetry/cpu", "telemetry/cpu_hourly"} <= keys
+    assert ("telemetry/quiet_hosts" in keys) == (not written)
+    dg.Definitions.validate_loadable(definitions)
 
 
 def unnamed(folder: Path) -> LakeConfig:

@@ -17,9 +17,7 @@ from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
 
 
-def test_aliases_that_multiply_end(
-    mistakes_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_aliases_that_multiply_end(mistakes_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_ENTRIES", 5_000)
     bomb = "a0: &a0 [x, x]\n" + "".join(
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 9)
