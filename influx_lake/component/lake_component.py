@@ -1,6 +1,7 @@
 """The component: a lake.yaml, or its sections, in a defs.yaml."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -31,6 +32,8 @@ from influx_lake.orchestration.lake_names import safe_name
 
 if TYPE_CHECKING:
     from influx_lake.orchestration.dagster_internals import SourcePositionTree
+
+log = logging.getLogger("influx_lake.component")
 
 Translation = Annotated[TranslationFn[Any], TranslationFnResolver[Any](lambda data: {"data": data})]
 """Changes the asset of a measurement: attributes, or a function of its `AssetSpec` and its measurement."""
@@ -225,6 +228,8 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
 
             survey = survey_sources(lake, source)
         vanished = {name: () for name in lake.sources if any(group.holds(name) for group in lake.groups)}
+        if survey.resolved.warning:
+            log.warning("%s", survey.resolved.warning)
         return Discovery.of(survey.lake, {**vanished, **survey.found}).added_to(known)
 
     def placed(self, context: dg.ComponentLoadContext) -> Self:

@@ -87,14 +87,18 @@ def with_first_points(
         SourceError: A source cannot tell.
     """
     news: dict[tuple[str, str], datetime] = {}
+    early: dict[tuple[str, str], str] = {}
     for origin, names in found.items():
         for name, origins in lake.of_first_points(origin, names).items():
             known = lake.first_points.get((origin, name))
             if known is None or again:
                 times = [known, *(_first_time(source(each), name) for each in origins)]
-                if first := min((time for time in times if time is not None), default=None):
+                first = min((time for time in times if time is not None), default=None)
+                if first and first != known and (reason := lake.refused_first_point(origin, name, first)):
+                    early[origin, name] = reason
+                elif first:
                     news[origin, name] = first
-    return replace(lake, first_points={**lake.first_points, **news}) if news else lake
+    return replace(lake, first_points={**lake.first_points, **news}, too_early={**lake.too_early, **early})
 
 
 def _first_time(source: Source, measurement: str) -> datetime | None:

@@ -72,6 +72,8 @@ def init(
     """Write a lake.yaml for the measurements of a database, or of files."""
     from influx_lake.cli.new_source import Keeper, Wanted
     from influx_lake.config.lake.lake_file import LakeFile, stated_name, write_lake_file
+    from influx_lake.config.measurements.first_points import too_early
+    from influx_lake.config.values.windows import Every
     from influx_lake.errors import ConfigurationError
 
     with output(as_json) as out:
@@ -91,6 +93,8 @@ def init(
         listing = source.listing()
         names = list(listing.measurements)
         first = start or source.first_time(names)
+        if start is None and first is not None and (reason := too_early(Every.DAY, first)):
+            raise ConfigurationError(reason, remedy="Give --start, the first day that is to be loaded")
         day = (first or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
         # A project's assets know their lake's resources by its name.
         file = LakeFile(source=source.entry, start=day, measurements=tuple(names), name=stated_name(lake))

@@ -112,7 +112,10 @@ def _ask_for_first_points(lake: Lake, out: Output) -> Survey | None:
 
     try:
         with open_session(lake.path) as session:
-            return discover_measurements(session.lake, session.source)[0]
+            survey = discover_measurements(session.lake, session.source)[0]
     except LakeError as error:
         out.note(f"First points are not known yet: {error}")
         return None
+    if survey.resolved.warning:
+        out.note(f"! {survey.resolved.warning}")
+    return survey

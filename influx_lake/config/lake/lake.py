@@ -13,6 +13,7 @@ from influx_lake.config.connections import SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import MeasurementOptions
 from influx_lake.config.measurements.resolution import resolve_measurement
@@ -69,12 +70,14 @@ class Resolved:
 
     Attributes:
         measurements: The lake's own and those that patterns stand for.
-        set_aside: Those that would share a table with another one, as (source, name), with the reason. They are loaded
-            only when one of them is listed under `measurements` with a `table` of its own.
+        set_aside: Those that are not loaded until lake.yaml says how, as (source, name), with the reason: they would
+            share a table with another one, or begin at a point that is too early.
+        remarks: The reasons, with what to do.
     """
 
     measurements: tuple[Measurement, ...]
     set_aside: Mapping[tuple[str, str], str]
+    remarks: tuple[str, ...] = ()
 
     def kept(self, found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
         """What sources have, without what is set aside."""
@@ -85,11 +88,8 @@ class Resolved:
 
     @property
     def warning(self) -> str | None:
-        """What is set aside, and what to do, in a line; None where nothing is."""
-        if not self.set_aside:
-            return None
-        reasons = "; ".join(dict.fromkeys(self.set_aside.values()))
-        return f"set aside: {reasons}. List one of them under `measurements` in lake.yaml with a `table` of its own"
+        """What is set aside or left out, and what to do, in a line; None where nothing is."""
+        return ". ".join(self.remarks) or None
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ class Lake:
         groups: The entries of `sources` that stand for many databases; each database that is known is one of `sources`.
         operation: What starts runs, and how much happens at once.
         first_points: The times of the oldest points that were asked for, by (source, name).
+        too_early: Why others are not among them, by (source, name).
     """
 
     path: Path
@@ -123,6 +124,7 @@ class Lake:
     operation: OperationOptions = field(default=OperationOptions())
     groups: tuple[DatabaseGroup, ...] = ()
     first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    too_early: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def name(self) -> str | None:
@@ -186,6 +188,12 @@ class Lake:
                 origins.setdefault(name, {}).update(dict.fromkeys([source, *([history.source] if history else [])]))
         return {name: tuple(asked) for name, asked in origins.items()}
 
+    def refused_first_point(self, source: str, name: str, first: datetime) -> str | None:
+        """Why the partitions of a measurement are not to begin at its oldest point; None where they may."""
+        entries = (pattern for pattern, _ in self._claimed(source, [name]) if pattern.needs_first_point)
+        reasons = (too_early(entry.options.partition.every, first) for entry in entries)
+        return next(filter(None, reasons), None)
+
     def _claimed(self, source: str, names: Iterable[str]) -> Iterator[tuple[Pattern, str]]:
         """The names that entries stand for, each with its entry: all that name it, else the first pattern."""
         own = [pattern for pattern in self.patterns if pattern.is_for(source)]
@@ -208,15 +216,18 @@ class Lake:
         """
         tables = TableNames(self.measurements)
         known = {measurement.identifier: measurement for measurement in self.measurements}
-        aside: dict[tuple[str, str], str] = {}
+        early = {place: reason for place, reason in self.too_early.items() if place[1] in found.get(place[0], ())}
+        aside = {place: reason for place, reason in early.items() if place not in self.first_points}
+        clashes: dict[tuple[str, str], str] = {}
         for _, measurement in (each for source, names in found.items() for each in self.match(source, names)):
             if (clash := tables.claim(measurement)) is None:
                 known.setdefault(measurement.identifier, measurement)
                 continue
             newcomers = [measurement, *([clash.other] if clash.other not in self.measurements else [])]
-            aside |= {(each.source, each.name): clash.reason for each in newcomers}
+            clashes |= {(each.source, each.name): clash.reason for each in newcomers}
+        aside |= clashes
         present = tuple(each for each in known.values() if (each.source, each.name) not in aside)
-        return Resolved(present, aside)
+        return Resolved(present, aside, tuple(_remarks(clashes, early)))
 
     def entry_of(self, source: str) -> str:
         """The entry of `sources` that a source is of: itself, or the one that stands for many databases."""
@@ -255,6 +266,17 @@ class Lake:
         raise ConfigurationError(
             f"{self.path.name} has no measurement {name}{suggestion(name, keys)}",
             remedy="List it under `measurements`" + (", or run `influx-lake discover`" if self.patterns else ""),
+        )
+
+
+def _remarks(clashes: Mapping[tuple[str, str], str], early: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    if clashes:
+        reasons = "; ".join(dict.fromkeys(clashes.values()))
+        yield f"set aside: {reasons}. List one of them under `measurements` in lake.yaml with a `table` of its own"
+    for (source, name), reason in early.items():
+        yield (
+            f"left out: {name} of {source}: {reason}. Set its `partition.start` in lake.yaml to the first day that is "
+            "to be loaded, or a longer `partition.every`; or delete the point where its time is wrong"
         )
 
 

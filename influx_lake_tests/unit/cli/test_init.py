@@ -116,3 +116,12 @@ def test_the_name_of_a_lake_that_is_written_anew_stays(
     written(capsys, "--force", "--type", "line_protocol", "--database", "old", "--path", "a.lp")
     # What is no YAML, or no name, says nothing.
     assert load_lake(folder / "lake.yaml").name == ("north" if "{}" in before else None)
+
+
+def test_a_first_point_of_1970_is_no_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.lp").write_text("cpu v=1 1\ncpu v=2 1767225600000000000\n")
+    files = ("init", "--type", "line_protocol", "--database", "old", "--path", "a.lp")
+    assert run([*files]) == 2
+    assert "Give --start, the first day that is to be loaded" in capsys.readouterr().err
+    assert not (folder / "lake.yaml").exists()
+    assert run([*files, "--start", "2026-01-01"]) == 0

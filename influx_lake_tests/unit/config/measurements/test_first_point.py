@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from influx_lake.cli.entry import run
 from influx_lake.config import ConfigurationProblems, Discovered, Lake, load_lake, write_discovered
 from influx_lake.config.sources.discovery import STATE
 from influx_lake.config.values.windows import EPOCH, Every, window_of
@@ -112,6 +114,51 @@ def test_a_file_from_before_there_were_first_points_is_read(lake_of: Loader, tmp
     (tmp_path / STATE).write_text('{"default": ["disk", "http_a"]}')
     lake = lake_of('measurements: {disk: {partition: {start: first_point}}, "http_*": {}}')
     assert [each.name for each in lake.measurements] == ["http_a"]
+
+
+@pytest.mark.parametrize(("every", "is_refused"), [("hour", True), ("day", True), ("week", False), ("month", False)])
+def test_a_clock_that_was_not_set_makes_no_thousands_of_partitions(
+    every: str, is_refused: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "points.lp").write_text(f"cpu v=1 1700000000\ncpu v=2 {10**18}\nmem v=1 {17 * 10**17}\n")
+    lake = tmp_path / "lake.yaml"
+    text = (
+        "sources: {default: {type: line_protocol, path: points.lp, database: d}}\n"
+        f"defaults: {{partition: {{every: {every}, start: first_point}}}}\nmeasurements: {{mem: {{}}, 'c*': {{}}}}\n"
+    )
+    lake.write_text(text)
+
+    assert run(["discover", "-c", str(lake), "--json"]) == 0
+
+    told = capsys.readouterr()
+    assert {each.name for each in load_lake(lake).measurements} == ({"mem"} if is_refused else {"cpu", "mem"})
+    assert [each["measurement"] for each in json.loads(told.out)["set_aside"]] == (["cpu"] if is_refused else [])
+    if is_refused:
+        days = (datetime.now(UTC) - EPOCH).days
+        assert "left out: cpu of default: the oldest point is of 1970-01-01T00:00:01.700000Z" in told.err
+        assert f"makes {days + 1:,}, more than 7,500. Set its `partition.start`" in told.err or every == "hour"
+        lake.write_text(text.replace("'c*': {}", "cpu: {partition: {start: 2026-01-01}}"))
+        assert {each.name for each in load_lake(lake).measurements} == {"cpu", "mem"}
+        assert run(["discover", "-c", str(lake), "--json"]) == 0
+        assert "left out" not in capsys.readouterr().err
+
+
+def test_an_early_point_that_comes_later_leaves_the_partitions_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "points.lp").write_text("cpu v=1 1772323200000000000\n")
+    lake = tmp_path / "lake.yaml"
+    lake.write_text(
+        "sources: {default: {type: line_protocol, path: points.lp, database: d}}\n"
+        "measurements: {cpu: {partition: {start: first_point}}}\n"
+    )
+    for points, is_told in (("", False), ("cpu v=1 1\n", True)):
+        with (tmp_path / "points.lp").open("a") as file:
+            file.write(points)
+        assert run(["discover", "-c", str(lake)]) == 0
+        assert ("left out: cpu of default: the oldest point" in capsys.readouterr().err) == is_told
+        [cpu] = load_lake(lake).measurements
+        assert cpu.scheme.start == datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def test_mistakes_are_found_before_it_is_known(mistakes_of: Callable[[str], list[str]]) -> None:
