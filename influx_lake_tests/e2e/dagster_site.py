@@ -52,11 +52,13 @@ class DagsterSite:
         folder: Holds the lake.yaml; Dagster's own files go there too.
         environment: More variables for both.
         settings: The dagster.yaml, where it is not the repository's as it is.
+        workspace: The workspace.yaml, where it is not the repository's.
     """
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: str = SETTINGS
+    workspace: Path = _WORKSPACE
 
     def __enter__(self) -> Self:
         home = self.folder / "dagster"
@@ -73,7 +75,7 @@ class DagsterSite:
         }
         with ExitStack() as started:
             port = self.url.rpartition(":")[2]
-            self._start(started, "dagster_webserver", "-w", str(_WORKSPACE), "-h", "127.0.0.1", "-p", port)
+            self._start(started, "dagster_webserver", "-w", str(self.workspace), "-h", "127.0.0.1", "-p", port)
             wait_until(self._is_serving, seconds=120, what="the webserver")
             self._start_daemon()
             started.callback(self._stop_daemon)
@@ -118,6 +120,15 @@ class DagsterSite:
             found = json.load(answer)
         assert "errors" not in found, found["errors"]
         return found["data"]
+
+    def asset_keys(self) -> set[str]:
+        """The assets of the code location, once it is loaded anew."""
+        self.ask('mutation { reloadRepositoryLocation(repositoryLocationName: "influx_lake") { __typename } }')
+        wait_until(self._is_serving, seconds=120, what="the code location")
+        return {
+            "/".join(each["assetKey"]["path"])
+            for each in self.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
+        }
 
     def backfill(self, *keys: list[str], partitions: list[str]) -> str:
         """Launch a backfill of some assets; gives its id."""
@@ -169,7 +180,7 @@ class DagsterSite:
 
     def _start_daemon(self) -> None:
         self._daemon, now = ExitStack(), time.time()
-        self._daemon_pid = self._start(self._daemon, "dagster._daemon", "run", "-w", str(_WORKSPACE))
+        self._daemon_pid = self._start(self._daemon, "dagster._daemon", "run", "-w", str(self.workspace))
         wait_until(lambda: self._is_healthy(since=now), seconds=120, what="the daemon")
 
     def _stop_daemon(self) -> None:
