@@ -1,4 +1,4 @@
-"""A component whose state lives in the code server: it asks the sources whenever it starts, and runs take its answers."""
+"""A component whose state lives in the code server: it asks the sources when it starts, and runs take its answers."""
 
 from __future__ import annotations
 
