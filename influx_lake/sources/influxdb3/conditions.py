@@ -1,7 +1,7 @@
 """Conditions in InfluxDB 3's SQL, in which all can be said whose literals are exact.
 
-DataFusion compares floats in the total order of IEEE 754, in which -0.0 is less than 0.0; InfluxDB has no NaN. So both
-zeros are compared with, each where it decides.
+DataFusion compared floats in the total order of IEEE 754, in which -0.0 is less than 0.0 (43 to 52 do, 55 does not),
+and servers have older ones too. So both zeros are compared with, each where it decides. InfluxDB has no NaN.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from influx_lake.config import InfluxDB3Config
+from influx_lake.config.values.conditions import Compared, Operator
 from influx_lake.config.values.read_options import ReadingOptions
 from influx_lake.config.values.windows import EPOCH, Every, Scheme, Window
 from influx_lake.errors import FileLimitExceeded, MeasurementNotFound, QueryRejected
@@ -65,6 +66,17 @@ def test_what_is_too_much_for_the_server_is_asked_for_in_parts(box: Sandbox, sou
     assert ReliableSource(source, options, ServerLimits()).counts('c"pu', DAYS) == expected
     box.faults.update(file_limit=30)
     assert ReliableSource(source, options, ServerLimits()).counts('c"pu', DAYS) == expected
+
+
+@pytest.mark.slow
+def test_selected_rows_are_counted_in_parts_too(box: Sandbox, source: InfluxDB3Source) -> None:
+    schema = source.schema('c"pu').select(["bin"], Compared("bin", Operator.LESS, DAYS[10].start_us * 1000))
+    expected = source.selected_counts(schema, DAYS)
+    assert expected[9:11] == [source.count('c"pu', DAYS[9]), 0]
+    box.faults.update(file_limit=30)
+    with pytest.raises(FileLimitExceeded):
+        source.selected_counts(schema, DAYS)
+    assert ReliableSource(source, ReadingOptions(), ServerLimits()).selected_counts(schema, DAYS) == expected
 
 
 def test_a_measurement_that_is_not_there(source: InfluxDB3Source) -> None:

@@ -16,7 +16,7 @@ from influx_lake.errors import WindowInterrupted
 from influx_lake.sources import Source, open_source
 from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
-from influx_lake_tests.integration.sources.influxdb_points import START, START_NS, servers
+from influx_lake_tests.integration.sources.influxdb_points import START, START_NS, auto_config, servers
 from testbed.influxdb_servers import Server
 from testbed.selections import FIELDS, Asked, check, check_projection, points, read, rows_of, selections
 from testbed.wire import recorded
@@ -174,6 +174,17 @@ def test_what_was_selected_is_what_is_confirmed(
     with pytest.raises(WindowInterrupted, match=r"9 values of 'a'.* has 10"):
         read(source, schema, DAY)
     source.close()
+
+
+@pytest.mark.parametrize("version", ["1.8", "2"])
+def test_a_version_that_is_found_out_takes_the_same(servers: dict[str, Server], version: str) -> None:
+    server = servers[version]
+    server.write("\n".join(point.line(TYPES) for point in POINTS))
+    found = ReliableSource(open_source(auto_config(server)), QUICK, ServerLimits())
+    rows = [point.row for point in POINTS]
+    assert check(found, Asked(frozenset({"usage", "host"}), Not(HOST_A)), rows, MONTH, *PARTS)
+    assert not check(found, Asked(frozenset({"usage"}), IsNull("count")), rows, MONTH)
+    found.close()
 
 
 @pytest.mark.parametrize(("version", "language"), [("1.8", {}), ("2", {}), ("2", FLUX)])

@@ -39,3 +39,20 @@ def test_a_condition_may_look_at_what_is_left_out() -> None:
 def test_a_condition_that_is_not_taken_is_not_guessed_at() -> None:
     with pytest.raises(ValueError, match="exactly"):
         row_condition(SCHEMA.select(["n"], Compared("n", Operator.LESS, 1.5)))
+
+
+@pytest.mark.parametrize(
+    ("operator", "said"),
+    [
+        (Operator.EQUAL, "({f} >= {low} AND {f} <= {high})"),
+        (Operator.NOT_EQUAL, "({f} < {low} OR {f} > {high})"),
+        (Operator.LESS, "{f} < {low}"),
+        (Operator.LESS_OR_EQUAL, "{f} <= {high}"),
+        (Operator.GREATER, "{f} > {high}"),
+        (Operator.GREATER_OR_EQUAL, "{f} >= {low}"),
+    ],
+)
+def test_zeros_are_equal_also_where_the_server_orders_them(operator: Operator, said: str) -> None:
+    zeros = {"low": "CAST('-0.0' AS DOUBLE)", "high": "CAST('0.0' AS DOUBLE)", "f": '"a ""b"""'}
+    schema = SCHEMA.select([*SCHEMA.tags, *SCHEMA.fields], Compared('a "b"', operator, 0))
+    assert row_condition(schema) == said.format(**zeros)
