@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.checks.subject import Subject
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.errors import ConfigurationError
@@ -65,7 +64,7 @@ def silences(subject: Subject) -> list[Silence]:
     _check_columns(subject.table, by)
     found: list[Silence] = []
     for window in _joined(subject.windows):
-        found += _silences_in(subject.table, window, by, limit)
+        found += _silences_in(subject.table, window, subject.measurement.time_column, by, limit)
     return found
 
 
@@ -84,10 +83,10 @@ def _check_columns(table: Table, by: tuple[str, ...]) -> None:
         )
 
 
-def _silences_in(table: Table, window: Window, by: tuple[str, ...], limit: timedelta) -> list[Silence]:
+def _silences_in(table: Table, window: Window, time: str, by: tuple[str, ...], limit: timedelta) -> list[Silence]:
     before = Window(window.start - limit, window.start)
-    heard = _Heard(by, limit // MICROSECOND)
-    for batch in read_windows(table, [Window(before.start, window.end)], columns=[TIME, *by]):
+    heard = _Heard(time, by, limit // MICROSECOND)
+    for batch in read_windows(table, [Window(before.start, window.end)], time, [time, *by]):
         heard.add(batch)
     silent = heard.silences(window)
     if not by and heard.is_empty():
@@ -103,6 +102,7 @@ class _Heard:
     exact, and needs no row to be kept.
     """
 
+    time: str
     by: tuple[str, ...]
     limit_us: int
     _waiting: list[pa.Table] = field(default_factory=list)
@@ -112,7 +112,7 @@ class _Heard:
         """Hear the points of a batch."""
         if not len(batch):
             return
-        moments = batch.column(TIME).cast(pa.int64())
+        moments = batch.column(self.time).cast(pa.int64())
         columns = [*(batch.column(name) for name in self.by), pc.divide(moments, self.limit_us), moments, moments]
         stretches = _merged(pa.table(columns, names=[*self.by, _BUCKET, _FIRST, _LAST]), self.by)
         self._waiting.append(stretches)

@@ -9,7 +9,6 @@ from influx_lake.checks.lateness import next_due
 from influx_lake.checks.outcome import Figure, Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.config import FreshnessOptions, Severity
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import format_duration, format_roughly
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.iceberg.columns.known_columns import time_field
@@ -33,7 +32,7 @@ def freshness(subject: Subject) -> Outcome:
         # A lake begins like this: worth a warning, and no alarm.
         return Outcome(late <= (options.warn or options.fail), _nothing_yet(late), figures, Severity.WARN)
     recent = _recent(subject, options.fail)
-    newest = newest_event(subject.table, recent)
+    newest = newest_event(subject.table, recent, subject.measurement.time_column)
     silent = max(timedelta(0), recent.end - (newest or recent.start))
     figures |= {"loaded_until": recent.end, "silent_seconds": round(silent.total_seconds())}
     if newest:
@@ -53,10 +52,10 @@ def lateness(subject: Subject) -> timedelta:
     return max(timedelta(0), subject.now - due)
 
 
-def newest_event(table: Table, window: Window) -> datetime | None:
+def newest_event(table: Table, window: Window, time_column: str) -> datetime | None:
     """The time of the newest row of a window, from the bounds that its files state."""
-    time_id = time_field(table, TIME).field_id
-    tasks = table.scan(row_filter=in_windows([window], table, TIME)).plan_files()
+    time_id = time_field(table, time_column).field_id
+    tasks = table.scan(row_filter=in_windows([window], table, time_column)).plan_files()
     lasts = [bounds[1] for task in tasks if (bounds := time_bounds(task.file, time_id))]
     return min(EPOCH + max(lasts) * MICROSECOND, window.end) if lasts else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,9 +15,6 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
 from influx_lake.iceberg.scan.row_counts import count_by_window
-
-if TYPE_CHECKING:
-    from pyiceberg.table import Table
 
 FEWEST = 5
 """A window is compared with no fewer others."""
@@ -51,8 +47,10 @@ def outliers(subject: Subject) -> Outcome:
     whole = [window for window in subject.windows if subject.measurement.scheme.window_at(window.start) == window]
     before = {window: subject.before(window, options.windows) for window in whole}
     everything = sorted({*whole, *(each for windows in before.values() for each in windows)})
-    rows = dict(zip(everything, count_by_window(subject.table, everything), strict=True))
-    means = {window: _means(subject.table, window, options.columns) for window in whole} if options.columns else {}
+    rows = dict(
+        zip(everything, count_by_window(subject.table, everything, subject.measurement.time_column), strict=True)
+    )
+    means = {window: _means(subject, window, options.columns) for window in whole} if options.columns else {}
     earlier = {**(subject.known_means() if options.columns else {}), **means}
     found: list[_Outlier] = []
     compared = 0
@@ -98,7 +96,9 @@ def _unusual(window: Window, what: str, value: float, others: Sequence[float], t
         yield _Outlier(window, what, value, middle)
 
 
-def _means(table: Table, window: Window, columns: Sequence[str]) -> dict[str, float]:
+def _means(subject: Subject, window: Window, columns: Sequence[str]) -> dict[str, float]:
+    table = subject.table
+    assert table is not None
     schema = arrow_schema(table.schema())
     for name in columns:
         if name not in schema.names or not (
@@ -109,7 +109,7 @@ def _means(table: Table, window: Window, columns: Sequence[str]) -> dict[str, fl
                 remedy="Name columns of integers or floats",
             )
     sums, counts = dict.fromkeys(columns, 0.0), dict.fromkeys(columns, 0)
-    for batch in read_windows(table, [window], columns=list(columns)):
+    for batch in read_windows(table, [window], subject.measurement.time_column, list(columns)):
         for name in columns:
             sums[name] += pc.sum(batch.column(name).cast(pa.float64())).as_py() or 0.0
             counts[name] += len(batch) - batch.column(name).null_count

@@ -8,12 +8,11 @@ import pyarrow as pa
 
 from influx_lake.checks.outcome import SHOWN, Outcome
 from influx_lake.checks.subject import Subject
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.iceberg.columns.field_variants import arranged
 from influx_lake.iceberg.columns.promotion import holds
 from influx_lake.iceberg.columns.row_mapping import ShapedColumn, shape_of
 from influx_lake.iceberg.columns.schema import iceberg_type
-from influx_lake.sources.arrow_types import arrow_schema
+from influx_lake.transforms.columns import arrow_schema
 
 if TYPE_CHECKING:
     from pyiceberg.types import IcebergType
@@ -31,7 +30,10 @@ def schema_drift(subject: Subject) -> Outcome:
     unfit = [column for column in expected if column.name in there and not holds(there[column.name], _kind(column))]
     # `value__string` beside `value` holds what does not fit there, as `on_type_conflict: new_column` has it.
     unfit = [column for column in unfit if f"{column.name}__{str(_kind(column)).partition('(')[0]}" not in there]
-    known = {column.name for column in expected} | {TIME, subject.measurement.types.nanoseconds_column}
+    known = {column.name for column in expected} | {
+        subject.measurement.time_column,
+        subject.measurement.types.nanoseconds_column,
+    }
     left = sorted(name for name in there.keys() - known if name.rpartition("__")[0] not in known)
     figures = {"columns": len(there), "missing": len(missing), "changed": len(unfit), "left_the_source": len(left)}
     if not (missing or unfit or left):

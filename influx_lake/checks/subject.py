@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from influx_lake.sources.protocol import Source
+from influx_lake.transforms import transformed
 
 NEWEST = 3
 """How many windows are checked where nobody says which."""
@@ -57,7 +58,7 @@ class Subject:
 
     @cached_property
     def source(self) -> Source:
-        return self.open_source()
+        return transformed(self.open_source(), self.measurement)
 
     @cached_property
     def schema(self) -> MeasurementSchema:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement, OnShrink, OnTypeConflict, Severity, WriteMode
+from influx_lake.config import Measurement, OnShrink, Severity, WriteMode
 
 if TYPE_CHECKING:
     from influx_lake.checks.outcome import Outcome
@@ -38,7 +38,7 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
     "gaps": lambda measurement: True,
     "freshness": lambda measurement: measurement.freshness is not None,
     "schema_drift": lambda measurement: True,
-    "nothing_in_quarantine": lambda measurement: measurement.types.on_type_conflict is OnTypeConflict.QUARANTINE,
+    "nothing_in_quarantine": lambda measurement: measurement.has_quarantine,
     "outliers": lambda measurement: False,
 }
 """What is done where nobody says whether."""

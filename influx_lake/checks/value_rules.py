@@ -13,7 +13,6 @@ from influx_lake.checks.outcome import SHOWN, Figure, Outcome, listed
 from influx_lake.checks.rule_tally import RuleTally
 from influx_lake.checks.subject import Subject
 from influx_lake.config import Severity, ValueRule
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import counted
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
@@ -53,8 +52,9 @@ def _looked_at(subject: Subject, tallies: Sequence[RuleTally]) -> Iterator[pa.Re
     conditional = [tally for tally in tallies if tally.rule.condition is not None]
     schema = arrow_schema(table.schema())
     failing = [_failing(tally.rule, schema) for tally in plain]
-    shown = [TIME, *_series(subject, schema)]
-    reader = read_windows(table, subject.windows, columns=_columns(plain, conditional, shown, schema))
+    time = subject.measurement.time_column
+    shown = [time, *_series(subject, schema)]
+    reader = read_windows(table, subject.windows, time, _columns(plain, conditional, shown, schema))
     batches: Iterator[pa.RecordBatch] = iter(reader)
     if conditional:
         reader = pa.RecordBatchReader.from_batches(reader.schema, _seen(batches, plain, failing, shown))

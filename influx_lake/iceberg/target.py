@@ -32,6 +32,7 @@ class TableTarget:
         write: How rows get into the table; how its files are, where that is stated: what is not is as the table says.
         properties: Properties that the table is to have.
         types: How columns of the rows become columns of the table.
+        has_quarantine: Whether rows that do not fit go to the table's own quarantine.
         with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
         schema_evolution: What happens to columns the table does not have.
         partition: Its partition fields; None: by day of the time for a new table, and by measurement where it is to
@@ -47,6 +48,7 @@ class TableTarget:
     write: WriteOptions = DEFAULT_WRITE
     properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     types: TypeOptions = field(default=DEFAULT_TYPES, hash=False)
+    has_quarantine: bool = False
     with_nanoseconds: bool = False
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     partition: tuple[PartitionTerm, ...] | None = None

@@ -33,7 +33,7 @@ class WindowResult:
         first_time: The time of the first row that was loaded, None when none was.
         last_time: The time of the last one.
         preview: The first rows as they were written, ten at most.
-        sources: Which column of the rows each column of the table was made of.
+        sources: Which columns of the measurement, or of the rows, each column of the table was made of.
         quarantined_rows: How many rows went to the table's quarantine, for they did not fit the table.
         schema: The measurement's columns as the source declared them, where the rows are a measurement's.
         seconds: How long all of it took.
@@ -52,7 +52,7 @@ class WindowResult:
     first_time: datetime | None = None
     last_time: datetime | None = None
     preview: pa.Table = field(default_factory=lambda: pa.table({}))
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quarantined_rows: int = 0
     schema: MeasurementSchema | None = None
     seconds: float = 0.0

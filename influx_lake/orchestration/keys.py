@@ -6,6 +6,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.config.values.source_schema import TIME
 from influx_lake.orchestration.lake_names import UNNAMED
 
 IO_MANAGER_KEY = UNNAMED.io_manager
@@ -26,9 +27,12 @@ def rollup_key(rollup: Rollup) -> dg.AssetKey:
     return dg.AssetKey(list(rollup.asset or rollup.identifier))
 
 
-def table_metadata(identifier: tuple[str, ...], warehouse: str | None) -> dict[str, str]:
+def table_metadata(identifier: tuple[str, ...], warehouse: str | None, time_column: str = TIME) -> dict[str, str]:
     """What an asset's definition says of its table."""
     facts = {"dagster/table_name": ".".join(identifier), "dagster/storage_kind": "iceberg"}
+    if time_column != TIME:
+        # So that partitions of the asset are read by it as inputs of others.
+        facts["time_column"] = time_column
     if warehouse:
         facts["dagster/uri"] = "/".join((warehouse, ".".join(identifier[:-1]), identifier[-1]))
     return facts

@@ -34,11 +34,10 @@ def replication_facts(result: WindowResult, upstream: dg.AssetKey) -> Facts:
         result: What loading the window did.
         upstream: The asset that it was read from.
     """
-    lineage = {name: (source,) for name, source in result.sources.items()}
     return {
         **partition_facts(result.window, result.rows),
         **table_facts(result),
-        "dagster/column_lineage": column_lineage(upstream, lineage),
+        "dagster/column_lineage": column_lineage(upstream, result.sources),
         "previous_rows": dg.MetadataValue.int(result.previous_rows),
         "quarantined_rows": dg.MetadataValue.int(result.quarantined_rows),
         "seconds": _rounded(result.seconds, 3),
@@ -109,19 +108,19 @@ def table_facts(result: WindowResult) -> Facts:
 
 
 def _declared_roles(result: WindowResult) -> dict[str, Role]:
-    """The roles of the table's columns, as the source has those that they are made of."""
+    """The roles of the table's columns, as the rows had them."""
     declared = {column.name: column.role for column in result.schema.columns} if result.schema else {}
-    names = {name: result.sources.get(name, name) for name in result.table.schema().column_names}
-    return {name: declared[origin] for name, origin in names.items() if origin in declared}
+    return {name: declared[name] for name in result.table.schema().column_names if name in declared}
 
 
 def standing_facts(table: Table) -> Facts:
     """What is true of a table whoever wrote it."""
     from influx_lake.iceberg.table_state import table_state
 
-    snapshot, roles = table.current_snapshot(), {}
-    if (tags := table_state(table).tags) is not None:
-        roles = {name: _role(name, tags) for name in table.schema().column_names}
+    snapshot, roles, state = table.current_snapshot(), {}, table_state(table)
+    if state.tags is not None:
+        time = table.schema().find_column_name(state.time_id) if state.time_id is not None else TIME
+        roles = {name: _role(name, time or TIME, state.tags) for name in table.schema().column_names}
     rows = snapshot.summary["total-records"] if snapshot and snapshot.summary else None
     return {
         "dagster/column_schema": column_schema(table.schema(), roles),
@@ -142,8 +141,8 @@ def recorded_facts(window: Window, load: RecordedLoad) -> Facts:
     }
 
 
-def _role(column: str, tags: Sequence[str]) -> Role:
-    return Role.TIME if column == TIME else Role.TAG if column in tags else Role.FIELD
+def _role(column: str, time: str, tags: Sequence[str]) -> Role:
+    return Role.TIME if column == time else Role.TAG if column in tags else Role.FIELD
 
 
 def commit_facts(result: WindowResult) -> Facts:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config import Measurement, OnTypeConflict, column_name
-from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
+from influx_lake.config import Measurement, OnTypeConflict
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.iceberg.failures.translation import catalog_errors
@@ -19,6 +19,7 @@ from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.profile import ColumnProfile, Profile, RowProfiler, profiles_of, scale_for
 from influx_lake.sources.protocol import Source
+from influx_lake.transforms import transformed
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -36,41 +37,42 @@ def changed_columns(
     source has values in it.
 
     One query on the source; in the lake the rows of the windows are read. A column that the table has in a type which
-    does not hold the source's values is one that it lacks, but for the one that `on_type_conflict: new_column` fills;
-    those that `types` has in such a type are not compared.
+    does not hold the source's values is one that it lacks, but for the one that `on_type_conflict: new_column` fills.
+    Columns that change from load to load are not compared.
 
     Raises:
         LakeError: One of the sides cannot tell.
     """
     if not windows:
         return []
+    source = transformed(source, measurement)
     lake = LakeColumns.of(table, measurement, source.schema(measurement.name))
     scales = {name: scale_for(largest) for name, largest in lake.largest(windows).items()}
     theirs = profiles_of(source, MeasurementSchema(measurement.name, lake.columns), windows, scales)
     ours = [lake.profile(window, scales) for window in windows]
     return [
-        tuple(name for name, profile in there.items() if profile != here[name] and name not in lake.recast)
+        tuple(name for name, profile in there.items() if profile != here[name])
         for there, here in zip(theirs, ours, strict=True)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class LakeColumns:
-    """The source's columns as the table has them.
+    """The columns of a measurement as its table has them.
 
     Attributes:
         table: The table.
-        columns: All of them, as the source has them.
+        columns: Those that are compared, as loads make them.
         names: Their names in the table; those that it lacks are not among them.
         snapshot_id: The snapshot; None: the current one.
-        recast: Those that `types` has in a type from which the source's values cannot be had back: not compared.
+        time_column: What the time is called.
     """
 
     table: Table
     columns: tuple[Column, ...]
     names: dict[str, str]
     snapshot_id: int | None = None
-    recast: frozenset[str] = frozenset()
+    time_column: str = TIME
 
     @classmethod
     def of(
@@ -82,20 +84,18 @@ class LakeColumns:
         snapshot = table.snapshot_by_id(snapshot_id) if snapshot_id is not None else None
         then = table.schemas().get(snapshot.schema_id) if snapshot and snapshot.schema_id is not None else None
         held = {field.name: field.type for field in schema_to_pyarrow(then or table.schema(), include_field_ids=False)}
-        names, recast = {}, set()
-        for column in schema.columns:
-            name = column_name(column.name, measurement.types.column_names)
+        names, compared = {}, tuple(column for column in schema.columns if column.is_compared)
+        for column in compared:
+            name = column.name
             beside = f"{name}__{_word(column.type)}"
             is_beside = (
                 measurement.types.on_type_conflict is OnTypeConflict.NEW_COLUMN and {name, beside} <= held.keys()
             )
-            if _fits(held.get(name), column, measurement):
+            if _fits(held.get(name), column):
                 names[column.name] = name
             elif is_beside and _holds(held[beside], column.type):
                 names[column.name] = beside
-            elif column.name in measurement.types.types and name in held:
-                recast.add(column.name)
-        return cls(table, schema.columns, names, snapshot_id, frozenset(recast))
+        return cls(table, compared, names, snapshot_id, schema.time)
 
     @property
     def floats(self) -> list[Column]:
@@ -134,7 +134,7 @@ class LakeColumns:
         }
         stated: dict[str, float | None] = {name: 0.0 if name in told else None for name in held}
         with catalog_errors(f"look at the files of {'.'.join(self.table.name())}"):
-            tasks = list(self.table.scan(row_filter=in_windows([span], self.table, "time")).plan_files())
+            tasks = list(self.table.scan(row_filter=in_windows([span], self.table, self.time_column)).plan_files())
         for task in tasks:
             file = task.file
             nulls, ends = file.null_value_counts or {}, (file.lower_bounds or {}, file.upper_bounds or {})
@@ -161,37 +161,41 @@ class LakeColumns:
         """
         wanted = [column for column in columns or self.columns if column.name in self.names]
         stored = [self.names[column.name] for column in wanted]
-        for batch in read_windows(self.table, windows, columns=stored, snapshot_id=self.snapshot_id):
+        for batch in read_windows(self.table, windows, self.time_column, stored, snapshot_id=self.snapshot_id):
             arrays = []
             for column in wanted:
                 try:
                     arrays.append(as_in_source(batch.column(self.names[column.name]), column.type))
                 except pa.ArrowInvalid:
                     # Others wrote 0.5 where the source has whole numbers.
-                    arrays.append(pa.nulls(len(batch), ARROW_TYPES[column.type]))
+                    arrays.append(pa.nulls(len(batch), ARROW_TYPES.get(column.type, pa.null())))
                     if unlike is not None:
                         unlike.add(column.name)
             yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in wanted])
 
 
-def _fits(kind: pa.DataType | None, column: Column, measurement: Measurement) -> bool:
+def _fits(kind: pa.DataType | None, column: Column) -> bool:
     """Whether loads put the source's values into a column of the table of this type."""
     if kind is None or not _holds(kind, column.type):
         return False
-    if column.name in measurement.types.types:
+    if column.iceberg_type is not None:
         return True
     is_float = column.type is ColumnType.FLOAT
     return is_float == pa.types.is_floating(kind) if column.type in _NUMBERS else True
 
 
 def _word(source: ColumnType) -> str:
-    return str(iceberg_type(ARROW_TYPES[source])).partition("(")[0]
+    return str(iceberg_type(ARROW_TYPES[source])).partition("(")[0] if source in ARROW_TYPES else str(source)
 
 
 def _holds(kind: pa.DataType, source: ColumnType) -> bool:
     """Whether a type of the table holds the source's values so that they can be had back."""
     if source is ColumnType.TIME:
         return bool(pa.types.is_timestamp(kind))
+    if source is ColumnType.DATE:
+        return bool(pa.types.is_date(kind))
+    if source is ColumnType.DECIMAL:
+        return bool(pa.types.is_decimal(kind))
     if source is ColumnType.STRING:
         return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
     if source is ColumnType.BOOLEAN:
@@ -201,4 +205,4 @@ def _holds(kind: pa.DataType, source: ColumnType) -> bool:
 
 def as_in_source(values: Values, source: ColumnType) -> Values:
     """Values of a table in the type that their source has."""
-    return values if source is ColumnType.TIME else values.cast(ARROW_TYPES[source])
+    return values if source not in ARROW_TYPES or source is ColumnType.TIME else values.cast(ARROW_TYPES[source])

@@ -103,7 +103,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         others=foreign_changes(measurement, state, now),
         renamed=_followed(table) if table else {},
         alike=alike(field.name for field in actual(table).schema().fields) if table else (),
-        column_changes=column_changes(table) if table else (),
+        column_changes=column_changes(table, measurement.time_column) if table else (),
         copied=_copied(table, measurement.table_name) if table else None,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement, RenamedColumns, column_name
+from influx_lake.config import ColumnNames, Measurement, RenamedColumns, column_name
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.errors import SchemaConflict, SourceError
 from influx_lake.iceberg.columns.foreign_changes import column_changes
@@ -12,8 +12,9 @@ from influx_lake.iceberg.columns.known_columns import actual, holds_rows, rememb
 from influx_lake.iceberg.load.ensure import check_takes_columns
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.sources.arrow_types import arrow_schema
 from influx_lake.sources.protocol import Source
+from influx_lake.transforms import transformed
+from influx_lake.transforms.columns import arrow_schema
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -21,17 +22,26 @@ if TYPE_CHECKING:
 
 
 def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTarget:
-    """The table a measurement's rows go to."""
-    names = measurement.types.column_names
-    tags = tuple(column_name(tag, names) for tag in schema.tags)
+    """The table a measurement's rows go to.
+
+    Args:
+        measurement: The measurement.
+        schema: The columns that the table gets.
+    """
+    there, style = {column.name for column in schema.columns}, measurement.types.column_names
+    key = tuple(name if name in there else column_name(name, style) for name in measurement.write.key)
+    # Names and types are those of the table by now.
+    types = measurement.types.model_copy(update={"types": {}, "column_names": ColumnNames.KEEP})
     return TableTarget(
         identifier=measurement.identifier,
-        dictionary_columns=frozenset(tags),
-        key=tuple(column_name(name, names) for name in measurement.write.key) or tags,
-        tags=tags,
+        time_column=measurement.time_column,
+        dictionary_columns=frozenset(schema.tags),
+        key=key or schema.tags,
+        tags=schema.tags,
         write=measurement.write,
         properties=measurement.table_properties,
-        types=measurement.types,
+        types=types,
+        has_quarantine=measurement.has_quarantine,
         schema_evolution=measurement.schema_evolution,
         partition=measurement.iceberg_partition,
     )
@@ -49,8 +59,8 @@ def check_takes_loads(source: Source, catalog: Catalog, measurement: Measurement
     table = find_table(catalog, measurement.identifier)
     if table is None or not _may_be_refused(table, measurement):
         return
-    schema = source.schema(measurement.name)
-    names = [column_name(column.name, measurement.types.column_names) for column in schema.columns]
+    schema = transformed(source, measurement).schema(measurement.name)
+    names = [column.name for column in schema.columns]
     check_takes_columns(actual(table), table_target(measurement, schema), names, arrow_schema(schema))
 
 
@@ -72,7 +82,7 @@ def check_or_tell(source: Source, catalog: Catalog, measurement: Measurement) ->
 def remarks_of(catalog: Catalog, measurement: Measurement) -> list[str]:
     """What others did to the columns of a measurement's table that loads cannot follow."""
     table = find_table(catalog, measurement.identifier)
-    return [in_words(change) for change in column_changes(table)] if table is not None else []
+    return [in_words(change) for change in column_changes(table, measurement.time_column)] if table is not None else []
 
 
 def in_words(change: str) -> str:
@@ -82,7 +92,7 @@ def in_words(change: str) -> str:
 
 def _may_be_refused(table: Table, measurement: Measurement) -> bool:
     return bool(
-        column_changes(table)
+        column_changes(table, measurement.time_column)
         or (measurement.types.renamed_columns is RenamedColumns.REFUSE and renamed(table))
         # No load wrote down which column is which.
         or (remembered(table) is None and holds_rows(table))

@@ -16,6 +16,7 @@ from influx_lake.replication.loading import restart_on_interruption
 from influx_lake.replication.modes import load_tail
 from influx_lake.replication.window import load_of
 from influx_lake.sources.protocol import Source
+from influx_lake.transforms import LoadContext, transformed
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -80,6 +81,7 @@ def tail_measurement(
     until = now - tail_lag(measurement)
     commits: list[WindowResult] = []
     with naming(measurement.name):
+        source = transformed(source, measurement, LoadContext(run_id, now))
         schema = source.schema(measurement.name)
         for window in open_windows(measurement, now):
             with naming(window=window):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement, WriteMode, column_name
+from influx_lake.config import Measurement, WriteMode
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.load.ensure import check_table
@@ -26,6 +26,7 @@ from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.trusted_source import trusted_source
 from influx_lake.sources.protocol import RowStream, Source
+from influx_lake.transforms import LoadContext, transformed
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -75,7 +76,11 @@ class MeasurementWindow:
             LakeError: The source does not tell the measurement's columns.
         """
         measurement, self._progress = self.measurement, ProgressMeter(self.on_progress)
-        trusted = trusted_source(self.source, self.catalog, measurement, self.window, self.archive)
+        now = datetime.now(UTC)
+        context = LoadContext(self.run_id, now)
+        source = transformed(self.source, measurement, context, self.schemas.schema if self.schemas else None)
+        archive = self.archive and transformed(self.archive, measurement, context)
+        trusted = trusted_source(source, self.catalog, measurement, self.window, archive)
         origin = trusted.source
         asked = self.schemas if self.schemas and origin is self.source else origin
         self._schema = asked.schema(measurement.name)
@@ -86,7 +91,7 @@ class MeasurementWindow:
             self._schema,
             self.window,
             run_id=self.run_id,
-            now=datetime.now(UTC),
+            now=now,
             declared=self.declared,
             progress=self._progress,
             keeping=trusted.keeping,
@@ -181,7 +186,7 @@ def load_of(
     progress = progress or ProgressMeter()
     target = table_target(measurement, schema)
     provenance = Provenance(source.identity, run_id, measurement.adopt, tuple(declared))
-    names = [column_name(column.name, measurement.types.column_names) for column in schema.columns]
+    names = [column.name for column in schema.columns]
 
     @contextmanager
     def read(part: Window) -> Iterator[Rows]:

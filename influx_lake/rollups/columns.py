@@ -70,12 +70,14 @@ class RollupColumns:
         by: The columns that rows are kept apart by, with their types.
         computed: Those that are computed.
         order: The column that tells which of two values is the later one.
-        time_doc: What the time is.
+        time: What the time is called, in the measurement's table and in its own.
+        time_doc: What it says.
     """
 
     by: tuple[pa.Field, ...]
     computed: tuple[ComputedColumn, ...]
     order: str
+    time: str
     time_doc: str
 
     @property
@@ -86,7 +88,7 @@ class RollupColumns:
     @property
     def schema(self) -> pa.Schema:
         """The columns of its own table: the time as a number without a zone, which is UTC."""
-        time = with_doc(pa.field(TIME, pa.timestamp("us")), self.time_doc)
+        time = with_doc(pa.field(self.time, pa.timestamp("us")), self.time_doc)
         computed = (with_doc(pa.field(each.name, each.type), each.doc) for each in self.computed)
         return pa.schema([time, *self.by, *computed])
 
@@ -94,12 +96,12 @@ class RollupColumns:
     def lineage(self) -> dict[str, tuple[str, ...]]:
         """The columns of the measurement's table that each of its own is made of."""
         by = {column.name: (column.name,) for column in self.by}
-        computed = {each.name: _sources(each) for each in self.computed}
-        return {TIME: (TIME,)} | by | computed
+        computed = {each.name: _sources(each, self.time) for each in self.computed}
+        return {self.time: (self.time,)} | by | computed
 
 
 def rollup_columns(
-    rollup: Rollup, table: str, columns: pa.Schema, tags: tuple[str, ...] | None, nanoseconds: str
+    rollup: Rollup, table: str, columns: pa.Schema, tags: tuple[str, ...] | None, nanoseconds: str, time: str = TIME
 ) -> RollupColumns:
     """Decide the columns of a roll-up.
 
@@ -109,6 +111,7 @@ def rollup_columns(
         columns: The columns of that table.
         tags: Those of them that are tags; None where the table does not tell.
         nanoseconds: The column for whole times, which tells times apart where the table has it.
+        time: What the time is called there.
 
     Raises:
         ConfigurationError: A column is not there, or two of the roll-up's would have one name.
@@ -121,7 +124,7 @@ def rollup_columns(
         )
     by = (tags or ()) if rollup.by is None else rollup.by
     _check_there(rollup, table, columns, (*by, *rollup.fields))
-    apart = {TIME, nanoseconds, *by, *(tags or ())}
+    apart = {time, nanoseconds, *by, *(tags or ())}
     computed = tuple(
         ComputedColumn(column.name, column.type, function)
         for column in columns
@@ -131,7 +134,8 @@ def rollup_columns(
     found = RollupColumns(
         by=tuple(columns.field(name) for name in by),
         computed=computed,
-        order=nanoseconds if nanoseconds in columns.names else TIME,
+        order=nanoseconds if nanoseconds in columns.names else time,
+        time=time,
         time_doc=f"Start of the bucket ({rollup.bucket})",
     )
     _check_names(rollup, table, found.schema.names)
@@ -155,9 +159,9 @@ def _type_of_sums(kind: pa.DataType) -> pa.DataType:
     return pa.float64() if pa.types.is_floating(kind) else pa.int64()
 
 
-def _sources(column: ComputedColumn) -> tuple[str, ...]:
+def _sources(column: ComputedColumn, time: str) -> tuple[str, ...]:
     by_time = column.function in (Aggregate.FIRST, Aggregate.LAST)
-    return (column.source, TIME) if by_time else (column.source,)
+    return (column.source, time) if by_time else (column.source,)
 
 
 def _check_there(rollup: Rollup, table: str, columns: pa.Schema, named: Sequence[str]) -> None:

@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from influx_lake.config.measurements.rollups import Aggregate, Percentile
 from influx_lake.config.values.buckets import BucketRun
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.rollups.columns import ComputedColumn, RollupColumns
 
 TIME_INPUT, ORDER_INPUT = "t", "o"
@@ -80,9 +79,9 @@ def input_schema(columns: RollupColumns, table: pa.Schema) -> pa.Schema:
 
 def as_input(batch: pa.RecordBatch, columns: RollupColumns, schema: pa.Schema) -> pa.RecordBatch:
     """A batch of the measurement's table as queries take it."""
-    time = batch.column(TIME).cast(pa.int64())
+    time = batch.column(columns.time).cast(pa.int64())
     # Rows of before the table had the column for whole times have none there.
-    order = time if columns.order == TIME else pc.coalesce(batch.column(columns.order), pc.multiply(time, 1000))
+    order = time if columns.order == columns.time else pc.coalesce(batch.column(columns.order), pc.multiply(time, 1000))
     named = [batch.column(name) for name in columns.inputs]
     return pa.RecordBatch.from_arrays([time, order, *named], schema=schema)
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 from influx_lake.config import Measurement, Nanoseconds, SchemaEvolution, TypeOptions
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.buckets import bucket_runs
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowNotLoaded
 from influx_lake.iceberg.failures.translation import catalog_errors
@@ -79,7 +78,9 @@ class RollupWindow:
         loaded_until = _loaded_until(state.coverage, measurement, self.window)
         check_points_are_there(self.catalog, measurement, rollup, self.window, state.coverage)
         schema, names = arrow_schema(table.schema()), measurement.types
-        columns = rollup_columns(rollup, measurement.table_name, schema, state.tags, names.nanoseconds_column)
+        columns = rollup_columns(
+            rollup, measurement.table_name, schema, state.tags, names.nanoseconds_column, measurement.time_column
+        )
         runs = bucket_runs(rollup.bucket, self.window, measurement.scheme.timezone)
         self.lineage, self.snapshot_id = columns.lineage, table.metadata.current_snapshot_id
 
@@ -134,6 +135,7 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
     by = tuple(column.name for column in columns.by)
     return TableTarget(
         identifier=rollup.identifier,
+        time_column=columns.time,
         dictionary_columns=frozenset(column.name for column in columns.by if pa.types.is_string(column.type)),
         key=by,
         tags=by,
@@ -148,8 +150,8 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
 
 def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
     """The rows of a window that a roll-up is made of, file by file."""
-    projection = table.schema().select(*dict.fromkeys((TIME, columns.order, *columns.inputs)))
-    wanted = RowFilter.of([window], table)
+    projection = table.schema().select(*dict.fromkeys((columns.time, columns.order, *columns.inputs)))
+    wanted = RowFilter.of([window], table, columns.time)
     schema = arrow_schema(projection)
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
         tasks = list(table.scan(row_filter=wanted.expression(table)).plan_files())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Context
 from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ SCALED_BITS = 62
 """A float is multiplied by a power of two that brings the column's largest below 2^62, and cut to a whole number. Such
 numbers add up to the same sum in any order, which floats do not."""
 _LOW_BITS = 32
+_WIDE = {ColumnType.FLOAT: pa.float64(), ColumnType.INTEGER: pa.int64()}
+_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,12 @@ class RowProfiler:
             return ColumnProfile()
         if column.type is ColumnType.BOOLEAN:
             return ColumnProfile(len(values), total=int(values.true_count))
-        if column.type is ColumnType.TIME:
-            values = _microseconds(values)
+        values = _comparable(values, column.type)
+        if column.type is ColumnType.DECIMAL:
+            digits = values.cast(pa.decimal128(38, values.type.scale))
+            ends = pc.min_max(digits).as_py()
+            total = int(pc.sum(digits).as_py().scaleb(values.type.scale, _EXACT))
+            return ColumnProfile(len(values), ends["min"], ends["max"], total)
         ends = pc.min_max(values).as_py()
         return ColumnProfile(len(values), ends["min"], ends["max"], self._total(column, values))
 
@@ -151,6 +158,15 @@ def _joined(one: ColumnProfile, other: ColumnProfile) -> ColumnProfile:
     return ColumnProfile(
         one.count + other.count, min(lows, default=None), max(highs, default=None), one.total + other.total
     )
+
+
+def _comparable(values: pa.Array, kind: ColumnType) -> pa.Array:
+    """Values in the type that profiles of their kind are made of."""
+    if kind is ColumnType.TIME:
+        return _microseconds(values)
+    if kind is ColumnType.DATE:
+        return values.cast(pa.int32()).cast(pa.int64())
+    return values.cast(_WIDE[kind]) if kind in _WIDE else values
 
 
 def _microseconds(times: pa.Array) -> pa.Array:

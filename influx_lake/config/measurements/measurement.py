@@ -16,8 +16,10 @@ from influx_lake.config.measurements.run_size import WINDOWS_PER_RUN
 from influx_lake.config.measurements.tail import TailOptions
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.table_layout import PartitionTerm
-from influx_lake.config.tables.types import TypeOptions
+from influx_lake.config.tables.types import OnTypeConflict, TypeOptions
 from influx_lake.config.tables.write_modes import WriteMode
+from influx_lake.config.transforms.options import OnCastError, TransformOptions
+from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Every, Scheme, Window
 
 
@@ -41,6 +43,7 @@ class Measurement:
         write: How data files are written.
         table_properties: Properties of the table.
         types: How its columns become columns of the table.
+        transforms: How its rows are shaped on their way.
         schema_evolution: How the table may change when the source's columns do.
         on_changed_values: What happens when it holds other values and as many rows; None where the server decides.
         archive: The source that has what its own source's server has persisted, where there is one.
@@ -74,6 +77,7 @@ class Measurement:
     write: WriteOptions = field(default=WriteOptions())
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     types: TypeOptions = field(default=TypeOptions(), hash=False)
+    transforms: TransformOptions = field(default=TransformOptions(), hash=False)
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     on_shrink: OnShrink = OnShrink.FAIL
     on_changed_values: OnChangedValues | None = None
@@ -100,6 +104,17 @@ class Measurement:
     def table_name(self) -> str:
         """The table's full name: `telemetry.cpu`."""
         return ".".join(self.identifier)
+
+    @property
+    def time_column(self) -> str:
+        """What the time is called in the table."""
+        return self.transforms.rename.get(TIME, TIME)
+
+    @property
+    def has_quarantine(self) -> bool:
+        """Whether rows that do not fit its table go to another one."""
+        casts_aside = self.types.types and self.transforms.on_cast_error is OnCastError.QUARANTINE
+        return self.types.on_type_conflict is OnTypeConflict.QUARANTINE or bool(casts_aside)
 
     @property
     def sources(self) -> tuple[str, ...]:

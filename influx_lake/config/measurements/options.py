@@ -23,10 +23,11 @@ from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.table_layout import PartitionTerms
 from influx_lake.config.tables.table_properties import TableProperties
 from influx_lake.config.tables.types import TypeOptions
+from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.timestamps import Start, TimeZone
 from influx_lake.config.values.units import Duration, YesNo
-from influx_lake.config.values.validated_names import Group, Namespace, Owner, TableName, TagKey, TagValue, Text
+from influx_lake.config.values.validated_names import Group, Namespace, Owner, TableName, Text
 from influx_lake.config.values.windows import Every
 
 FIRST_START = date(2026, 1, 1)
@@ -60,7 +61,7 @@ class PartitionOptions(BaseModel):
     )
 
 
-class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
+class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
     """What holds for every measurement that does not say otherwise."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -126,9 +127,6 @@ class DefaultOptions(TypeOptions, GuardOptions, ChunkOptions):
     )
     owners: Annotated[tuple[Owner, ...], Distinct()] = Field(
         default=(), description="Who answers for it: e-mail addresses or team:name.", examples=[["team:platform"]]
-    )
-    tags: dict[TagKey, TagValue] = Field(
-        default_factory=dict, description="Labels to find it by in Dagster.", examples=[{"tier": "gold"}]
     )
     group: Group | None = Field(default=None, description="The Dagster asset group. Default: the namespace.")
     enabled: YesNo = Field(

@@ -17,10 +17,12 @@ from influx_lake.config.measurements.options import FIRST_START, MeasurementOpti
 from influx_lake.config.measurements.rollup_resolution import resolve_rollups
 from influx_lake.config.measurements.run_size import windows_per_run
 from influx_lake.config.measurements.tail import DEFAULT_LAG, TailOptions
+from influx_lake.config.measurements.transform_checks import check_transforms
 from influx_lake.config.report.diagnostics import Location, OptionMistake
 from influx_lake.config.tables.types import type_options
 from influx_lake.config.tables.write_modes import WriteMode
 from influx_lake.config.tables.write_properties import check_write
+from influx_lake.config.transforms.options import transform_options
 from influx_lake.config.values.timestamps import FIRST_POINT, in_zone
 from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.windows import LONGEST, Every, Scheme, utc_text, window_of
@@ -55,6 +57,7 @@ def resolve_measurement(
     """
     check_write(options.write, options.table_properties)
     _check_mode(options)
+    check_transforms(options)
     if options.freshness is None and options.checks.freshness.enabled:
         raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
     scheme = _scheme(options.partition, first_point if options.partition.start == FIRST_POINT else None)
@@ -75,6 +78,7 @@ def resolve_measurement(
         write=options.write,
         table_properties=options.table_properties,
         types=type_options(options),
+        transforms=transform_options(options),
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
         on_changed_values=options.on_changed_values,
@@ -87,7 +91,7 @@ def resolve_measurement(
         checks=options.checks,
         description=options.description,
         owners=options.owners,
-        tags=options.tags,
+        tags=options.tags.labels,
         group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),
     )
     return replace(measurement, rollups=resolve_rollups(measurement, options.rollups))

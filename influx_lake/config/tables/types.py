@@ -50,13 +50,18 @@ class TimeType(StrEnum):
     TIMESTAMP = "timestamp"
 
 
-_TYPE = re.compile(r"boolean|int|long|float|double|string|decimal\((?P<digits>\d+), ?(?P<scale>\d+)\)")
+_TYPE = re.compile(
+    r"boolean|int|long|float|double|string|date|timestamptz|timestamp|decimal\((?P<digits>\d+), ?(?P<scale>\d+)\)"
+)
 
 
 def _iceberg_type(value: str) -> str:
     found = _TYPE.fullmatch(value)
     if found is None:
-        raise ValueError("is not one of boolean, int, long, float, double, string and decimal(precision, scale)")
+        raise ValueError(
+            "is not one of boolean, int, long, float, double, string, date, timestamptz, timestamp and "
+            "decimal(precision, scale)"
+        )
     if found["digits"] is None:
         return value
     digits, scale = int(found["digits"]), int(found["scale"])
@@ -106,8 +111,9 @@ class TypeOptions(BaseModel):
     )
     types: Annotated[dict[str, Annotated[str, AfterValidator(_iceberg_type)]], AfterValidator(_no_time_among)] = Field(
         default_factory=dict,
-        description="Iceberg types for columns, by their names in InfluxDB: boolean, int, long, float, double, string "
-        "or decimal(precision, scale). A value that the type cannot hold exactly stops the run.",
+        description="Iceberg types for columns, by their names in InfluxDB or in the table: boolean, int, long, float, "
+        "double, string, decimal(precision, scale), and of texts date, timestamptz and timestamp. `on_cast_error` says "
+        "what happens to a value that the type cannot hold exactly.",
         examples=[{"count": "long", "price": "decimal(12, 2)"}],
     )
     on_type_conflict: OnTypeConflict = Field(

@@ -15,6 +15,14 @@ VARIANT_OF = "influx_lake.variant_of"
 """The metadata of an Arrow column that holds a field's values of a second type: the name of the first one's."""
 
 
+MADE_OF = "influx_lake.made_of"
+"""The metadata of an Arrow column that was made of columns of a measurement: a JSON list of their names."""
+
+MISFIT = "influx_lake.misfit"
+"""The metadata of an Arrow column that holds what could not become of the table's type, where such rows go to the
+quarantine: why."""
+
+
 class Role(StrEnum):
     """What a column is to InfluxDB."""
 
@@ -24,7 +32,7 @@ class Role(StrEnum):
 
 
 class ColumnType(StrEnum):
-    """InfluxDB's value types, in the words of `system.influxdb_schema`."""
+    """InfluxDB's value types, in the words of `system.influxdb_schema`, and two more that columns of tables have."""
 
     FLOAT = "float"
     INTEGER = "integer"
@@ -32,23 +40,38 @@ class ColumnType(StrEnum):
     BOOLEAN = "boolean"
     STRING = "string"
     TIME = "time"
+    DATE = "date"
+    DECIMAL = "decimal"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a measurement. Tags are strings.
+    """One column of a measurement, as its source has it, or as its table does. Tags of a source are strings.
 
     Attributes:
         name: Its name; no two columns of a measurement have the same.
         role: What it is to InfluxDB.
         type: Its values' type.
         variant_of: The column that holds the same field's values of another type, where the source has several.
+        made_of: The columns of the source that it is made of; None: of the one that has its name.
+        doc: What its name does not say.
+        iceberg_type: The Iceberg type that it was given; None: the one that `type` has.
+        is_compared: Whether the same row has the same value at every load.
     """
 
     name: str
     role: Role
     type: ColumnType
     variant_of: str | None = None
+    made_of: tuple[str, ...] | None = None
+    doc: str | None = None
+    iceberg_type: str | None = None
+    is_compared: bool = True
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns of the source that it is made of."""
+        return (self.name,) if self.made_of is None else self.made_of
 
 
 _ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
@@ -124,3 +147,8 @@ class MeasurementSchema:
             All(tuple(both)) if len(both) > 1 else next(iter(both), None),
             (*self.left_out, *(column for column in self.columns if column.name not in kept)),
         )
+
+    @property
+    def time(self) -> str:
+        """The column of the time."""
+        return next(column.name for column in self.columns if column.role is Role.TIME)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.errors import DataRefused, SchemaConflict
 
+_SHOWN = 60
 _WIDE_DIGITS = 58
 """More than the twenty of an unsigned integer and the 38 that a decimal may have behind its point."""
 
@@ -22,8 +25,16 @@ def check_cast(name: str, here: pa.DataType, there: pa.DataType) -> None:
         (pa.types.is_floating, (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_string)),
         (pa.types.is_decimal, (pa.types.is_decimal, pa.types.is_integer, pa.types.is_string)),
         (pa.types.is_boolean, (pa.types.is_boolean, pa.types.is_integer, pa.types.is_string)),
-        # Not to a float: "0.1" is not a number that a float holds.
-        (pa.types.is_string, (pa.types.is_string, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean)),
+        (
+            pa.types.is_string,
+            (
+                pa.types.is_string,
+                pa.types.is_integer,
+                pa.types.is_decimal,
+                pa.types.is_boolean,
+                pa.types.is_floating,
+            ),
+        ),
     ):
         if accepts(plain(here)) and any(matches(there) for matches in targets):
             return
@@ -47,6 +58,8 @@ def exact_cast(name: str, values: pa.Array, kind: pa.DataType) -> pa.Array:
         raise _refused(name, kind, str(error)) from None
     if pa.types.is_floating(values.type):
         _check_same(name, values, made)
+    elif pa.types.is_floating(kind) and pa.types.is_string(values.type):
+        _check_digits(name, values, made)
     return made
 
 
@@ -78,6 +91,23 @@ def _check_same(name: str, values: pa.Array, made: pa.Array) -> None:
     changed = values.filter(pc.and_(pc.invert(same), pc.invert(pc.is_nan(values))))
     if len(changed):
         raise _refused(name, made.type, f"{changed[0]} would not be the same value")
+
+
+def _check_digits(name: str, texts: pa.Array, made: pa.Array) -> None:
+    """Compare numbers in texts with the floats that were made of them: the shortest decimal that is the float must be
+    the number. With few digits it is.
+    """
+    digits = pc.utf8_length(pc.replace_substring_regex(texts, r"([eE].*|[^0-9])", ""))
+    sure = 6 if made.type == pa.float32() else 15
+    # A number that is too small is 0, whatever its digits are.
+    doubtful = pc.or_(pc.greater(digits, sure), pc.match_substring_regex(texts, "[eE]"))
+    places = pc.indices_nonzero(pc.fill_null(doubtful, False))
+    for text, value in zip(
+        texts.take(places).to_pylist(), made.take(places).cast(pa.string()).to_pylist(), strict=True
+    ):
+        number = Decimal(value)
+        if number.is_finite() and Decimal(text.strip()) != number:
+            raise _refused(name, made.type, f"{text[:_SHOWN]} would be {value}")
 
 
 def _refused(name: str, kind: pa.DataType, why: str) -> DataRefused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.config import Nanoseconds, TimeType, Unsigned, column_name
+from influx_lake.config.values.source_schema import MADE_OF, MISFIT
 from influx_lake.errors import DataRefused, SchemaConflict
 from influx_lake.iceberg.columns import timestamps
 from influx_lake.iceberg.columns.exact_cast import check_cast, exact_cast, plain
@@ -32,6 +34,7 @@ class ShapedColumn:
         type: Its Arrow type, which names its Iceberg type.
         convert: Makes its values; raises `DataRefused` where one cannot be held exactly.
         doc: What its name does not say.
+        made_of: The columns of a measurement that the column of the rows was made of; None: of the one of its name.
     """
 
     name: str
@@ -39,6 +42,7 @@ class ShapedColumn:
     type: pa.DataType
     convert: Convert | None = None
     doc: str | None = None
+    made_of: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,9 @@ class Shape:
         object.__setattr__(self, "schema", pa.schema(fields))
 
     @property
-    def sources(self) -> dict[str, str]:
-        """Which column of the rows each column of the table is made of."""
-        return {column.name: column.source for column in self.columns}
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Which columns of a measurement, or of the rows, each column of the table is made of."""
+        return {column.name: (column.source,) if column.made_of is None else column.made_of for column in self.columns}
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows as the table has them; what need not change is not copied.
@@ -111,15 +115,28 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
             f"{', '.join(columns.names)}",
             remedy="Name the time column in the asset's metadata: time_column",
         )
+    misfits = tuple(Misfit(each.name, reason) for each in columns if (reason := _metadata(each, MISFIT)) is not None)
+    columns = pa.schema([each for each in columns if _metadata(each, MISFIT) is None])
     _check_unsigned(columns, target)
     keeps = _keeps_nanoseconds(target, existing)
-    shaped = [_named(replace(_shaped(column, target, keeps=keeps), doc=doc_of(column)), target) for column in columns]
+    shaped = [_named(_told(_shaped(column, target, keeps=keeps), column), target) for column in columns]
     _check_names(shaped, target)
     _check_names_in_files([column.name for column in shaped], existing, target)
     _check_nanoseconds_column(shaped, target)
     if keeps:
         shaped.append(_nanoseconds(target))
-    return Shape(tuple(shaped), target.time_column)
+    return Shape(tuple(shaped), target.time_column, misfits)
+
+
+def _told(column: ShapedColumn, field: pa.Field) -> ShapedColumn:
+    """The column with what the field of the rows tells of itself."""
+    made_of = _metadata(field, MADE_OF)
+    return replace(column, doc=doc_of(field), made_of=None if made_of is None else tuple(json.loads(made_of)))
+
+
+def _metadata(field: pa.Field, name: str) -> str | None:
+    found = (field.metadata or {}).get(name.encode())
+    return None if found is None else found.decode()
 
 
 def _made(column: ShapedColumn, values: pa.Array) -> pa.Array:

@@ -56,7 +56,7 @@ def _unchanged(load: WindowLoad, table: Table) -> WindowResult:
     """What a load comes to that has nothing to do."""
     rows = count_rows(table, load.window, load.target.time_column)
     snapshot = table.metadata.current_snapshot_id
-    names = {column.name: column.name for column in table.schema().fields}
+    names = {column.name: (column.name,) for column in table.schema().fields}
     return WindowResult(load.window, rows, rows, -1 if snapshot is None else snapshot, table, sources=names)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config import Nanoseconds, OnTypeConflict, TypeOptions
+from influx_lake.config import Nanoseconds, TypeOptions
 from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
@@ -64,7 +64,7 @@ class Quarantine:
         self._time_column = load.target.time_column
         self._statistics = WindowStatistics(TIME, load.window, self.target.name, self.target.share)
         self._opened: tuple[Staging, DataFileWriter] | None = None
-        self._is_used = load.target.types.on_type_conflict is OnTypeConflict.QUARANTINE
+        self._is_used = load.target.has_quarantine
         self._handed_over = False
 
     def __enter__(self) -> Self:

@@ -54,7 +54,7 @@ def measurement_asset(
         owners=list(measurement.owners),
         tags={**measurement.tags, **names.tags},
         kinds={"influxdb", "iceberg"},
-        metadata=table_metadata(measurement.identifier, warehouse),
+        metadata=table_metadata(measurement.identifier, warehouse, measurement.time_column),
         freshness_policy=freshness_policy(measurement),
         automation_condition=automation_condition,
     )

@@ -40,7 +40,7 @@ def rollup_asset(
         owners=list(rollup.owners),
         tags={**rollup.tags, **names.tags},
         kinds={"duckdb", "iceberg"},
-        metadata=table_metadata(rollup.identifier, warehouse),
+        metadata=table_metadata(rollup.identifier, warehouse, measurement.time_column),
         automation_condition=automation_condition,
     )
     spec = translated(spec, measurement, translation)

@@ -12,7 +12,6 @@ import dagster as dg
 
 from influx_lake.checks.suite import checks_of
 from influx_lake.config import Automation, Lake, Measurement
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets.checks import check_evaluation
 from influx_lake.orchestration.assets.source_assets import source_assets
@@ -265,7 +264,7 @@ class _Reconciling:
         chosen: set[Window] = set()
         left = PROFILED_BYTES
         for window in (*windows[turn:], *windows[:turn]):
-            found = files_of(table, window, TIME)
+            found = files_of(table, window, measurement.time_column)
             left -= sum(task.file.file_size_in_bytes for task in (*found.inside, *found.straddling))
             if left < 0 and chosen:
                 break

@@ -73,17 +73,19 @@ class _TableAsset:
         key: The asset.
         identifier: The table.
         scheme: Its windows.
+        time_column: What the time is called there.
     """
 
     key: dg.AssetKey
     identifier: tuple[str, ...]
     scheme: Scheme
+    time_column: str
 
 
 def _of(measurement: Measurement) -> Iterator[_TableAsset]:
-    yield _TableAsset(asset_key(measurement), measurement.identifier, measurement.scheme)
+    yield _TableAsset(asset_key(measurement), measurement.identifier, measurement.scheme, measurement.time_column)
     for rollup in measurement.rollups:
-        yield _TableAsset(rollup_key(rollup), rollup.identifier, measurement.scheme)
+        yield _TableAsset(rollup_key(rollup), rollup.identifier, measurement.scheme, measurement.time_column)
 
 
 def _report(
@@ -117,7 +119,7 @@ def _report(
                 description=f"Found in the table: it was loaded {origin}.",
                 metadata={
                     **of_table,
-                    **partition_facts(window, count_rows(table, window)),
+                    **partition_facts(window, count_rows(table, window, asset.time_column)),
                     **(recorded_facts(window, load) if load else {}),
                 },
             )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement, OnChangedValues, OnShrink, OnTypeConflict, WriteMode
+from influx_lake.config import Measurement, OnChangedValues, OnShrink, WriteMode
 from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
+from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
@@ -20,6 +21,7 @@ from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.table_columns import check_takes_loads
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.window_counts import counts_of
+from influx_lake.transforms import transformed
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -215,6 +217,8 @@ def compare_windows(
         LakeError: One of the sides cannot tell.
     """
     with naming(measurement.name):
+        source = transformed(source, measurement)
+        archive = archive and transformed(archive, measurement)
         # As many rows as in the source prove nothing of columns that others dropped.
         check_takes_loads(source, catalog, measurement)
         held = lake_counts(catalog, measurement, windows)
@@ -290,7 +294,10 @@ def _changed(
     table = find_table(catalog, measurement.identifier) if windows else None
     if table is None:
         return {}
-    inside, all_of = count_by_window(table, windows), lake_counts(catalog, measurement, windows)
+    inside, all_of = (
+        count_by_window(table, windows, measurement.time_column),
+        lake_counts(catalog, measurement, windows),
+    )
     whole = [window for window, rows, every in zip(windows, inside, all_of, strict=True) if rows == every]
     return dict(zip(whole, changed_columns(source, table, measurement, whole), strict=True))
 
@@ -301,13 +308,15 @@ def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Wi
     Raises:
         LakeError: The catalog or a table cannot tell.
     """
-    counts = _counts(catalog, measurement.identifier, windows)
-    if measurement.types.on_type_conflict is not OnTypeConflict.QUARANTINE:
+    counts = _counts(catalog, measurement.identifier, windows, measurement.time_column)
+    if not measurement.has_quarantine:
         return counts
     aside = _counts(catalog, (*measurement.namespace, measurement.table + QUARANTINE_SUFFIX), windows)
     return [rows + more for rows, more in zip(counts, aside, strict=True)]
 
 
-def _counts(catalog: Catalog, identifier: tuple[str, ...], windows: Sequence[Window]) -> list[int]:
+def _counts(
+    catalog: Catalog, identifier: tuple[str, ...], windows: Sequence[Window], time_column: str = TIME
+) -> list[int]:
     table = find_table(catalog, identifier)
-    return count_by_window(table, windows) if table else [0] * len(windows)
+    return count_by_window(table, windows, time_column) if table else [0] * len(windows)

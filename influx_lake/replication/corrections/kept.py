@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config import Measurement, Nanoseconds
-from influx_lake.config.values.source_schema import TIME, Column, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.merge.key_join import keyed
@@ -99,7 +99,7 @@ def corrected_points(
     fields = [column for column in columns if column.role is Role.FIELD]
     whole = measurement.types.nanoseconds_column
     nanoseconds = whole if whole in {each.name for each in table.schema().fields} else None
-    key = PointKey(tuple(lake.names[each.name] for each in tags), TIME, nanoseconds)
+    key = PointKey(tuple(lake.names[each.name] for each in tags), measurement.time_column, nanoseconds)
     # Without such a column no point of the table lies between two microseconds, unless times are cut.
     is_exact = measurement.types.nanoseconds is not Nanoseconds.TRUNCATE
     found = CorrectedPoints(measurement, window, tuple(each.name for each in tags), is_exact)
@@ -110,10 +110,10 @@ def corrected_points(
         if not common or any(then.names.get(each.name) != lake.names[each.name] for each in tags):
             continue
         names = list(dict.fromkeys((*key.all, *(lake.names[each.name] for each in common))))
-        parts = parts or _parts(window, count_by_window(table, [window])[0])
+        parts = parts or _parts(window, count_by_window(table, [window], key.time)[0])
         for part in parts:
-            now = read_windows(table, [part], columns=names).read_all()
-            before = read_windows(table, [part], columns=_there(table, snapshot_id, names), snapshot_id=snapshot_id)
+            now = read_windows(table, [part], key.time, names).read_all()
+            before = read_windows(table, [part], key.time, _there(table, snapshot_id, names), snapshot_id)
             _add(found, now, before.read_all(), key, lake, [*tags, *common], common)
             if len(found.points) >= MOST_POINTS:
                 log.warning(
@@ -221,14 +221,15 @@ class _Kept:
             )
 
     def _made(self, batch: pa.RecordBatch, times: pa.Array) -> tuple[pa.RecordBatch, list[list[str]]]:
-        nanoseconds = batch.column(TIME).cast(pa.timestamp("ns", batch.schema.field(TIME).type.tz)).cast(pa.int64())
+        time = self.corrected.measurement.time_column
+        nanoseconds = batch.column(time).cast(pa.timestamp("ns", batch.schema.field(time).type.tz)).cast(pa.int64())
         compared = nanoseconds
         if not self.corrected.is_exact:
             compared = pa.array(np.asarray(nanoseconds) // 1000 * 1000, pa.int64())
         places = np.flatnonzero(np.asarray(pc.is_in(compared, times)))
         if not len(places):
             return batch, []
-        compared_columns = [name for name in batch.schema.names if name != TIME]
+        compared_columns = [name for name in batch.schema.names if name != time]
         candidates = batch.select(compared_columns).take(pa.array(places)).to_pylist()
         values: dict[str, dict[int, Any]] = {}
         told: list[list[str]] = []

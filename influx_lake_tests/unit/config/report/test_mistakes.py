@@ -144,7 +144,7 @@ def test_names_that_no_file_can_have(mistakes_of: Callable[..., list[str]], tmp_
         ("measurements: [cpu]\n", "measurements: must hold entries"),
         ("measurements: {cpu: daily}\n", "measurements.cpu: must hold options, such as"),
         ("measurements: {cpu: {partition: day}}\n", "measurements.cpu.partition: must hold options, such as"),
-        ("measurements: {cpu: {fields: [a]}}\n", "measurements.cpu.fields: unknown option; known: "),
+        ("measurements: {cpu: {zzz: [a]}}\n", "measurements.cpu.zzz: unknown option; known: "),
         ("measurements: {cpu: {partition: {evry: day}}}\n", "cpu.partition.evry: unknown option (did you mean every?)"),
         ("measurements: {cpu: {partition: {start: soon}}}\n", "partition.start: 'soon' is not a date or time"),
         (

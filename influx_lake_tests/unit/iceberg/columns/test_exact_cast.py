@@ -79,7 +79,6 @@ def test_a_value_that_does_not_fit_is_refused_and_named(here: pa.DataType, there
 @pytest.mark.parametrize(
     ("here", "there"),
     [
-        (pa.string(), pa.float64()),
         (pa.int64(), pa.bool_()),
         (pa.timestamp("ns"), pa.int64()),
         (pa.bool_(), pa.float64()),

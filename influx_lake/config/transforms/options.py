@@ -1,0 +1,208 @@
+"""How rows are shaped on their way into their table, as lake.yaml says it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.transforms.choice import ChoiceOptions, TagOptions
+from influx_lake.config.values.sql_expression import check_row_filter, check_value
+from influx_lake.config.values.validated_names import Text
+
+OTHERWISE = "*"
+"""What stands for every value that a map does not name."""
+
+
+class Duplicates(StrEnum):
+    """What happens to points that cannot be told apart any more when tags are left out."""
+
+    KEEP = "keep"
+    LAST = "last"
+
+
+class OnCastError(StrEnum):
+    """What happens to a value that cannot be cast without loss."""
+
+    FAIL = "fail"
+    NULL = "null"
+    QUARANTINE = "quarantine"
+
+
+class Metadata(StrEnum):
+    """What a column can tell of where a row comes from, and when."""
+
+    MEASUREMENT = "measurement"
+    DATABASE = "database"
+    SOURCE = "source"
+    WINDOW_START = "window_start"
+    LOADED_AT = "loaded_at"
+    RUN_ID = "run_id"
+
+    @property
+    def is_of_load(self) -> bool:
+        """Whether it changes from load to load."""
+        return self in (Metadata.LOADED_AT, Metadata.RUN_ID)
+
+
+def _read_metadata(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        names = [str(name) for name in value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names {twice} twice: take one of them out")
+        return {name: name for name in names}
+    if isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 - pydantic takes ValueErrors
+            "is a list, such as [measurement, loaded_at], or names for columns: {ingested_at: loaded_at}"
+        )
+    return value
+
+
+def _metadata_of(value: Any) -> Any:
+    if value not in tuple(Metadata):
+        raise ValueError(f"is not one of {', '.join(Metadata)}{suggestion(str(value), tuple(Metadata))}")
+    return Metadata(value)
+
+
+MetadataColumns: TypeAlias = Annotated[
+    dict[Text, Annotated[Metadata, BeforeValidator(_metadata_of)]],
+    BeforeValidator(_read_metadata),
+    PlainSerializer(lambda columns: {name: str(kind) for name, kind in columns.items()}, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"enum": list(Metadata)}, "uniqueItems": True},
+                {"type": "object", "additionalProperties": {"enum": list(Metadata)}},
+            ]
+        }
+    ),
+]
+
+
+def _check_new_names(rename: dict[str, str]) -> dict[str, str]:
+    by_name: dict[str, str] = {}
+    for source, name in rename.items():
+        other = by_name.setdefault(name, source)
+        if other != source:
+            raise ValueError(f"gives {other} and {source} the same name, {name}: two columns cannot share one")
+    return rename
+
+
+def _some_values(values: dict[str, str | None]) -> dict[str, str | None]:
+    if not values:
+        raise ValueError("maps nothing: write values, such as {GET: read, POST: write}")
+    return values
+
+
+class PrefixOptions(BaseModel):
+    """What the names of columns begin with in the table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tags: str = Field(default="", description="What the names of tags begin with.", examples=["tag_"])
+    fields: str = Field(default="", description="What the names of fields begin with.")
+
+
+class TransformOptions(BaseModel):
+    """How rows are shaped on their way into their table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fields: ChoiceOptions = Field(
+        default=ChoiceOptions(),
+        description="Which fields are read, by their names in InfluxDB; what is left out is not asked of the source. A "
+        "point that has none of the fields that are read is left out with them.",
+        examples=[{"include": ["usage_*"]}],
+    )
+    tags: TagOptions = Field(
+        default=TagOptions(),
+        description="Which tags are read, by their names in InfluxDB (`include`, `exclude`). Every other entry is a "
+        "label to find the measurement by in Dagster.",
+        examples=[{"exclude": ["host_id"]}, {"tier": "gold"}],
+    )
+    duplicates: Duplicates | None = Field(
+        default=None,
+        description="What happens to points that only a tag told apart which is left out: `keep` keeps them as rows of "
+        "the same time and tags, `last` keeps the one whose values sort last. Without it, no tag may be left out.",
+    )
+    rename: Annotated[dict[Text, Text], AfterValidator(_check_new_names)] = Field(
+        default_factory=dict,
+        description="Names in the table by names in InfluxDB, as they are to be: neither `prefix` nor `column_names` "
+        "changes them. `time` may get another name too.",
+        examples=[{"usage_idle": "cpu_idle_percent", "time": "timestamp"}],
+    )
+    prefix: PrefixOptions = Field(
+        default=PrefixOptions(),
+        description="What the names of tags and fields begin with in the table, those apart that `rename` names.",
+        examples=[{"tags": "tag_"}],
+    )
+    formats: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="How texts are written that `types` makes something else of, by column: times as in strptime "
+        "(`%d.%m.%Y %H:%M`), or `unix`, `unix_ms`, `unix_us`, `unix_ns` for whole numbers; numbers by an example "
+        "that shows their separators (`1.234,56`); booleans by both words (`yes/no`). Default: times as ISO 8601, "
+        "numbers as 1234.56, booleans as true or false in any case.",
+        examples=[{"started": "%d/%b/%Y:%H:%M:%S %z", "amount": "1.234,56", "enabled": "yes/no"}],
+    )
+    on_cast_error: OnCastError = Field(
+        default=OnCastError.FAIL,
+        description="What happens to a value that `types` cannot hold exactly or cannot read: `fail` stops the run, "
+        "`null` leaves the column empty, `quarantine` sends the row to the table's own `__quarantine` table.",
+    )
+    map: dict[Text, Annotated[dict[str, str | None], AfterValidator(_some_values)]] = Field(
+        default_factory=dict,
+        description="Values for values, by columns as the table names them; `*` stands for every value that is not "
+        "named, and without it such values stay. The column keeps its type where every new value can be of it, else "
+        "it becomes text. What has no value gets none.",
+        examples=[{"method": {"GET": "read", "POST": "write"}, "region": {"us-east": "us-east-1", "*": "unknown"}}],
+    )
+    computed: dict[Text, Annotated[Text, AfterValidator(check_value)]] = Field(
+        default_factory=dict,
+        description="Further columns, each a SQL expression (DuckDB) over the columns of the row as the table names "
+        "them and over computed columns that stand before it.",
+        examples=[{"cpu_used": "round(100 - usage_idle, 2)", "memory_critical": "used_percent > 95"}],
+    )
+    constants: dict[Text, str] = Field(
+        default_factory=dict,
+        description="Columns that have the same text in every row; `types` makes another type of it.",
+        examples=[{"pipeline_version": "1.0"}],
+    )
+    metadata_columns: MetadataColumns = Field(
+        default_factory=dict,
+        description="Columns that tell where a row comes from: `measurement`, `database` and `source` (its name in "
+        "lake.yaml) as text, `window_start` (where its partition starts) and `loaded_at` as times, `run_id` as text; a "
+        "list, or names for them. loaded_at and run_id change from load to load and are not compared.",
+        examples=[["measurement", "loaded_at"], {"ingested_at": "loaded_at"}],
+    )
+    where: Annotated[Text, AfterValidator(check_row_filter)] | None = Field(
+        default=None,
+        description="Only the rows for which this SQL condition (DuckDB) over the columns as the table names them is "
+        "true. The source applies it where its language can say it exactly.",
+        examples=["region <> 'test'"],
+    )
+
+    @property
+    def transforms(self) -> bool:
+        """Whether anything is done with the rows."""
+        choosing = self.fields.chooses or self.tags.chooses
+        naming = self.rename or self.prefix != PrefixOptions()
+        return bool(
+            choosing or naming or self.map or self.computed or self.constants or self.metadata_columns or self.where
+        )
+
+    def name_of(self, column: str, default: str) -> str:
+        """What a column of the source or of the metadata is called in the table.
+
+        Args:
+            column: Its name there.
+            default: Its name where `rename` does not give one.
+        """
+        return self.rename.get(column, default)
+
+
+def transform_options(options: TransformOptions) -> TransformOptions:
+    """Only these options, of a model that has more."""
+    return TransformOptions(**{name: getattr(options, name) for name in TransformOptions.model_fields})

@@ -1,0 +1,256 @@
+"""SQL expressions over the columns of a row, as far as they can be judged without the rows they are for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config.report.diagnostics import suggestion
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TEXTS = re.compile(r"[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(\w*)\$.*?\$\1\$", re.DOTALL)
+_CALL = re.compile(r"(\w+)\(")
+_ROW_MAKERS = frozenset({"unnest", "unlist"})
+_CLAUSES = ("where_clause", "group_expressions", "group_sets", "having", "sample", "qualify", "modifiers")
+_REFUSED = {
+    "SUBQUERY": "holds a query of its own: a condition sees the columns of one row",
+    "WINDOW": "holds a window function: a condition sees the columns of one row",
+    "STAR": "holds a *: name the columns",
+    "PARAMETER": "holds a parameter (? or $1): write its value",
+    "DEFAULT": "holds DEFAULT: write a value",
+    "LAMBDA": "is a function, and not a condition over the columns of a row",
+}
+_UNSTABLE = frozenset({"age", "current_setting", "getenv", "getvariable", "version"})
+"""Functions whose values depend on more than their arguments, and of which DuckDB (1.5) does not say so; `age` compares
+with today where it gets one time."""
+_OF_THE_SESSION = ("current_", "pg_")
+"""What functions begin with that tell of the session or the server."""
+_CURRENT = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
+_SHOWN = 80
+_SELECT = "SELECT "
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReference:
+    """Where an expression names a column.
+
+    Attributes:
+        name: The column, as it is written there.
+        start: Where the name begins, in bytes of the expression's text.
+        end: Where it ends.
+    """
+
+    name: str
+    start: int
+    end: int
+
+
+def check_condition(condition: str) -> str:
+    """Let DuckDB parse the condition, where it is installed; columns are known only when rows are there.
+
+    Raises:
+        ValueError: The text is not one expression with one value for each row.
+    """
+    if find_spec("duckdb") is None:
+        return condition
+    expression = _checked(condition)
+    if not any(part.get("class") == "COLUMN_REF" for part in _parts(expression)):
+        raise ValueError("names no column: it says the same of every row")
+    return condition
+
+
+def check_value(expression: str) -> str:
+    """The same for an expression whose value is stored: the same row has the same value at every load.
+
+    Raises:
+        ValueError: The text is not one expression with one value for each row, or it depends on more than the row.
+    """
+    if find_spec("duckdb") is None:
+        return expression
+    for part in _parts(_checked(expression)):
+        _check_stable(part, expression)
+    return expression
+
+
+def check_row_filter(condition: str) -> str:
+    """The same for a condition that says which rows are stored.
+
+    Raises:
+        ValueError: See `check_condition` and `check_value`.
+    """
+    check_value(condition)
+    return check_condition(condition)
+
+
+def column_references(expression: str) -> tuple[ColumnReference, ...]:
+    """Where a checked expression names columns, in the order of the text; none where DuckDB is not installed."""
+    if find_spec("duckdb") is None:
+        return ()
+    before = len(_SELECT)
+    parts = [part for part in _parts(parsed_expression(expression)) if part.get("class") == "COLUMN_REF"]
+    found = []
+    for part in parts:
+        name, start = part["column_names"][0], int(part["query_location"]) - before
+        quoted = expression.encode()[start : start + 1] == b'"'
+        written = f'"{name.replace(chr(34), chr(34) * 2)}"' if quoted else name
+        found.append(ColumnReference(name, start, start + len(written.encode())))
+    return tuple(sorted(found, key=lambda each: each.start))
+
+
+def parsed_expression(expression: str) -> dict[str, Any]:
+    """The syntax tree of a checked expression, as DuckDB's `json_serialize_sql` gives it.
+
+    Raises:
+        ValueError: It is not one expression.
+    """
+    return _expression(_parsed(expression))
+
+
+def _checked(text: str) -> dict[str, Any]:
+    plain = _TEXTS.sub("''", text)
+    if "--" in plain or "/*" in plain:
+        raise ValueError("holds a comment: leave it out")
+    if ";" in plain:
+        raise ValueError("holds a semicolon: write one expression")
+    # Bare, and in brackets as it is judged: `a) OR (b` is right in one of them only.
+    expression = _expression(_parsed(text))
+    _expression(_parsed(f"({text}\n)"))
+    for part in _parts(expression):
+        _check_part(part, is_all=part is expression)
+    return expression
+
+
+def _check_stable(part: dict[str, Any], text: str) -> None:
+    kind = part.get("class", "")
+    if kind == "LAMBDA":
+        raise ValueError("holds a function of its own (x -> ...): write an expression over the columns of the row")
+    if kind == "COLUMN_REF":
+        names = part["column_names"]
+        if len(names) > 1:
+            written = ".".join(names)
+            raise ValueError(f'names {written}, a column of a table: put a name with dots in quotes, as in "{written}"')
+        if names[0].lower() in _CURRENT and f'"{names[0]}"' not in text:
+            raise ValueError(
+                f"depends on when it is loaded ({names[0]}): the same row would have another value each time"
+            )
+    if kind != "FUNCTION":
+        return
+    name = str(part.get("function_name", "")).lower()
+    is_age_of_now = name == "age" and len(part.get("children", ())) > 1
+    is_unstable = name in _unstable() or name in _macros_of(_unstable()) or name.startswith(_OF_THE_SESSION)
+    if is_unstable and not is_age_of_now:
+        raise ValueError(f"depends on more than the row ({name}): a row would have another value each time")
+    if name not in _functions() and not part.get("is_operator"):
+        guess = suggestion(name, sorted(_functions()))
+        raise ValueError(f"calls {name}, which DuckDB does not have{guess}")
+
+
+def _parsed(expression: str) -> dict[str, Any]:
+    [(text,)] = _parser().cursor().execute("SELECT json_serialize_sql(?)", [f"{_SELECT}{expression}"]).fetchall()
+    tree: dict[str, Any] = json.loads(text)
+    if tree["error"]:
+        reason = re.sub(r"\s+", " ", str(tree["error_message"]))[:_SHOWN]
+        raise ValueError(f"is not a SQL condition, such as `used <= total` (DuckDB: {reason})")
+    return tree
+
+
+def _expression(tree: dict[str, Any]) -> dict[str, Any]:
+    """The one expression that was written.
+
+    Raises:
+        ValueError: It is not one, or more than an expression.
+    """
+    node = tree["statements"][0]["node"]
+    if len(tree["statements"]) > 1 or node["type"] != "SELECT_NODE" or len(node["select_list"]) != 1:
+        raise ValueError("is more than one expression: give each condition a rule of its own")
+    if node["from_table"]["type"] != "EMPTY" or any(node.get(clause) for clause in _CLAUSES):
+        raise ValueError("is a part of a query: write an expression over the columns alone, such as `used <= total`")
+    expression: dict[str, Any] = node["select_list"][0]
+    if expression.get("alias"):
+        raise ValueError(f"gives itself the name {expression['alias'][:_SHOWN]!r}: that is what `name` is for")
+    return expression
+
+
+def _check_part(part: dict[str, Any], *, is_all: bool) -> None:
+    kind = part.get("class", "")
+    if kind in _REFUSED and (kind != "LAMBDA" or is_all):
+        raise ValueError(_REFUSED[kind])
+    if part.get("type") == "GROUPING_FUNCTION":
+        raise ValueError("counts rows together: a condition sees the columns of one row")
+    name = str(part.get("function_name", "")).lower() if kind == "FUNCTION" else ""
+    if name in _ROW_MAKERS or name in _macros_of(_ROW_MAKERS):
+        raise ValueError(f"makes several rows of one ({name}): a condition has one value for each row")
+    if name and (name in _aggregates() or name in _macros_of(_aggregates())):
+        raise ValueError(f"counts rows together ({name}): a condition sees the columns of one row")
+
+
+def _parts(node: Any) -> Iterator[dict[str, Any]]:
+    """An expression and everything in it."""
+    waiting = [node]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            if "class" in inner:
+                yield inner
+            waiting += inner.values()
+        elif isinstance(inner, list):
+            waiting += inner
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    closed: dict[str, str | bool | int | float | list[str]] = {
+        "enable_external_access": False,
+        "autoinstall_known_extensions": False,
+        "threads": 1,
+    }
+    return duckdb.connect(":memory:", config=closed)
+
+
+@cache
+def _aggregates() -> frozenset[str]:
+    found = _parser().cursor().execute("SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
+    return frozenset(name for (name,) in found.fetchall())
+
+
+@cache
+def _functions() -> frozenset[str]:
+    found = (
+        _parser()
+        .cursor()
+        .execute(
+            "SELECT DISTINCT function_name FROM duckdb_functions() "
+            "WHERE function_type IN ('scalar', 'aggregate', 'macro')"
+        )
+    )
+    return frozenset(name.lower() for (name,) in found.fetchall())
+
+
+@cache
+def _unstable() -> frozenset[str]:
+    found = _parser().cursor().execute("SELECT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'")
+    return _UNSTABLE | {name for (name,) in found.fetchall()}
+
+
+@cache
+def _macros_of(functions: frozenset[str]) -> frozenset[str]:
+    """The macros that call one of these functions, also by way of others."""
+    macros = (
+        _parser()
+        .cursor()
+        .execute("SELECT function_name, macro_definition FROM duckdb_functions() WHERE function_type = 'macro'")
+    )
+    calls = [(name, {each.lower() for each in _CALL.findall(text or "")}) for name, text in macros.fetchall()]
+    found: set[str] = set()
+    while new := {name for name, called in calls if called & (functions | found)} - found:
+        found |= new
+    return frozenset(found)

@@ -1,0 +1,8 @@
+"""Shapes the rows of a measurement on their way from its source to its table."""
+
+from __future__ import annotations
+
+from influx_lake.transforms.provenance import LoadContext
+from influx_lake.transforms.source import TransformedSource, transformed
+
+__all__ = ["LoadContext", "TransformedSource", "transformed"]

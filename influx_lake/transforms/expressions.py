@@ -1,0 +1,332 @@
+"""Columns and conditions that are SQL expressions over the columns of a row, computed by DuckDB batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pyarrow as pa
+
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.values.sql_expression import column_references
+from influx_lake.errors import ConfigurationError, DataRefused, MissingExtra
+from influx_lake.iceberg.columns.exact_cast import plain
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "threads": 1,
+}
+_LOCKED = "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL lock_configuration = true"
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_TYPES = {
+    **dict.fromkeys(_WHOLE, pa.int64()),
+    "UBIGINT": pa.uint64(),
+    "FLOAT": pa.float64(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "VARCHAR": pa.string(),
+    "DATE": pa.date32(),
+    # The times of InfluxDB have no zone and are UTC's.
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"), pa.timestamp("us", "UTC")),
+    "TIMESTAMP_NS": pa.timestamp("ns", "UTC"),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
+}
+_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A SQL expression.
+
+    Attributes:
+        name: The column that it makes, or the option that holds it.
+        text: The expression.
+    """
+
+    name: str
+    text: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it names, as it writes them, each once."""
+        return tuple(dict.fromkeys(each.name for each in column_references(self.text)))
+
+    def over(self, names: Callable[[str], str]) -> str:
+        """The expression with other names for its columns.
+
+        Args:
+            names: What takes the place of a name as it is written.
+        """
+        text, made, done = self.text.encode(), b"", 0
+        for each in column_references(self.text):
+            made += text[done : each.start] + names(each.name).encode()
+            done = each.end
+        return (made + text[done:]).decode()
+
+
+@dataclass(frozen=True)
+class Computation:
+    """Expressions over the columns of batches of one schema.
+
+    Attributes:
+        expressions: The expressions; one may use those before it.
+        incoming: The schema of the batches.
+        measurement: The measurement, for messages.
+        types: The Arrow types of what is computed.
+    """
+
+    expressions: Sequence[Expression]
+    incoming: pa.Schema
+    measurement: str
+    types: tuple[pa.DataType, ...] = field(init=False)
+    _inputs: dict[str, str] = field(init=False, repr=False)
+    _selected: tuple[str, ...] = field(init=False, repr=False)
+    _connection: duckdb.DuckDBPyConnection = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inputs: dict[str, str] = {}
+        computed: dict[str, str] = {}
+        selected = []
+        for number, expression in enumerate(self.expressions):
+            known = {**dict.fromkeys(self.incoming.names), **computed}
+
+            def place(name: str, known: dict[str, Any] = known, expression: Expression = expression) -> str:
+                found = resolved_name(name, list(known), expression, self.measurement)
+                return computed.get(found) or inputs.setdefault(found, f"c{len(inputs)}")
+
+            selected.append(f"({expression.over(place)}\n) AS k{number}")
+            computed[expression.name] = f"k{number}"
+        object.__setattr__(self, "_inputs", inputs)
+        object.__setattr__(self, "_selected", tuple(selected))
+        object.__setattr__(self, "_connection", connect())
+        object.__setattr__(self, "types", self._described())
+
+    def compute(self, batch: pa.RecordBatch) -> list[pa.Array]:
+        """The values of the expressions, one for each row.
+
+        Raises:
+            DataRefused: An expression fails for a row.
+        """
+        import duckdb
+
+        rows = self._rows(batch)
+        try:
+            found = self._query(rows)
+        except duckdb.Error:
+            self._refuse(batch, rows)
+        return [
+            column.combine_chunks().cast(kind) if column.num_chunks != 1 else column.chunk(0).cast(kind)
+            for column, kind in zip(found.columns, self.types, strict=True)
+        ]
+
+    def _rows(self, batch: pa.RecordBatch) -> pa.Table:
+        """The columns that are used; with none, one that tells how many rows there are."""
+        if not self._inputs:
+            return pa.table({"c0": pa.nulls(len(batch), pa.bool_())})
+        return pa.table([batch.column(name) for name in self._inputs], names=list(self._inputs.values()))
+
+    def _query(self, rows: pa.Table, only: int | None = None) -> pa.Table:
+        wanted = self._selected if only is None else self._selected[: only + 1]
+        self._connection.register("incoming", rows)
+        try:
+            query = f"SELECT {', '.join(wanted)} FROM incoming"  # noqa: S608 - each was checked to be one expression
+            return self._connection.execute(query).to_arrow_table()
+        finally:
+            self._connection.unregister("incoming")
+
+    def _described(self) -> tuple[pa.DataType, ...]:
+        """The types of the expressions.
+
+        Raises:
+            ConfigurationError: DuckDB cannot take an expression over columns of these types, or no column holds it.
+        """
+        import duckdb
+
+        empty = self._rows(_empty(self.incoming))
+        types: list[pa.DataType] = []
+        for number, expression in enumerate(self.expressions):
+            self._connection.register("incoming", empty)
+            try:
+                query = f"DESCRIBE SELECT {', '.join(self._selected[: number + 1])} FROM incoming"  # noqa: S608 - the same
+                told = self._connection.execute(query).fetchall()
+            except duckdb.Error as error:
+                raise ConfigurationError(
+                    f"{expression.name}: {expression.text!r} cannot be computed over {self._told(expression)}: "
+                    f"{_reason(error)}",
+                    remedy="Correct the expression in lake.yaml",
+                    measurement=self.measurement,
+                ) from None
+            types.append(self._arrow_type(expression, str(told[number][1])))
+        return tuple(types)
+
+    def _arrow_type(self, expression: Expression, kind: str) -> pa.DataType:
+        if kind.startswith("DECIMAL("):
+            precision, _, scale = kind.removeprefix("DECIMAL(").removesuffix(")").partition(",")
+            return pa.decimal128(int(precision), int(scale))
+        if kind.startswith("ENUM"):
+            return pa.string()
+        if kind not in _TYPES:
+            raise ConfigurationError(
+                f"{expression.name}: {expression.text!r} is {kind}, which no column of the table holds",
+                remedy=f"Cast it, for instance ({expression.text})::VARCHAR",
+                measurement=self.measurement,
+            )
+        return _TYPES[kind]
+
+    def _told(self, expression: Expression) -> str:
+        types = [
+            f"{name} ({plain(self.incoming.field(name).type)})" for name in expression.columns if name in self._inputs
+        ]
+        return ", ".join(types) or "no column of the rows"
+
+    def _refuse(self, batch: pa.RecordBatch, rows: pa.Table) -> NoReturn:
+        """Find the first expression and the first row that fail.
+
+        Raises:
+            DataRefused: Naming both.
+        """
+        for number, expression in enumerate(self.expressions):
+            if (failure := self._failure(rows, number)) is None:
+                continue
+            begin, end = 0, len(rows)
+            while end - begin > 1:
+                middle = (begin + end) // 2
+                if (found := self._failure(rows.slice(begin, middle - begin), number)) is None:
+                    begin = middle
+                else:
+                    end, failure = middle, found
+            values = {name: _shown(batch.column(name)[begin].as_py()) for name in self._used_by(expression)}
+            told = ", ".join(f"{name} = {value}" for name, value in values.items())
+            raise DataRefused(
+                f"{expression.name}: {expression.text!r} fails for a row with {told}: {_reason(failure)}",
+                remedy="Correct the expression in lake.yaml so that it has a value for every row, with try_cast or "
+                "case when, or leave such rows out with `where`",
+                measurement=self.measurement,
+            )
+        raise RuntimeError("an expression failed for a batch, and for none of its rows")
+
+    def _failure(self, rows: pa.Table, number: int) -> duckdb.Error | None:
+        import duckdb
+
+        try:
+            self._query(rows, number)
+        except duckdb.Error as error:
+            return error
+        return None
+
+    def _used_by(self, expression: Expression) -> list[str]:
+        lower = {name.lower(): name for name in self.incoming.names}
+        found = [name if name in self.incoming.names else lower.get(name.lower()) for name in expression.columns]
+        return [name for name in found if name is not None]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A step that adds computed columns.
+
+    Attributes:
+        computation: The expressions.
+        fields: The columns; their types are those that are computed.
+    """
+
+    computation: Computation
+    fields: Sequence[pa.Field]
+    schema: pa.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        made = [each.with_type(kind) for each, kind in zip(self.fields, self.computation.types, strict=True)]
+        object.__setattr__(self, "schema", pa.schema([*self.computation.incoming, *made]))
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Change a batch."""
+        return pa.RecordBatch.from_arrays([*batch.columns, *self.computation.compute(batch)], schema=self.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A step that keeps the rows for which a condition is true, and those that go to the quarantine.
+
+    Attributes:
+        computation: The condition alone.
+        misfits: The columns that hold what could not be cast.
+    """
+
+    computation: Computation
+    misfits: Sequence[str] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """What comes out is as it came."""
+        return self.computation.incoming
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Change a batch."""
+        import pyarrow.compute as pc
+
+        [wanted] = self.computation.compute(batch)
+        wanted = pc.fill_null(wanted, False)
+        for name in self.misfits:
+            wanted = pc.or_(wanted, pc.is_valid(batch.column(name)))
+        return batch if pc.all(wanted).as_py() else batch.filter(wanted)
+
+
+def resolved_name(name: str, known: Sequence[str], expression: Expression, measurement: str) -> str:
+    """The column that an expression means: of its very name, else of one that differs in case only, as in SQL.
+
+    Raises:
+        ConfigurationError: There is none, or there are several.
+    """
+    if name in known:
+        return name
+    alike = [each for each in known if each.lower() == name.lower()]
+    if len(alike) == 1:
+        return alike[0]
+    guess = suggestion(name, known) or f"; there are {', '.join(known)}"
+    what = f"there are {' and '.join(alike)}, which differ in case only" if alike else f"no column is called so{guess}"
+    raise ConfigurationError(
+        f"{expression.name}: {expression.text!r} names {name}, and {what}",
+        remedy="Name columns as the table has them, in double quotes where case matters",
+        measurement=measurement,
+    )
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, each.type) for each in schema], schema=schema)
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A connection for one thread, without files, network, extensions or settings of its own.
+
+    Raises:
+        MissingExtra: DuckDB is not installed.
+    """
+    try:
+        return _database().cursor()
+    except ModuleNotFoundError as error:
+        raise MissingExtra("`computed`, `where` and formats of times", "duckdb") from error
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """An empty database for all; each user has a cursor of its own, which threads do not share."""
+    import duckdb
+
+    database = duckdb.connect(":memory:", config=_SETTINGS)
+    database.execute(_LOCKED)
+    return database
+
+
+def _reason(error: Exception) -> str:
+    return "DuckDB: " + str(error).partition("\n")[0][:300]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,0 +1,272 @@
+"""What is done with the rows of a measurement, decided once for the columns that its source has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from influx_lake.config import Measurement
+from influx_lake.config.transforms.options import Metadata, OnCastError
+from influx_lake.config.values.conditions import Condition
+from influx_lake.config.values.source_schema import MISFIT, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import ConfigurationError, SchemaConflict
+from influx_lake.iceberg.columns.schema import iceberg_type
+from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake.transforms.casts import Cast
+from influx_lake.transforms.columns import arrow_field, kind_changed, renamed
+from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter
+from influx_lake.transforms.naming import chosen, table_names
+from influx_lake.transforms.provenance import LoadContext, constant_text, fixed_text, metadata_column, metadata_values
+from influx_lake.transforms.pushdown import condition_of
+from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, Made, Make, Step
+from influx_lake.transforms.value_map import ValueMap, check_mappable
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done with the rows of a measurement.
+
+    Attributes:
+        measurement: The measurement.
+        asked: The columns that the source is asked for.
+        schema: The columns that the table gets.
+        made: The columns that are made of one of the source's each.
+        added: The names of constants and metadata columns.
+        computed: The computed columns.
+        condition: What of the row filter a source may be asked for; None where it cannot be.
+    """
+
+    measurement: Measurement
+    asked: MeasurementSchema
+    schema: MeasurementSchema
+    made: tuple[Made, ...]
+    added: tuple[Column, ...]
+    computed: tuple[Column, ...]
+    condition: Condition | None
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """The columns whose values come into the table as they are: their names in the source by those in the table."""
+        return {each.output.name: each.input for each in self.made if not each.conversions}
+
+    @property
+    def filter(self) -> Expression | None:
+        """The row filter."""
+        where = self.measurement.transforms.where
+        return None if where is None else Expression("where", where)
+
+    def steps(self, rows: pa.Schema, window: Window, load: LoadContext, *, filtered: bool) -> list[Step]:
+        """The steps for rows of a window.
+
+        Args:
+            rows: The rows' schema.
+            window: The window.
+            load: The load that they are for.
+            filtered: Whether the source has applied the row filter.
+        """
+        name, options = self.measurement.name, self.measurement.transforms
+        steps: list[Step] = [Arrange(self.made, rows)]
+        if self.added:
+            steps.append(AddColumns([self._added(column, window, load) for column in self.added], steps[-1].schema))
+        filter_ = None if filtered else self.filter
+        if filter_ is not None and self._is_early(filter_):
+            steps.append(_filter(filter_, steps[-1].schema, name))
+            filter_ = None
+        if self.computed:
+            expressions = [Expression(column, options.computed[column]) for column in options.computed]
+            fields = [arrow_field(column) for column in self.computed]
+            steps.append(Compute(Computation(expressions, steps[-1].schema, name), fields))
+            if casts := [column for column in self.computed if column.name in self.measurement.types.types]:
+                steps.append(Arrange(self._recast(casts, steps[-1].schema), steps[-1].schema))
+        if filter_ is not None:
+            steps.append(_filter(filter_, steps[-1].schema, name))
+        return steps
+
+    def fixed(self, window: Window) -> dict[str, str]:
+        """The texts that are the same in all rows of a window, at every load, by their columns."""
+        options, types = self.measurement.transforms, self.measurement.types.types
+        found = {name: text for name, text in options.constants.items() if name not in types}
+        for name, kind in _metadata_names(self.measurement, self.asked).items():
+            if (text := fixed_text(kind, self.measurement, window)) is not None:
+                found[name] = text
+        return found
+
+    def _added(self, column: Column, window: Window, load: LoadContext) -> tuple[pa.Field, Make]:
+        options = self.measurement.transforms
+        if column.name in options.constants:
+            kind, make = _constant(column.name, options.constants[column.name], self.measurement)
+        else:
+            metadata = _metadata_names(self.measurement, self.asked)[column.name]
+            kind, make = metadata_values(metadata, self.measurement, window, load)
+        return arrow_field(column).with_type(kind), make
+
+    def _recast(self, casts: Sequence[Column], rows: pa.Schema) -> list[Made]:
+        conversions = {column.name: _cast(column.name, column.name, self.measurement) for column in casts}
+        return [
+            _made(each.name, each, [conversion] if (conversion := conversions.get(each.name)) else []) for each in rows
+        ]
+
+    def _is_early(self, filter_: Expression) -> bool:
+        """Whether a filter looks at no computed column."""
+        computed = {column.name.lower() for column in self.computed}
+        return not computed & {name.lower() for name in filter_.columns}
+
+
+def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
+    """Decide what is done with the rows of a measurement.
+
+    Args:
+        declared: The columns that its source has.
+        measurement: The measurement.
+
+    Raises:
+        ConfigurationError: Its options ask for what cannot be done with these columns.
+        SchemaConflict: Two columns would have one name, or a type does not hold the values of a column.
+    """
+    options = measurement.transforms
+    of_source = chosen(declared, measurement)
+    names = table_names(of_source, measurement)
+    columns, made = [], []
+    for source, column in zip(of_source, renamed(of_source, names), strict=True):
+        conversions = _conversions(source, column, measurement)
+        kind = ARROW_TYPES[source.type]
+        for conversion in conversions:
+            kind = conversion.type_of(kind)
+        changed = kind_changed(column, kind, str(iceberg_type(kind))) if conversions else column
+        columns.append(changed)
+        made.append(_made(source.name, arrow_field(changed), conversions))
+    added = [
+        *(metadata_column(name, kind) for name, kind in _metadata_names(measurement, declared).items()),
+        *(_constant_column(name, measurement) for name in options.constants),
+    ]
+    arrow = pa.schema([arrow_field(column) for column in (*columns, *added)])
+    computed = _computed(arrow, [*columns, *added], measurement)
+    schema = MeasurementSchema(declared.measurement, (*columns, *added, *computed))
+    _check_names(schema, measurement)
+    _check_maps(schema, columns, measurement)
+    plain = {each.output.name: each.input for each in made if not each.conversions}
+    condition = None
+    if options.where is not None:
+        where = Expression("where", options.where)
+        _filter(where, pa.schema([arrow_field(column) for column in schema.columns]), measurement.name)
+        by_name = {column.name: column for column in of_source}
+        condition = condition_of(where, {name: by_name[source] for name, source in plain.items()}, measurement.name)
+    asked = declared.select([column.name for column in of_source])
+    return Plan(measurement, asked, schema, tuple(made), tuple(added), tuple(computed), condition)
+
+
+def _conversions(source: Column, column: Column, measurement: Measurement) -> list[Conversion]:
+    found: list[Conversion] = []
+    if source.role is Role.TIME:
+        return found
+    if column.name in measurement.transforms.map:
+        check_mappable(column.name, ARROW_TYPES[source.type])
+        found.append(ValueMap(column.name, measurement.transforms.map[column.name]))
+    if (cast := _cast(source.name, column.name, measurement)) is not None:
+        found.append(cast)
+    return found
+
+
+def _cast(source: str, name: str, measurement: Measurement) -> Cast | None:
+    """The cast that `types` asks for, of a column by its name in the source or in the table."""
+    options, types = measurement.transforms, measurement.types.types
+    kind = types.get(name, types.get(source))
+    if kind is None:
+        return None
+    return Cast(name, kind, options.formats.get(name, options.formats.get(source)), options.on_cast_error)
+
+
+def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> Made:
+    cast = next((each for each in conversions if isinstance(each, Cast)), None)
+    is_aside = cast is not None and cast.on_error is OnCastError.QUARANTINE
+    return Made(source, output, tuple(conversions), cast.reason if cast is not None and is_aside else None)
+
+
+def _metadata_names(measurement: Measurement, declared: MeasurementSchema) -> dict[str, Metadata]:
+    """The metadata columns by their names in the table: `rename` names those that no column of the source is called."""
+    options = measurement.transforms
+    there = {column.name for column in declared.columns}
+    return {
+        (name if name in there else options.rename.get(name, name)): kind
+        for name, kind in options.metadata_columns.items()
+    }
+
+
+def _constant_column(name: str, measurement: Measurement) -> Column:
+    kind, _ = _constant(name, measurement.transforms.constants[name], measurement)
+    column = Column(name, Role.FIELD, ColumnType.STRING, made_of=(), doc="The same in every row")
+    return kind_changed(column, kind, str(iceberg_type(kind)))
+
+
+def _constant(name: str, text: str, measurement: Measurement) -> tuple[pa.DataType, Make]:
+    kind, make = constant_text(text)
+    if (cast := _cast(name, name, measurement)) is None:
+        return kind, make
+    made = Cast(name, cast.iceberg_type, cast.format).apply(pa.array([text]))[0]
+    return made.type, lambda batch: pa.repeat(made[0], len(batch))
+
+
+def _computed(rows: pa.Schema, columns: Sequence[Column], measurement: Measurement) -> list[Column]:
+    options = measurement.transforms
+    if not options.computed:
+        return []
+    expressions = [Expression(name, text) for name, text in options.computed.items()]
+    computation = Computation(expressions, rows, measurement.name)
+    known = {column.name.lower(): column.sources for column in columns}
+    found = []
+    for expression, kind in zip(expressions, computation.types, strict=True):
+        sources = tuple(dict.fromkeys(each for name in expression.columns for each in known.get(name.lower(), ())))
+        known[expression.name.lower()] = sources
+        column = Column(
+            expression.name, Role.FIELD, ColumnType.STRING, made_of=sources, doc=f"Computed: {expression.text}"
+        )
+        made = kind
+        if (cast := _cast(expression.name, expression.name, measurement)) is not None:
+            made = cast.type_of(kind)
+        found.append(kind_changed(column, made, None if pa.types.is_uint64(made) else str(iceberg_type(made))))
+    return found
+
+
+def _filter(filter_: Expression, rows: pa.Schema, measurement: str) -> Filter:
+    computation = Computation([filter_], rows, measurement)
+    if not pa.types.is_boolean(computation.types[0]):
+        raise ConfigurationError(
+            f"where: {filter_.text!r} is {computation.types[0]}, and not true or false",
+            remedy="Write a condition, such as region <> 'test'",
+            measurement=measurement,
+        )
+    return Filter(computation, [each.name for each in rows if MISFIT.encode() in (each.metadata or {})])
+
+
+def _check_names(schema: MeasurementSchema, measurement: Measurement) -> None:
+    by_name: dict[str, Column] = {}
+    for column in schema.columns:
+        other = by_name.setdefault(column.name, column)
+        if other is not column:
+            raise SchemaConflict(
+                f"{_origin(other)} and {_origin(column)} would both be {column.name!r} in {measurement.table_name}",
+                remedy="Give one of them another name: with `rename` where it comes from the source, else where it is "
+                "declared",
+                measurement=measurement.name,
+            )
+
+
+def _check_maps(schema: MeasurementSchema, columns: Sequence[Column], measurement: Measurement) -> None:
+    """Columns that are not there may come later; those that are made here are not mapped."""
+    made = {column.name for column in schema.columns} - {column.name for column in columns}
+    wrong = next((name for name in measurement.transforms.map if name in made or name == schema.time), None)
+    if wrong is not None:
+        raise ConfigurationError(
+            f"`map` names {wrong}, which is not a tag or a field of the source",
+            remedy="Map the column that it is made of, or compute it with case when",
+            measurement=measurement.name,
+        )
+
+
+def _origin(column: Column) -> str:
+    if column.doc is not None and not column.sources:
+        return f"the column {column.name!r} ({column.doc[0].lower()}{column.doc[1:]})"
+    return f"the source's {', '.join(map(repr, column.sources))}"

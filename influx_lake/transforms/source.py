@@ -1,0 +1,235 @@
+"""A source whose rows are shaped as a measurement's table has them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from functools import reduce
+
+import pyarrow as pa
+
+from influx_lake.config import ColumnNames, Measurement
+from influx_lake.config.transforms.options import Duplicates
+from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
+from influx_lake.sources.conditions import takes
+from influx_lake.sources.profile import ColumnProfile, Profile, profiles_of, read_profiles
+from influx_lake.sources.protocol import RowStream, ServerInfo, Source
+from influx_lake.sources.remarks import FindsOutside, Outside
+from influx_lake.sources.selected_counts import selected_counts
+from influx_lake.sources.single_use_rows import SingleUseRows
+from influx_lake.sources.versions import version_of
+from influx_lake.transforms.duplicates import last_of_each
+from influx_lake.transforms.plan import Plan, resolve
+from influx_lake.transforms.provenance import LoadContext
+from influx_lake.transforms.steps import Step
+
+
+class TransformedSource:
+    """A source of one measurement, whose columns and rows are those of the measurement's table.
+
+    Args:
+        source: Where the rows come from.
+        measurement: The measurement.
+        load: The load that rows are read for.
+        declared: Tells the columns that the source has; None: the source.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        measurement: Measurement,
+        load: LoadContext | None = None,
+        declared: Callable[[str], MeasurementSchema] | None = None,
+    ) -> None:
+        self._source = source
+        self._measurement = measurement
+        self._load = load or LoadContext()
+        self._declared = declared or source.schema
+        self._plans: dict[MeasurementSchema, Plan] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def plain(self) -> Source:
+        """Where the rows come from."""
+        return self._source
+
+    @property
+    def identity(self) -> str:
+        return self._source.identity
+
+    def __repr__(self) -> str:
+        return f"TransformedSource({self._source!r}, {self._measurement.key!r})"
+
+    def is_for(self, measurement: Measurement) -> bool:
+        """Whether its rows are those of a measurement's table."""
+        return measurement == self._measurement
+
+    def server(self) -> ServerInfo:
+        return self._source.server()
+
+    def measurements(self) -> list[str]:
+        return self._source.measurements()
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        """The columns that the table gets.
+
+        Raises:
+            MeasurementNotFound: The source has no such measurement.
+            ConfigurationError: What is asked for cannot be done with the columns that it has; see `resolve`.
+            SchemaConflict: See `resolve`.
+        """
+        return self.plan(measurement).schema
+
+    def plan(self, measurement: str) -> Plan:
+        """What is done with the rows, for the columns that the source has now; errors as of `schema`."""
+        declared = self._declared(measurement)
+        with self._lock:
+            known = self._plans.get(declared)
+        if known is None:
+            known = resolve(declared, self._measurement)
+            with self._lock:
+                self._plans[declared] = known
+        return known
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
+        plan = self._plan_of(schema)
+        asked, filtered = self._asked(plan)
+        with self._source.read(asked, window) as rows:
+            steps = plan.steps(rows.schema, window, self._load, filtered=filtered)
+            made: Iterator[pa.RecordBatch] = (_apply(steps, batch) for batch in rows)
+            layout = steps[-1].schema
+            if self._measurement.transforms.duplicates is Duplicates.LAST and self._merges:
+                made = last_of_each(made, layout, [schema.time, *plan.schema.tags])
+            if schema.columns != plan.schema.columns:
+                layout, made = _selected(schema, layout, made)
+            yield SingleUseRows(layout, made)
+
+    def count(self, measurement: str, window: Window) -> int:
+        return self.counts(measurement, [window])[0]
+
+    def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
+        """How many rows the table gets for each window."""
+        plan = self.plan(measurement)
+        asked, filtered = self._asked(plan)
+        if (plan.filter is None or filtered) and not self._merges:
+            return selected_counts(self._source, asked, windows)
+        return [self._read_count(plan.schema, window) for window in windows]
+
+    def profiles(
+        self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]
+    ) -> list[Profile]:
+        """The profile of each window: by the source where all values come as they are, else by reading the rows."""
+        plan = self._plan_of(schema)
+        asked, filtered = self._asked(plan)
+        names, fixed = plan.plain, [plan.fixed(window) for window in windows]
+        is_plain = all(column.name in names or column.name in fixed[0] for column in schema.columns)
+        if not is_plain or self._merges or (plan.filter is not None and not filtered):
+            return read_profiles(self, schema, windows, scales)
+        wanted = {names[column.name]: column.name for column in schema.columns if column.name in names}
+        columns = tuple(column for column in asked.columns if column.name in wanted or column.role is Role.TIME)
+        if not _same_rows(columns, asked):
+            columns = asked.columns
+        scaled = {names[name]: scale for name, scale in scales.items() if name in names}
+        found = profiles_of(self._source, replace(asked, columns=columns), windows, scaled)
+        return [
+            {wanted[name]: each for name, each in profile.items() if name in wanted}
+            | {
+                column.name: _profile_of_text(texts[column.name], profile[asked.time].count)
+                for column in schema.columns
+                if column.name in texts
+            }
+            for profile, texts in zip(found, fixed, strict=True)
+        ]
+
+    def first_time(self, measurement: str) -> datetime | None:
+        return self._source.first_time(measurement)
+
+    def version(self, *, newest: bool) -> Source:
+        """The same with the values that were written last, or first."""
+        return TransformedSource(version_of(self._source, newest=newest), self._measurement, self._load)
+
+    def outside(self, measurement: str, reach: Window) -> Outside | None:
+        """The points of a measurement outside of a range, where the source has read such."""
+        return self._source.outside(measurement, reach) if isinstance(self._source, FindsOutside) else None
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _plan_of(self, schema: MeasurementSchema) -> Plan:
+        """The plan that gives some columns, or more."""
+        wanted = set(schema.columns)
+        with self._lock:
+            known = next((plan for plan in self._plans.values() if wanted <= set(plan.schema.columns)), None)
+        return known or self.plan(schema.measurement)
+
+    def _asked(self, plan: Plan) -> tuple[MeasurementSchema, bool]:
+        """What the source is asked for, and whether it applies the row filter."""
+        if plan.condition is None or not takes(self._source, plan.asked, plan.condition):
+            return plan.asked, False
+        return replace(plan.asked, where=plan.condition), True
+
+    @property
+    def _merges(self) -> bool:
+        """Whether points fall together, of which one is kept."""
+        tags = self._measurement.transforms.tags
+        return self._measurement.transforms.duplicates is Duplicates.LAST and tags.chooses
+
+    def _read_count(self, schema: MeasurementSchema, window: Window) -> int:
+        with self.read(schema, window) as rows:
+            return sum(len(batch) for batch in rows)
+
+
+def transformed(
+    source: Source,
+    measurement: Measurement,
+    load: LoadContext | None = None,
+    declared: Callable[[str], MeasurementSchema] | None = None,
+) -> Source:
+    """The source of a measurement, its rows as the measurement's table has them; itself where nothing is done.
+
+    Args:
+        source: The source, or one that was transformed already.
+        measurement: The measurement.
+        load: The load that rows are read for.
+        declared: Tells the columns that the source has; None: the source.
+    """
+    if isinstance(source, TransformedSource):
+        if load is None and source.is_for(measurement):
+            return source
+        source = source.plain
+    if not is_transformed(measurement):
+        return source
+    return TransformedSource(source, measurement, load, declared)
+
+
+def is_transformed(measurement: Measurement) -> bool:
+    """Whether anything is done with the rows of a measurement before they are written."""
+    types = measurement.types
+    return measurement.transforms.transforms or bool(types.types) or types.column_names is not ColumnNames.KEEP
+
+
+def _apply(steps: Sequence[Step], batch: pa.RecordBatch) -> pa.RecordBatch:
+    return reduce(lambda rows, step: step.apply(rows), steps, batch)
+
+
+def _selected(
+    schema: MeasurementSchema, layout: pa.Schema, batches: Iterator[pa.RecordBatch]
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    names = [column.name for column in schema.columns]
+    return pa.schema([layout.field(name) for name in names]), (batch.select(names) for batch in batches)
+
+
+def _profile_of_text(text: str, rows: int) -> ColumnProfile:
+    """The profile of a column that has one text in every row."""
+    return ColumnProfile(rows, text, text, rows * len(text.encode())) if rows else ColumnProfile()
+
+
+def _same_rows(columns: Sequence[Column], asked: MeasurementSchema) -> bool:
+    """Whether a source has the same rows for some columns as for all: it leaves out points of no field."""
+    fields = {column.name for column in columns}
+    return not asked.needs_a_field or all(field in fields for field in asked.fields)
