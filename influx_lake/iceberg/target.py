@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from influx_lake.config import Nanoseconds, SchemaEvolution, TypeOptions, WriteOptions
+from influx_lake.config import Nanoseconds, OnTypeConflict, SchemaEvolution, TypeOptions, WriteOptions
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.source_schema import TIME
@@ -32,7 +32,7 @@ class TableTarget:
         write: How rows get into the table; how its files are, where that is stated: what is not is as the table says.
         properties: Properties that the table is to have.
         types: How columns of the rows become columns of the table.
-        has_quarantine: Whether rows that do not fit go to the table's own quarantine.
+        quarantines_casts: Whether rows come that hold what could not be cast, for the table's own quarantine.
         with_nanoseconds: Give the table the column for whole times now: the rows hold times that need it.
         schema_evolution: What happens to columns the table does not have.
         partition: Its partition fields; None: by day of the time for a new table, and by measurement where it is to
@@ -48,7 +48,7 @@ class TableTarget:
     write: WriteOptions = DEFAULT_WRITE
     properties: Mapping[str, str] = field(default_factory=dict, hash=False)
     types: TypeOptions = field(default=DEFAULT_TYPES, hash=False)
-    has_quarantine: bool = False
+    quarantines_casts: bool = False
     with_nanoseconds: bool = False
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     partition: tuple[PartitionTerm, ...] | None = None
@@ -58,6 +58,11 @@ class TableTarget:
     def whole_bounds(self) -> tuple[str, ...]:
         """The columns whose bounds tell which rows a file holds."""
         return (self.time_column,) if self.share is None else (self.time_column, self.share.column)
+
+    @property
+    def has_quarantine(self) -> bool:
+        """Whether rows that do not fit go to the table's own quarantine."""
+        return self.quarantines_casts or self.types.on_type_conflict is OnTypeConflict.QUARANTINE
 
     @property
     def name(self) -> str:

@@ -113,8 +113,12 @@ class Measurement:
     @property
     def has_quarantine(self) -> bool:
         """Whether rows that do not fit its table go to another one."""
-        casts_aside = self.types.types and self.transforms.on_cast_error is OnCastError.QUARANTINE
-        return self.types.on_type_conflict is OnTypeConflict.QUARANTINE or bool(casts_aside)
+        return self.quarantines_casts or self.types.on_type_conflict is OnTypeConflict.QUARANTINE
+
+    @property
+    def quarantines_casts(self) -> bool:
+        """Whether rows go there with values that cannot be cast."""
+        return bool(self.types.types) and self.transforms.on_cast_error is OnCastError.QUARANTINE
 
     @property
     def sources(self) -> tuple[str, ...]:
