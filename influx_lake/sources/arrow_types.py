@@ -15,6 +15,9 @@ ARROW_TYPES = {
     ColumnType.TIME: pa.timestamp("ns"),
 }
 
+FIELD_TYPES = frozenset(ARROW_TYPES) - {ColumnType.TIME}
+"""The types that fields of InfluxDB have."""
+
 
 def arrow_field(column: Column) -> pa.Field:
     """A column of rows; one that holds a field's values of a second type says whose they are."""

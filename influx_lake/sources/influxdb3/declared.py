@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
 from influx_lake.errors import SourceError
+from influx_lake.sources.arrow_types import FIELD_TYPES
 
 Odd = Callable[[str], SourceError]
 """Makes the error for an answer that is not what was asked for."""
@@ -44,7 +45,7 @@ def _column(name: str, words: str, odd: Odd) -> Column:
     # The words for a time differ between versions of the server, its name does not.
     if name == TIME and words.lower().startswith("time"):
         return Column(name, Role.TIME, ColumnType.TIME)
-    if words in set(ColumnType) and words != ColumnType.TIME:
+    if words in FIELD_TYPES:
         return Column(name, Role.FIELD, ColumnType(words))
     if words in _ARROW_WORDS:
         return Column(name, Role.FIELD, _ARROW_WORDS[words])

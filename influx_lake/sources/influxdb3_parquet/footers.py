@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from influx_lake.config.values.source_schema import TIME, Column, ColumnType, Role
 from influx_lake.errors import SourceError
+from influx_lake.sources.arrow_types import FIELD_TYPES
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -93,7 +94,7 @@ def _column(field: pa.Field, path: str, odd: Odd) -> Column:
     if said == "tag" or (not said and pa.types.is_dictionary(field.type)):
         return Column(field.name, Role.TAG, ColumnType.STRING)
     kind = said.removeprefix("field::")
-    if kind in set(ColumnType):
+    if kind in FIELD_TYPES:
         return Column(field.name, Role.FIELD, ColumnType(kind))
     if said or field.type not in _ARROW_TYPES:
         raise odd(f"{path}: column {field.name!r} has the type {said or field.type}, which this version does not know")
