@@ -88,6 +88,6 @@ def add_row(table: Table, *cells: str) -> None:
     table.add_row(*map(printable_name, cells))
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 window`, `2,000 windows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """`1 window`, `2,000 windows`, and `2 entries` where the plural is given."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or f'{noun}s'}"

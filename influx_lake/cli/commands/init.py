@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from influx_lake.cli.options import JsonOption, moment
-from influx_lake.cli.output import counted, output
+from influx_lake.cli.output import Output, counted, output
 
 
 def init(
@@ -66,10 +66,27 @@ def init(
     config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The file to write.")] = Path(
         "lake.yaml"
     ),
+    from_telegraf: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write it from a Telegraf configuration, a file or a folder (may be given several times): its outputs "
+            "become sources, its processors transforms of the tables, for those who take them out of Telegraf. No "
+            "server is asked.",
+        ),
+    ] = None,
+    source_only: Annotated[
+        bool,
+        typer.Option(
+            "--source-only",
+            help="With --from-telegraf: leave its processors out. Telegraf goes on running them, and points are in "
+            "InfluxDB as they left them.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a lake.yaml for the measurements of a database, or of files."""
+    """Write a lake.yaml for the measurements of a database, or of files; or from a Telegraf configuration."""
     from influx_lake.cli.new_source import Keeper, Wanted
     from influx_lake.config.lake.lake_file import LakeFile, stated_name, write_lake_file
     from influx_lake.config.measurements.first_points import too_early
@@ -80,6 +97,17 @@ def init(
         lake = config.absolute()
         if lake.exists() and not force:
             raise ConfigurationError(f"{lake} is already there", remedy="Give --force to replace it, or -c for another")
+        given = (kind, host, database, org, retention_policy, username, password_env, password_file, token_env)
+        if from_telegraf:
+            if any((*given, token_file, path, more)):
+                raise ConfigurationError(
+                    "--from-telegraf takes the source from Telegraf's outputs",
+                    remedy="Give -c, --start, --force and --source-only with it; change `sources` in the file then",
+                )
+            _from_telegraf(out, lake, from_telegraf, start, source_only=source_only)
+            return
+        if source_only:
+            raise ConfigurationError("--source-only is for --from-telegraf", remedy="Leave it out")
         wanted = Wanted(
             kind=kind,
             database=database,
@@ -111,3 +139,31 @@ def init(
         out.result(
             {"config": str(lake), "source": dict(source.entry), "measurements": names, "dropped": [*listing.dropped]}
         )
+
+
+def _from_telegraf(out: Output, lake: Path, paths: list[Path], start: datetime | None, *, source_only: bool) -> None:
+    from influx_lake.cli.telegraf.document import read_document
+    from influx_lake.cli.telegraf.importing import imported
+    from influx_lake.cli.telegraf.lake_text import lake_file_text
+    from influx_lake.config.lake.lake_file import replace_text
+
+    found = imported(read_document(paths), source_only=source_only)
+    text = lake_file_text(found, start.date() if start else None, source_only=source_only)
+    replace_text(lake, text, checked=True)
+    out.line(f"✓ {lake}: {counted(len(found.measurements), 'entry', 'entries')} of {', '.join(found.sources)}")
+    for title, remarks in (("Not carried over", found.left_out), ("To be known", found.notes)):
+        if remarks:
+            out.line(f"{title}:")
+        for remark in remarks:
+            out.line(f"  {remark}")
+    out.line("Next: influx-lake discover, then influx-lake check and influx-lake replicate --all")
+    out.result(
+        {
+            "config": str(lake),
+            "sources": dict(found.sources),
+            "defaults": dict(found.defaults),
+            "measurements": dict(found.measurements),
+            "not_carried_over": [remark.facts() for remark in found.left_out],
+            "notes": [remark.facts() for remark in found.notes],
+        }
+    )

@@ -18,19 +18,23 @@ from influx_lake.config.report.diagnostics import Report
 from influx_lake.config.values.patterns import is_pattern
 from influx_lake.errors import StorageError
 
-_TEXT = """\
-# Which measurements of which sources become which Iceberg tables. Every option: docs/configuration.md
-{name}
-sources:
-  default:{source}
-
+CATALOG = """\
 # Handed to pyiceberg's load_catalog as it is.
 catalog:
   name: lake
   type: sql
   uri: sqlite:///./.lake/catalog.db
   warehouse: ./.lake/warehouse
+"""
+"""The catalog of a lake.yaml that nobody has chosen one for: a file beside it."""
 
+_TEXT = """\
+# Which measurements of which sources become which Iceberg tables. Every option: docs/configuration.md
+{name}
+sources:
+  default:{source}
+
+{catalog}
 defaults:{namespace}
   partition: {{every: day, start: {start}}}   # start: the oldest day to load
   lag: 10m   # how long after its end a partition is due: time for late points
@@ -66,6 +70,7 @@ class LakeFile:
         return _TEXT.format(
             name=f"\nname: {_scalar(self.name)}\n" if self.name else "",
             source="".join(f"\n    {name}: {_scalar(value)}" for name, value in self.source.items()),
+            catalog=CATALOG,
             start=self.start.isoformat(),
             namespace=f"\n  namespace: {_scalar(self.namespace)}" if self.namespace else "",
             measurements=self._measurements() or " {}",

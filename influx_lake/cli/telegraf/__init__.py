@@ -1,0 +1,1 @@
+"""A Telegraf configuration becomes a lake.yaml."""

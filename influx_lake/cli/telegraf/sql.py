@@ -1,0 +1,31 @@
+"""Pieces of SQL (DuckDB's)."""
+
+from __future__ import annotations
+
+import re
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_RESERVED = """
+all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create default
+deferrable desc describe distinct do else end except false fetch for foreign from grant group having in initially
+intersect into lambda lateral leading limit not null offset on only or order pivot pivot_longer pivot_wider
+placing primary qualify references returning select show some summarize symmetric table then to trailing true
+union unique unpivot using variadic when where window with
+"""
+
+
+def identifier(name: str) -> str:
+    """A column's name, in quotes where it needs them."""
+    if _PLAIN.fullmatch(name) and name not in _RESERVED.split():
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | float | bool) -> str:
+    """A value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    # Without an exponent DuckDB reads a number as a decimal, whose digits its arithmetic carries on.
+    return f"{value!r}::DOUBLE" if isinstance(value, float) else str(value)
