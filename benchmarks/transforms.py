@@ -36,7 +36,7 @@ from testbed.measure import Cost, in_process, measured, median
 
 DAY = Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
 BEFORE = Window(parse_moment("2025-12-31"), parse_moment("2026-01-01"))
-"""The day before, which has few rows: it is loaded first, for what a process does once, however many windows it loads."""
+"""The day before, which has few rows: it is loaded first, for what a process does once, not for each window."""
 FEW_ROWS = 1000
 WIDE = 60
 SOME = ("usage_user", "usage_system", "temperature", "processes", "healthy")

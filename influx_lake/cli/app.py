@@ -15,6 +15,7 @@ from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.pools import pools
+from influx_lake.cli.commands.preview import preview
 from influx_lake.cli.commands.replicate import replicate
 from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
@@ -37,7 +38,7 @@ app = typer.Typer(
 
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
-    _LAKE: (init, check, discover, schema),
+    _LAKE: (init, check, discover, schema, preview),
     _DAILY: (plan, replicate, tail, status, verify, pools),
 }
 for panel, commands in _COMMANDS.items():

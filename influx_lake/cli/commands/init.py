@@ -145,10 +145,11 @@ def _from_telegraf(out: Output, lake: Path, paths: list[Path], start: datetime |
     from influx_lake.cli.telegraf.document import read_document
     from influx_lake.cli.telegraf.importing import imported
     from influx_lake.cli.telegraf.lake_text import lake_file_text
-    from influx_lake.config.lake.lake_file import replace_text
+    from influx_lake.config.lake.lake_file import replace_text, stated_name
 
     found = imported(read_document(paths), source_only=source_only)
-    text = lake_file_text(found, start.date() if start else None, source_only=source_only)
+    day = start.date() if start else None
+    text = lake_file_text(found, day, source_only=source_only, name=stated_name(lake))
     replace_text(lake, text, checked=True)
     out.line(f"✓ {lake}: {counted(len(found.measurements), 'entry', 'entries')} of {', '.join(found.sources)}")
     for title, remarks in (("Not carried over", found.left_out), ("To be known", found.notes)):

@@ -4,12 +4,68 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING, Annotated
 
-from influx_lake.cli.options import JsonOption
+import typer
+
+from influx_lake.cli.options import ConfigOption, JsonOption
+from influx_lake.cli.output import Output, add_row, output, plain_table
+from influx_lake.printable import printable_name
+
+if TYPE_CHECKING:
+    from influx_lake.cli.inspection.columns import ColumnLine, Columns
+    from influx_lake.config import Measurement
 
 
-def schema(as_json: JsonOption = False) -> None:  # noqa: ARG001 - the schema is JSON either way
-    """Print the JSON Schema of lake.yaml, for editors."""
-    from influx_lake.config import lake_json_schema
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(metavar="MEASUREMENT", help="By name or by table.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the columns of a measurement beside those of its table; without one, print the JSON Schema of lake.yaml.
 
-    sys.stdout.write(json.dumps(lake_json_schema(), indent=2, ensure_ascii=False) + "\n")
+    Of which columns each of the table's is made, how, and which Iceberg type it has: only the source is asked.
+    """
+    if name is None:
+        from influx_lake.config import lake_json_schema
+
+        sys.stdout.write(json.dumps(lake_json_schema(), indent=2, ensure_ascii=False) + "\n")
+        return
+    from influx_lake.cli.inspection.columns import columns_of
+    from influx_lake.cli.session import open_session
+    from influx_lake.errors import LakeError
+
+    with output(as_json) as out, open_session(config) as session:
+        [measurement] = session.measurements([name])
+        try:
+            found = columns_of(session.source(measurement.source), measurement)
+        except LakeError as error:
+            raise error.about(measurement.name) from None
+        _show(out, measurement, found)
+        out.result(
+            {
+                "measurement": measurement.name,
+                "source": measurement.source,
+                "table": measurement.table_name,
+                "columns": [line.facts() for line in found.lines],
+                "rows": list(found.rows),
+            }
+        )
+
+
+def _show(out: Output, measurement: Measurement, found: Columns) -> None:
+    out.line(f"{printable_name(measurement.name)} of {measurement.source} → {measurement.table_name}")
+    table = plain_table("source", "type", "transform", "column", "Iceberg type", "")
+    for line in found.lines:
+        add_row(table, *_cells(line))
+    out.table(table)
+    for said in found.rows:
+        out.line(f"Rows: {printable_name(said)}")
+
+
+def _cells(line: ColumnLine) -> tuple[str, ...]:
+    sources = ", ".join(each.name for each in line.sources)
+    types = ", ".join(dict.fromkeys(str(each.type) for each in line.sources))
+    return sources, types, line.transform, line.name or "—", line.type or "", "; ".join(line.notes)

@@ -30,17 +30,20 @@ _SOURCE_ONLY = """\
 """
 
 
-def lake_file_text(imported: Imported, start: date | None, *, source_only: bool) -> str:
+def lake_file_text(imported: Imported, start: date | None, *, source_only: bool, name: str | None = None) -> str:
     """The text.
 
     Args:
         imported: What it is to say.
         start: The oldest day to load; None for where the first point of each measurement is.
         source_only: Whether processors and aggregators are left out.
+        name: What the lake is called beside other lakes.
     """
     parts = [_HEAD, _SOURCE_ONLY if source_only else _TRANSFORMS]
     parts += _told("Not carried over", imported.left_out)
     parts += _told("To be known", imported.notes)
+    if name:
+        parts += ["\n", _yaml({"name": name})]
     parts += ["\n", _yaml({"sources": imported.sources}), "\n", CATALOG, "\n"]
     fixed = {
         "partition": {"every": "day", "start": start.isoformat() if start else "first_point"},

@@ -215,6 +215,14 @@ def test_source_only_leaves_processors_to_telegraf(folder: Path, capsys: pytest.
     assert "Processors and aggregators are left to Telegraf" in (folder / "lake.yaml").read_text()
 
 
+def test_force_keeps_the_name_of_the_lake(folder: Path) -> None:
+    (folder / "lake.yaml").write_text("name: plant\nmeasurements: {}\n")
+    (folder / "telegraf.conf").write_text(f"[[inputs.cpu]]\n{V2}")
+    assert run(["init", "--from-telegraf", "telegraf.conf"]) == 2
+    assert run(["init", "--from-telegraf", "telegraf.conf", "--force"]) == 0
+    assert "\nname: plant\n" in (folder / "lake.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("content", "options", "said"),
     [

@@ -1,0 +1,1 @@
+"""Looks at what a measurement becomes in its table, before anything is written."""

@@ -1,0 +1,133 @@
+"""The first rows of a window as their table would have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.cli.inspection.columns import shaped
+from influx_lake.config import Measurement
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import SchemaConflict, naming
+from influx_lake.iceberg.columns.field_variants import arranged
+from influx_lake.iceberg.columns.row_mapping import Shape, shape_of
+from influx_lake.iceberg.columns.timestamps import FineTimesMet
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.sources.protocol import Source
+from influx_lake.transforms import transformed
+
+_FIRST_PART = 256
+"""The part of a window that is asked for first is this much shorter; each further one is four times as long."""
+_SHORTEST = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some rows.
+
+    Attributes:
+        rows: The rows, in the columns and types of the table.
+        read: The time that was read for them.
+        quarantined: How many others of it would go to the quarantine.
+    """
+
+    rows: pa.Table
+    read: Window
+    quarantined: int
+
+
+def sample(source: Source, measurement: Measurement, window: Window, rows: int) -> Sample:
+    """Read the first rows of a window; nothing is written, and the catalog is not asked.
+
+    Args:
+        source: The source.
+        measurement: The measurement.
+        window: The window.
+        rows: How many rows, at most.
+
+    Raises:
+        LakeError: As loading the window would.
+    """
+    with naming(measurement.name, window):
+        shaping = transformed(source, measurement)
+        schema = shaping.schema(measurement.name)
+        target, _ = shaped(measurement, schema)
+        found = _Rows(target, rows)
+        read = window
+        for part in _parts(window):
+            with shaping.read(schema, part) as stream:
+                found.start(stream.schema)
+                for batch in stream:
+                    found.add(batch)
+                    if found.is_full:
+                        break
+            read = Window(window.start, part.end)
+            if found.is_full:
+                break
+        return Sample(found.table(), read, found.quarantined)
+
+
+def _parts(window: Window) -> Iterator[Window]:
+    """The window in parts that grow: rows are mostly found in the first, and a window without costs few questions."""
+    length = max((window.end - window.start) / _FIRST_PART, _SHORTEST)
+    start = window.start
+    while start < window.end:
+        end = min(start + length, window.end)
+        yield Window(start, end)
+        start, length = end, length * 4
+
+
+class _Rows:
+    """The rows that were found so far, as they came: a time finer than a microsecond changes all of them."""
+
+    def __init__(self, target: TableTarget, wanted: int) -> None:
+        self.quarantined = 0
+        self._target = target
+        self._wanted = wanted
+        self._layout: pa.Schema | None = None
+        self._batches: list[pa.RecordBatch] = []
+
+    @property
+    def is_full(self) -> bool:
+        return sum(len(batch) for batch in self._batches) >= self._wanted
+
+    def start(self, layout: pa.Schema) -> None:
+        self._layout = layout
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        misfits = self._shape(self._target).misfits
+        if misfits:
+            values = [pc.is_valid(batch.column(each.column)) for each in misfits]
+            refused = [
+                each.reason for each, there in zip(misfits, values, strict=True) if each.refused and there.true_count
+            ]
+            if refused:
+                raise SchemaConflict(
+                    f"one column of {self._target.name} cannot hold what the source has: {'; '.join(refused)}",
+                    remedy="Set on_type_conflict: new_column, which gives each type a column, or quarantine",
+                )
+            unfit = reduce(pc.or_, values)
+            self.quarantined += unfit.true_count
+            batch = batch.filter(pc.invert(unfit))
+        left = self._wanted - sum(len(each) for each in self._batches)
+        if len(batch):
+            self._batches.append(batch.slice(0, left))
+
+    def table(self) -> pa.Table:
+        try:
+            return self._laid(self._target)
+        except FineTimesMet:
+            return self._laid(replace(self._target, with_nanoseconds=True))
+
+    def _laid(self, target: TableTarget) -> pa.Table:
+        shape = self._shape(target)
+        return pa.Table.from_batches([shape.apply(batch) for batch in self._batches], shape.schema)
+
+    def _shape(self, target: TableTarget) -> Shape:
+        assert self._layout is not None
+        return arranged(shape_of(self._layout, target), self._layout, target)
