@@ -101,7 +101,8 @@ def column_references(expression: str) -> tuple[ColumnReference, ...]:
         quoted = expression.encode()[start : start + 1] == b'"'
         written = f'"{name.replace(chr(34), chr(34) * 2)}"' if quoted else name
         found.append(ColumnReference(name, start, start + len(written.encode())))
-    return tuple(sorted(found, key=lambda each: each.start))
+    # `CASE a WHEN 1 ... WHEN 2 ...` has the one a in its tree for each WHEN.
+    return tuple(sorted(set(found), key=lambda each: each.start))
 
 
 def parsed_expression(expression: str) -> dict[str, Any]:
