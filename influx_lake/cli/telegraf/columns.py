@@ -52,6 +52,10 @@ def converter(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
                 if not (kind == "tag" and target == "string"):
                     with remarks.told(plugin, part, target):
                         shape.cast(one_name(name), type_name, kind)
+                    if target == "tag":
+                        remarks.note(
+                            plugin, "an empty text is no tag in Telegraf, and stays an empty text here", part, target
+                        )
                     if target in ("integer", "unsigned"):
                         done = _EMPTY if kind == "tag" else _STOPS
                         remarks.note(plugin, _ROUNDS.format(done=done), part, target)

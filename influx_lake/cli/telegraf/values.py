@@ -116,7 +116,8 @@ def date(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     if written is None:
         remarks.leave_out(plugin, f"strftime has no format for all of {layout!r}", "date_format")
         return
-    moment = shifted if zone == "UTC" else f"timezone({literal(zone)}, {shifted})"
+    # The time has no zone in an expression, and is UTC's.
+    moment = shifted if zone == "UTC" else f"timezone({literal(zone)}, timezone('UTC', {shifted}))"
     shape.compute(name, (f"strftime({moment}, {literal(written)})",), kind)
 
 

@@ -165,7 +165,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "computed": {
                 "month": "strftime(time, '%b')",
                 "day": "strftime(time + INTERVAL '-5400 seconds', '%Y-%m-%dT%H:%M:%S.%gZ')",
-                "hour": "strftime(timezone('Europe/Berlin', time), '%H')",
+                "hour": "strftime(timezone('Europe/Berlin', timezone('UTC', time)), '%H')",
                 "ms": "epoch_ms(time)",
             }
         },
