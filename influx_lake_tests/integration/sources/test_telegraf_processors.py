@@ -1,4 +1,4 @@
-"""Processors of Telegraf, carried over by `init --from-telegraf`, make of raw points what the real Telegraf makes of them."""
+"""Processors that `init --from-telegraf` carries over make of points what the real Telegraf makes of them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.servers
 DAY = Window(parse_moment("2026-06-05"), parse_moment("2026-06-06"))
 START = int(DAY.start.timestamp())
 POINTS = [
-    'http,host=a,method=GET,code=200,region=EU-West bytes=12.0,status="green",path="/api/v1/users/7",text="17",load=2.5,n=3i',
-    'http,host=b,method=POST,code=404,region=\\ us\\  bytes=7.0,status="red",path="/health",text="0.5",load=-2.5,n=0i',
-    'http,host=b,method=PUT,code=50x bytes=1000000.0,status="black",path=" /API ",text="1e3",load=1e-7,n=97i',
+    'http,host=a,method=GET,code=200,region=EU-West bytes=12.0,status="green",path="/api/v1/users/7",load=2.5,n=3i',
+    'http,host=b,method=POST,code=404,region=\\ us\\  bytes=7.0,status="red",path="/health",load=-2.5,n=0i',
+    'http,host=b,method=PUT,code=50x bytes=1000000.0,status="black",path=" /API ",load=1e-7,n=97i',
     'http,host=c,method=GET bytes=-3.0,path="-",load=98.25,n=-5i',
 ]
 LINES = "".join(f"{point} {(START + number * 7200) * 10**9}\n" for number, point in enumerate(POINTS))
