@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -108,29 +109,35 @@ class Computation:
         object.__setattr__(self, "_connection", connect())
         object.__setattr__(self, "types", self._described())
 
-    def compute(self, batch: pa.RecordBatch) -> list[pa.Array]:
-        """The values of the expressions, one for each row.
+    def compute(self, batches: Sequence[pa.RecordBatch]) -> list[list[pa.Array]]:
+        """The values of the expressions for each batch, one for each row.
+
+        DuckDB takes milliseconds for a query, however few rows there are: it is asked once for all of the batches.
 
         Raises:
             DataRefused: An expression fails for a row.
         """
         import duckdb
 
-        rows = self._rows(batch)
         try:
-            found = self._query(rows)
+            found = self._query(self._rows(batches))
         except duckdb.Error:
-            self._refuse(batch, rows)
+            for batch in batches:
+                self._refuse(batch)
+            raise
+        columns = [_as_array(column, kind) for column, kind in zip(found.columns, self.types, strict=True)]
+        ends = list(accumulate(map(len, batches)))
         return [
-            column.combine_chunks().cast(kind) if column.num_chunks != 1 else column.chunk(0).cast(kind)
-            for column, kind in zip(found.columns, self.types, strict=True)
+            [column.slice(end - len(batch), len(batch)) for column in columns]
+            for batch, end in zip(batches, ends, strict=True)
         ]
 
-    def _rows(self, batch: pa.RecordBatch) -> pa.Table:
+    def _rows(self, batches: Sequence[pa.RecordBatch]) -> pa.Table:
         """The columns that are used; with none, one that tells how many rows there are."""
         if not self._inputs:
-            return pa.table({"c0": pa.nulls(len(batch), pa.bool_())})
-        return pa.table([batch.column(name) for name in self._inputs], names=list(self._inputs.values()))
+            return pa.table({"c0": pa.nulls(sum(map(len, batches)), pa.bool_())})
+        columns = [pa.chunked_array([batch.column(name) for batch in batches]) for name in self._inputs]
+        return pa.table(columns, names=list(self._inputs.values()))
 
     def _query(self, rows: pa.Table, only: int | None = None) -> pa.Table:
         wanted = self._selected if only is None else self._selected[: only + 1]
@@ -149,7 +156,7 @@ class Computation:
         """
         import duckdb
 
-        empty = self._rows(_empty(self.incoming))
+        empty = self._rows([_empty(self.incoming)])
         types: list[pa.DataType] = []
         for number, expression in enumerate(self.expressions):
             self._connection.register("incoming", empty)
@@ -186,12 +193,13 @@ class Computation:
         ]
         return ", ".join(types) or "no column of the rows"
 
-    def _refuse(self, batch: pa.RecordBatch, rows: pa.Table) -> NoReturn:
-        """Find the first expression and the first row that fail.
+    def _refuse(self, batch: pa.RecordBatch) -> None:
+        """Find the first expression and the first row of a batch that fail, where there are any.
 
         Raises:
             DataRefused: Naming both.
         """
+        rows = self._rows([batch])
         for number, expression in enumerate(self.expressions):
             if (failure := self._failure(rows, number)) is None:
                 continue
@@ -210,7 +218,6 @@ class Computation:
                 "case when, or leave such rows out with `where`",
                 measurement=self.measurement,
             )
-        raise RuntimeError("an expression failed for a batch, and for none of its rows")
 
     def _failure(self, rows: pa.Table, number: int) -> duckdb.Error | None:
         import duckdb
@@ -244,9 +251,13 @@ class Compute:
         made = [each.with_type(kind) for each, kind in zip(self.fields, self.computation.types, strict=True)]
         object.__setattr__(self, "schema", pa.schema([*self.computation.incoming, *made]))
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Change a batch."""
-        return pa.RecordBatch.from_arrays([*batch.columns, *self.computation.compute(batch)], schema=self.schema)
+    def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """Change batches."""
+        computed = self.computation.compute(batches)
+        return [
+            pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=self.schema)
+            for batch, columns in zip(batches, computed, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +277,14 @@ class Filter:
         """What comes out is as it came."""
         return self.computation.incoming
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Change a batch."""
+    def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """Change batches."""
+        computed = self.computation.compute(batches)
+        return [self._kept(batch, wanted) for batch, [wanted] in zip(batches, computed, strict=True)]
+
+    def _kept(self, batch: pa.RecordBatch, wanted: pa.Array) -> pa.RecordBatch:
         import pyarrow.compute as pc
 
-        [wanted] = self.computation.compute(batch)
         wanted = pc.fill_null(wanted, False)
         for name in self.misfits:
             wanted = pc.or_(wanted, pc.is_valid(batch.column(name)))
@@ -295,6 +309,11 @@ def resolved_name(name: str, known: Sequence[str], expression: Expression, measu
         remedy="Name columns as the table has them, in double quotes where case matters",
         measurement=measurement,
     )
+
+
+def _as_array(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return whole.cast(kind)
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:

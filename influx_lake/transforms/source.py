@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +26,9 @@ from influx_lake.transforms.duplicates import last_of_each
 from influx_lake.transforms.plan import Plan, resolve
 from influx_lake.transforms.provenance import LoadContext
 from influx_lake.transforms.steps import Step
+
+_ROWS_AT_ONCE = 65_536
+_BYTES_AT_ONCE = 16_000_000
 
 
 class TransformedSource:
@@ -101,7 +104,7 @@ class TransformedSource:
         asked, filtered = self._asked(plan)
         with self._source.read(asked, window) as rows:
             steps = plan.steps(rows.schema, window, self._load, filtered=filtered)
-            made: Iterator[pa.RecordBatch] = (_apply(steps, batch) for batch in rows)
+            made: Iterator[pa.RecordBatch] = (batch for group in _groups(rows) for batch in _apply(steps, group))
             layout = steps[-1].schema
             if self._measurement.transforms.duplicates is Duplicates.LAST and self._merges:
                 made = last_of_each(made, layout, [schema.time, *plan.schema.tags])
@@ -213,8 +216,22 @@ def is_transformed(measurement: Measurement) -> bool:
     return measurement.transforms.transforms or bool(types.types) or types.column_names is not ColumnNames.KEEP
 
 
-def _apply(steps: Sequence[Step], batch: pa.RecordBatch) -> pa.RecordBatch:
-    return reduce(lambda rows, step: step.apply(rows), steps, batch)
+def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Batches that follow each other, a bounded number of rows and bytes at once."""
+    group: list[pa.RecordBatch] = []
+    count = size = 0
+    for batch in rows:
+        group.append(batch)
+        count, size = count + len(batch), size + batch.nbytes
+        if count >= _ROWS_AT_ONCE or size >= _BYTES_AT_ONCE:
+            yield group
+            group, count, size = [], 0, 0
+    if group:
+        yield group
+
+
+def _apply(steps: Sequence[Step], batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    return reduce(lambda rows, step: step.apply(rows), steps, batches)
 
 
 def _selected(

@@ -22,8 +22,8 @@ class Step(Protocol):
         """The schema of what comes out."""
         ...
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Change a batch.
+    def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """Change batches that follow each other, each by itself.
 
         Raises:
             DataRefused: A value cannot be changed as it was asked for.
@@ -87,8 +87,11 @@ class Arrange:
         fields = [made for each in self.columns for made in each.fields(self.incoming.field(each.input).type)]
         object.__setattr__(self, "schema", pa.schema(fields))
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Change a batch."""
+    def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """Change batches."""
+        return list(map(self._arranged, batches))
+
+    def _arranged(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays: list[pa.Array] = []
         for each in self.columns:
             values, unfit = batch.column(each.input), pa.nulls(0, pa.string())
@@ -117,7 +120,10 @@ class AddColumns:
     def __post_init__(self) -> None:
         object.__setattr__(self, "schema", pa.schema([*self.incoming, *(column for column, _ in self.columns)]))
 
-    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Change a batch."""
+    def apply(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+        """Change batches."""
+        return list(map(self._added_to, batches))
+
+    def _added_to(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = [*batch.columns, *(make(batch) for _, make in self.columns)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
