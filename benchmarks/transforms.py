@@ -7,8 +7,8 @@ a load over another one of the same rows:
 
 - `cheap_ratio`: some fields of a measurement chosen and renamed, beside two constants, over the plain load of a
   measurement that has the columns of that table. `chosen_ratio` is the same without the constants.
-- `computed_ratio`: two columns mapped and two computed, over the plain load of a measurement that has the columns of that
-  table. `computed_over_source_ratio` is over the plain load of the columns that they are made of, two fewer.
+- `computed_ratio`: two columns mapped and two computed, over the plain load of a measurement that has the columns of
+  that table. `computed_over_source_ratio` is over the plain load of those that they are made of, two fewer.
 - `projection_ratio`: 3 of 60 fields over all 60.
 - `peak_mb`: the largest resident size with maps and computed columns, for a quarter of the rows and for all of them.
 """

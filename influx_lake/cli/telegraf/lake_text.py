@@ -42,9 +42,8 @@ def lake_file_text(imported: Imported, start: date | None, *, source_only: bool,
     parts = [_HEAD, _SOURCE_ONLY if source_only else _TRANSFORMS]
     parts += _told("Not carried over", imported.left_out)
     parts += _told("To be known", imported.notes)
-    if name:
-        parts += ["\n", _yaml({"name": name})]
-    parts += ["\n", _yaml({"sources": imported.sources}), "\n", CATALOG, "\n"]
+    named = {"name": name} if name else {}
+    parts += ["\n", _yaml(named | {"sources": imported.sources}), "\n", CATALOG, "\n"]
     fixed = {
         "partition": {"every": "day", "start": start.isoformat() if start else "first_point"},
         "lag": "10m",
