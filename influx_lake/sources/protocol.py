@@ -51,7 +51,13 @@ class Source(Protocol):
         ...
 
     def read(self, schema: MeasurementSchema, window: Window) -> AbstractContextManager[RowStream]:
-        """Stream the window's rows; leaving the context cancels what is still running."""
+        """Stream the window's rows; leaving the context cancels what is still running.
+
+        Args:
+            schema: What `schema` declared, or a projection of it (`MeasurementSchema.select`): what it leaves out is
+                not asked for. Its condition has to be one that the source takes (`sources.conditions.takes`).
+            window: The window.
+        """
         ...
 
     def count(self, measurement: str, window: Window) -> int:

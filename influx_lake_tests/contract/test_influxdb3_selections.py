@@ -22,10 +22,12 @@ from testbed.selections import (
     Asked,
     Point,
     check,
+    check_projection,
     declared,
     expected,
     points,
     read,
+    rows_of,
     selections,
 )
 from testbed.wire import recorded
@@ -132,3 +134,18 @@ def test_selected_rows_are_confirmed(
     monkeypatch.setattr("influx_lake.sources.reliable.reading._within", lambda batch, piece: batch.slice(1))
     with pytest.raises(WindowInterrupted, match=rf"{rows - 1} rows arrived .* has {rows}"):
         read(reliable, schema, DAY)
+
+
+@pytest.mark.slow
+def test_hundreds_of_fields_and_literals(database: Database, source: InfluxDB3Source) -> None:
+    fields = [f"f{number}" for number in range(450)]
+    lines = (
+        f"hundreds,host=h{n} {','.join(f'{name}={n}i' for name in fields[n % 3 :: 3])} {DAY.start_us * 1000 + n}"
+        for n in range(6)
+    )
+    database.write(*lines)
+    whole, rows = source.schema("hundreds"), rows_of(source, "hundreds", DAY)
+    some_of_many = AnyOf(tuple(Compared("host", Operator.EQUAL, f"h{number}") for number in range(2, 1_000)))
+    for names in (fields[::3], fields[:-1]):
+        check_projection(source, whole.select(names), rows, DAY)
+        check_projection(source, whole.select(names, some_of_many), rows, DAY)

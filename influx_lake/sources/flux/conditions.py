@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
-from influx_lake.sources.conditions import without_not
+from influx_lake.sources.conditions import joined, without_not
 from influx_lake.sources.flux.scripts import literal
 
 
@@ -50,4 +50,4 @@ def _of_tag(tag: str, condition: Condition) -> str | None:
 
 def _joined(word: str, parts: list[str | None]) -> str | None:
     said = [part for part in parts if part is not None]
-    return f"({word.join(said)})" if said and len(said) == len(parts) else None
+    return joined(word, said) if said and len(said) == len(parts) else None

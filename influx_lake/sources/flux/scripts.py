@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.config.values.windows import Window
+from influx_lake.sources.conditions import joined
 
 # What Flux can hold: the int64 of nanoseconds, cut to whole seconds.
 _EARLIEST = datetime(1677, 9, 21, 0, 12, 44, tzinfo=UTC)
@@ -114,7 +115,12 @@ def moment(time: datetime) -> str:
 
 def one_of(fields: Iterable[str]) -> str:
     """Whether a value `r` is of one of some fields."""
-    return f"({' or '.join(f'r._field == {literal(field)}' for field in fields)})"
+    return joined(" or ", [f"r._field == {literal(field)}" for field in fields])
+
+
+def none_of(fields: Iterable[str]) -> str:
+    """Whether a value `r` is of none of some fields."""
+    return joined(" and ", [f"r._field != {literal(field)}" for field in fields])
 
 
 def _of_kinds(field: str, kinds: Iterable[ColumnType]) -> str:

@@ -42,6 +42,9 @@ from influx_lake.sources.row_confirmation import Counts, Tally
 from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
+_NAMED_AT_MOST = 200
+"""How many fields are named in a script: Flux's planner takes a second for so many, and six for a thousand."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -69,10 +72,19 @@ class _Known:
 
     def condition(self, schema: MeasurementSchema) -> str | None:
         """What has to be true for a value that is read; None where all are."""
-        parts = [scripts.one_of(self.fields(schema))] if schema.needs_a_field else []
+        parts = list(self._of_fields(schema)) if schema.needs_a_field else []
         if schema.where is not None:
             parts.append(self.said(schema.where))
         return " and ".join(parts) or None
+
+    def _of_fields(self, schema: MeasurementSchema) -> Iterator[str]:
+        """What leaves out the fields that are not read; nothing where the server would take too long to plan it."""
+        read = self.fields(schema)
+        others = {field for field, _ in self.columns} - read.keys()
+        if len(read) <= min(len(others), _NAMED_AT_MOST):
+            yield scripts.one_of(read)
+        elif 0 < len(others) <= _NAMED_AT_MOST:
+            yield scripts.none_of(sorted(others))
 
     def said(self, condition: Condition) -> str:
         """A condition in Flux.
@@ -219,13 +231,14 @@ class FluxSource:
         failures = self._server.failures(schema.measurement, window)
         known = self._whole(schema, failures)
         condition, kinds = known.condition(schema), known.partly(schema)
+        read = known.fields(schema) if schema.needs_a_field else None
         total = Counter[str]()
         for piece in within_shards(window, self._shard_length()):
             script = scripts.counts(self._config.bucket, schema.measurement, piece, condition, kinds)
             found = self._rows(script, failures, ("_field", "_value"))
             if ("", 0) not in found or not all(type(count) is int for _, count in found):
                 raise failures.odd("the counts of values were asked for, and something else came")
-            total.update({field: count for field, count in found if field})
+            total.update({field: count for field, count in found if field and (read is None or field in read)})
         return total
 
     def fields(self, schema: MeasurementSchema) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
 from influx_lake.config.values.source_schema import ColumnType, MeasurementSchema
-from influx_lake.sources.conditions import is_exact
+from influx_lake.sources.conditions import is_exact, joined
 from influx_lake.sources.influxdb3.sql import identifier, literal
 
 _LOWEST_INTEGER = -(2**63)
@@ -24,7 +24,7 @@ def row_condition(schema: MeasurementSchema) -> str | None:
     """
     parts = []
     if schema.needs_a_field:
-        parts.append(_joined(" OR ", [f"{identifier(name)} IS NOT NULL" for name in schema.fields]))
+        parts.append(joined(" OR ", [f"{identifier(name)} IS NOT NULL" for name in schema.fields]))
     if schema.where is not None:
         if not is_exact(schema, schema.where):
             raise ValueError(f"the condition cannot be said exactly: {schema.where}")
@@ -41,13 +41,9 @@ def _expression(condition: Condition, types: Mapping[str, ColumnType]) -> str:
         case Not():
             return f"NOT ({_expression(condition.part, types)})"
         case All():
-            return _joined(" AND ", [_expression(part, types) for part in condition.parts]) or "true"
+            return joined(" AND ", [_expression(part, types) for part in condition.parts]) or "true"
         case AnyOf():
-            return _joined(" OR ", [_expression(part, types) for part in condition.parts]) or "false"
-
-
-def _joined(word: str, parts: list[str]) -> str:
-    return f"({word.join(parts)})" if len(parts) > 1 else "".join(parts)
+            return joined(" OR ", [_expression(part, types) for part in condition.parts]) or "false"
 
 
 def _comparison(condition: Compared, kind: ColumnType) -> str:

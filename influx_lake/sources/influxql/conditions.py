@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
 from influx_lake.config.values.source_schema import TIME, ColumnType
-from influx_lake.sources.conditions import without_not
+from influx_lake.sources.conditions import joined, without_not
 from influx_lake.sources.influxql.statements import CASTS, Selected, text
 
 _WORDS = {Operator.NOT_EQUAL: "!="}
@@ -49,7 +49,7 @@ def _expression(condition: Condition, columns: Mapping[str, Selected]) -> str | 
 
 def _joined(word: str, parts: list[str | None]) -> str | None:
     said = [part for part in parts if part is not None]
-    return f"({word.join(said)})" if said and len(said) == len(parts) else None
+    return joined(word, said) if said and len(said) == len(parts) else None
 
 
 def _missing(of: Selected | None, operator: str) -> str | None:

@@ -213,3 +213,17 @@ def test_what_is_left_out_is_not_asked(
     # In Flux all tags tell series apart.
     assert not [column for column in ("b", "c", *(() if language else ("room",))) if f'"{column}' in sent]
     source.close()
+
+
+@pytest.mark.parametrize("language", [{}, FLUX])
+def test_hundreds_of_fields(servers: dict[str, Server], language: dict[str, str]) -> None:
+    lines = (
+        f"hundreds,host=h{n} {','.join(f'f{field}={field}i' for field in range(450) if (field + n) % 3)} {START_NS + n}"
+        for n in range(6)
+    )
+    servers["2"].write("\n".join(lines))
+    source = open_source(servers["2"].config(**language))
+    whole, rows = source.schema("hundreds"), rows_of(source, "hundreds", DAY)
+    for count in (1, 225, 449):
+        check_projection(source, whole.select(whole.fields[:count]), rows, DAY)
+    source.close()
