@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -78,5 +79,6 @@ class Replacement:
             schema = arrow_schema(self.table.schema())
             merge = Merge(self.load, schema, point_key(self.load.target, schema))
             self._merge = merge
-            merge.take(read_written(self.table, self.files))
+            with closing(read_written(self.table, self.files)) as rows:
+                merge.take(rows)
         return self._merge.plan(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from influx_lake.row_buffer import RowBuffer
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
+    from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
 
 log = logging.getLogger("influx_lake.iceberg")
@@ -82,6 +84,7 @@ class Merge:
     _rows: int = 0
     _outside: StraddlingRows = field(init=False)
     _joined: dict[frozenset[str], _Outcome] = field(default_factory=dict)
+    _reading: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         self._coming = RowBuffer(self.key.encoded(self.schema))
@@ -123,7 +126,8 @@ class Merge:
         return [*(file for outcome in self._joined.values() for file in outcome.files), *self._outside.written()]
 
     def close(self) -> None:
-        """Delete what was buffered."""
+        """Delete what was buffered, and close the files that a failure left half read."""
+        self._reading.close()
         self._coming.close()
         self._points.close()
         self._other.close()
@@ -147,16 +151,20 @@ class Merge:
     def _held(
         self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: _Outcome
     ) -> Iterator[pa.RecordBatch]:
-        wanted = RowFilter.of([self.load.window], table, self._time)
         text = self.key.text_of(arrow_schema(table.schema()))
-        for batch in read_tasks(table, tasks, wanted, table.schema(), text):
+        for batch in self._read(table, tasks, table.schema(), text):
             outcome.held += len(batch)
             outcome.others += self._other.replaced(batch, self._points)
             yield conform(batch, schema)
 
     def _held_times(self, table: Table, tasks: list[FileScanTask]) -> Iterator[pa.Array]:
-        wanted, only_time = RowFilter.of([self.load.window], table, self._time), table.schema().select(self._time)
-        return (batch.column(0) for batch in read_tasks(table, tasks, wanted, only_time))
+        return (batch.column(0) for batch in self._read(table, tasks, table.schema().select(self._time)))
+
+    def _read(
+        self, table: Table, tasks: list[FileScanTask], columns: Schema, text: tuple[str, ...] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        wanted = RowFilter.of([self.load.window], table, self._time)
+        return self._reading.enter_context(closing(read_tasks(table, tasks, wanted, columns, text)))
 
     @property
     def _time(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,7 @@ class KeepUnmatched:
     other: DisplacedRows
     _merge: Merge | None = None
     _kept: dict[frozenset[str], _Kept] = field(default_factory=dict)
+    _reading: ExitStack = field(default_factory=ExitStack)
     _outside: StraddlingRows = field(init=False)
     _rows: WrittenRows = field(init=False)
 
@@ -104,7 +105,8 @@ class KeepUnmatched:
         return [*self._rows.written(), *kept, *self._outside.written(), *(self._merge.written() if self._merge else ())]
 
     def close(self) -> None:
-        """Delete what was buffered."""
+        """Delete what was buffered, and close the files that a failure left half read."""
+        self._reading.close()
         self.points.close()
         self.other.close()
         if self._merge is not None:
@@ -145,14 +147,16 @@ class KeepUnmatched:
         self, table: Table, tasks: list[FileScanTask], windows: list[Window], columns: Schema
     ) -> Iterator[pa.RecordBatch]:
         text = self.points.key.text_of(arrow_schema(table.schema()))
-        return read_tasks(table, tasks, RowFilter.of(windows, table, self._time), columns, text)
+        wanted = RowFilter.of(windows, table, self._time)
+        return self._reading.enter_context(closing(read_tasks(table, tasks, wanted, columns, text)))
 
     def _merged(self, table: Table) -> Change:
         """Join whole rows instead: of rows with one key the last has to be found."""
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
             self._merge = Merge(self.load, schema, self.points.key)
-            self._merge.take(read_written(self.table, self.files))
+            with closing(read_written(self.table, self.files)) as rows:
+                self._merge.take(rows)
         return self._merge.plan(table)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer.writer import write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
@@ -50,9 +51,10 @@ class WrittenRows:
         if state not in self._again:
             columns = arrow_schema(self.table.schema())
             there = [name for name in columns.names if name in table.schema().column_names]
-            rows = (batch.select(there) for batch in read_written(self.table, self.files))
             schema = pa.schema([columns.field(name) for name in there])
-            self._again[state] = write_files(table, self.target, rows, schema)
+            with closing(read_written(self.table, self.files)) as batches:
+                rows = (batch.select(there) for batch in batches)
+                self._again[state] = write_files(table, self.target, rows, schema)
         return self._again[state]
 
     def written(self) -> list[DataFile]:
@@ -66,7 +68,7 @@ def layout_of(table: Table) -> str:
     return f"{columns} {table.spec()} {table.sort_order()}"
 
 
-def read_written(table: Table, files: Iterable[DataFile]) -> Iterator[pa.RecordBatch]:
+def read_written(table: Table, files: Iterable[DataFile]) -> Generator[pa.RecordBatch]:
     """The rows of files that were written for a table and are not part of it yet, as the table's are read."""
     from pyarrow.parquet import ParquetFile
 

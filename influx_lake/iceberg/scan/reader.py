@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -116,7 +116,7 @@ def read_tasks(
     wanted: RowFilter | None,
     projection: Schema,
     encoded: tuple[str, ...] = (),
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """Stream the rows of planned files, one file at a time, with other engines' deletes applied.
 
     pyiceberg's own batch reader decodes whole files ahead of its consumer, and its scan of a file a good part of it.

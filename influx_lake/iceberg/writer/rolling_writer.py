@@ -114,11 +114,14 @@ class PartitionFiles:
 
     def _close(self) -> None:
         assert self._open is not None
-        file, self._open = self._open, None
+        file = self._open
         arguments = self.sink.table, self.key, self.sink.target
         if sum(not described.done() for _, described in self._closing) < MOST_CLOSING:
+            # Which a pool that is closed does not take: the file is open still, and is given up.
             described = self.sink.pool.aside(file.finish, *arguments)
+            self._open = None
         else:
+            self._open = None
             # Not waited for: the work that would be, may itself wait for this thread.
             described = Future()
             described.set_result(file.finish(*arguments))
