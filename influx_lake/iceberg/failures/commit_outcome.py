@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+from influx_lake.iceberg.failures.exceptions import RaisedBy, class_names, raised_by
 from influx_lake.iceberg.failures.rest import status_of
 from influx_lake.iceberg.failures.services import is_hive_type_unknown
-from influx_lake.iceberg.failures.told import RaisedBy, class_names, raised_by
 
 _LOST_BY_NAME = {
     # pyiceberg

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, LakeError
-from influx_lake.iceberg.failures.told import said
+from influx_lake.iceberg.failures.exceptions import said
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from influx_lake.errors import ConfigurationError, LakeError, MissingExtra, MissingPackage
-from influx_lake.iceberg.failures.told import class_names, first_line
+from influx_lake.iceberg.failures.exceptions import class_names, first_line
 
 _EXTRAS = {
     "adlfs": ("files in Azure storage (abfs://, abfss://, wasb://, wasbs://)", "adls"),

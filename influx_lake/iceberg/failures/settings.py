@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from influx_lake.errors import ConfigurationError, LakeError
-from influx_lake.iceberg.failures.told import class_names, first_line
+from influx_lake.iceberg.failures.exceptions import class_names, first_line
 
 _PYICEBERGS = {"NoSuchPropertyException", "NoSuchNamespaceError", "NoSuchTableError"}
 _REMEDIES = (

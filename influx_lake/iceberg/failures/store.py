@@ -6,7 +6,7 @@ import errno
 import re
 
 from influx_lake.errors import ConfigurationError, LakeError, StorageError, StorageUnavailable
-from influx_lake.iceberg.failures.told import RaisedBy, class_names, packages, raised_by, said
+from influx_lake.iceberg.failures.exceptions import RaisedBy, class_names, packages, raised_by, said
 
 _BY_NUMBER = {
     errno.ENOSPC: "Free space where the warehouse is, then run the window again; the table is unchanged",

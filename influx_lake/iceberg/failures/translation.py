@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from influx_lake.config.references.secret import leaks
 from influx_lake.errors import LakeError, UnforeseenError
+from influx_lake.iceberg.failures.exceptions import RaisedBy, first_line, raised_by, said
 from influx_lake.iceberg.failures.meaning import UNREACHABLE
 from influx_lake.iceberg.failures.packages import missing_package
 from influx_lake.iceberg.failures.rest import rest_error
@@ -14,7 +15,6 @@ from influx_lake.iceberg.failures.services import service_error
 from influx_lake.iceberg.failures.settings import settings_error
 from influx_lake.iceberg.failures.sql import sql_error
 from influx_lake.iceberg.failures.store import store_error
-from influx_lake.iceberg.failures.told import RaisedBy, first_line, raised_by, said
 
 __all__ = ["catalog_errors", "first_line", "safe_cause", "translate"]
 
