@@ -5,11 +5,8 @@ LakeError
 ├── ConfigurationError      edit lake.yaml, the arguments or the environment
 │   └── MissingPackage      install the named package, or extra (MissingExtra)
 ├── SourceError             the InfluxDB side
-│   ├── TransientSourceError    try again later: SourceUnavailable, SourceTimeout, StreamBroken, RowsMissing,
-│   │                           WindowInterrupted
-│   └── PermanentSourceError    trying again changes nothing: AuthenticationFailed, TlsFailed, DatabaseNotFound,
-│                               MeasurementNotFound, QueryRejected, FileLimitExceeded, ResultLimitExceeded,
-│                               AnswerTooLarge, FileUnreadable, BadRecords, UnexpectedAnswer
+│   ├── TransientSourceError    try again later
+│   └── PermanentSourceError    trying again changes nothing
 ├── DataRefused             a value cannot be stored exactly
 ├── SchemaConflict          the table's schema and the source's cannot both be right
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
@@ -18,8 +15,7 @@ LakeError
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
 ├── AlertNotDelivered       somebody could not be told (try again)
 ├── UnforeseenError         what nobody foresaw, told as it is
-└── GuardError              a rule that protects the lake stopped the window: WindowShrank, WindowTooLarge,
-                            ForeignTable, RowsUnaccounted, WindowNotOver, WindowNotLoaded
+└── GuardError              a rule that protects the lake stopped the window
 ```
 """
 

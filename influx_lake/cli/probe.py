@@ -39,8 +39,8 @@ def probe_catalog(catalog: Catalog, namespaces: Sequence[tuple[str, ...]] = ()) 
         stack.enter_context(catalog_errors("create and drop a table"))
         namespace = namespaces[0] if namespaces else stack.enter_context(_namespace(catalog, (name,)))
         table = _create(catalog, (*namespace, name))
+        location = table.location()
         try:
-            location = table.location()
             probe = table.io.new_output(f"{location.rstrip('/')}/data/probe")
             with probe.create(overwrite=True) as stream:
                 stream.write(b"influx_lake")

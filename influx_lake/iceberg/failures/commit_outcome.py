@@ -1,4 +1,4 @@
-"""What an error of a catalog says about the commit that it ended."""
+"""Whether a commit took place, as far as the error that ended it shows."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Outcome(Enum):
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """Tell what an error of any catalog says about the commit; unknown unless it is certain.
+    """The outcome of a commit that ended with an error of any catalog; unknown unless it is certain.
 
-    Classes are told by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
+    Classes are compared by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
     """
     names = class_names(error)
     if names & _LOST_BY_NAME or _is_hive_conflict(error, names):

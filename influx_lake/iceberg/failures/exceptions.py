@@ -1,4 +1,4 @@
-"""An error's text, and who raised it."""
+"""The text of an exception, its classes, and which side raised it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _LONGEST = 500
 _PAGE = re.compile(r"<!doctype html|<html", re.IGNORECASE)
 _PLACES = (
     (re.compile(r"pyiceberg\.(io|serializers)\b"), "store"),
-    (re.compile(r"pyiceberg\.catalog\b|influx_lake\.iceberg\.sql_catalog"), "catalog"),
-    # What is written is read while it is: where rows come from is neither side's.
+    (re.compile(r"pyiceberg\.catalog\b|influx_lake\.iceberg\.catalogs\.sql_catalog"), "catalog"),
+    # Rows are read while files are written: an error of the source is of neither side.
     (re.compile(r"influx_lake\.sources\b"), "other"),
 )
 
@@ -29,7 +29,7 @@ class RaisedBy(Enum):
 def class_names(error: BaseException) -> set[str]:
     """The names of an error's class and of those that it is one of.
 
-    Classes are told by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
+    Classes are compared by name: boto3, thrift and database drivers are there only when a catalog of theirs is used.
     """
     return {kind.__name__ for kind in type(error).__mro__}
 
@@ -39,7 +39,7 @@ def packages(error: BaseException) -> set[str]:
     return {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
 
 
-def said(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
     """An error's class and the first line of its text."""
     return f"{type(error).__name__}: {first_line(error)}"
 

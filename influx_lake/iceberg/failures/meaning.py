@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, LakeError
-from influx_lake.iceberg.failures.exceptions import said
+from influx_lake.iceberg.failures.exceptions import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Meaning:
 
     def of(self, error: BaseException, doing: str) -> LakeError:
         """The project's error: what was being done, the meaning, and the error's own words."""
-        return self.kind(f"could not {doing}: {self.problem} ({said(error)})", remedy=self.remedy)
+        return self.kind(f"could not {doing}: {self.problem} ({text_of(error)})", remedy=self.remedy)
 
 
 def first(names: set[str], meanings: Iterable[tuple[set[str], Meaning]]) -> Meaning | None:
@@ -58,7 +58,7 @@ NO_RIGHT = Meaning(
 BUSY = Meaning(
     CatalogUnavailable,
     "the catalog cannot serve this now",
-    "Run it again later; the catalog's own log says why",
+    "Run it again later; the catalog's own log has the cause",
 )
 NO_TLS = Meaning(
     CatalogRefused,

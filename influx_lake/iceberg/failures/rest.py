@@ -36,7 +36,7 @@ _TRANSPORT = (
         {"InvalidSchema", "MissingSchema", "InvalidURL"},
         Meaning(
             ConfigurationError,
-            "its address is none of the web",
+            "its URI is not an http or https URL",
             "Write `uri` under `catalog:` in lake.yaml with http:// or https://",
         ),
     ),
@@ -140,7 +140,7 @@ def _of_content(error: BaseException) -> Meaning | None:
         return Meaning(
             StorageError,
             "a metadata file of the table is damaged",
-            "Put the file back, or register the table anew with an earlier metadata file",
+            "Put the file back, or register the table again with an earlier metadata file",
         )
     if "EOF while parsing" in str(error) and "column 0" not in str(error):
         return _BROKEN_OFF

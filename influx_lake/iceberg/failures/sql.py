@@ -96,7 +96,7 @@ _BY_CLASS = (
         {"ArgumentError"},
         Meaning(
             ConfigurationError,
-            "its address is none of a database",
+            "its URI is not a database URL",
             "Correct `uri` under `catalog:` in lake.yaml, for example sqlite:///./.lake/catalog.db or "
             "postgresql://USER:PASSWORD@HOST/DATABASE",
         ),

@@ -6,7 +6,7 @@ import errno
 import re
 
 from influx_lake.errors import ConfigurationError, LakeError, StorageError, StorageUnavailable
-from influx_lake.iceberg.failures.exceptions import RaisedBy, class_names, packages, raised_by, said
+from influx_lake.iceberg.failures.exceptions import RaisedBy, class_names, packages, raised_by, text_of
 
 _BY_NUMBER = {
     errno.ENOSPC: "Free space where the warehouse is, then run the window again; the table is unchanged",
@@ -22,7 +22,7 @@ _BY_NUMBER = {
     errno.ENAMETOOLONG: "Shorten `warehouse`, `namespace` or the table's name: the path of a file is too long",
     errno.ENOTDIR: "Correct `warehouse` under `catalog:` in lake.yaml: a file is where a folder should be",
     errno.EEXIST: "Correct `warehouse` under `catalog:` in lake.yaml: a file is where a folder should be",
-    errno.EIO: "Check that disk: the system says that it fails",
+    errno.EIO: "Check that disk: the operating system reports that it fails",
 }
 _CREDENTIALS = "Check the store's credentials under `catalog:` in lake.yaml (s3.*, gcs.*, adls.*, or the environment's)"
 _GOOGLE_CREDENTIALS = (
@@ -82,7 +82,7 @@ def store_error(error: BaseException, doing: str) -> LakeError | None:
     if names & {"ServiceRequestError", "ServiceResponseError"}:
         return _unavailable(error, doing)
     if "AzureError" in names:
-        return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+        return StorageError(f"could not {doing}: {text_of(error)}", remedy=_remedy(error))
     return _of_settings(error, doing) if isinstance(error, ValueError) else None
 
 
@@ -93,33 +93,35 @@ def _of_fsspec(error: BaseException, doing: str) -> LakeError | None:
     if "google" in raised_in and raised_by(error) is not RaisedBy.CATALOG:
         return _without_google(error, doing)
     if "gcsfs" in raised_in:
-        return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+        return StorageError(f"could not {doing}: {text_of(error)}", remedy=_remedy(error))
     return None
 
 
 def _of_os(error: OSError, doing: str) -> LakeError:
     text = str(error)
     if isinstance(error, FileNotFoundError) or _NOT_FOUND.search(text):
-        return StorageError(f"could not {doing}: {said(error)}", remedy=_not_found_remedy(text))
+        return StorageError(f"could not {doing}: {text_of(error)}", remedy=_not_found_remedy(text))
     if _NOBODY_TO_GOOGLE in text:
         return _without_google(error, doing)
     if _NO_TLS.search(text):
-        return StorageError(f"could not {doing}: no trusted TLS connection to the store ({said(error)})", remedy=_TLS)
+        return StorageError(
+            f"could not {doing}: no trusted TLS connection to the store ({text_of(error)})", remedy=_TLS
+        )
     if _PASSING.search(text) or isinstance(error, ConnectionError | TimeoutError):
         return _unavailable(error, doing)
-    return StorageError(f"could not {doing}: {said(error)}", remedy=_remedy(error))
+    return StorageError(f"could not {doing}: {text_of(error)}", remedy=_remedy(error))
 
 
 def _without_google(error: BaseException, doing: str) -> LakeError:
     return StorageError(
-        f"could not {doing}: there are no credentials for Google Cloud Storage that work ({said(error)})",
+        f"could not {doing}: there are no credentials for Google Cloud Storage that work ({text_of(error)})",
         remedy=_GOOGLE_CREDENTIALS,
     )
 
 
 def _unavailable(error: BaseException, doing: str) -> LakeError:
     return StorageUnavailable(
-        f"could not {doing}: the store does not answer as it should ({said(error)})",
+        f"could not {doing}: the store does not answer as it should ({text_of(error)})",
         remedy="Check that the store runs and that `warehouse` and the endpoint under `catalog:` are its own",
     )
 
@@ -166,5 +168,5 @@ def _of_settings(error: BaseException, doing: str) -> LakeError | None:
         )
     # A text that is not UTF-8 is one of the rows' own.
     if raised_by(error) is RaisedBy.STORE and not isinstance(error, UnicodeError):
-        return StorageError(f"could not {doing}: the store's settings or path do not work ({said(error)})")
+        return StorageError(f"could not {doing}: the store's settings or path do not work ({text_of(error)})")
     return None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from influx_lake.config.references.secret import leaks
 from influx_lake.errors import LakeError, UnforeseenError
-from influx_lake.iceberg.failures.exceptions import RaisedBy, first_line, raised_by, said
+from influx_lake.iceberg.failures.exceptions import RaisedBy, first_line, raised_by, text_of
 from influx_lake.iceberg.failures.meaning import UNREACHABLE
 from influx_lake.iceberg.failures.packages import missing_package
 from influx_lake.iceberg.failures.rest import rest_error
@@ -23,7 +23,7 @@ _KNOWN = (missing_package, settings_error, rest_error, sql_error, service_error,
 
 @contextmanager
 def catalog_errors(doing: str) -> Iterator[None]:
-    """Raise what goes wrong inside as an error of ours that says what was being done, and who failed.
+    """Raise any exception inside as a LakeError that names the operation and the side that failed.
 
     Args:
         doing: What is done, as the end of "could not ...".
@@ -45,14 +45,14 @@ def catalog_errors(doing: str) -> Iterator[None]:
 def translate(error: Exception, doing: str) -> LakeError:
     """The project's error for one of pyiceberg's, of its catalogs' or of a file system's.
 
-    What to do is said only of errors that the catalog or the store is known to raise.
+    Only errors that the catalog or the store is known to raise have a remedy.
     """
     if isinstance(error, ConnectionError | TimeoutError) and raised_by(error) is not RaisedBy.STORE:
         return UNREACHABLE.of(error, doing)
     for of_known in _KNOWN:
         if (found := of_known(error, doing)) is not None:
             return found
-    return UnforeseenError(f"could not {doing}: {said(error)}", remedy=UnforeseenError.WHERE)
+    return UnforeseenError(f"could not {doing}: {text_of(error)}", remedy=UnforeseenError.WHERE)
 
 
 def safe_cause(error: BaseException) -> BaseException | None:

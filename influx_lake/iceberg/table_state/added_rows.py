@@ -1,4 +1,4 @@
-"""The time of rows that others added beside those of loads, told from the bounds of their files."""
+"""The time of rows that others added beside those of loads, from the bounds of their files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 MOST_PARTS = 200
-"""How many parts of time are told of one snapshot; with more of them it is the whole from first to last."""
+"""How many intervals are kept of one snapshot; where there are more, one interval from the first to the last."""
 _EARLIEST_US, _LATEST_US = -62_135_596_800_000_000, 253_402_300_798_999_999
 """What a datetime can be, in microseconds since 1970."""
 
@@ -51,7 +51,7 @@ def rows_added_by(
         lineage: Its snapshots.
         foreign: The snapshots of others that led to the one that is read, oldest first; that one is the last.
         time_id: The field id of the column that places a row in a window.
-        whole: The time that a file may hold which does not say which time it holds; None tells of none.
+        whole: The time that a file without bounds may hold; None leaves such files out.
     """
     kinds = {each.snapshot_id: change_of(each).kind for each in foreign}
 

@@ -1,4 +1,4 @@
-"""What others did to a table, told from its metadata."""
+"""What others did to a table, from its metadata."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ForeignChange:
         kind: What it was.
         snapshot_id: The snapshot that they made, or that is read now.
         at: When.
-        engine: What did it, where the snapshot says so.
+        engine: The engine, where the snapshot names it.
         rows_added: How many rows came.
         rows_removed: How many went.
         branch: The branch that it was done on, where there is one with it.
@@ -91,7 +91,7 @@ class ForeignChange:
             case Kind.SET_BACK:
                 return f"set to another snapshot than that of the last load ({self.left_snapshot_id})"
             case Kind.MADE_ANEW:
-                return "made anew: its snapshot descends from no load"
+                return "recreated: its snapshot descends from no load"
             case Kind.BRANCH:
                 return f"branch {self.branch}: commits that are not read"
             case _:
@@ -113,14 +113,14 @@ def is_load_of(snapshot: Snapshot, share: Share | None) -> bool:
 
     One that does not say was made when the table was one measurement's.
     """
-    said = summary_of(snapshot).get(MEASUREMENT)
-    return share is None or said is None or said == share.value
+    measurement = summary_of(snapshot).get(MEASUREMENT)
+    return share is None or measurement is None or measurement == share.value
 
 
 def number(snapshot: Snapshot, name: str) -> int:
-    """A number of a snapshot's summary; 0 where it says none."""
-    said = summary_of(snapshot).get(name, "")
-    return int(said) if said.isdecimal() else 0
+    """A number in a snapshot's summary; 0 where it is missing."""
+    value = summary_of(snapshot).get(name, "")
+    return int(value) if value.isdecimal() else 0
 
 
 def change_of(snapshot: Snapshot, branch: str | None = None) -> ForeignChange:
@@ -140,15 +140,15 @@ def change_of(snapshot: Snapshot, branch: str | None = None) -> ForeignChange:
 
 
 def engine_of(snapshot: Snapshot) -> str | None:
-    """What made a snapshot, as its summary says: Spark, Flink and Trino do."""
-    said = summary_of(snapshot)
-    if name := said.get("engine-name"):
-        return " ".join(part for part in (name, said.get("engine-version")) if part)
-    if "trino_query_id" in said:
+    """The engine that made a snapshot, from its summary: Spark, Flink and Trino do."""
+    summary = summary_of(snapshot)
+    if name := summary.get("engine-name"):
+        return " ".join(part for part in (name, summary.get("engine-version")) if part)
+    if "trino_query_id" in summary:
         return "trino"
-    if any(key.startswith("flink.") for key in said):
+    if any(key.startswith("flink.") for key in summary):
         return "flink"
-    return "spark" if "spark.app.id" in said else None
+    return "spark" if "spark.app.id" in summary else None
 
 
 def moment_of(milliseconds: int) -> datetime:

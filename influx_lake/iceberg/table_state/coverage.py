@@ -13,7 +13,7 @@ from influx_lake.config.values.windows import Window, merged
 class Coverage:
     """Which time a table holds.
 
-    A window without rows is loaded too: that nothing happened is known, which row counts cannot tell.
+    A window without rows counts as loaded too, which row counts cannot show.
 
     Attributes:
         intervals: Time that was loaded and can be counted on, merged where it touches.

@@ -1,4 +1,4 @@
-"""The snapshots that a table descends from, also those that expired, as far as earlier metadata files tell of them."""
+"""The snapshots that a table descends from, also those that expired, as far as earlier metadata files have them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SOURCE = "influx-lake.source"
 
 @dataclass(frozen=True, slots=True)
 class _Earlier:
-    """What an earlier metadata file says.
+    """The content of an earlier metadata file.
 
     Attributes:
         current: The snapshot that was read then.
@@ -60,7 +60,7 @@ class Lineage:
         self._left = [entry.metadata_file for entry in reversed(metadata.metadata_log)][:MOST_FILES]
 
     def find(self, snapshot_id: int) -> Snapshot | None:
-        """A snapshot, also one that expired; None where nothing tells of it any more."""
+        """A snapshot, also one that expired; None where no metadata file has it."""
         found = (each.snapshots[snapshot_id] for each in self._earlier_files() if snapshot_id in each.snapshots)
         return self._there.get(snapshot_id) or next(found, None)
 
@@ -77,7 +77,7 @@ class Lineage:
             found = None if parent is None else self.find(parent)
 
     def parent_of(self, snapshot: Snapshot) -> int | None:
-        """The id of the snapshot that one was made on; None where it was made on none, or nothing tells."""
+        """The id of the snapshot that one was made on; None where it has no parent, or no metadata file has it."""
         if snapshot.parent_snapshot_id is not None or self.is_first(snapshot):
             return snapshot.parent_snapshot_id
         # pyiceberg takes the parent's id from a snapshot when it expires the parent.

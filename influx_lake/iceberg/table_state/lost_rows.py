@@ -1,4 +1,4 @@
-"""Which time lost rows between two snapshots of a table, or has rows that were written anew, told from the files that
+"""Which time lost rows between two snapshots of a table, or has rows that were written anew, marked from the files that
 are in one of them only.
 """
 
@@ -27,11 +27,11 @@ _BINS = (_SECOND, 60 * _SECOND, 3_600 * _SECOND, 86_400 * _SECOND)
 MOST_BINS = 1_000_000
 """How many stretches of time rows are counted by: memory does not follow the number of rows."""
 MOST_PARTS = 200
-"""How many parts of the time of some files are told as lost; with more of them it is the whole from first to last."""
+"""How many intervals are kept as lost; where there are more, one interval from the first to the last."""
 
 
-class Untold(Exception):
-    """Metadata and files do not tell which time lost rows."""
+class LossUndetermined(Exception):
+    """Which time lost rows cannot be determined from metadata and files."""
 
 
 @dataclass(slots=True)
@@ -50,13 +50,13 @@ class _Stretch:
     removed: list[FileScanTask] = field(default_factory=list)
     added: list[FileScanTask] = field(default_factory=list)
 
-    def is_written_anew(self) -> bool:
+    def is_rewritten(self) -> bool:
         """Whether it has files that were not there before; deletes that apply to one change no value of it."""
         there = {task.file.file_path for task in self.removed}
         return any(task.file.file_path not in there for task in self.added)
 
     def has_more(self) -> bool:
-        """Whether more rows came than went, as far as that can be told without opening files."""
+        """Whether more rows came than went, as far as metadata show it."""
         if any(task.delete_files for task in (*self.removed, *self.added)):
             return False
         came, went = (sum(task.file.record_count for task in part) for part in (self.added, self.removed))
@@ -67,12 +67,12 @@ class _Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class ChangedTime:
     """The time whose rows are not as they were, oldest first.
 
     Attributes:
         lost: It has fewer.
-        altered: Its files are others and have no fewer: whether a row is another one, they do not tell.
+        altered: Rewritten with at least as many rows: whether values differ is not known.
         gained: The time of such files that have more rows than those that they took the place of.
     """
 
@@ -81,26 +81,26 @@ class Touched:
     gained: tuple[Window, ...]
 
 
-def rows_touched(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> Touched:
+def changed_time(table: Table, before: Snapshot, after: Snapshot, time_id: int) -> ChangedTime:
     """The time in which a snapshot does not hold the files of an earlier one of the same table.
 
     Both are there. Files of other rows than are looked at are passed over. Only files whose time has others on both
-    sides are opened, and of them only the columns that tell.
+    sides are opened, and of them only the columns that are compared.
 
     Raises:
-        Untold: The table has deletes that cannot be read, or files that do not say which time they hold.
+        LossUndetermined: The table has deletes that cannot be read, or files without bounds of their time.
     """
     held, holds = _files(table, before), _files(table, after)
     removed = [task for key, task in held.items() if key not in holds]
     added = [task for key, task in holds.items() if key not in held]
-    return _touched(table, removed, added, time_id)
+    return _changed_time(table, removed, added, time_id)
 
 
-def rows_touched_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -> Touched:
+def changed_time_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -> ChangedTime:
     """The same for what some snapshots did, one after the other, where the one before them is gone.
 
     Raises:
-        Untold: They added deletes: which rows these are of would have to be looked up in files that are gone.
+        LossUndetermined: They added deletes: which rows these are of would have to be looked up in files that are gone.
     """
     from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
     from pyiceberg.table import FileScanTask
@@ -112,7 +112,7 @@ def rows_touched_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -
             if manifest.added_snapshot_id != snapshot.snapshot_id:
                 continue
             if manifest.content is ManifestContent.DELETES and manifest.has_added_files():
-                raise Untold(f"snapshot {snapshot.snapshot_id} added deletes")
+                raise LossUndetermined(f"snapshot {snapshot.snapshot_id} added deletes")
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
                 into = {ManifestEntryStatus.DELETED: removed, ManifestEntryStatus.ADDED: added}.get(entry.status)
                 if into is not None and entry.snapshot_id == snapshot.snapshot_id:
@@ -120,12 +120,14 @@ def rows_touched_by(table: Table, snapshots: Iterable[Snapshot], time_id: int) -
     passing = removed.keys() & added.keys()
     for path in passing:
         del removed[path], added[path]
-    return _touched(table, list(removed.values()), list(added.values()), time_id)
+    return _changed_time(table, list(removed.values()), list(added.values()), time_id)
 
 
-def _touched(table: Table, removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int) -> Touched:
+def _changed_time(
+    table: Table, removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int
+) -> ChangedTime:
     if time_id not in {column.field_id for column in table.schema().fields}:
-        raise Untold("the column of time is gone")
+        raise LossUndetermined("the column of time is gone")
     lost: list[Window] = []
     altered: list[Window] = []
     gained: list[Window] = []
@@ -133,11 +135,11 @@ def _touched(table: Table, removed: Sequence[FileScanTask], added: Sequence[File
     removed, added = ([task for task in part if may_hold(task.file)] for part in (removed, added))
     for stretch in _stretches(removed, added, time_id):
         lost += _lost_of(table, stretch, time_id)
-        if stretch.is_written_anew():
+        if stretch.is_rewritten():
             altered.append(stretch.window())
             if _is_countable(table, stretch) and stretch.has_more():
                 gained.append(stretch.window())
-    return Touched(tuple(lost), tuple(altered), tuple(gained))
+    return ChangedTime(tuple(lost), tuple(altered), tuple(gained))
 
 
 def _files(table: Table, snapshot: Snapshot) -> dict[tuple[str, frozenset[str]], FileScanTask]:
@@ -147,7 +149,7 @@ def _files(table: Table, snapshot: Snapshot) -> dict[tuple[str, frozenset[str]],
         return {(task.file.file_path, frozenset(each.file_path for each in task.delete_files)): task for task in tasks}
     except (OSError, ValueError) as error:
         # pyiceberg raises ValueError for equality deletes.
-        raise Untold(str(error)) from error
+        raise LossUndetermined(str(error)) from error
 
 
 def _stretches(removed: Sequence[FileScanTask], added: Sequence[FileScanTask], time_id: int) -> Iterator[_Stretch]:
@@ -169,7 +171,7 @@ def _stretches(removed: Sequence[FileScanTask], added: Sequence[FileScanTask], t
 def _bounds(file: DataFile, time_id: int) -> tuple[int, int]:
     bounds = time_bounds(file, time_id)
     if bounds is None:
-        raise Untold(f"{file.file_path} does not say which time it holds")
+        raise LossUndetermined(f"{file.file_path} has no bounds of its time")
     return bounds
 
 
@@ -213,9 +215,9 @@ def _counted(table: Table, stretch: _Stretch, time_id: int) -> list[Window]:
     held, holds = (_histogram(table, part, time_id, length, origin, count) for part in (stretch.removed, stretch.added))
     fewer = holds < held
     # Between two that lost rows there may be bins without any: what ends a part is one whose rows are all there.
-    told = np.flatnonzero(fewer | (held > 0))
-    marks = np.diff(np.concatenate([[False], fewer[told], [False]]).astype(np.int8))
-    parts = list(zip(told[np.flatnonzero(marks == 1)], told[np.flatnonzero(marks == -1) - 1], strict=True))
+    marked = np.flatnonzero(fewer | (held > 0))
+    marks = np.diff(np.concatenate([[False], fewer[marked], [False]]).astype(np.int8))
+    parts = list(zip(marked[np.flatnonzero(marks == 1)], marked[np.flatnonzero(marks == -1) - 1], strict=True))
     if len(parts) > MOST_PARTS:
         parts = [(parts[0][0], parts[-1][1])]
     return [_between((origin + first) * length, (origin + last + 1) * length) for first, last in parts]

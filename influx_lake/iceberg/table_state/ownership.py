@@ -49,13 +49,13 @@ def _check_not_shared(table: Table, name: str) -> None:
         raise ForeignTable(
             f"the table {name} is shared by the measurements {', '.join(shares_in(table))}, and this load would take "
             "all of it; nothing was changed",
-            remedy="Declare the column that tells them apart, `metadata_columns: [measurement]`, or load into another "
+            remedy="Declare the column with its name, `metadata_columns: [measurement]`, or load into another "
             "table (`table:` in lake.yaml)",
         )
 
 
 def _check_may_be_shared(table: Table, name: str, share: Share) -> None:
-    """Refuse a table whose rows do not say which measurement they are of: a load could not tell its own from them."""
+    """Refuse a table whose rows do not name their measurement: a load could not distinguish its own from them."""
     if not is_shared(table.metadata) and holds_rows(table) and sole_measurement(table, share.column) is None:
         raise ForeignTable(
             f"the table {name} holds rows that do not say in {share.column!r} which measurement they are of, so that "

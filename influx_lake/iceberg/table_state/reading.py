@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from influx_lake.config.tables.shared_tables import Share
@@ -37,27 +38,26 @@ _MAIN = "main"
 _SOURCE = "influx-lake.source"
 _REMEMBERED = 256
 _known: dict[tuple[str, Share | None], TableState] = {}
-"""What is known of tables that others changed, by the metadata file and the rows that are looked at: what it takes to
-tell may be many files.
-"""
+"""The states of tables that others changed, by metadata file and share: finding one may take reading many files."""
+_lock = Lock()
 
 
 def table_state(table: Table | None) -> TableState:
     """What is known of a table, for the snapshot that is read now.
 
-    A snapshot of ours says it: that costs nothing. Else the nearest ancestor of ours does, and what others did since is
-    followed: rows that they added, and files that they rewrote without a change of rows, leave what is loaded as it is;
-    of rows that they removed or replaced it is told from the files which time has fewer of them, which then no longer
-    counts as loaded. Of a table that holds several measurements all of this is of the one whose rows are looked at.
-    A table whose snapshot descends from no load holds nothing of ours. Ancestors that expired are
-    looked for in the table's earlier metadata files; where they are not there either, only windows with no fewer rows
-    than their loads left there count as loaded.
+    The summary of a snapshot of ours has it: that costs nothing. Else it is that of the nearest ancestor of ours,
+    corrected by what others did since. Rows that they added, and files that they rewrote without a change of rows,
+    leave the coverage as it is. Where they removed or replaced rows, files show which time has fewer: it no longer
+    counts as loaded. In a table of several measurements all of this is of the one that is asked for.
+    A table whose snapshot descends from no load holds nothing of ours. Ancestors that expired are looked up in the
+    table's earlier metadata files; where they are missing there too, only windows with at least as many rows as their
+    loads left count as loaded.
 
     Args:
         table: The table as it was loaded; None where there is none.
 
     Raises:
-        StorageError: Manifests or files that tell what others did cannot be read.
+        StorageError: Manifests or files that are needed for it cannot be read.
     """
     if table is None:
         return TableState()
@@ -67,12 +67,16 @@ def table_state(table: Table | None) -> TableState:
     if _is_as_left(metadata, snapshot) and (state := Lineage(table).state_at(snapshot)) is not None:
         return state
     key = (table.metadata_location, share_of(table))
-    if key not in _known:
-        if len(_known) >= _REMEMBERED:
-            _known.pop(next(iter(_known)), None)
-        with catalog_errors(f"tell what others did to {'.'.join(table.name())}"):
-            _known[key] = _followed(table, snapshot)
-    return _known[key]
+    with _lock:
+        known = _known.get(key)
+    if known is None:
+        with catalog_errors(f"find out what others did to {'.'.join(table.name())}"):
+            known = _followed(table, snapshot)
+        with _lock:
+            if len(_known) >= _REMEMBERED:
+                del _known[next(iter(_known))]
+            _known[key] = known
+    return known
 
 
 def states_of_shares(table: Table) -> dict[str, TableState]:
@@ -154,7 +158,7 @@ def _with_added_rows(table: Table, state: TableState, lineage: Lineage, foreign:
     loaded = state.coverage.intervals
     whole = Window(loaded[0].start, loaded[-1].end) if loaded else None
     found = rows_added_by(table, lineage, foreign, time_id, whole)
-    # Rows in the place of as many others, or of more, are told of as such.
+    # Rows in the place of as many others, or of more, are reported as such.
     instead = Coverage(merged((*state.lost, *state.altered))).losing(state.added).intervals
     beside = {each: Coverage(times).losing(instead).intervals for each, times in found.there.items()}
     beside |= found.compacted
@@ -170,7 +174,7 @@ def _after(
 ) -> TableState:
     """A state, after what others did since."""
     # What reads rows builds on this module.
-    from influx_lake.iceberg.table_state.lost_rows import Untold, rows_touched, rows_touched_by
+    from influx_lake.iceberg.table_state.lost_rows import LossUndetermined, changed_time, changed_time_by
 
     if all(change_of(each).kind in (Kind.APPEND, Kind.REPLACE) for each in foreign):
         return state
@@ -179,12 +183,12 @@ def _after(
         return replace(state, coverage=Coverage(), altered=(), added=())
     try:
         if time_id is not None and ancestor is not None and lineage.is_there(ancestor):
-            touched = rows_touched(table, ancestor, head, time_id)
-            return state.losing(touched.lost, touched.altered, touched.gained)
+            changed = changed_time(table, ancestor, head, time_id)
+            return state.losing(changed.lost, changed.altered, changed.gained)
         if time_id is not None and all(map(lineage.is_there, foreign)):
-            touched = rows_touched_by(table, foreign, time_id)
-            return state.losing(touched.lost, touched.altered, touched.gained)
-    except Untold:
+            changed = changed_time_by(table, foreign, time_id)
+            return state.losing(changed.lost, changed.altered, changed.gained)
+    except LossUndetermined:
         pass
     return _rebuilt(table, state, lineage, ancestor)
 

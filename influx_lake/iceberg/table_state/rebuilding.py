@@ -1,4 +1,4 @@
-"""What a table holds, told from its row counts, where what led to its snapshot is gone."""
+"""What a table holds, from its row counts, where the ancestors of its snapshot are gone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def rebuilt(table: Table, known: Coverage, loads: Iterable[Snapshot], time_colum
         check_readable(table)
         counts = count_by_window(table, windows, time_column)
     except LakeError:
-        # Deletes that cannot be read, files that are gone: a load of the table says which.
+        # Deletes that cannot be read, files that are gone: a load of the table names them.
         return Coverage()
     return known.within(window for window, count in zip(windows, counts, strict=True) if count >= left[window])
 
@@ -57,5 +57,5 @@ def loaded_by(known: Coverage, loads: Iterable[Snapshot], share: Share | None = 
 
 def window_of_load(snapshot: Snapshot, share: Share | None = None) -> Window | None:
     """The window that a load was of; None where it was of another measurement."""
-    said = summary_of(snapshot).get(WINDOW) if is_load_of(snapshot, share) else None
-    return Window.parse(said) if said else None
+    window = summary_of(snapshot).get(WINDOW) if is_load_of(snapshot, share) else None
+    return Window.parse(window) if window else None

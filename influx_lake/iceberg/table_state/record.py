@@ -66,33 +66,33 @@ def read_summary(text: str, whole: Callable[[int], States | None]) -> States | N
     Returns:
         The state; None where the snapshot that it builds on is gone.
     """
-    said = json.loads(text)
-    if "base" not in said:
+    raw = json.loads(text)
+    if "base" not in raw:
         return _read_whole(text)
     base = whole(base_id(text) or 0)
     if base is None:
         return None
-    if "shares" not in said:
-        return {None: _changed(base.get(None, TableState()), said)}
-    return {**base, **{share: _changed(base.get(share, TableState()), each) for share, each in said["shares"].items()}}
+    if "shares" not in raw:
+        return {None: _changed(base.get(None, TableState()), raw)}
+    return {**base, **{share: _changed(base.get(share, TableState()), each) for share, each in raw["shares"].items()}}
 
 
 @lru_cache(maxsize=8)
 def _read_whole(text: str) -> States:
     # The state of each measurement of a table is asked for, and all of them are in one text.
-    said = _unpacked(json.loads(text))
-    return {share: _state(each) for share, each in said["shares"].items()} if "shares" in said else {None: _state(said)}
+    raw = _unpacked(json.loads(text))
+    return {share: _state(each) for share, each in raw["shares"].items()} if "shares" in raw else {None: _state(raw)}
 
 
-def _changed(base: TableState, said: Mapping[str, Any]) -> TableState:
-    """A state, told by what changed since another one."""
-    gained, lost = parse_windows(said.get("gained", "")), parse_windows(said.get("lost", ""))
+def _changed(base: TableState, raw: Mapping[str, Any]) -> TableState:
+    """A state, from what changed since another one."""
+    gained, lost = parse_windows(raw.get("gained", "")), parse_windows(raw.get("lost", ""))
     coverage = Coverage(base.coverage.losing(lost).intervals)
     for window in gained:
         coverage = coverage.adding(window)
-    told = _document(base) | {key: value for key, value in said.items() if key in ("owner", "tags", "time")}
-    told |= {key: value for key, value in said.items() if key in _OPEN}
-    return _state(told | {"coverage": windows_text(coverage.intervals), "tails": said.get("tails", "")})
+    written = _document(base) | {key: value for key, value in raw.items() if key in ("owner", "tags", "time")}
+    written |= {key: value for key, value in raw.items() if key in _OPEN}
+    return _state(written | {"coverage": windows_text(coverage.intervals), "tails": raw.get("tails", "")})
 
 
 def base_id(text: str) -> int | None:
@@ -102,47 +102,47 @@ def base_id(text: str) -> int | None:
 
 
 def properties(states: States, there: Mapping[str, str]) -> dict[str, str]:
-    """The table properties that tell the state of a table, those that change."""
+    """The table properties with the state of a table, those that change."""
     state = states.get(None)
-    told = {COVERAGE: "", TAILS: ""} if state is None else _stated(state)
+    written = {COVERAGE: "", TAILS: ""} if state is None else _stated(state)
     if state is None:
         shares = {share: _document(each) | _windows(each.coverage, windows_text) for share, each in states.items()}
-        told[SHARES] = json.dumps(shares, ensure_ascii=False)
+        written[SHARES] = json.dumps(shares, ensure_ascii=False)
     elif state.owner is not None:
-        told[OWNER] = state.owner
-    # An empty one is only for taking back what the table says.
-    return {name: text for name, text in told.items() if (text or name in there) and there.get(name) != text}
+        written[OWNER] = state.owner
+    # An empty one only takes back what the table has.
+    return {name: text for name, text in written.items() if (text or name in there) and there.get(name) != text}
 
 
 def _stated(state: TableState) -> dict[str, str]:
-    told = {COVERAGE: str(state.coverage), TAILS: windows_text(state.coverage.tails)}
-    return told if state.tags is None else told | {TAGS: json.dumps(state.tags)}
+    written = {COVERAGE: str(state.coverage), TAILS: windows_text(state.coverage.tails)}
+    return written if state.tags is None else written | {TAGS: json.dumps(state.tags)}
 
 
-def read_properties(said: Mapping[str, str], source: str | None = None) -> States:
-    """The state that properties of a table tell, for the snapshot that they were written with.
+def read_properties(raw: Mapping[str, str], source: str | None = None) -> States:
+    """The state in the properties of a table, for the snapshot that they were written with.
 
     Args:
-        said: The properties.
+        raw: The properties.
         source: The source that was loaded then: the owner of tables from before owners were kept.
     """
-    if SHARES in said:
-        return {share: _state(each) for share, each in json.loads(said[SHARES]).items()}
-    coverage = Coverage.parse(said.get(COVERAGE, ""), said.get(TAILS, ""))
-    tags = tuple(json.loads(said[TAGS])) if TAGS in said else None
-    return {None: TableState(coverage, said.get(OWNER, source), tags)}
+    if SHARES in raw:
+        return {share: _state(each) for share, each in json.loads(raw[SHARES]).items()}
+    coverage = Coverage.parse(raw.get(COVERAGE, ""), raw.get(TAILS, ""))
+    tags = tuple(json.loads(raw[TAGS])) if TAGS in raw else None
+    return {None: TableState(coverage, raw.get(OWNER, source), tags)}
 
 
 def _whole(states: States, as_text: Callable[[tuple[Window, ...]], str]) -> dict[str, Any]:
     """All that is known of a table."""
-    told = {
+    written = {
         share: _document(state) | _windows(state.coverage, as_text) | _open(state) for share, state in states.items()
     }
-    return told.get(None, {"shares": told})
+    return written.get(None, {"shares": written})
 
 
 def _change(states: States, base: int, before: States) -> str | None:
-    """What changed since an ancestor; None where that tells of another kind of table."""
+    """What changed since an ancestor; None where that is of another kind of table."""
     found = {
         share: _change_of(state, before.get(share, TableState()))
         for share, state in states.items()
@@ -150,15 +150,15 @@ def _change(states: States, base: int, before: States) -> str | None:
     }
     if (None in states) != (None in before):
         return None
-    told = found.get(None, {}) if None in states else {"shares": found}
-    return _json({"base": f"{base:x}", **told})
+    written = found.get(None, {}) if None in states else {"shares": found}
+    return _json({"base": f"{base:x}", **written})
 
 
 def _change_of(state: TableState, before: TableState) -> dict[str, Any]:
     mine, theirs = Coverage(state.coverage.intervals), Coverage(before.coverage.intervals)
-    told = _document(before)
+    written = _document(before)
     change = {
-        **{key: value for key, value in _document(state).items() if told.get(key) != value},
+        **{key: value for key, value in _document(state).items() if written.get(key) != value},
         "gained": windows_text(mine.without(theirs)),
         "lost": windows_text(theirs.without(mine)),
         "tails": windows_text(state.coverage.tails),
@@ -175,7 +175,7 @@ def _document(state: TableState) -> dict[str, Any]:
 
 
 def _open(state: TableState) -> dict[str, Any]:
-    """What others did and is not made good, also where the state is told as what changed; nothing in most tables."""
+    """What others did and is not made good, also where the state is stored as what changed; nothing in most tables."""
     others = [
         {
             "kind": str(each.kind),
@@ -200,7 +200,7 @@ def _open(state: TableState) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def _earlier(said: Sequence[Mapping[str, Any]]) -> tuple[ForeignChange, ...]:
+def _earlier(raw: Sequence[Mapping[str, Any]]) -> tuple[ForeignChange, ...]:
     return tuple(
         ForeignChange(
             Kind(each["kind"]),
@@ -214,7 +214,7 @@ def _earlier(said: Sequence[Mapping[str, Any]]) -> tuple[ForeignChange, ...]:
             left_snapshot_id=each.get("left"),
             during=Window.parse(each["during"]) if "during" in each else None,
         )
-        for each in said
+        for each in raw
     )
 
 
@@ -222,18 +222,18 @@ def _windows(coverage: Coverage, as_text: Callable[[tuple[Window, ...]], str]) -
     return {"coverage": as_text(coverage.intervals), **({"tails": as_text(coverage.tails)} if coverage.tails else {})}
 
 
-def _state(said: Mapping[str, Any]) -> TableState:
-    coverage = Coverage.parse(said.get("coverage", ""), said.get("tails", ""))
-    tags = said.get("tags")
+def _state(raw: Mapping[str, Any]) -> TableState:
+    coverage = Coverage.parse(raw.get("coverage", ""), raw.get("tails", ""))
+    tags = raw.get("tags")
     return TableState(
         coverage,
-        said.get("owner"),
+        raw.get("owner"),
         None if tags is None else tuple(tags),
-        said.get("time"),
-        earlier=_earlier(said.get("others", ())),
-        lost=parse_windows(said.get("taken", "")),
-        altered=parse_windows(said.get("altered", "")),
-        added=parse_windows(said.get("added", "")),
+        raw.get("time"),
+        earlier=_earlier(raw.get("others", ())),
+        lost=parse_windows(raw.get("taken", "")),
+        altered=parse_windows(raw.get("altered", "")),
+        added=parse_windows(raw.get("added", "")),
     )
 
 
@@ -255,10 +255,10 @@ def _pack(document: dict[str, Any]) -> str:
     return base64.b85encode(zlib.compress(_json(document).encode(), 9)).decode()
 
 
-def _unpacked(said: dict[str, Any]) -> dict[str, Any]:
-    if "packed" not in said:
-        return said
-    document: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(said["packed"])))
+def _unpacked(raw: dict[str, Any]) -> dict[str, Any]:
+    if "packed" not in raw:
+        return raw
+    document: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(raw["packed"])))
     if "shares" in document:
         return {"shares": {share: _with_moments(each) for share, each in document["shares"].items()}}
     return _with_moments(document)

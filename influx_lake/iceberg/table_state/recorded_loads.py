@@ -41,14 +41,14 @@ def recorded_loads(table: Table) -> dict[Window, RecordedLoad]:
     """The latest load of each window, as far as its snapshot has not expired; of the rows that are looked at."""
     found: dict[Window, RecordedLoad] = {}
     for snapshot in sorted(table.metadata.snapshots, key=lambda each: each.timestamp_ms):
-        said = snapshot.summary.additional_properties if snapshot.summary else {}
-        if _WINDOW in said and is_load_of(snapshot, share_of(table)):
-            found[Window.parse(said[_WINDOW])] = RecordedLoad(
+        summary = snapshot.summary.additional_properties if snapshot.summary else {}
+        if _WINDOW in summary and is_load_of(snapshot, share_of(table)):
+            found[Window.parse(summary[_WINDOW])] = RecordedLoad(
                 snapshot_id=snapshot.snapshot_id,
                 committed=EPOCH + timedelta(milliseconds=snapshot.timestamp_ms),
-                run_id=said.get("influx-lake.run-id", ""),
-                previous_rows=int(said.get("influx-lake.previous-rows", 0)),
-                files=int(said.get("added-data-files", 0)),
-                bytes=int(said.get("added-files-size", 0)),
+                run_id=summary.get("influx-lake.run-id", ""),
+                previous_rows=int(summary.get("influx-lake.previous-rows", 0)),
+                files=int(summary.get("added-data-files", 0)),
+                bytes=int(summary.get("added-files-size", 0)),
             )
     return found

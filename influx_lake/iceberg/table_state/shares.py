@@ -44,21 +44,21 @@ def as_share(table: Table, value: str) -> Table:
 
 def shares_in(table: Table) -> tuple[str, ...]:
     """The measurements that were loaded into a table that may hold several."""
-    share, said = share_of(table), own_properties(table.metadata).get(SHARES)
-    if said is not None:
-        return tuple(json.loads(said))
+    share, stated = share_of(table), own_properties(table.metadata).get(SHARES)
+    if stated is not None:
+        return tuple(json.loads(stated))
     value = sole_measurement(table, share.column) if share is not None else None
     return () if value is None else (value,)
 
 
 def sole_measurement(table: Table, column: str) -> str | None:
-    """What a column that tells measurements apart has in all rows of a table; None where it does not have one value."""
+    """The one value that a column which distinguishes measurements has in a table; None where there are several."""
     key = (str(table.metadata_location), column)
     if key not in _sole:
         if len(_sole) >= _REMEMBERED:
             _sole.pop(next(iter(_sole)), None)
         value_of = sole_value(table, column)
-        with catalog_errors(f"tell which measurements {'.'.join(table.name())} holds"):
+        with catalog_errors(f"find out which measurements {'.'.join(table.name())} holds"):
             found = {value_of(task.file) for task in planned_files(table.scan())}
         _sole[key] = next(iter(found)) if len(found) == 1 else None
     return _sole[key]

@@ -11,7 +11,7 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 
 NOTHING = Coverage()
 KEPT = 3
-"""How many changes of others are told of after the next load: each is a hundred characters of a snapshot's summary."""
+"""How many changes of others are kept after the next load: each is a hundred characters of a snapshot's summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class TableState:
     Attributes:
         coverage: Which time it holds.
         owner: The identity of the source whose rows it holds; None where nobody of us loaded any.
-        tags: Which columns are tags, also those that the source no longer has; None where no load has told them.
-        time_id: The field id of the column that places a row in a window; None where no load has told it.
+        tags: Which columns are tags, also those that the source no longer has; None where no load has recorded them.
+        time_id: The field id of the column that places a row in a window; None where no load has recorded it.
         changes: What others did to the table since the last load, oldest first.
         earlier: What they did before it, as long as some of what they took was not loaded again, or what they altered.
         lost: The time that was loaded and no longer is, because of all these.
-        altered: The time that is loaded and whose rows they wrote anew, no fewer than before: they may be others.
+        altered: The time that is loaded and that they rewrote with at least as many rows: values may differ.
         added: The time, loaded or not, to which they added rows.
-        is_rebuilt: Whether the ancestors of the snapshot are gone, so that what it holds was told from row counts.
+        is_rebuilt: Whether the ancestors of the snapshot are gone, so that what it holds was derived from row counts.
     """
 
     coverage: Coverage = NOTHING
@@ -59,7 +59,7 @@ class TableState:
             replaced: The time whose rows are now the source's, whatever they were; None where rows were only added.
             keeps_rows: Whether rows of that time that the source does not have stayed in the table.
             owner: The identity of the source.
-            tags: Its tags; None where they are not told.
+            tags: Its tags; None where they are not known.
             time_id: The field id of the column of time.
         """
         known = self.tags if tags is None else tuple(dict.fromkeys((*(self.tags or ()), *tags)))
@@ -67,37 +67,37 @@ class TableState:
         altered = Coverage(self.altered).losing((replaced,) if replaced else ()).intervals
         gone = (replaced,) if replaced and not keeps_rows else ()
         added = Coverage(self.added).losing(gone).intervals
-        told = [
+        kept = [
             each
             for each in (*self.earlier, *self.changes)
             if (each.may_take_rows and (lost or altered)) or (each.during and _meet(each.during, added))
         ]
         return TableState(
-            coverage, owner, known, time_id, earlier=tuple(told[-KEPT:]), lost=lost, altered=altered, added=added
+            coverage, owner, known, time_id, earlier=tuple(kept[-KEPT:]), lost=lost, altered=altered, added=added
         )
 
     def settled(self) -> TableState:
-        """What is known after a load of another measurement: what others did is told as after any load."""
+        """What is known after a load of another measurement: what others did is kept as after any load."""
         return self.following(self.coverage, None, keeps_rows=True, owner=self.owner, tags=None, time_id=self.time_id)
 
     def losing(
         self, lost: Iterable[Window], altered: Iterable[Window] = (), gained: Iterable[Window] = ()
     ) -> TableState:
-        """What is known after others took rows of some time, and wrote some others anew, or more of them."""
+        """What is known after others removed rows of some time, rewrote some, or added some."""
         coverage = self.coverage.losing(lost)
-        anew = coverage.within((*self.altered, *altered)).intervals
-        return replace(self, coverage=coverage, altered=anew, added=merged((*self.added, *gained)))
+        rewritten = coverage.within((*self.altered, *altered)).intervals
+        return replace(self, coverage=coverage, altered=rewritten, added=merged((*self.added, *gained)))
 
     def others_in(self, window: Window) -> tuple[ForeignChange, ...] | None:
         """What others did to a window to which they added rows, oldest first.
 
         Returns:
-            None where nothing tells of such rows; empty where the snapshots that brought them are no longer known.
+            None where there are no such rows; empty where the snapshots that brought them are no longer known.
         """
         if not _meet(window, self.added):
             return None
-        told = (*self.earlier, *self.changes)
-        return tuple(each for each in told if each.during and _meet(window, (each.during,)))
+        kept = (*self.earlier, *self.changes)
+        return tuple(each for each in kept if each.during and _meet(window, (each.during,)))
 
 
 def _meet(window: Window, others: Iterable[Window]) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 OTHERS = "influx-lake.changed-by-others"
-"""The property of a snapshot's summary that tells what others did between the load before and this one."""
+"""The property of a snapshot's summary with what others did between the load before and this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Record:
     """What a commit writes.
 
     Attributes:
-        summary: In the summary of its snapshot, which says it for as long as the snapshot is there.
+        summary: In the summary of its snapshot, which keeps it as long as the snapshot is there.
         properties: In properties of the table, which say it for the table's last commit.
     """
 
@@ -73,8 +73,8 @@ def record(
         summary[MEASUREMENT] = share.value
     if known.changes:
         summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]
-    said = properties(states, table.metadata.properties) | naming_table(table.metadata)
-    return Record(summary, said)
+    changed = properties(states, table.metadata.properties) | naming_table(table.metadata)
+    return Record(summary, changed)
 
 
 def _base(table: Table) -> tuple[int, States] | None:
