@@ -1,6 +1,6 @@
 """Conditions in InfluxDB 3's SQL, in which all can be said whose literals are exact.
 
-DataFusion compared floats in the total order of IEEE 754, in which -0.0 is less than 0.0 (43 to 52 do, 55 does not),
+DataFusion compared floats in the total order of IEEE 754, in which -0.0 is less than 0.0 (43 to 54 do, 55 does not),
 and servers have older ones too. So both zeros are compared with, each where it decides. InfluxDB has no NaN.
 """
 

@@ -206,7 +206,7 @@ def test_a_tag_and_a_field_of_one_name(servers: dict[str, Server]) -> None:
         server.write(f"twins,x=tag x=5i {START_NS}\ntwins x=6i {START_NS + 1}")
         source = open_source(server.config())
         with source.read(source.schema("twins"), WINDOW) as rows:
-            found = [row for batch in rows for row in batch.to_pylist()]
+            found = [row for batch in rows for row in batch.select(["x", "x__field"]).to_pylist()]
         source.close()
         assert [(row["x"], row["x__field"]) for row in found] == [("tag", 5), (None, 6)]
 
