@@ -17,8 +17,11 @@ from influx_lake.sources.influxql.statements import CASTS, Selected, text
 
 _WORDS = {Operator.NOT_EQUAL: "!="}
 _SAME = {Operator.EQUAL, Operator.NOT_EQUAL}
-# The lowest integer cannot be written, and what is above the highest signed one is compared as a float.
-_INTEGERS = range(-(2**63) + 1, 2**63)
+# The lowest integer cannot be written, and an unsigned one of 2^64 - 1 is equal to -1.
+_INTEGERS = {
+    CASTS[ColumnType.INTEGER]: range(-(2**63) + 1, 2**63),
+    CASTS[ColumnType.UINTEGER]: range(2**64),
+}
 _EXACT_IN_FLOATS = range(-(2**53), 2**53 + 1)
 
 
@@ -76,7 +79,7 @@ def _literal(cast: str, condition: Compared) -> str | None:
         return str(value).lower() if isinstance(value, bool) and same else None
     if cast == CASTS[ColumnType.FLOAT]:
         return _float(value)
-    return str(value) if type(value) is int and value in _INTEGERS else None
+    return str(value) if type(value) is int and value in _INTEGERS[cast] else None
 
 
 def _float(value: Literal) -> str | None:

@@ -18,7 +18,7 @@ from influx_lake.sources.reliable import ReliableSource
 from influx_lake.sources.reliable.limits import ServerLimits
 from influx_lake_tests.integration.sources.influxdb_points import START, START_NS, auto_config, servers
 from testbed.influxdb_servers import Server
-from testbed.selections import FIELDS, Asked, check, check_projection, points, read, rows_of, selections
+from testbed.selections import FIELDS, UNSIGNED, Asked, check, check_projection, points, read, rows_of, selections
 from testbed.wire import recorded
 
 __all__ = ["servers"]
@@ -55,6 +55,21 @@ def influxql(servers: dict[str, Server], request: pytest.FixtureRequest) -> Iter
 @given(asked=selections(FIELDS))
 def test_influxql(influxql: Source, asked: Asked) -> None:
     check(influxql, asked, [point.row for point in POINTS], MONTH, *PARTS)
+
+
+@pytest.mark.parametrize("operator", Operator)
+def test_unsigned_integers_in_influxql(servers: dict[str, Server], operator: Operator) -> None:
+    _, values = UNSIGNED["total"]
+    lines = (f"unsigned total={value}u,other={number}i {START_NS + number}" for number, value in enumerate(values))
+    servers["2"].write("\n".join(lines))
+    source = open_source(servers["2"].config())
+    whole, rows = source.schema("unsigned"), rows_of(source, "unsigned", DAY)
+    for literal in (-1, 0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64):
+        where = Compared("total", operator, literal)
+        assert source.takes(whole, where) is (literal in range(2**64))
+        if source.takes(whole, where):
+            check_projection(source, whole.select(["other"], where), rows, DAY)
+    source.close()
 
 
 @pytest.fixture(scope="module")
@@ -226,4 +241,26 @@ def test_hundreds_of_fields(servers: dict[str, Server], language: dict[str, str]
     whole, rows = source.schema("hundreds"), rows_of(source, "hundreds", DAY)
     for count in (1, 225, 449):
         check_projection(source, whole.select(whole.fields[:count]), rows, DAY)
+    source.close()
+
+
+@pytest.mark.parametrize(("version", "language"), [("1.6", {}), ("1.8", {}), ("2", {}), ("2", FLUX)])
+def test_a_tag_and_a_field_of_one_name(servers: dict[str, Server], version: str, language: dict[str, str]) -> None:
+    servers[version].write(
+        f"namesakes,x=a x=5i,y=1i {START_NS}\nnamesakes x=6i {START_NS + 1}\nnamesakes,x=b y=2i {START_NS + 2}"
+    )
+    source = open_source(servers[version].config(**language))
+    whole, rows = source.schema("namesakes"), rows_of(source, "namesakes", DAY)
+    assert [*whole.types] == ["time", "x", "x__field", "y"]
+    for where in (
+        Compared("x", Operator.EQUAL, "a"),
+        Compared("x", Operator.NOT_EQUAL, "a"),
+        IsNull("x"),
+        Compared("x__field", Operator.GREATER, 5),
+        AnyOf((Compared("x__field", Operator.EQUAL, 5), Compared("x", Operator.EQUAL, "b"))),
+    ):
+        for names in (["x"], ["x__field"], ["y"], ["x", "y"]):
+            schema = whole.select(names, where if source.takes(whole, where) else None)
+            if schema.fields:
+                check_projection(source, schema, rows, DAY)
     source.close()
