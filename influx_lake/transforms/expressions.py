@@ -141,7 +141,7 @@ class Computation:
 
     def _query(self, rows: pa.Table, only: int | None = None) -> pa.Table:
         wanted = self._selected if only is None else self._selected[: only + 1]
-        self._connection.register("incoming", rows)
+        self._connection.register("incoming", rows.to_reader())
         try:
             query = f"SELECT {', '.join(wanted)} FROM incoming"  # noqa: S608 - each was checked to be one expression
             return self._connection.execute(query).to_arrow_table()
@@ -156,22 +156,29 @@ class Computation:
         """
         import duckdb
 
-        empty = self._rows([_empty(self.incoming)])
-        types: list[pa.DataType] = []
-        for number, expression in enumerate(self.expressions):
-            self._connection.register("incoming", empty)
-            try:
-                query = f"DESCRIBE SELECT {', '.join(self._selected[: number + 1])} FROM incoming"  # noqa: S608 - the same
-                told = self._connection.execute(query).fetchall()
-            except duckdb.Error as error:
-                raise ConfigurationError(
-                    f"{expression.name}: {expression.text!r} cannot be computed over {self._told(expression)}: "
-                    f"{_reason(error)}",
-                    remedy="Correct the expression in lake.yaml",
-                    measurement=self.measurement,
-                ) from None
-            types.append(self._arrow_type(expression, str(told[number][1])))
-        return tuple(types)
+        self._connection.register("incoming", self._rows([_empty(self.incoming)]))
+        try:
+            return self._types_of(len(self.expressions))
+        except duckdb.Error:
+            # The first one that DuckDB does not take is told.
+            for number, expression in enumerate(self.expressions, start=1):
+                try:
+                    self._types_of(number)
+                except duckdb.Error as error:
+                    raise ConfigurationError(
+                        f"{expression.name}: {expression.text!r} cannot be computed over {self._told(expression)}: "
+                        f"{_reason(error)}",
+                        remedy="Correct the expression in lake.yaml",
+                        measurement=self.measurement,
+                    ) from None
+            raise
+
+    def _types_of(self, number: int) -> tuple[pa.DataType, ...]:
+        """The types of the first few expressions over the columns that are registered."""
+        query = f"DESCRIBE SELECT {', '.join(self._selected[:number])} FROM incoming"  # noqa: S608 - as in `_query`
+        told = self._connection.execute(query).fetchall()
+        pairs = zip(self.expressions, told, strict=False)
+        return tuple(self._arrow_type(expression, str(each[1])) for expression, each in pairs)
 
     def _arrow_type(self, expression: Expression, kind: str) -> pa.DataType:
         if kind.startswith("DECIMAL("):

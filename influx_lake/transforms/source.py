@@ -27,8 +27,8 @@ from influx_lake.transforms.plan import Plan, resolve
 from influx_lake.transforms.provenance import LoadContext
 from influx_lake.transforms.steps import Step
 
-_ROWS_AT_ONCE = 65_536
-_BYTES_AT_ONCE = 16_000_000
+_ROWS_AT_ONCE = 131_072
+_BYTES_AT_ONCE = 32_000_000
 
 
 class TransformedSource:

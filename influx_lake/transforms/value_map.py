@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,10 +14,26 @@ from influx_lake.iceberg.columns.exact_cast import plain
 
 
 @dataclass(frozen=True, slots=True)
+class _Mapped:
+    """A dictionary that came, and what its values are mapped to.
+
+    Attributes:
+        distinct: The dictionary.
+        indices: Where each of its values is in the new one; null for none.
+        dictionary: The new one.
+    """
+
+    distinct: pa.Array
+    indices: pa.Array
+    dictionary: pa.Array
+
+
+@dataclass(frozen=True, slots=True)
 class ValueMap:
     """Puts values in the place of others.
 
-    What comes as a dictionary is mapped in its dictionary, once for each distinct value.
+    What comes as a dictionary is mapped in its dictionary, once for each distinct value; texts become one, which is
+    written without another pass over them.
 
     Attributes:
         column: The column, as the table names it, for messages.
@@ -26,26 +42,37 @@ class ValueMap:
 
     column: str
     values: Mapping[str, str | None]
+    _known: list[_Mapped] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def type_of(self, kind: pa.DataType) -> pa.DataType:
         """The type that comes, where every new value can be of it; else text."""
         base = plain(kind)
         made = base if self._fits(base) else pa.string()
-        return pa.dictionary(pa.int32(), made) if pa.types.is_dictionary(kind) else made
+        is_dictionary = pa.types.is_dictionary(kind) or (pa.types.is_string(base) and pa.types.is_string(made))
+        return pa.dictionary(pa.int32(), made) if is_dictionary else made
 
     def apply(self, values: pa.Array) -> tuple[pa.Array, None]:
         """Map values; what has none keeps none."""
-        if pa.types.is_dictionary(values.type):
-            mapped = self._mapped(values.dictionary.cast(plain(values.type)))
-            # Several values may have become one: a dictionary has each once.
-            compact = mapped.dictionary_encode()
-            indices = compact.indices.take(values.indices.cast(pa.int32()))
-            return pa.DictionaryArray.from_arrays(indices, compact.dictionary), None
-        distinct = values.dictionary_encode()
-        return self._mapped(distinct.dictionary).take(distinct.indices), None
+        distinct = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+        if not pa.types.is_dictionary(self.type_of(values.type)):
+            return self._mapped(distinct.dictionary).take(distinct.indices), None
+        mapped = self._of(distinct.dictionary)
+        indices = mapped.indices.take(distinct.indices)
+        return pa.DictionaryArray.from_arrays(indices, mapped.dictionary, safe=False), None
+
+    def _of(self, distinct: pa.Array) -> _Mapped:
+        """The dictionary of new values for one of old ones: batches that follow each other mostly have the same."""
+        for known in tuple(self._known):
+            if known.distinct.equals(distinct):
+                return known
+        # Several values may have become one: a dictionary has each once.
+        compact = self._mapped(distinct.cast(plain(distinct.type))).dictionary_encode()
+        mapped = _Mapped(distinct, compact.indices, compact.dictionary)
+        self._known[:] = [mapped]
+        return mapped
 
     def _mapped(self, distinct: pa.Array) -> pa.Array:
-        made = self.type_of(distinct.type)
+        made = plain(self.type_of(distinct.type))
         is_text = pa.types.is_string(made)
         old = [_text(value) for value in distinct.to_pylist()]
         kept = old if is_text else distinct.to_pylist()
