@@ -52,6 +52,10 @@ _WHY_NOT = {
     "printer": "prints, and changes nothing",
     "noise": "another value at every load could not be compared with the source",
 }
+_FOR_ALL = (
+    "what it computes is written for all measurements, and one without the columns is refused: then list those that have "
+    "them, each with its `computed`"
+)
 _LOOKS_UP = "looks up values elsewhere: join the table with one that has them"
 
 
@@ -129,6 +133,8 @@ def _apply(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
         remarks.leave_out(plugin, "is no option that is known", name)
     before = set(shape.kept_besides())
     apply(plugin, shape, remarks)
+    if shape.is_pattern and shape.has_unsure_expression and not NameFilter.of(plugin).passed:
+        remarks.note(plugin, _FOR_ALL)
     for name in set(shape.kept_besides()) - before:
         remarks.note(plugin, f"the table keeps {name} beside what is computed from it")
 

@@ -116,6 +116,12 @@ class Shape:
             self._of_source.append(self._columns[name])
         return self._columns.get(name)
 
+    @property
+    def has_unsure_expression(self) -> bool:
+        """Whether something is computed of a column that it may not have."""
+        parts = [*self._conditions, *(column.parts for column in self._columns.values())]
+        return any(not column.sure for each in parts for column in _sources_of(each))
+
     def knows(self, name: str) -> bool:
         """Whether a column was spoken of before."""
         return name in self._columns

@@ -401,6 +401,15 @@ def test_what_is_computed_needs_columns_that_are_there(tmp_path: Path) -> None:
     assert "usage_idle is not known: write it for those that do, computed: {a: 'lower(usage_idle)'}" in told.why
 
 
+def test_what_is_computed_for_all_measurements_is_told(tmp_path: Path) -> None:
+    processors = "[[processors.date]]\ntag_key = 'a'\ndate_format = 'Jan'\n"
+    processors += "[[processors.strings]]\n[[processors.strings.lowercase]]\ntag = 'region'\ndest = 'b'\n"
+    found = lake_of(tmp_path, f"[[inputs.influxdb_listener]]\n{processors}{OUTPUT}")
+    assert found.measurements == {"*": {"computed": {"a": "strftime(time, '%b')", "b": "lower(region)"}}}
+    [told] = [note for note in found.notes if "one without the columns is refused" in note.why]
+    assert told.what == "processors.strings"
+
+
 def test_aggregators_are_rollups(tmp_path: Path) -> None:
     found = lake_of(
         tmp_path,
