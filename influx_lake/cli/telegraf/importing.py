@@ -53,8 +53,8 @@ _WHY_NOT = {
     "noise": "another value at every load could not be compared with the source",
 }
 _FOR_ALL = (
-    "what it computes is written for all measurements, and one without the columns is refused: then list those that have "
-    "them, each with its `computed`"
+    "what it computes is written for all measurements, and one without the columns is refused: then list those that "
+    "have them, each with its `computed`"
 )
 _LOOKS_UP = "looks up values elsewhere: join the table with one that has them"
 
