@@ -17,7 +17,6 @@ class RuleTally:
     """How many rows broke a rule.
 
     Attributes:
-        rule: The rule.
         rows: How many.
         examples: The first few.
     """

@@ -39,7 +39,6 @@ class Subject:
     """Some windows of a measurement, on both sides. Nothing is asked before a check needs it.
 
     Attributes:
-        measurement: The measurement.
         catalog: The catalog of its table.
         open_source: Opens its source.
         now: The present.

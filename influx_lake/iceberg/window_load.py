@@ -113,7 +113,6 @@ class WindowLoad:
         catalog: The catalog of the table.
         target: The table, and how rows get into it.
         provenance: Where the rows come from.
-        window: The window.
         read: Reads the rows of the window, or of a part of it: every row, and none outside.
         complete_until: The source may still get points from this time on: what of the window lies before it is recorded
             as loaded. Without it the whole window is.

@@ -21,7 +21,6 @@ class WindowResult:
     """What loading a window did to its table.
 
     Attributes:
-        window: The window.
         rows: How many rows the table holds for the window now.
         previous_rows: How many it held before.
         snapshot_id: The snapshot that did it; the table's current one when there was nothing to do.

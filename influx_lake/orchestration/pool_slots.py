@@ -19,7 +19,6 @@ class Pool:
     """A pool of Dagster.
 
     Attributes:
-        name: Its name.
         limit: How many places it has, where the instance was not told otherwise; None for what dagster.yaml says.
     """
 

@@ -54,7 +54,6 @@ class EmptiedGuard:
     """Does with aggregates of a window that has no points any more what the measurement's `on_shrink` says.
 
     Attributes:
-        measurement: The measurement.
         rollup: One of its roll-ups.
     """
 

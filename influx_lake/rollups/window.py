@@ -41,9 +41,7 @@ class RollupWindow:
 
     Attributes:
         catalog: The catalog of both tables.
-        measurement: The measurement.
         rollup: One of its roll-ups.
-        window: The window.
         run_id: Who loads it; kept in the snapshot.
         lineage: The columns of the measurement's table that each of its columns is made of, once it is loaded.
         points: How many rows of that table it was computed from, once it is loaded.

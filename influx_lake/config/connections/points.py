@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
@@ -61,12 +61,12 @@ def check_staging(staging: Path, *paths: str, deep: bool) -> None:
     """
     for folder, below in read_folders(*paths, deep=deep):
         base = Path(folder.removeprefix("file://"))
-        if staging == base or (below and staging.is_relative_to(base) and not _is_hidden(staging.relative_to(base))):
+        if staging == base or (below and staging.is_relative_to(base) and not is_hidden(staging.relative_to(base))):
             message = f"lies where the files of `path` are, in {base}: name a folder elsewhere, such as .lake/staging"
             raise contradiction(message, "staging")
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: PurePath) -> bool:
     """Whether files below it are none of a source's: see `influx_lake.sources.landing_zone.folders`."""
     return any(part.startswith((".", "_")) for part in path.parts)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from influx_lake.config.connections import LandingZoneConfig, LineProtocolConfig, SourceConfig
-from influx_lake.config.connections.points import read_folders
+from influx_lake.config.connections.points import is_hidden, read_folders
 from influx_lake.config.values.locations import scheme_of
 
 _SAME_STORE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
@@ -42,14 +42,9 @@ def _mistake(warehouse: PurePosixPath, read: PurePosixPath, *, below: bool) -> s
     """How a warehouse lies to what is read; nothing where both are apart."""
     if warehouse == read:
         return "is"
-    if below and warehouse.is_relative_to(read) and not _is_hidden(warehouse.relative_to(read)):
+    if below and warehouse.is_relative_to(read) and not is_hidden(warehouse.relative_to(read)):
         return "is inside of"
     return "contains" if read.is_relative_to(warehouse) else None
-
-
-def _is_hidden(path: PurePosixPath) -> bool:
-    """Whether no source takes the files below it for its own."""
-    return any(part.startswith((".", "_")) for part in path.parts)
 
 
 def _normal(location: str) -> PurePosixPath:

@@ -87,7 +87,6 @@ class MeasurementSchema:
 
     Attributes:
         measurement: The measurement's name in the source.
-        columns: Its columns.
         where: The rows that are wanted; None: all of them. Only for sources that say that they take it.
         left_out: The other columns that the source declared, which are not read.
     """

@@ -152,6 +152,11 @@ def _cast(name: str, values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedAr
         raise DataRefused(f"column {name!r} holds a value that {kind} cannot hold exactly: {error}") from None
 
 
+def decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of a dictionary; others as they are."""
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+
+
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """The one layout in which text and bytes are compared and stored."""
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):

@@ -37,7 +37,6 @@ class _Try:
     """A commit that the catalog was asked for.
 
     Attributes:
-        commit: The commit.
         change: What it changes.
         parent: The snapshot it holds for: when the table has another one, it can no longer take place.
         outcome: What the catalog's answer said.
@@ -56,7 +55,6 @@ class Committer:
     Two tries never both take place: each holds only for the snapshot that it was planned on.
 
     Attributes:
-        load: The load.
         staging: The table as the files were written for it, and what changes in it with them.
         planner: Plans the change.
         before_commit: The steps between a plan and its commit: the guard, which raises to stop it, and what has to be

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from influx_lake.config import Nanoseconds
 from influx_lake.errors import DataRefused
+from influx_lake.iceberg.columns.schema import decoded
 from influx_lake.iceberg.target import TableTarget
 
 
@@ -40,7 +41,7 @@ class PointKey:
             DataRefused: The key takes points of the source for one that its tags tell apart.
         """
         for tag in self.tags:
-            one, other = (_decoded(rows.column(tag)) for rows in (dropped, kept))
+            one, other = (decoded(rows.column(tag)) for rows in (dropped, kept))
             same = pc.or_(pc.fill_null(pc.equal(one, other), False), pc.and_(pc.is_null(one), pc.is_null(other)))
             place = pc.index(same, False).as_py()
             if place >= 0:
@@ -93,10 +94,6 @@ def point_key(target: TableTarget, columns: pa.Schema) -> PointKey:
     kept = target.types.nanoseconds is Nanoseconds.KEEP and target.types.nanoseconds_column in columns.names
     tags = tuple(tag for tag in target.tags or () if tag not in target.key and tag in columns.names)
     return PointKey(target.key, target.time_column, target.types.nanoseconds_column if kept else None, tags)
-
-
-def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def _value(rows: pa.Table, column: str, place: int) -> str:

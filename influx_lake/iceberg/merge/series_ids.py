@@ -17,11 +17,7 @@ _FEW = 2**20
 
 
 class SeriesIds:
-    """Dense ids, from 0, of the combinations of values of some columns; null is a value too.
-
-    Args:
-        columns: The columns.
-    """
+    """Dense ids, from 0, of the combinations of values of some columns; null is a value too."""
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         self._columns = columns

@@ -33,7 +33,6 @@ class StraddlingRows:
 
     Attributes:
         target: How they are written.
-        window: The window.
     """
 
     target: TableTarget

@@ -31,7 +31,6 @@ class WrittenRows:
     Attributes:
         target: The table.
         table: The table that they were written for.
-        files: The files.
     """
 
     target: TableTarget

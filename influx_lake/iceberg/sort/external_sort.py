@@ -114,7 +114,6 @@ class _Cursor:
     """How far a run is merged.
 
     Attributes:
-        run: The run.
         done: How many of its rows are handed on.
         chunks: How many of its chunks may hold rows that are next.
     """

@@ -43,11 +43,7 @@ class _Earlier:
 
 @dataclass(slots=True)
 class Lineage:
-    """The snapshots of a table. Nothing is read for those that its metadata still have.
-
-    Attributes:
-        table: The table.
-    """
+    """The snapshots of a table. Nothing is read for those that its metadata still have."""
 
     table: Table
     _there: dict[int, Snapshot] = field(init=False)

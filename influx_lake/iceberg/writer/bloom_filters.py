@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.tables import table_properties as names
+from influx_lake.iceberg.columns.schema import decoded
 from influx_lake.iceberg.layout.bloom_columns import able, asked_for, switched_on
 from influx_lake.iceberg.target import TableTarget
 
@@ -64,14 +65,10 @@ def bloom_options(rows: pa.Table, filters: Mapping[str, BloomFilter], row_group_
     """
     options = {}
     for column, wanted in filters.items():
-        distinct = pc.count_distinct(_decoded(rows.column(column))).as_py()
+        distinct = pc.count_distinct(decoded(rows.column(column))).as_py()
         foreseen = math.ceil(max(1, distinct) * max(1.0, row_group_rows / max(1, len(rows))))
         options[column] = {"ndv": max(1, min(foreseen, wanted.most_values)), "fpp": wanted.chance}
     return options or None
-
-
-def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def _values_in(size: int, chance: float) -> int:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from influx_lake.iceberg.columns.schema import decoded
 from influx_lake.iceberg.spill.text_dictionary import ENCODED
 
 TRIAL_ROWS = 32_768
@@ -84,7 +85,7 @@ class Encodings:
 def _choose(values: pa.ChunkedArray, compression: dict[str, Any]) -> Encoding:
     candidates = list(_candidates(values.type))
     trial = values.slice(0, TRIAL_ROWS)
-    if len(candidates) > 1 and pc.count_distinct(_decoded(trial)).as_py() > MOSTLY_DISTINCT * len(trial):
+    if len(candidates) > 1 and pc.count_distinct(decoded(trial)).as_py() > MOSTLY_DISTINCT * len(trial):
         candidates.remove(Encoding.DICTIONARY)
     if _is_text(values.type):
         return candidates[0]
@@ -117,10 +118,6 @@ def _bytes_per_row(
     written = writer.writer.metadata.row_group(0).column(0)
     once = written.data_page_offset - written.dictionary_page_offset if written.has_dictionary_page else 0
     return float((written.total_compressed_size - once) / len(values) + once / row_group_rows)
-
-
-def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def _is_text(kind: pa.DataType) -> bool:

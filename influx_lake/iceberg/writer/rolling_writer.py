@@ -28,7 +28,6 @@ class FileSink:
     """What the files of one writer have in common.
 
     Attributes:
-        table: The table.
         target: How its files are to be.
         form: How they look.
         pool: Encodes them.

@@ -17,7 +17,6 @@ class Notice:
         title: What, in a few words.
         cause: Why.
         measurement: The measurement, or another asset.
-        window: The window.
         remedy: What to do about it.
         link: Where to look.
         severity: How bad it is.

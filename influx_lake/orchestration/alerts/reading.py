@@ -38,7 +38,6 @@ class Reader:
     """Tells what an event means to people, if anything.
 
     Attributes:
-        lake: The lake.
         options: What people want to be told of.
         instance: Dagster's.
         location: The code location, whose runs these are; None in tests.

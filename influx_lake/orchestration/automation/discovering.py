@@ -34,7 +34,6 @@ class Discovery:
         found: The measurements of each source that was asked; none of one whose database is gone.
         appeared: Those that patterns stand for and the lake does not have yet.
         gone: Those of the lake that their sources do not have, as (source, name).
-        lake: The lake.
         warning: Which measurements are set aside, and why; None where none is.
     """
 

@@ -28,7 +28,6 @@ class Chunk:
     Attributes:
         scheme: How all of them are cut into windows.
         windows: The windows, oldest first, without a gap between them.
-        measurements: The measurements.
     """
 
     scheme: Scheme

@@ -60,7 +60,6 @@ class Chunk:
         name: Tells it from others.
         source: The source of its measurements.
         every: How often.
-        measurements: The measurements.
     """
 
     name: str

@@ -76,7 +76,6 @@ class _FrameWindow:
         catalog: The catalog of its table.
         subject: The asset.
         run_id: The run.
-        window: The window.
         partitions: The partitions in it.
     """
 

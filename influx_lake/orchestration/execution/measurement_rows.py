@@ -40,7 +40,6 @@ class MeasurementRows:
     """What a measurement's asset returns: the rows of its windows, read from its sources as they are written.
 
     Attributes:
-        measurement: The measurement.
         upstreams: Its sources, by their names in the lake.
         at_once: How many windows are loaded at the same time.
         pool: Where a place is held meanwhile: the table's pool, if it has one.

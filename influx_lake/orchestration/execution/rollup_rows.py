@@ -25,7 +25,6 @@ class RollupRows:
     """What a roll-up's asset returns: the rows of its windows, computed one after the other as they are written.
 
     Attributes:
-        measurement: The measurement.
         rollup: One of its roll-ups.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -209,12 +208,6 @@ class Unit:
     def empty(self) -> int:
         """How many of its records have no value in any field."""
         return int(self.facts.get("empty", 0))
-
-    def bad_records(self) -> Iterator[BadRecord]:
-        """The lines that are none."""
-        if self.bad and self.bad_file.exists():
-            with self.bad_file.open(encoding="utf-8") as file:
-                yield from (BadRecord(**json.loads(line)) for line in file)
 
     def series(self, measurement: int) -> tuple[Numbers, list[Tags]]:
         """The numbers and tags of a measurement's series."""

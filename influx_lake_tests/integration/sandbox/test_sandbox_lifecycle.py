@@ -108,7 +108,10 @@ def test_a_stop_does_not_wait_for_slow_readers(direct: bool) -> None:
         box.stop()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGKILL))],
+)
 def test_serving_until_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     server = subprocess.Popen([sys.executable, "-c", _SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
