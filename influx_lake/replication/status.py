@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import CopiedTable
-from influx_lake.iceberg.columns.foreign_changes import column_changes
+from influx_lake.iceberg.columns.foreign_column_changes import column_changes
 from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, renamed
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.staging.copied_folder import check_not_copied

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import ColumnNames, Measurement, RenamedColumns, column_name
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.errors import SchemaConflict, SourceError
-from influx_lake.iceberg.columns.foreign_changes import column_changes
+from influx_lake.iceberg.columns.foreign_column_changes import column_changes
 from influx_lake.iceberg.columns.known_columns import actual, holds_rows, remembered, renamed
 from influx_lake.iceberg.load.ensure import check_takes_columns
 from influx_lake.iceberg.scan.reader import find_table

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from influx_lake.config.catalogs.options import DEFAULT_TIMEOUT, TIMEOUT
 from influx_lake.config.values.units import parse_duration
 from influx_lake.errors import ConfigurationError, MissingExtra
-from influx_lake.iceberg.bounded.opening import load_bounded_catalog
 from influx_lake.iceberg.catalogs.retry import seconds_left
 from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.timeouts.opening import load_bounded_catalog
 from influx_lake.private_folders import make_private
 
 if TYPE_CHECKING:

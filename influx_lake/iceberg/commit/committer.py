@@ -17,7 +17,7 @@ from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
 from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.table_state import commit_log, ownership
-from influx_lake.iceberg.table_state.writing import Record, record
+from influx_lake.iceberg.table_state.commit_record import Record, record
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.writer.writer import delete_files

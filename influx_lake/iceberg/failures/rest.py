@@ -10,8 +10,7 @@ from influx_lake.errors import (
     LakeError,
     StorageError,
 )
-from influx_lake.iceberg.failures.exceptions import RaisedBy, class_names, holds_page, raised_by
-from influx_lake.iceberg.failures.meaning import (
+from influx_lake.iceberg.failures.catalog_messages import (
     BUSY,
     NO_ENTRY,
     NO_HOST,
@@ -22,6 +21,7 @@ from influx_lake.iceberg.failures.meaning import (
     first,
     of_tls,
 )
+from influx_lake.iceberg.failures.exceptions import RaisedBy, class_names, holds_page, raised_by
 
 _OTHER_SERVER = (
     "Check `uri` under `catalog:` in lake.yaml, its path included, and HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the "

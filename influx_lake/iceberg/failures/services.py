@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from influx_lake.errors import CatalogRefused, ConfigurationError, LakeError
+from influx_lake.iceberg.failures.catalog_messages import BUSY, NO_ENTRY, NO_RIGHT, UNREACHABLE, Meaning, first, of_tls
 from influx_lake.iceberg.failures.exceptions import class_names, packages
-from influx_lake.iceberg.failures.meaning import BUSY, NO_ENTRY, NO_RIGHT, UNREACHABLE, Meaning, first, of_tls
 
 _CLASSES_AND_CODES = (
     (

@@ -10,8 +10,8 @@ from influx_lake.errors import (
     LakeError,
     StorageError,
 )
+from influx_lake.iceberg.failures.catalog_messages import NO_ENTRY, NO_RIGHT, UNREACHABLE, Meaning, first
 from influx_lake.iceberg.failures.exceptions import class_names
-from influx_lake.iceberg.failures.meaning import NO_ENTRY, NO_RIGHT, UNREACHABLE, Meaning, first
 
 _LOCKED = Meaning(
     CatalogUnavailable,

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from influx_lake.config.references.secret import leaks
 from influx_lake.errors import LakeError, UnforeseenError
+from influx_lake.iceberg.failures.catalog_messages import UNREACHABLE
 from influx_lake.iceberg.failures.exceptions import RaisedBy, first_line, raised_by, text_of
-from influx_lake.iceberg.failures.meaning import UNREACHABLE
 from influx_lake.iceberg.failures.packages import missing_package
 from influx_lake.iceberg.failures.rest import rest_error
 from influx_lake.iceberg.failures.services import service_error

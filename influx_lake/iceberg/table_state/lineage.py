@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from influx_lake.iceberg.scan.manifest_cache import manifests_of
 from influx_lake.iceberg.table_state import commit_log
 from influx_lake.iceberg.table_state.changes import summary_of
-from influx_lake.iceberg.table_state.record import SUMMARY, States, base_id, read_properties, read_summary
 from influx_lake.iceberg.table_state.shares import state_of_share
 from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.table_state.state_encoding import SUMMARY, States, base_id, read_properties, read_summary
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO

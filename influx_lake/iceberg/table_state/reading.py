@@ -24,9 +24,9 @@ from influx_lake.iceberg.table_state.changes import (
 )
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
-from influx_lake.iceberg.table_state.record import read_properties
 from influx_lake.iceberg.table_state.shares import as_share, shares_in, state_of_share
 from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.table_state.state_encoding import read_properties
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

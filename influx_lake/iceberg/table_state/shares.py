@@ -11,8 +11,8 @@ from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.own_properties import own_properties
 from influx_lake.iceberg.scan.manifest_cache import planned_files
 from influx_lake.iceberg.scan.share_files import of_share, only_of_share, sole_value
-from influx_lake.iceberg.table_state.record import States
 from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.table_state.state_encoding import States
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

@@ -23,8 +23,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowShrank
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.iceberg.table_state.record import COVERAGE as PROPERTY
-from influx_lake.iceberg.table_state.record import TAILS
+from influx_lake.iceberg.table_state.state_encoding import COVERAGE as PROPERTY
+from influx_lake.iceberg.table_state.state_encoding import TAILS
 from influx_lake.replication import window as replicating
 from influx_lake.replication.due import open_windows
 from influx_lake.replication.status import measurement_status

@@ -66,7 +66,7 @@ def test_a_catalog_that_does_not_answer() -> None:
 @pytest.mark.parametrize("properties", [{"type": "hive", "uri": "thrift://h:1"}, {"uri": "thrift://h:1"}])
 def test_hive_without_its_packages_names_the_extra(properties: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyiceberg.catalog.hive", None)
-    monkeypatch.delitem(sys.modules, "influx_lake.iceberg.bounded.hive_catalog", raising=False)
+    monkeypatch.delitem(sys.modules, "influx_lake.iceberg.timeouts.hive_catalog", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'influx-lake\[hive\]'"):
         open_catalog("lake", properties)
 

@@ -16,10 +16,10 @@ import yaml
 
 from influx_lake.config import CatalogConfig
 from influx_lake.errors import CatalogUnavailable, ConfigurationError, StorageError, StorageUnavailable
-from influx_lake.iceberg.bounded.answers import AnswerTimeout, answer_within
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import catalog_errors, translate
+from influx_lake.iceberg.timeouts.call_timeout import AnswerTimeout, answer_within
 from influx_lake_tests.unit.iceberg.failures.test_blame import LOCKING
 
 SILENT = """

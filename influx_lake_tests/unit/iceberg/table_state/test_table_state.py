@@ -17,9 +17,9 @@ from pyiceberg.table.update import RemoveSnapshotRefUpdate
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ForeignTable
 from influx_lake.iceberg.load.replace import replace_window
-from influx_lake.iceberg.table_state import Kind, TableState, reading, table_state, writing
+from influx_lake.iceberg.table_state import Kind, TableState, commit_record, reading, table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.iceberg.table_state.record import COVERAGE, MOST_CHARACTERS, SUMMARY
+from influx_lake.iceberg.table_state.state_encoding import COVERAGE, MOST_CHARACTERS, SUMMARY
 from influx_lake.iceberg.target import Provenance
 from influx_lake_tests.unit.iceberg.tables import (
     PROVENANCE,
@@ -88,10 +88,10 @@ def forget(found: Table, *, keeping: int) -> None:
 
 def as_before_states_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit as versions did that had the properties only."""
-    told = writing.record
+    told = commit_record.record
 
-    def record(*arguments: object, **options: object) -> writing.Record:
-        return writing.Record({}, told(*arguments, **options).properties)  # type: ignore[arg-type]
+    def record(*arguments: object, **options: object) -> commit_record.Record:
+        return commit_record.Record({}, told(*arguments, **options).properties)  # type: ignore[arg-type]
 
     monkeypatch.setattr("influx_lake.iceberg.commit.committer.record", record)
 

@@ -10,7 +10,7 @@ from pyiceberg.catalog.hive import HiveCatalog as PlainHiveCatalog
 from pyiceberg.catalog.hive import _HiveClient
 from thrift.transport import TSocket, TTransport  # type: ignore[import-untyped]
 
-from influx_lake.iceberg.bounded.answers import AnswerTimeout
+from influx_lake.iceberg.timeouts.call_timeout import AnswerTimeout
 
 # Its errors are raised as well; without a handler Python writes them to stderr.
 logging.getLogger("thrift").addHandler(logging.NullHandler())

@@ -13,8 +13,8 @@ from influx_lake.iceberg.table_state.changes import MEASUREMENT
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
 from influx_lake.iceberg.table_state.reading import states_of_shares, table_state
-from influx_lake.iceberg.table_state.record import MOST_CHARACTERS, SUMMARY, States, properties, summary_text
 from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.table_state.state_encoding import MOST_CHARACTERS, SUMMARY, States, properties, summary_text
 from influx_lake.iceberg.target import Provenance, TableTarget
 
 if TYPE_CHECKING:

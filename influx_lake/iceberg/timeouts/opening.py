@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-_FILE_IO = "influx_lake.iceberg.bounded.file_io.PyArrowFileIO"
+_FILE_IO = "influx_lake.iceberg.timeouts.file_io.PyArrowFileIO"
 _LONGEST_CONNECTING_SECONDS = 10
 _AWS_RETRIES = 3
 _GLUE_RETRIES = "glue.max-retries"
@@ -30,14 +30,14 @@ def load_bounded_catalog(name: str, properties: Mapping[str, str], answer_second
     configured = {**_configured(name, properties), **_google_limit(answer_seconds)}
     kind = _kind(configured)
     if kind == "rest" and configured.get("uri"):
-        from influx_lake.iceberg.bounded.rest_catalog import RestCatalog
+        from influx_lake.iceberg.timeouts.rest_catalog import RestCatalog
 
         return RestCatalog(name, answer_seconds, **configured)
     if kind == "hive" and configured.get("uri"):
         from pyiceberg.exceptions import NotInstalledError
 
         try:
-            from influx_lake.iceberg.bounded.hive_catalog import HiveCatalog
+            from influx_lake.iceberg.timeouts.hive_catalog import HiveCatalog
         except ImportError as error:
             raise NotInstalledError from error
 
@@ -72,7 +72,7 @@ def _bound_google_storage() -> None:
 
 
 def _google_limit(answer_seconds: float) -> dict[str, str]:
-    from influx_lake.iceberg.bounded.file_io import RETRY_SECONDS
+    from influx_lake.iceberg.timeouts.file_io import RETRY_SECONDS
 
     return {RETRY_SECONDS: f"{answer_seconds:g}"}
 

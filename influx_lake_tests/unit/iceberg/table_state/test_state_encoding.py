@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.iceberg.table_state.record import (
+from influx_lake.iceberg.table_state.state import TableState
+from influx_lake.iceberg.table_state.state_encoding import (
     States,
     base_id,
     properties,
@@ -14,7 +15,6 @@ from influx_lake.iceberg.table_state.record import (
     read_summary,
     summary_text,
 )
-from influx_lake.iceberg.table_state.state import TableState
 from influx_lake_tests.unit.iceberg.tables import day
 
 WINDOWS = st.lists(st.integers(0, 30).map(lambda number: day(2 * number)), max_size=12, unique=True).map(

@@ -9,7 +9,7 @@ from pyiceberg.catalog import rest
 from pyiceberg.catalog.rest.auth import AuthManager, AuthManagerAdapter
 from requests import PreparedRequest, Response, Session
 
-from influx_lake.iceberg.bounded.answers import answer_within
+from influx_lake.iceberg.timeouts.call_timeout import answer_within
 
 _LONGEST_CONNECTING_SECONDS = 10.0
 _WITHOUT_A_SERVER = ("LegacyOAuth2AuthManager", "BasicAuthManager", "NoopAuthManager")
