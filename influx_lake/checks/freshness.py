@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from influx_lake.checks.lateness import next_due
 from influx_lake.checks.outcome import Figure, Outcome
 from influx_lake.checks.subject import Subject
@@ -13,6 +16,9 @@ from influx_lake.config.values.units import format_duration, format_roughly
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window, utc_text
 from influx_lake.iceberg.columns.known_columns import time_field
 from influx_lake.iceberg.scan.planning import in_windows, time_bounds
+from influx_lake.iceberg.scan.reader import read_tasks
+from influx_lake.iceberg.scan.row_filter import RowFilter
+from influx_lake.iceberg.scan.share_files import only_of_share
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -53,10 +59,15 @@ def lateness(subject: Subject) -> timedelta:
 
 
 def newest_event(table: Table, window: Window, time_column: str) -> datetime | None:
-    """The time of the newest row of a window, from the bounds that its files state."""
-    time_id = time_field(table, time_column).field_id
-    tasks = table.scan(row_filter=in_windows([window], table, time_column)).plan_files()
-    lasts = [bounds[1] for task in tasks if (bounds := time_bounds(task.file, time_id))]
+    """The time of the newest row of a window, from the bounds that its files state; of files that hold rows of other
+    measurements too, from their rows.
+    """
+    time_id, is_of_share = time_field(table, time_column).field_id, only_of_share(table)
+    tasks = list(table.scan(row_filter=in_windows([window], table, time_column)).plan_files())
+    lasts = [bounds[1] for task in tasks if is_of_share(task.file) and (bounds := time_bounds(task.file, time_id))]
+    if mixed := [task for task in tasks if not is_of_share(task.file)]:
+        only_time, wanted = table.schema().select(time_column), RowFilter.of([window], table, time_column)
+        lasts += [pc.max(each.column(0).cast(pa.int64())).as_py() for each in read_tasks(table, mixed, wanted, only_time)]
     return min(EPOCH + max(lasts) * MICROSECOND, window.end) if lasts else None
 
 

@@ -72,7 +72,7 @@ class Subject:
     @cached_property
     def table(self) -> Table | None:
         """The measurement's table; None before its first load."""
-        return find_table(self.catalog, self.measurement.identifier)
+        return find_table(self.catalog, self.measurement.identifier, self.measurement.share)
 
     @cached_property
     def state(self) -> TableState:

@@ -86,7 +86,7 @@ def _check_tables(session: Session) -> Iterator[Check]:
     there = []
 
     def load(measurement: Measurement) -> str:
-        table = find_table(session.catalog, measurement.identifier)
+        table = find_table(session.catalog, measurement.identifier, measurement.share)
         if table is not None:
             check_readable(table)
             check_writable(table, measurement.table_name)

@@ -82,14 +82,14 @@ class Loaded:
     def left(self) -> list[tuple[Measurement, list[Window]]]:
         """The windows that were not tried, or not to their end, by measurement."""
         found = [
-            (measurement, [window for window in windows if (measurement.table_name, window) not in self._tried])
+            (measurement, [window for window in windows if (measurement.full_name, window) not in self._tried])
             for measurement, windows in self.plans
         ]
         return [(measurement, windows) for measurement, windows in found if windows]
 
     def tried(self, measurement: Measurement, window: Window) -> None:
         """Note that a window was loaded, or failed."""
-        self._tried.add((measurement.table_name, window))
+        self._tried.add((measurement.full_name, window))
 
 
 def load(

@@ -75,7 +75,7 @@ class Session:
         from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
 
-        table = find_table(self.catalog, measurement.identifier)
+        table = find_table(self.catalog, measurement.identifier, measurement.share)
         return table_state(table).coverage
 
     def measurements(self, names: Sequence[str] | None) -> list[Measurement]:

@@ -39,7 +39,7 @@ class Again:
         stated = {**bounds, **{name: value for name, value in self.options.items() if value}}
         words = [word for name, value in stated.items() for word in (name, str(value))]
         missing = ["--missing-only"] if self.only_missing else []
-        return shlex.join(["influx-lake", "replicate", measurement.table_name, *words, *missing, *self.flags])
+        return shlex.join(["influx-lake", "replicate", measurement.full_name, *words, *missing, *self.flags])
 
 
 def tell_where_it_stopped(out: Output, loaded: Loaded, again: Again) -> None:

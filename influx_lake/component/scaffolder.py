@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig
 from influx_lake.config.lake.lake_file import LakeFile, escaped, replace_text
 from influx_lake.config.lake.loader import lake_of
-from influx_lake.config.measurements.resolution import safe_table_name
+from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.errors import ConfigurationError, LakeError
 
 _LAKE = "lake.yaml"

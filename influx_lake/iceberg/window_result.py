@@ -59,10 +59,12 @@ class WindowResult:
 
     @property
     def total_rows(self) -> int:
-        """How many rows the whole table holds."""
+        """How many rows the table holds; where it holds several measurements, of this one."""
+        from influx_lake.iceberg.scan.row_counts import total_rows
+
         # A commit that was found in the table after an error may have lost its snapshot to an expiry.
         snapshot = self.table.metadata.snapshot_by_id(self.snapshot_id) or self.table.current_snapshot()
-        return int(snapshot.summary["total-records"] or 0) if snapshot and snapshot.summary else 0
+        return total_rows(self.table, snapshot)
 
     @property
     def table_name(self) -> str:

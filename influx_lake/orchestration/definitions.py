@@ -58,7 +58,7 @@ def build_definitions(
             warehouse,
             loads_closed_windows(each) if declarative else None,
             lake.operation,
-            pools[each.identifier],
+            pools[each.path],
             names,
             translation,
         )

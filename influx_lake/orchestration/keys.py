@@ -6,6 +6,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.orchestration.lake_names import UNNAMED
 
@@ -16,10 +17,16 @@ IO_MANAGER_KEY = UNNAMED.io_manager
 TABLE = "influx_lake/table"
 """The metadata of an asset whose key is not its table: the table."""
 
+PATH = "influx_lake/path"
+"""The metadata of an asset that a component gave another key: the key that it would have."""
+
+SHARE = "influx_lake/share"
+"""The metadata of an asset that is a measurement's rows of a table: the column that tells them, and what it holds."""
+
 
 def asset_key(measurement: Measurement) -> dg.AssetKey:
-    """The key of a measurement's asset: its table, unless the component translates it."""
-    return dg.AssetKey(list(measurement.asset or measurement.identifier))
+    """The key of a measurement's asset: its path, unless the component translates it."""
+    return dg.AssetKey(list(measurement.asset or measurement.path))
 
 
 def rollup_key(rollup: Rollup) -> dg.AssetKey:
@@ -27,12 +34,19 @@ def rollup_key(rollup: Rollup) -> dg.AssetKey:
     return dg.AssetKey(list(rollup.asset or rollup.identifier))
 
 
-def table_metadata(identifier: tuple[str, ...], warehouse: str | None, time_column: str = TIME) -> dict[str, str]:
-    """What an asset's definition says of its table."""
-    facts = {"dagster/table_name": ".".join(identifier), "dagster/storage_kind": "iceberg"}
+def table_metadata(
+    identifier: tuple[str, ...], warehouse: str | None, time_column: str = TIME, share: Share | None = None
+) -> dict[str, str | list[str]]:
+    """What an asset's definition says of its table, and of the rows that it is of a table with several measurements."""
+    facts: dict[str, str | list[str]] = {
+        "dagster/table_name": ".".join(identifier),
+        "dagster/storage_kind": "iceberg",
+    }
     if time_column != TIME:
         # So that partitions of the asset are read by it as inputs of others.
         facts["time_column"] = time_column
+    if share is not None:
+        facts |= {TABLE: list(identifier), SHARE: [share.column, share.value]}
     if warehouse:
         facts["dagster/uri"] = "/".join((warehouse, ".".join(identifier[:-1]), identifier[-1]))
     return facts

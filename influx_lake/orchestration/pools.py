@@ -38,11 +38,11 @@ def source_pool(lake: Lake, source: str) -> Pool:
 
 
 def source_pools(lake: Lake) -> dict[tuple[str, ...], SourcePools]:
-    """The pools of the sources of each measurement, by its table."""
+    """The pools of the sources of each measurement, by its path."""
     pools = {source: source_pool(lake, source) for source in lake.sources}
     shared = {pools[each.history.source].name for each in lake.measurements if each.history}
     return {
-        each.identifier: SourcePools(
+        each.path: SourcePools(
             pools[each.source].name,
             {source: pools[source] for source in each.sources if pools[source].name in shared},
         )

@@ -115,17 +115,18 @@ def _declared_roles(result: WindowResult) -> dict[str, Role]:
 
 def standing_facts(table: Table) -> Facts:
     """What is true of a table whoever wrote it."""
+    from influx_lake.iceberg.scan.row_counts import total_rows
     from influx_lake.iceberg.table_state import table_state
 
     snapshot, roles, state = table.current_snapshot(), {}, table_state(table)
     if state.tags is not None:
         time = table.schema().find_column_name(state.time_id) if state.time_id is not None else TIME
         roles = {name: _role(name, time or TIME, state.tags) for name in table.schema().column_names}
-    rows = snapshot.summary["total-records"] if snapshot and snapshot.summary else None
+    rows = total_rows(table, snapshot)
     return {
         "dagster/column_schema": column_schema(table.schema(), roles),
         "dagster/uri": dg.MetadataValue.text(table.location()),
-        **({"dagster/row_count": dg.MetadataValue.int(int(rows))} if rows else {}),
+        **({"dagster/row_count": dg.MetadataValue.int(rows)} if snapshot and snapshot.summary else {}),
     }
 
 

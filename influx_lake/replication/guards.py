@@ -42,7 +42,9 @@ class ShrinkGuard:
 
     def _others_in(self, window: Window) -> tuple[ForeignChange, ...] | None:
         """What others did to a window to which they added rows."""
-        return table_state(find_table(self.catalog, self.measurement.identifier)).others_in(window)
+        return table_state(find_table(self.catalog, self.measurement.identifier, self.measurement.share)).others_in(
+            window
+        )
 
 
 def check_shrink(

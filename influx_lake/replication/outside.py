@@ -42,8 +42,8 @@ def tell_outside(source: Source, measurement: Measurement, now: datetime) -> Non
     if not isinstance(source, FindsOutside):
         return
     told = _told.setdefault(source, set())
-    if measurement.identifier not in told:
-        told.add(measurement.identifier)
+    if measurement.path not in told:
+        told.add(measurement.path)
         if (found := outside_partitions(source, measurement, now)) is not None:
             log.warning("%s", outside_remark(found, measurement))
 

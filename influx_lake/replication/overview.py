@@ -14,11 +14,11 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.comparison.row_counts import Comparison, Verdict, compare_windows
 from influx_lake.replication.due import due_windows, newest_closed
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
-from influx_lake.replication.status import total_rows
 from influx_lake.sources.listing import listing_of
 from influx_lake.sources.protocol import Source
 
@@ -124,7 +124,7 @@ def overview_of(
         LakeError: The catalog is away.
     """
     due = _counted(now)
-    standings = {each.identifier: _standing(catalog, each, now, gone, due) for each in measurements}
+    standings = {each.path: _standing(catalog, each, now, gone, due) for each in measurements}
     silence, left_out = None, ""
     if source is not None:
         # In another order each time, so that none is left out for ever.
@@ -156,7 +156,7 @@ def _standing(
 ) -> Standing:
     standing = Standing(measurement, gone(measurement), due(measurement.scheme, measurement.lag))
     try:
-        table = find_table(catalog, measurement.identifier)
+        table = find_table(catalog, measurement.identifier, measurement.share)
         state = table_state(table)
     except LakeError as error:
         # One that may pass is the catalog's; one of this table must not hide the others.
@@ -169,7 +169,7 @@ def _standing(
     return replace(
         standing,
         missing=len(due_windows(measurement, coverage, now)),
-        rows=total_rows(table),
+        rows=total_rows(table, snapshot),
         newest=coverage.newest,
         others=foreign_changes(measurement, state, now),
         committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
@@ -197,9 +197,9 @@ def _compare(
         except LakeError as error:
             if error.transient:
                 return error
-            into[each.measurement.identifier] = replace(each, problem=error)
+            into[each.measurement.path] = replace(each, problem=error)
         else:
-            into[each.measurement.identifier] = replace(each, comparison=comparison)
+            into[each.measurement.path] = replace(each, comparison=comparison)
     return None
 
 

@@ -85,9 +85,9 @@ class Planner:
         count, began = len(measurements), None
         first = _somewhere(count, now) if self._next is None else self._next % max(count, 1)
         for place, measurement in enumerate((*measurements[first:], *measurements[:first]), start=1):
-            held = self._held.get(measurement.identifier)
+            held = self._held.get(measurement.path)
             if held is not None and not due_windows(measurement, held.coverage, now, limit=1, skip=skip):
-                complete[measurement.identifier] = measurement
+                complete[measurement.path] = measurement
             else:
                 found += self._read(catalog, measurement, now, skip)
             # With the first one, a new process imports and connects.
@@ -108,10 +108,10 @@ class Planner:
     ) -> list[DueWindow]:
         from influx_lake.iceberg.scan.reader import find_table
 
-        table = find_table(catalog, measurement.identifier)
+        table = find_table(catalog, measurement.identifier, measurement.share)
         held = _Held(table_state(table).coverage, table.metadata_location if table else None)
-        self._held.pop(measurement.identifier, None)
-        self._held[measurement.identifier] = held
+        self._held.pop(measurement.path, None)
+        self._held[measurement.path] = held
         limit = self.windows * measurement.windows_per_run
         return due_windows(measurement, held.coverage, now, limit=limit, skip=skip)
 

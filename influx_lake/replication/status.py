@@ -13,6 +13,7 @@ from influx_lake.errors import CopiedTable
 from influx_lake.iceberg.columns.foreign_column_changes import column_changes
 from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, renamed
 from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
@@ -82,7 +83,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         CatalogError: The catalog cannot tell.
         StorageError: What others did to the table cannot be read.
     """
-    table = find_table(catalog, measurement.identifier)
+    table = find_table(catalog, measurement.identifier, measurement.share)
     state = table_state(table)
     coverage = state.coverage
     expected = tuple(measurement.scheme.closed_windows(now, measurement.lag))
@@ -94,7 +95,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         table_exists=table is not None,
         expected=expected,
         missing=tuple(coverage.missing(expected)),
-        rows=total_rows(table) if table else 0,
+        rows=total_rows(table, snapshot) if table else 0,
         watermark=watermark,
         lag=now - (watermark or start),
         newest=coverage.newest,
@@ -120,9 +121,3 @@ def _copied(table: Table, name: str) -> str | None:
     except CopiedTable as error:
         return error.message
     return None
-
-
-def total_rows(table: Table) -> int:
-    """How many rows a table holds, from its current snapshot's summary."""
-    snapshot = table.current_snapshot()
-    return int(snapshot.summary["total-records"] or 0) if snapshot and snapshot.summary else 0

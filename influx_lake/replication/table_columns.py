@@ -44,6 +44,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
         quarantines_casts=measurement.quarantines_casts,
         schema_evolution=measurement.schema_evolution,
         partition=measurement.iceberg_partition,
+        share=measurement.share,
     )
 
 
@@ -56,7 +57,7 @@ def check_takes_loads(source: Source, catalog: Catalog, measurement: Measurement
         SchemaConflict: Loads are refused; in their words.
         SourceError: The source cannot tell its columns.
     """
-    table = find_table(catalog, measurement.identifier)
+    table = find_table(catalog, measurement.identifier, measurement.share)
     if table is None or not _may_be_refused(table, measurement):
         return
     schema = transformed(source, measurement).schema(measurement.name)
@@ -81,7 +82,7 @@ def check_or_tell(source: Source, catalog: Catalog, measurement: Measurement) ->
 
 def remarks_of(catalog: Catalog, measurement: Measurement) -> list[str]:
     """What others did to the columns of a measurement's table that loads cannot follow."""
-    table = find_table(catalog, measurement.identifier)
+    table = find_table(catalog, measurement.identifier, measurement.share)
     return [in_words(change) for change in column_changes(table, measurement.time_column)] if table is not None else []
 
 

@@ -98,5 +98,5 @@ def _with_more(
 
 
 def _corrected(source: Source, catalog: Catalog, measurement: Measurement, window: Window) -> CorrectedPoints | None:
-    table = find_table(catalog, measurement.identifier)
+    table = find_table(catalog, measurement.identifier, measurement.share)
     return corrected_points(table, measurement, source.schema(measurement.name), window) if table else None

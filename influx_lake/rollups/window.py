@@ -71,7 +71,7 @@ class RollupWindow:
                 computed from.
         """
         measurement, rollup, self._progress = self.measurement, self.rollup, ProgressMeter()
-        table = open_table(self.catalog, measurement.identifier)
+        table = open_table(self.catalog, measurement.identifier, measurement.share)
         state = table_state(table)
         loaded_until = _loaded_until(state.coverage, measurement, self.window)
         check_points_are_there(self.catalog, measurement, rollup, self.window, state.coverage)
@@ -124,7 +124,7 @@ def rollup_identity(measurement: Measurement, rollup: Rollup) -> str:
         definition["by"] = ",".join(rollup.by)
     if measurement.scheme.timezone != "UTC":
         definition["timezone"] = measurement.scheme.timezone
-    place = f"{quote(measurement.table_name)}/{quote(rollup.name)}"
+    place = f"{quote(measurement.full_name)}/{quote(rollup.name)}"
     return f"rollup://{place}?{urlencode(definition, safe=',/')}"
 
 

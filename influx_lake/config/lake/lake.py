@@ -215,13 +215,13 @@ class Lake:
             found: The measurements of each source that was asked, also of a database that the lake does not know yet.
         """
         tables = TableNames(self.measurements)
-        known = {measurement.identifier: measurement for measurement in self.measurements}
+        known = {measurement.path: measurement for measurement in self.measurements}
         early = {place: reason for place, reason in self.too_early.items() if place[1] in found.get(place[0], ())}
         aside = {place: reason for place, reason in early.items() if place not in self.first_points}
         clashes: dict[tuple[str, str], str] = {}
         for _, measurement in (each for source, names in found.items() for each in self.match(source, names)):
             if (clash := tables.claim(measurement)) is None:
-                known.setdefault(measurement.identifier, measurement)
+                known.setdefault(measurement.path, measurement)
                 continue
             newcomers = [measurement, *([clash.other] if clash.other not in self.measurements else [])]
             clashes |= {(each.source, each.name): clash.reason for each in newcomers}
@@ -260,7 +260,7 @@ class Lake:
             if len(found) == 1:
                 return found[0]
             if found:
-                tables = ", ".join(measurement.table_name for measurement in found)
+                tables = ", ".join(measurement.full_name for measurement in found)
                 raise ConfigurationError(f"{name} is several measurements", remedy=f"Call one by its table: {tables}")
         keys = [measurement.key for measurement in self.measurements]
         raise ConfigurationError(
@@ -285,7 +285,7 @@ def _by_key(measurement: Measurement) -> str:
 
 
 def _by_table(measurement: Measurement) -> str:
-    return measurement.table_name
+    return measurement.full_name
 
 
 def _by_name(measurement: Measurement) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 from influx_lake.config.document.reading import read_document
 from influx_lake.config.lake.loader import load_lake
-from influx_lake.config.measurements.resolution import safe_table_name
 from influx_lake.config.report.diagnostics import Report
 from influx_lake.config.values.patterns import is_pattern
+from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.errors import StorageError
 
 CATALOG = """\

@@ -317,4 +317,4 @@ class _Loader:
                     self._report.mistake(("measurements", pattern.text), message)
                 else:
                     found.append(measurement)
-        return sorted(found, key=lambda measurement: measurement.identifier)
+        return sorted(found, key=lambda measurement: measurement.path)

@@ -15,11 +15,13 @@ from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.measurements.run_size import WINDOWS_PER_RUN
 from influx_lake.config.measurements.tail import TailOptions
 from influx_lake.config.tables.file_options import WriteOptions
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.tables.types import OnTypeConflict, TypeOptions
 from influx_lake.config.tables.write_modes import WriteMode
 from influx_lake.config.transforms.options import OnCastError, TransformOptions
 from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.config.values.windows import Every, Scheme, Window
 
 
@@ -59,7 +61,8 @@ class Measurement:
         tags: Labels to find it by.
         group: The Dagster asset group.
         rollups: The downsampled tables that follow its own.
-        asset: What its asset is called in Dagster, where that is not its table.
+        asset: What its asset is called in Dagster, where that is not its path.
+        share: The rows that it has of its table, where that may hold several measurements.
     """
 
     key: str
@@ -94,6 +97,7 @@ class Measurement:
     group: str = "default"
     rollups: tuple[Rollup, ...] = ()
     asset: tuple[str, ...] | None = None
+    share: Share | None = None
 
     @property
     def identifier(self) -> tuple[str, ...]:
@@ -119,6 +123,18 @@ class Measurement:
     def quarantines_casts(self) -> bool:
         """Whether rows go there with values that cannot be cast."""
         return bool(self.types.types) and self.transforms.on_cast_error is OnCastError.QUARANTINE
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """What tells it from every other measurement of its lake: its table, and of a shared one its own name too."""
+        if self.share is None or self.share.is_alone:
+            return self.identifier
+        return (*self.identifier, safe_table_name(self.share.value))
+
+    @property
+    def full_name(self) -> str:
+        """Its path as a name: `telemetry.cpu`, `telemetry.host_metrics.cpu`."""
+        return ".".join(self.path)
 
     @property
     def sources(self) -> tuple[str, ...]:

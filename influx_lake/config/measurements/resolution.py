@@ -25,9 +25,9 @@ from influx_lake.config.tables.write_properties import check_write
 from influx_lake.config.transforms.options import transform_options
 from influx_lake.config.values.timestamps import FIRST_POINT, in_zone
 from influx_lake.config.values.units import format_duration
+from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.config.values.windows import LONGEST, Every, Scheme, utc_text, window_of
 
-_NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_IN_GROUP = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -125,13 +125,6 @@ def _history(options: MeasurementOptions, scheme: Scheme, source: str) -> Histor
         message = f"no window comes from it: the first one starts at {start}, and `until` is no later"
         raise OptionMistake(message, ("history", "until"), ("partition", "start"))
     return history
-
-
-def safe_table_name(name: str) -> str:
-    """A table's name for a measurement's: what a table's name cannot hold becomes `_`."""
-    safe = _NOT_IN_TABLE.sub("_", name)
-    # A leading dash reads as a minus sign or an option nearly everywhere.
-    return "_" + safe[1:] if safe.startswith("-") else safe
 
 
 def _check_mode(options: MeasurementOptions) -> None:

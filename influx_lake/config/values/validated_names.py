@@ -14,6 +14,7 @@ _EMAIL = re.compile(r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,7}\b")
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _GROUP = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*")
+_NOT_IN_TABLE = re.compile(r"[^A-Za-z0-9_-]")
 _TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
 
 
@@ -78,3 +79,10 @@ TagValue = Annotated[str, _name(_TAG_VALUE, "a tag's value: letters, digits, _, 
 TableName = Annotated[str, _name(_TABLE, "a table's name: letters, digits, _ and - (at most 200)"), Field(pattern=None)]
 Namespace = Annotated[str, AfterValidator(_check_namespace)]
 Group = Annotated[str, _name(_GROUP, "a group: letters, digits and _, with / between levels")]
+
+
+def safe_table_name(name: str) -> str:
+    """A table's name for a measurement's: what a table's name cannot hold becomes `_`."""
+    safe = _NOT_IN_TABLE.sub("_", name)
+    # A leading dash reads as a minus sign or an option nearly everywhere.
+    return "_" + safe[1:] if safe.startswith("-") else safe

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.columns.known_columns import as_known, time_field
+from influx_lake.iceberg.columns.known_columns import as_known, share_of, time_field
 from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.scan.manifest_cache import planned_files
 from influx_lake.iceberg.scan.planning import time_bounds
 from influx_lake.iceberg.scan.reader import check_readable, read_tasks
 from influx_lake.iceberg.scan.row_filter import RowFilter
@@ -19,6 +20,7 @@ from influx_lake.iceberg.scan.share_files import only_of_share
 
 if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.snapshots import Snapshot
 
 
 def count_by_window(table: Table, windows: Sequence[Window], time_column: str = TIME) -> list[int]:
@@ -56,6 +58,29 @@ def count_by_window(table: Table, windows: Sequence[Window], time_column: str = 
         batches = read_tasks(table, cut, span, table.schema().select(time_column))
         _count(counts, windows, (batch.column(time_column).cast(pa.int64()) for batch in batches))
     return counts
+
+
+def total_rows(table: Table, snapshot: Snapshot | None) -> int:
+    """How many rows of a table are looked at in a snapshot of it.
+
+    From the snapshot's summary; where the table holds several measurements, from its files, of which those are opened
+    that hold rows of others too.
+
+    Raises:
+        StorageError: A file cannot be read.
+    """
+    share = share_of(table)
+    if snapshot is None or share is None:
+        return int(snapshot.summary["total-records"] or 0) if snapshot and snapshot.summary else 0
+    is_of_share, wanted = only_of_share(table), RowFilter.of(None, table)
+    with catalog_errors(f"count the rows of {share.value} in {'.'.join(table.name())}"):
+        tasks = planned_files(table.scan(row_filter=wanted.expression(table), snapshot_id=snapshot.snapshot_id))
+    whole = [task for task in tasks if is_of_share(task.file) and not task.delete_files]
+    mixed = [task for task in tasks if task not in whole]
+    counted = sum(task.file.record_count for task in whole)
+    if mixed:
+        counted += sum(len(rows) for rows in read_tasks(table, mixed, wanted, table.schema().select(share.column)))
+    return counted
 
 
 def _count(counts: list[int], windows: Sequence[Window], times: Iterable[pa.Array]) -> None:

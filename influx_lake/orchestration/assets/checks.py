@@ -81,7 +81,7 @@ def _checks(measurement: Measurement, checks: Sequence[str], names: LakeNames) -
     ]
 
     @dg.multi_asset_check(
-        name=safe_name(f"{'__'.join(measurement.identifier)}__checks"),
+        name=safe_name(f"{'__'.join(measurement.path)}__checks"),
         specs=specs,
         required_resource_keys={names.catalog, source},
         retry_policy=RETRIES,

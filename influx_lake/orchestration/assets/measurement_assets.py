@@ -43,7 +43,7 @@ def measurement_asset(
     operation = operation or OperationOptions()
     at_once, limit = windows_at_once(operation.run, measurement), operation.pools.table
     table = Pool(table_pool(measurement, names), limit) if limit else None
-    output = safe_name("__".join(measurement.identifier))
+    output = safe_name("__".join(measurement.path))
     keys = {source: names.source(source) for source in measurement.sources}
     assets = {source: upstream[source, measurement.name].key for source in measurement.sources}
 
@@ -54,7 +54,7 @@ def measurement_asset(
         owners=list(measurement.owners),
         tags={**measurement.tags, **names.tags},
         kinds={"influxdb", "iceberg"},
-        metadata=table_metadata(measurement.identifier, warehouse, measurement.time_column),
+        metadata=table_metadata(measurement.identifier, warehouse, measurement.time_column, measurement.share),
         freshness_policy=freshness_policy(measurement),
         automation_condition=automation_condition,
     )

@@ -100,7 +100,7 @@ def _remainder(rest: Sequence[Standing]) -> str:
 
 
 def _needs_somebody(standing: Standing) -> tuple[bool, bool, bool, int, bool, str]:
-    name = standing.measurement.table_name
+    name = standing.measurement.full_name
     is_changed = bool(standing.others)
     return not standing.problem, not standing.differs, not is_changed, -standing.missing, not standing.is_silent, name
 
@@ -119,7 +119,7 @@ def _row(standing: Standing, now: datetime, prefix: str) -> list[str]:
 
 def _link(standing: Standing, prefix: str) -> str:
     measurement = standing.measurement
-    return f"[{plain_cell(measurement.table_name, _CHARACTERS)}]({prefix}{asset_path(asset_key(measurement))})"
+    return f"[{plain_cell(measurement.full_name, _CHARACTERS)}]({prefix}{asset_path(asset_key(measurement))})"
 
 
 def _state(standing: Standing) -> str:

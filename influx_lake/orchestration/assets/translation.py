@@ -9,7 +9,7 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.errors import ConfigurationError
-from influx_lake.orchestration.keys import TABLE
+from influx_lake.orchestration.keys import PATH, TABLE
 
 Translation = Callable[[dg.AssetSpec, Measurement], dg.AssetSpec]
 """The asset of a measurement, or of a roll-up of it, as it is to be, from what it is."""
@@ -26,19 +26,22 @@ def translated(spec: dg.AssetSpec, measurement: Measurement, translation: Transl
     changed = translation(spec, measurement)
     if changed.partitions_def is not None:
         raise ConfigurationError(
-            f"the translation of {measurement.table_name} changes its partitions",
+            f"the translation of {measurement.full_name} changes its partitions",
             remedy="Set `partition` of the measurement in lake.yaml",
         )
-    return changed if changed.key == spec.key else changed.merge_attributes(metadata={TABLE: list(spec.key.path)})
+    if changed.key == spec.key:
+        return changed
+    own = list(spec.key.path)
+    return changed.merge_attributes(metadata={PATH: own, TABLE: spec.metadata.get(TABLE, own)})
 
 
 def with_translated_keys(lake: Lake, assets: Iterable[dg.AssetSpec]) -> Lake:
     """The lake, whose measurements and roll-ups know the keys of their assets."""
-    keys = {tuple(spec.metadata[TABLE]): tuple(spec.key.path) for spec in assets if TABLE in spec.metadata}
+    keys = {tuple(spec.metadata[PATH]): tuple(spec.key.path) for spec in assets if PATH in spec.metadata}
 
     def keyed(measurement: Measurement) -> Measurement:
         rollups = (replace(each, asset=keys.get(each.identifier, each.asset)) for each in measurement.rollups)
-        asset = keys.get(measurement.identifier, measurement.asset)
+        asset = keys.get(measurement.path, measurement.asset)
         return replace(measurement, asset=asset, rollups=tuple(rollups))
 
     return replace(lake, measurements=tuple(map(keyed, lake.measurements))) if keys else lake

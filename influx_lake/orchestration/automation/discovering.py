@@ -83,8 +83,8 @@ class Discovery:
 
     def summary(self) -> str:
         """The news in a line."""
-        came = [measurement.table_name for measurement in self.appeared]
-        went = [measurement.table_name for measurement in self.vanished]
+        came = [measurement.full_name for measurement in self.appeared]
+        went = [measurement.full_name for measurement in self.vanished]
         parts = [f"new databases: {', '.join(self.databases)}"] if self.databases else []
         parts += [f"appeared: {', '.join(came)}"] if came else []
         parts += [f"vanished: {', '.join(went)}"] if went else []

@@ -87,9 +87,9 @@ class Cursor:
         due = [
             each
             for each in measurements
-            if each.reconcile and moment >= self.looked.get(each.table_name, 0.0) + each.reconcile.every.total_seconds()
+            if each.reconcile and moment >= self.looked.get(each.full_name, 0.0) + each.reconcile.every.total_seconds()
         ]
-        return sorted(due, key=lambda each: self.looked.get(each.table_name, 0.0))
+        return sorted(due, key=lambda each: self.looked.get(each.full_name, 0.0))
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ class _Reconciling:
         """Compare a measurement's windows; also when that fails, its turn is over."""
         from influx_lake.replication.comparison.reconcile import Action
 
-        self.cursor.looked[measurement.table_name] = round(self.now.timestamp(), 3)
+        self.cursor.looked[measurement.full_name] = round(self.now.timestamp(), 3)
         judgements, failures = self._judged(measurement)
         found.compared += 1
         found.failed.extend(failures)
@@ -229,7 +229,7 @@ class _Reconciling:
         from influx_lake.replication.comparison.reconcile import Memory, judge, windows_to_compare
         from influx_lake.replication.comparison.verify import compare_apart
 
-        table = find_table(self.catalog, measurement.identifier)
+        table = find_table(self.catalog, measurement.identifier, measurement.share)
         assert measurement.reconcile is not None
         windows = [
             window
@@ -242,7 +242,7 @@ class _Reconciling:
         compared = compare_apart(
             source, self.catalog, measurement, windows, profiled=chosen.__contains__, archive=archive
         )
-        known = self.cursor.found.get(measurement.table_name, {})
+        known = self.cursor.found.get(measurement.full_name, {})
         memories = {key: Memory(**remembered) for key, remembered in known.items()}
         every = measurement.reconcile.every
         judgements = [
@@ -278,12 +278,12 @@ class _Reconciling:
         """Keep what is to be remembered of the windows that were looked at, and of those that are being loaded."""
         assert measurement.reconcile is not None
         oldest = measurement.scheme.key(measurement.scheme.window_at(self.now - measurement.reconcile.within))
-        known = self.cursor.found.pop(measurement.table_name, {})
+        known = self.cursor.found.pop(measurement.full_name, {})
         looked = {measurement.scheme.key(each.comparison.window): each.memory for each in judgements}
         kept = {key: value for key, value in known.items() if key not in looked and key >= oldest}
         kept |= {key: asdict(memory) for key, memory in looked.items() if memory is not None}
         if kept:
-            self.cursor.found[measurement.table_name] = kept
+            self.cursor.found[measurement.full_name] = kept
 
     def _observation(self, judgement: "Judgement") -> dg.AssetObservation:
         """What was seen of the source. Its data version is another than before only where the partition is to be loaded

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from influx_lake.config import Lake, Measurement
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.orchestration.keys import asset_key, rollup_key
 from influx_lake.orchestration.tags import partitions_of
@@ -74,16 +75,19 @@ class _TableAsset:
         identifier: The table.
         scheme: Its windows.
         time_column: What the time is called there.
+        share: The rows that it is of the table, where that may hold several measurements.
     """
 
     key: dg.AssetKey
     identifier: tuple[str, ...]
     scheme: Scheme
     time_column: str
+    share: Share | None = None
 
 
 def _of(measurement: Measurement) -> Iterator[_TableAsset]:
-    yield _TableAsset(asset_key(measurement), measurement.identifier, measurement.scheme, measurement.time_column)
+    table = measurement.identifier, measurement.scheme, measurement.time_column
+    yield _TableAsset(asset_key(measurement), *table, measurement.share)
     for rollup in measurement.rollups:
         yield _TableAsset(rollup_key(rollup), rollup.identifier, measurement.scheme, measurement.time_column)
 
@@ -98,7 +102,7 @@ def _report(
     from influx_lake.iceberg.scan.reader import count_rows, find_table
     from influx_lake.iceberg.table_state.recorded_loads import recorded_loads
 
-    table = find_table(catalog, asset.identifier)
+    table = find_table(catalog, asset.identifier, asset.share)
     if table is None:
         return 0
     known = instance.get_materialized_partitions(asset.key)

@@ -87,10 +87,10 @@ def chunks_of(
     """
     of_measurement: dict[tuple[str, ...], list[DueWindow]] = defaultdict(list)
     for each in due:
-        of_measurement[each.measurement.identifier].append(each)
+        of_measurement[each.measurement.path].append(each)
     alike: dict[tuple[Scheme, tuple[Window, ...]], list[Measurement]] = defaultdict(list)
-    for identifier in sorted(of_measurement):
-        windows = {each.window: each for each in of_measurement[identifier]}
+    for path in sorted(of_measurement):
+        windows = {each.window: each for each in of_measurement[path]}
         for stretch in _stretches([windows[window] for window in sorted(windows, reverse=True)], failures):
             measurement = stretch[0].measurement
             alike[measurement.scheme, tuple(each.window for each in reversed(stretch))].append(measurement)
@@ -120,7 +120,7 @@ def request_of(
         tags: More tags.
     """
     first, last = chunk.first_key, chunk.last_key
-    names = "\n".join(measurement.table_name for measurement in chunk.measurements)
+    names = "\n".join(measurement.full_name for measurement in chunk.measurements)
     digest = hashlib.sha256(names.encode()).hexdigest()[:12]
     return dg.RunRequest(
         run_key=f"{reason}:{chunk.scheme.every}:{first}:{last}:{digest}:{moment.isoformat()}",

@@ -94,9 +94,9 @@ def requests_of(
     """
     fresh: list[DueWindow] = []
     missed: list[DueWindow] = []
-    newest = {each.identifier: newest_closed(each, recent.now) for each in measurements}
+    newest = {each.path: newest_closed(each, recent.now) for each in measurements}
     for each in due:
-        (fresh if each.window == newest[each.measurement.identifier] else missed).append(each)
+        (fresh if each.window == newest[each.measurement.path] else missed).append(each)
     room = max(0, MISSED_AT_ONCE - recent.started_for(Reason.MISSED, measurements))
     return [
         *run_requests(fresh, Reason.SCHEDULED, recent, limit=RUNS_PER_TICK, tags=_FRESH_FIRST),

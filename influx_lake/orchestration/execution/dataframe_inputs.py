@@ -98,10 +98,14 @@ def _polars_lazy(rows: TableRows) -> pl.LazyFrame:
         import polars as pl
     except ImportError as error:
         raise MissingExtra("loading a table as a Polars frame", "polars") from error
+    from influx_lake.iceberg.columns.known_columns import share_of
+
     if find_spec("polars_iceberg") is None:
         # Polars warns at every scan that its faster planner is not there.
         os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")
     frame = pl.scan_iceberg(rows.table)
+    if (share := share_of(rows.table)) is not None:
+        frame = frame.filter(pl.col(share.column) == share.value)
     if rows.windows is None:
         return frame
     time = pl.col(rows.time_column)

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
@@ -14,7 +15,7 @@ from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
 from influx_lake.orchestration.execution.partition_rows import PartitionRows, write_partitions
 from influx_lake.orchestration.failures import failing_clearly
-from influx_lake.orchestration.keys import TABLE
+from influx_lake.orchestration.keys import SHARE, TABLE
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.partitions import joined, time_partitions, window_of
 from influx_lake.orchestration.resources import IcebergCatalogResource
@@ -64,7 +65,8 @@ class IcebergIOManager(dg.ConfigurableIOManager):
 
         with failing_clearly(context.asset_key.to_user_string()):
             upstream = context.upstream_output
-            table = open_table(self.catalog.open(), _table_of(upstream) or self._identifier(context.asset_key))
+            identifier = _table_of(upstream) or self._identifier(context.asset_key)
+            table = open_table(self.catalog.open(), identifier, _share_of(upstream))
             rows = TableRows(table, _windows_of_input(context), _time_column(upstream) if upstream else TIME)
             return load_as(context.dagster_type.typing_type, rows, context.name)
 
@@ -83,6 +85,16 @@ def _table_of(upstream: dg.OutputContext | None) -> tuple[str, ...] | None:
     """The table of an asset whose key is another, as its metadata has it."""
     stated: Any = upstream.definition_metadata.get(TABLE) if upstream else None
     return tuple(getattr(stated, "value", stated)) if stated else None
+
+
+def _share_of(upstream: dg.OutputContext | None) -> Share | None:
+    """The rows of its table that an asset is, where the table may hold several measurements, as its metadata has it.
+
+    Where no other was ever loaded into the table, it is the whole of it.
+    """
+    stated: Any = upstream.definition_metadata.get(SHARE) if upstream else None
+    column, value = getattr(stated, "value", stated) or (None, "")
+    return None if column is None else Share(column, value, is_alone=True)
 
 
 def _windows_of_output(context: dg.OutputContext) -> dict[str, Window]:

@@ -251,7 +251,7 @@ def _others(
     catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
 ) -> dict[Window, tuple[ForeignChange, ...] | None]:
     """What others did to windows in which the lake has more rows, where they added some."""
-    state = table_state(find_table(catalog, measurement.identifier)) if windows else TableState()
+    state = table_state(find_table(catalog, measurement.identifier, measurement.share)) if windows else TableState()
     return {window: state.others_in(window) for window in windows}
 
 
@@ -264,7 +264,7 @@ def _weighed(
 ) -> dict[Window, Evidence]:
     if not differing:
         return {}
-    table = open_table(catalog, measurement.identifier)
+    table = open_table(catalog, measurement.identifier, measurement.share)
     return {
         window: weigh(source, table, measurement, window, columns, archive) for window, columns in differing.items()
     }
@@ -280,7 +280,7 @@ def _missed(
     """The windows that are equal, and in which the archive has newer values, where it is to be believed."""
     if archive is None or measurement.on_changed_values is not OnChangedValues.ARCHIVE or not equal:
         return {}
-    table = open_table(catalog, measurement.identifier)
+    table = open_table(catalog, measurement.identifier, measurement.share)
     found = {window: missed_correction(source, table, measurement, window, archive) for window in equal}
     return {window: missed for window, missed in found.items() if missed is not None}
 
@@ -291,7 +291,7 @@ def _changed(
     """The columns of windows that have other values; none where rows are in quarantine, so not in the table."""
     from influx_lake.replication.changed_values import changed_columns
 
-    table = find_table(catalog, measurement.identifier) if windows else None
+    table = find_table(catalog, measurement.identifier, measurement.share) if windows else None
     if table is None:
         return {}
     inside, all_of = (
@@ -308,15 +308,15 @@ def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Wi
     Raises:
         LakeError: The catalog or a table cannot tell.
     """
-    counts = _counts(catalog, measurement.identifier, windows, measurement.time_column)
+    counts = _counts(catalog, measurement, measurement.table, windows, measurement.time_column)
     if not measurement.has_quarantine:
         return counts
-    aside = _counts(catalog, (*measurement.namespace, measurement.table + QUARANTINE_SUFFIX), windows)
+    aside = _counts(catalog, measurement, measurement.table + QUARANTINE_SUFFIX, windows)
     return [rows + more for rows, more in zip(counts, aside, strict=True)]
 
 
 def _counts(
-    catalog: Catalog, identifier: tuple[str, ...], windows: Sequence[Window], time_column: str = TIME
+    catalog: Catalog, measurement: Measurement, table_name: str, windows: Sequence[Window], time_column: str = TIME
 ) -> list[int]:
-    table = find_table(catalog, identifier)
+    table = find_table(catalog, (*measurement.namespace, table_name), measurement.share)
     return count_by_window(table, windows, time_column) if table else [0] * len(windows)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Measurement, OnChangedValues
 from influx_lake.config.values.source_schema import ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.known_columns import share_of
+from influx_lake.iceberg.table_state.changes import is_load_of
 from influx_lake.replication.changed_values import LakeColumns, changed_columns
 from influx_lake.sources.profile import Profile, profiles_of, scale_for
 from influx_lake.sources.protocol import Source
@@ -206,7 +208,7 @@ def earlier_versions(table: Table, window: Window) -> Iterator[tuple[int, dateti
         if said is None:
             if not found and (summary is None or summary.operation is not Operation.REPLACE):
                 return
-        elif parent is not None and _overlap(Window.parse(said), window):
+        elif parent is not None and is_load_of(snapshot, share_of(table)) and _overlap(Window.parse(said), window):
             found += 1
             yield parent.snapshot_id, datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
         snapshot = parent
