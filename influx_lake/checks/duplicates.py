@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.arrow_maps import as_texts, is_map
 from influx_lake.checks.outcome import SHOWN, Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.config.values.windows import Window
@@ -63,11 +64,18 @@ def _fitting(slices: TimeBuckets) -> Iterator[pa.Table]:
             yield slices.table(number)
 
 
+def _comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values that Arrow groups by: it has no groups of maps."""
+    if not is_map(values.type):
+        return values
+    return pa.chunked_array([as_texts(chunk) for chunk in values.chunks], pa.string())
+
+
 def _twice(rows: pa.Table, key: PointKey) -> pa.Table:
     """The points that are there more than once, with how many rows each has."""
     below = key.below_microseconds(rows)
     names = [*key.columns, key.time]
-    keyed = rows.select(names)
+    keyed = pa.table([_comparable(rows.column(name)) for name in names], names=names)
     if below is not None:
         names.append(_BELOW)
         keyed = keyed.append_column(_BELOW, below)

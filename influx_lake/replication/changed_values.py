@@ -188,18 +188,20 @@ def _word(source: ColumnType) -> str:
     return str(iceberg_type(ARROW_TYPES[source])).partition("(")[0] if source in ARROW_TYPES else str(source)
 
 
+_HOLDING = {
+    ColumnType.TIME: (pa.types.is_timestamp,),
+    ColumnType.DATE: (pa.types.is_date,),
+    ColumnType.MAP: (pa.types.is_map,),
+    ColumnType.DECIMAL: (pa.types.is_decimal,),
+    ColumnType.STRING: (pa.types.is_string, pa.types.is_large_string),
+    ColumnType.BOOLEAN: (pa.types.is_boolean,),
+}
+
+
 def _holds(kind: pa.DataType, source: ColumnType) -> bool:
     """Whether a type of the table holds the source's values so that they can be had back."""
-    if source is ColumnType.TIME:
-        return bool(pa.types.is_timestamp(kind))
-    if source is ColumnType.DATE:
-        return bool(pa.types.is_date(kind))
-    if source is ColumnType.DECIMAL:
-        return bool(pa.types.is_decimal(kind))
-    if source is ColumnType.STRING:
-        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-    if source is ColumnType.BOOLEAN:
-        return bool(pa.types.is_boolean(kind))
+    if source in _HOLDING:
+        return any(matches(kind) for matches in _HOLDING[source])
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from influx_lake.arrow_maps import as_texts
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.protocol import Source
@@ -130,6 +131,8 @@ class RowProfiler:
         values = values.drop_null()
         if not len(values):
             return ColumnProfile()
+        if column.type is ColumnType.MAP:
+            values = as_texts(values)
         if column.type is ColumnType.BOOLEAN:
             return ColumnProfile(len(values), total=int(values.true_count))
         values = _comparable(values, column.type)
@@ -142,7 +145,7 @@ class RowProfiler:
         return ColumnProfile(len(values), ends["min"], ends["max"], self._total(column, values))
 
     def _total(self, column: Column, values: pa.Array) -> int:
-        if column.type is ColumnType.STRING:
+        if column.type in (ColumnType.STRING, ColumnType.MAP):
             return int(pc.sum(pc.binary_length(values)).as_py())
         if column.type is ColumnType.FLOAT:
             values = pc.multiply(values, self.scales.get(column.name, 1.0)).cast(pa.int64(), safe=False)

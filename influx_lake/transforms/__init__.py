@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from influx_lake.transforms.provenance import LoadContext
-from influx_lake.transforms.source import TransformedSource, transformed
+from influx_lake.transforms.source import TransformedSource
+from influx_lake.transforms.transformed import transformed
 
 __all__ = ["LoadContext", "TransformedSource", "transformed"]

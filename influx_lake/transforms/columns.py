@@ -28,8 +28,14 @@ def column_type(kind: pa.DataType) -> ColumnType:
     return next((found for matches, found in _TYPES if matches(kind)), ColumnType.STRING)
 
 
+TAGS_TYPE = pa.map_(pa.string(), pa.field("value", pa.string(), nullable=False))
+"""The tags of a point, in one column."""
+
+
 def arrow_type_of(column: Column) -> pa.DataType:
     """The Arrow type of a column on its way."""
+    if column.type is ColumnType.MAP:
+        return TAGS_TYPE
     return ARROW_TYPES[column.type] if column.iceberg_type is None else arrow_type(column.iceberg_type)
 
 

@@ -11,7 +11,7 @@ from functools import reduce
 
 import pyarrow as pa
 
-from influx_lake.config import ColumnNames, Measurement
+from influx_lake.config import Measurement
 from influx_lake.config.transforms.options import Duplicates
 from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
@@ -185,35 +185,6 @@ class TransformedSource:
     def _read_count(self, schema: MeasurementSchema, window: Window) -> int:
         with self.read(schema, window) as rows:
             return sum(len(batch) for batch in rows)
-
-
-def transformed(
-    source: Source,
-    measurement: Measurement,
-    load: LoadContext | None = None,
-    declared: Callable[[str], MeasurementSchema] | None = None,
-) -> Source:
-    """The source of a measurement, its rows as the measurement's table has them; itself where nothing is done.
-
-    Args:
-        source: The source, or one that was transformed already.
-        measurement: The measurement.
-        load: The load that rows are read for.
-        declared: Tells the columns that the source has; None: the source.
-    """
-    if isinstance(source, TransformedSource):
-        if load is None and source.is_for(measurement):
-            return source
-        source = source.plain
-    if not is_transformed(measurement):
-        return source
-    return TransformedSource(source, measurement, load, declared)
-
-
-def is_transformed(measurement: Measurement) -> bool:
-    """Whether anything is done with the rows of a measurement before they are written."""
-    types = measurement.types
-    return measurement.transforms.transforms or bool(types.types) or types.column_names is not ColumnNames.KEEP
 
 
 def _groups(rows: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

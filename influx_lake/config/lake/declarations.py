@@ -9,6 +9,7 @@ from typing import Any
 from influx_lake.config.connections import InfluxDB3Config, SourceConfig
 from influx_lake.config.lake.lake import Pattern
 from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.measurements.layout_checks import share_of
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.measurements.resolution import resolve_measurement
@@ -97,8 +98,12 @@ class _Reader:
         if (group := self._group(options)) is not None:
             self._declare_in_databases(key, options, group)
         elif is_pattern(key) and options.measurement is None:
-            if options.table is not None:
-                self._report.mistake((*location, "table"), "a pattern's matches cannot share a table: leave it out")
+            if options.table is not None and share_of(options, key) is None:
+                message = (
+                    "a pattern's matches cannot share a table: leave it out, or let them share it with "
+                    "`metadata_columns: [measurement]` or `layout: long`"
+                )
+                self._report.mistake((*location, "table"), message)
                 options = options.model_copy(update={"table": None})
             for name, rollup in options.rollups.items():
                 if rollup.table is not None:
@@ -138,7 +143,7 @@ class _Reader:
             return
         if clash := self._tables.claim(measurement):
             place = self._report.place(("measurements", clash.other.key))
-            message = f"{clash.reason} ({clash.other.key}: {place}): give one of them a `table` of its own"
+            message = f"{clash.reason} ({clash.other.key}: {place}): {clash.remedy}"
             self._report.mistake(("measurements", key, "table"), message)
         elif options.partition.start == FIRST_POINT:
             # Where its partitions start is known when the source was asked: until then it is looked for by its name.

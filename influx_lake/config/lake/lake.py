@@ -12,7 +12,7 @@ from influx_lake.config.catalogs.options import CatalogConfig
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
-from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.lake.table_names import TableNames, with_shares
 from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import MeasurementOptions
@@ -126,6 +126,9 @@ class Lake:
     first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     too_early: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measurements", with_shares(self.measurements))
+
     @property
     def name(self) -> str | None:
         """What it is called beside other lakes in Dagster; None where it is the only one."""
@@ -226,7 +229,7 @@ class Lake:
             newcomers = [measurement, *([clash.other] if clash.other not in self.measurements else [])]
             clashes |= {(each.source, each.name): clash.reason for each in newcomers}
         aside |= clashes
-        present = tuple(each for each in known.values() if (each.source, each.name) not in aside)
+        present = with_shares(each for each in known.values() if (each.source, each.name) not in aside)
         return Resolved(present, aside, tuple(_remarks(clashes, early)))
 
     def entry_of(self, source: str) -> str:

@@ -1,14 +1,19 @@
-"""Whose table is whose: no two measurements share one, whatever the catalog and the file system make of its name."""
+"""Whose table is whose: none is shared unasked, whatever the catalog and the file system make of its name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.tables.file_options import FileOptions
+from influx_lake.config.values.validated_names import safe_table_name
 
 QUARANTINE_SUFFIX = "__quarantine"
 """Ends the name of the table that keeps the rows which a measurement's own table cannot take."""
+_APART = "give one of them a `table` of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +23,12 @@ class Clash:
     Attributes:
         other: The measurement that has it.
         reason: Why they cannot both be.
+        remedy: What to write instead.
     """
 
     other: Measurement
     reason: str
+    remedy: str = _APART
 
 
 class TableNames:
@@ -34,7 +41,7 @@ class TableNames:
     """
 
     def __init__(self, measurements: Iterable[Measurement] = ()) -> None:
-        self._taken: dict[str, _Taken] = {}
+        self._taken: dict[str, list[_Taken]] = {}
         for measurement in measurements:
             self.claim(measurement)
 
@@ -44,18 +51,36 @@ class TableNames:
             wanted = _Taken(measurement, writer, ".".join(identifier))
             if clash := self._clash(wanted):
                 return clash
-            self._taken[wanted.name] = wanted
+            owners = self._taken.setdefault(wanted.name, [])
+            if not any(owner.is_same(wanted) for owner in owners):
+                owners.append(wanted)
         return None
 
     def _clash(self, wanted: _Taken) -> Clash | None:
-        owner = self._taken.get(wanted.name, wanted)
-        if not owner.is_same(wanted):
-            return Clash(owner.measurement, _one_table(owner, wanted))
-        if (kept := self._taken.get(wanted.name.removesuffix(QUARANTINE_SUFFIX), owner)) is not owner:
-            return Clash(kept.measurement, _quarantine(kept, wanted))
-        if (keeper := self._taken.get(wanted.name + QUARANTINE_SUFFIX)) is not None:
-            return Clash(keeper.measurement, _quarantine(wanted, keeper))
+        for owner in self._taken.get(wanted.name, ()):
+            if not owner.is_same(wanted) and (clash := _between(owner, wanted)):
+                return clash
+        base = wanted.name.removesuffix(QUARANTINE_SUFFIX)
+        if base != wanted.name and (kept := self._taken.get(base)):
+            return Clash(kept[0].measurement, _quarantine(kept[0], wanted))
+        if keeper := self._taken.get(wanted.name + QUARANTINE_SUFFIX):
+            return Clash(keeper[0].measurement, _quarantine(wanted, keeper[0]))
         return None
+
+
+def with_shares(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
+    """Measurements that know whether others are declared for their tables."""
+    listed = tuple(measurements)
+    count = Counter(each.identifier for each in listed)
+
+    def told(measurement: Measurement) -> Measurement:
+        share = measurement.share
+        if share is None:
+            return measurement
+        is_alone = measurement.layout is None and count[measurement.identifier] == 1
+        return replace(measurement, share=replace(share, is_alone=is_alone))
+
+    return tuple(map(told, listed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +95,61 @@ class _Taken:
     def name(self) -> str:
         return self.table.casefold()
 
+    @property
+    def may_be_shared(self) -> bool:
+        return self.writer == self.measurement.key and self.measurement.share is not None
+
     def is_same(self, other: _Taken) -> bool:
         mine, its = self.measurement, other.measurement
         return (mine.source, mine.name, mine.key, self.writer) == (its.source, its.name, its.key, other.writer)
 
 
-def _one_table(one: _Taken, other: _Taken) -> str:
-    if one.table == other.table:
-        return f"{one.writer} and {other.writer} would both be the table {one.table}"
+def _between(owner: _Taken, wanted: _Taken) -> Clash | None:
+    """Why two cannot have one table; None where they share it."""
+    one, other = owner.measurement, wanted.measurement
+    if owner.table != wanted.table:
+        return Clash(one, _alike(owner, wanted))
+    if owner.may_be_shared and wanted.may_be_shared:
+        disagreement = next(_disagreements(one, other), None)
+        return None if disagreement is None else Clash(one, *disagreement)
+    reason = f"{owner.writer} and {wanted.writer} would both be the table {owner.table}"
+    if {owner.writer, wanted.writer} == {one.key, other.key}:
+        return Clash(one, reason, f"{_APART}, or let them share it: `metadata_columns: [measurement]` in both")
+    return Clash(one, reason)
+
+
+def _disagreements(one: Measurement, other: Measurement) -> Iterator[tuple[str, str]]:
+    """What measurements of one table say differently that is said of the table, and what to do."""
+    both = f"{one.key} and {other.key} share the table {one.table_name}"
+    assert one.share is not None
+    assert other.share is not None
+    if (one.layout is None) != (other.layout is None):
+        yield f"{both}, and one of them is `layout: long`", _APART
+    if one.share.column != other.share.column:
+        columns = f"{one.share.column!r} and {other.share.column!r}"
+        yield f"{both}, and call the column that tells them apart {columns}", "give it one name in both"
+    names = (safe_table_name(each.share.value).casefold() for each in (one, other) if each.share)
+    if len(set(names)) == 1:
+        values = " and ".join(dict.fromkeys(repr(each.share.value) for each in (one, other) if each.share))
+        yield f"{both}, and are both {values} in its column {one.share.column!r}", _APART
+    for option, mine, its in _of_the_table(one, other):
+        if mine != its:
+            yield f"{both}, and say different things of it in `{option}`", "say the same of it in both"
+
+
+def _of_the_table(one: Measurement, other: Measurement) -> Iterator[tuple[str, Any, Any]]:
+    """What is said of a table, and not of a measurement's rows."""
+    yield "layout", one.layout, other.layout
+    yield "iceberg_partition", one.iceberg_partition, other.iceberg_partition
+    yield "table_properties", dict(one.table_properties), dict(other.table_properties)
+    yield "rename: {time: ...}", one.time_column, other.time_column
+    for name in ("time_type", "nanoseconds", "nanoseconds_column"):
+        yield name, getattr(one.types, name), getattr(other.types, name)
+    for name in FileOptions.model_fields:
+        yield f"write.{name}", getattr(one.write, name), getattr(other.write, name)
+
+
+def _alike(one: _Taken, other: _Taken) -> str:
     return (
         f"{one.writer} and {other.writer} would be the tables {one.table} and {other.table}, which are one where "
         "names ignore case, as in Glue, in Hive and on some file systems"

@@ -15,7 +15,7 @@ from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.measurements.run_size import WINDOWS_PER_RUN
 from influx_lake.config.measurements.tail import TailOptions
 from influx_lake.config.tables.file_options import WriteOptions
-from influx_lake.config.tables.shared_tables import Share
+from influx_lake.config.tables.shared_tables import LongOptions, Share
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.tables.types import OnTypeConflict, TypeOptions
 from influx_lake.config.tables.write_modes import WriteMode
@@ -62,6 +62,7 @@ class Measurement:
         group: The Dagster asset group.
         rollups: The downsampled tables that follow its own.
         asset: What its asset is called in Dagster, where that is not its path.
+        layout: Which values have columns of their own where the table is long; None: it is wide.
         share: The rows that it has of its table, where that may hold several measurements.
     """
 
@@ -97,6 +98,7 @@ class Measurement:
     group: str = "default"
     rollups: tuple[Rollup, ...] = ()
     asset: tuple[str, ...] | None = None
+    layout: LongOptions | None = None
     share: Share | None = None
 
     @property

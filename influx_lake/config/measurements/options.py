@@ -20,6 +20,7 @@ from influx_lake.config.measurements.rollups import RollupOptions
 from influx_lake.config.measurements.run_size import ChunkOptions
 from influx_lake.config.measurements.tail import Tailing
 from influx_lake.config.tables.file_options import WriteOptions
+from influx_lake.config.tables.shared_tables import Layout
 from influx_lake.config.tables.table_layout import PartitionTerms
 from influx_lake.config.tables.table_properties import TableProperties
 from influx_lake.config.tables.types import TypeOptions
@@ -84,6 +85,13 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         description="The partition fields of the Iceberg table: a list of columns, identity(col), bucket(n, col), "
         "truncate(w, col), year(time), month(time), day(time) and hour(time); or `none`. A table that exists is "
         "changed to it, and its files stay. `table_default`: a new table has day(time), another stays as it is.",
+    )
+    layout: Layout = Field(
+        default=None,
+        description="`wide` has a column for each field. `long` has a row for each value: columns time, measurement, "
+        "tags (a map), metric_name and metric_value, for all measurements in one table, `all_metrics` unless `table` "
+        "names another. `{long: {integers: true, booleans: true, texts: true}}` puts these in columns of their own.",
+        examples=["long", {"long": {"integers": True, "texts": True}}],
     )
     lag: Duration = Field(
         default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."

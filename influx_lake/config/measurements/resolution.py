@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.measurements.guards import OnChangedValues, OnShrink
 from influx_lake.config.measurements.history import History
+from influx_lake.config.measurements.layout_checks import check_layout, share_of
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import FIRST_START, MeasurementOptions, PartitionOptions
 from influx_lake.config.measurements.rollup_resolution import resolve_rollups
@@ -19,6 +20,7 @@ from influx_lake.config.measurements.run_size import windows_per_run
 from influx_lake.config.measurements.tail import DEFAULT_LAG, TailOptions
 from influx_lake.config.measurements.transform_checks import check_transforms
 from influx_lake.config.report.diagnostics import Location, OptionMistake
+from influx_lake.config.tables.shared_tables import LONG_TABLE
 from influx_lake.config.tables.types import type_options
 from influx_lake.config.tables.write_modes import WriteMode
 from influx_lake.config.tables.write_properties import check_write
@@ -58,6 +60,7 @@ def resolve_measurement(
     check_write(options.write, options.table_properties)
     _check_mode(options)
     check_transforms(options)
+    check_layout(options)
     if options.freshness is None and options.checks.freshness.enabled:
         raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
     scheme = _scheme(options.partition, first_point if options.partition.start == FIRST_POINT else None)
@@ -68,7 +71,9 @@ def resolve_measurement(
         source=source,
         database=config.database,
         namespace=namespace,
-        table=options.table or safe_table_name(key),
+        table=options.table or (safe_table_name(key) if options.layout is None else LONG_TABLE),
+        layout=options.layout,
+        share=share_of(options, name),
         scheme=scheme,
         lag=options.lag,
         history=_history(options, scheme, source),

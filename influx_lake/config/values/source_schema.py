@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 
 class ColumnType(StrEnum):
-    """InfluxDB's value types, in the words of `system.influxdb_schema`, and two more that columns of tables have."""
+    """InfluxDB's value types, in the words of `system.influxdb_schema`, and three more that columns of tables have."""
 
     FLOAT = "float"
     INTEGER = "integer"
@@ -42,6 +42,7 @@ class ColumnType(StrEnum):
     TIME = "time"
     DATE = "date"
     DECIMAL = "decimal"
+    MAP = "map"
 
 
 @dataclass(frozen=True, slots=True)

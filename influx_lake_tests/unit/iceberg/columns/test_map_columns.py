@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
+from influx_lake.arrow_maps import as_texts, from_texts
 from influx_lake.config import WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
-from influx_lake.iceberg.columns.map_texts import as_texts, from_texts
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.scan.reader import read_windows

@@ -1,0 +1,47 @@
+"""What of the transforms a measurement's source needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from influx_lake.config import ColumnNames, Measurement
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.sources.protocol import Source
+from influx_lake.transforms.long_source import LongSource
+from influx_lake.transforms.provenance import LoadContext
+from influx_lake.transforms.source import TransformedSource
+
+
+def transformed(
+    source: Source,
+    measurement: Measurement,
+    load: LoadContext | None = None,
+    declared: Callable[[str], MeasurementSchema] | None = None,
+) -> Source:
+    """The source of a measurement, its rows as the measurement's table has them; itself where nothing is done.
+
+    Args:
+        source: The source, or one that was transformed already.
+        measurement: The measurement.
+        load: The load that rows are read for.
+        declared: Tells the columns that the source has; None: the source.
+    """
+    if isinstance(source, TransformedSource):
+        if load is None and source.is_for(measurement):
+            return source
+        source = source.plain
+    if not is_transformed(measurement):
+        return source
+    kind = TransformedSource if measurement.layout is None else LongSource
+    return kind(source, measurement, load, declared)
+
+
+def is_transformed(measurement: Measurement) -> bool:
+    """Whether anything is done with the rows of a measurement before they are written."""
+    types = measurement.types
+    return (
+        measurement.layout is not None
+        or measurement.transforms.transforms
+        or bool(types.types)
+        or types.column_names is not ColumnNames.KEEP
+    )
