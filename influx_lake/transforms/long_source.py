@@ -4,21 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import pyarrow as pa
 
-from influx_lake.config.values.source_schema import Column, MeasurementSchema
+from influx_lake.config import Measurement
+from influx_lake.config.tables.shared_tables import LongOptions
+from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.profile import Profile, read_profiles
-from influx_lake.sources.protocol import RowStream, Source
+from influx_lake.sources.protocol import RowStream, ServerInfo, Source
+from influx_lake.sources.remarks import Outside
 from influx_lake.sources.single_use_rows import SingleUseRows
-from influx_lake.sources.versions import version_of
 from influx_lake.transforms.long_table import LongTable, long_table
 from influx_lake.transforms.source import TransformedSource
 
 
-class LongSource(TransformedSource):
-    """A source of one measurement, shaped as its options say, and then each of its values a row."""
+class LongSource:
+    """A source of one measurement, each of whose values is a row.
+
+    Args:
+        wide: The source, its rows shaped as the other options say.
+        options: Which values have columns of their own.
+        table: The table, for messages.
+    """
+
+    def __init__(self, wide: TransformedSource, options: LongOptions, table: str) -> None:
+        self._wide = wide
+        self._options = options
+        self._table = table
+
+    @property
+    def plain(self) -> Source:
+        """Where the rows come from."""
+        return self._wide.plain
+
+    @property
+    def identity(self) -> str:
+        return self._wide.identity
+
+    def __repr__(self) -> str:
+        return f"LongSource({self._wide!r})"
+
+    def is_for(self, measurement: Measurement) -> bool:
+        """Whether its rows are those of a measurement's table."""
+        return self._wide.is_for(measurement)
+
+    def server(self) -> ServerInfo:
+        return self._wide.server()
+
+    def measurements(self) -> list[str]:
+        return self._wide.measurements()
 
     def schema(self, measurement: str) -> MeasurementSchema:
         """The columns that the long table gets.
@@ -33,7 +69,7 @@ class LongSource(TransformedSource):
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
         table = self._long(schema.measurement)
-        with super().read(table.wide, window) as rows:
+        with self._wide.read(table.wide, window) as rows:
             layout = table.layout(rows.schema)
             made = (each for batch in rows for each in table.apply(batch, layout))
             names = [column.name for column in schema.columns]
@@ -43,12 +79,14 @@ class LongSource(TransformedSource):
                 asked = pa.schema([layout.field(name) for name in names])
                 yield SingleUseRows(asked, (batch.select(names) for batch in made))
 
+    def count(self, measurement: str, window: Window) -> int:
+        return self.counts(measurement, [window])[0]
+
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
-        """How many values there are in each window."""
+        """How many values there are in each window: the source counts those of each field, where it can."""
         table = self._long(measurement)
-        columns: list[Column] = [value.column for value in table.values]
-        wide = MeasurementSchema(measurement, (table.time, *columns))
-        found = super().profiles(wide, windows, {})
+        columns = [value.column for value in table.values]
+        found = self._wide.profiles(MeasurementSchema(measurement, (table.time, *columns)), windows, {})
         return [sum(profile[column.name].count for column in columns) for profile in found]
 
     def profiles(
@@ -57,11 +95,20 @@ class LongSource(TransformedSource):
         """The profile of each window, by reading its rows."""
         return read_profiles(self, schema, windows, scales)
 
+    def first_time(self, measurement: str) -> datetime | None:
+        return self._wide.first_time(measurement)
+
     def version(self, *, newest: bool) -> Source:
         """The same with the values that were written last, or first."""
-        return LongSource(version_of(self._source, newest=newest), self._measurement, self._load)
+        return LongSource(self._wide.version(newest=newest), self._options, self._table)
+
+    def outside(self, measurement: str, reach: Window) -> Outside | None:
+        """The points of a measurement outside of a range, where the source has read such."""
+        return self._wide.outside(measurement, reach)
+
+    def close(self) -> None:
+        self._wide.close()
 
     def _long(self, measurement: str) -> LongTable:
-        plan, options = self.plan(measurement), self._measurement.layout
-        assert options is not None
-        return long_table(measurement, options, plan.schema.columns, plan.added, self._measurement.table_name)
+        plan = self._wide.plan(measurement)
+        return long_table(measurement, self._options, plan.schema.columns, plan.added, self._table)

@@ -152,7 +152,7 @@ class TransformedSource:
     def first_time(self, measurement: str) -> datetime | None:
         return self._source.first_time(measurement)
 
-    def version(self, *, newest: bool) -> Source:
+    def version(self, *, newest: bool) -> TransformedSource:
         """The same with the values that were written last, or first."""
         return TransformedSource(version_of(self._source, newest=newest), self._measurement, self._load)
 

@@ -26,14 +26,14 @@ def transformed(
         load: The load that rows are read for.
         declared: Tells the columns that the source has; None: the source.
     """
-    if isinstance(source, TransformedSource):
+    if isinstance(source, TransformedSource | LongSource):
         if load is None and source.is_for(measurement):
             return source
         source = source.plain
     if not is_transformed(measurement):
         return source
-    kind = TransformedSource if measurement.layout is None else LongSource
-    return kind(source, measurement, load, declared)
+    wide = TransformedSource(source, measurement, load, declared)
+    return wide if measurement.layout is None else LongSource(wide, measurement.layout, measurement.table_name)
 
 
 def is_transformed(measurement: Measurement) -> bool:

@@ -217,20 +217,26 @@ class Lake:
         Args:
             found: The measurements of each source that was asked, also of a database that the lake does not know yet.
         """
-        tables = TableNames(self.measurements)
-        known = {measurement.path: measurement for measurement in self.measurements}
+        matched = [measurement for source, names in found.items() for _, measurement in self.match(source, names)]
+        own, matched = self._with_shares(matched)
+        tables, known = TableNames(own), {measurement.path: measurement for measurement in own}
         early = {place: reason for place, reason in self.too_early.items() if place[1] in found.get(place[0], ())}
         aside = {place: reason for place, reason in early.items() if place not in self.first_points}
         clashes: dict[tuple[str, str], str] = {}
-        for _, measurement in (each for source, names in found.items() for each in self.match(source, names)):
+        for measurement in matched:
             if (clash := tables.claim(measurement)) is None:
                 known.setdefault(measurement.path, measurement)
                 continue
-            newcomers = [measurement, *([clash.other] if clash.other not in self.measurements else [])]
+            newcomers = [measurement, *([clash.other] if clash.other not in own else [])]
             clashes |= {(each.source, each.name): clash.reason for each in newcomers}
         aside |= clashes
         present = with_shares(each for each in known.values() if (each.source, each.name) not in aside)
         return Resolved(present, aside, tuple(_remarks(clashes, early)))
+
+    def _with_shares(self, matched: list[Measurement]) -> tuple[list[Measurement], list[Measurement]]:
+        """The lake's measurements, and others beside them, which know whether they share their tables."""
+        every = list(with_shares((*self.measurements, *matched)))
+        return every[: len(self.measurements)], every[len(self.measurements) :]
 
     def entry_of(self, source: str) -> str:
         """The entry of `sources` that a source is of: itself, or the one that stands for many databases."""

@@ -71,7 +71,8 @@ class TableNames:
 def with_shares(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
     """Measurements that know whether others are declared for their tables."""
     listed = tuple(measurements)
-    count = Counter(each.identifier for each in listed)
+    # One that is known and was found again is one.
+    count = Counter(identifier for identifier, *_ in {(each.identifier, each.source, each.key) for each in listed})
 
     def told(measurement: Measurement) -> Measurement:
         share = measurement.share

@@ -67,7 +67,7 @@ def _read_layout(value: Any) -> Any:
         return {}
     if isinstance(value, dict) and set(value) == {"long"}:
         return value["long"] if value["long"] is not None else {}
-    raise ValueError("is `wide`, `long` or `{long: {integers: true, booleans: true, texts: true}}`")
+    raise ValueError("is none of `wide`, `long` and `{long: {integers: true, booleans: true, texts: true}}`")
 
 
 Layout = Annotated[

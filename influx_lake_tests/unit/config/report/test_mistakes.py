@@ -51,7 +51,7 @@ def test_ten_mistakes_are_ten_messages(mistakes_of: Callable[..., list[str]]) ->
         "lake.yaml:14: measurements.cpu.partition.every: 'dayly' is not one of hour, day, week, month "
         "(did you mean day?)",
         "lake.yaml:16: measurements.mem.table: cpu and mem would both be the table telemetry.cpu (cpu: lake.yaml:12): "
-        "give one of them a `table` of its own",
+        "give one of them a `table` of its own, or let them share it: `metadata_columns: [measurement]` in both",
         "lake.yaml:18: measurements.disk.source: 'defalt' is not one of the sources (did you mean default?)",
         "lake.yaml:20: measurements.net.partition.start: the start 2026-01-01 (Thursday) is not where a week starts: "
         "write 2025-12-29 or 2026-01-05",

@@ -1,0 +1,73 @@
+"""Measurements that share a table, from lake.yaml to the rows: wide and long, loaded, told of, verified and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from influx_lake.sandbox import Sandbox
+from influx_lake_tests.integration.cli_lake import CliLake
+
+WIDE = """\
+sources:
+  default: {{host: {host}, database: telemetry, token: "${{file:token}}", retry: {{budget: 1s}}}}
+catalog: {catalog}
+defaults: {{metadata_columns: [measurement]}}
+measurements:
+  cpu: {{table: host_metrics}}
+  mem: {{table: host_metrics, write: {{mode: upsert}}}}
+"""
+LONG = WIDE.replace(
+    "{{metadata_columns: [measurement]}}", "{{layout: {{long: {{booleans: true, texts: true}}}}}}"
+).replace("table: host_metrics", "lag: 10m")
+
+
+def rows(lake: CliLake, table: str) -> list[dict[str, Any]]:
+    return lake.catalog.load_table(("telemetry", table)).scan().to_arrow().to_pylist()
+
+
+@pytest.fixture
+def filled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake]:
+    with Sandbox() as box:
+        lake = CliLake(tmp_path, box, capsys)
+        lake.fill("cpu", range(2), 10)
+        lake.fill("mem", range(1), 5)
+        yield lake
+
+
+def test_two_measurements_in_one_wide_table(filled: CliLake) -> None:
+    filled.write_config(WIDE)
+    told = filled.tell("replicate", "--all", "--end", "2026-01-03")
+    assert told.code == 0, told.err
+    held = rows(filled, "host_metrics")
+    assert sorted({row["measurement"] for row in held}) == ["cpu", "mem"]
+    assert len(held) == 25
+    again = filled.tell("replicate", "telemetry.host_metrics.cpu", "--end", "2026-01-03")
+    assert again.code == 0, again.err
+    assert len(rows(filled, "host_metrics")) == 25
+    status = filled.tell("status", "--json").object["measurements"]
+    assert [(each["measurement"], each["rows"]) for each in status] == [("cpu", 20), ("mem", 5)]
+    verified = filled.tell("verify", "--end", "2026-01-03", "--profile")
+    assert verified.code == 0, verified.out + verified.err
+    checked = filled.tell("check")
+    assert checked.code == 0, checked.out + checked.err
+
+
+def test_all_measurements_in_one_long_table(filled: CliLake) -> None:
+    filled.write_config(LONG)
+    told = filled.tell("replicate", "--all", "--end", "2026-01-03")
+    assert told.code == 0, told.err
+    held = rows(filled, "all_metrics")
+    assert len(held) == 25
+    assert {tuple(row) for row in held} == {
+        ("time", "measurement", "tags", "metric_name", "metric_value", "value_boolean", "value_string")
+    }
+    assert held[0]["tags"] == [("host", "h0")]
+    assert {row["metric_name"] for row in held} == {"value"}
+    assert sorted(row["metric_value"] for row in held if row["measurement"] == "mem") == [0, 1, 2, 3, 4]
+    assert filled.tell("verify", "--end", "2026-01-03", "--profile").code == 0
+    status = filled.tell("status", "--json").object["measurements"]
+    assert [(each["measurement"], each["rows"]) for each in status] == [("cpu", 20), ("mem", 5)]
