@@ -72,7 +72,8 @@ LINES = "measurements:\n  cpu: {%s}\n  mem: {%s}\n"
             "table: host",
             "table: host",
             "lake.yaml:4: measurements.mem.table: cpu and mem would both be the table telemetry.host (cpu: "
-            "lake.yaml:3): give one of them a `table` of its own, or let them share it: `metadata_columns: [measurement]` in both",
+            "lake.yaml:3): give one of them a `table` of its own, or let them share it: `metadata_columns: "
+            "[measurement]` in both",
         ),
         ("table: host, metadata_columns: [measurement]", "table: host", "or let them share it"),
         (
