@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from influx_lake.config import load_lake
+from influx_lake.rollups.window import roll_up_window
 from influx_lake.sandbox import Sandbox
-from influx_lake_tests.integration.cli_lake import CliLake
+from influx_lake_tests.integration.cli_lake import FIRST_DAY_NS, CliLake
 
 WIDE = """\
 sources:
@@ -71,3 +74,42 @@ def test_all_measurements_in_one_long_table(filled: CliLake) -> None:
     assert filled.tell("verify", "--end", "2026-01-03", "--profile").code == 0
     status = filled.tell("status", "--json").object["measurements"]
     assert [(each["measurement"], each["rows"]) for each in status] == [("cpu", 20), ("mem", 5)]
+
+
+def test_a_roll_up_is_computed_of_the_measurements_rows(filled: CliLake) -> None:
+    filled.write_config(
+        WIDE.replace("{{table: host_metrics}}", "{{table: host_metrics, rollups: {{daily: {{every: 1d}}}}}}")
+    )
+    assert filled.tell("replicate", "--all", "--end", "2026-01-03").code == 0
+    [cpu, _] = load_lake(filled.config).measurements
+    days = cpu.scheme.windows(cpu.scheme.start, cpu.scheme.start + timedelta(days=2))
+    computed = [roll_up_window(filled.catalog, cpu, cpu.rollups[0], day, run_id="r").rows for day in days]
+    assert computed == [3, 3], "of three hosts"
+    found = rows(filled, "host_metrics_daily")
+    assert sum(row["value_count"] for row in found) == 20
+
+
+def test_late_points_are_seen_and_loaded_again(filled: CliLake) -> None:
+    filled.write_config(LONG)
+    assert filled.tell("replicate", "--all", "--end", "2026-01-03").code == 0
+    filled.box.write("telemetry", f'cpu,host=late value=1i,name="x",up=true {FIRST_DAY_NS + 1000}')
+    verified = filled.tell("verify", "--end", "2026-01-03", "--json")
+    assert verified.code == 1
+    [cpu, mem] = verified.object["measurements"]
+    assert (cpu["source_rows"], cpu["lake_rows"], mem["equal"]) == (23, 20, True)
+    assert filled.tell("replicate", "cpu", "--end", "2026-01-03").code == 0
+    late = [row for row in rows(filled, "all_metrics") if row["tags"] == [("host", "late")]]
+    told = [(row["metric_name"], row["metric_value"], row["value_boolean"], row["value_string"]) for row in late]
+    assert sorted(told) == [("name", None, None, "x"), ("up", None, True, None), ("value", 1.0, None, None)]
+    assert filled.tell("verify", "--end", "2026-01-03", "--profile").code == 0
+
+
+def test_a_measurement_that_leaves_the_lake_leaves_its_rows(filled: CliLake) -> None:
+    filled.write_config(WIDE)
+    assert filled.tell("replicate", "--all", "--end", "2026-01-03").code == 0
+    filled.write_config("".join(line for line in WIDE.splitlines(keepends=True) if "mem:" not in line))
+    told = filled.tell("replicate", "cpu", "--end", "2026-01-03")
+    assert told.code == 0, told.err
+    assert len(rows(filled, "host_metrics")) == 25
+    [status] = filled.tell("status", "--json").object["measurements"]
+    assert status["rows"] == 20
