@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyiceberg.catalog import sql
 
 from influx_lake.config import WriteOptions
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.commit import overwrite_producer
 from influx_lake.iceberg.load.append import append_window
@@ -59,6 +60,12 @@ def coming(step: str) -> Iterator[pa.RecordBatch]:
             stop()
 
 
+def named(batch: pa.RecordBatch, measurement: str = "cpu") -> pa.RecordBatch:
+    """Rows of a table that holds several measurements."""
+    return batch.append_column("measurement", pa.array([measurement] * len(batch)))
+
+
+SHARE = Share("measurement", "cpu")
 STEPS: dict[str, tuple[Any, str, bool]] = {
     "before staging columns": (staged.Staging, "again", False),
     "after staging columns": (staged.Staging, "again", True),
@@ -87,6 +94,9 @@ def main(folder: str, step: str, mode: str) -> None:
         stopping(owner, name, after=after)
     batches = Batches(next(coming(step)).schema, coming(step))
     target = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=20_000))
+    if mode.startswith("shared "):
+        mode, target = mode.removeprefix("shared "), changed(target, share=SHARE)
+        batches = Batches(named(next(coming(step))).schema, map(named, coming(step)))
     if mode == "tail":
         tail_window(load_of(catalog, target, batches, day(0), PROVENANCE), replace_window)
     elif mode == "append":

@@ -9,16 +9,19 @@ from dataclasses import replace as changed
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyiceberg.catalog import Catalog
 
+from influx_lake.config.tables.shared_tables import Share
+from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake_tests.unit.iceberg.commit.crashing_writer import JOINING, STEPS
+from influx_lake_tests.unit.iceberg.commit.crashing_writer import JOINING, SHARE, STEPS, named
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
 from testbed.loads import load_of
 
@@ -104,6 +107,44 @@ def test_killed_while_tailing(step: str, catalog: Catalog, lake_folder: Path) ->
         assert table_state(table(catalog)).coverage == Coverage((day(1),), (day(0),))
     assert replace(catalog, day(0), coming).total_rows == 20_070
     assert table_state(table(catalog)).coverage == Coverage((day(0, 2),))
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.parametrize("mode", ["replace", pytest.param("upsert", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "step", ["before the catalog", *(pytest.param(step, marks=pytest.mark.slow) for step in (*BATCHES, *STEPS))]
+)
+def test_killed_while_loading_one_of_two_measurements(
+    step: str, mode: str, catalog: Catalog, lake_folder: Path
+) -> None:
+    """Also where both have rows in one file, which the load writes anew."""
+    cpu = changed(BY_POINT, share=SHARE)
+    mem = changed(BY_POINT, share=Share("measurement", "mem"))
+    replace(catalog, day(0), named(rows(day(0), 700)), target=cpu)
+    replace(catalog, day(0), named(rows(day(0), 70, value=7.0), "mem"), target=mem)
+    mixed = table(catalog)
+    with mixed.transaction() as transaction:
+        with transaction.update_spec() as spec:
+            spec.remove_field("measurement")
+        transaction.overwrite(mixed.scan().to_arrow())
+    before = held(catalog).sort_by("count")
+
+    kill_at(step, lake_folder, f"shared {mode}")
+
+    of_mem = before.filter(pc.equal(before["measurement"], "mem"))
+    after = held(catalog).sort_by("count")
+    if step not in DONE:
+        assert after.select(before.column_names) == before
+    kept = after.filter(pc.equal(after["measurement"], "mem"))
+    assert kept.select(before.column_names) == of_mem
+    for _ in range(2):
+        replace(catalog, day(0), named(rows(day(0), 900)), target=cpu)
+        assert table(catalog).scan().to_arrow()["measurement"].value_counts().to_pylist() in (
+            [{"values": "cpu", "counts": 900}, {"values": "mem", "counts": 70}],
+            [{"values": "mem", "counts": 70}, {"values": "cpu", "counts": 900}],
+        )
+    for share in (cpu.share, mem.share):
+        assert table_state(as_known(table(catalog), share=share)).coverage.holds(day(0))
     assert_each_file_once(catalog)
 
 

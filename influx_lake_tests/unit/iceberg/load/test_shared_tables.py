@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +28,7 @@ from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import DataRefused, ForeignTable, RowsUnaccounted
+from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
@@ -38,6 +41,7 @@ from influx_lake.iceberg.table_state.recorded_loads import recorded_loads
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake_tests.unit.iceberg.interfering import Interfering
+from influx_lake_tests.unit.iceberg.load import sharing_writer
 from influx_lake_tests.unit.iceberg.tables import Batches, day, hours
 from testbed.loads import CheckedBy, load_of
 from testbed.local_catalog import local_catalog
@@ -461,6 +465,25 @@ def test_measurements_loaded_at_once_all_arrive(catalog: Catalog) -> None:
     assert held(catalog) == expected
     for measurement in FIELDS:
         assert state(catalog, measurement).coverage.intervals == (day(0, 3),)
+
+
+@pytest.mark.slow
+def test_processes_that_load_a_measurement_each_lose_nothing(lake_folder: Path) -> None:
+    """From the first load on, which makes the table; each window twice."""
+    names = ("cpu", "mem", "net")
+    processes = [
+        subprocess.Popen([sys.executable, "-m", f"{sharing_writer.__name__}", str(lake_folder), name, "4"])
+        for name in names
+    ]
+    assert [process.wait(timeout=240) for process in processes] == [0, 0, 0]
+    table = local_catalog(lake_folder).load_table(("telemetry", "host"))
+    counted = {
+        each["values"]: each["counts"] for each in table.scan().to_arrow()["measurement"].value_counts().to_pylist()
+    }
+    assert counted == dict.fromkeys(names, 4 * sharing_writer.ROWS)
+    for name in names:
+        known = table_state(as_known(table, share=Share("measurement", name)))
+        assert (known.coverage.intervals, known.owner) == ((day(0, 4),), f"test://{name}")
 
 
 def test_files_of_one_measurement_are_dropped_unread(both: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
