@@ -20,8 +20,8 @@ from influx_lake.cli.telegraf.filters import (
 from influx_lake.cli.telegraf.places import Remark, Remarks
 from influx_lake.cli.telegraf.shape import Shape
 from influx_lake.cli.telegraf.variables import lake_values, resolved
-from influx_lake.config.measurements.resolution import safe_table_name
 from influx_lake.config.values.patterns import is_pattern
+from influx_lake.config.values.validated_names import safe_table_name
 
 _Apply = Callable[[Plugin, Shape, Remarks], None]
 _OF_ALL = frozenset({"alias", "order", "log_level", "labels", *NAME_OPTIONS, *COLUMN_OPTIONS, *VALUE_OPTIONS})

@@ -113,3 +113,13 @@ def test_a_measurement_that_leaves_the_lake_leaves_its_rows(filled: CliLake) -> 
     assert len(rows(filled, "host_metrics")) == 25
     [status] = filled.tell("status", "--json").object["measurements"]
     assert status["rows"] == 20
+
+
+def test_columns_and_rows_are_shown_as_the_long_table_has_them(filled: CliLake) -> None:
+    filled.write_config(LONG)
+    shown = filled.tell("preview", "cpu", "--window", "2026-01-01", "--rows", "1")
+    assert shown.code == 0, shown.err
+    assert "metric_name" in shown.out
+    schema = filled.tell("schema", "cpu")
+    assert schema.code == 0, schema.err
+    assert "metric_value" in schema.out
