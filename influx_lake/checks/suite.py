@@ -21,6 +21,7 @@ _MODULES = {
     "freshness": "freshness",
     "schema_drift": "schema_drift",
     "nothing_in_quarantine": "quarantine",
+    "same_definition": "definition",
     "outliers": "outliers",
     VALUES: "value_rules",
 }
@@ -39,6 +40,7 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
     "freshness": lambda measurement: measurement.freshness is not None,
     "schema_drift": lambda measurement: True,
     "nothing_in_quarantine": lambda measurement: measurement.has_quarantine,
+    "same_definition": lambda measurement: measurement.transforms.transforms,
     "outliers": lambda measurement: False,
 }
 """What is done where nobody says whether."""
@@ -50,6 +52,7 @@ MEANINGS = {
     "freshness": "The newest due window is there, and its events are recent.",
     "schema_drift": "The table's columns are those of the source.",
     "nothing_in_quarantine": "No row waits in quarantine: rows whose values have another type than their column.",
+    "same_definition": "Every window was loaded as `computed`, `map`, `where` and the others make rows now.",
     "outliers": "The window has about as many rows as those before it.",
     VALUES: "The window's rows keep the rules of `checks.values`.",
 }

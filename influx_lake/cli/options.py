@@ -46,6 +46,10 @@ ConfigOption: TypeAlias = Annotated[
         "--config", "-c", metavar="FILE", help="The lake.yaml. Default: $INFLUX_LAKE_CONFIG, else ./lake.yaml."
     ),
 ]
+ChangedOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--changed", help="The windows that were loaded under another definition of columns and rows."),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
 Measurements: TypeAlias = Annotated[
     list[str] | None,

@@ -125,6 +125,27 @@ class Session:
             plans.append((each, windows))
         return plans
 
+    def changed(
+        self, names: Sequence[str] | None, start: datetime | None, end: datetime | None
+    ) -> list[tuple[Measurement, list[Window]]]:
+        """The windows of measurements that were loaded under another definition, oldest first, of a range or all.
+
+        Raises:
+            ConfigurationError: A measurement is not in the lake.
+            CatalogError: The catalog cannot tell what is loaded.
+        """
+        from influx_lake.iceberg.scan.reader import find_table
+        from influx_lake.iceberg.table_state import table_state
+        from influx_lake.replication.definition import outdated_windows
+
+        def wanted(window: Window) -> bool:
+            return (start is None or window.end > start) and (end is None or window.start < end)
+
+        return [
+            (each, [*filter(wanted, outdated_windows(each, table_state(find_table(self.catalog, each.identifier))))])
+            for each in self.measurements(names)
+        ]
+
     def close(self) -> None:
         """Close the sources."""
         for source in (*self._sources.values(), *self._reliable.values()):

@@ -37,6 +37,7 @@ class TableTarget:
         schema_evolution: What happens to columns the table does not have.
         partition: Its partition fields; None: by day of the time for a new table, and by measurement where it is to
             hold several, and what an existing one has.
+        definition: How the rows are made, as a text that changes with it; None where nobody says.
         share: The rows of it that are loaded and replaced, where the table holds several measurements.
     """
 
@@ -52,6 +53,7 @@ class TableTarget:
     with_nanoseconds: bool = False
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     partition: tuple[PartitionTerm, ...] | None = None
+    definition: str | None = None
     share: Share | None = None
 
     @property

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
+from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import CopiedTable
 from influx_lake.iceberg.columns.foreign_column_changes import column_changes
@@ -16,6 +17,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.replication.definition import outdated_windows
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.table_columns import in_words
 
@@ -43,6 +45,7 @@ class MeasurementStatus:
         renamed: The columns that others renamed: what they are called in the table, by the names that loads know.
         alike: The columns whose names differ in case only, which some engines take for one.
         column_changes: What others did to columns that loads cannot follow, and stop for where the source has them.
+        outdated: Its windows that were loaded under another definition of columns and rows.
         copied: Why nothing is loaded, where the table's files are those of the lake that this one is a copy of.
     """
 
@@ -60,6 +63,7 @@ class MeasurementStatus:
     renamed: Mapping[str, str] = field(default_factory=dict)
     alike: Sequence[tuple[str, ...]] = ()
     column_changes: Sequence[str] = ()
+    outdated: tuple[Window, ...] = ()
     copied: str | None = None
 
     @property
@@ -68,7 +72,12 @@ class MeasurementStatus:
         said = [f"{name!r} is {there!r}" for name, there in self.renamed.items()]
         renamed = [f"others renamed columns, which are filled under their new names: {', '.join(said)}"] if said else []
         changed = map(in_words, self.column_changes)
-        return [*([self.copied] if self.copied else []), *renamed, *changed, *map(alike_in_words, self.alike)]
+        outdated = []
+        if self.outdated:
+            windows, name = counted(len(self.outdated), "window"), self.measurement.key
+            outdated.append(f"loaded under another definition: {windows}. See: influx-lake plan {name} --changed")
+        copied = [self.copied] if self.copied else []
+        return [*copied, *renamed, *changed, *outdated, *map(alike_in_words, self.alike)]
 
     @property
     def loaded(self) -> int:
@@ -105,6 +114,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         renamed=_followed(table) if table else {},
         alike=alike(field.name for field in actual(table).schema().fields) if table else (),
         column_changes=column_changes(table, measurement.time_column) if table else (),
+        outdated=tuple(outdated_windows(measurement, state)),
         copied=_copied(table, measurement.table_name) if table else None,
     )
 

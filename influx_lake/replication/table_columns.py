@@ -41,6 +41,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
         write=measurement.write,
         properties=measurement.table_properties,
         types=types,
+        definition=measurement.definition,
         quarantines_casts=measurement.quarantines_casts,
         schema_evolution=measurement.schema_evolution,
         partition=measurement.iceberg_partition,

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
+from influx_lake.cli.options import (
+    ChangedOption,
+    ConfigOption,
+    EndOption,
+    EveryOption,
+    JsonOption,
+    Measurements,
+    StartOption,
+)
 from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
@@ -23,15 +31,26 @@ def plan(
     end: EndOption = None,
     every: EveryOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Also the windows that are loaded already.")] = False,
+    changed: ChangedOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which windows are to be loaded: those that are closed and not in the lake yet."""
+    """Show which windows are to be loaded: those that are closed and not in the lake yet.
+
+    With --changed those that are in the lake and were loaded under another definition of columns and rows.
+    """
+    if changed and (everything or every is not None):
+        raise typer.BadParameter("it is not for --all and --every", param_hint="--changed")
     from influx_lake.cli.session import open_session
 
     with output(as_json) as out, open_session(config) as session:
-        plans = session.plan([*(names or []), *(measurement or [])], start, end, every, only_missing=not everything)
-        show_plan(out, plans, "planned" if everything else "missing")
+        named = [*(names or []), *(measurement or [])]
+        if changed:
+            plans = session.changed(named, start, end)
+            show_plan(out, plans, "loaded under another definition", "influx-lake replicate --all --changed")
+        else:
+            plans = session.plan(named, start, end, every, only_missing=not everything)
+            show_plan(out, plans, "planned" if everything else "missing")
         out.result(
             {
                 "measurements": [plan_facts(each, windows) for each, windows in plans],
@@ -50,7 +69,12 @@ def plan_facts(measurement: Measurement, windows: list[Window]) -> dict[str, obj
     }
 
 
-def show_plan(out: Output, plans: list[tuple[Measurement, list[Window]]], what: str) -> None:
+def show_plan(
+    out: Output,
+    plans: list[tuple[Measurement, list[Window]]],
+    what: str,
+    command: str = "influx-lake replicate --all",
+) -> None:
     """The windows of some measurements, for people."""
     table = plain_table("measurement", "table", "windows", "first", "last", right=["windows"])
     for measurement, windows in plans:
@@ -58,4 +82,4 @@ def show_plan(out: Output, plans: list[tuple[Measurement, list[Window]]], what: 
         add_row(table, measurement.name, measurement.table_name, f"{len(windows):,}", first, last)
     out.table(table)
     total = sum(len(windows) for _, windows in plans)
-    out.line(f"{counted(total, 'window')} {what}." + (" Load them with: influx-lake replicate --all" if total else ""))
+    out.line(f"{counted(total, 'window')} {what}." + (f" Load them with: {command}" if total else ""))

@@ -10,7 +10,15 @@ import typer
 
 from influx_lake.cli.commands.plan import plan_facts, show_plan
 from influx_lake.cli.interruption import STOPPED, uninterrupted
-from influx_lake.cli.options import ConfigOption, EndOption, EveryOption, JsonOption, Measurements, StartOption
+from influx_lake.cli.options import (
+    ChangedOption,
+    ConfigOption,
+    EndOption,
+    EveryOption,
+    JsonOption,
+    Measurements,
+    StartOption,
+)
 from influx_lake.cli.output import Output, counted, output
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ def replicate(
     missing_only: Annotated[
         bool, typer.Option("--missing-only", help="Leave out what is loaded: the rule where no range is given.")
     ] = False,
+    changed: ChangedOption = False,
     replace: Annotated[
         bool,
         typer.Option(
@@ -47,7 +56,8 @@ def replicate(
 ) -> int:
     """Load windows from InfluxDB into Iceberg tables; each replaces what its table holds for it, in one commit.
 
-    With --start or --end every window of the range is loaded, also again; without a range, those that are missing.
+    With --start or --end every window of the range is loaded, also again; without a range, those that are missing; with
+    --changed those that were loaded under another definition of columns and rows.
     """
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
@@ -58,11 +68,16 @@ def replicate(
     from influx_lake.cli.stopped import Again, tell_where_it_stopped
     from influx_lake.config.values.units import format_duration
 
-    only_missing = missing_only or (start is None and end is None)
+    if changed and (missing_only or every is not None):
+        raise typer.BadParameter("it is not for --missing-only and --every", param_hint="--changed")
+    only_missing = not changed and (missing_only or (start is None and end is None))
     with output(as_json) as out, open_session(config) as session:
         if source is not None:
             session.lake.source(source)
-        plans = session.plan(names, start, end, every, only_missing=only_missing)
+        if changed:
+            plans = session.changed(names, start, end)
+        else:
+            plans = session.plan(names, start, end, every, only_missing=only_missing)
         if replace:
             plans = [(each.replacing_all(), windows) for each, windows in plans]
         if dry_run:
@@ -77,7 +92,11 @@ def replicate(
             load(session, loaded, out, run_id=run_id, source=source, keep_going=keep_going)
         except STOPPED:
             options = {"--every": every and format_duration(every), "--source": source, "--config": config}
-            flags = [flag for flag, given in (("--replace", replace), ("--keep-going", keep_going)) if given]
+            flags = [
+                flag
+                for flag, given in (("--replace", replace), ("--changed", changed), ("--keep-going", keep_going))
+                if given
+            ]
             again = Again(options, flags, only_missing=only_missing)
             with uninterrupted():
                 left = [plan_facts(each, windows) for each, windows in loaded.left]

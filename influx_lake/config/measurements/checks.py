@@ -244,6 +244,11 @@ class CheckOptions(BaseModel):
         default=WarningCheck(),
         description="No row waits in quarantine. Default: on where `on_type_conflict: quarantine`.",
     )
+    same_definition: WarningCheck = Field(
+        default=WarningCheck(),
+        description="Every window was loaded as `fields`, `rename`, `map`, `computed`, `where` and so on make rows "
+        "now. Metadata only. Default: on where there are such.",
+    )
     outliers: OutliersCheck = Field(
         default=OutliersCheck(),
         description="The window has about as many rows as those before it. Default: off.",

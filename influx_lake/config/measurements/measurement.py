@@ -19,6 +19,7 @@ from influx_lake.config.tables.shared_tables import LongOptions, Share
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.tables.types import OnTypeConflict, TypeOptions
 from influx_lake.config.tables.write_modes import WriteMode
+from influx_lake.config.transforms.definition import definition_of
 from influx_lake.config.transforms.options import OnCastError, TransformOptions
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.validated_names import safe_table_name
@@ -115,6 +116,11 @@ class Measurement:
     def time_column(self) -> str:
         """What the time is called in the table."""
         return self.transforms.rename.get(TIME, TIME)
+
+    @property
+    def definition(self) -> str:
+        """How its rows are made; see `definition_of`."""
+        return definition_of(self.transforms, self.types)
 
     @property
     def has_quarantine(self) -> bool:

@@ -61,7 +61,13 @@ def record(
     known = table_state(table)
     replaced = window if target.write.mode is not WriteMode.APPEND and coverage.holds(window) else None
     state = known.following(
-        coverage, replaced, keeps_rows=keeps_rows, owner=provenance.owner, tags=target.tags, time_id=time_id
+        coverage,
+        replaced,
+        keeps_rows=keeps_rows,
+        owner=provenance.owner,
+        tags=target.tags,
+        time_id=time_id,
+        definition=target.definition,
     )
     share = share_of(table)
     states: dict[str | None, TableState] = {None: state}

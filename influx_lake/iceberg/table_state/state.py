@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from influx_lake.config.transforms.definition import UNCHANGED
 from influx_lake.config.values.windows import Window, merged
 from influx_lake.iceberg.table_state.changes import ForeignChange
 from influx_lake.iceberg.table_state.coverage import Coverage
@@ -28,6 +29,8 @@ class TableState:
         lost: The time that was loaded and no longer is, because of all these.
         altered: The time that is loaded and that they rewrote with at least as many rows: values may differ.
         added: The time, loaded or not, to which they added rows.
+        definition: How the rows of the last load were made; None where no load has told it.
+        outdated: The time that is loaded and whose rows were made in another way.
         is_rebuilt: Whether the ancestors of the snapshot are gone, so that what it holds was derived from row counts.
     """
 
@@ -40,6 +43,8 @@ class TableState:
     lost: tuple[Window, ...] = ()
     altered: tuple[Window, ...] = ()
     added: tuple[Window, ...] = ()
+    definition: str | None = None
+    outdated: tuple[Window, ...] = ()
     is_rebuilt: bool = False
 
     def following(
@@ -51,6 +56,7 @@ class TableState:
         owner: str | None,
         tags: tuple[str, ...] | None,
         time_id: int | None,
+        definition: str | None = None,
     ) -> TableState:
         """What is known after a load: no tag is forgotten, and what others did only where nothing of theirs is left.
 
@@ -61,6 +67,7 @@ class TableState:
             owner: The identity of the source.
             tags: Its tags; None where they are not known.
             time_id: The field id of the column of time.
+            definition: How its rows are made; None where that is not told.
         """
         known = self.tags if tags is None else tuple(dict.fromkeys((*(self.tags or ()), *tags)))
         lost = Coverage(self.lost).losing((*coverage.intervals, *coverage.tails)).intervals
@@ -73,8 +80,28 @@ class TableState:
             if (each.may_take_rows and (lost or altered)) or (each.during and _meet(each.during, added))
         ]
         return TableState(
-            coverage, owner, known, time_id, earlier=tuple(kept[-KEPT:]), lost=lost, altered=altered, added=added
+            coverage,
+            owner,
+            known,
+            time_id,
+            earlier=tuple(kept[-KEPT:]),
+            lost=lost,
+            altered=altered,
+            added=added,
+            definition=self.definition if definition is None else definition,
+            outdated=Coverage(self.outdated_under(definition)).losing((replaced,) if replaced else ()).intervals,
         )
+
+    def outdated_under(self, definition: str | None) -> tuple[Window, ...]:
+        """The time that is loaded, or tailed, and whose rows were made in another way.
+
+        Args:
+            definition: How rows are made now; None where nobody says.
+        """
+        held = Coverage(merged((*self.coverage.intervals, *self.coverage.tails)))
+        if definition is None or definition == (self.definition or UNCHANGED):
+            return held.within(self.outdated).intervals
+        return held.intervals
 
     def settled(self) -> TableState:
         """What is known after a load of another measurement: what others did is kept as after any load."""

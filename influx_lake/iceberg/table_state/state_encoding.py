@@ -34,7 +34,7 @@ TAGS = "influx-lake.tags"
 """The table property: a JSON list of columns."""
 States = Mapping[str | None, TableState]
 """What is known of each measurement of a shared table, by its name there; by None of one measurement's own table."""
-_OPEN = ("others", "taken", "altered", "added")
+_OPEN = ("others", "taken", "altered", "added", "outdated")
 MOST_CHARACTERS = 500
 """How long a state may be to stand in a summary as it is."""
 
@@ -90,7 +90,9 @@ def _changed(base: TableState, raw: Mapping[str, Any]) -> TableState:
     coverage = Coverage(base.coverage.losing(lost).intervals)
     for window in gained:
         coverage = coverage.adding(window)
-    written = _document(base) | {key: value for key, value in raw.items() if key in ("owner", "tags", "time")}
+    written = _document(base) | {
+        key: value for key, value in raw.items() if key in ("owner", "tags", "time", "definition")
+    }
     written |= {key: value for key, value in raw.items() if key in _OPEN}
     return _state(written | {"coverage": windows_text(coverage.intervals), "tails": raw.get("tails", "")})
 
@@ -170,7 +172,7 @@ def _change_of(state: TableState, before: TableState) -> dict[str, Any]:
 def _document(state: TableState) -> dict[str, Any]:
     """A state but for its coverage; what is not known is left out."""
     tags = None if state.tags is None else list(state.tags)
-    found = {"owner": state.owner, "tags": tags, "time": state.time_id}
+    found = {"owner": state.owner, "tags": tags, "time": state.time_id, "definition": state.definition}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -196,6 +198,7 @@ def _open(state: TableState) -> dict[str, Any]:
         "taken": windows_text(state.lost),
         "altered": windows_text(state.altered),
         "added": windows_text(state.added),
+        "outdated": windows_text(state.outdated),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -234,6 +237,8 @@ def _state(raw: Mapping[str, Any]) -> TableState:
         lost=parse_windows(raw.get("taken", "")),
         altered=parse_windows(raw.get("altered", "")),
         added=parse_windows(raw.get("added", "")),
+        definition=raw.get("definition"),
+        outdated=parse_windows(raw.get("outdated", "")),
     )
 
 

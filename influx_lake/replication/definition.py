@@ -1,0 +1,20 @@
+"""Windows whose rows were made in another way than lake.yaml says now."""
+
+from __future__ import annotations
+
+from influx_lake.config import Measurement
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.table_state import TableState
+
+
+def outdated_windows(measurement: Measurement, state: TableState) -> list[Window]:
+    """The windows of a measurement that were loaded under another definition, as a whole or in part, oldest first.
+
+    Args:
+        measurement: The measurement, as lake.yaml declares it now.
+        state: What is known of its table.
+    """
+    outdated = state.outdated_under(measurement.definition)
+    return list(
+        dict.fromkeys(window for part in outdated for window in measurement.scheme.windows(part.start, part.end))
+    )

@@ -1,0 +1,84 @@
+"""Windows that were loaded under another definition of columns and rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pyiceberg.catalog import Catalog
+
+from influx_lake.config import Measurement, WriteMode, WriteOptions
+from influx_lake.config.transforms.definition import UNCHANGED
+from influx_lake.config.transforms.options import TransformOptions
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.replication.definition import outdated_windows
+from influx_lake_tests.unit.replication.fake_source import FakeSource
+from influx_lake_tests.unit.replication.loading import CPU, day, load
+
+
+def cpu(**options: Any) -> Measurement:
+    return replace(CPU, transforms=TransformOptions.model_validate(options))
+
+
+def outdated(catalog: Catalog, of: Measurement) -> list[Window]:
+    return outdated_windows(of, table_state(catalog.load_table(of.identifier)))
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    found = FakeSource()
+    for number in range(4):
+        found.put(day(number), 3)
+    return found
+
+
+def test_a_definition_changes_with_what_makes_rows_and_not_with_labels() -> None:
+    one = cpu(computed={"a": "value + 1"})
+    assert cpu().definition == UNCHANGED == cpu(tags={"tier": "gold"}).definition
+    assert one.definition == cpu(computed={"a": "value + 1"}, tags={"tier": "gold"}).definition
+    assert one.definition != cpu(computed={"a": "value + 2"}).definition
+
+
+def test_windows_are_outdated_until_they_are_loaded_again(catalog: Catalog, source: FakeSource) -> None:
+    first, second = cpu(computed={"more": "value + 1"}), cpu(computed={"more": "value + 2"})
+    for number in range(3):
+        load(source, catalog, day(number), first)
+    assert outdated(catalog, first) == []
+    assert outdated(catalog, second) == [day(0), day(1), day(2)]
+    load(source, catalog, day(1), second)
+    assert outdated(catalog, second) == [day(0), day(2)]
+    load(source, catalog, day(3), second)
+    load(source, catalog, day(2), second)
+    assert outdated(catalog, second) == [day(0)]
+    # Back again: of the windows since loaded it is known that they are of the other definition.
+    assert outdated(catalog, first) == [day(0), day(1), day(2), day(3)]
+    load(source, catalog, day(0), second)
+    assert outdated(catalog, second) == []
+
+
+def test_a_table_without_transforms_is_outdated_when_it_gets_some_and_keeps_its_columns(
+    catalog: Catalog, source: FakeSource
+) -> None:
+    load(source, catalog, day(0))
+    assert outdated(catalog, CPU) == []
+    renamed = cpu(rename={"value": "used"}, constants={"version": "1"})
+    assert outdated(catalog, renamed) == [day(0)]
+    load(source, catalog, day(1), renamed)
+    assert outdated(catalog, renamed) == [day(0)]
+    load(source, catalog, day(2), CPU)
+    rows = catalog.load_table(CPU.identifier).scan().to_arrow().sort_by("time").to_pylist()
+    assert [(row["value"], row["used"], row["version"]) for row in rows[::3]] == [
+        (0.0, None, None),
+        (None, 0.0, "1"),
+        (0.0, None, None),
+    ]
+
+
+def test_rows_added_to_a_window_do_not_make_it_one_of_the_new_definition(catalog: Catalog, source: FakeSource) -> None:
+    of = replace(cpu(constants={"version": "1"}), write=WriteOptions(mode=WriteMode.APPEND))
+    load(source, catalog, day(0), of)
+    changed = replace(of, transforms=TransformOptions.model_validate({"constants": {"version": "2"}}))
+    load(source, catalog, day(1), changed)
+    assert outdated(catalog, changed) == [day(0)]
