@@ -107,7 +107,8 @@ class ReliableSource:
         )
 
     def takes(self, schema: MeasurementSchema, condition: Condition) -> bool:
-        return self._asked(lambda: takes(self._source, schema, condition))
+        # Mostly without asking the server, whose limits this would count against.
+        return retried(lambda: takes(self._source, schema, condition), self._options.retry)
 
     def selected_counts(self, schema: MeasurementSchema, windows: Sequence[Window]) -> list[int]:
         """How many rows the server gives of each window: asked for fewer of them where it cannot tell at once."""
