@@ -73,7 +73,7 @@ class WatchingRunLauncher(dg.DefaultRunLauncher):
         self._silent_since.pop(run.run_id, None)
         if run.run_id in known:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its code server was started anew and does not know it")
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its code server was restarted and does not know it")
 
     def _health_without_answer(self, run_id: str, error: DagsterUserCodeUnreachableError) -> CheckRunHealthResult:
         if _NO_SUCH_QUESTION in str(error):

@@ -89,7 +89,7 @@ class DiscoveryOptions(BaseModel):
     )
     webserver: WebAddress | None = Field(
         default=None,
-        description="Where Dagster's webserver is reached, to have it load the definitions anew. Default: "
+        description="Where Dagster's webserver is reached, to have it reload the definitions. Default: "
         "`alerts.base_url`, else `$INFLUX_LAKE_WEBSERVER`, which `influx-lake ui` sets.",
         examples=["http://127.0.0.1:3000"],
     )

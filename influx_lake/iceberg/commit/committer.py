@@ -235,7 +235,7 @@ class Committer:
         ownership.check_owner(self.table, self.load.target, self.load.provenance)
         if self.table.metadata.table_uuid != self.staging.first.actual.metadata.table_uuid:
             raise CommitConflict(
-                f"{self._name} was made anew while the window was written",
+                f"{self._name} was recreated while the window was written",
                 remedy="Run the window again",
             )
 

@@ -99,5 +99,5 @@ def _check_partition(table: Table, fields: Mapping[int, NestedField], target: Ta
         raise SchemaConflict(
             f"{target.name} is partitioned by {', '.join(map(repr, unfit))}, whose type in the source is another now; "
             "the table holds no rows",
-            remedy="Drop the table: the next load makes it anew",
+            remedy="Drop the table: the next load creates it again",
         )

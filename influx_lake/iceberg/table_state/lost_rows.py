@@ -1,6 +1,4 @@
-"""Which time lost rows between two snapshots of a table, or has rows that were written anew, marked from the files that
-are in one of them only.
-"""
+"""Which time lost rows between two snapshots of a table, or had rows rewritten, from the files of one of them only."""
 
 from __future__ import annotations
 

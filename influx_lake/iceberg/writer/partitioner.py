@@ -153,6 +153,6 @@ def _numbered(columns: list[pa.Array], sizes: list[int]) -> pa.Array:
     numbers = columns[0]
     for column, size in zip(columns[1:], sizes[1:], strict=True):
         wide = pc.add(pc.multiply(numbers.cast(pa.int64()), size), column.cast(pa.int64()))
-        # KeyedRows anew, so that the product of many columns stays small.
+        # Numbered again, so that the product of many columns stays small.
         numbers = wide.dictionary_encode().indices
     return numbers

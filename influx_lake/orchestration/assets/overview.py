@@ -41,14 +41,14 @@ def overview_assets(lake: Lake) -> list[dg.AssetsDefinition]:
 def overview_job_and_schedule(
     lake: Lake, overviews: Sequence[dg.AssetsDefinition]
 ) -> "tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]":
-    """What makes all overviews anew every quarter of an hour, one run at a time."""
+    """The job and schedule that refresh all overviews every quarter of an hour, one run at a time."""
     names = LakeNames.of(lake)
     job = dg.define_asset_job(
         names.scoped(JOB),
         selection=dg.AssetSelection.assets(*overviews),
         executor_def=dg.in_process_executor,
         tags={**_SOON, **names.tags},
-        description="Makes the overview of each database anew.",
+        description="Refreshes the overview of each database.",
     )
 
     @dg.schedule(
@@ -56,7 +56,7 @@ def overview_job_and_schedule(
         name=f"{job.name}_schedule",
         cron_schedule=_CRON,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Makes the overview of each database anew, unless the last time is not over yet.",
+        description="Refreshes the overview of each database, unless the last refresh is still running.",
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=_UNDER_WAY)):

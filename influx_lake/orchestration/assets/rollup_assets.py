@@ -69,7 +69,7 @@ def _description(measurement: Measurement, rollup: Rollup) -> str:
     return (
         f"Roll-up **{rollup.name}** of `{measurement.table_name}`, in the Iceberg table `{rollup.table_name}`: a row "
         f"for each **{rollup.bucket}** and {by}.\n\n"
-        f"- Materialising a partition computes it anew from the same partition of `{measurement.table_name}`, and "
+        f"- Materialising a partition computes it again from the same partition of `{measurement.table_name}`, and "
         f"replaces exactly its rows, in one commit.\n"
         f"- New fields of the measurement become new columns.\n"
     )

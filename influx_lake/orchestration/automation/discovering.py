@@ -169,4 +169,4 @@ def _vanished(measurement: Measurement) -> dg.AssetObservation:
 
 def _reloaded(context: dg.SensorEvaluationContext, webserver: str | None) -> str:
     origin = context.code_location_origin
-    return reload_code_location(origin.location_name, webserver) if origin else "Load the definitions anew to see it."
+    return reload_code_location(origin.location_name, webserver) if origin else "Reload the definitions to see it."

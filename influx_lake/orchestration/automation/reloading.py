@@ -8,7 +8,7 @@ from typing import Any
 from influx_lake.config import redact
 
 WEBSERVER_VARIABLE = "INFLUX_LAKE_WEBSERVER"
-_BY_HAND = "The daemon loads the definitions anew within a minute; in the UI press Reload on the page Deployment"
+_BY_HAND = "The daemon reloads the definitions within a minute; in the UI press Reload on the page Deployment"
 _PATIENCE_SECONDS = 120
 _RELOAD = """
 mutation Reload($name: String!) {
@@ -24,7 +24,7 @@ mutation Reload($name: String!) {
 
 
 def reload_code_location(name: str, webserver: str | None) -> str:
-    """Ask the webserver to load a code location anew.
+    """Ask the webserver to reload a code location.
 
     The daemon does it by itself every minute; the webserver does not, where it keeps the code location's process.
 
@@ -46,6 +46,6 @@ def reload_code_location(name: str, webserver: str | None) -> str:
         reply.raise_for_status()
         answer = reply.json()["data"]["reloadRepositoryLocation"]
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        return f"The webserver at {address} did not load them anew: {redact(str(error))}. {_BY_HAND}."
+        return f"The webserver at {address} did not reload them: {redact(str(error))}. {_BY_HAND}."
     failure = answer.get("message") or (answer.get("locationOrLoadError") or {}).get("message")
-    return f"The definitions could not be loaded: {redact(failure)}" if failure else "The definitions were loaded anew."
+    return f"The definitions could not be loaded: {redact(failure)}" if failure else "The definitions were reloaded."

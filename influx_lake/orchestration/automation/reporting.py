@@ -1,4 +1,4 @@
-"""Tells Dagster of windows that were loaded without it: by the command line, or before its storage was set up anew."""
+"""Tells Dagster of windows that were loaded without it: by the command line, or before its storage was set up again."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ def test_two_databases_of_one_namespace_are_set_aside(
 
 def test_a_webserver_that_does_not_answer_is_no_failure_of_the_tick() -> None:
     assert "set discovery.webserver" in reload_code_location("lake", None)
-    assert "did not load them anew" in reload_code_location("lake", "http://127.0.0.1:1")
+    assert "did not reload them" in reload_code_location("lake", "http://127.0.0.1:1")
 
 
 def test_of_a_component_the_state_is_changed(path: Path, box: Sandbox) -> None:

@@ -288,7 +288,7 @@ def test_a_table_made_anew_meanwhile_is_not_written_to(catalog: Catalog, propert
 
     coming = stream(rows(day(0), 130))
     coming.batches = remade(coming.batches)
-    with pytest.raises(CommitConflict, match="made anew"):
+    with pytest.raises(CommitConflict, match="recreated"):
         replace_window(load_of(catalog, TARGET, coming, day(0), PROVENANCE))
     assert held(catalog).num_rows == 7
 
