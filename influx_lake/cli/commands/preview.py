@@ -110,6 +110,8 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(f"{key}={each}" for key, each in value)
     return value.isoformat() if isinstance(value, date) else str(value)
 
 

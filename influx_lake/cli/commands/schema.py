@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,8 @@ from influx_lake.cli.output import Output, add_row, output, plain_table
 from influx_lake.printable import printable_name
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from influx_lake.cli.inspection.columns import ColumnLine, Columns
     from influx_lake.config import Measurement
 
@@ -52,17 +55,25 @@ def schema(
                 "columns": [line.facts() for line in found.lines],
                 "rows": list(found.rows),
             }
+            | ({"wide": [line.facts() for line in found.wide]} if found.wide else {})
         )
 
 
 def _show(out: Output, measurement: Measurement, found: Columns) -> None:
     out.line(f"{printable_name(measurement.name)} of {measurement.source} → {measurement.table_name}")
-    table = plain_table("source", "type", "transform", "column", "Iceberg type", "")
-    for line in found.lines:
-        add_row(table, *_cells(line))
-    out.table(table)
+    out.table(_table(found.lines))
+    if found.wide:
+        out.line("A row for each value of:")
+        out.table(_table(found.wide))
     for said in found.rows:
         out.line(f"Rows: {printable_name(said)}")
+
+
+def _table(lines: Iterable[ColumnLine]) -> Table:
+    table = plain_table("source", "type", "transform", "column", "Iceberg type", "")
+    for line in lines:
+        add_row(table, *_cells(line))
+    return table
 
 
 def _cells(line: ColumnLine) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from influx_lake.config import Measurement
@@ -55,10 +55,12 @@ class Columns:
     Attributes:
         lines: Each column of the table, then what the table does not get.
         rows: What holds for its rows.
+        wide: Of a long table: the columns that its rows are made of, one for each value.
     """
 
     lines: tuple[ColumnLine, ...]
     rows: tuple[str, ...]
+    wide: tuple[ColumnLine, ...] = ()
 
 
 def columns_of(source: Source, measurement: Measurement) -> Columns:
@@ -87,7 +89,8 @@ def columns_of(source: Source, measurement: Measurement) -> Columns:
         for column in declared.columns
         if column.name not in used
     ]
-    return Columns(tuple(lines), tuple(_of_rows(measurement)))
+    wide = columns_of(source, replace(measurement, layout=None)).lines if measurement.layout is not None else ()
+    return Columns(tuple(lines), tuple(_of_rows(measurement)), wide)
 
 
 def shaped(measurement: Measurement, schema: MeasurementSchema) -> tuple[TableTarget, Shape]:
@@ -102,7 +105,8 @@ def _transform(column: Column, sources: tuple[Column, ...], measurement: Measure
         return _with_cast(options.computed[column.name], column, types.get(column.name))
     if column.name in options.constants:
         return _with_cast(f"constant {options.constants[column.name]!r}", column, types.get(column.name))
-    if not sources:
+    if not sources or (measurement.layout is not None and column.made_of is not None and column.role is not Role.TIME):
+        # What there is one of for all fields, or all rows, says itself how it is made.
         return column.doc or ""
     steps = []
     [source] = sources[:1]

@@ -106,6 +106,17 @@ def test_rows_as_their_table_would_have_them(lake: CliLake) -> None:
     assert not (lake.folder / "warehouse").exists()
 
 
+def test_a_long_table_is_shown_with_what_its_rows_are_made_of(lake: CliLake) -> None:
+    lake.write_config(LAKE.replace("    on_cast_error: quarantine\n", "").replace("  plain: {{}}", "    layout: long"))
+    told = lake.tell("schema", "cpu", "--json").object
+    found = {line["column"]: (line["transform"], line["type"]) for line in told["columns"] if line["column"]}
+    assert found["tags"] == ("The tags that the point has, and their values", "map<string, string>")
+    assert found["metric_name"] == ("The field", "string")
+    assert {line["column"]: line["transform"] for line in told["wide"]}["used"] == "round(100 - idle, 1)"
+    shown = lake.tell("preview", "cpu", "--window", "2026-01-01", "--rows", "1").out
+    assert "hostname=a, region=Europe" in shown
+
+
 def test_no_more_is_read_than_is_shown(lake: CliLake) -> None:
     told = lake.tell("preview", "cpu", "--window", "2026-01-01T05:00Z", "--rows", "1", "--json")
     assert told.object["read"] == "2026-01-01T00:00:00Z/2026-01-01T00:05:37.500000Z"

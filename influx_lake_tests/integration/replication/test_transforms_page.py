@@ -23,7 +23,9 @@ LAKE = """\
 sources: {{default: {{host: "{host}", database: telemetry, token: "{token}"}}}}
 catalog: {{type: sql, uri: "sqlite:///catalog.db", warehouse: warehouse}}
 """
-_EXAMPLE = re.compile(r"```yaml\n(?P<yaml>measurements:\n.*?)```\n\n```text\n(?P<table>.*?)```", re.DOTALL)
+_EXAMPLE = re.compile(
+    r"```yaml\n(?P<yaml>(?:defaults:|measurements:)\n.*?)```\n\n```text\n(?P<table>.*?)```", re.DOTALL
+)
 _POINTS = re.compile(r"```lineprotocol\n(.*?)```", re.DOTALL)
 _CHANGING = "loaded_at", "ingested_at", "run_id"
 
@@ -74,14 +76,15 @@ def loaded(box: Sandbox, yaml: str, folder: Path) -> str:
     path = folder / "lake.yaml"
     path.write_text(LAKE.format(host=box.url, token=box.token) + yaml)
     lake = load_lake(path)
-    [measurement] = lake.measurements
     catalog = open_catalog("lake", lake.catalog.properties())
     source = open_source(lake.sources["default"])
     try:
-        replicate_window(source, catalog, measurement, DAY, run_id="run")
+        for measurement in lake.measurements:
+            replicate_window(source, catalog, measurement, DAY, run_id="run")
     finally:
         source.close()
-    rows = catalog.load_table(measurement.identifier).scan().to_arrow().to_pylist()
+    [table] = {measurement.identifier for measurement in lake.measurements}
+    rows = catalog.load_table(table).scan().to_arrow().to_pylist()
     names = list(rows[0])
     cells = sorted([_cell(name, row[name]) for name in names] for row in rows)
     widths = [max(len(row[at]) for row in [names, *cells]) for at in range(len(names))]
@@ -94,6 +97,8 @@ def _cell(name: str, value: object) -> str:
         return "(changes)"
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, list):
+        return ", ".join(f"{key}={each}" for key, each in value)
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -104,4 +109,4 @@ def test_an_example_gives_the_table_that_stands_below_it(example: Example, box: 
 
 def test_every_example_has_its_table() -> None:
     text = PAGE.read_text()
-    assert len(examples()) == text.count("```yaml\nmeasurements:") == text.count("```text\n")
+    assert len(examples()) == text.count("```yaml\n") == text.count("```text\n")
