@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from influx_lake.config import Measurement
 from influx_lake.config.transforms.options import Duplicates
-from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
+from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.conditions import takes
 from influx_lake.sources.profile import ColumnProfile, Profile, profiles_of, read_profiles
@@ -134,11 +134,12 @@ class TransformedSource:
         if not is_plain or self._merges or (plan.filter is not None and not filtered):
             return read_profiles(self, schema, windows, scales)
         wanted = {names[column.name]: column.name for column in schema.columns if column.name in names}
-        columns = tuple(column for column in asked.columns if column.name in wanted or column.role is Role.TIME)
-        if not _same_rows(columns, asked):
-            columns = asked.columns
+        fewer = asked.select([column.name for column in asked.columns if column.name in wanted])
+        if fewer.needs_a_field and fewer.fields != asked.fields:
+            # There would be fewer rows.
+            fewer = asked
         scaled = {names[name]: scale for name, scale in scales.items() if name in names}
-        found = profiles_of(self._source, replace(asked, columns=columns), windows, scaled)
+        found = profiles_of(self._source, fewer, windows, scaled)
         return [
             {wanted[name]: each for name, each in profile.items() if name in wanted}
             | {
@@ -215,9 +216,3 @@ def _selected(
 def _profile_of_text(text: str, rows: int) -> ColumnProfile:
     """The profile of a column that has one text in every row."""
     return ColumnProfile(rows, text, text, rows * len(text.encode())) if rows else ColumnProfile()
-
-
-def _same_rows(columns: Sequence[Column], asked: MeasurementSchema) -> bool:
-    """Whether a source has the same rows for some columns as for all: it leaves out points of no field."""
-    fields = {column.name for column in columns}
-    return not asked.needs_a_field or all(field in fields for field in asked.fields)
