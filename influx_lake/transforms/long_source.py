@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -18,6 +20,8 @@ from influx_lake.sources.remarks import Outside
 from influx_lake.sources.single_use_rows import SingleUseRows
 from influx_lake.transforms.long_table import LongTable, long_table
 from influx_lake.transforms.source import TransformedSource
+
+log = logging.getLogger("influx_lake.replication")
 
 
 class LongSource:
@@ -111,4 +115,18 @@ class LongSource:
 
     def _long(self, measurement: str) -> LongTable:
         plan = self._wide.plan(measurement)
-        return long_table(measurement, self._options, plan.schema.columns, plan.added, self._table)
+        table = long_table(measurement, self._options, plan.schema.columns, plan.added, self._table)
+        if table.left_out:
+            _tell_left_out(measurement, self._table, table.left_out)
+        return table
+
+
+@lru_cache(maxsize=1024)
+def _tell_left_out(measurement: str, table: str, fields: tuple[str, ...]) -> None:
+    """Say, once, which fields are not in a table."""
+    log.warning(
+        "%s: texts are not in %s: %s. To have them in a column of their own: layout: {long: {texts: true}}",
+        measurement,
+        table,
+        ", ".join(fields),
+    )

@@ -86,7 +86,7 @@ def share_of(table: Table) -> Share | None:
 
 def is_shared(metadata: TableMetadata) -> bool:
     """Whether measurements were loaded into a table that each have a share of it."""
-    return SHARES in own_properties(metadata)
+    return bool(own_properties(metadata).get(SHARES))
 
 
 def _are_of(metadata: TableMetadata, ids: Ids) -> bool:

@@ -45,7 +45,7 @@ def check_owner(table: Table, target: TableTarget, provenance: Provenance) -> No
 
 
 def _check_not_shared(table: Table, name: str) -> None:
-    if is_shared(table.metadata):
+    if is_shared(table.metadata) and len(shares_in(table)) > 1:
         raise ForeignTable(
             f"the table {name} is shared by the measurements {', '.join(shares_in(table))}, and this load would take "
             "all of it; nothing was changed",

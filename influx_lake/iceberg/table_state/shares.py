@@ -29,7 +29,8 @@ def state_of_share(states: States, table: Table) -> TableState:
     """
     share = share_of(table)
     if share is None:
-        return states.get(None, TableState())
+        # Of a table that was to hold several measurements, and holds one, nothing has to be told apart.
+        return states[None] if None in states else next(iter(states.values())) if len(states) == 1 else TableState()
     if None in states:
         return states[None] if sole_measurement(table, share.column) == share.value else TableState()
     return states.get(share.value, TableState())
@@ -45,7 +46,7 @@ def as_share(table: Table, value: str) -> Table:
 def shares_in(table: Table) -> tuple[str, ...]:
     """The measurements that were loaded into a table that may hold several."""
     share, stated = share_of(table), own_properties(table.metadata).get(SHARES)
-    if stated is not None:
+    if stated:
         return tuple(json.loads(stated))
     value = sole_measurement(table, share.column) if share is not None else None
     return () if value is None else (value,)

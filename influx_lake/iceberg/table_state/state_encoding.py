@@ -110,8 +110,8 @@ def properties(states: States, there: Mapping[str, str]) -> dict[str, str]:
     if state is None:
         shares = {share: _document(each) | _windows(each.coverage, windows_text) for share, each in states.items()}
         written[SHARES] = json.dumps(shares, ensure_ascii=False)
-    elif state.owner is not None:
-        written[OWNER] = state.owner
+    else:
+        written |= {SHARES: ""} | ({} if state.owner is None else {OWNER: state.owner})
     # An empty one only takes back what the table has.
     return {name: text for name, text in written.items() if (text or name in there) and there.get(name) != text}
 
@@ -128,7 +128,7 @@ def read_properties(raw: Mapping[str, str], source: str | None = None) -> States
         raw: The properties.
         source: The source that was loaded then: the owner of tables from before owners were kept.
     """
-    if SHARES in raw:
+    if raw.get(SHARES):
         return {share: _state(each) for share, each in json.loads(raw[SHARES]).items()}
     coverage = Coverage.parse(raw.get(COVERAGE, ""), raw.get(TAILS, ""))
     tags = tuple(json.loads(raw[TAGS])) if TAGS in raw else None

@@ -147,6 +147,14 @@ def test_what_comes_before_is_done_before() -> None:
     ]
 
 
+def test_texts_that_are_left_out_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    shaped = transformed(MemorySource(), replace(measurement(), table="told", layout=LongOptions()))
+    for _ in range(2):
+        shaped.schema("cpu")
+    [told] = caplog.messages
+    assert told.startswith("cpu: texts are not in telemetry.told: text. To have them")
+
+
 def test_a_measurement_of_texts_alone_is_refused() -> None:
     columns = tuple(column for column in SCHEMA.columns if column.name in ("time", "host", "text"))
     source = MemorySource([], schema_=MeasurementSchema("cpu", columns))

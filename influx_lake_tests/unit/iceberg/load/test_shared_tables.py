@@ -390,6 +390,19 @@ def test_a_table_of_one_measurement_becomes_one_of_several(catalog: Catalog) -> 
     assert held(catalog) == {(CPU, 7, "a"): 7.0, **of(MEM, TWO)}
 
 
+def test_a_table_of_one_measurement_needs_no_column_that_tells(catalog: Catalog) -> None:
+    """The column is taken out of lake.yaml: what was loaded counts, and the next load replaces all of a window."""
+    replace(catalog, CPU, day(0), ONE)
+    assert "influx-lake.shares" in catalog.load_table(NAME).properties
+    assert table_state(catalog.load_table(NAME)).coverage.holds(day(0))
+    rows = batch(CPU, TWO).drop_columns(["measurement"])
+    load = load_of(catalog, target(CPU, share=None), Batches(rows.schema, [rows]), day(0), source(CPU))
+    assert replace_window(load).previous_rows == 2
+    assert not catalog.load_table(NAME).properties["influx-lake.shares"]
+    assert table_state(catalog.load_table(NAME)).coverage.holds(day(0))
+    assert catalog.load_table(NAME).scan().to_arrow()["usage"].to_pylist() == [3.0, 4.0]
+
+
 def test_a_table_whose_rows_do_not_say_whose_they_are_is_not_shared(catalog: Catalog) -> None:
     rows = batch(CPU, ONE).drop_columns(["measurement"])
     replace_window(load_of(catalog, target(CPU, share=None), Batches(rows.schema, [rows]), day(0), source(CPU)))
