@@ -17,6 +17,7 @@ from influx_lake.printable import printable_name
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
     from influx_lake.config.values.windows import Window
     from influx_lake.iceberg.table_state.coverage import Coverage
@@ -72,11 +73,14 @@ class Session:
 
     def coverage(self, measurement: Measurement) -> Coverage:
         """Which time a measurement's table holds; none where there is no table yet."""
-        from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
 
-        table = find_table(self.catalog, measurement.identifier, measurement.share)
-        return table_state(table).coverage
+        return table_state(self._table(measurement)).coverage
+
+    def _table(self, measurement: Measurement) -> Table | None:
+        from influx_lake.iceberg.scan.reader import find_table
+
+        return find_table(self.catalog, measurement.identifier, measurement.share)
 
     def measurements(self, names: Sequence[str] | None) -> list[Measurement]:
         """The measurements that are called so, or all of them; each once.
@@ -134,7 +138,6 @@ class Session:
             ConfigurationError: A measurement is not in the lake.
             CatalogError: The catalog cannot tell what is loaded.
         """
-        from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
         from influx_lake.replication.definition import outdated_windows
 
@@ -142,7 +145,7 @@ class Session:
             return (start is None or window.end > start) and (end is None or window.start < end)
 
         return [
-            (each, [*filter(wanted, outdated_windows(each, table_state(find_table(self.catalog, each.identifier))))])
+            (each, [*filter(wanted, outdated_windows(each, table_state(self._table(each))))])
             for each in self.measurements(names)
         ]
 

@@ -120,7 +120,7 @@ class Measurement:
     @property
     def definition(self) -> str:
         """How its rows are made; see `definition_of`."""
-        return definition_of(self.transforms, self.types)
+        return definition_of(self.transforms, self.types, self.layout)
 
     @property
     def has_quarantine(self) -> bool:

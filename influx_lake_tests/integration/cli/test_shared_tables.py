@@ -123,3 +123,12 @@ def test_columns_and_rows_are_shown_as_the_long_table_has_them(filled: CliLake) 
     schema = filled.tell("schema", "cpu")
     assert schema.code == 0, schema.err
     assert "metric_value" in schema.out
+
+
+def test_another_layout_is_another_definition_of_each_measurement(filled: CliLake) -> None:
+    filled.write_config(LONG)
+    assert filled.tell("replicate", "--all", "--end", "2026-01-03").code == 0
+    filled.write_config(LONG.replace("texts: true", "integers: true"))
+    assert filled.tell("replicate", "mem", "--end", "2026-01-03").code == 0
+    planned = filled.tell("plan", "--changed", "--json").object["measurements"]
+    assert [(each["measurement"], len(each["windows"])) for each in planned if each["windows"]] == [("cpu", 2)]
