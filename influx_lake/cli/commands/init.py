@@ -145,9 +145,11 @@ def _from_telegraf(out: Output, lake: Path, paths: list[Path], start: datetime |
     from influx_lake.cli.telegraf.document import read_document
     from influx_lake.cli.telegraf.importing import imported
     from influx_lake.cli.telegraf.lake_text import lake_file_text
+    from influx_lake.cli.telegraf.settling import settled
     from influx_lake.config.lake.lake_file import replace_text, stated_name
 
-    found = imported(read_document(paths), source_only=source_only)
+    document = read_document(paths)
+    found = settled(imported(document, source_only=source_only), lake, document.files[0])
     day = start.date() if start else None
     text = lake_file_text(found, day, source_only=source_only, name=stated_name(lake))
     replace_text(lake, text, checked=True)

@@ -178,10 +178,17 @@ def _breadth(name: str) -> tuple[bool, bool, int]:
 
 
 def _tables(measurements: dict[str, dict[str, Any]]) -> None:
-    """Give measurements tables that a catalog takes."""
-    for entry in measurements.values():
+    """Give measurements tables that a catalog takes; those that get one name share it, as wide tables do."""
+    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for key, entry in measurements.items():
         if "table" in entry:
             entry["table"] = safe_table_name(entry["table"])
+        if not is_pattern(key) and entry.get("enabled", True):
+            name = entry.get("table", safe_table_name(key))
+            tables.setdefault((entry.get("source", ""), name.lower()), []).append(entry)
+    for entries in tables.values():
+        for entry in entries if len(entries) > 1 else []:
+            entry["metadata_columns"] = ["measurement"]
 
 
 def _common(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -16,12 +16,13 @@ _OUTPUTS = {"influxdb": 1, "influxdb_v2": 2, "influxdb_v3": 3}
 _DEFAULT_URLS = {1: "http://localhost:8086", 2: "http://localhost:8086", 3: "http://localhost:8181"}
 _ROUTING = ("database_tag", "bucket_tag", "retention_policy_tag")
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
-_STAND_IN: dict[str, Any] = {
+STAND_IN: dict[str, Any] = {
     "type": "auto",
     "host": "${INFLUXDB_HOST:-http://127.0.0.1:8086}",
     "database": "${INFLUXDB_DATABASE:-telegraf}",
     "token": "${INFLUXDB_TOKEN:-${file:.secrets/influxdb_token}}",
 }
+"""A source that is to be filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def sources_of(document: Document, remarks: Remarks) -> list[Output]:
         remarks.leave_out_of(
             document.files[0], "outputs", "no output is an InfluxDB that can be read: fill in `sources`"
         )
-        found.append(Output("default", dict(_STAND_IN), NameFilter((), ())))
+        found.append(Output("default", dict(STAND_IN), NameFilter((), ())))
     return found
 
 

@@ -49,6 +49,8 @@ def _map(shape: Shape, name: str, kind: str, mapping: Mapping[str, Any]) -> None
     if column is None:
         return
     if to == name and column.takes_map:
+        if "*" in values:
+            raise NotCarriedOver("`*` is every other value to `map`")
         named = values if default is None else {**values, "*": default}
         shape.map(name, {key: _go_text(value) for key, value in named.items()}, kind)
         if kind == "field" and (made := _type_of(named.values())) is not None:

@@ -215,6 +215,45 @@ def test_source_only_leaves_processors_to_telegraf(folder: Path, capsys: pytest.
     assert "Processors and aggregators are left to Telegraf" in (folder / "lake.yaml").read_text()
 
 
+NO_TABLE_HOLDS = """
+[[processors.rename]]
+  [[processors.rename.replace]]
+    field = "a"
+    dest = "time"
+  [[processors.rename.replace]]
+    field = "b"
+    dest = "c"
+[[processors.override]]
+  name_override = "%s"
+""" % ("x" * 300)
+
+
+def test_what_a_lake_would_not_load_with_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = '[[outputs.influxdb]]\nurls = ["http://no host:99999"]\n'
+    (folder / "telegraf.conf").write_text(f"[[inputs.exec]]\nname_override = 'm'\n{NO_TABLE_HOLDS}{output}")
+    assert run(["init", "--from-telegraf", "telegraf.conf", "--start", "2026-01-01", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["measurements"] == {"m": {"rename": {"b": "c"}}}
+    assert {each["what"] for each in told["not_carried_over"]} == {
+        "lake.yaml: sources.default.host",
+        "lake.yaml: measurements.m.rename.a",
+        "lake.yaml: measurements.m.table",
+    }
+    [measurement] = load_lake().measurements
+    assert measurement.table == "m"
+
+
+def test_measurements_that_become_one_share_its_table(folder: Path) -> None:
+    names = "[[inputs.cpu]]\n[[inputs.mem]]\n[[inputs.swap]]\n"
+    renamed = "".join(
+        f"[[processors.rename]]\n[[processors.rename.replace]]\nmeasurement = '{name}'\ndest = 'Host'\n"
+        for name in ("cpu", "mem")
+    )
+    shared = {"table": "Host", "metadata_columns": ["measurement"]}
+    found = lake_of(folder, f"{names}{renamed}{V2}")
+    assert found.measurements == {"cpu": shared, "mem": shared, "swap": {}}
+
+
 def test_force_keeps_the_name_of_the_lake(folder: Path) -> None:
     (folder / "lake.yaml").write_text("name: plant\nmeasurements: {}\n")
     (folder / "telegraf.conf").write_text(f"[[inputs.cpu]]\n{V2}")
