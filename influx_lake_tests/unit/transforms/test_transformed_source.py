@@ -299,9 +299,9 @@ def _is_true(where: str, row: Row) -> bool:
     return value is not None and (value == "x" if rest == " = 'x'" else value != "a")
 
 
-@settings(max_examples=150, deadline=None)
-@given(ROWS, transforms())
-def test_the_rows_are_those_of_a_plain_model(rows: list[Row], drawn: dict[str, Any]) -> None:
+def within_the_model(drawn: dict[str, Any]) -> dict[str, Any]:
+    """Drawn options whose maps, expressions and conditions name columns as the table does."""
+    drawn = dict(drawn)
     options = TransformOptions.model_validate({**drawn, "map": {}, "computed": {}, "where": None})
     new = {
         name: options.rename.get(name, (options.prefix.tags if name == "host" else options.prefix.fields) + name)
@@ -314,6 +314,13 @@ def test_the_rows_are_those_of_a_plain_model(rows: list[Row], drawn: dict[str, A
         drawn["where"] = drawn["where"].format(**{name: f'"{text}"' for name, text in new.items()})
     else:
         drawn["where"] = None
+    return drawn
+
+
+@settings(max_examples=150, deadline=None)
+@given(ROWS, transforms())
+def test_the_rows_are_those_of_a_plain_model(rows: list[Row], drawn: dict[str, Any]) -> None:
+    drawn = within_the_model(drawn)
     of = measurement(**drawn)
     source = MemorySource(rows)
     assert transformed_rows(source, of) == modelled(rows, of.transforms)
