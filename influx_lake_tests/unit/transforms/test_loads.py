@@ -73,7 +73,7 @@ def follow(folder: Path, mode: str, first: list[Row], second: list[Row], drawn: 
     assert [each.verdict for each in compared] == [Verdict.EQUAL, Verdict.EQUAL]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.sampled_from(list(MODES)), ROWS, ROWS, transforms())
 def test_the_table_holds_what_a_plain_model_says(
     mode: str, first: list[Row], second: list[Row], drawn: dict[str, Any]

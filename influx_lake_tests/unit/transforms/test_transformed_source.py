@@ -317,7 +317,7 @@ def within_the_model(drawn: dict[str, Any]) -> dict[str, Any]:
     return drawn
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(ROWS, transforms())
 def test_the_rows_are_those_of_a_plain_model(rows: list[Row], drawn: dict[str, Any]) -> None:
     drawn = within_the_model(drawn)
