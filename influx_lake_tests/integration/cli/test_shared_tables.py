@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -132,3 +134,18 @@ def test_another_layout_is_another_definition_of_each_measurement(filled: CliLak
     assert filled.tell("replicate", "mem", "--end", "2026-01-03").code == 0
     planned = filled.tell("plan", "--changed", "--json").object["measurements"]
     assert [(each["measurement"], len(each["windows"])) for each in planned if each["windows"]] == [("cpu", 2)]
+
+
+@pytest.mark.parametrize("config", [WIDE, LONG], ids=["wide", "long"])
+def test_tails_add_what_is_new_of_their_measurement(filled: CliLake, config: str) -> None:
+    table = "host_metrics" if config is WIDE else "all_metrics"
+    tail = "{{tail: {{lag: 0}}, "
+    filled.write_config(config.replace("defaults: {{", f"defaults: {tail}"))
+    for name in ("cpu", "mem", "cpu"):
+        now = time.time_ns()
+        filled.box.write("telemetry", "\n".join(f"{name},host=t value={n}i {now - 2000 * n}" for n in range(10)))
+        told = filled.tell("tail", name, "--json")
+        assert (told.code, told.object["rows"]) == (0, 10), told.err
+    assert filled.tell("tail", "--all", "--json").object["rows"] == 0
+    counted = Counter(row["measurement"] for row in rows(filled, table))
+    assert counted == {"cpu": 20, "mem": 10}

@@ -17,9 +17,11 @@ from influx_lake.config import (
     TimeType,
     TypeOptions,
     Unsigned,
+    WriteMode,
     WriteOptions,
 )
 from influx_lake.config.tables.file_options import Compression
+from influx_lake.config.tables.shared_tables import LongOptions, Share
 from influx_lake.config.values.windows import EPOCH, MICROSECOND
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
@@ -200,3 +202,26 @@ def packed(lake: TypedLake, codec: Compression) -> Case:
         {"time": START_US + i * 1000, "host": f"h{i % 7}", "value": i / 3, "s": str(i % 11)} for i in range(5000)
     ]
     return Case(of, {"time": "timestamptz", "host": "string", "value": "double", "s": "string"}, rows)
+
+
+def long_tables(lake: TypedLake) -> tuple[Measurement, list[tuple[str, dict[str, str], str, float | None, str | None]]]:
+    """Two measurements in one long table, which is then loaded again in part, and its values as text tells them."""
+    layout = LongOptions(texts=True)
+    options = {"table": "all_metrics", "layout": layout, "write": WriteOptions(mode=WriteMode.UPSERT)}
+    cpu, mem = (measurement(name, **options, share=Share("measurement", name)) for name in ("cpu", "mem"))
+    lake.write(
+        f'cpu,host=a,Größe=x\\,y usage=1.5,cores=8i,on=true,note="é" {START_NS}',
+        f"cpu usage=-0.5 {START_NS + 1000}",
+        f"mem,host=a used=9007199254740992i {START_NS}",
+    )
+    for each in (cpu, mem, cpu):
+        lake.load(each)
+    tags = {"Größe": "x,y", "host": "a"}
+    return cpu, [
+        ("cpu", {}, "usage", -0.5, None),
+        ("cpu", tags, "cores", 8.0, None),
+        ("cpu", tags, "note", None, "é"),
+        ("cpu", tags, "on", 1.0, None),
+        ("cpu", tags, "usage", 1.5, None),
+        ("mem", {"host": "a"}, "used", 2.0**53, None),
+    ]

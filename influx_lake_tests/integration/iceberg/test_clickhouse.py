@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from influx_lake.config.tables.file_options import Compression
-from influx_lake_tests.integration.iceberg.engine_cases import CASES, Case, other_options, packed, telling
+from influx_lake_tests.integration.iceberg.engine_cases import CASES, Case, long_tables, other_options, packed, telling
 from influx_lake_tests.integration.typed_lake import Row, TypedLake
 
 pytestmark = pytest.mark.servers
@@ -85,3 +85,15 @@ def test_a_time_without_a_zone_is_shown_in_clickhouses_own(
     query = f"select toString(min(time)) as first from {function(typed_lake, case)}"
     (row,) = answer(clickhouse, f"{query} settings session_timezone = '{zone}'")
     assert row == {"first": f"2026-01-01 {hour}:00:00.000000"}
+
+
+def test_clickhouse_reads_a_long_table(clickhouse: Any, typed_lake: TypedLake) -> None:
+    of, expected = long_tables(typed_lake)
+    columns = "measurement, tags, metric_name, metric_value, value_string"
+    rows = answer(clickhouse, f"select {columns} from {function(typed_lake, Case(of, {}, []))}")
+    names = ("measurement", "metric_name", "metric_value", "value_string")
+    found = [(*(row[name] for name in names), dict(row["tags"])) for row in rows]
+    wanted = [(name, metric, value, text, tags) for name, tags, metric, value, text in expected]
+    assert sorted(found, key=repr) == sorted(wanted, key=repr)
+    by_tag = f"select count() as n from {function(typed_lake, Case(of, {}, []))} where tags['Größe'] = 'x,y'"
+    assert answer(clickhouse, by_tag) == [{"n": 4}]

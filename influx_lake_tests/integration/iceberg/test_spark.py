@@ -21,7 +21,7 @@ from influx_lake.iceberg.target import Provenance
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
-from influx_lake_tests.integration.iceberg.engine_cases import CASES, Case, packed, telling
+from influx_lake_tests.integration.iceberg.engine_cases import CASES, Case, long_tables, packed, telling
 from influx_lake_tests.integration.iceberg.spark_session import Spark, assert_same, spark_session
 from influx_lake_tests.integration.typed_lake import START_NS, TypedLake, day, measurement
 from testbed.loads import CheckedBy, load_of
@@ -288,3 +288,17 @@ def test_equality_deletes_are_refused_before_anything_is_written(
         "options => map('delete-file-threshold', '1', 'remove-dangling-deletes', 'true'))"
     )
     assert lake.load(replace(of, write=WriteOptions(mode=WriteMode.REPLACE))).previous_rows == 16
+
+
+def test_spark_reads_a_long_table_and_deletes_of_it(spark: Spark, lake: TypedLake) -> None:
+    """Deletes of one measurement's rows, by position, are its own: the other's load keeps them deleted."""
+    of, expected = long_tables(lake)
+    table, columns = "lake.telemetry.all_metrics", "measurement, tags, metric_name, metric_value, value_string"
+    found = [tuple(row.values()) for row in spark.run(f"select {columns} from {table}")]
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    assert spark.run(f"select count(*) as n from {table} where tags['host'] = 'a'") == [{"n": 5}]
+    spark.merge_on_read(table)
+    spark.run(f"delete from {table} where metric_name in ('cores', 'used')")
+    lake.load(of)
+    left = [row["metric_name"] for row in spark.run(f"select metric_name from {table}")]
+    assert sorted(left) == ["cores", "note", "on", "usage", "usage"]
