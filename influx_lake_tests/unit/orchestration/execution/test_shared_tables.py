@@ -17,6 +17,7 @@ from influx_lake.config import Measurement, load_lake
 from influx_lake.config.tables.shared_tables import LongOptions, Share
 from influx_lake.orchestration.assets.measurement_assets import measurement_asset
 from influx_lake.orchestration.assets.translation import with_translated_keys
+from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.keys import PATH, SHARE, TABLE
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake_tests.unit.orchestration.execution.test_io_manager import COUNTERS
@@ -95,3 +96,19 @@ def test_a_translated_key_is_known_by_the_measurement(tmp_path: Path) -> None:
     lake = load_lake(lake_file(tmp_path))
     known = with_translated_keys(replace(lake, measurements=members), specs)
     assert [each.asset for each in known.measurements] == [("lake", "cpu"), ("lake", "mem")]
+
+
+def test_the_definitions_of_a_lake_with_shared_tables(tmp_path: Path) -> None:
+    file = lake_file(tmp_path)
+    options = "{tail: {every: 1m}, checks: {gaps: {enabled: true}}, layout: long}"
+    file.write_text(
+        file.read_text() + f"defaults: {options}\nmeasurements: {{cpu: {{}}, mem: {{}}, alone: {{layout: wide}}}}\n"
+    )
+    definitions = build_definitions(load_lake(file))
+    keys = {tuple(key.path) for key in definitions.resolve_all_asset_keys()}
+    assert {
+        ("telemetry", "all_metrics", "cpu"),
+        ("telemetry", "all_metrics", "mem"),
+        ("telemetry", "alone"),
+    } <= keys
+    dg.Definitions.validate_loadable(definitions)
