@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from influx_lake.config.tables.shared_tables import Share
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _REMEMBERED = 256
 _sole: dict[tuple[str, str], str | None] = {}
 """The one measurement of tables that none was loaded into as one of several, by metadata file and column."""
+_lock = Lock()
 
 
 def state_of_share(states: States, table: Table) -> TableState:
@@ -55,14 +57,18 @@ def shares_in(table: Table) -> tuple[str, ...]:
 def sole_measurement(table: Table, column: str) -> str | None:
     """The one value that a column which distinguishes measurements has in a table; None where there are several."""
     key = (str(table.metadata_location), column)
-    if key not in _sole:
+    with _lock:
+        if key in _sole:
+            return _sole[key]
+    value_of = sole_value(table, column)
+    with catalog_errors(f"find out which measurements {'.'.join(table.name())} holds"):
+        found = {value_of(task.file) for task in planned_files(table.scan())}
+    value = next(iter(found)) if len(found) == 1 else None
+    with _lock:
         if len(_sole) >= _REMEMBERED:
-            _sole.pop(next(iter(_sole)), None)
-        value_of = sole_value(table, column)
-        with catalog_errors(f"find out which measurements {'.'.join(table.name())} holds"):
-            found = {value_of(task.file) for task in planned_files(table.scan())}
-        _sole[key] = next(iter(found)) if len(found) == 1 else None
-    return _sole[key]
+            del _sole[next(iter(_sole))]
+        _sole[key] = value
+    return value
 
 
 def holds_rows_of(table: Table) -> bool:
