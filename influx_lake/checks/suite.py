@@ -40,7 +40,7 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
     "freshness": lambda measurement: measurement.freshness is not None,
     "schema_drift": lambda measurement: True,
     "nothing_in_quarantine": lambda measurement: measurement.has_quarantine,
-    "same_definition": lambda measurement: measurement.transforms.transforms,
+    "same_definition": lambda measurement: measurement.transforms.transforms or measurement.layout is not None,
     "outliers": lambda measurement: False,
 }
 """What is done where nobody says whether."""

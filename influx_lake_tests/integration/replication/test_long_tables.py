@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from influx_lake.checks.freshness import newest_event
+from influx_lake.checks.subject import Subject
+from influx_lake.checks.suite import checks_of, evaluate
+from influx_lake.config import CheckOptions
+from influx_lake.config.tables.shared_tables import Share
 from influx_lake_tests.integration.iceberg.engine_cases import long_tables
-from influx_lake_tests.integration.typed_lake import TypedLake, through_duckdb, through_polars
+from influx_lake_tests.integration.typed_lake import TypedLake, day, through_duckdb, through_polars
 
 
 def test_duckdb_and_polars_read_a_long_table(typed_lake: TypedLake) -> None:
@@ -31,3 +38,27 @@ def as_tags(value: object) -> dict[str, str]:
         return dict(sorted(value.items()))
     assert isinstance(value, list)
     return {pair["key"]: pair["value"] for pair in value} if value and isinstance(value[0], dict) else dict(value)
+
+
+def test_checks_look_at_the_measurements_rows(typed_lake: TypedLake) -> None:
+    of, _ = long_tables(typed_lake)
+    of = replace(
+        of,
+        checks=CheckOptions.model_validate(
+            {
+                "gaps": {"by": ["metric_name"], "longer_than": "2d"},
+                "values": [
+                    {"column": "metric_value", "between": [-1, 1e16]},
+                    {"condition": "metric_name <> 'cores' or tags['host'] = 'a'"},
+                ],
+                "outliers": {"columns": ["metric_value"]},
+            }
+        ),
+    )
+    mem = replace(of, key="mem", name="mem", share=Share("measurement", "mem"))
+    for each, rows in ((of, 5), (mem, 1)):
+        subject = Subject(each, typed_lake.catalog, lambda: typed_lake.source, day(1).end, [day(0)])
+        found = {name: outcome for name, outcome, _ in evaluate(subject, checks_of(each))}
+        assert {name: outcome.message for name, outcome in found.items() if not outcome.passed} == {}
+        assert found["no_duplicate_points"].figures["rows"] == rows
+    assert newest_event(subject.table, day(0), "time") == day(0).start
