@@ -108,7 +108,7 @@ def test_an_equal_lake(lake: CliLake) -> None:
         *(
             pytest.param(fields, columns, marks=pytest.mark.slow)
             for fields, columns in (
-                ("smallOne=3.0000001e-9", ["smallOne"]),
+                ("smallOne=3.0000001e-9", ["small_one"]),
                 ("n=4i", ["n"]),
                 ('t="y12345"', ["t"]),
                 ("later=1i", ["later"]),
