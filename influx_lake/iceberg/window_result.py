@@ -34,7 +34,7 @@ class WindowResult:
         preview: The first rows as they were written, ten at most.
         sources: Which columns of the measurement, or of the rows, each column of the table was made of.
         quarantined_rows: How many rows went to the table's quarantine, for they did not fit the table.
-        schema: The measurement's columns as the source declared them, where the rows are a measurement's.
+        schema: The measurement's columns as its table gets them, where the rows are a measurement's.
         seconds: How long all of it took.
         read_seconds: How much of that was spent waiting for the source.
     """

@@ -108,8 +108,11 @@ def table_facts(result: WindowResult) -> Facts:
 
 
 def _declared_roles(result: WindowResult) -> dict[str, Role]:
-    """The roles of the table's columns, as the rows had them."""
-    declared = {column.name: column.role for column in result.schema.columns} if result.schema else {}
+    """The roles of the table's columns, as the rows had them; a column beside another one has its role."""
+    columns = result.schema.columns if result.schema else ()
+    by_source = {column.sources: column.role for column in reversed(columns)}
+    declared = {name: by_source[sources] for name, sources in result.sources.items() if sources in by_source}
+    declared |= {column.name: column.role for column in columns}
     return {name: declared[name] for name in result.table.schema().column_names if name in declared}
 
 

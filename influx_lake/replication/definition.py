@@ -7,6 +7,12 @@ from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.table_state import TableState
 
 
+def is_outdated(measurement: Measurement, state: TableState, window: Window) -> bool:
+    """Whether rows of a window were loaded under another definition: their values say nothing of the source's."""
+    outdated = state.outdated_under(measurement.definition)
+    return any(part.start < window.end and window.start < part.end for part in outdated)
+
+
 def outdated_windows(measurement: Measurement, state: TableState) -> list[Window]:
     """The windows of a measurement that were loaded under another definition, as a whole or in part, oldest first.
 

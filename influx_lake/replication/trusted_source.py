@@ -10,9 +10,11 @@ from influx_lake.config import Measurement, OnChangedValues, WriteMode
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ValuesWentBack
 from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.comparison.row_counts import compare_windows, lake_counts
 from influx_lake.replication.corrections.evidence import Newer, known_policy, policy_of
 from influx_lake.replication.corrections.kept import CorrectedPoints, corrected_points
+from influx_lake.replication.definition import is_outdated
 from influx_lake.sources.protocol import RowStream, Source
 from influx_lake.sources.versions import version_of
 
@@ -56,7 +58,8 @@ def trusted_source(
     if measurement.write.mode is WriteMode.APPEND or known_policy(measurement, source) is OnChangedValues.LOAD:
         return Trusted(source)
     has_rows = lake_counts(catalog, measurement, [window])[0] > 0
-    if not has_rows or (policy := policy_of(measurement, source)) is OnChangedValues.LOAD:
+    says_something = has_rows and not _is_outdated(catalog, measurement, window)
+    if not says_something or (policy := policy_of(measurement, source)) is OnChangedValues.LOAD:
         return Trusted(source)
     [found] = compare_windows(source, catalog, measurement, [window], profiled=lambda _: True, archive=archive)
     if found.evidence is None:
@@ -78,6 +81,11 @@ def trusted_source(
     said = f"{where}: {found.evidence.reason}"
     log.warning("%s %s: %s; the source's are loaded", measurement.name, window, said)
     return Trusted(source, _corrected(source, catalog, measurement, window))
+
+
+def _is_outdated(catalog: Catalog, measurement: Measurement, window: Window) -> bool:
+    table = find_table(catalog, measurement.identifier, measurement.share)
+    return is_outdated(measurement, table_state(table), window)
 
 
 def _with_more(

@@ -256,7 +256,7 @@ def _check_names_in_files(names: list[str], existing: Schema | None, target: Tab
 
 def _check_nanoseconds_column(shaped: list[ShapedColumn], target: TableTarget) -> None:
     name = target.types.nanoseconds_column
-    clash = next((column.source for column in shaped if column.name == name), None)
+    clash = next(((column.made_of or (column.source,))[0] for column in shaped if column.name == name), None)
     if clash is not None and target.types.nanoseconds is Nanoseconds.KEEP:
         raise SchemaConflict(
             f"the source has a column {clash!r}, and {name!r} is the column of {target.name} in which nanoseconds are "

@@ -17,6 +17,7 @@ from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import ForeignChange, TableState, table_state
 from influx_lake.replication.corrections.evidence import Evidence, Newer, missed_correction, policy_of, weigh
+from influx_lake.replication.definition import is_outdated
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.table_columns import check_takes_loads
 from influx_lake.sources.protocol import Source
@@ -265,8 +266,12 @@ def _weighed(
     if not differing:
         return {}
     table = open_table(catalog, measurement.identifier, measurement.share)
+    state = table_state(table)
     return {
-        window: weigh(source, table, measurement, window, columns, archive) for window, columns in differing.items()
+        window: weigh(source, table, measurement, window, columns, archive)
+        for window, columns in differing.items()
+        # Where lake.yaml makes other values now, they tell nothing of which side is newer.
+        if not is_outdated(measurement, state, window)
     }
 
 

@@ -181,7 +181,7 @@ def test_columns_renamed(typed_lake: TypedLake) -> None:
         "cpu_usage": "double",
         "time_ns": "long",
     }
-    assert result.schema.tags == ("Host Name",)
+    assert result.schema.tags == ("host_name",)
     assert table_target(of, result.schema).dictionary_columns == {"host_name"}
     facts = replication_facts(result, UPSTREAM)
     columns = {column.name: column for column in facts["dagster/column_schema"].value.columns}  # type: ignore[union-attr]
@@ -245,8 +245,8 @@ def test_types_that_were_asked_for(typed_lake: TypedLake) -> None:
     typed_lake.write(f"cpu,host=7 count=3.5 {START_NS}")
     with pytest.raises(DataRefused, match=r"column 'count' holds a value that int64 cannot hold exactly: .*3.5"):
         typed_lake.load(of)
-    with pytest.raises(SchemaConflict, match="'host' is string, which cannot become double exactly"):
-        typed_lake.load(measurement(types=TypeOptions(types={"host": "double"}), table="other"))
+    with pytest.raises(SchemaConflict, match="'count' is double, which cannot become bool exactly"):
+        typed_lake.load(measurement(types=TypeOptions(types={"count": "boolean"}), table="other"))
     assert not typed_lake.catalog.table_exists(("telemetry", "other"))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config import Measurement, WriteMode, WriteOptions
+from influx_lake.config import Measurement, OnChangedValues, WriteMode, WriteOptions
 from influx_lake.config.transforms.definition import UNCHANGED
 from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.replication.comparison.row_counts import compare_windows
 from influx_lake.replication.definition import outdated_windows
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import CPU, day, load
@@ -82,3 +83,18 @@ def test_rows_added_to_a_window_do_not_make_it_one_of_the_new_definition(catalog
     changed = replace(of, transforms=TransformOptions.model_validate({"constants": {"version": "2"}}))
     load(source, catalog, day(1), changed)
     assert outdated(catalog, changed) == [day(0)]
+
+
+def test_a_definition_that_is_taken_back_does_not_look_like_a_source_that_went_back(
+    catalog: Catalog, source: FakeSource
+) -> None:
+    one, other = (
+        replace(cpu(computed={"more": f"value + {number}"}), on_changed_values=OnChangedValues.REPORT)
+        for number in (1, 2)
+    )
+    for of in (one, other, one):
+        load(source, catalog, day(0), of)
+    assert outdated(catalog, one) == []
+    assert catalog.load_table(CPU.identifier).scan().to_arrow()["more"].to_pylist() == [1.0] * 3
+    [compared] = compare_windows(source, catalog, other, [day(0)], profiled=lambda _: True)
+    assert (compared.changed, compared.evidence, compared.is_curable) == (("more",), None, True)
