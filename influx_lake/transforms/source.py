@@ -27,7 +27,7 @@ from influx_lake.transforms.plan import Plan, resolve
 from influx_lake.transforms.provenance import LoadContext
 from influx_lake.transforms.steps import Step
 
-_ROWS_AT_ONCE = 131_072
+_ROWS_AT_ONCE = 262_144
 _BYTES_AT_ONCE = 32_000_000
 
 
