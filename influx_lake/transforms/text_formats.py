@@ -78,7 +78,7 @@ def _read(form: Format, column: str, values: pa.Array, kind: pa.DataType) -> pa.
 
 def _strptime(values: pa.Array, form: str) -> pa.Array:
     connection = connect()
-    connection.register("texts", pa.table({"value": values}))
+    connection.register("texts", pa.table({"value": values}).to_reader())
     found = connection.execute("SELECT try_strptime(value, ?) AS value FROM texts", [form]).to_arrow_table()
     return found.column("value").combine_chunks()
 
