@@ -9,6 +9,8 @@ from influx_lake.checks.subject import Subject
 from influx_lake.checks.suite import checks_of, evaluate
 from influx_lake.config import CheckOptions
 from influx_lake.config.tables.shared_tables import Share
+from influx_lake.orchestration.assets.overview_page import overview_page
+from influx_lake.replication.overview import overview_of
 from influx_lake_tests.integration.iceberg.engine_cases import long_tables
 from influx_lake_tests.integration.typed_lake import TypedLake, day, through_duckdb, through_polars
 
@@ -62,3 +64,14 @@ def test_checks_look_at_the_measurements_rows(typed_lake: TypedLake) -> None:
         assert {name: outcome.message for name, outcome in found.items() if not outcome.passed} == {}
         assert found["no_duplicate_points"].figures["rows"] == rows
     assert newest_event(subject.table, day(0), "time") == day(0).start
+
+
+def test_the_overview_has_a_line_for_each_measurement(typed_lake: TypedLake) -> None:
+    cpu, _ = long_tables(typed_lake)
+    mem = replace(cpu, key="mem", name="mem", share=Share("measurement", "mem"))
+    found = overview_of([cpu, mem], typed_lake.catalog, day(2).start, source=typed_lake.source)
+    told = {each.measurement.name: (each.rows, each.missing, each.differs) for each in found.standings}
+    assert told == {"cpu": (5, 0, False), "mem": (1, 0, False)}
+    page = overview_page(found, "telemetry")
+    assert "telemetry.all_metrics.cpu" in page.replace("\\", "")
+    assert "telemetry/all_metrics/mem" in page
