@@ -267,7 +267,7 @@ def test_the_table_holds_what_a_model_of_it_holds(layout: str, deeds: list[Any])
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(layout=st.sampled_from(list(LAYOUTS)), deeds=st.lists(DEEDS, min_size=3, max_size=10))
 def test_the_table_holds_what_a_model_of_it_holds_in_long_histories(layout: str, deeds: list[Any]) -> None:
     follow(layout, deeds)
