@@ -33,6 +33,12 @@ def _adds_rows(measurement: Measurement) -> bool:
     return measurement.write.mode is not WriteMode.REPLACE or measurement.on_shrink is OnShrink.MERGE
 
 
+def _makes_rows(measurement: Measurement) -> bool:
+    """Whether a definition says how rows are made: see `definition_of`."""
+    transforms = measurement.transforms
+    return transforms.transforms or transforms.casts_otherwise or measurement.layout is not None
+
+
 _ON: dict[str, Callable[[Measurement], bool]] = {
     "source_equals_lake": lambda measurement: True,
     "no_duplicate_points": _adds_rows,
@@ -40,7 +46,7 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
     "freshness": lambda measurement: measurement.freshness is not None,
     "schema_drift": lambda measurement: True,
     "nothing_in_quarantine": lambda measurement: measurement.has_quarantine,
-    "same_definition": lambda measurement: measurement.transforms.transforms or measurement.layout is not None,
+    "same_definition": _makes_rows,
     "outliers": lambda measurement: False,
 }
 """What is done where nobody says whether."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from influx_lake.config import Measurement, column_name
 from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
@@ -59,6 +59,18 @@ def table_names(columns: Sequence[Column], measurement: Measurement) -> dict[str
                 measurement=measurement.name,
             )
     return names
+
+
+def said_of(source: str, name: str, options: Mapping[str, str], there: Collection[str]) -> str | None:
+    """What options say of a column, by its name in the table, or by that in the source if no column is called so there.
+
+    Args:
+        source: Its name in the source.
+        name: Its name in the table.
+        options: What is said, by columns.
+        there: The names of all columns of the table.
+    """
+    return options.get(name, None if source in there else options.get(source))
 
 
 def _name(column: Column, measurement: Measurement) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.transforms.casts import Cast
 from influx_lake.transforms.columns import arrow_field, kind_changed, renamed
 from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter
-from influx_lake.transforms.naming import chosen, table_names
+from influx_lake.transforms.naming import chosen, said_of, table_names
 from influx_lake.transforms.provenance import LoadContext, constant_text, fixed_text, metadata_column, metadata_values
 from influx_lake.transforms.pushdown import condition_of
 from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, Made, Make, Step
@@ -129,9 +129,10 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
     options = measurement.transforms
     of_source = chosen(declared, measurement)
     names = table_names(of_source, measurement)
+    there = {*names.values(), *_metadata_names(measurement, declared), *options.constants, *options.computed}
     columns, made = [], []
     for source, column in zip(of_source, renamed(of_source, names), strict=True):
-        conversions = _conversions(source, column, measurement)
+        conversions = _conversions(source, column, measurement, there)
         kind = ARROW_TYPES[source.type]
         for conversion in conversions:
             kind = conversion.type_of(kind)
@@ -153,30 +154,31 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
         where = Expression("where", options.where)
         _filter(where, pa.schema([arrow_field(column) for column in schema.columns]), measurement.name)
         by_name = {column.name: column for column in of_source}
-        condition = condition_of(where, {name: by_name[source] for name, source in plain.items()}, measurement.name)
+        as_they_are = {name: by_name[source] for name, source in plain.items()}
+        condition = condition_of(where, as_they_are, [column.name for column in schema.columns], measurement.name)
     asked = declared.select([column.name for column in of_source])
     return Plan(measurement, asked, schema, tuple(made), tuple(added), tuple(computed), condition)
 
 
-def _conversions(source: Column, column: Column, measurement: Measurement) -> list[Conversion]:
+def _conversions(source: Column, column: Column, measurement: Measurement, there: Set[str]) -> list[Conversion]:
     found: list[Conversion] = []
     if source.role is Role.TIME:
         return found
     if column.name in measurement.transforms.map:
         check_mappable(column.name, ARROW_TYPES[source.type])
         found.append(ValueMap(column.name, measurement.transforms.map[column.name]))
-    if (cast := _cast(source.name, column.name, measurement)) is not None:
+    if (cast := _cast(source.name, column.name, measurement, there)) is not None:
         found.append(cast)
     return found
 
 
-def _cast(source: str, name: str, measurement: Measurement) -> Cast | None:
-    """The cast that `types` asks for, of a column by its name in the source or in the table."""
-    options, types = measurement.transforms, measurement.types.types
-    kind = types.get(name, types.get(source))
+def _cast(source: str, name: str, measurement: Measurement, there: Set[str] = frozenset()) -> Cast | None:
+    """The cast that `types` asks for, of a column by its name in the table, which has those `there`, or the source."""
+    options = measurement.transforms
+    kind = said_of(source, name, measurement.types.types, there)
     if kind is None:
         return None
-    return Cast(name, kind, options.formats.get(name, options.formats.get(source)), options.on_cast_error)
+    return Cast(name, kind, said_of(source, name, options.formats, there), options.on_cast_error)
 
 
 def _made(source: str, output: pa.Field, conversions: Sequence[Conversion]) -> Made:

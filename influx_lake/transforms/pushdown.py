@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
@@ -29,20 +29,20 @@ _EXACT_IN_FLOAT = 2**53
 Tree: TypeAlias = Mapping[str, Any]
 
 
-def condition_of(filter_: Expression, columns: Mapping[str, Column], measurement: str) -> Condition | None:
+def condition_of(
+    filter_: Expression, columns: Mapping[str, Column], names: Sequence[str], measurement: str
+) -> Condition | None:
     """What a row filter says, as far as its parts compare columns of the source with literals; None where one does not.
 
     Args:
         filter_: The filter.
         columns: The columns of the source whose values come into the table as they are, by their names there.
+        names: The names of all columns of the table: which of them the filter means is judged as where it is applied.
         measurement: The measurement, for messages.
     """
 
     def column(name: str) -> Column | None:
-        known = [*columns]
-        if not any(each.lower() == name.lower() for each in known):
-            return None
-        return columns[resolved_name(name, known, filter_, measurement)]
+        return columns.get(resolved_name(name, names, filter_, measurement))
 
     return _condition(parsed_expression(filter_.text), column)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
 from influx_lake.transforms import transformed
 from influx_lake.transforms.columns import arrow_schema
+from influx_lake.transforms.naming import said_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def columns_of(source: Source, measurement: Measurement) -> Columns:
         names = come.sources if come is not None else (column.source,)
         sources = tuple(of_source[name] for name in names if name in of_source)
         notes = tuple(_notes(come, target, measurement))
-        transform = _transform(come, sources, measurement) if come is not None else ""
+        transform = _transform(come, sources, measurement, made) if come is not None else ""
         lines.append(ColumnLine(sources, transform, column.name, str(iceberg_type(column.type)), notes))
     used = {source.name for line in lines for source in line.sources}
     lines += [
@@ -99,7 +100,7 @@ def shaped(measurement: Measurement, schema: MeasurementSchema) -> tuple[TableTa
     return target, arranged(shape_of(rows, target), rows, target)
 
 
-def _transform(column: Column, sources: tuple[Column, ...], measurement: Measurement) -> str:
+def _transform(column: Column, sources: tuple[Column, ...], measurement: Measurement, there: Collection[str]) -> str:
     options, types = measurement.transforms, measurement.types.types
     if column.name in options.computed:
         return _with_cast(options.computed[column.name], column, types.get(column.name))
@@ -114,7 +115,7 @@ def _transform(column: Column, sources: tuple[Column, ...], measurement: Measure
         steps.append("renamed")
     if column.name in options.map:
         steps.append("mapped: " + ", ".join(f"{old} → {new}" for old, new in options.map[column.name].items()))
-    asked = types.get(column.name, types.get(source.name))
+    asked = said_of(source.name, column.name, types, there)
     return _with_cast(", ".join(steps), column, asked)
 
 

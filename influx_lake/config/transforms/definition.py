@@ -15,7 +15,7 @@ UNCHANGED = "none"
 
 def definition_of(transforms: TransformOptions, types: TypeOptions, layout: LongOptions | None = None) -> str:
     """A digest of all that makes values, names and rows other ones than the source's."""
-    if not transforms.transforms and layout is None:
+    if not transforms.transforms and not transforms.casts_otherwise and layout is None:
         return UNCHANGED
     told = transforms.model_dump(mode="json", exclude={"tags"})
     told["tags"] = transforms.tags.model_dump(mode="json", include={"include", "exclude"})

@@ -193,6 +193,11 @@ class TransformOptions(BaseModel):
             choosing or naming or self.map or self.computed or self.constants or self.metadata_columns or self.where
         )
 
+    @property
+    def casts_otherwise(self) -> bool:
+        """Whether `types` makes other values than by itself."""
+        return bool(self.formats) or self.on_cast_error is not OnCastError.FAIL
+
     def name_of(self, column: str, default: str) -> str:
         """What a column of the source or of the metadata is called in the table.
 

@@ -25,9 +25,10 @@ _REFUSED = {
     "STAR": "holds a *: name the columns",
     "PARAMETER": "holds a parameter (? or $1): write its value",
     "DEFAULT": "holds DEFAULT: write a value",
+    "POSITIONAL_REFERENCE": "holds the number of a column (#1): write its name",
     "LAMBDA": "is a function, and not a condition over the columns of a row",
 }
-_UNSTABLE = frozenset({"age", "current_setting", "getenv", "getvariable", "version"})
+_UNSTABLE = frozenset({"age", "current_setting", "getenv", "getvariable", "vector_type", "version"})
 """Functions whose values depend on more than their arguments, and of which DuckDB (1.5) does not say so; `age` compares
 with today where it gets one time."""
 _OF_THE_SESSION = ("current_", "pg_")

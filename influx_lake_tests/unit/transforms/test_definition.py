@@ -40,6 +40,8 @@ def test_a_definition_changes_with_what_makes_rows_and_not_with_labels() -> None
     assert cpu().definition == UNCHANGED == cpu(tags={"tier": "gold"}).definition
     assert one.definition == cpu(computed={"a": "value + 1"}, tags={"tier": "gold"}).definition
     assert one.definition != cpu(computed={"a": "value + 2"}).definition
+    assert len({cpu(formats={"at": form}).definition for form in ("%d.%m.%Y", "%m.%d.%Y")} - {UNCHANGED}) == 2
+    assert cpu(on_cast_error="null").definition not in (UNCHANGED, cpu(on_cast_error="quarantine").definition)
 
 
 def test_windows_are_outdated_until_they_are_loaded_again(catalog: Catalog, source: FakeSource) -> None:

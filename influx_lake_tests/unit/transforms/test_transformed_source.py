@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from influx_lake.config import ColumnNames, TypeOptions
 from influx_lake.config.transforms.options import TransformOptions
+from influx_lake.config.values.conditions import Compared, Operator
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.errors import ConfigurationError, DataRefused, SchemaConflict
 from influx_lake.sources.profile import profiles_of, read_profiles
 from influx_lake.transforms import TransformedSource, transformed
+from influx_lake.transforms.plan import resolve
 from influx_lake_tests.unit.transforms.memory_source import (
     COLUMNS,
     DAY,
@@ -153,6 +155,27 @@ def test_rows_for_which_a_condition_is_true(where: str, kept: list[int]) -> None
     of = measurement(where=where, computed={"free": "100 - busy"})
     assert [row["time"] for row in transformed_rows(FOUR, of)] == [FOUR.rows[place]["time"] for place in kept]
     assert TransformedSource(FOUR, of).count("cpu", DAY) == len(kept)
+
+
+def test_a_filter_means_the_very_column_that_it_names_also_where_the_source_is_asked() -> None:
+    """Names that differ in case only are different columns, of which the source may have one and the table both."""
+    of = measurement(map={"host": {"a": "x"}}, computed={"Region": "region || '!'"}, where="\"Region\" = 'eu!'")
+    assert resolve(SCHEMA, of).condition is None
+    assert (
+        resolve(SCHEMA, replace(of, transforms=of.transforms.model_copy(update={"where": "host = 'x'"}))).condition
+        is None
+    )
+    plain = of.transforms.model_copy(update={"where": "region = 'eu'"})
+    assert resolve(SCHEMA, replace(of, transforms=plain)).condition == Compared("region", Operator.EQUAL, "eu")
+
+
+def test_types_mean_the_column_of_the_table_where_one_of_the_source_was_called_so() -> None:
+    renamed = measurement(rename={"busy": "busy_exact"}, computed={"busy": "round(busy_exact)"}, on_cast_error="null")
+    of = replace(renamed, types=TypeOptions(types={"busy": "long"}))
+    rows = transformed_rows(points((1, "a", None, 1.75, 1, None, None)), of)
+    assert [(row["busy_exact"], row["busy"]) for row in rows] == [(1.75, 2)]
+    types = {column.name: column.iceberg_type for column in resolve(SCHEMA, of).schema.columns}
+    assert (types["busy_exact"], types["busy"]) == (None, "long")
 
 
 def test_values_that_cannot_be_cast() -> None:

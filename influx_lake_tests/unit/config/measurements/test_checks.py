@@ -62,6 +62,7 @@ measurements:
         ("{checks: {values: [{condition: 'used IN (SELECT 1)'}]}}", "holds a query of its own"),
         ("{checks: {values: [{condition: 'used FROM x'}]}}", "is a part of a query"),
         ("{checks: {values: [{condition: 'used > ?'}]}}", "holds a parameter"),
+        ("{checks: {values: [{condition: 'used > #1'}]}}", "holds the number of a column"),
         ("{checks: {values: [{condition: '1 = 1'}]}}", "names no column"),
         ("{checks: {values: [{column: a, not_null: true}, {column: a, not_null: true}]}}", "has two rules called"),
         ("{freshness: {warn: 30m}}", "freshness.fail: is missing"),
