@@ -13,7 +13,7 @@ from influx_lake.config.values.source_schema import TIME
 
 def share_of(options: MeasurementOptions, name: str) -> Share | None:
     """The rows that a measurement has of its table, where others may be in it too: their name is in a column."""
-    if options.layout is not None:
+    if options.layout.long is not None:
         return Share(MEASUREMENT, name)
     columns = (column for column, kind in options.metadata_columns.items() if kind is Metadata.MEASUREMENT)
     column = next(columns, None)
@@ -26,7 +26,7 @@ def check_layout(options: MeasurementOptions) -> None:
     Raises:
         OptionMistake: There is one.
     """
-    if options.layout is None:
+    if options.layout.long is None:
         return
     if any(rollup.enabled for rollup in options.rollups.values()):
         message = "are computed of the fields of a wide table, and `layout` is long: leave them out"
@@ -45,13 +45,13 @@ def check_layout(options: MeasurementOptions) -> None:
 
 def _check_columns(options: MeasurementOptions) -> None:
     """Options name the columns of the long table."""
-    assert options.layout is not None
+    assert options.layout.long is not None
     beside = (*options.constants, *(options.rename.get(name, name) for name in options.metadata_columns))
     time = options.rename.get(TIME, TIME)
-    there = dict.fromkeys((time, *options.layout.columns, *beside, options.nanoseconds_column))
+    there = dict.fromkeys((time, *options.layout.long.columns, *beside, options.nanoseconds_column))
     for name, place in _named(options):
         if name not in there:
-            columns = ", ".join((time, *options.layout.columns, *beside))
+            columns = ", ".join((time, *options.layout.long.columns, *beside))
             raise OptionMistake(f"names {name}, which a long table does not have: its columns are {columns}", place)
         if name == TAGS:
             raise OptionMistake(f"names {TAGS}, which is a map: name another column", place)

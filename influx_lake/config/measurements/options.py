@@ -20,7 +20,7 @@ from influx_lake.config.measurements.rollups import RollupOptions
 from influx_lake.config.measurements.run_size import ChunkOptions
 from influx_lake.config.measurements.tail import Tailing
 from influx_lake.config.tables.file_options import WriteOptions
-from influx_lake.config.tables.shared_tables import Layout
+from influx_lake.config.tables.shared_tables import LayoutOptions
 from influx_lake.config.tables.table_layout import PartitionTerms
 from influx_lake.config.tables.table_properties import TableProperties
 from influx_lake.config.tables.types import TypeOptions
@@ -86,8 +86,8 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         "truncate(w, col), year(time), month(time), day(time) and hour(time); or `none`. A table that exists is "
         "changed to it, and its files stay. `table_default`: a new table has day(time), another stays as it is.",
     )
-    layout: Layout = Field(
-        default=None,
+    layout: LayoutOptions = Field(
+        default=LayoutOptions(),
         description="`wide` has a column for each field. `long` has a row for each value: columns time, measurement, "
         "tags (a map), metric_name and metric_value, for all measurements in one table, `all_metrics` unless `table` "
         "names another. `{long: {integers: true, booleans: true, texts: true}}` puts these in columns of their own.",

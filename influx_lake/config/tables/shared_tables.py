@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from influx_lake.config.values.units import YesNo
 
@@ -58,34 +59,25 @@ class LongOptions(BaseModel):
         return (MEASUREMENT, TAGS, METRIC, VALUE, *(name for name, is_there in more if is_there))
 
 
-def _read_layout(value: Any) -> Any:
-    if isinstance(value, LongOptions) or value is None:
-        return value
-    if value == "wide":
-        return None
-    if value == "long":
-        return {}
-    if isinstance(value, dict) and set(value) == {"long"}:
-        return value["long"] if value["long"] is not None else {}
-    raise ValueError("is none of `wide`, `long` and `{long: {integers: true, booleans: true, texts: true}}`")
+class LayoutOptions(BaseModel):
+    """How a measurement's points are rows: `wide`, a column for each field, or `long`, a row for each value."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-Layout = Annotated[
-    LongOptions | None,
-    BeforeValidator(_read_layout),
-    PlainSerializer(lambda value: "wide" if value is None else {"long": value.model_dump()}, when_used="json"),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": ["wide", "long"]},
-                {
-                    "type": "object",
-                    "properties": {"long": LongOptions.model_json_schema()},
-                    "required": ["long"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
-"""The layout of a table: None is wide, a column for each field."""
+    long: LongOptions | None = Field(
+        default=None, description="A row for each value, in one table of all measurements."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_word(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {"long": {}} if value == {"long": None} else value
+        if value not in (None, "wide", "long"):
+            raise ValueError("is none of `wide`, `long` and `{long: {integers: true, booleans: true, texts: true}}`")
+        return {"long": {}} if value == "long" else {}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        options = handler.resolve_ref_schema(handler(schema))
+        return {"description": cls.__doc__, "anyOf": [{"enum": ["wide", "long"]}, dict(options)]}

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import InitErrorDetails
 
 from influx_lake.config.report.diagnostics import suggestion
 from influx_lake.config.transforms.choice import ChoiceOptions, TagOptions
@@ -49,11 +60,17 @@ class Metadata(StrEnum):
 
 def _read_metadata(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        names = [str(name) for name in value]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"names {twice} twice: take one of them out")
-        return {name: name for name in names}
+        mistakes = [(place, _mistake_in(value, place)) for place in range(len(value))]
+        found = [
+            InitErrorDetails(
+                type="value_error", loc=(place,), input=str(value[place]), ctx={"error": ValueError(message)}
+            )
+            for place, message in mistakes
+            if message is not None
+        ]
+        if found:
+            raise ValidationError.from_exception_data("list", found)
+        return {str(name): str(name) for name in value}
     if isinstance(value, str):
         raise ValueError(  # noqa: TRY004 - pydantic takes ValueErrors
             "is a list, such as [measurement, loaded_at], or names for columns: {ingested_at: loaded_at}"
@@ -61,9 +78,19 @@ def _read_metadata(value: Any) -> Any:
     return value
 
 
+def _mistake_in(names: Sequence[Any], place: int) -> str | None:
+    if names[place] in names[:place]:
+        return "is named twice in this list: take one of them out"
+    return None if names[place] in tuple(Metadata) else _unknown(names[place])
+
+
+def _unknown(value: Any) -> str:
+    return f"is not one of {', '.join(Metadata)}{suggestion(str(value), tuple(Metadata))}"
+
+
 def _metadata_of(value: Any) -> Any:
     if value not in tuple(Metadata):
-        raise ValueError(f"is not one of {', '.join(Metadata)}{suggestion(str(value), tuple(Metadata))}")
+        raise ValueError(_unknown(value))
     return Metadata(value)
 
 

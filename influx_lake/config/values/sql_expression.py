@@ -176,7 +176,7 @@ def _expression(tree: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("is a part of a query: write an expression over the columns alone, such as `used <= total`")
     expression: dict[str, Any] = node["select_list"][0]
     if expression.get("alias"):
-        raise ValueError(f"gives itself the name {expression['alias'][:_SHOWN]!r}: that is what `name` is for")
+        raise ValueError(f"gives itself the name {expression['alias'][:_SHOWN]!r}: leave that out")
     return expression
 
 

@@ -109,7 +109,7 @@ LINES = "measurements:\n  cpu: {%s}\n  mem: {%s}\n"
             "are both 'cpu' in its column 'measurement' (cpu: lake.yaml:3): give one of them a `table` of its own",
         ),
         ("layout: tall", "", "lake.yaml:3: measurements.cpu.layout: 'tall' is none of `wide`, `long` and"),
-        ("layout: {long: {ints: true}}", "", "measurements.cpu.layout.ints: unknown option"),
+        ("layout: {long: {ints: true}}", "", "measurements.cpu.layout.long.ints: unknown option"),
         ("layout: long, rollups: {hourly: {every: 1h}}", "", "measurements.cpu.rollups: are computed of the fields of"),
         ("layout: long, write: {mode: upsert, key: [host]}", "", "cpu.write.key: is for wide tables"),
         ("layout: long, write: {mode: upsert, merge_fields: true}", "", "cpu.write.merge_fields: is for wide tables"),
