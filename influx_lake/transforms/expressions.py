@@ -14,6 +14,7 @@ from influx_lake.config.report.diagnostics import suggestion
 from influx_lake.config.values.sql_expression import column_references
 from influx_lake.errors import ConfigurationError, DataRefused, MissingExtra
 from influx_lake.iceberg.columns.exact_cast import plain
+from influx_lake.iceberg.columns.timestamps import check_years
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,6 +127,8 @@ class Computation:
                 self._refuse(batch)
             raise
         columns = [_as_array(column, kind) for column, kind in zip(found.columns, self.types, strict=True)]
+        for expression, column in zip(self.expressions, columns, strict=True):
+            check_years(expression.name, column)
         ends = list(accumulate(map(len, batches)))
         return [
             [column.slice(end - len(batch), len(batch)) for column in columns]

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from influx_lake.config.transforms.formats import BooleanFormat, Format, NumberFormat, TimeFormat, UnixTime
 from influx_lake.errors import DataRefused, SchemaConflict
 from influx_lake.iceberg.columns.exact_cast import exact_cast
+from influx_lake.iceberg.columns.timestamps import check_years
 from influx_lake.transforms.expressions import connect
 
 _UNITS = {
@@ -58,6 +59,7 @@ def parsed(column: str, values: pa.Array, kind: pa.DataType, form: Format | None
         raise DataRefused(f"column {column!r} is not written as expected: {error}") from None
     if made.null_count != values.null_count:
         raise DataRefused(f"column {column!r} is not written as `formats` says")
+    check_years(column, made)
     return made
 
 

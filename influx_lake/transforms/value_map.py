@@ -89,11 +89,11 @@ class ValueMap:
 
     def _fits(self, kind: pa.DataType) -> bool:
         try:
-            for value in self.values.values():
-                self._as(value, kind)
+            made = [(value, self._as(value, kind)) for value in self.values.values() if value is not None]
         except pa.ArrowInvalid:
             return False
-        return True
+        # 1 is not how a boolean is written, nor 01 a number: whoever writes them means the text.
+        return all(_text(new) == value for value, new in made)
 
     @staticmethod
     def _as(value: str | None, kind: pa.DataType) -> object:

@@ -23,6 +23,7 @@ def check_transforms(options: MeasurementOptions) -> None:
     """
     _check_duplicates(options)
     _check_choice(options)
+    _check_made_columns(options)
     _check_formats(options)
     _check_new_names(options)
     _check_table_names(options)
@@ -51,11 +52,32 @@ def _check_duplicates(options: MeasurementOptions) -> None:
 
 
 def _check_choice(options: MeasurementOptions) -> None:
+    if options.fields.include == ():
+        message = "names no field, and a row has one: name some, or leave `include` out"
+        raise OptionMistake(message, ("fields", "include"))
     gone = {*options.fields.exclude, *options.tags.exclude}
     for option in ("rename", "types", "formats"):
         for name in getattr(options, option):
             if name in gone:
                 raise OptionMistake(f"names {name}, which `exclude` leaves out", (option, name))
+
+
+def _check_made_columns(options: MeasurementOptions) -> None:
+    """What is not made of values is neither mapped nor, where it has a type of its own, cast."""
+    metadata = {options.rename.get(name, name) for name in options.metadata_columns} | {*options.metadata_columns}
+    of_source = {*options.rename.values()}
+    for name in options.types:
+        if name in metadata - of_source:
+            raise OptionMistake(
+                f"names {name}, a metadata column, which has a type of its own: take it out", ("types", name)
+            )
+    made = {options.rename.get(TIME, TIME), *metadata, *options.constants, *options.computed}
+    for name in options.map:
+        if name in made and name not in of_source - {options.rename.get(TIME, TIME)}:
+            message = (
+                f"names {name}, which is not a tag or a field: map what it is made of, or compute it with case when"
+            )
+            raise OptionMistake(message, ("map", name))
 
 
 def _check_formats(options: MeasurementOptions) -> None:

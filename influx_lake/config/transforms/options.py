@@ -182,8 +182,8 @@ class TransformOptions(BaseModel):
     map: dict[Text, Annotated[dict[str, str | None], AfterValidator(_some_values)]] = Field(
         default_factory=dict,
         description="Values for values, by columns as the table names them; `*` stands for every value that is not "
-        "named, and without it such values stay. The column keeps its type where every new value can be of it, else "
-        "it becomes text. What has no value gets none.",
+        "named, and without it such values stay. The column keeps its type where every new value is written as one of "
+        "it, else it becomes text. What has no value gets none.",
         examples=[{"method": {"GET": "read", "POST": "write"}, "region": {"us-east": "us-east-1", "*": "unknown"}}],
     )
     computed: dict[Text, Annotated[Text, AfterValidator(check_value)]] = Field(

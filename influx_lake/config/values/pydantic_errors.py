@@ -211,5 +211,8 @@ def _remove(data: Any, inside: Location) -> None:
             return
     if isinstance(data, dict) and inside:
         data.pop(str(inside[-1]), None)
+    elif isinstance(data, list) and inside and isinstance(inside[-1], int):
+        del data[inside[-1]]
     elif isinstance(data, list) and inside:
-        del data[int(inside[-1])]
+        # A list of names that is read as a mapping of them.
+        data[:] = [each for each in data if str(each) != inside[-1]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -88,3 +90,23 @@ def _finer(name: str, times: pa.Array) -> str:
         f"column {name!r} holds {len(exceeding)} times finer than a microsecond, the first of them "
         f"{exceeding[0].cast(pa.string())}"
     )
+
+
+def check_years(name: str, times: pa.Array) -> None:
+    """Make sure that every time, or date, is of the years 1 to 9999, which all readers of Iceberg tables have.
+
+    Raises:
+        DataRefused: One is not.
+    """
+    units = 1 if pa.types.is_date32(times.type) else _UNITS_OF_A_DAY.get(getattr(times.type, "unit", ""))
+    if units is None:
+        return
+    counted = pc.min_max(times.cast(pa.int32() if pa.types.is_date32(times.type) else pa.int64()))
+    first, last = counted["min"].as_py(), counted["max"].as_py()
+    if first is not None and (first < _FIRST_DAY * units or last >= _DAY_AFTER * units):
+        raise DataRefused(f"column {name!r} holds a time that is not of the years 1 to 9999")
+
+
+_UNITS_OF_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}
+_FIRST_DAY = (date.min - date(1970, 1, 1)).days
+_DAY_AFTER = (date.max - date(1970, 1, 1)).days + 1

@@ -97,6 +97,28 @@ def test_a_map_to_other_texts_makes_a_text_and_a_type_makes_what_it_says_of_it()
     assert [row["text"] for row in rows] == [1, 0, None, 1]
 
 
+@pytest.mark.parametrize(
+    ("map_", "made"),
+    [({"on": {"true": "1", "false": "0"}}, ["1", None, "0", "1"]), ({"count": {"1": "01"}}, ["01", "2", None, "3"])],
+)
+def test_what_is_written_otherwise_than_the_column_has_it_is_a_text(map_: dict[str, Any], made: list[str]) -> None:
+    [name] = map_
+    assert [row[name] for row in transformed_rows(FOUR, measurement(map=map_))] == made
+
+
+def test_times_that_no_reader_has_do_not_become_values() -> None:
+    """Milliseconds that are said to be seconds are of the year 57970."""
+    source = points((1, "a", None, 1.5, 1767225600000, None, "1767225600000"), (2, "a", None, 1.5, 1, None, "1"))
+    asked = TypeOptions(types={"text": "timestamptz"})
+    form = {"formats": {"text": "unix"}}
+    with pytest.raises(DataRefused, match=r"'text' has the value '1767225600000'.* years 1 to 9999"):
+        transformed_rows(source, replace(measurement(**form), types=asked))
+    rows = transformed_rows(source, replace(measurement(**form, on_cast_error="null"), types=asked))
+    assert [row["text"] for row in rows] == [None, 10**9]
+    with pytest.raises(DataRefused, match="'at' holds a time that is not of the years 1 to 9999"):
+        transformed_rows(source, measurement(computed={"at": "to_timestamp(count)"}))
+
+
 def test_computed_columns_see_the_row_as_the_table_has_it() -> None:
     of = measurement(
         rename={"busy": "used", "time": "timestamp"},
