@@ -52,9 +52,6 @@ def _check_duplicates(options: MeasurementOptions) -> None:
 
 
 def _check_choice(options: MeasurementOptions) -> None:
-    if options.fields.include == ():
-        message = "names no field, and a row has one: name some, or leave `include` out"
-        raise OptionMistake(message, ("fields", "include"))
     gone = {*options.fields.exclude, *options.tags.exclude}
     for option in ("rename", "types", "formats"):
         for name in getattr(options, option):

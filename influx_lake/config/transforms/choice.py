@@ -45,6 +45,20 @@ class ChoiceOptions(BaseModel):
         return [name for name in wanted if not _matches(name, self.exclude)]
 
 
+def _some_field(include: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if include == ():
+        raise ValueError("names no field, and a row has one: name some, or leave `include` out")
+    return include
+
+
+class FieldOptions(ChoiceOptions):
+    """Which fields are read: names as in InfluxDB, or patterns (`*`, `?`, `[a-z]`, `/regular expression/`)."""
+
+    include: Annotated[Patterns | None, AfterValidator(_some_field)] = Field(
+        default=None, description="Only these. Default: all.", examples=[["usage_idle", "usage_*"]]
+    )
+
+
 class TagOptions(ChoiceOptions):
     """Which tags are read; beside that, labels to find the measurement by in Dagster: `tier: gold`."""
 

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from influx_lake.config.report.diagnostics import suggestion
-from influx_lake.config.transforms.choice import ChoiceOptions, TagOptions
+from influx_lake.config.transforms.choice import FieldOptions, TagOptions
 from influx_lake.config.values.sql_expression import check_row_filter, check_value
 from influx_lake.config.values.validated_names import Text
 
@@ -138,8 +138,8 @@ class TransformOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    fields: ChoiceOptions = Field(
-        default=ChoiceOptions(),
+    fields: FieldOptions = Field(
+        default=FieldOptions(),
         description="Which fields are read, by their names in InfluxDB; what is left out is not asked of the source. A "
         "point that has none of the fields that are read is left out with them.",
         examples=[{"include": ["usage_*"]}],
