@@ -66,7 +66,8 @@ def _check_measurements(session: Session, source: str, found: list[str]) -> Iter
         if name not in found:
             yield _missing(subject, lake.source(source).database, found)
         elif name in known:
-            yield Check("measurement", subject, True, f"is there; table {known[name].table_name}")
+            shaped = _attempt("measurement", subject, partial(_shaped, session, known[name]))
+            yield shaped if not shaped.ok else replace(shaped, detail=f"is there; table {known[name].table_name}")
         else:
             remedy = "Ask for it: influx-lake discover"
             yield Check("measurement", subject, True, "is there; its first point is not known yet", remedy)
@@ -74,6 +75,15 @@ def _check_measurements(session: Session, source: str, found: list[str]) -> Iter
     for pattern in lake.patterns:
         if pattern.is_for(source) and pattern.key is None:
             yield _check_pattern(pattern.text, [each.name for own, each in matches if own is pattern], session)
+
+
+def _shaped(session: Session, measurement: Measurement) -> str:
+    """See whether the columns that the source has can be made those of the table."""
+    from influx_lake.transforms import is_transformed, transformed
+
+    if is_transformed(measurement):
+        transformed(session.source(measurement.source), measurement).schema(measurement.name)
+    return ""
 
 
 def _check_tables(session: Session) -> Iterator[Check]:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from influx_lake.transforms.provenance import LoadContext
 from influx_lake.transforms.source import TransformedSource
-from influx_lake.transforms.transformed import transformed
+from influx_lake.transforms.transformed import is_transformed, transformed
 
-__all__ = ["LoadContext", "TransformedSource", "transformed"]
+__all__ = ["LoadContext", "TransformedSource", "is_transformed", "transformed"]

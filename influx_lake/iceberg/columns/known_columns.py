@@ -216,9 +216,16 @@ def no_time(table: Table, time_column: str) -> SchemaConflict:
     """What to say of a table without the column that places its rows in windows."""
     kinds = ("timestamp", "timestamptz")
     times = [field.name for field in table.metadata.schema().fields if str(field.field_type) in kinds]
+    missing = f"{'.'.join(table.name())} has no column {time_column!r}, which tells the windows of its rows"
+    known = remembered(table)
+    if known is not None and time_column not in known:
+        return SchemaConflict(
+            f"{missing}: loads called it otherwise so far; its columns of time are {', '.join(times) or 'none'}",
+            remedy="The time of a table that has rows keeps its name: set `rename: {time: ...}` to it, or give the "
+            "measurement another table (`table:`)",
+        )
     return SchemaConflict(
-        f"{'.'.join(table.name())} has no column {time_column!r}, which tells the windows of its rows: others "
-        f"renamed or dropped it; its columns of time are {', '.join(times) or 'none'}",
+        f"{missing}: others renamed or dropped it; its columns of time are {', '.join(times) or 'none'}",
         remedy=f"Rename the column back to {time_column}, or give the measurement another table (`table:`)",
     )
 

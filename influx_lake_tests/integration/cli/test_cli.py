@@ -135,6 +135,34 @@ def test_check_warns_of_a_token_in_the_file(lake: CliLake) -> None:
     assert f"! {lake.config}:2: sources.default.token: " in lake.tell("check").out
 
 
+def test_check_tells_of_transforms_that_the_columns_do_not_allow(lake: CliLake) -> None:
+    lake.write_config(LAKE.replace("cpu: {{}}", "cpu: {{computed: {{more: valu + 1}}}}"))
+    told = lake.tell("check", "--json")
+    assert told.code == 1
+    [failed] = [each for each in told.object["checks"] if not each["ok"]]
+    assert failed["subject"] == "measurement cpu"
+    assert "'valu + 1' names valu, and no column is called so (did you mean value?)" in failed["detail"]
+
+
+def test_windows_of_another_definition_are_planned_and_loaded_again(lake: CliLake) -> None:
+    def computing(text: str) -> None:
+        lake.write_config(LAKE.replace("cpu: {{}}", f"cpu: {{{{computed: {{{{more: {text}}}}}}}}}"))
+
+    computing("value + 1")
+    assert lake.tell("replicate", "cpu", "--end", "2026-01-03").code == 0
+    assert lake.tell("plan", "cpu", "--changed", "--json").object["windows"] == 0
+    computing("value + 2")
+    assert lake.tell("plan", "cpu", "--changed", "--json").object["windows"] == 2
+    assert "loaded under another definition: 2 windows" in lake.tell("status", "cpu").out
+    assert lake.tell("replicate", "cpu", "--changed", "--start", "2026-01-02", "--end", "2026-01-03").code == 0
+    [left] = lake.tell("plan", "cpu", "--changed", "--json").object["measurements"]
+    assert left["windows"] == ["2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"]
+    assert lake.tell("replicate", "cpu", "--changed").code == 0
+    rows = lake.catalog.load_table("telemetry.cpu").scan().to_arrow().to_pylist()
+    assert {row["more"] - row["value"] for row in rows} == {2}
+    assert lake.tell("replicate", "cpu", "--changed", "--every", "1h").code == 2
+
+
 def test_patterns_are_discovered(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("mem: {{}}", '"m*": {{namespace: metrics}}'))
     assert lake.tell("replicate", "mem", "--end", "2026-01-03").code == 2

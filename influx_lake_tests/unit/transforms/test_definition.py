@@ -12,6 +12,7 @@ from influx_lake.config import Measurement, OnChangedValues, WriteMode, WriteOpt
 from influx_lake.config.transforms.definition import UNCHANGED
 from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.windows import Window
+from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.comparison.row_counts import compare_windows
 from influx_lake.replication.definition import outdated_windows
@@ -100,3 +101,9 @@ def test_a_definition_that_is_taken_back_does_not_look_like_a_source_that_went_b
     assert catalog.load_table(CPU.identifier).scan().to_arrow()["more"].to_pylist() == [1.0] * 3
     [compared] = compare_windows(source, catalog, other, [day(0)], profiled=lambda _: True)
     assert (compared.changed, compared.evidence, compared.is_curable) == (("more",), None, True)
+
+
+def test_the_time_of_a_table_that_has_rows_keeps_its_name(catalog: Catalog, source: FakeSource) -> None:
+    load(source, catalog, day(0))
+    with pytest.raises(SchemaConflict, match=r"no column 'ts'.*loads called it otherwise so far; .* are time"):
+        load(source, catalog, day(1), cpu(rename={"time": "ts"}))
