@@ -17,7 +17,7 @@ from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.transforms.casts import Cast
 from influx_lake.transforms.columns import arrow_field, kind_changed, renamed
-from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter
+from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter, resolved_name
 from influx_lake.transforms.naming import chosen, said_of, table_names
 from influx_lake.transforms.provenance import LoadContext, constant_text, fixed_text, metadata_column, metadata_values
 from influx_lake.transforms.pushdown import condition_of
@@ -73,7 +73,7 @@ class Plan:
             steps.append(AddColumns([self._added(column, window, load) for column in self.added], steps[-1].schema))
         filter_ = None if filtered else self.filter
         if filter_ is not None and self._is_early(filter_):
-            steps.append(_filter(filter_, steps[-1].schema, name))
+            steps.append(_filter(filter_, steps[-1].schema, self.measurement))
             filter_ = None
         if self.computed:
             expressions = [Expression(column, options.computed[column]) for column in options.computed]
@@ -82,7 +82,7 @@ class Plan:
             if casts := [column for column in self.computed if column.name in self.measurement.types.types]:
                 steps.append(Arrange(self._recast(casts, steps[-1].schema), steps[-1].schema))
         if filter_ is not None:
-            steps.append(_filter(filter_, steps[-1].schema, name))
+            steps.append(_filter(filter_, steps[-1].schema, self.measurement))
         return steps
 
     def fixed(self, window: Window) -> dict[str, str]:
@@ -152,7 +152,7 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
     condition = None
     if options.where is not None:
         where = Expression("where", options.where)
-        _filter(where, pa.schema([arrow_field(column) for column in schema.columns]), measurement.name)
+        _filter(where, pa.schema([arrow_field(column) for column in schema.columns]), measurement)
         by_name = {column.name: column for column in of_source}
         as_they_are = {name: by_name[source] for name, source in plain.items()}
         condition = condition_of(where, as_they_are, [column.name for column in schema.columns], measurement.name)
@@ -232,15 +232,33 @@ def _computed(rows: pa.Schema, columns: Sequence[Column], measurement: Measureme
     return found
 
 
-def _filter(filter_: Expression, rows: pa.Schema, measurement: str) -> Filter:
-    computation = Computation([filter_], rows, measurement)
+def _filter(filter_: Expression, rows: pa.Schema, measurement: Measurement) -> Filter:
+    computation = Computation([filter_], rows, measurement.name)
     if not pa.types.is_boolean(computation.types[0]):
         raise ConfigurationError(
             f"where: {filter_.text!r} is {computation.types[0]}, and not true or false",
             remedy="Write a condition, such as region <> 'test'",
-            measurement=measurement,
+            measurement=measurement.name,
         )
-    return Filter(computation, [each.name for each in rows if MISFIT.encode() in (each.metadata or {})])
+    # A value that could not be cast decides nothing; rows that other columns leave out are left out, as by a source.
+    undecided = {f"{name} as it came" for name in _looked_at(filter_, rows.names, measurement)}
+    return Filter(
+        computation,
+        [each.name for each in rows if MISFIT.encode() in (each.metadata or {}) and each.name in undecided],
+    )
+
+
+def _looked_at(filter_: Expression, names: Sequence[str], measurement: Measurement) -> set[str]:
+    """The columns that a filter looks at, also by way of computed ones."""
+    computed = measurement.transforms.computed
+    found: set[str] = set()
+    waiting = [filter_]
+    while waiting:
+        expression = waiting.pop()
+        used = {resolved_name(name, names, expression, measurement.name) for name in expression.columns} - found
+        found |= used
+        waiting += [Expression(name, computed[name]) for name in used if name in computed]
+    return found
 
 
 def _check_names(schema: MeasurementSchema, measurement: Measurement) -> None:

@@ -211,12 +211,12 @@ def test_values_that_cannot_be_cast() -> None:
     rows = transformed_rows(source, replace(measurement(on_cast_error="null"), types=asked))
     assert [(row["text"], row["busy"]) for row in rows] == [(12, None), (None, 2), (None, 3)]
     rows = transformed_rows(source, replace(measurement(on_cast_error="quarantine", where="busy > 2"), types=asked))
-    # Those for the quarantine are not filtered: the condition would see no value.
-    assert [(row["text as it came"], row["busy as it came"]) for row in rows] == [
-        (None, "1.5"),
-        ("x", None),
-        (None, None),
-    ]
+    # Where the condition looks at a value that could not be cast, it cannot tell; it can of the second row.
+    assert [(row["text as it came"], row["busy as it came"]) for row in rows] == [(None, "1.5"), (None, None)]
+    for where, kept in (("count > 1", ["x"]), ("twice > 2", ["x"]), ("text > 12", ["x"]), ("count > 2", [])):
+        of = measurement(on_cast_error="quarantine", where=where, computed={"twice": "count * 2"})
+        rows = transformed_rows(source, replace(of, types=TypeOptions(types={"text": "long"})))
+        assert [row["text as it came"] for row in rows if row["text as it came"]] == kept
 
 
 def test_points_that_a_tag_told_apart() -> None:
