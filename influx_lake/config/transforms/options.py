@@ -109,6 +109,11 @@ MetadataColumns: TypeAlias = Annotated[
 ]
 
 
+def _null_in_words(value: Any) -> Any:
+    # YAML's null, which is how people write it.
+    return OnCastError.NULL if value is None else value
+
+
 def _check_new_names(rename: dict[str, str]) -> dict[str, str]:
     by_name: dict[str, str] = {}
     for source, name in rename.items():
@@ -174,7 +179,7 @@ class TransformOptions(BaseModel):
         "numbers as 1234.56, booleans as true or false in any case.",
         examples=[{"started": "%d/%b/%Y:%H:%M:%S %z", "amount": "1.234,56", "enabled": "yes/no"}],
     )
-    on_cast_error: OnCastError = Field(
+    on_cast_error: Annotated[OnCastError, BeforeValidator(_null_in_words)] = Field(
         default=OnCastError.FAIL,
         description="What happens to a value that `types` cannot hold exactly or cannot read: `fail` stops the run, "
         "`null` leaves the column empty, `quarantine` sends the row to the table's own `__quarantine` table.",

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from influx_lake.config import load_lake
+from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.transforms.options import OnCastError
 
 KEEP = "tags: {exclude: [host]}, duplicates: keep"
 
@@ -73,3 +78,20 @@ def test_what_cannot_be_is_refused_with_its_place(entry: str, said: str, mistake
     [mistake] = mistakes_of(f"measurements:\n  cpu: {entry}\n")
     assert said in mistake
     assert mistake.startswith("lake.yaml:3: measurements.cpu.")
+
+
+def options_of(folder: Path, entry: str) -> Measurement:
+    file = folder / "lake.yaml"
+    file.write_text(f"sources: {{default: {{host: h, database: d}}}}\nmeasurements: {{cpu: {entry}}}\n")
+    [found] = load_lake(file).measurements
+    return found
+
+
+def test_null_is_a_word_of_on_cast_error(tmp_path: Path) -> None:
+    assert options_of(tmp_path, "{on_cast_error: null}").transforms.on_cast_error is OnCastError.NULL
+
+
+def test_labels_stand_beside_the_tags_that_are_read(tmp_path: Path) -> None:
+    of = options_of(tmp_path, "{tags: {exclude: [host], tier: gold}, duplicates: last}")
+    assert of.tags == {"tier": "gold"}
+    assert of.transforms.tags.exclude == ("host",)
