@@ -7,6 +7,7 @@ from influx_lake.cli.telegraf.filters import one_name
 from influx_lake.cli.telegraf.places import NotCarriedOver, Remarks
 from influx_lake.cli.telegraf.shape import Shape
 from influx_lake.cli.telegraf.sql import literal
+from influx_lake.config.values.source_schema import TIME
 
 _TYPES = {
     "integer": "long",
@@ -31,6 +32,10 @@ def rename(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
             if measurement := replace.get("measurement"):
                 if shape.name == measurement:
                     shape.rename_measurement(to)
+            elif TIME in (replace.get("tag"), replace.get("field")):
+                raise NotCarriedOver(
+                    "InfluxDB keeps no tag or field called time, and the name is that of the time here"
+                )
             elif tag := replace.get("tag"):
                 shape.rename(str(tag), to, "tag")
             elif field := replace.get("field"):

@@ -56,6 +56,7 @@ _FOR_ALL = (
     "what it computes is written for all measurements, and one without the columns is refused: then list those that "
     "have them, each with its `computed`"
 )
+_WRITE_IT = "where one has it, write what is done with it into its entry"
 _LOOKS_UP = "looks up values elsewhere: join the table with one that has them"
 
 
@@ -90,12 +91,17 @@ def imported(document: Document, *, source_only: bool = False) -> Imported:
     inputs.tell_of(document, remarks)
     measurements: dict[str, dict[str, Any]] = {}
     keys = _keys(document, found, source_only, remarks)
+    lacking: dict[int, list[set[str]]] = {}
     for key, output in keys.items():
         shape = inputs.shape_of(key, document)
         inputs.choose_columns(shape, document, remarks)
-        options = _options(shape, document, remarks, alone=len(keys) == 1) if not source_only else shape.options()
+        alone = len(keys) == 1
+        options = shape.options() if source_only else _options(shape, document, remarks, lacking, alone=alone)
         source = {} if output.name == "default" else {"source": output.name}
         measurements[key] = source | lake_values(options)
+    for number, of_each in lacking.items():
+        for name in sorted(set.intersection(*of_each)):
+            remarks.leave_out(document.processors()[number], f"no measurement is known to have {name}: {_WRITE_IT}")
     _tables(measurements)
     common = _common([entry for entry in measurements.values() if entry.get("enabled", True)])
     own = {key: _less(entry, common) for key, entry in measurements.items()}
@@ -104,14 +110,27 @@ def imported(document: Document, *, source_only: bool = False) -> Imported:
     return Imported(sources, common, own, tuple(left_out), tuple(notes))
 
 
-def _options(shape: Shape, document: Document, remarks: Remarks, *, alone: bool) -> dict[str, Any]:
-    """What processors and aggregators do to a measurement."""
-    for plugin in document.processors():
+def _options(
+    shape: Shape, document: Document, remarks: Remarks, lacking: dict[int, list[set[str]]], *, alone: bool
+) -> dict[str, Any]:
+    """What processors and aggregators do to a measurement.
+
+    Args:
+        shape: The measurement.
+        document: The configuration.
+        remarks: What is told.
+        lacking: By the processor's number, the columns that it names and a measurement does not have; this one's are
+            added.
+        alone: Whether there is no other measurement.
+    """
+    for number, plugin in enumerate(document.processors()):
         names = NameFilter.of(plugin)
         if names.takes(shape.name):
             # Whoever names a measurement knows its columns.
             shape.trusting = alone or shape.name in names.passed
+            shape.lacking.clear()
             _apply(plugin, shape, remarks)
+            lacking.setdefault(number, []).append(set(shape.lacking))
     options = shape.options()
     if shape.dropped:
         return options

@@ -89,6 +89,7 @@ class Shape:
         self.is_pattern = is_pattern(name)
         self.dropped = False
         self.casts: set[str] = set()
+        self.lacking: set[str] = set()
         self._key = name
         self._of_source: list[Column] = []
         self._columns: dict[str, Column] = {}
@@ -111,6 +112,8 @@ class Shape:
     def column(self, name: str, kind: str) -> Column | None:
         """A column as it is now; None where there is none of this name any more."""
         can_be = name in self._sure or not self._closed
+        if not can_be and name not in self._columns and name not in self._absent:
+            self.lacking.add(name)
         if name not in self._columns and name not in self._absent and can_be and self._choices[kind].keeps(name):
             self._columns[name] = Column(source=name, kind=kind, sure=name in self._sure)
             self._of_source.append(self._columns[name])

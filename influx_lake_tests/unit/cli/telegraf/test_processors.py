@@ -344,6 +344,7 @@ NOT_CARRIED_OVER = {
     "[[processors.filter]]\n[[processors.filter.rule]]\nfields = ['a']": "field IS NOT NULL",
     "[[processors.rename]]\n[processors.rename.tagpass]\na = ['b']": "an option is for all rows",
     "[[processors.rename]]\nreplaces = []": "no option that is known",
+    "[[processors.rename]]\n[[processors.rename.replace]]\nfield = 'time'\ndest = 'at'": "no tag or field called time",
 }
 
 
@@ -356,6 +357,16 @@ def test_what_is_not_carried_over_is_told_with_its_line(processor: str, tmp_path
     # Not always of the plugin itself, but never before it.
     assert told.line >= 4
     assert found.measurements == {"m": {}}
+
+
+def test_columns_that_no_measurement_is_known_to_have_are_told(tmp_path: Path) -> None:
+    """Telegraf writes more with each version than its inputs' pages list."""
+    replaces = [("usage_idle", "idle"), ("used", "in_use"), ("usage_future", "future")]
+    text = "".join(f"[[processors.rename.replace]]\nfield = '{one}'\ndest = '{other}'\n" for one, other in replaces)
+    found = lake_of(tmp_path, f"[[inputs.cpu]]\n[[inputs.mem]]\n[[processors.rename]]\n{text}{OUTPUT}")
+    assert found.measurements == {"cpu": {"rename": {"usage_idle": "idle"}}, "mem": {"rename": {"used": "in_use"}}}
+    [told] = found.left_out
+    assert "no measurement is known to have usage_future" in str(told)
 
 
 def test_a_processor_that_takes_few_measurements(tmp_path: Path) -> None:
