@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -147,7 +147,7 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
     computed = _computed(arrow, [*columns, *added], measurement)
     schema = MeasurementSchema(declared.measurement, (*columns, *added, *computed))
     _check_names(schema, measurement)
-    _check_maps(schema, columns, measurement)
+    _check_maps(schema, columns, names, measurement)
     plain = {each.output.name: each.input for each in made if not each.conversions}
     condition = None
     if options.where is not None:
@@ -274,9 +274,19 @@ def _check_names(schema: MeasurementSchema, measurement: Measurement) -> None:
             )
 
 
-def _check_maps(schema: MeasurementSchema, columns: Sequence[Column], measurement: Measurement) -> None:
+def _check_maps(
+    schema: MeasurementSchema, columns: Sequence[Column], names: Mapping[str, str], measurement: Measurement
+) -> None:
     """Columns that are not there may come later; those that are made here are not mapped."""
-    made = {column.name for column in schema.columns} - {column.name for column in columns}
+    there = {column.name for column in schema.columns}
+    former = next((name for name in measurement.transforms.map if name in names and name not in there), None)
+    if former is not None:
+        raise ConfigurationError(
+            f"`map` names {former}, which is called {names[former]} in {measurement.table_name}",
+            remedy=f"Write {names[former]}: options name columns as the table has them",
+            measurement=measurement.name,
+        )
+    made = there - {column.name for column in columns}
     wrong = next((name for name in measurement.transforms.map if name in made or name == schema.time), None)
     if wrong is not None:
         raise ConfigurationError(

@@ -254,6 +254,10 @@ def test_a_field_of_two_types_keeps_them_apart_under_its_new_name() -> None:
         ({"computed": {"a": "busy + text"}}, "cannot be computed over"),
         ({"where": "busy"}, "is double, and not true or false"),
         ({"map": {"busy": {"1": "2"}}}, "`map` names busy, which is double"),
+        (
+            {"prefix": {"tags": "t_"}, "map": {"host": {"a": "b"}}},
+            "`map` names host, which is called t_host in telemetry",
+        ),
         ({"map": {"c": {"1": "2"}}, "computed": {"c": "busy"}}, "`map` names c, which is not a tag or a field"),
     ],
 )
