@@ -12,7 +12,8 @@ from influx_lake.config import Measurement, OnShrink
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import WindowShrank, WindowTooLarge
 from influx_lake.iceberg.scan.reader import find_table
-from influx_lake.iceberg.table_state import ForeignChange, table_state
+from influx_lake.iceberg.table_state import TableState, table_state
+from influx_lake.replication.definition import is_outdated
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.sources.protocol import RowStream
 
@@ -34,17 +35,14 @@ class ShrinkGuard:
 
     def check(self, window: Window, rows: int, previous_rows: int) -> None:
         """See `check_shrink`."""
-        check_shrink(self.measurement, window, rows, previous_rows, lambda: self._others_in(window))
+        check_shrink(self.measurement, window, rows, previous_rows, self._state)
 
     def keeps_missing(self, rows: int, previous_rows: int) -> bool:
         """Whether the lake's rows that the source no longer has stay: with `on_shrink: merge`."""
         return self.measurement.on_shrink is OnShrink.MERGE and has_shrunk(self.measurement, rows, previous_rows)
 
-    def _others_in(self, window: Window) -> tuple[ForeignChange, ...] | None:
-        """What others did to a window to which they added rows."""
-        return table_state(find_table(self.catalog, self.measurement.identifier, self.measurement.share)).others_in(
-            window
-        )
+    def _state(self) -> TableState:
+        return table_state(find_table(self.catalog, self.measurement.identifier, self.measurement.share))
 
 
 def check_shrink(
@@ -52,19 +50,20 @@ def check_shrink(
     window: Window,
     rows: int,
     previous_rows: int,
-    others: Callable[[], tuple[ForeignChange, ...] | None] = lambda: None,
+    state: Callable[[], TableState] = TableState,
 ) -> None:
     """Stop a window that would leave fewer rows than the lake holds, where the measurement says `on_shrink: fail`.
 
     A source forgets without anything having been deleted on purpose: by its retention, or because InfluxDB 3 Core does
-    not serve old files after a restart. Where others added rows to the table, it may have forgotten nothing.
+    not serve old files after a restart. Where others added rows to the table, or lake.yaml made other rows when the
+    window was loaded, it may have forgotten nothing.
 
     Args:
         measurement: The measurement.
         window: The window.
         rows: How many rows come.
         previous_rows: How many the lake holds.
-        others: Tells what others did to the window where they added rows to it; asked where it matters.
+        state: Tells what is known of the table; asked where it matters.
 
     Raises:
         WindowShrank: The source has fewer rows than the lake, and more of them are missing than is tolerated.
@@ -79,11 +78,19 @@ def check_shrink(
         f"the source has {has} for the window, and {measurement.table_name} holds {previous_rows:,}: "
         f"replacing them would lose {lost:,} ({lost / previous_rows:.1%}){tolerated}; the table is unchanged"
     )
-    if (changes := others()) is not None:
+    known = state()
+    if (changes := known.others_in(window)) is not None:
         raise WindowShrank(
             f"{said}. Others added rows to the table in that time: {told_of(changes)}",
             remedy=f"To have the source's rows alone: {replacing(measurement, window.start, window.end)}; to keep "
             "those of others beside what the source has, on_shrink: merge",
+        )
+    if is_outdated(measurement, known, window):
+        raise WindowShrank(
+            f"{said}. The window was loaded under another definition of columns and rows than lake.yaml has now, which "
+            "may be why",
+            remedy=f"If it is: {replacing(measurement, window.start, window.end)}, or --changed --replace for all "
+            "windows of another definition",
         )
     raise WindowShrank(
         said,

@@ -46,7 +46,8 @@ def replicate(
         bool,
         typer.Option(
             "--replace",
-            help="Have the source's rows alone in the windows of a range, whatever write.mode and on_shrink say.",
+            help="Have the source's rows alone in the windows of a range or of --changed, whatever write.mode and "
+            "on_shrink say.",
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the windows and load nothing.")] = False,
@@ -61,8 +62,9 @@ def replicate(
     """
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
-    if replace and (start is None or end is None or missing_only):
-        raise typer.BadParameter("it needs --start and --end, and is not for --missing-only", param_hint="--replace")
+    if replace and not changed and (start is None or end is None or missing_only):
+        message = "it needs --start and --end, or --changed, and is not for --missing-only"
+        raise typer.BadParameter(message, param_hint="--replace")
     from influx_lake.cli.loading import Loaded, load
     from influx_lake.cli.session import open_session
     from influx_lake.cli.stopped import Again, tell_where_it_stopped

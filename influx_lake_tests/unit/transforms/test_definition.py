@@ -12,7 +12,7 @@ from influx_lake.config import Measurement, OnChangedValues, WriteMode, WriteOpt
 from influx_lake.config.transforms.definition import UNCHANGED
 from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import SchemaConflict
+from influx_lake.errors import SchemaConflict, WindowShrank
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.comparison.row_counts import compare_windows
 from influx_lake.replication.definition import outdated_windows
@@ -107,3 +107,14 @@ def test_the_time_of_a_table_that_has_rows_keeps_its_name(catalog: Catalog, sour
     load(source, catalog, day(0))
     with pytest.raises(SchemaConflict, match=r"no column 'ts'.*loads called it otherwise so far; .* are time"):
         load(source, catalog, day(1), cpu(rename={"time": "ts"}))
+
+
+def test_a_filter_that_came_later_may_be_why_rows_are_missing(catalog: Catalog, source: FakeSource) -> None:
+    load(source, catalog, day(0))
+    filtered = cpu(where="value > 100")
+    with pytest.raises(
+        WindowShrank, match=r"loaded under another definition.*which may be why\. If it is: .*--replace"
+    ):
+        load(source, catalog, day(0), filtered)
+    load(source, catalog, day(0), filtered.replacing_all())
+    assert outdated(catalog, filtered) == []
