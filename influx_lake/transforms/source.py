@@ -91,7 +91,10 @@ class TransformedSource:
         """What is done with the rows, for the columns that the source has now; errors as of `schema`."""
         declared = self._declared(measurement)
         with self._lock:
-            known = self._plans.get(declared)
+            known = self._plans.pop(declared, None)
+            if known is not None:
+                # The last one is that of the columns that the source has now.
+                self._plans[declared] = known
         if known is None:
             known = resolve(declared, self._measurement)
             with self._lock:
@@ -106,7 +109,7 @@ class TransformedSource:
             steps = plan.steps(rows.schema, window, self._load, filtered=filtered)
             made: Iterator[pa.RecordBatch] = (batch for group in _groups(rows) for batch in _apply(steps, group))
             layout = steps[-1].schema
-            if self._measurement.transforms.duplicates is Duplicates.LAST and self._merges:
+            if self._merges:
                 made = last_of_each(made, layout, [schema.time, *plan.schema.tags])
             if schema.columns != plan.schema.columns:
                 layout, made = _selected(schema, layout, made)
@@ -165,11 +168,12 @@ class TransformedSource:
         self._source.close()
 
     def _plan_of(self, schema: MeasurementSchema) -> Plan:
-        """The plan that gives some columns, or more."""
+        """The plan that gives some columns: these alone, else more, as the source was last known to have them."""
         wanted = set(schema.columns)
         with self._lock:
-            known = next((plan for plan in self._plans.values() if wanted <= set(plan.schema.columns)), None)
-        return known or self.plan(schema.measurement)
+            plans = [plan for plan in self._plans.values() if wanted <= set(plan.schema.columns)]
+        exact = next((plan for plan in plans if plan.schema.columns == schema.columns), None)
+        return exact or next(reversed(plans), None) or self.plan(schema.measurement)
 
     def _asked(self, plan: Plan) -> tuple[MeasurementSchema, bool]:
         """What the source is asked for, and whether it applies the row filter."""

@@ -230,15 +230,6 @@ class TransformOptions(BaseModel):
         """Whether `types` makes other values than by itself."""
         return bool(self.formats) or self.on_cast_error is not OnCastError.FAIL
 
-    def name_of(self, column: str, default: str) -> str:
-        """What a column of the source or of the metadata is called in the table.
-
-        Args:
-            column: Its name there.
-            default: Its name where `rename` does not give one.
-        """
-        return self.rename.get(column, default)
-
 
 def transform_options(options: TransformOptions) -> TransformOptions:
     """Only these options, of a model that has more."""
