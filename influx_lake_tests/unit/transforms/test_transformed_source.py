@@ -389,13 +389,3 @@ def test_profiles_are_those_of_the_rows(options: dict[str, Any]) -> None:
     shaped = TransformedSource(FOUR, measurement(**options))
     schema = shaped.schema("cpu")
     assert profiles_of(shaped, schema, [DAY], {}) == read_profiles(shaped, schema, [DAY], {})
-
-
-def test_a_column_that_left_the_source_is_not_asked_for_again() -> None:
-    source = MemorySource(FOUR.rows)
-    shaped = TransformedSource(source, measurement(rename={"busy": "used"}))
-    shaped.schema("cpu")
-    source.schema_ = MeasurementSchema("cpu", COLUMNS[:-1])
-    with shaped.read(shaped.schema("cpu"), DAY) as rows:
-        assert sum(len(batch) for batch in rows) == 4
-    assert "text" not in names(source.asked[-1])

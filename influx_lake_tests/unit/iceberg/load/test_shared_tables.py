@@ -4,275 +4,50 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, LessThan
-from pyiceberg.table import Table
+from pyiceberg.expressions import EqualTo
 
 from influx_lake.config import OnTypeConflict, TypeOptions
 from influx_lake.config.tables.shared_tables import Share
-from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import DataRefused, ForeignTable, RowsUnaccounted
+from influx_lake.errors import DataRefused, ForeignTable
 from influx_lake.iceberg.columns.known_columns import as_known
-from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.load.replace import replace_window
-from influx_lake.iceberg.load.tail import tail_window
-from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.merge import straddling_rows
-from influx_lake.iceberg.scan.reader import count_rows, find_table, open_table, read_windows
-from influx_lake.iceberg.scan.row_counts import count_by_window
+from influx_lake.iceberg.scan.reader import count_rows
 from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.iceberg.table_state.recorded_loads import recorded_loads
-from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.iceberg.load import sharing_writer
+from influx_lake_tests.unit.iceberg.load.shared_model import Model
+from influx_lake_tests.unit.iceberg.load.shared_rows import (
+    CPU,
+    DISK,
+    FIELDS,
+    MEM,
+    NAME,
+    Key,
+    Points,
+    batch,
+    held,
+    replace,
+    source,
+    state,
+    target,
+    view,
+)
 from influx_lake_tests.unit.iceberg.tables import Batches, day, hours
 from testbed.loads import CheckedBy, load_of
 from testbed.local_catalog import local_catalog
-
-NAME = ("telemetry", "host_metrics")
-FIELDS = {"cpu": "usage", "mem": "used", "disk_of_a_name_beyond_sixteen": "free"}
-CPU, MEM, DISK = FIELDS
-Key = tuple[str, int, str | None]
-"""A measurement, a number of half hours since the first day, and a host."""
-Points = dict[tuple[int, str | None], float]
-
-
-def target(measurement: str, **options: Any) -> TableTarget:
-    """The share that a measurement has of the table."""
-    return TableTarget(
-        NAME,
-        dictionary_columns=frozenset({"host", "measurement"}),
-        key=("host",),
-        tags=("host",),
-        **{"share": Share("measurement", measurement), **options},
-    )
-
-
-def batch(measurement: str, points: Points) -> pa.RecordBatch:
-    """Points of a measurement, each with the field that only it has."""
-    times = [(day(0).start_us + step * 1_800_000_000) * 1000 for step, _ in points]
-    return pa.record_batch(
-        {
-            "time": pa.array(times, pa.timestamp("ns")),
-            "measurement": pa.array([measurement] * len(points), pa.string()).dictionary_encode(),
-            "host": pa.array([host for _, host in points], pa.string()),
-            FIELDS[measurement]: pa.array(list(points.values()), pa.float64()),
-        }
-    )
-
-
-def source(measurement: str) -> Provenance:
-    return Provenance(f"test://{measurement}/telemetry", "run-1")
-
-
-def replace(catalog: Catalog, measurement: str, window: Window, points: Points) -> WindowResult:
-    rows = batch(measurement, points)
-    return replace_window(
-        load_of(catalog, target(measurement), Batches(rows.schema, [rows]), window, source(measurement))
-    )
-
-
-def view(catalog: Catalog, measurement: str) -> Table:
-    return open_table(catalog, NAME, Share("measurement", measurement))
-
-
-def state(catalog: Catalog, measurement: str) -> TableState:
-    return table_state(find_table(catalog, NAME, Share("measurement", measurement)))
-
-
-def held(catalog: Catalog) -> dict[Key, float]:
-    """Every row of the table, read as any engine reads it."""
-    found: dict[Key, float] = {}
-    for row in catalog.load_table(NAME).scan().to_arrow().to_pylist():
-        step = (row["time"] - day(0).start) // timedelta(minutes=30)
-        key = (row["measurement"], step, row["host"])
-        assert key not in found, "no row twice"
-        found[key] = row[FIELDS[row["measurement"]]]
-        assert all(row.get(other) is None for name, other in FIELDS.items() if name != row["measurement"])
-    return found
-
-
-LAYOUTS: dict[str, tuple[PartitionTerm, ...] | None] = {
-    "by day and measurement": None,
-    "by day": (PartitionTerm("day", "time"),),
-    "none": (),
-    "by host": (PartitionTerm("bucket", "host", 2),),
-    "by measurement": (PartitionTerm("truncate", "measurement", 2),),
-}
-
-
-@dataclass
-class Model:
-    """The table, and what should be in it."""
-
-    catalog: Catalog
-    layout: tuple[PartitionTerm, ...] | None
-    rows: dict[Key, float] = field(default_factory=dict)
-
-    def within(self, measurement: str, windows: Iterable[Window]) -> set[Key]:
-        parts = [(_step(window.start_us), _step(window.end_us)) for window in windows]
-        return {key for key in self.rows if key[0] == measurement and any(a <= key[1] < b for a, b in parts)}
-
-    def load(self, way: str, measurement: str, window: Window, points: Points) -> None:
-        others = {name: state(self.catalog, name) for name in FIELDS if name != measurement}
-        gaps = {
-            "append": state(self.catalog, measurement).coverage.gaps(window),
-            "tail": state(self.catalog, measurement).coverage.not_tailed(window),
-        }.get(way, (window,))
-        load = load_of(
-            self.catalog,
-            target(measurement, partition=self.layout),
-            lambda part: nullcontext(self._of(measurement, part, points)),
-            window,
-            source(measurement),
-        )
-        if way == "append" and self.within(measurement, gaps):
-            with pytest.raises(RowsUnaccounted):
-                append_window(load)
-            gaps = ()
-        elif way == "append":
-            append_window(load)
-        elif way == "tail":
-            tail_window(load, replace_window)
-        elif way == "upsert":
-            upsert_window(load)
-        else:
-            replace_window(load)
-        if way != "upsert":
-            for key in self.within(measurement, gaps):
-                del self.rows[key]
-        for (step, host), value in points.items():
-            if any(_step(gap.start_us) <= step < _step(gap.end_us) for gap in gaps):
-                self.rows[measurement, step, host] = value
-        for name, before in others.items():
-            after = state(self.catalog, name)
-            assert (after.coverage, after.owner, after.lost) == (before.coverage, before.owner, before.lost)
-
-    def _of(self, measurement: str, part: Window, points: Points) -> Batches:
-        inside = {key: value for key, value in points.items() if _step(part.start_us) <= key[0] < _step(part.end_us)}
-        rows = batch(measurement, inside)
-        return Batches(rows.schema, [rows] if inside else [])
-
-    def delete(self, measurement: str | None, window: Window) -> None:
-        """Rows go that others delete."""
-        table = find_table(self.catalog, NAME)
-        if table is None:
-            return
-        since = GreaterThanOrEqual("time", f"{window.start:%Y-%m-%dT%H:%M:%S}+00:00")  # type: ignore[call-arg,arg-type]
-        until = LessThan("time", f"{window.end:%Y-%m-%dT%H:%M:%S}+00:00")  # type: ignore[call-arg,arg-type]
-        wanted: Any = And(since, until)
-        if measurement is not None:
-            wanted = And(wanted, EqualTo("measurement", measurement))  # type: ignore[call-arg,arg-type]
-        before = {name: state(self.catalog, name).coverage for name in FIELDS}
-        table.delete(wanted)
-        gone = {name: self.within(name, [window]) if measurement in (None, name) else set() for name in FIELDS}
-        for key in set().union(*gone.values()):
-            del self.rows[key]
-        for name in FIELDS:
-            after = state(self.catalog, name).coverage
-            # Of a table that was emptied nothing is loaded, whoever had no rows in it.
-            if not gone[name] and self.rows:
-                assert after == before[name], "nothing of it went"
-            for _, step, _ in gone[name]:
-                assert not after.holds(_window(step, 1)), "what is gone is no longer loaded"
-
-    def rewrite(self) -> None:
-        """Others write all rows into files with those of several measurements."""
-        table = find_table(self.catalog, NAME)
-        if table is not None and table.current_snapshot() is not None:
-            before = {name: state(self.catalog, name).coverage for name in FIELDS}
-            rows = table.scan().to_arrow()
-            with table.transaction() as transaction:
-                with transaction.update_spec() as spec:
-                    for each in table.spec().fields:
-                        spec.remove_field(each.name)
-                transaction.overwrite(rows)
-            for name in FIELDS:
-                assert state(self.catalog, name).coverage == before[name], "every row is still there"
-
-    def check(self) -> None:
-        if find_table(self.catalog, NAME) is None:
-            assert not self.rows
-            return
-        assert held(self.catalog) == self.rows
-        for name in FIELDS:
-            table, windows = view(self.catalog, name), [day(0), day(1)]
-            expected = [len(self.within(name, [window])) for window in windows]
-            assert [count_rows(table, window) for window in windows] == expected
-            assert count_by_window(table, windows) == expected
-            if "measurement" in table.schema().column_names:
-                assert read_windows(table, windows, columns=["measurement"]).read_all().num_rows == sum(expected)
-
-
-def _step(moment_us: int) -> int:
-    return (moment_us - day(0).start_us) // 1_800_000_000
-
-
-def _window(step: int, steps: int) -> Window:
-    start = day(0).start + timedelta(minutes=30 * step)
-    return Window(start, start + timedelta(minutes=30 * steps))
-
-
-NAMES = st.sampled_from(list(FIELDS))
-WINDOWS = st.builds(_window, st.integers(0, 95), st.integers(1, 60)).map(
-    lambda window: window if window.end <= day(1).end else Window(window.start, day(1).end)
-)
-LOADS = st.tuples(
-    st.sampled_from(["replace", "replace", "upsert", "append", "tail"]),
-    NAMES,
-    WINDOWS,
-    st.dictionaries(
-        st.tuples(st.integers(0, 95), st.sampled_from(["a", "b", None])), st.floats(-9, 9).map(float), max_size=8
-    ),
-)
-DEEDS = st.one_of(LOADS, LOADS, LOADS, st.tuples(st.just("delete"), st.none() | NAMES, WINDOWS), st.just(("rewrite",)))
-
-
-def follow(layout: str, deeds: list[Any]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        model = Model(local_catalog(Path(folder)), LAYOUTS[layout])
-        for deed in deeds:
-            match deed:
-                case ("rewrite",):
-                    model.rewrite()
-                case ("delete", measurement, window):
-                    model.delete(measurement, window)
-                case (way, measurement, window, points):
-                    first, last = _step(window.start_us), _step(window.end_us)
-                    inside = {key: value for key, value in points.items() if first <= key[0] < last}
-                    model.load(way, measurement, window, inside)
-            model.check()
-
-
-@settings(max_examples=8)
-@given(layout=st.sampled_from(list(LAYOUTS)), deeds=st.lists(DEEDS, min_size=2, max_size=6))
-def test_the_table_holds_what_a_model_of_it_holds(layout: str, deeds: list[Any]) -> None:
-    follow(layout, deeds)
-
-
-@pytest.mark.slow
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
-@given(layout=st.sampled_from(list(LAYOUTS)), deeds=st.lists(DEEDS, min_size=3, max_size=10))
-def test_the_table_holds_what_a_model_of_it_holds_in_long_histories(layout: str, deeds: list[Any]) -> None:
-    follow(layout, deeds)
-
 
 ONE = {(0, "a"): 1.0, (1, "b"): 2.0}
 TWO = {(0, "a"): 3.0, (2, None): 4.0}
