@@ -1,0 +1,1 @@
+"""How tables are kept fast, and what of them is dropped."""

@@ -1,0 +1,59 @@
+"""Maintenance of one table: what is given to it, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config.maintenance.options import Kind
+from influx_lake.iceberg.maintenance.figures import TableFigures
+from influx_lake.iceberg.target import TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class TableTask:
+    """Maintenance of one table.
+
+    Attributes:
+        catalog: The catalog of the table.
+        target: The table, whole, and how its files are written.
+        run_id: The run that does it; kept in the snapshots that it makes.
+        now: The time that ages are told from.
+        dry_run: Only find out what would be done.
+    """
+
+    catalog: Catalog
+    target: TableTarget
+    run_id: str
+    now: datetime
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What one kind of maintenance did to a table, or would do.
+
+    Attributes:
+        kind: What was done.
+        table: `namespace.table`.
+        before: The table's figures before it.
+        after: Those afterwards; of a dry run those of before.
+        done: What was done, in numbers, by name: files_removed, bytes_removed, ...
+        dry_run: Whether it was only found out.
+        snapshot_id: The snapshot that it made; None where it made none.
+        left: What was left as it is, and why, for people.
+    """
+
+    kind: Kind
+    table: str
+    before: TableFigures
+    after: TableFigures
+    done: Mapping[str, int] = field(default_factory=dict)
+    dry_run: bool = False
+    snapshot_id: int | None = None
+    left: tuple[str, ...] = ()
