@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.retry import tries
-from influx_lake.iceberg.columns.known_columns import as_known
-from influx_lake.iceberg.commit.commit_plan import Change, NothingNew, Planner
+from influx_lake.iceberg.commit.commit_plan import C, CommitTask, Committed, NothingNew
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
-from influx_lake.iceberg.staging.staged import Staged, Staging
-from influx_lake.iceberg.table_state import commit_log, ownership
-from influx_lake.iceberg.table_state.commit_record import Record, record
-from influx_lake.iceberg.window_load import WindowLoad
-from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.iceberg.staging.staged_table import StagedTable
+from influx_lake.iceberg.table_state import commit_log
 from influx_lake.iceberg.writer.writer import delete_files
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
-    from pyiceberg.table.snapshots import Snapshot
 
     from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 
@@ -33,7 +26,7 @@ SETTLING_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class _Try:
+class _Try(Generic[C]):
     """A commit that the catalog was asked for.
 
     Attributes:
@@ -43,39 +36,31 @@ class _Try:
     """
 
     commit: ReplaceCommit
-    change: Change
+    change: C
     parent: int | None
     outcome: Outcome = Outcome.UNKNOWN
 
 
 @dataclass(slots=True)
-class Committer:
+class Committer(Generic[C]):
     """Commits a change: each try loads the table, plans, takes the steps before the commit, and asks the catalog.
 
     Two tries never both take place: each holds only for the snapshot that it was planned on.
 
     Attributes:
-        staging: The table as the files were written for it, and what changes in it with them.
-        planner: Plans the change.
-        before_commit: The steps between a plan and its commit: the guard, which raises to stop it, and what has to be
-            committed first.
-        commit_id: Tells this load from every other; kept in the snapshot.
+        task: What is committed.
         table: The table as it is now.
     """
 
-    load: WindowLoad
-    staging: Staging
-    planner: Planner
-    before_commit: Callable[[Change], None] = lambda change: None
-    commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    task: CommitTask[C]
     table: Table = field(init=False)
-    _open: list[_Try] = field(default_factory=list)
+    _open: list[_Try[C]] = field(default_factory=list)
     _failure: LakeError | None = None
 
     def __post_init__(self) -> None:
-        self.table = self.staging.first.actual
+        self.table = self.task.table
 
-    def run(self) -> WindowResult:
+    def run(self) -> Committed[C]:
         """Commit, trying again for as long as other writers are first or the catalog fails, and the budget lasts.
 
         Returns:
@@ -86,7 +71,7 @@ class Committer:
             CommitOutcomeUnknown: Whether it was committed could not be found out; the files are kept.
             LakeError: It was not committed; the files are deleted.
         """
-        deadline = time.monotonic() + self.load.target.write.commit_timeout.total_seconds()
+        deadline = time.monotonic() + self.task.target.write.commit_timeout.total_seconds()
         try:
             done = self._until(deadline)
         except BaseException:
@@ -94,21 +79,10 @@ class Committer:
             raise
         if done is None:
             raise self._given_up()
-        change = done.change
-        self._delete_except(change)
-        return WindowResult(
-            window=self.load.window,
-            rows=change.rows,
-            previous_rows=change.previous_rows,
-            snapshot_id=done.commit.snapshot_id,
-            table=as_known(self.table, share=self.load.target.share),
-            files_added=len(change.added),
-            files_removed=len(change.removed),
-            bytes_written=sum(file.file_size_in_bytes for file in change.added),
-            notes=change.notes,
-        )
+        self._delete_except(done.change)
+        return Committed(done.change, done.commit.snapshot_id, self.table)
 
-    def _until(self, deadline: float) -> _Try | None:
+    def _until(self, deadline: float) -> _Try[C] | None:
         for _ in tries(deadline):
             with commit_lock(self.table.metadata.table_uuid):
                 if (done := self._once()) is not None:
@@ -119,7 +93,7 @@ class Committer:
                     return done
         return self._landed() if self._open and self._load() else None
 
-    def _once(self) -> _Try | None:
+    def _once(self) -> _Try[C] | None:
         """Plan on the table as it is now and commit; None when that failed in a way that allows another try."""
         if not self._load():
             return None
@@ -128,7 +102,7 @@ class Committer:
         self._check_table()
         if (planned := self._planned()) is None:
             return None
-        self.before_commit(planned[1])
+        self.task.before_commit(planned[1])
         if planned[1].nothing_new:
             raise NothingNew
         if (asked := self._prepared(*planned)) is None:
@@ -138,7 +112,7 @@ class Committer:
             asked.commit.commit()
         except Exception as error:
             asked.outcome = outcome_of(error)
-            self._failure = translate(error, f"commit {self.load.window} to {self._name}")
+            self._failure = translate(error, f"{self.task.doing} {self._name}")
             if asked.outcome is Outcome.REFUSED:
                 self._close(asked)
                 raise self._failure from safe_cause(error)
@@ -148,7 +122,7 @@ class Committer:
     def _load(self) -> bool:
         """Load the table as it is now; False when the catalog fails in a way that may pass."""
         try:
-            self.table = self.load.catalog.load_table(self.load.target.identifier)
+            self.table = self.task.catalog.load_table(self.task.target.identifier)
         except Exception as error:
             failure = translate(error, f"load the table {self._name}")
             if not failure.transient:
@@ -157,36 +131,18 @@ class Committer:
             return False
         return True
 
-    def _planned(self) -> tuple[Staged, Change] | None:
+    def _planned(self) -> tuple[StagedTable, C] | None:
         """The change for the table as it is now; None when its files went away under the plan."""
         try:
-            staged = self.staging.again(self.table)
-            return staged, self.planner.plan(staged.table)
+            return self.task.plan(self.table)
         except StorageError as failure:
             self._check_overtaken(failure)
             return None
 
-    def _prepared(self, staged: Staged, change: Change) -> _Try | None:
+    def _prepared(self, staged: StagedTable, change: C) -> _Try[C] | None:
         """Write the manifests; None when the table's files went away under the plan."""
-        from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
-
         try:
-            time_id = staged.ids.get(self.load.target.time_column)
-            known = record(
-                as_known(self.table, share=self.load.target.share),
-                change.coverage,
-                self.load.target,
-                self.load.provenance,
-                time_id,
-                self.load.window,
-                keeps_rows=change.keeps_rows,
-            )
-            commit = ReplaceCommit(staged, change.removed, change.added, self._summary(change, known))
-            properties = {
-                **known.properties,
-                commit_log.PROPERTY: commit_log.recording(self.table, commit.snapshot_id),
-                **staged.properties,
-            }
+            commit, properties = self.task.ask_for(self.table, staged, change)
             with catalog_errors(f"write the manifests of {self._name}"):
                 try:
                     commit.prepare(properties)
@@ -205,7 +161,7 @@ class Committer:
             raise failure
         self._failure = CommitConflict(failure.message, remedy=failure.remedy)
 
-    def _landed(self) -> _Try | None:
+    def _landed(self) -> _Try[C] | None:
         """The try that took place although the catalog said otherwise, or nothing; those that no longer can are closed.
 
         A proxy or a client library that repeats a request makes a conflict of a commit that took place.
@@ -217,7 +173,7 @@ class Committer:
                 self._close(asked)
         return None
 
-    def _settled(self, deadline: float) -> _Try | None:
+    def _settled(self, deadline: float) -> _Try[C] | None:
         """Look for a commit of unknown outcome, again and again, for a while."""
         for _ in tries(min(deadline, time.monotonic() + SETTLING_SECONDS)):
             if self._load() and ((done := self._landed()) is not None or not self._is_unknown()):
@@ -227,29 +183,14 @@ class Committer:
     def _is_unknown(self) -> bool:
         return any(asked.outcome is Outcome.UNKNOWN for asked in self._open)
 
-    def _close(self, asked: _Try) -> None:
+    def _close(self, asked: _Try[C]) -> None:
         self._open.remove(asked)
         asked.commit.clean_up()
 
     def _check_table(self) -> None:
-        ownership.check_owner(self.table, self.load.target, self.load.provenance)
-        if self.table.metadata.table_uuid != self.staging.first.actual.metadata.table_uuid:
-            raise CommitConflict(
-                f"{self._name} was recreated while the window was written",
-                remedy="Run the window again",
-            )
-
-    def _summary(self, change: Change, known: Record) -> dict[str, str]:
-        return {
-            "influx-lake.window": str(self.load.window),
-            "influx-lake.rows": str(change.rows),
-            "influx-lake.previous-rows": str(change.previous_rows),
-            "influx-lake.source": self.load.provenance.source,
-            "influx-lake.run-id": self.load.provenance.run_id,
-            "influx-lake.commit-id": self.commit_id,
-            **known.summary,
-            **change.notes,
-        }
+        self.task.check(self.table)
+        if self.table.metadata.table_uuid != self.task.table.metadata.table_uuid:
+            raise CommitConflict(f"{self._name} was recreated while its files were written", remedy=self.task.again)
 
     def _given_up(self) -> LakeError:
         unknown = self._is_unknown()
@@ -259,34 +200,29 @@ class Committer:
         if unknown:
             return CommitOutcomeUnknown(
                 f"{reason}; and whether it took place could not be found out",
-                remedy="Run the window again: it is made right, whatever happened",
+                remedy=f"{self.task.again}: it is made right, whatever happened",
             )
         if not isinstance(self._failure, CommitConflict):
             return self._failure
-        budget = self.load.target.write.commit_timeout
+        budget = self.task.target.write.commit_timeout
         return CommitConflict(
             f"{self._name} could not be committed to for {budget}: other writers were first ({reason})",
-            remedy="Run the window again when fewer runs write to this table at once, or raise write.commit_timeout",
+            remedy=f"{self.task.again} when fewer runs write to this table at once, or raise write.commit_timeout",
         )
 
     @property
     def _name(self) -> str:
-        return self.load.target.name
+        return self.task.target.name
 
     def _abandon(self) -> None:
         """Delete what was written, unless a commit with it may yet take place: then it stays, at worst as an orphan."""
         if not self._open:
-            delete_files(self.table, [file.file_path for file in self.planner.written()])
+            delete_files(self.table, [file.file_path for file in self.task.written()])
 
-    def _delete_except(self, change: Change) -> None:
+    def _delete_except(self, change: C) -> None:
         """Delete files that were written for plans that did not take place, which now none of them can."""
-        written = {file.file_path for file in self.planner.written()}
+        written = {file.file_path for file in self.task.written()}
         delete_files(self.table, sorted(written - {file.file_path for file in change.added}))
-
-
-def commit_id_of(snapshot: Snapshot) -> str | None:
-    """The id of the load that made a snapshot."""
-    return snapshot.summary.additional_properties.get("influx-lake.commit-id") if snapshot.summary else None
 
 
 def _head(table: Table) -> int | None:

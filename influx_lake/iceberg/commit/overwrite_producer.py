@@ -14,9 +14,10 @@ from pyiceberg.manifest import (
     ManifestFile,
 )
 from pyiceberg.table import Transaction
-from pyiceberg.table.snapshots import Operation
+from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate, TableRequirement, TableUpdate
 from pyiceberg.table.update.snapshot import _ManifestMergeManager, _OverwriteFiles
+from pyiceberg.typedef import EMPTY_DICT
 from pyiceberg.utils.properties import property_as_bool, property_as_int
 
 from influx_lake.iceberg.commit import position_deletes
@@ -25,7 +26,8 @@ from influx_lake.iceberg.scan.manifest_cache import manifests_of
 if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
-    from influx_lake.iceberg.staging.staged import Staged
+    from influx_lake.iceberg.commit.commit_plan import FileChange
+    from influx_lake.iceberg.staging.staged_table import StagedTable
 
 _MERGE_ENABLED = "commit.manifest-merge.enabled"
 _MERGE_MIN_COUNT = "commit.manifest.min-count-to-merge"
@@ -42,8 +44,21 @@ class ReplaceFiles(_OverwriteFiles):
     position deletes of a file that is removed are removed with it.
     """
 
+    leaving_deletes: frozenset[str] = frozenset()
+    """The paths of files of deletes that go with the data files that they are of."""
     _untouched: list[ManifestFile]
     _dangling: list[ManifestEntry]
+
+    def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
+        if self._operation is not Operation.REPLACE:
+            return super()._summary(snapshot_properties)
+        # pyiceberg 0.12 counts for no REPLACE, which is counted as an overwrite is.
+        self._operation = Operation.OVERWRITE
+        try:
+            counted = super()._summary(snapshot_properties)
+        finally:
+            self._operation = Operation.REPLACE
+        return Summary(Operation.REPLACE, **counted.additional_properties)
 
     def _deleted_entries(self) -> list[ManifestEntry]:
         self._untouched, self._dangling, deleted = [], [], []
@@ -93,7 +108,11 @@ class ReplaceFiles(_OverwriteFiles):
         """A manifest of deletes without those of files that this snapshot removes."""
         paths = {file.file_path for file in self._deleted_data_files}
         entries = list(manifest.fetch_manifest_entry(self._io, discard_deleted=True)) if paths else []
-        dangling = [entry for entry in entries if position_deletes.is_only_of(entry.data_file, paths)]
+        dangling = [
+            entry
+            for entry in entries
+            if entry.data_file.file_path in self.leaving_deletes or position_deletes.is_only_of(entry.data_file, paths)
+        ]
         if not dangling:
             return [manifest]
         self._dangling += dangling
@@ -147,26 +166,33 @@ class ReplaceCommit:
 
     Args:
         staged: The table as it was planned on, and what changes in it besides its files.
-        removed: Files of its current snapshot.
-        added: Files written for it.
+        change: The files that go and come.
         summary: Properties of the snapshot.
+        operation: What the snapshot says that it did. Default: an append where no file goes, else an overwrite. Readers
+            that follow a table snapshot by snapshot take only appends, and pass over what replaces files by others with
+            the same rows.
+        producer: Makes the snapshot.
     """
 
     def __init__(
-        self, staged: Staged, removed: Iterable[DataFile], added: Iterable[DataFile], summary: dict[str, str]
+        self,
+        staged: StagedTable,
+        change: FileChange,
+        summary: dict[str, str],
+        operation: Operation | None = None,
+        producer: type[ReplaceFiles] = ReplaceFiles,
     ) -> None:
         self._staged = staged
-        removed = list(removed)
-        self._producer = ReplaceFiles(
-            # Readers that follow a table snapshot by snapshot take only appends.
-            operation=Operation.OVERWRITE if removed else Operation.APPEND,
+        self._producer = producer(
+            operation=operation or (Operation.OVERWRITE if change.removed else Operation.APPEND),
             transaction=_PlannedOn(staged.changed),
             io=staged.actual.io,
             snapshot_properties=summary,
         )
-        for file in removed:
+        self._producer.leaving_deletes = frozenset(file.file_path for file in change.deletes)
+        for file in change.removed:
             self._producer.delete_data_file(file)
-        for file in added:
+        for file in change.added:
             self._producer.append_data_file(file)
 
     @property

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from influx_lake.iceberg.columns.row_mapping import Shape
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
-from influx_lake.iceberg.commit.committer import Committer
+from influx_lake.iceberg.commit.window_commit import WindowCommit
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.quarantine import Quarantine
 from influx_lake.iceberg.load.tail import TailPlan
@@ -70,7 +70,7 @@ class Ingest:
                 yield fit
                 progress.add(len(fit))
 
-    def commit(self, planner: Planner) -> WindowResult:
+    def commit(self, planner: Planner[Change]) -> WindowResult:
         """Commit what is planned of the rows; see `Committer.run`.
 
         Each try is planned, then guarded; then the quarantine is committed, once; then the table. A crash in between
@@ -88,7 +88,7 @@ class Ingest:
 
         if load.tail_of is not None:
             planner = TailPlan(planner, load.target, load.window, load.tail_of)
-        done = Committer(load, self.staging, planner, before_commit, self.commit_id).run()
+        done = WindowCommit(load, self.staging, planner, before_commit, self.commit_id).run()
         log_replaced(done.notes, load.target, load.window)
         return replace(
             done,

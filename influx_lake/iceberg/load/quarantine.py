@@ -18,7 +18,7 @@ from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.columns.row_mapping import Misfit
-from influx_lake.iceberg.commit.committer import Committer, commit_id_of
+from influx_lake.iceberg.commit.window_commit import WindowCommit, commit_id_of
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.replace_plan import Replacement
 from influx_lake.iceberg.scan.reader import count_rows, find_table
@@ -151,7 +151,7 @@ class Quarantine:
         files = writer.finish()
         replacement = Replacement(self._load, staging.first.table, self.rows, files)
         self._handed_over = True
-        Committer(self._load, staging, replacement, commit_id=self._commit_id).run()
+        WindowCommit(self._load, staging, replacement, commit_id=self._commit_id).run()
 
     def _take(self, rows: pa.RecordBatch) -> None:
         for start in range(0, len(rows), ROWS_AT_ONCE):

@@ -69,7 +69,7 @@ class TailPlan:
         before: The files that held rows of the part before it was read.
     """
 
-    planner: Planner
+    planner: Planner[Change]
     target: TableTarget
     part: Window
     before: frozenset[str]

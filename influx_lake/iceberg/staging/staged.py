@@ -17,37 +17,28 @@ from influx_lake.iceberg.columns.schema_evolution import Evolution, evolution
 from influx_lake.iceberg.columns.type_conflicts import settled
 from influx_lake.iceberg.layout import layout_evolution
 from influx_lake.iceberg.staging import unloaded
+from influx_lake.iceberg.staging.staged_table import StagedTable, layout_requirements
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
-    from pyiceberg.table.update import TableRequirement, TableUpdate
+    from pyiceberg.table.update import TableRequirement
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(StagedTable):
     """A table, and what changes in it with the rows that come.
 
     A window that fails leaves the table's columns and layout as they were: nothing of this is committed before its
     rows are.
 
     Attributes:
-        actual: The table as it is.
-        changed: The table as it is to be.
-        table: The same, its columns called as lake.yaml knows them: what files are written for and plans are made on.
         shape: How the rows become rows of it.
-        ids: The field ids of its columns, by these names.
-        updates: What changes.
-        requirements: What the table must be like for that.
+        ids: The field ids of its columns, by the names that lake.yaml has.
     """
 
-    actual: Table
-    changed: Table
-    table: Table
     shape: Shape
     ids: Mapping[str, int]
-    updates: tuple[TableUpdate, ...] = ()
-    requirements: tuple[TableRequirement, ...] = ()
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -120,8 +111,6 @@ def stage(table: Table, columns: pa.Schema, target: TableTarget) -> Staged:
 def _staged(
     table: Table, target: TableTarget, shape: Shape, ids: Mapping[str, int], change: Evolution | None
 ) -> Staged:
-    from pyiceberg.table.update import AssertCurrentSchemaId, AssertDefaultSpecId, AssertLastAssignedFieldId
-
     names = renamed(as_known(table, ids))
     transaction = table.transaction()
     if change is None:
@@ -137,16 +126,8 @@ def _staged(
     there = {field.name: field.field_id for field in changed.schema().fields}
     ids = {**ids, **{name: there[name] for name in shape.schema.names if name not in ids}}
     ids = {name: number for name, number in ids.items() if number in there.values()}
-    metadata = table.metadata
-    # A change of columns or partitions by others makes no snapshot, and would not be noticed.
     requirements: dict[type[TableRequirement], TableRequirement] = {
-        type(each): each
-        for each in (
-            AssertCurrentSchemaId.model_validate({"current-schema-id": metadata.current_schema_id}),
-            AssertDefaultSpecId.model_validate({"default-spec-id": metadata.default_spec_id}),
-            AssertLastAssignedFieldId.model_validate({"last-assigned-field-id": metadata.last_column_id}),
-            *transaction._requirements,
-        )
+        type(each): each for each in (*layout_requirements(table.metadata), *transaction._requirements)
     }
     return Staged(
         actual=table,

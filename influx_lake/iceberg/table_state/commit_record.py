@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from influx_lake.iceberg.own_properties import naming_table
 from influx_lake.iceberg.table_state.changes import MEASUREMENT
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
-from influx_lake.iceberg.table_state.reading import states_of_shares, table_state
+from influx_lake.iceberg.table_state.reading import states_of_shares, states_to_carry_on, table_state
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.table_state.state_encoding import MOST_CHARACTERS, SUMMARY, States, properties, summary_text
 from influx_lake.iceberg.target import Provenance, TableTarget
@@ -81,6 +82,27 @@ def record(
         summary[OTHERS] = "; ".join(map(str, known.changes))[:MOST_CHARACTERS]
     changed = properties(states, table.metadata.properties) | naming_table(table.metadata)
     return Record(summary, changed)
+
+
+def carried_on(table: Table, change: Callable[[TableState], TableState] = lambda state: state) -> Record | None:
+    """What a commit writes that is no load: what is known already, so that it outlives the snapshots of loads.
+
+    Args:
+        table: The whole table as the commit was planned on.
+        change: What becomes of what is known, of each measurement.
+
+    Returns:
+        None where there is nothing to say: the table is nobody's of us, or others changed it; see `states_to_carry_on`.
+    """
+    known = states_to_carry_on(table)
+    if known is None:
+        return None
+    states = {share: change(state.settled()) for share, state in known.items()}
+    summary = {SUMMARY: summary_text(states, _base(table))}
+    others = [str(each) for state in known.values() for each in state.changes]
+    if others:
+        summary[OTHERS] = "; ".join(others)[:MOST_CHARACTERS]
+    return Record(summary, properties(states, table.metadata.properties) | naming_table(table.metadata))
 
 
 def _base(table: Table) -> tuple[int, States] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window, merged
-from influx_lake.iceberg.columns.known_columns import share_of
+from influx_lake.iceberg.columns.known_columns import is_shared, share_of
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.own_properties import is_copied
 from influx_lake.iceberg.table_state.changes import (
@@ -26,7 +26,7 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, last_commit
 from influx_lake.iceberg.table_state.shares import as_share, shares_in, state_of_share
 from influx_lake.iceberg.table_state.state import TableState
-from influx_lake.iceberg.table_state.state_encoding import read_properties
+from influx_lake.iceberg.table_state.state_encoding import States, read_properties
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -87,6 +87,25 @@ def states_of_shares(table: Table) -> dict[str, TableState]:
         if states is not None and None not in states:
             return {share: states.get(share, TableState()) for share in shares}
     return {share: table_state(as_share(table, share)) for share in shares}
+
+
+def states_to_carry_on(table: Table) -> States | None:
+    """What is known of all rows of a table, for a snapshot that changes none of it.
+
+    Args:
+        table: The table, whole.
+
+    Returns:
+        The state, or those of its measurements; None where nobody of us loaded anything, or where others changed a
+        table of several measurements since: then it is as well to be found out after that snapshot as before.
+    """
+    metadata, snapshot = table.metadata, table.current_snapshot()
+    if snapshot is None or is_copied(metadata):
+        return None
+    if _is_as_left(metadata, snapshot) and (states := Lineage(table).states_at(snapshot)) is not None:
+        return states
+    state = table_state(table)
+    return None if is_shared(metadata) or state.owner is None else {None: state}
 
 
 def _is_as_left(metadata: TableMetadata, snapshot: Snapshot) -> bool:

@@ -93,7 +93,7 @@ def as_before_states_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def record(*arguments: object, **options: object) -> commit_record.Record:
         return commit_record.Record({}, told(*arguments, **options).properties)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("influx_lake.iceberg.commit.committer.record", record)
+    monkeypatch.setattr("influx_lake.iceberg.commit.window_commit.record", record)
 
 
 def test_a_table_of_ours_has_no_changes_and_reads_no_manifest(days: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,138 @@
+"""The commit of a window's load: its rows, what was loaded and by whom, and what the table becomes with it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.commit.commit_plan import Change, Planner
+from influx_lake.iceberg.commit.committer import Committer
+from influx_lake.iceberg.staging.staged import Staged, Staging
+from influx_lake.iceberg.staging.staged_table import StagedTable
+from influx_lake.iceberg.table_state import commit_log, ownership
+from influx_lake.iceberg.table_state.commit_record import record
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+    from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+
+
+@dataclass(slots=True)
+class WindowCommit:
+    """The commit of the load of a window.
+
+    Attributes:
+        load: The load.
+        staging: The table as the files were written for it, and what changes in it with them.
+        planner: Plans the change.
+        guard: The steps between a plan and its commit: the guard, which raises to stop it, and what has to be committed
+            first.
+        commit_id: Tells this load from every other; kept in the snapshot.
+    """
+
+    load: WindowLoad
+    staging: Staging
+    planner: Planner[Change]
+    guard: Callable[[Change], None] = lambda change: None
+    commit_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    again = "Run the window again"
+
+    def run(self) -> WindowResult:
+        """Commit it.
+
+        Returns:
+            What changed in the table.
+
+        Raises:
+            LakeError: As `Committer.run`.
+        """
+        done = Committer(self).run()
+        change = done.change
+        return WindowResult(
+            window=self.load.window,
+            rows=change.rows,
+            previous_rows=change.previous_rows,
+            snapshot_id=done.snapshot_id,
+            table=as_known(done.table, share=self.target.share),
+            files_added=len(change.added),
+            files_removed=len(change.removed),
+            bytes_written=sum(file.file_size_in_bytes for file in change.added),
+            notes=change.notes,
+        )
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.load.catalog
+
+    @property
+    def target(self) -> TableTarget:
+        return self.load.target
+
+    @property
+    def table(self) -> Table:
+        """The table as the files were written for it."""
+        return self.staging.first.actual
+
+    @property
+    def doing(self) -> str:
+        return f"commit {self.load.window} to"
+
+    def check(self, table: Table) -> None:
+        """Check that the table is still this source's."""
+        ownership.check_owner(table, self.target, self.load.provenance)
+
+    def plan(self, table: Table) -> tuple[Staged, Change]:
+        """Stage what the rows need of the table as it is now, and plan on that."""
+        staged = self.staging.again(table)
+        return staged, self.planner.plan(staged.table)
+
+    def before_commit(self, change: Change) -> None:
+        """Let the guard look at the change, and commit what comes first."""
+        self.guard(change)
+
+    def ask_for(self, table: Table, staged: StagedTable, change: Change) -> tuple[ReplaceCommit, dict[str, str]]:
+        """The commit of a plan, and what the table's properties say of it."""
+        from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+
+        assert isinstance(staged, Staged)
+        known = record(
+            as_known(table, share=self.target.share),
+            change.coverage,
+            self.target,
+            self.load.provenance,
+            staged.ids.get(self.target.time_column),
+            self.load.window,
+            keeps_rows=change.keeps_rows,
+        )
+        summary = {
+            "influx-lake.window": str(self.load.window),
+            "influx-lake.rows": str(change.rows),
+            "influx-lake.previous-rows": str(change.previous_rows),
+            "influx-lake.source": self.load.provenance.source,
+            "influx-lake.run-id": self.load.provenance.run_id,
+            "influx-lake.commit-id": self.commit_id,
+            **known.summary,
+            **change.notes,
+        }
+        commit = ReplaceCommit(staged, change, summary)
+        taken = {commit_log.PROPERTY: commit_log.recording(table, commit.snapshot_id)}
+        return commit, {**known.properties, **taken, **staged.properties}
+
+    def written(self) -> list[DataFile]:
+        """Every file that was written for any plan."""
+        return self.planner.written()
+
+
+def commit_id_of(snapshot: Snapshot) -> str | None:
+    """The id of the load that made a snapshot."""
+    return snapshot.summary.additional_properties.get("influx-lake.commit-id") if snapshot.summary else None
