@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Generic
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.retry import tries
-from influx_lake.iceberg.commit.commit_plan import C, CommitTask, Committed, NothingNew
+from influx_lake.iceberg.commit.commit_plan import NothingNew
+from influx_lake.iceberg.commit.commit_task import C, CommitTask, Committed
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
 from influx_lake.iceberg.staging.staged_table import StagedTable

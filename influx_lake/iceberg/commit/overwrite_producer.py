@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pyiceberg.manifest import (
-    DataFile,
     DataFileContent,
     ManifestContent,
     ManifestEntry,
