@@ -12,6 +12,7 @@ from influx_lake.cli.commands.check import check
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
 from influx_lake.cli.commands.init import init
+from influx_lake.cli.commands.maintain import maintain
 from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.pools import pools
@@ -39,7 +40,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, status, verify, pools),
+    _DAILY: (plan, replicate, tail, status, verify, maintain, pools),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:

@@ -23,6 +23,11 @@ def own_properties(metadata: TableMetadata) -> Mapping[str, str]:
     return {name: text for name, text in said.items() if not name.startswith(_OURS)} if is_copied(metadata) else said
 
 
+def holds_ours(metadata: TableMetadata) -> bool:
+    """Whether a load of ours was ever committed to this table."""
+    return any(name.startswith(_OURS) for name in own_properties(metadata))
+
+
 def is_copied(metadata: TableMetadata) -> bool:
     """Whether a table was made with the properties of another one, and no load into it has written them since.
 

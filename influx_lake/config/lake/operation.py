@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from influx_lake.config.maintenance.schedules import MaintenanceRuns
 from influx_lake.config.values.locations import WebAddress
 from influx_lake.config.values.units import Duration, Size, WholeNumber
 from influx_lake.config.values.validated_names import Form
@@ -121,6 +122,9 @@ class OperationOptions(BaseModel):
     run: RunOptions = Field(default=RunOptions(), description="What one run does at once.")
     pools: PoolOptions = Field(
         default=PoolOptions(), description="How much load InfluxDB servers and tables get. See `influx-lake pools`."
+    )
+    maintenance: MaintenanceRuns = Field(
+        default=MaintenanceRuns(), description="When tables are compacted, and cleared of what is not needed any more."
     )
     discovery: DiscoveryOptions = Field(
         default=DiscoveryOptions(), description="How measurements are noticed that appear later, or vanish."

@@ -143,6 +143,7 @@ def _of_the_table(one: Measurement, other: Measurement) -> Iterator[tuple[str, A
     yield "layout", one.layout, other.layout
     yield "iceberg_partition", one.iceberg_partition, other.iceberg_partition
     yield "table_properties", dict(one.table_properties), dict(other.table_properties)
+    yield "maintenance", one.maintenance, other.maintenance
     yield "rename: {time: ...}", one.time_column, other.time_column
     for name in ("time_type", "nanoseconds", "nanoseconds_column"):
         yield name, getattr(one.types, name), getattr(other.types, name)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from influx_lake.config.values.contradictions import contradiction
+from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.on_off import Switched
 from influx_lake.config.values.units import Duration, Size, WholeNumber
+from influx_lake.config.values.validated_names import Text
 
 SHORTEST_ORPHAN_AGE = timedelta(days=1)
 
@@ -49,6 +52,14 @@ class CompactOptions(BaseModel):
         description="How long ago an Iceberg partition was sealed: its time is past, and so is the measurement's lag. "
         "What is younger is still being loaded, and is left.",
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        small, target = self.small_file_size, self.target_file_size
+        if small is not None and target is not None and small > target:
+            message = "is larger than target_file_size: each file would be small again once it is compacted"
+            raise contradiction(message, "small_file_size")
+        return self
 
 
 class ExpireOptions(BaseModel):
@@ -95,7 +106,7 @@ class StatisticsOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    columns: tuple[str, ...] = Field(
+    columns: Annotated[tuple[Text, ...], Distinct()] = Field(
         default=(), description="The columns, as they are called in the table. Default: the tags.", examples=[["host"]]
     )
 
@@ -121,3 +132,23 @@ class MaintenanceOptions(BaseModel):
     statistics: Annotated[StatisticsOptions | None, Switched()] = Field(
         default=None, description="Numbers of distinct values, for other engines' planners. Default: `off`."
     )
+
+    def of(self, kind: Kind) -> BaseModel | None:
+        """The options of a kind; None where it is off."""
+        options: BaseModel | None = getattr(self, kind)
+        return options
+
+    def overlaid(self, own: MaintenanceOptions) -> MaintenanceOptions:
+        """These options, and over them those that others state."""
+        stated = {name: _over(getattr(self, name), getattr(own, name)) for name in own.model_fields_set}
+        return self.model_copy(update=stated)
+
+
+Maintenance = Annotated[MaintenanceOptions | None, Switched()]
+"""How a table is kept fast to read; None: not at all."""
+
+
+def _over(base: BaseModel | None, own: BaseModel | None) -> BaseModel | None:
+    if base is None or own is None:
+        return own
+    return base.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

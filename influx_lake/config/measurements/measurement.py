@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from influx_lake.config.maintenance.options import MaintenanceOptions
 from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.measurements.guards import NO_TOLERANCE, OnChangedValues, OnShrink, Tolerance
 from influx_lake.config.measurements.history import History
@@ -45,6 +46,7 @@ class Measurement:
         iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
         write: How data files are written.
         table_properties: Properties of the table.
+        maintenance: How the table is kept fast to read; None: not at all.
         types: How its columns become columns of the table.
         transforms: How its rows are shaped on their way.
         schema_evolution: How the table may change when the source's columns do.
@@ -81,6 +83,7 @@ class Measurement:
     iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
+    maintenance: MaintenanceOptions | None = field(default=MaintenanceOptions())
     types: TypeOptions = field(default=TypeOptions(), hash=False)
     transforms: TransformOptions = field(default=TransformOptions(), hash=False)
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
 )
 
+from influx_lake.config.maintenance.options import Maintenance, MaintenanceOptions
 from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
 from influx_lake.config.measurements.guards import GuardOptions
 from influx_lake.config.measurements.history import HistoryOptions
@@ -114,6 +115,12 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         description="Properties of the Iceberg table, set where the table has others. Those that concern the lake's "
         "writer and commits are honoured, those of other engines kept for them, the rest is refused.",
         examples=[{"write.parquet.page-size-bytes": 262144, "history.expire.min-snapshots-to-keep": 5}],
+    )
+    maintenance: Maintenance = Field(
+        default=MaintenanceOptions(),
+        description="How the table is kept fast to read, its quarantine too; `off` leaves both alone. When it is done "
+        "is said once for the lake, in the section `maintenance`.",
+        examples=[{"compact": {"after": "6h"}, "remove_orphans": "off"}],
     )
     schema_evolution: SchemaEvolution = Field(
         default=SchemaEvolution.ADD_COLUMNS,

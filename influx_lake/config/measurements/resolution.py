@@ -82,6 +82,7 @@ def resolve_measurement(
         iceberg_partition=options.iceberg_partition,
         write=options.write,
         table_properties=options.table_properties,
+        maintenance=options.maintenance,
         types=type_options(options),
         transforms=transform_options(options),
         schema_evolution=options.schema_evolution,

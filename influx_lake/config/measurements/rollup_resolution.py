@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from influx_lake.config.maintenance.options import MaintenanceOptions, StatisticsOptions
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.rollups import DEFAULT_FUNCTIONS, Rollup, RollupOptions
 from influx_lake.config.report.diagnostics import OptionMistake
@@ -49,6 +50,7 @@ def _resolved(measurement: Measurement, name: str, options: RollupOptions) -> Ro
         iceberg_partition=options.iceberg_partition,
         write=write,
         table_properties=options.table_properties,
+        maintenance=_maintenance(measurement.maintenance, options),
         memory_limit=options.memory_limit,
         spill_directory=options.spill_directory,
         adopt=options.adopt,
@@ -66,3 +68,17 @@ def _write(measurement: WriteOptions, own: FileOptions) -> WriteOptions:
         shared -= {"compression_level"}
     stated = {name: getattr(measurement, name) for name in measurement.model_fields_set & shared}
     return WriteOptions(**stated | {name: getattr(own, name) for name in own.model_fields_set})
+
+
+def _maintenance(measurement: MaintenanceOptions | None, options: RollupOptions) -> MaintenanceOptions | None:
+    """The measurement's, and over it what is said of the roll-up."""
+    own = options.maintenance
+    if "maintenance" not in options.model_fields_set:
+        own = MaintenanceOptions()
+        if measurement is None:
+            return None
+    if own is None or measurement is None:
+        return own
+    if measurement.statistics is not None:
+        measurement = measurement.model_copy(update={"statistics": StatisticsOptions()})
+    return measurement.overlaid(own)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from influx_lake.config.maintenance.options import Maintenance, MaintenanceOptions
 from influx_lake.config.report.diagnostics import suggestion
 from influx_lake.config.tables.file_options import FileOptions, WriteOptions
 from influx_lake.config.tables.table_layout import PartitionTerm, PartitionTerms
@@ -151,6 +152,11 @@ class RollupOptions(BaseModel):
     table_properties: TableProperties = Field(
         default_factory=dict, description="Properties of its table, as for a measurement."
     )
+    maintenance: Maintenance = Field(
+        default=MaintenanceOptions(),
+        description="How its table is kept fast to read; `off` leaves it alone. Default: as the measurement's, apart "
+        "from the columns of `statistics`.",
+    )
     memory_limit: Size = Field(
         default=512_000_000,
         ge=64_000_000,
@@ -188,6 +194,7 @@ class Rollup:
         iceberg_partition: The partition fields of its table; see `Measurement`.
         write: How its files are written.
         table_properties: Properties of its table.
+        maintenance: How its table is kept fast to read; None: not at all.
         memory_limit: How many bytes of memory computing it may take.
         spill_directory: Where rows wait that do not fit; None: the system's folder.
         adopt: Whether a table with other rows is written to.
@@ -207,6 +214,7 @@ class Rollup:
     iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
     table_properties: Mapping[str, str] = field(default_factory=dict, hash=False)
+    maintenance: MaintenanceOptions | None = field(default=MaintenanceOptions())
     memory_limit: int = 512_000_000
     spill_directory: str | None = None
     adopt: bool = False

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-_OFF = frozenset({"off", "no", "false"})
+OFF = frozenset({"off", "no", "false"})
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def read_switched(value: Any) -> Any:
     """
     if value is None:
         return {}
-    if value is False or (isinstance(value, str) and value.strip().lower() in _OFF):
+    if value is False or (isinstance(value, str) and value.strip().lower() in OFF):
         return None
     if not isinstance(value, dict | BaseModel):
         raise ValueError(  # noqa: TRY004 - pydantic makes findings of these only

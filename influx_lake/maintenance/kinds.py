@@ -1,0 +1,15 @@
+"""The kinds of maintenance, in the order in which they help one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from influx_lake.config.maintenance.options import Kind
+from influx_lake.iceberg.maintenance.task import Maintained, TableTask
+
+Does: TypeAlias = Callable[[TableTask, Any], Maintained]
+"""Does a kind of maintenance to a table, as the options of the kind say."""
+
+KINDS: Mapping[Kind, Does] = {}
+"""What does each kind. Snapshots go after what makes new ones, and files after the snapshots that need them."""

@@ -1,0 +1,98 @@
+"""Maintenance of some tables of a lake, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config.maintenance.options import Kind
+from influx_lake.errors import ForeignTable, LakeError
+from influx_lake.iceberg.maintenance.task import Maintained, TableTask
+from influx_lake.iceberg.own_properties import holds_ours
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.maintenance.kinds import KINDS
+from influx_lake.maintenance.tables import MaintainedTable
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one kind of maintenance of one table.
+
+    Attributes:
+        table: The table.
+        kind: What was to be done.
+        done: What was done; None where it failed.
+        failure: Why it failed.
+        seconds: How long it took.
+    """
+
+    table: MaintainedTable
+    kind: Kind
+    done: Maintained | None
+    failure: LakeError | None
+    seconds: float
+
+
+def maintain(
+    catalog: Catalog,
+    tables: Iterable[MaintainedTable],
+    only: Collection[Kind] = (),
+    *,
+    run_id: str,
+    dry_run: bool = False,
+    now: datetime | None = None,
+) -> Iterator[Outcome]:
+    """Do what is due of tables. What fails of one keeps nothing else from being done.
+
+    A table that does not exist yet is passed over.
+
+    Args:
+        catalog: Their catalog.
+        tables: See `tables_of`.
+        only: Which kinds; all that are not `off` where none is named.
+        run_id: Kept in the snapshots that are made.
+        dry_run: Only find out what would be done.
+        now: The time that ages are told from; the present where it is not given.
+
+    Yields:
+        Each kind of each table, as it ends.
+    """
+    for table in tables:
+        chosen = [kind for kind in KINDS if (not only or kind in only) and table.options(kind) is not None]
+        if chosen:
+            task = TableTask(catalog, table.target, run_id, now or datetime.now(UTC), dry_run)
+            yield from _outcomes(table, task, chosen)
+
+
+def _outcomes(table: MaintainedTable, task: TableTask, kinds: Iterable[Kind]) -> Iterator[Outcome]:
+    for kind in kinds:
+        begun = time.monotonic()
+        done, failure = None, None
+        try:
+            if not _is_there(table, task.catalog):
+                return
+            done = KINDS[kind](task, table.options(kind))
+        except LakeError as error:
+            failure = error.about(table.measurement.name)
+        yield Outcome(table, kind, done, failure, time.monotonic() - begun)
+
+
+def _is_there(table: MaintainedTable, catalog: Catalog) -> bool:
+    """Whether there is such a table.
+
+    Raises:
+        ForeignTable: Nothing of ours was ever loaded into it.
+    """
+    found = find_table(catalog, table.target.identifier)
+    if found is not None and not table.adopt and not holds_ours(found.metadata):
+        raise ForeignTable(
+            f"the table {table.name} was not loaded by influx-lake; nothing was done to it",
+            remedy="Load into another table (`table:` in lake.yaml), or make it the measurement's with `adopt: true`",
+        )
+    return found is not None

@@ -1,0 +1,105 @@
+"""The tables of measurements: their own, those of their roll-ups, and their quarantines; each once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from influx_lake.config import Lake, Measurement, TypeOptions
+from influx_lake.config.maintenance.options import CompactOptions, Kind, MaintenanceOptions, StatisticsOptions
+from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.iceberg.load.quarantine import quarantine_of
+from influx_lake.iceberg.target import TableTarget
+
+
+@dataclass(frozen=True, slots=True)
+class MaintainedTable:
+    """A table, and how it is kept fast.
+
+    Attributes:
+        measurements: The measurements whose rows it holds, or is computed of: several where they share it.
+        target: The table as a whole, and how its files are written.
+        maintenance: What is done to it; None where nothing is.
+        rollup: The roll-up that it is, where it is one.
+        is_quarantine: Whether it keeps rows that do not fit the measurement's own table.
+    """
+
+    measurements: tuple[Measurement, ...]
+    target: TableTarget
+    maintenance: MaintenanceOptions | None
+    rollup: Rollup | None = None
+    is_quarantine: bool = False
+
+    @property
+    def name(self) -> str:
+        """`namespace.table`."""
+        return self.target.name
+
+    @property
+    def measurement(self) -> Measurement:
+        """The measurement that it belongs to; the first of several."""
+        return self.measurements[0]
+
+    @property
+    def adopt(self) -> bool:
+        """Whether it is ours also where nothing of ours was loaded into it."""
+        return self.rollup.adopt if self.rollup else any(each.adopt for each in self.measurements)
+
+    def options(self, kind: Kind) -> BaseModel | None:
+        """How a kind of maintenance is done to it; None where it is not."""
+        options = None if self.maintenance is None else self.maintenance.of(kind)
+        if isinstance(options, CompactOptions):
+            # A partition is sealed when the lag has passed, too.
+            lag = max(each.lag for each in self.measurements)
+            return options.model_copy(update={"after": options.after + lag})
+        if isinstance(options, StatisticsOptions) and self.is_quarantine:
+            return None
+        return options
+
+
+def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -> list[MaintainedTable]:
+    """Every table of a lake, each once, also where several measurements share it.
+
+    Args:
+        lake: The lake.
+        measurements: Only the tables of these: what others have of a shared one is known all the same.
+    """
+    of_table: dict[tuple[str, ...], list[Measurement]] = {}
+    for each in lake.measurements:
+        of_table.setdefault(each.identifier, []).append(each)
+    return [
+        table
+        for sharing in of_table.values()
+        for table in (*_own(tuple(sharing)), *(each for one in sharing for each in _of_rollups(one)))
+        if measurements is None or any(each in measurements for each in table.measurements)
+    ]
+
+
+def _own(sharing: tuple[Measurement, ...]) -> Iterator[MaintainedTable]:
+    first = sharing[0]
+    target = TableTarget(
+        identifier=first.identifier,
+        time_column=first.time_column,
+        write=first.write,
+        properties=first.table_properties,
+        types=first.types.model_copy(update={"types": {}}),
+        partition=first.iceberg_partition,
+    )
+    yield MaintainedTable(sharing, target, first.maintenance)
+    if any(each.has_quarantine for each in sharing):
+        yield MaintainedTable(sharing, quarantine_of(target), first.maintenance, is_quarantine=True)
+
+
+def _of_rollups(measurement: Measurement) -> Iterator[MaintainedTable]:
+    for rollup in measurement.rollups:
+        target = TableTarget(
+            identifier=rollup.identifier,
+            time_column=measurement.time_column,
+            write=rollup.write,
+            properties=rollup.table_properties,
+            types=TypeOptions(time_type=measurement.types.time_type),
+            partition=rollup.iceberg_partition,
+        )
+        yield MaintainedTable((measurement,), target, rollup.maintenance, rollup)
