@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Barrier
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class EncodingPool:
     def __init__(self) -> None:
         # Two even for one core: while one waits for the store the other encodes.
         self._threads = max(2, min(MOST_THREADS, len(os.sched_getaffinity(0))))
-        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="encode")
+        self._executor = _with_all_threads(self._threads)
         self._running: dict[Future[Any], int] = {}
 
     @property
@@ -60,3 +61,19 @@ class EncodingPool:
     def close(self) -> None:
         """Wait for the work that has begun, and drop the rest."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _with_all_threads(count: int) -> ThreadPoolExecutor:
+    """An executor whose threads are there before it gets work.
+
+    An executor starts a thread when it first needs it, and notes it afterwards (CPython 3.11 to 3.13): where a signal's
+    exception is raised in between, the thread works on, and `shutdown` does not wait for it. It would write to a file
+    that was closed meanwhile, which ends the process with a segmentation fault.
+    """
+    executor, all_there = ThreadPoolExecutor(count, thread_name_prefix="encode"), Barrier(count)
+    try:
+        wait([executor.submit(all_there.wait) for _ in range(count)])
+    except BaseException:
+        all_there.abort()
+        raise
+    return executor
