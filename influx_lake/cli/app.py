@@ -11,13 +11,16 @@ import typer
 from influx_lake.cli.commands.check import check
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
+from influx_lake.cli.commands.history import history
 from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.maintain import maintain
 from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
+from influx_lake.cli.commands.refs import branch, tag
 from influx_lake.cli.commands.replicate import replicate
+from influx_lake.cli.commands.rollback import rollback
 from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
 from influx_lake.cli.commands.status import status
@@ -26,7 +29,7 @@ from influx_lake.cli.commands.ui import ui
 from influx_lake.cli.commands.verify import verify
 
 DEBUG_VARIABLE = "INFLUX_LAKE_DEBUG"
-_FIRST_STEPS, _LAKE, _DAILY = "First steps", "The lake.yaml", "The lake"
+_FIRST_STEPS, _LAKE, _DAILY, _HISTORY = "First steps", "The lake.yaml", "The lake", "History"
 
 app = typer.Typer(
     name="influx-lake",
@@ -41,6 +44,7 @@ _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, check, discover, schema, preview),
     _DAILY: (plan, replicate, tail, status, verify, maintain, pools),
+    _HISTORY: (history, rollback, tag, branch),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:

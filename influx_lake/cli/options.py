@@ -40,6 +40,18 @@ def duration(text: str) -> timedelta:
     return value
 
 
+def where(text: str) -> int | str | datetime:
+    """Read what names a snapshot: its id, a date or time, or a branch or tag."""
+    from influx_lake.config.values.windows import parse_moment
+
+    if text.isdecimal():
+        return int(text)
+    try:
+        return parse_moment(text)
+    except ValueError:
+        return text
+
+
 ConfigOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -55,6 +67,7 @@ Measurements: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(metavar="MEASUREMENT", help="By name or by table.", show_default=False),
 ]
+OneMeasurement: TypeAlias = Annotated[str, typer.Argument(metavar="MEASUREMENT", help="By name or by table.")]
 StartOption: TypeAlias = Annotated[
     datetime | None,
     typer.Option(parser=moment, metavar="TIME", help="Not before this date or time; UTC where no zone is given."),

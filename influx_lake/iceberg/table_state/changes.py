@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MEASUREMENT = "influx-lake.measurement"
 """The property of a snapshot's summary: whose rows were loaded, where the table holds several measurements."""
+BRANCH = "influx-lake.branch"
+"""The property of a snapshot's summary: the branch that a load of ours made it on; none for the table's own."""
 
 
 class Kind(StrEnum):

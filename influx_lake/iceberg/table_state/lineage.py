@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.iceberg.scan.manifest_cache import manifests_of
 from influx_lake.iceberg.table_state import commit_log
-from influx_lake.iceberg.table_state.changes import summary_of
+from influx_lake.iceberg.table_state.changes import BRANCH, summary_of
 from influx_lake.iceberg.table_state.shares import state_of_share
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.table_state.state_encoding import SUMMARY, States, base_id, read_properties, read_summary
@@ -158,9 +158,25 @@ def last_commit(metadata: TableMetadata) -> int | None:
     recorded = commit_log.last(metadata.properties)
     if recorded is not None:
         return recorded
-    ours = (each for each in metadata.snapshots if is_ours(each))
+    ours = (each for each in metadata.snapshots if is_ours(each) and BRANCH not in summary_of(each))
     newest = max(ours, key=lambda each: (each.sequence_number or 0, each.timestamp_ms), default=None)
     return newest.snapshot_id if newest else None
+
+
+def line_there(metadata: TableMetadata, snapshot_id: int | None = None) -> dict[int, Snapshot]:
+    """The snapshots that led to one, newest first and itself included, as far as the table still has them.
+
+    Args:
+        metadata: The table's metadata.
+        snapshot_id: The snapshot; None for the one that is read.
+    """
+    there = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
+    found: dict[int, Snapshot] = {}
+    number = metadata.current_snapshot_id if snapshot_id is None else snapshot_id
+    while number is not None and number in there and number not in found:
+        found[number] = there[number]
+        number = there[number].parent_snapshot_id
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from influx_lake.iceberg.columns.known_columns import is_shared, share_of
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.own_properties import is_copied
 from influx_lake.iceberg.table_state.changes import (
+    BRANCH,
     ForeignChange,
     Kind,
     change_of,
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 _MAIN = "main"
 _SOURCE = "influx-lake.source"
 _REMEMBERED = 256
-_known: dict[tuple[str, Share | None], TableState] = {}
-"""The states of tables that others changed, by metadata file and share: finding one may take reading many files."""
+_known: dict[tuple[str, int, Share | None], TableState] = {}
+"""The states of tables that others changed, by metadata file, snapshot and share: finding one may take reading many
+files.
+"""
 _lock = Lock()
 
 
@@ -66,7 +69,7 @@ def table_state(table: Table | None) -> TableState:
         return _without_rows(table)
     if _is_as_left(metadata, snapshot) and (state := Lineage(table).state_at(snapshot)) is not None:
         return state
-    key = (table.metadata_location, share_of(table))
+    key = (table.metadata_location, snapshot.snapshot_id, share_of(table))
     with _lock:
         known = _known.get(key)
     if known is None:
@@ -109,8 +112,8 @@ def states_to_carry_on(table: Table) -> States | None:
 
 
 def _is_as_left(metadata: TableMetadata, snapshot: Snapshot) -> bool:
-    """Whether a load of ours made the snapshot that is read, and nobody did anything since."""
-    return last_commit(metadata) == snapshot.snapshot_id and len(metadata.refs) <= 1
+    """Whether a load of ours made the snapshot that is read, and nobody did anything since, on no branch either."""
+    return last_commit(metadata) == snapshot.snapshot_id and not _other_branches(metadata)
 
 
 def _without_rows(table: Table) -> TableState:
@@ -219,7 +222,8 @@ def _rebuilt(table: Table, known: TableState, lineage: Lineage, ancestor: Snapsh
     column = table.schema().find_column_name(time_id) if time_id is not None else None
     if column is None:
         return replace(known, coverage=Coverage(), is_rebuilt=True)
-    loads = lineage.line(ancestor) if ancestor else sorted(table.metadata.snapshots, key=_age)
+    unpublished = (each for each in table.metadata.snapshots if BRANCH not in summary_of(each))
+    loads = lineage.line(ancestor) if ancestor else sorted(unpublished, key=_age)
     return replace(known, coverage=rebuilt(table, known.coverage, loads, column), is_rebuilt=True)
 
 
@@ -259,7 +263,10 @@ def _branches(metadata: TableMetadata, lineage: Lineage, snapshot: Snapshot) -> 
 
 
 def _other_branches(metadata: TableMetadata) -> dict[str, SnapshotRef]:
-    return {name: ref for name, ref in metadata.refs.items() if name != _MAIN and ref.snapshot_ref_type == "branch"}
+    """The branches whose last commit is of others: what is loaded to a branch is for whoever had it loaded there."""
+    named = {name: ref for name, ref in metadata.refs.items() if ref.snapshot_ref_type == "branch" and name != _MAIN}
+    heads = {name: metadata.snapshot_by_id(ref.snapshot_id) for name, ref in named.items()}
+    return {name: named[name] for name, head in heads.items() if head is not None and not is_ours(head)}
 
 
 def _moved(kind: Kind, to: Snapshot, left: int | None, metadata: TableMetadata) -> ForeignChange:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.iceberg.columns.known_columns import share_of
-from influx_lake.iceberg.table_state.changes import is_load_of
+from influx_lake.iceberg.table_state.changes import BRANCH, is_load_of
+from influx_lake.iceberg.table_state.lineage import line_there
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -40,9 +41,11 @@ class RecordedLoad:
 def recorded_loads(table: Table) -> dict[Window, RecordedLoad]:
     """The latest load of each window, as far as its snapshot has not expired; of the rows that are looked at."""
     found: dict[Window, RecordedLoad] = {}
+    line = line_there(table.metadata)
     for snapshot in sorted(table.metadata.snapshots, key=lambda each: each.timestamp_ms):
         summary = snapshot.summary.additional_properties if snapshot.summary else {}
-        if _WINDOW in summary and is_load_of(snapshot, share_of(table)):
+        unpublished = BRANCH in summary and snapshot.snapshot_id not in line
+        if _WINDOW in summary and is_load_of(snapshot, share_of(table)) and not unpublished:
             found[Window.parse(summary[_WINDOW])] = RecordedLoad(
                 snapshot_id=snapshot.snapshot_id,
                 committed=EPOCH + timedelta(milliseconds=snapshot.timestamp_ms),

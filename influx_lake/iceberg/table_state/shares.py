@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _REMEMBERED = 256
-_sole: dict[tuple[str, str], str | None] = {}
-"""The one measurement of tables that none was loaded into as one of several, by metadata file and column."""
+_sole: dict[tuple[str, int | None, str], str | None] = {}
+"""The one measurement of tables that none was loaded into as one of several, by metadata file, snapshot and column."""
 _lock = Lock()
 
 
@@ -56,7 +56,7 @@ def shares_in(table: Table) -> tuple[str, ...]:
 
 def sole_measurement(table: Table, column: str) -> str | None:
     """The one value that a column which distinguishes measurements has in a table; None where there are several."""
-    key = (str(table.metadata_location), column)
+    key = (str(table.metadata_location), table.metadata.current_snapshot_id, column)
     with _lock:
         if key in _sole:
             return _sole[key]

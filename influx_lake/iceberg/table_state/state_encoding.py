@@ -34,6 +34,8 @@ TAGS = "influx-lake.tags"
 """The table property: a JSON list of columns."""
 States = Mapping[str | None, TableState]
 """What is known of each measurement of a shared table, by its name there; by None of one measurement's own table."""
+STATED = frozenset({COVERAGE, TAILS, TAGS, OWNER, SHARES})
+"""The table properties that `properties` writes."""
 _OPEN = ("others", "taken", "altered", "added", "outdated")
 MOST_CHARACTERS = 500
 """How long a state may be to stand in a summary as it is."""

@@ -1,0 +1,128 @@
+"""A catalog whose tables are as one of their branches has them: whoever reads, loads or checks there knows of none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from influx_lake.iceberg.history.snapshot_view import MAIN, as_of
+from influx_lake.iceberg.table_state import commit_log
+from influx_lake.iceberg.table_state.changes import BRANCH
+from influx_lake.iceberg.table_state.state_encoding import STATED
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import CommitTableResponse, Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.update import AddSnapshotUpdate, TableRequirement, TableUpdate
+
+_OF_MAIN = frozenset({*STATED, commit_log.PROPERTY})
+"""Properties that say what is known of the snapshot that readers of the table get: a branch leaves them alone."""
+
+Dropped = Callable[["TableMetadata"], Iterable[str]]
+"""Which branches a commit removes."""
+
+
+def on_branch(catalog: Catalog, branch: str, dropping: Dropped = lambda metadata: ()) -> Catalog:
+    """The catalog, with tables as they are on a branch, and commits that go there.
+
+    A table without the branch is as its main branch is; the first commit to it makes the branch. Such a commit leaves
+    what readers of the table get as it is, but for columns: a table has them for all of its branches.
+
+    Args:
+        catalog: The catalog.
+        branch: The branch.
+        dropping: Which other branches go with each commit.
+    """
+    return cast("Catalog", _BranchCatalog(catalog, branch, dropping))
+
+
+class _BranchCatalog:
+    def __init__(self, catalog: Catalog, branch: str, dropping: Dropped) -> None:
+        self._catalog = catalog
+        self._branch = branch
+        self._dropping = dropping
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def load_table(self, identifier: str | tuple[str, ...]) -> Table:
+        """The table as it is on the branch."""
+        return self._view(self._catalog.load_table(identifier))
+
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        """Commit to the branch what was planned for the table as it is there.
+
+        Raises:
+            CommitFailedException: Another writer was first, to this branch or another.
+        """
+        from pyiceberg.exceptions import CommitFailedException
+
+        before = self._catalog.load_table(table.name())
+        dropped = [name for name in self._dropping(before.metadata) if name in before.metadata.refs]
+        try:
+            response = self._catalog.commit_table(
+                before,
+                tuple(self._required(each, before.metadata) for each in requirements),
+                (*self._updated(updates), *map(_removal, dropped)),
+            )
+        except Exception as error:
+            # Snapshots are numbered over all branches: another branch got one meanwhile, with this one's number.
+            if "sequence number" not in str(error):
+                raise
+            raise CommitFailedException(str(error)) from error
+        before.metadata, before.metadata_location = response.metadata, response.metadata_location
+        return response.model_copy(update={"metadata": self._view(before).metadata})
+
+    def _view(self, table: Table) -> Table:
+        from pyiceberg.table import Table as IcebergTable
+
+        me = cast("Catalog", self)
+        ref = None if self._branch == MAIN else table.metadata.refs.get(self._branch)
+        snapshot = table.metadata.snapshot_by_id(ref.snapshot_id) if ref else None
+        if snapshot is not None:
+            return as_of(table, snapshot, me)
+        return IcebergTable(table.name(), table.metadata, table.metadata_location, table.io, me, table.config)
+
+    def _required(self, requirement: TableRequirement, metadata: TableMetadata) -> TableRequirement:
+        from pyiceberg.table.update import AssertRefSnapshotId
+
+        if not isinstance(requirement, AssertRefSnapshotId) or requirement.ref != MAIN or not metadata.snapshots:
+            # Of a table without snapshots pyiceberg lets nothing be required but that it has none.
+            return requirement
+        planned_on = requirement.snapshot_id if self._branch in (MAIN, *metadata.refs) else None
+        return AssertRefSnapshotId.model_validate({"ref": self._branch, "snapshot-id": planned_on})
+
+    def _updated(self, updates: Iterable[TableUpdate]) -> Iterator[TableUpdate]:
+        from pyiceberg.table.update import AddSnapshotUpdate, SetPropertiesUpdate, SetSnapshotRefUpdate
+
+        for update in updates:
+            if self._branch == MAIN:
+                yield update
+            elif isinstance(update, AddSnapshotUpdate):
+                yield _marked(update, self._branch)
+            elif isinstance(update, SetSnapshotRefUpdate) and update.ref_name == MAIN:
+                yield update.model_copy(update={"ref_name": self._branch})
+            elif isinstance(update, SetPropertiesUpdate):
+                if left := {name: value for name, value in update.updates.items() if name not in _OF_MAIN}:
+                    yield SetPropertiesUpdate(updates=left)
+            else:
+                yield update
+
+
+def _marked(update: AddSnapshotUpdate, branch: str) -> AddSnapshotUpdate:
+    """A new snapshot that says which branch it was made for."""
+    from pyiceberg.table.snapshots import Summary
+
+    summary = update.snapshot.summary
+    assert summary is not None
+    said = Summary(summary.operation, **{**summary.additional_properties, BRANCH: branch})
+    return update.model_copy(update={"snapshot": update.snapshot.model_copy(update={"summary": said})})
+
+
+def _removal(branch: str) -> TableUpdate:
+    from pyiceberg.table.update import RemoveSnapshotRefUpdate
+
+    return RemoveSnapshotRefUpdate.model_validate({"ref-name": branch})

@@ -1,0 +1,126 @@
+"""Commits changes of a table's branches and tags, whoever else writes to it and whatever the catalog answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError
+from influx_lake.iceberg.catalogs.commit_lock import commit_lock
+from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
+from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
+from influx_lake.iceberg.history.snapshot_view import MAIN
+from influx_lake.iceberg.scan.reader import open_table
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.update import TableRequirement, TableUpdate
+
+TIMEOUT = timedelta(minutes=2)
+"""How long a change of branches and tags is tried again while other writers are first or the catalog fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefChange:
+    """What is to change.
+
+    Attributes:
+        updates: The changes.
+        requirements: What the table must be like for them.
+    """
+
+    updates: tuple[TableUpdate, ...]
+    requirements: tuple[TableRequirement, ...] = ()
+
+
+Plan = Callable[["Table", bool], RefChange | None]
+"""Plans a change for the table as it is now; None where it is made already. Told whether an earlier try was made, which
+may have taken place although the catalog did not say so.
+"""
+
+
+def commit_refs(
+    catalog: Catalog, identifier: tuple[str, ...], plan: Plan, doing: str, timeout: timedelta = TIMEOUT
+) -> Table:
+    """Change branches and tags of a table.
+
+    Args:
+        catalog: The catalog.
+        identifier: The table.
+        plan: Plans the change, again for each try; raises to stop.
+        doing: What is done, as the end of "could not ...".
+        timeout: How long it is tried.
+
+    Returns:
+        The table afterwards.
+
+    Raises:
+        CatalogError: There is no such table, or the catalog refuses.
+        CommitConflict: Other writers were first all the time.
+        CommitOutcomeUnknown: Whether it was committed could not be found out.
+    """
+    failure: LakeError | None = None
+    outcome = Outcome.LOST
+    table = open_table(catalog, identifier)
+    for number in tries(time.monotonic() + timeout.total_seconds()):
+        with commit_lock(table.metadata.table_uuid):
+            with catalog_errors(f"load the table {'.'.join(identifier)}"):
+                table = catalog.load_table(identifier)
+            change = plan(table, number > 0)
+            if change is None:
+                return table
+            try:
+                table._do_commit(change.updates, (*_same_table(table), *change.requirements))
+            except Exception as error:
+                outcome, failure = outcome_of(error), translate(error, doing)
+                if outcome is Outcome.REFUSED:
+                    raise failure from safe_cause(error)
+            else:
+                return table
+    assert failure is not None
+    if outcome is Outcome.UNKNOWN:
+        raise CommitOutcomeUnknown(failure.message, remedy="Run the command again: it finds out what is done already")
+    raise CommitConflict(f"could not {doing}: other writers were first for {timeout} ({failure.message})")
+
+
+def set_ref(name: str, snapshot_id: int, *, tag: bool = False) -> TableUpdate:
+    """The update that makes a branch or tag, or moves it. It is kept for ever: nothing says when it may go."""
+    from pyiceberg.table.update import SetSnapshotRefUpdate
+
+    kind = "tag" if tag else "branch"
+    return SetSnapshotRefUpdate.model_validate({"ref-name": name, "snapshot-id": snapshot_id, "type": kind})
+
+
+def remove_ref(name: str) -> TableUpdate:
+    """The update that removes a branch or tag."""
+    from pyiceberg.table.update import RemoveSnapshotRefUpdate
+
+    return RemoveSnapshotRefUpdate.model_validate({"ref-name": name})
+
+
+def stating(properties: dict[str, str]) -> list[TableUpdate]:
+    """The update that sets properties; none where there are none."""
+    from pyiceberg.table.update import SetPropertiesUpdate
+
+    return [SetPropertiesUpdate(updates=properties)] if properties else []
+
+
+def at(name: str, snapshot_id: int | None, table: Table) -> Sequence[TableRequirement]:
+    """What requires that a branch or tag is still at a snapshot; None: that there is none of this name."""
+    from pyiceberg.table.update import AssertRefSnapshotId
+
+    if not table.metadata.snapshots and name != MAIN:
+        # pyiceberg lets nothing be required of other branches there.
+        return ()
+    return (AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": snapshot_id}),)
+
+
+def _same_table(table: Table) -> Sequence[TableRequirement]:
+    from pyiceberg.table.update import AssertTableUUID
+
+    return (AssertTableUUID(uuid=table.metadata.table_uuid),)

@@ -1,0 +1,158 @@
+"""Branches and tags: names of snapshots, which are kept as long as they are named."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.history.ref_commit import RefChange, at, commit_refs, remove_ref, set_ref
+from influx_lake.iceberg.history.snapshot_view import MAIN
+from influx_lake.iceberg.table_state.changes import moment_of
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+AUDIT_PREFIX = "influx_lake_audit_"
+"""What the branches are called on which windows wait for their checks."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A branch or tag.
+
+    Attributes:
+        name: Its name.
+        is_tag: Whether it is a tag, which never moves.
+        snapshot_id: The snapshot that it names.
+        at: When that was made.
+        max_age_ms: How old the snapshot may get before an expiry removes the name; None: it is kept for ever.
+    """
+
+    name: str
+    is_tag: bool
+    snapshot_id: int
+    at: datetime | None
+    max_age_ms: int | None = None
+
+
+def refs_of(table: Table) -> list[Ref]:
+    """The branches and tags of a table, by name; its main branch first."""
+    metadata = table.metadata
+    found = [
+        Ref(
+            name,
+            ref.snapshot_ref_type == "tag",
+            ref.snapshot_id,
+            moment_of(snapshot.timestamp_ms) if (snapshot := metadata.snapshot_by_id(ref.snapshot_id)) else None,
+            ref.max_ref_age_ms,
+        )
+        for name, ref in metadata.refs.items()
+    ]
+    return sorted(found, key=lambda ref: (ref.name != MAIN, ref.name))
+
+
+def create_ref(
+    catalog: Catalog, identifier: tuple[str, ...], name: str, *, tag: bool, snapshot_id: int | None = None
+) -> int:
+    """Make a branch or tag, which no expiry removes.
+
+    Args:
+        catalog: The catalog.
+        identifier: The table.
+        name: Its name.
+        tag: Make a tag.
+        snapshot_id: The snapshot that it names; None for the one that is read.
+
+    Returns:
+        The snapshot that it names.
+
+    Raises:
+        ConfigurationError: The name is taken or cannot be one, or there is no such snapshot.
+        CommitError: It could not be committed.
+    """
+    kind = "tag" if tag else "branch"
+    _check_name(name, kind)
+
+    def plan(table: Table, again: bool) -> RefChange | None:
+        wanted = table.metadata.current_snapshot_id if snapshot_id is None else snapshot_id
+        found = table.metadata.refs.get(name)
+        if found is not None:
+            if again and found.snapshot_ref_type == kind and found.snapshot_id == wanted:
+                return None
+            raise ConfigurationError(
+                f"{'.'.join(identifier)} has a {found.snapshot_ref_type} {name} already, of snapshot "
+                f"{found.snapshot_id}",
+                remedy=f"Choose another name, or drop it first: influx-lake {found.snapshot_ref_type} drop",
+            )
+        if wanted is None or table.metadata.snapshot_by_id(wanted) is None:
+            raise _no_snapshot(table, wanted)
+        return RefChange((set_ref(name, wanted, tag=tag),), tuple(at(name, None, table)))
+
+    made = commit_refs(catalog, identifier, plan, f"make the {kind} {name} of {'.'.join(identifier)}")
+    return made.metadata.refs[name].snapshot_id
+
+
+def drop_ref(catalog: Catalog, identifier: tuple[str, ...], name: str, *, tag: bool) -> int | None:
+    """Remove a branch or tag. Its snapshots stay until an expiry removes those that nothing else names.
+
+    Returns:
+        The snapshot that it named; None where an earlier try removed it.
+
+    Raises:
+        ConfigurationError: There is none of this name, or it is the main branch.
+        CommitError: It could not be committed.
+    """
+    kind = "tag" if tag else "branch"
+    if name == MAIN:
+        raise ConfigurationError(f"{MAIN} is what readers of the table get: it cannot be dropped")
+    left: list[int] = []
+
+    def plan(table: Table, again: bool) -> RefChange | None:
+        found = table.metadata.refs.get(name)
+        if found is None and again:
+            return None
+        if found is None or found.snapshot_ref_type != kind:
+            names = [ref.name for ref in refs_of(table) if ref.is_tag == tag and ref.name != MAIN]
+            raise ConfigurationError(
+                f"{'.'.join(identifier)} has no {kind} {name}; it has {', '.join(names) or 'none'}"
+            )
+        left[:] = [found.snapshot_id]
+        return RefChange((remove_ref(name),), tuple(at(name, found.snapshot_id, table)))
+
+    commit_refs(catalog, identifier, plan, f"drop the {kind} {name} of {'.'.join(identifier)}")
+    return left[0] if left else None
+
+
+def branch_head(table: Table, name: str) -> int:
+    """The newest snapshot of a branch.
+
+    Raises:
+        ConfigurationError: There is no such branch.
+    """
+    ref = table.metadata.refs.get(name)
+    if ref is None or ref.snapshot_ref_type != "branch":
+        names = [each.name for each in refs_of(table) if not each.is_tag]
+        raise ConfigurationError(f"{'.'.join(table.name())} has no branch {name}; it has {', '.join(names) or 'none'}")
+    return ref.snapshot_id
+
+
+def _check_name(name: str, kind: str) -> None:
+    if name == MAIN or not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a {kind}",
+            remedy="Use letters, digits, `_`, `-` and `.`, with a letter or `_` first; `main` is the table itself",
+        )
+
+
+def _no_snapshot(table: Table, snapshot_id: int | None) -> ConfigurationError:
+    name = ".".join(table.name())
+    if snapshot_id is None:
+        return ConfigurationError(f"{name} has no snapshot yet", remedy="Load a window first")
+    return ConfigurationError(
+        f"{name} has no snapshot {snapshot_id}", remedy="See those that it has: influx-lake history --all"
+    )

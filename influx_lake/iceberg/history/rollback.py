@@ -1,0 +1,104 @@
+"""Has a table read an earlier snapshot again, with what is known of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config.values.windows import utc_text
+from influx_lake.errors import CommitConflict, ConfigurationError
+from influx_lake.iceberg.history.ref_commit import RefChange, at, commit_refs, set_ref, stating
+from influx_lake.iceberg.history.snapshot_view import MAIN
+from influx_lake.iceberg.table_state.lineage import line_there
+from influx_lake.iceberg.table_state.restating import restated
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+def snapshot_at(table: Table, where: int | str | datetime) -> Snapshot:
+    """The snapshot of a table that is meant.
+
+    Args:
+        table: The table.
+        where: Its id, a branch or tag, or a moment: what readers got then.
+
+    Raises:
+        ConfigurationError: There is no such snapshot, or it expired.
+    """
+    metadata, name = table.metadata, ".".join(table.name())
+    if isinstance(where, datetime):
+        millis = where.timestamp() * 1000
+        found = next((each for each in reversed(metadata.snapshot_log) if each.timestamp_ms <= millis), None)
+        if found is None:
+            raise ConfigurationError(
+                f"{name} had no snapshot at {utc_text(where)} that is still known",
+                remedy="See what it has: influx-lake history --all",
+            )
+        snapshot_id = found.snapshot_id
+    elif isinstance(where, str):
+        ref = metadata.refs.get(where)
+        if ref is None:
+            raise ConfigurationError(
+                f"{name} has no branch or tag {where!r}", remedy="See what it has: influx-lake history --all"
+            )
+        snapshot_id = ref.snapshot_id
+    else:
+        snapshot_id = where
+    snapshot = metadata.snapshot_by_id(snapshot_id)
+    if snapshot is None:
+        raise ConfigurationError(
+            f"{name} has no snapshot {snapshot_id}: there never was one, or it expired",
+            remedy="See what it has: influx-lake history --all",
+        )
+    return snapshot
+
+
+def check_was_read(table: Table, snapshot: Snapshot) -> None:
+    """See to it that readers of a table once got a snapshot: others are made visible by publishing their branch.
+
+    Raises:
+        ConfigurationError: They did not.
+    """
+    was_read = {entry.snapshot_id for entry in table.metadata.snapshot_log} | set(line_there(table.metadata))
+    if snapshot.snapshot_id not in was_read:
+        raise ConfigurationError(
+            f"readers of {'.'.join(table.name())} never got snapshot {snapshot.snapshot_id}: it is of a branch",
+            remedy="To make a branch visible: influx-lake publish",
+        )
+
+
+def roll_back(catalog: Catalog, identifier: tuple[str, ...], snapshot: Snapshot, current: int | None) -> None:
+    """Have readers of a table get an earlier snapshot; what is known of it is what was known then.
+
+    Loads under way are planned again on that snapshot. The snapshots after it stay until they expire, so that it can be
+    undone by rolling back to the newest of them.
+
+    Args:
+        catalog: The catalog.
+        identifier: The table.
+        snapshot: The snapshot.
+        current: The snapshot that readers got when it was decided.
+
+    Raises:
+        CommitConflict: Another one is read meanwhile.
+        CommitError: It could not be committed.
+    """
+
+    def plan(table: Table, again: bool) -> RefChange | None:
+        head = table.metadata.current_snapshot_id
+        if head == snapshot.snapshot_id or (again and current not in line_there(table.metadata)):
+            return None
+        if head != current:
+            raise CommitConflict(
+                f"{'.'.join(identifier)} was committed to meanwhile: it is at snapshot {head}, and no longer {current}",
+                remedy="Look at what came, and roll back again",
+            )
+        return RefChange(
+            (set_ref(MAIN, snapshot.snapshot_id), *stating(restated(table, snapshot))),
+            tuple(at(MAIN, head, table)),
+        )
+
+    commit_refs(catalog, identifier, plan, f"roll {'.'.join(identifier)} back to {snapshot.snapshot_id}")

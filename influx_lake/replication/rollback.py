@@ -1,0 +1,120 @@
+"""What a rollback of a table takes from its measurements, in their windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.history.rollback import check_was_read, roll_back, snapshot_at
+from influx_lake.iceberg.history.snapshot_view import as_of
+from influx_lake.iceberg.scan.reader import open_table
+from influx_lake.iceberg.scan.row_counts import total_rows
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.replication.due import due_windows
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """What a measurement loses by a rollback, and gets.
+
+    Attributes:
+        measurement: The measurement.
+        lost: The windows that are loaded now and would not be, oldest first.
+        gained: Those that would be loaded and are not now: of a rollback that is undone.
+        due: Those of its windows that would be due afterwards: what schedules load at their next tick.
+        rows: How many rows it has now.
+        rows_then: How many it would have.
+    """
+
+    measurement: Measurement
+    lost: tuple[Window, ...]
+    gained: tuple[Window, ...]
+    due: tuple[Window, ...]
+    rows: int
+    rows_then: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback that is to be made.
+
+    Attributes:
+        catalog: The catalog.
+        identifier: The table.
+        current: The snapshot that readers get now.
+        snapshot: The one that they are to get.
+        measurements: What it means for each measurement of the table.
+    """
+
+    catalog: Catalog
+    identifier: tuple[str, ...]
+    current: int | None
+    snapshot: Snapshot
+    measurements: tuple[Unloaded, ...]
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether readers get that snapshot already."""
+        return self.current == self.snapshot.snapshot_id
+
+    def make(self) -> None:
+        """Make it.
+
+        Raises:
+            CommitError: It could not be committed, or others committed meanwhile.
+        """
+        roll_back(self.catalog, self.identifier, self.snapshot, self.current)
+
+
+def planned_rollback(
+    catalog: Catalog, measurements: Sequence[Measurement], where: int | str | datetime, now: datetime
+) -> Rollback:
+    """Find out what a rollback would do.
+
+    Args:
+        catalog: The catalog.
+        measurements: All measurements of one table.
+        where: The snapshot that is to be read: see `snapshot_at`.
+        now: The present.
+
+    Raises:
+        ConfigurationError: There is no such snapshot, or readers never got it.
+        CatalogError: There is no such table, or the catalog fails.
+    """
+    identifier = measurements[0].identifier
+    table = open_table(catalog, identifier)
+    snapshot = snapshot_at(table, where)
+    check_was_read(table, snapshot)
+    if table.metadata.current_snapshot_id is None:
+        raise ConfigurationError(f"{measurements[0].table_name} holds nothing that could be rolled back")
+    then = as_of(table, snapshot)
+    found = tuple(_unloaded(each, table, then, now) for each in measurements)
+    return Rollback(catalog, identifier, table.metadata.current_snapshot_id, snapshot, found)
+
+
+def _unloaded(measurement: Measurement, table: Table, then: Table, now: datetime) -> Unloaded:
+    table, then = (as_known(each, share=measurement.share) for each in (table, then))
+    before, after = table_state(table).coverage, table_state(then).coverage
+    return Unloaded(
+        measurement,
+        tuple(_windows(measurement, before.without(after))),
+        tuple(_windows(measurement, after.without(before))),
+        tuple(due.window for due in due_windows(measurement, after, now, newest_first=False)),
+        total_rows(table, table.current_snapshot()),
+        total_rows(then, then.current_snapshot()),
+    )
+
+
+def _windows(measurement: Measurement, parts: Iterable[Window]) -> list[Window]:
+    return sorted({window for part in parts for window in measurement.scheme.windows(part.start, part.end)})
