@@ -8,11 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config.maintenance.options import Kind
-from influx_lake.iceberg.maintenance.figures import TableFigures
+from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.maintenance.figures import TableFigures, table_figures
+from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.writer.write_settings import WriteSettings
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Maintained:
         dry_run: Whether it was only found out.
         snapshot_id: The snapshot that it made; None where it made none.
         left: What was left as it is, and why, for people.
+        files: The first of the files that it removed, or would remove.
     """
 
     kind: Kind
@@ -57,3 +62,18 @@ class Maintained:
     dry_run: bool = False
     snapshot_id: int | None = None
     left: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+def open_actual(task: TableTask) -> Table:
+    """Load the table, its columns called as it calls them itself.
+
+    Raises:
+        CatalogError: There is no such table, or the catalog cannot tell.
+    """
+    return actual(open_table(task.catalog, task.target.identifier))
+
+
+def figures_of(task: TableTask, table: Table) -> TableFigures:
+    """The table's figures; a file is small below three quarters of the size that loads write."""
+    return table_figures(table, WriteSettings.of(table, task.target).target_file_size * 3 // 4)

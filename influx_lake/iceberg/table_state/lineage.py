@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from influx_lake.iceberg.scan.manifest_cache import manifests_of
 from influx_lake.iceberg.table_state import commit_log
-from influx_lake.iceberg.table_state.changes import BRANCH, summary_of
+from influx_lake.iceberg.table_state.changes import BRANCH, number, summary_of
+from influx_lake.iceberg.table_state.kept_states import KeptState, kept_states
 from influx_lake.iceberg.table_state.shares import state_of_share
 from influx_lake.iceberg.table_state.state import TableState
 from influx_lake.iceberg.table_state.state_encoding import SUMMARY, States, base_id, read_properties, read_summary
@@ -74,7 +75,7 @@ class Lineage:
 
     def parent_of(self, snapshot: Snapshot) -> int | None:
         """The id of the snapshot that one was made on; None where it has no parent, or no metadata file has it."""
-        if snapshot.parent_snapshot_id is not None or self.is_first(snapshot):
+        if snapshot.parent_snapshot_id is not None or (self.is_there(snapshot) and self.is_first(snapshot)):
             return snapshot.parent_snapshot_id
         # pyiceberg takes the parent's id from a snapshot when it expires the parent.
         as_they_were = (each.snapshots.get(snapshot.snapshot_id) for each in self._earlier_files())
@@ -85,6 +86,13 @@ class Lineage:
         """Whether a snapshot was made on none: then no manifest of it has files of another, or that it removed."""
         if snapshot.parent_snapshot_id is not None:
             return False
+        if not self.is_there(snapshot):
+            # Its manifests went with it. Its summary says the same.
+            said = summary_of(snapshot)
+            return number(snapshot, "deleted-data-files") == 0 and all(
+                f"total-{what}" in said and said[f"total-{what}"] == said.get(f"added-{what}", "0")
+                for what in ("data-files", "records")
+            )
         return not any(
             manifest.added_snapshot_id != snapshot.snapshot_id
             or manifest.has_existing_files()
@@ -106,6 +114,8 @@ class Lineage:
             states = read_summary(text, self.whole_states)
             if states is not None:
                 return states
+        elif (kept := self.kept(snapshot.snapshot_id)) is not None:
+            return read_summary(kept.text, lambda snapshot_id: None)
         elif not is_ours(snapshot) and snapshot.snapshot_id != last_commit(self.table.metadata):
             return None
         return self._stated(snapshot)
@@ -121,9 +131,14 @@ class Lineage:
 
     def whole_states(self, snapshot_id: int) -> States | None:
         """What a snapshot of ours says whole."""
-        snapshot = self.find(snapshot_id)
-        text = summary_of(snapshot).get(SUMMARY) if snapshot else None
+        kept = self.kept(snapshot_id)
+        snapshot = self.find(snapshot_id) if kept is None else None
+        text = kept.text if kept else summary_of(snapshot).get(SUMMARY) if snapshot else None
         return None if text is None or base_id(text) else read_summary(text, lambda snapshot_id: None)
+
+    def kept(self, snapshot_id: int) -> KeptState | None:
+        """What is kept of a snapshot since others expired."""
+        return kept_states(self.table.metadata).get(snapshot_id)
 
     def _earlier_files(self) -> Iterator[_Earlier]:
         """What earlier metadata files say, newest first; each is read once, and only when it is asked for."""

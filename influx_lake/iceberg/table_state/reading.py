@@ -139,7 +139,7 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
     foreign: list[Snapshot] = []
     ancestor: Snapshot | None = None
     for each in lineage.line(snapshot):
-        if is_ours(each) or each.snapshot_id == last:
+        if is_ours(each) or each.snapshot_id == last or lineage.kept(each.snapshot_id):
             ancestor = each
             break
         foreign.insert(0, each)
@@ -147,7 +147,9 @@ def _followed(table: Table, snapshot: Snapshot) -> TableState:
     stated = state_of_share(read_properties(metadata.properties), table)
     if ancestor is not None:
         state = lineage.state_at(ancestor) or _state_of_loads(table, stated, lineage, ancestor)
-        if last is not None and last != ancestor.snapshot_id:
+        kept = lineage.kept(ancestor.snapshot_id)
+        load = (kept and kept.follows) or ancestor.snapshot_id
+        if last is not None and last != load:
             changes.insert(0, _moved(Kind.SET_BACK, ancestor, last, metadata))
         else:
             stated = state

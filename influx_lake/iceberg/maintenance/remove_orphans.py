@@ -1,0 +1,128 @@
+"""Removes files of a table's folders that it does not need: of loads that failed, of metadata that lost a race."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config.maintenance.options import Kind, OrphanOptions
+from influx_lake.config.values.units import counted
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.maintenance.task import Maintained, TableTask, figures_of, open_actual
+from influx_lake.iceberg.storage.deletion import Deleted, delete_for_good
+from influx_lake.iceberg.storage.listing import StoredFile, files_below
+from influx_lake.iceberg.storage.metadata_files import METADATA, check_of_table
+from influx_lake.iceberg.storage.named_files import NamedFiles, name_of
+from influx_lake.iceberg.storage.table_folders import check_alone, folders_of
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+_OF_ICEBERG = (".parquet", ".orc", ".avro", ".puffin", ".stats", *METADATA)
+"""How the names of files end that tables have; others are nobody's orphans."""
+_CHECKSUM = ".crc"
+"""Hadoop's local file system writes `.NAME.crc` beside each file."""
+
+
+def remove_orphans(task: TableTask, options: OrphanOptions) -> Maintained:
+    """Delete the files below the table's folders that are old enough and that no snapshot, branch or tag of it needs.
+
+    A file that is young may be one of a load that is about to commit it; so may be one whose age the store does not
+    tell. Files that are not Iceberg's are left.
+
+    Raises:
+        TableUnsupported: Files of another table are in the same folders.
+        StorageError: Files could not be listed, or deleted.
+        LakeError: Nothing was done.
+    """
+    table = open_actual(task)
+    check_alone(task.catalog, table)
+    named = NamedFiles()
+    with catalog_errors(f"list the files of {task.target.name}"):
+        named.add(table)
+        found = _Found.below(table, named, task.now - options.older_than)
+    check_of_table(table, found.metadata)
+    # What was committed since is needed, however long its files took.
+    now = open_actual(task)
+    with catalog_errors(f"find the files that {task.target.name} needs"):
+        named.add(now)
+    orphans = {path: size for path, size in found.old.items() if _judged_by(path) not in named.names}
+    before = figures_of(task, now)
+    deleted = Deleted.of(orphans) if task.dry_run else delete_for_good(now.io, orphans, task.target.name)
+    return Maintained(
+        kind=Kind.REMOVE_ORPHANS,
+        table=task.target.name,
+        before=before,
+        after=before,
+        done={
+            "files_found": found.files,
+            "orphans_before": len(orphans),
+            "orphans_after": len(orphans) if task.dry_run else 0,
+            "files_removed": deleted.files,
+            "bytes_removed": deleted.bytes,
+        },
+        dry_run=task.dry_run,
+        left=found.left(options),
+        files=deleted.examples,
+    )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is below a table's folders.
+
+    Attributes:
+        files: How many files.
+        old: Those that its metadata do not name, and that are old enough, with their sizes.
+        young: Those that are too young for that, or do not tell their age.
+        foreign: Those that no table has.
+        metadata: Metadata files that are not named.
+    """
+
+    files: int = 0
+    old: dict[str, int] = field(default_factory=dict)
+    young: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    metadata: list[str] = field(default_factory=list)
+
+    @classmethod
+    def below(cls, table: Table, named: NamedFiles, since: datetime) -> _Found:
+        found = cls()
+        for folder in folders_of(table):
+            for file in files_below(table.io, folder):
+                found.files += 1
+                found._take(file, named, since)
+        return found
+
+    def _take(self, file: StoredFile, named: NamedFiles, since: datetime) -> None:
+        name = _judged_by(file.path)
+        if name in named.names:
+            return
+        if not name.endswith(_OF_ICEBERG):
+            self.foreign.append(file.path)
+            return
+        if file.path.endswith(METADATA):
+            self.metadata.append(file.path)
+        if file.modified is None or file.modified >= since:
+            self.young.append(file.path)
+        else:
+            self.old[file.path] = file.size
+
+    def left(self, options: OrphanOptions) -> tuple[str, ...]:
+        said = []
+        if self.young:
+            said.append(
+                f"{counted(len(self.young), 'file')} of no snapshot, not older than {options.older_than}: "
+                "a load may be about to commit them"
+            )
+        if self.foreign:
+            said.append(f"{counted(len(self.foreign), 'file')} that no table has, such as {self.foreign[0]}")
+        return tuple(said)
+
+
+def _judged_by(path: str) -> str:
+    """The name of a file, or of the one that it is the checksum of."""
+    name = name_of(path)
+    is_checksum = name.startswith(".") and name.endswith(_CHECKSUM)
+    return name[1:].removesuffix(_CHECKSUM) if is_checksum else name

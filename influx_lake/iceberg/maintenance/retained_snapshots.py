@@ -1,0 +1,159 @@
+"""Which snapshots of a table stay, and what of the table's state is kept of those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config.maintenance.options import ExpireOptions
+from influx_lake.config.values.windows import EPOCH
+from influx_lake.iceberg.table_state.changes import summary_of
+from influx_lake.iceberg.table_state.kept_states import PROPERTY, KeptState, kept_states, property_text
+from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
+from influx_lake.iceberg.table_state.reading import states_to_carry_on
+from influx_lake.iceberg.table_state.state_encoding import SUMMARY, base_id, summary_text
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.refs import SnapshotRef
+    from pyiceberg.table.snapshots import Snapshot
+
+_MAIN = "main"
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """What expires of a table.
+
+    Attributes:
+        snapshots: The ids of snapshots.
+        refs: Branches and tags that said themselves how long they are to be kept, and whose time is over.
+        properties: Properties of the table that change with it; an empty one goes.
+    """
+
+    snapshots: tuple[int, ...]
+    refs: tuple[str, ...]
+    properties: dict[str, str]
+
+
+def expiring(table: Table, options: ExpireOptions, now: datetime) -> Expiry:
+    """What expires of a table by age, by Iceberg's rules.
+
+    Each branch keeps its newest snapshots, and those that are young enough, down to the first that is neither; a tag
+    keeps its snapshot; one of no branch and no tag is kept as long as it is young. What a branch or tag says itself
+    (`min-snapshots-to-keep`, `max-snapshot-age-ms`, `max-ref-age-ms`) takes the place of the options.
+
+    Args:
+        table: The table as it is now.
+        options: How many, and how young, snapshots are kept.
+        now: The time that ages are told from.
+    """
+    metadata = table.metadata
+    since = (now - options.older_than - EPOCH) // _MILLISECOND
+    gone = tuple(name for name, ref in metadata.refs.items() if _is_over(metadata, name, ref, now))
+    refs = {name: ref for name, ref in metadata.refs.items() if name not in gone}
+    line: set[int] = set()
+    kept: set[int] = set()
+    for ref in refs.values():
+        ancestors = list(_ancestors(metadata, ref.snapshot_id))
+        line.update(each.snapshot_id for each in ancestors)
+        kept.update(each.snapshot_id for each in _kept_of(ref, ancestors, options, since, now))
+    kept.update(
+        each.snapshot_id for each in metadata.snapshots if each.snapshot_id not in line and each.timestamp_ms >= since
+    )
+    return _without(table, kept, gone)
+
+
+def expiry_of(table: Table, leaving: Iterable[int]) -> Expiry:
+    """The expiry of some snapshots, none of which is that of a branch or a tag."""
+    leaving = set(leaving)
+    return _without(table, {each.snapshot_id for each in table.metadata.snapshots} - leaving, ())
+
+
+def _kept_of(
+    ref: SnapshotRef, ancestors: list[Snapshot], options: ExpireOptions, since: int, now: datetime
+) -> Iterable[Snapshot]:
+    if ref.snapshot_ref_type == "tag":
+        return ancestors[:1]
+    if ref.max_snapshot_age_ms is not None:
+        since = (now - EPOCH) // _MILLISECOND - ref.max_snapshot_age_ms
+    least = ref.min_snapshots_to_keep or options.keep_last
+    old = (place for place, each in enumerate(ancestors) if place >= least and each.timestamp_ms < since)
+    return ancestors[: next(old, len(ancestors))]
+
+
+def _is_over(metadata: TableMetadata, name: str, ref: SnapshotRef, now: datetime) -> bool:
+    snapshot = metadata.snapshot_by_id(ref.snapshot_id)
+    if name == _MAIN or ref.max_ref_age_ms is None or snapshot is None:
+        return False
+    return (now - EPOCH) // _MILLISECOND - snapshot.timestamp_ms > ref.max_ref_age_ms
+
+
+def _ancestors(metadata: TableMetadata, snapshot_id: int) -> Iterable[Snapshot]:
+    there = {each.snapshot_id: each for each in metadata.snapshots}
+    found = there.get(snapshot_id)
+    while found is not None:
+        yield found
+        found = there.get(found.parent_snapshot_id) if found.parent_snapshot_id is not None else None
+
+
+def _without(table: Table, kept: set[int], refs: tuple[str, ...]) -> Expiry:
+    """The expiry of all snapshots but some, and of those that are needed to know what these hold."""
+    metadata = table.metadata
+    states: dict[int, KeptState] = {}
+    # Bounded by the snapshots, each of which is kept at most once.
+    for snapshot in [each for each in metadata.snapshots if each.snapshot_id in kept]:
+        if not is_ours(snapshot):
+            _keep_state(table, snapshot, kept, states)
+    lineage = Lineage(table)
+    for snapshot in metadata.snapshots:
+        text = summary_of(snapshot).get(SUMMARY) if snapshot.snapshot_id in kept else None
+        base = base_id(text) if text else None
+        if base is not None and base not in kept and base not in states:
+            said = _said(lineage, base)
+            if said is not None:
+                states[base] = KeptState(said)
+    text = property_text(states)
+    there = metadata.properties.get(PROPERTY, "")
+    snapshots = tuple(each.snapshot_id for each in metadata.snapshots if each.snapshot_id not in kept)
+    return Expiry(snapshots, refs, {} if text == there else {PROPERTY: text})
+
+
+def _said(lineage: Lineage, snapshot_id: int) -> str | None:
+    """The whole state that a snapshot's summary says, or that is kept of it."""
+    if (kept := lineage.kept(snapshot_id)) is not None:
+        return kept.text
+    snapshot = lineage.find(snapshot_id)
+    return summary_of(snapshot).get(SUMMARY) if snapshot else None
+
+
+def _keep_state(table: Table, snapshot: Snapshot, kept: set[int], states: dict[int, KeptState]) -> None:
+    """See to it that the state with a snapshot of others is known: by the load before it, or by what is kept."""
+    metadata = table.metadata
+    recorded = kept_states(metadata)
+    if snapshot.snapshot_id in recorded:
+        states[snapshot.snapshot_id] = recorded[snapshot.snapshot_id]
+        return
+    since: list[int] = []
+    for each in _ancestors(metadata, snapshot.snapshot_id):
+        since.append(each.snapshot_id)
+        if is_ours(each) or each.snapshot_id in recorded:
+            break
+    else:
+        return
+    if set(since) <= kept:
+        return
+    known = states_to_carry_on(table) if snapshot.snapshot_id == metadata.current_snapshot_id else None
+    if known is not None:
+        before = recorded.get(since[-1])
+        settled = {share: state.settled() for share, state in known.items()}
+        follows = (before and before.follows) or since[-1]
+        states[snapshot.snapshot_id] = KeptState(summary_text(settled, None), follows)
+    else:
+        kept.update(since)
+        if since[-1] in recorded:
+            states[since[-1]] = recorded[since[-1]]

@@ -1,0 +1,125 @@
+"""Listing the files below a folder of a store, whichever of pyiceberg's two ways to it a catalog uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.iceberg.storage.requests import each_of
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that a store has.
+
+    Attributes:
+        path: Where, as pyiceberg takes it.
+        size: In bytes.
+        modified: When it was written; None where the store does not say.
+    """
+
+    path: str
+    size: int
+    modified: datetime | None
+
+
+def files_below(io: FileIO, folder: str) -> Iterator[StoredFile]:
+    """Every file below a folder, the folders of a level after one another; nothing where there is no such folder.
+
+    Links to folders are not followed: what they lead to is not in the folder.
+
+    Args:
+        io: The store.
+        folder: Where, as a table's metadata have it.
+
+    Raises:
+        OSError: The store cannot be listed; or what its client raises instead.
+    """
+    root = folder.rstrip("/")
+    entries = _entries_by_pyarrow(io, root) if hasattr(io, "fs_by_scheme") else _entries_by_fsspec(io, root)
+    level = [""]
+    while level:
+        below: list[str] = []
+        for found in each_of(entries, level):
+            for entry in found:
+                if isinstance(entry, StoredFile):
+                    yield entry
+                else:
+                    below.append(entry)
+        level = below
+
+
+Entries = Callable[[str], list[StoredFile | str]]
+"""What is in a folder: files, and folders by their way from the root."""
+
+
+def _entries_by_pyarrow(io: Any, root: str) -> Entries:
+    from pyarrow.fs import FileSelector, FileType
+
+    scheme, netloc, start = io.parse_location(root, io.properties)
+    store = io.fs_by_scheme(scheme, netloc)
+    start = start.rstrip("/")
+
+    def entries(way: str) -> list[StoredFile | str]:
+        selector = FileSelector(start + way, allow_not_found=True, recursive=False)
+        found: list[StoredFile | str] = []
+        for info in store.get_file_info(selector):
+            below = f"{way}/{info.base_name}"
+            if info.type is FileType.Directory:
+                if scheme != "file" or not os.path.islink(start + below):
+                    found.append(below)
+            elif info.type is FileType.File:
+                written = None if info.mtime_ns is None else datetime.fromtimestamp(info.mtime_ns / 1e9, UTC)
+                found.append(StoredFile(root + below, info.size or 0, written))
+        return found
+
+    return entries
+
+
+def _entries_by_fsspec(io: Any, root: str) -> Entries:
+    from urllib.parse import urlparse
+
+    def entries(way: str) -> list[StoredFile | str]:
+        # Each thread has a file system of its own.
+        store = io._get_fs_from_uri(urlparse(root), root)
+        start = store._strip_protocol(root).rstrip("/")
+        store.invalidate_cache()
+        try:
+            listed = store.ls(start + way, detail=True)
+        except FileNotFoundError:
+            return []
+        found: list[StoredFile | str] = []
+        for entry in listed:
+            below = f"{way}/{entry['name'].rstrip('/').rsplit('/', 1)[-1]}"
+            if entry["name"].rstrip("/").strip("/") == (start + way).strip("/"):
+                # An object store lists the marker of a folder in it.
+                continue
+            if entry["type"] == "directory":
+                if not entry.get("islink"):
+                    found.append(below)
+            else:
+                found.append(StoredFile(root + below, entry.get("size") or 0, _written(store, entry)))
+        return found
+
+    return entries
+
+
+_TIMES = ("LastModified", "last_modified", "mtime", "updated")
+"""What s3fs, adlfs, the local file system and gcsfs call it."""
+
+
+def _written(store: Any, entry: dict[str, Any]) -> datetime | None:
+    said = next((entry[name] for name in _TIMES if entry.get(name) is not None), None)
+    if isinstance(said, int | float):
+        return datetime.fromtimestamp(said, UTC)
+    if isinstance(said, str):
+        said = datetime.fromisoformat(said)
+    if said is None:
+        said = store.modified(entry["name"])
+    return said if said is None or said.tzinfo else said.replace(tzinfo=UTC)

@@ -1,0 +1,125 @@
+"""Which files the metadata of a table name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.storage.requests import each_of
+
+if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
+    from pyiceberg.manifest import DataFile, ManifestFile
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.snapshots import Snapshot
+
+
+def no_longer_named(before: TableMetadata, after: TableMetadata, io: FileIO) -> dict[str, int]:
+    """The files that snapshots of a table need which it had, and none that it has; their sizes, 0 where not known.
+
+    Args:
+        before: The table's metadata as they were.
+        after: As they are: whatever these name is not among the files.
+        io: The store.
+
+    Raises:
+        OSError: Metadata of a snapshot that the table has cannot be read.
+    """
+    kept_lists = {snapshot.manifest_list for snapshot in after.snapshots}
+    gone = [each for each in before.snapshots if each.manifest_list not in kept_lists]
+    found: dict[str, int] = {snapshot.manifest_list: 0 for snapshot in gone}
+    kept = manifests_of_all(after.snapshots, io)
+    manifests = {path: each for path, each in manifests_of_all(gone, io, missing_ok=True).items() if path not in kept}
+    files: dict[str, int] = {}
+    for entries in each_of(lambda manifest: _live(manifest, io, missing_ok=True), manifests.values()):
+        files.update((file.file_path, file.file_size_in_bytes) for file in entries)
+    for entries in each_of(lambda manifest: _live(manifest, io), kept.values() if files else ()):
+        for file in entries:
+            files.pop(file.file_path, None)
+    statistics = set(_statistics(after))
+    found.update((path, manifest.manifest_length) for path, manifest in manifests.items())
+    found.update((path, size) for path, size in _statistics_sizes(before) if path not in statistics)
+    return found | files
+
+
+@dataclass(slots=True)
+class NamedFiles:
+    """The names of all files that a table's metadata name, without the way to them.
+
+    One folder may be spelled in several ways (`s3://` and `s3a://`, `/data` and `file:/data`, a link); the writers of
+    Iceberg give each file a name of its own. So a file whose name is known is never taken for another.
+    """
+
+    names: set[str] = field(default_factory=set)
+    _read: set[str] = field(default_factory=set)
+
+    def add(self, table: Table) -> None:
+        """Add the files of a table as it is now; what was read before is not read again.
+
+        Raises:
+            OSError: Its metadata cannot be read.
+        """
+        metadata = table.metadata
+        paths = [table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)]
+        paths += _statistics(metadata)
+        snapshots = [each for each in metadata.snapshots if each.manifest_list not in self._read]
+        manifests = manifests_of_all(snapshots, table.io)
+        unread = [manifest for path, manifest in manifests.items() if path not in self._read]
+        for entries in each_of(lambda manifest: _live(manifest, table.io), unread):
+            self.names.update(name_of(file.file_path) for file in entries)
+        lists = [snapshot.manifest_list for snapshot in snapshots]
+        self._read.update(lists, manifests)
+        self.names.update(map(name_of, chain(paths, lists, manifests)))
+
+
+def name_of(path: str) -> str:
+    """The last part of a path."""
+    return path.rsplit("/", 1)[-1]
+
+
+def manifests_of_all(snapshots: Iterable[Snapshot], io: FileIO, *, missing_ok: bool = False) -> dict[str, ManifestFile]:
+    """The manifests of some snapshots, each once, by path.
+
+    Args:
+        snapshots: The snapshots.
+        io: The store.
+        missing_ok: Pass over a list of manifests that is gone.
+    """
+    # `manifests_of` would put the last few of all of them in the place of those that loads use.
+    from pyiceberg.manifest import read_manifest_list
+
+    def read(path: str) -> list[ManifestFile]:
+        try:
+            return list(read_manifest_list(io.new_input(path)))
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+            return []
+
+    found: dict[str, ManifestFile] = {}
+    for manifests in each_of(read, dict.fromkeys(snapshot.manifest_list for snapshot in snapshots)):
+        for manifest in manifests:
+            found.setdefault(manifest.manifest_path, manifest)
+    return found
+
+
+def _live(manifest: ManifestFile, io: FileIO, *, missing_ok: bool = False) -> list[DataFile]:
+    """The files that a manifest has, of data or of deletes, without those that it says were removed."""
+    try:
+        return [entry.data_file for entry in manifest.fetch_manifest_entry(io, discard_deleted=True)]
+    except FileNotFoundError:
+        if not missing_ok:
+            raise
+        return []
+
+
+def _statistics(metadata: TableMetadata) -> list[str]:
+    return [path for path, _ in _statistics_sizes(metadata)]
+
+
+def _statistics_sizes(metadata: TableMetadata) -> Iterator[tuple[str, int]]:
+    for each in chain(metadata.statistics, metadata.partition_statistics):
+        yield each.statistics_path, each.file_size_in_bytes

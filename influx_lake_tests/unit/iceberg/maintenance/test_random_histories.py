@@ -1,0 +1,164 @@
+"""Whatever happened to a table, maintenance deletes no file that is needed, and leaves none that is not."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from pyiceberg.catalog import Catalog
+from pyiceberg.expressions import EqualTo
+
+from influx_lake.config.maintenance.options import ExpireOptions, MetadataOptions, OrphanOptions
+from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
+from influx_lake.iceberg.maintenance.metadata import metadata
+from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
+from influx_lake.iceberg.storage import table_folders
+from influx_lake.iceberg.table_state import reading, table_state
+from influx_lake.iceberg.table_state.lineage import _read
+from influx_lake.iceberg.writer.writer import write_files
+from influx_lake_tests.unit.iceberg.maintenance.tasks import age, files_of_table, needed, snapshots, task
+from influx_lake_tests.unit.iceberg.tables import SCHEMA, TARGET, day, held, hours, replace, rows, table
+from testbed.local_catalog import local_catalog
+
+STEPS = (
+    "load",
+    "load an hour",
+    "delete by others",
+    "append by others",
+    "branch",
+    "commit to a branch",
+    "drop a branch",
+    "tag",
+    "go back",
+    "kill a load",
+    "expire as others do",
+    "expire",
+    "expire",
+    "remove orphans",
+    "metadata",
+)
+histories = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 3), st.integers(1, 4)), min_size=3, max_size=14)
+
+
+class History:
+    """A table, and what happens to it; all of its files are old but for those of loads that run.
+
+    Attributes:
+        running: The files of a load that has not committed yet.
+    """
+
+    def __init__(self, catalog: Catalog, folder: Path) -> None:
+        self.catalog, self.folder = catalog, folder
+        replace(catalog, day(0), rows(day(0), 4))
+        self.running = set(self._written(day(9)))
+
+    def _written(self, window: object) -> list[str]:
+        files = write_files(table(self.catalog), TARGET, [rows(window, 5)], SCHEMA)  # type: ignore[arg-type]
+        return [file.file_path.removeprefix("file://") for file in files]
+
+    def take(self, step: str, place: int, count: int) -> None:
+        of = table(self.catalog)
+        known = snapshots(self.catalog)
+        some = known[place % len(known)]
+        match step:
+            case "load":
+                replace(self.catalog, day(place), rows(day(place), count))
+            case "load an hour":
+                window = hours(place, count, count + 1)
+                replace(self.catalog, window, rows(window, count))
+            case "delete by others":
+                of.delete(EqualTo("count", count - 1))
+            case "append by others":
+                of.append(of.scan(limit=2).to_arrow())
+            case "branch":
+                of.manage_snapshots().create_branch(some, f"branch-{place}").commit()
+            case "commit to a branch" if f"branch-{place}" in of.refs():
+                of.append(of.scan(limit=1).to_arrow(), branch=f"branch-{place}")
+            case "drop a branch" if f"branch-{place}" in of.refs():
+                of.manage_snapshots().remove_branch(f"branch-{place}").commit()
+            case "tag" if f"tag-{place}" not in of.refs():
+                of.manage_snapshots().create_tag(some, f"tag-{place}").commit()
+            case "go back":
+                of.manage_snapshots().set_current_snapshot(snapshot_id=some).commit()
+            case "kill a load":
+                self._written(day(place))
+                metadata_of = Path(of.metadata_location.removeprefix("file://"))
+                lost = metadata_of.with_name(f"00001-{uuid.uuid4()}.metadata.json")
+                lost.write_bytes(metadata_of.read_bytes())
+            case "expire as others do":
+                refs = {ref.snapshot_id for ref in of.refs().values()}
+                if some not in refs:
+                    of.maintenance.expire_snapshots().by_id(some).commit()
+        self._grow_old()
+
+    def maintain(self, step: str, count: int) -> None:
+        match step:
+            case "expire":
+                options = ExpireOptions(older_than=timedelta(0), keep_last=count)
+                expire_snapshots(task(self.catalog, ahead=timedelta(days=1)), options)
+            case "metadata":
+                metadata(task(self.catalog), MetadataOptions(keep_last=20))
+            case "remove orphans":
+                remove_orphans(task(self.catalog), OrphanOptions())
+                assert files_of_table(self.folder) == needed(table(self.catalog)) | self.running
+
+    def _grow_old(self) -> None:
+        for path in files_of_table(self.folder) - self.running:
+            age(path)
+
+    def readable(self) -> dict[int, pa.Table]:
+        """The rows of each snapshot that the table has, and that its branches and tags have."""
+        found = table(self.catalog)
+        return {each: found.scan(snapshot_id=each).to_arrow() for each in snapshots(self.catalog)}
+
+
+@contextmanager
+def new_history() -> Iterator[History]:
+    reading._known.clear()
+    _read.cache_clear()
+    table_folders._known.clear()
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Path(folder) / "lake"
+        catalog = local_catalog(lake)
+        yield History(catalog, lake)
+        catalog.close()
+
+
+def test_one_history_of_all_steps() -> None:
+    each = [*dict.fromkeys(STEPS), "load", "delete by others", "commit to a branch", "expire", "remove orphans"]
+    follow([(step, place % 3, place % 2 + 1) for place, step in enumerate(each)])
+
+
+@pytest.mark.slow
+# To make a history of tens of commits shorter takes minutes, and tells little more than the history itself.
+@settings(max_examples=25, phases=[Phase.explicit, Phase.generate])
+@given(histories)
+def test_nothing_that_is_needed_goes(steps: list[tuple[str, int, int]]) -> None:
+    follow(steps)
+
+
+def follow(steps: list[tuple[str, int, int]]) -> None:
+    with new_history() as history:
+        for step, place, count in [*steps, ("expire", 0, 1), ("remove orphans", 0, 1)]:
+            if step in ("expire", "remove orphans", "metadata"):
+                before, state = history.readable(), table_state(table(history.catalog))
+                rows_before, refs = held(history.catalog), table(history.catalog).refs()
+                history.maintain(step, count)
+                reading._known.clear()
+                assert held(history.catalog) == rows_before
+                assert table(history.catalog).refs() == refs
+                assert needed(table(history.catalog)) | history.running <= files_of_table(history.folder)
+                assert all(there == before[number] for number, there in history.readable().items())
+                after = table_state(table(history.catalog))
+                assert after.coverage == state.coverage
+                assert (after.owner, after.tags, after.lost) == (state.owner, state.tags, state.lost)
+            else:
+                history.take(step, place, count)
