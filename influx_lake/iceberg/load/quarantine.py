@@ -24,6 +24,7 @@ from influx_lake.iceberg.load.replace_plan import Replacement
 from influx_lake.iceberg.scan.reader import count_rows, find_table
 from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.table_state.changes import is_load_of
+from influx_lake.iceberg.table_state.lineage import line_there
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import Unguarded, WindowLoad
 from influx_lake.iceberg.window_rows import WindowStatistics
@@ -98,10 +99,11 @@ class Quarantine:
     def _is_left_over(self, there: Table) -> bool:
         """Whether a run put the window's rows into quarantine and ended before it took them out of the table."""
         last = next((done for done in reversed(there.snapshots()) if self._is_of_window(done)), None)
-        known = self._table.snapshots()
-        if last is None or (known and last.timestamp_ms < known[0].timestamp_ms):
+        # Between a tagged snapshot and those that led to the current one others may have expired.
+        line = list(line_there(self._table.metadata).values())
+        if last is None or (line and last.timestamp_ms < line[-1].timestamp_ms):
             return False
-        return commit_id_of(last) not in {commit_id_of(snapshot) for snapshot in known}
+        return commit_id_of(last) not in {commit_id_of(snapshot) for snapshot in self._table.snapshots()}
 
     def _is_of_window(self, snapshot: Snapshot) -> bool:
         if not is_load_of(snapshot, self.target.share):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as changed
 from datetime import timedelta
 from pathlib import Path
 
@@ -238,8 +239,6 @@ def test_loads_and_expiry_of_one_table_at_once_lose_to_nobody(redone: Catalog) -
     quick = task(redone)
     target = quick.target
     short = target.write.model_copy(update={"commit_timeout": timedelta(milliseconds=100)})
-    from dataclasses import replace as changed
-
-    with pytest.raises(CommitConflict, match="drop snapshots of telemetry.cpu"):
+    with pytest.raises(CommitConflict, match=r"drop snapshots of telemetry\.cpu"):
         expire_snapshots(changed(quick, target=changed(target, write=short)), LAST)
     assert len(snapshots(redone)) == 5

@@ -65,39 +65,53 @@ class History:
         return [file.file_path.removeprefix("file://") for file in files]
 
     def take(self, step: str, place: int, count: int) -> None:
-        of = table(self.catalog)
+        """Do one thing to the table, where that can be done now."""
+        self.place, self.count, self.of = place, count, table(self.catalog)
         known = snapshots(self.catalog)
-        some = known[place % len(known)]
-        match step:
-            case "load":
-                replace(self.catalog, day(place), rows(day(place), count))
-            case "load an hour":
-                window = hours(place, count, count + 1)
-                replace(self.catalog, window, rows(window, count))
-            case "delete by others":
-                of.delete(EqualTo("count", count - 1))
-            case "append by others":
-                of.append(of.scan(limit=2).to_arrow())
-            case "branch":
-                of.manage_snapshots().create_branch(some, f"branch-{place}").commit()
-            case "commit to a branch" if f"branch-{place}" in of.refs():
-                of.append(of.scan(limit=1).to_arrow(), branch=f"branch-{place}")
-            case "drop a branch" if f"branch-{place}" in of.refs():
-                of.manage_snapshots().remove_branch(f"branch-{place}").commit()
-            case "tag" if f"tag-{place}" not in of.refs():
-                of.manage_snapshots().create_tag(some, f"tag-{place}").commit()
-            case "go back":
-                of.manage_snapshots().set_current_snapshot(snapshot_id=some).commit()
-            case "kill a load":
-                self._written(day(place))
-                metadata_of = Path(of.metadata_location.removeprefix("file://"))
-                lost = metadata_of.with_name(f"00001-{uuid.uuid4()}.metadata.json")
-                lost.write_bytes(metadata_of.read_bytes())
-            case "expire as others do":
-                refs = {ref.snapshot_id for ref in of.refs().values()}
-                if some not in refs:
-                    of.maintenance.expire_snapshots().by_id(some).commit()
-        self._grow_old()
+        self.some, self.branch = known[place % len(known)], f"branch-{place}"
+        getattr(self, f"_{step.replace(' ', '_')}")()
+        for path in files_of_table(self.folder) - self.running:
+            age(path)
+
+    def _load(self) -> None:
+        replace(self.catalog, day(self.place), rows(day(self.place), self.count))
+
+    def _load_an_hour(self) -> None:
+        window = hours(self.place, self.count, self.count + 1)
+        replace(self.catalog, window, rows(window, self.count))
+
+    def _delete_by_others(self) -> None:
+        self.of.delete(EqualTo("count", self.count - 1))  # type: ignore[call-arg,arg-type]
+
+    def _append_by_others(self) -> None:
+        self.of.append(self.of.scan(limit=2).to_arrow())
+
+    def _branch(self) -> None:
+        self.of.manage_snapshots().create_branch(self.some, self.branch).commit()
+
+    def _commit_to_a_branch(self) -> None:
+        if self.branch in self.of.refs():
+            self.of.append(self.of.scan(limit=1).to_arrow(), branch=self.branch)
+
+    def _drop_a_branch(self) -> None:
+        if self.branch in self.of.refs():
+            self.of.manage_snapshots().remove_branch(self.branch).commit()
+
+    def _tag(self) -> None:
+        if f"tag-{self.place}" not in self.of.refs():
+            self.of.manage_snapshots().create_tag(self.some, f"tag-{self.place}").commit()
+
+    def _go_back(self) -> None:
+        self.of.manage_snapshots().set_current_snapshot(snapshot_id=self.some).commit()
+
+    def _kill_a_load(self) -> None:
+        self._written(day(self.place))
+        location = Path(self.of.metadata_location.removeprefix("file://"))
+        location.with_name(f"00001-{uuid.uuid4()}.metadata.json").write_bytes(location.read_bytes())
+
+    def _expire_as_others_do(self) -> None:
+        if self.some not in {ref.snapshot_id for ref in self.of.refs().values()}:
+            self.of.maintenance.expire_snapshots().by_id(self.some).commit()
 
     def maintain(self, step: str, count: int) -> None:
         match step:
@@ -109,10 +123,6 @@ class History:
             case "remove orphans":
                 remove_orphans(task(self.catalog), OrphanOptions())
                 assert files_of_table(self.folder) == needed(table(self.catalog)) | self.running
-
-    def _grow_old(self) -> None:
-        for path in files_of_table(self.folder) - self.running:
-            age(path)
 
     def readable(self) -> dict[int, pa.Table]:
         """The rows of each snapshot that the table has, and that its branches and tags have."""
