@@ -38,6 +38,15 @@ class Outcome:
     failure: LakeError | None
     seconds: float
 
+    @property
+    def summary(self) -> str:
+        """What became of it, for people, in a line."""
+        if self.done is None:
+            return f"{self.table.name}, {self.kind}: {self.failure}"
+        told = [*([self.done.summary] if self.done.summary else ["nothing is due"]), *self.done.left]
+        would = "would be done: " if self.done.dry_run and self.done.is_something else ""
+        return f"{self.table.name}, {self.kind}: {would}{'; '.join(told)} ({self.seconds:.2f} s)"
+
 
 def maintain(
     catalog: Catalog,

@@ -25,6 +25,8 @@ from influx_lake.orchestration.automation.schedules import jobs_and_schedules
 from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
 from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.maintenance.assets import maintenance_assets
+from influx_lake.orchestration.maintenance.schedules import maintenance_jobs
 from influx_lake.orchestration.pools import source_pools
 from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
 
@@ -72,7 +74,8 @@ def build_definitions(
     ]
     lake = with_translated_keys(lake, (spec for each in rollups for spec in each.specs))
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
-    tails, overviews = tail_jobs(lake), overview_assets(lake)
+    tails, overviews, maintenance = tail_jobs(lake), overview_assets(lake), maintenance_assets(lake)
+    maintaining, maintenance_schedules = maintenance_jobs(lake, maintenance)
     if follow and overviews:
         job, schedule = overview_job_and_schedule(lake, overviews)
         jobs, schedules = [*jobs, job], [*schedules, schedule]
@@ -80,12 +83,13 @@ def build_definitions(
         assets=[
             *upstream.values(),
             *overviews,
+            *maintenance.values(),
             *rollups,
             *tables,
         ],
         asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names)],
-        jobs=[*jobs, *tails],
-        schedules=schedules,
+        jobs=[*jobs, *tails, *maintaining],
+        schedules=[*schedules, *maintenance_schedules],
         sensors=[
             salvage_sensor(lake),
             *([automation_sensor(lake, overviews)] if follow else []),

@@ -27,7 +27,7 @@ class Pool:
 
 
 @contextmanager
-def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
+def slot(context: dg.OutputContext | dg.AssetExecutionContext, pool: Pool) -> Iterator[None]:
     """Hold a place in a pool, waiting until there is one.
 
     A step has one pool of Dagster's own, and ours is that of the measurement's own source: so others, the table's and
@@ -42,7 +42,8 @@ def slot(context: dg.OutputContext, pool: Pool) -> Iterator[None]:
     if not storage.supports_global_concurrency_limits or not _is_limited(instance, pool):
         yield
         return
-    place, told = f"{context.step_key}.{pool.name}", False
+    step = context.step_key if isinstance(context, dg.OutputContext) else context.op_execution_context.op_handle
+    place, told = f"{step}.{pool.name}", False
     try:
         while not storage.claim_concurrency_slot(pool.name, run_id, place).is_claimed:
             if not told:

@@ -92,7 +92,7 @@ def _row(done: Maintained) -> list[str]:
         _changed(round(before.data_bytes / 1e6), round(after.data_bytes / 1e6)),
         _changed(before.snapshots, after.snapshots),
         _changed(before.manifests, after.manifests),
-        ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in done.done.items() if number) or "nothing",
+        done.summary or "nothing",
     ]
 
 

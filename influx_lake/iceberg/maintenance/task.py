@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
+_LOOKED_AT = ("_found", "_before", "_after")
+"""How the names of numbers end that tell of no change."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableTask:
     """Maintenance of one table.
@@ -63,6 +67,16 @@ class Maintained:
     snapshot_id: int | None = None
     left: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+
+    @property
+    def is_something(self) -> bool:
+        """Whether anything was done, or would be."""
+        return any(number for name, number in self.done.items() if not name.endswith(_LOOKED_AT))
+
+    @property
+    def summary(self) -> str:
+        """What was done, in numbers, for people; empty where nothing was."""
+        return ", ".join(f"{name.replace('_', ' ')}: {number:,}" for name, number in self.done.items() if number)
 
 
 def open_actual(task: TableTask) -> Table:

@@ -46,6 +46,12 @@ def refusal(load: Callable[..., dg.Definitions], attributes: dict[str, Any]) -> 
     return str(caught.value.__cause__)
 
 
+MAINTENANCE = {
+    f"influx_lake/maintenance/lake/{kind}"
+    for kind in ("compact", "expire_snapshots", "metadata", "remove_orphans", "rewrite_manifests")
+}
+
+
 def keys_of(definitions: dg.Definitions) -> set[str]:
     return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
 
@@ -64,6 +70,7 @@ def test_a_component_points_at_a_lake_yaml(load: Callable[..., dg.Definitions]) 
         "telemetry/disk",
         "influxdb/lake/telemetry/disk",
         "influx_lake/overview/lake/telemetry",
+        *MAINTENANCE,
     }
 
 
@@ -173,7 +180,7 @@ def project(text: str, **modules: str) -> Iterator[dg.Definitions]:
 
 def tables(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
     specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
-    return {key: spec for key, spec in specs.items() if "iceberg" in spec.kinds and "overview" not in key}
+    return {key: spec for key, spec in specs.items() if "iceberg" in spec.kinds and "influx_lake/" not in key}
 
 
 WITH_ROLLUP = {"measurements": {"cpu": {"rollups": {"hourly": {"every": "1h"}}, "tags": {"tier": "gold"}}}}
