@@ -330,6 +330,10 @@ class RowsUnaccounted(GuardError):
     """Rows should be appended where the table holds rows that no load accounts for."""
 
 
+class RowsDiffer(GuardError):
+    """Files that were written in the place of others do not hold the same rows."""
+
+
 class WindowNotOver(GuardError):
     """Rows should be appended of time that is not over, where late rows would be missed for good."""
 

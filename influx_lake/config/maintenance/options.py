@@ -42,7 +42,7 @@ class CompactOptions(BaseModel):
         default=None, ge=1, description="A file below this is small. Default: three quarters of the target."
     )
     min_input_files: WholeNumber = Field(
-        default=5,
+        default=2,
         ge=2,
         description="How many small files an Iceberg partition has at least, for it to be compacted. One with deletes "
         "of other engines always is.",

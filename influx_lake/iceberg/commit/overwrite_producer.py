@@ -33,6 +33,11 @@ _MERGE_MIN_COUNT = "commit.manifest.min-count-to-merge"
 _MERGE_TARGET_SIZE = "commit.manifest.target-size-bytes"
 
 
+def manifest_size(metadata: TableMetadata) -> int:
+    """How large a manifest of a table gets, in bytes."""
+    return property_as_int(metadata.properties, _MERGE_TARGET_SIZE, 8 * 2**20) or 0
+
+
 class ReplaceFiles(_OverwriteFiles):
     """An overwrite snapshot that removes exactly the files it was given and adds others.
 
@@ -83,7 +88,7 @@ class ReplaceFiles(_OverwriteFiles):
     def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
         properties = self._transaction.table_metadata.properties
         merging = _ManifestMergeManager(
-            target_size_bytes=property_as_int(properties, _MERGE_TARGET_SIZE, 8 * 2**20) or 0,
+            target_size_bytes=self._manifest_size,
             min_count_to_merge=property_as_int(properties, _MERGE_MIN_COUNT, 100) or 0,
             merge_enabled=property_as_bool(properties, _MERGE_ENABLED, True),
             snapshot_producer=self,
@@ -139,6 +144,11 @@ class ReplaceFiles(_OverwriteFiles):
             for entry in entries:
                 writer.add_entry(entry)
         return writer.to_manifest_file()
+
+    @property
+    def _manifest_size(self) -> int:
+        """How large a manifest gets, in bytes."""
+        return manifest_size(self._transaction.table_metadata)
 
     def _with_status(self, entry: ManifestEntry, status: ManifestEntryStatus) -> ManifestEntry:
         return ManifestEntry.from_args(

@@ -56,6 +56,18 @@ def new_order(terms: Sequence[SortTerm], schema: Schema) -> SortOrder:
     return SortOrder(*_fields(terms, schema)) if terms else UNSORTED_SORT_ORDER
 
 
+def identity_terms(table: Table) -> tuple[SortTerm, ...]:
+    """The default order of a table; none where it is of another kind than is written here."""
+    from pyiceberg.table.sorting import SortDirection
+
+    names = {field.field_id: field.name for field in table.schema().fields}
+    fields = table.sort_order().fields
+    if any(field.source_id not in names for field in fields):
+        return ()
+    terms = tuple(SortTerm(names[field.source_id], field.direction is SortDirection.DESC) for field in fields)
+    return terms if _fields(terms, table.schema()) == fields else ()
+
+
 def differs(terms: Sequence[SortTerm], table: Table) -> bool:
     """Whether a table's default order is not the one that was asked for.
 

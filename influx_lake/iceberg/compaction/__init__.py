@@ -1,0 +1,1 @@
+"""Compaction: many small data files become few, with the same rows."""

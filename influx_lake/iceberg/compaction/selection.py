@@ -1,0 +1,160 @@
+"""Which data files are rewritten together, told from metadata alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config.maintenance.options import CompactOptions
+from influx_lake.config.values.windows import EPOCH, MICROSECOND
+from influx_lake.iceberg.columns.known_columns import time_field
+from influx_lake.iceberg.scan.manifest_cache import planned_files
+from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.writer.write_settings import WriteSettings
+
+if TYPE_CHECKING:
+    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.typedef import Record
+
+SMALL = 0.75
+"""A file below this part of the target size is small."""
+MOST_FILES_OF_TARGET_SIZE = 16
+"""How much is rewritten at once of one Iceberg partition: what is read and written again when it is overtaken."""
+_HOUR, _DAY = 3_600_000_000, 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FileSizes:
+    """How large files are, in bytes on disk.
+
+    Attributes:
+        target: As they are to be.
+        small: One below this is small.
+    """
+
+    target: int
+    small: int
+
+    @classmethod
+    def of(cls, table: Table, target: TableTarget, options: CompactOptions) -> FileSizes:
+        """As was stated, else as loads write them."""
+        size = options.target_file_size or WriteSettings.of(table, target).target_file_size
+        return cls(size, options.small_file_size or int(size * SMALL))
+
+
+@dataclass(frozen=True, slots=True)
+class FileGroup:
+    """Files of one Iceberg partition that are rewritten together, by their time.
+
+    Attributes:
+        partition: The partition, as its folder is called; empty where the table has none.
+        tasks: The files, with their deletes.
+    """
+
+    partition: str
+    tasks: tuple[FileScanTask, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The size of its files."""
+        return sum(task.file.file_size_in_bytes for task in self.tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What there is to do.
+
+    Attributes:
+        groups: The files that are rewritten.
+        young: How many small files are left because loads may still write to their time.
+    """
+
+    groups: tuple[FileGroup, ...]
+    young: int
+
+
+def select(table: Table, target: TableTarget, options: CompactOptions, now: datetime) -> Selection:
+    """Choose the files of a table that are worth rewriting: small ones, and those that other engines deleted rows of.
+
+    Args:
+        table: The whole table, its columns called as its loads know them.
+        target: The same, and how its files are written.
+        options: Which files.
+        now: The time that ages are told from.
+
+    Raises:
+        StorageError: Manifests cannot be read.
+        SchemaConflict: The table has no such column of time.
+    """
+    sizes = FileSizes.of(table, target, options)
+    is_cold = _Coldness(table, target.time_column, now - options.after)
+    partitions: dict[tuple[int, Record], list[FileScanTask]] = defaultdict(list)
+    young = 0
+    for task in planned_files(table.scan()):
+        if task.file.file_size_in_bytes < sizes.small or task.delete_files:
+            if is_cold(task):
+                partitions[task.file.spec_id, task.file.partition].append(task)
+            else:
+                young += 1
+    specs, schema = table.metadata.specs(), table.metadata.schema()
+    groups = [
+        FileGroup(specs[spec_id].partition_to_path(partition, schema) if partition else "", tuple(part))
+        for (spec_id, partition), tasks in partitions.items()
+        for part in _parts(sorted(tasks, key=is_cold.first_time), sizes)
+        if _is_worth_it(part, sizes, options)
+    ]
+    return Selection(tuple(sorted(groups, key=lambda group: is_cold.first_time(group.tasks[0]))), young)
+
+
+def _parts(tasks: Iterable[FileScanTask], sizes: FileSizes) -> Iterator[list[FileScanTask]]:
+    """Files in the order of their time, as many at once as are rewritten together."""
+    part: list[FileScanTask] = []
+    size = 0
+    for task in tasks:
+        if part and size + task.file.file_size_in_bytes > sizes.target * MOST_FILES_OF_TARGET_SIZE:
+            yield part
+            part, size = [], 0
+        part.append(task)
+        size += task.file.file_size_in_bytes
+    yield part
+
+
+def _is_worth_it(tasks: list[FileScanTask], sizes: FileSizes, options: CompactOptions) -> bool:
+    if any(task.delete_files for task in tasks):
+        return True
+    afterwards = -(-sum(task.file.file_size_in_bytes for task in tasks) // sizes.target)
+    return len(tasks) >= options.min_input_files and afterwards < len(tasks)
+
+
+class _Coldness:
+    """Tells whether the time of a file is past: its day (UTC), or its hour where the table is partitioned by hour.
+
+    The time of a longer partition is not waited for: of a month that is loaded day by day, the days that are over are
+    cold. A file that does not say what times it holds is cold: a load that replaces it is first, anyway.
+    """
+
+    def __init__(self, table: Table, time_column: str, until: datetime) -> None:
+        from pyiceberg.transforms import HourTransform
+
+        self._time_id = time_field(table, time_column).field_id
+        self._until = (until - EPOCH) // MICROSECOND
+        self._by_hour = {
+            spec.spec_id
+            for spec in table.metadata.partition_specs
+            if any(
+                each.source_id == self._time_id and isinstance(each.transform, HourTransform) for each in spec.fields
+            )
+        }
+
+    def __call__(self, task: FileScanTask) -> bool:
+        bounds = time_bounds(task.file, self._time_id)
+        unit = _HOUR if task.file.spec_id in self._by_hour else _DAY
+        return bounds is None or (bounds[1] // unit + 1) * unit <= self._until
+
+    def first_time(self, task: FileScanTask) -> tuple[int, int]:
+        """The first and the last time of a file, in microseconds since 1970; one that does not say comes first."""
+        return time_bounds(task.file, self._time_id) or (-(2**63), -(2**63))

@@ -1,0 +1,155 @@
+"""Few manifests in the place of many: what every plan of a query reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
+
+from influx_lake.config.maintenance.options import Kind, ManifestOptions
+from influx_lake.iceberg.commit.commit_plan import FileChange, NothingNew
+from influx_lake.iceberg.commit.committer import Committer
+from influx_lake.iceberg.commit.maintenance_commit import MaintenanceCommit
+from influx_lake.iceberg.commit.overwrite_producer import ReplaceFiles, manifest_size
+from influx_lake.iceberg.compaction.selection import SMALL
+from influx_lake.iceberg.load.ensure import check_writable
+from influx_lake.iceberg.maintenance.figures import table_figures
+from influx_lake.iceberg.maintenance.task import Maintained, TableTask
+from influx_lake.iceberg.scan.manifest_cache import manifests_of
+from influx_lake.iceberg.scan.reader import open_table
+from influx_lake.iceberg.writer.write_settings import WriteSettings
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+ENTRIES_AT_ONCE = 20_000
+"""How many files are put in the order of their partitions at once: each is a few kilobytes in memory."""
+
+
+def rewrite_manifests(task: TableTask, options: ManifestOptions) -> Maintained:
+    """Write the small manifests of a table anew, each for neighbouring partitions; its files stay as they are.
+
+    Args:
+        task: The table.
+        options: From how many manifests on.
+
+    Raises:
+        LakeError: Of the class that says what can be done about it; the table is unchanged.
+    """
+    table = open_table(task.catalog, task.target.identifier)
+    check_writable(table, task.target.name)
+    small_file_size = int(WriteSettings.of(table, task.target).target_file_size * SMALL)
+    before = after = table_figures(table, small_file_size)
+    small = _worth_rewriting(table, options)
+    done: dict[str, int] = {"manifests_removed": len(small)} if small else {}
+    snapshot_id = None
+    if small and not task.dry_run:
+        commit = MaintenanceCommit(
+            task.catalog,
+            task.target,
+            table,
+            Kind.REWRITE_MANIFESTS,
+            task.run_id,
+            _Plan(options),
+            producer=RewriteManifests,
+        )
+        try:
+            committed = Committer(commit).run()
+        except NothingNew:
+            # Another was first.
+            done = {}
+        else:
+            snapshot_id = committed.snapshot_id
+            after = table_figures(committed.table, small_file_size)
+            done = {"manifests_removed": before.manifests - after.manifests, "snapshots": 1}
+    return Maintained(
+        Kind.REWRITE_MANIFESTS,
+        task.target.name,
+        before,
+        after,
+        done,
+        dry_run=task.dry_run,
+        snapshot_id=snapshot_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Plans a commit that changes no file."""
+
+    options: ManifestOptions
+
+    def plan(self, table: Table) -> FileChange:
+        """Nothing but the manifests, if there are enough."""
+        return FileChange(nothing_new=not _worth_rewriting(table, self.options))
+
+    def written(self) -> list[DataFile]:
+        """No file is."""
+        return []
+
+
+class RewriteManifests(ReplaceFiles):
+    """A snapshot with the same files as its parent in fewer manifests."""
+
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
+        manifests = manifests_of(head, self._io) if head else ()
+        small = _small(manifests, self._manifest_size)
+        staying = [each for each in manifests if each not in small]
+        by_spec: dict[int, list[ManifestFile]] = defaultdict(list)
+        for manifest in small:
+            by_spec[manifest.partition_spec_id].append(manifest)
+        written = [each for spec_id, some in by_spec.items() for each in self._joined(spec_id, some)]
+        self._untouched = [*written, *staying]
+        self.snapshot_properties = {
+            **self.snapshot_properties,
+            "manifests-created": str(len(written)),
+            "manifests-replaced": str(len(small)),
+            "manifests-kept": str(len(staying)),
+        }
+        return []
+
+    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        return manifests
+
+    def _joined(self, spec_id: int, manifests: Sequence[ManifestFile]) -> Iterator[ManifestFile]:
+        """Manifests of the target size with the files of others."""
+        entries = self._entries(manifests)
+        entry = next(entries, None)
+        while entry is not None:
+            with self.new_manifest_writer(self.spec(spec_id)) as writer:
+                while entry is not None and writer.tell() < self._manifest_size:
+                    writer.add_entry(self._with_status(entry, ManifestEntryStatus.EXISTING))
+                    entry = next(entries, None)
+            yield writer.to_manifest_file()
+
+    def _entries(self, manifests: Sequence[ManifestFile]) -> Iterator[ManifestEntry]:
+        """The files of manifests, in the order of their partitions, some at a time."""
+        waiting: list[ManifestEntry] = []
+        for manifest in manifests:
+            waiting += manifest.fetch_manifest_entry(self._io, discard_deleted=True)
+            if len(waiting) >= ENTRIES_AT_ONCE:
+                yield from sorted(waiting, key=_partition)
+                waiting = []
+        yield from sorted(waiting, key=_partition)
+
+
+def _worth_rewriting(table: Table, options: ManifestOptions) -> Sequence[ManifestFile]:
+    """The manifests to rewrite; none where there are too few for it."""
+    snapshot = table.current_snapshot()
+    small = _small(manifests_of(snapshot, table.io), manifest_size(table.metadata)) if snapshot else ()
+    return small if len(small) >= options.min_manifests else ()
+
+
+def _small(manifests: Sequence[ManifestFile], size: int) -> list[ManifestFile]:
+    return [each for each in manifests if each.content is ManifestContent.DATA and each.manifest_length < size * SMALL]
+
+
+def _partition(entry: ManifestEntry) -> list[tuple[bool, Any]]:
+    """What a file's partition is sorted by; nulls first."""
+    partition = entry.data_file.partition
+    values = [partition[place] for place in range(len(partition))]
+    return [(value is not None, value) for value in values]
