@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from influx_lake.config.maintenance.options import Kind
+from influx_lake.iceberg.maintenance.compact import compact
 from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.metadata import metadata
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
+from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
 
 Does: TypeAlias = Callable[[TableTask, Any], Maintained]
 """Does a kind of maintenance to a table, as the options of the kind say."""
 
 KINDS: Mapping[Kind, Does] = {
+    Kind.COMPACT: compact,
+    Kind.REWRITE_MANIFESTS: rewrite_manifests,
     Kind.EXPIRE_SNAPSHOTS: expire_snapshots,
     Kind.REMOVE_ORPHANS: remove_orphans,
     Kind.METADATA: metadata,

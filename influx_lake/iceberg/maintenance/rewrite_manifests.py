@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -145,7 +145,10 @@ def _worth_rewriting(table: Table, options: ManifestOptions) -> Sequence[Manifes
 
 
 def _small(manifests: Sequence[ManifestFile], size: int) -> list[ManifestFile]:
-    return [each for each in manifests if each.content is ManifestContent.DATA and each.manifest_length < size * SMALL]
+    """The small manifests of data files that can be joined with another: those of one partition spec."""
+    small = [each for each in manifests if each.content is ManifestContent.DATA and each.manifest_length < size * SMALL]
+    of_spec = Counter(each.partition_spec_id for each in small)
+    return [each for each in small if of_spec[each.partition_spec_id] > 1]
 
 
 def _partition(entry: ManifestEntry) -> list[tuple[bool, Any]]:
