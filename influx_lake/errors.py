@@ -284,6 +284,10 @@ class ColumnsChanged(CommitConflict):
     """Others changed the table's columns while a window was written: its rows have to be read and shaped again."""
 
 
+class BranchOutdated(CommitConflict):
+    """What a branch has of a window was made from rows that the table no longer has: it has to be loaded again."""
+
+
 class CommitOutcomeUnknown(CommitError):
     """The catalog did not say whether the commit took place, and it could not be found out afterwards."""
 
@@ -340,3 +344,7 @@ class WindowNotOver(GuardError):
 
 class WindowNotLoaded(GuardError):
     """A window should be rolled up of which the measurement's table holds nothing yet."""
+
+
+class AuditFailed(GuardError):
+    """A window did not pass the checks that it has to pass before readers of the table get it."""

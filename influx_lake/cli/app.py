@@ -18,6 +18,7 @@ from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
+from influx_lake.cli.commands.publish import publish
 from influx_lake.cli.commands.refs import branch, tag
 from influx_lake.cli.commands.replicate import replicate
 from influx_lake.cli.commands.rollback import rollback
@@ -44,7 +45,7 @@ _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, check, discover, schema, preview),
     _DAILY: (plan, replicate, tail, status, verify, maintain, pools),
-    _HISTORY: (history, rollback, tag, branch),
+    _HISTORY: (history, rollback, tag, branch, publish),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:

@@ -140,6 +140,7 @@ def load(
 def _load_one(
     session: Session, measurement: Measurement, window: Window, source: str | None, run_id: str, shown: Meter
 ) -> WindowResult:
+    from influx_lake.checks.audit import audit
     from influx_lake.replication.window import replicate_window
 
     shown.begin(measurement.name, window)
@@ -152,6 +153,7 @@ def _load_one(
         declared=session.identities(measurement),
         archive=session.archive(measurement),
         on_progress=shown.update,
+        auditor=None if session.branch else audit,
     )
     shown.end()
     return result

@@ -58,6 +58,10 @@ ConfigOption: TypeAlias = Annotated[
         "--config", "-c", metavar="FILE", help="The lake.yaml. Default: $INFLUX_LAKE_CONFIG, else ./lake.yaml."
     ),
 ]
+BranchOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--branch", metavar="NAME", help="On this branch of the tables, which readers do not get."),
+]
 ChangedOption: TypeAlias = Annotated[
     bool,
     typer.Option("--changed", help="The windows that were loaded under another definition of columns and rows."),

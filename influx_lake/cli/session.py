@@ -29,23 +29,33 @@ class Session:
 
     Args:
         lake: The lake.
+
+    Attributes:
+        lake: The lake.
+        branch: The branch that tables are read and loaded on; None: what readers of them get.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, branch: str | None = None) -> None:
         self.lake = lake
+        self.branch = branch
         self._sources: dict[str, Source] = {}
         self._reliable: dict[str, Source] = {}
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The lake's catalog.
+        """The lake's catalog, with its tables as they are on the branch.
 
         Raises:
             CatalogError: It cannot be reached or refuses.
         """
         from influx_lake.iceberg.catalogs.opening import open_catalog
 
-        return open_catalog(self.lake.catalog.name, self.lake.catalog.properties(), self.lake.catalog.lock_timeout)
+        catalog = open_catalog(self.lake.catalog.name, self.lake.catalog.properties(), self.lake.catalog.lock_timeout)
+        if self.branch is None:
+            return catalog
+        from influx_lake.iceberg.history.branch_catalog import on_branch
+
+        return on_branch(catalog, self.branch)
 
     def source(self, name: str) -> Source:
         """One of the lake's sources, to ask it something: it answers or fails at once."""
@@ -156,13 +166,21 @@ class Session:
 
 
 @contextmanager
-def open_session(config: Path | None) -> Iterator[Session]:
+def open_session(config: Path | None, branch: str | None = None) -> Iterator[Session]:
     """Load a lake and close what was opened of it at the end.
 
+    Args:
+        config: The lake.yaml.
+        branch: The branch that tables are read and loaded on; None: what readers of them get.
+
     Raises:
-        ConfigurationError: The lake.yaml is missing or has mistakes.
+        ConfigurationError: The lake.yaml is missing or has mistakes, or the branch cannot be called so.
     """
-    session = Session(load_lake(config))
+    if branch is not None:
+        from influx_lake.iceberg.history.refs import check_name
+
+        check_name(branch, "branch")
+    session = Session(load_lake(config), branch)
     try:
         yield session
     finally:

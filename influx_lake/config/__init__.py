@@ -26,7 +26,7 @@ from influx_lake.config.report.diagnostics import ConfigurationProblems, Problem
 from influx_lake.config.sources.discovery import Discovered, read_discovered, write_discovered
 from influx_lake.config.tables.file_options import Compression, WriteOptions
 from influx_lake.config.tables.types import Nanoseconds, OnTypeConflict, RenamedColumns, TimeType, TypeOptions, Unsigned
-from influx_lake.config.tables.write_modes import WriteMode
+from influx_lake.config.tables.write_modes import Publish, WriteMode
 from influx_lake.config.values.column_names import ColumnNames, column_name
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Pattern",
     "PoolOptions",
     "Problem",
+    "Publish",
     "RenamedColumns",
     "RunOptions",
     "SchemaEvolution",

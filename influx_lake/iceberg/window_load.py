@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -120,6 +120,8 @@ class WindowLoad:
         tail_of: Of a tail, the files that held rows of the window when it was read: it is committed only while they are
             the same, and only if it has something new.
         progress: How far the load is.
+        audit: Checks what was loaded, in a catalog that has it, before readers of the table get it: what it says is
+            wrong. None: readers get it with its commit.
     """
 
     catalog: Catalog
@@ -131,6 +133,7 @@ class WindowLoad:
     guard: Guard = field(default_factory=Unguarded)
     tail_of: frozenset[str] | None = None
     progress: ProgressMeter = field(default_factory=ProgressMeter)
+    audit: Callable[[Catalog], Sequence[str]] | None = None
 
     @property
     def complete(self) -> Window | None:

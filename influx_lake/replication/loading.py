@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import ColumnsChanged, WindowInterrupted, naming
+from influx_lake.errors import BranchOutdated, ColumnsChanged, WindowInterrupted, naming
 from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
@@ -111,7 +111,7 @@ def restart_on_interruption(load: WindowLoad, work: Callable[[WindowLoad], T]) -
         except FineTimesMet:
             # Once in a table's life: the rows before the first fine one are to hold their nanoseconds too.
             load = replace(load, target=replace(load.target, with_nanoseconds=True))
-        except (WindowInterrupted, ColumnsChanged) as error:
+        except (WindowInterrupted, ColumnsChanged, BranchOutdated) as error:
             interruptions += 1
             if interruptions > MOST_INTERRUPTIONS:
                 raise

@@ -8,7 +8,9 @@ from datetime import datetime
 from influx_lake.config import WriteMode
 from influx_lake.config.values.windows import utc_text
 from influx_lake.errors import WindowNotOver
+from influx_lake.iceberg.history.audited_load import audited
 from influx_lake.iceberg.load.append import append_window
+from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
@@ -17,12 +19,17 @@ from influx_lake.iceberg.window_result import WindowResult
 
 
 def load_window(load: WindowLoad) -> WindowResult:
-    """Load a window as the `write.mode` of its table says.
+    """Load a window as the `write.mode` of its table says; where it is checked before, readers get it after that.
 
     Raises:
         WindowNotOver: Nothing of it is complete, and rows are appended.
+        AuditFailed: It did not pass its checks.
         LakeError: It cannot be loaded.
     """
+    return _loaded(load) if load.audit is None else audited(load, _loaded, quarantine_of(load.target))
+
+
+def _loaded(load: WindowLoad) -> WindowResult:
     match load.target.write.mode:
         case WriteMode.REPLACE:
             return replace_window(load)

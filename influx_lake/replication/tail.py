@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from influx_lake.config import Measurement
-from influx_lake.errors import naming
+from influx_lake.config import Measurement, Publish
+from influx_lake.errors import ConfigurationError, naming
 from influx_lake.iceberg.window_load import ProgressMeter
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.due import open_windows, tail_lag
@@ -75,8 +75,15 @@ def tail_measurement(
         now: The present, where it is not this moment.
 
     Raises:
+        ConfigurationError: Readers are to get its windows after their checks only.
         LakeError: Of the class that says what can be done about it, naming measurement and window.
     """
+    if measurement.write.publish is Publish.AFTER_CHECKS:
+        raise ConfigurationError(
+            "`write: {publish: after_checks}` is for windows that are over: a tail shows the open one before any check",
+            remedy="Load windows once they are over: influx-lake replicate",
+            measurement=measurement.name,
+        )
     progress, now = ProgressMeter(), now or datetime.now(UTC)
     until = now - tail_lag(measurement)
     commits: list[WindowResult] = []

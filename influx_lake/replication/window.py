@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from influx_lake.config import Measurement, WriteMode
+from influx_lake.config import Measurement, Publish, WriteMode
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.load.ensure import check_table
@@ -34,6 +34,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("influx_lake.replication")
 
 
+class Auditor(Protocol):
+    """Does the checks that a window has to pass before readers of its table get it."""
+
+    def __call__(self, measurement: Measurement, catalog: Catalog, source: Source, window: Window) -> Sequence[str]:
+        """What is wrong with a window, in words; nothing where it passed.
+
+        Args:
+            measurement: The measurement.
+            catalog: A catalog that has the window in the measurement's table.
+            source: The measurement's source.
+            window: The window.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class MeasurementWindow:
     """A window of a measurement as its source has it, to be loaded as the measurement's `write.mode` says: by default,
@@ -50,6 +65,8 @@ class MeasurementWindow:
             source is asked.
         archive: What the source's server has persisted, which tells what was written last.
         on_progress: Told every few seconds how far the window is.
+        auditor: Checks the window where `write.publish` is `after_checks`; None for one that is loaded to a branch,
+            which readers do not get.
     """
 
     source: Source
@@ -61,6 +78,7 @@ class MeasurementWindow:
     schemas: RecentSchemas | None = None
     archive: Source | None = None
     on_progress: Callable[[Progress], None] | None = None
+    auditor: Auditor | None = None
     _progress: ProgressMeter = field(default_factory=ProgressMeter)
     _schema: MeasurementSchema | None = None
 
@@ -96,10 +114,17 @@ class MeasurementWindow:
             progress=self._progress,
             keeping=trusted.keeping,
         )
+        load = replace(load, audit=self._audit())
         if measurement.tail and measurement.write.mode is WriteMode.REPLACE:
             # Of a window that is open, what is complete: rows that a tail adds meanwhile lie after it.
             return replace(load, window=load.complete or load.window)
         return load
+
+    def _audit(self) -> Callable[[Catalog], Sequence[str]] | None:
+        auditor = self.auditor
+        if auditor is None or self.measurement.write.publish is not Publish.AFTER_CHECKS:
+            return None
+        return lambda catalog: auditor(self.measurement, catalog, self.source, self.window)
 
     def loaded(self, done: WindowResult) -> WindowResult:
         """What loading did, with the columns of the source and the time that it took; tells of rows that are not loaded
@@ -128,6 +153,7 @@ def replicate_window(
     schemas: RecentSchemas | None = None,
     archive: Source | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    auditor: Auditor | None = None,
 ) -> WindowResult:
     """Load one window of a measurement; the arguments are those of `MeasurementWindow`.
 
@@ -139,7 +165,9 @@ def replicate_window(
             was.
     """
     return load_rows(
-        MeasurementWindow(source, catalog, measurement, window, run_id, declared, schemas, archive, on_progress)
+        MeasurementWindow(
+            source, catalog, measurement, window, run_id, declared, schemas, archive, on_progress, auditor
+        )
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from influx_lake.cli.commands.plan import plan_facts, show_plan
 from influx_lake.cli.interruption import STOPPED, uninterrupted
 from influx_lake.cli.options import (
+    BranchOption,
     ChangedOption,
     ConfigOption,
     EndOption,
@@ -50,6 +51,7 @@ def replicate(
             "on_shrink say.",
         ),
     ] = False,
+    branch: BranchOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the windows and load nothing.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at a window that fails.")] = False,
     config: ConfigOption = None,
@@ -58,13 +60,12 @@ def replicate(
     """Load windows from InfluxDB into Iceberg tables; each replaces what its table holds for it, in one commit.
 
     With --start or --end every window of the range is loaded, also again; without a range, those that are missing; with
-    --changed those that were loaded under another definition of columns and rows.
+    --changed those that were loaded under another definition of columns and rows. With --branch readers of the tables
+    get nothing of it before `influx-lake publish`.
     """
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
-    if replace and not changed and (start is None or end is None or missing_only):
-        message = "it needs --start and --end, or --changed, and is not for --missing-only"
-        raise typer.BadParameter(message, param_hint="--replace")
+    _check_replace(replace and not changed, given=start is not None and end is not None and not missing_only)
     from influx_lake.cli.loading import Loaded, load
     from influx_lake.cli.session import open_session
     from influx_lake.cli.stopped import Again, tell_where_it_stopped
@@ -73,7 +74,7 @@ def replicate(
     if changed and (missing_only or every is not None):
         raise typer.BadParameter("it is not for --missing-only and --every", param_hint="--changed")
     only_missing = not changed and (missing_only or (start is None and end is None))
-    with output(as_json) as out, open_session(config) as session:
+    with output(as_json) as out, open_session(config, branch) as session:
         if source is not None:
             session.lake.source(source)
         if changed:
@@ -93,7 +94,12 @@ def replicate(
         try:
             load(session, loaded, out, run_id=run_id, source=source, keep_going=keep_going)
         except STOPPED:
-            options = {"--every": every and format_duration(every), "--source": source, "--config": config}
+            options = {
+                "--every": every and format_duration(every),
+                "--source": source,
+                "--branch": branch,
+                "--config": config,
+            }
             flags = [
                 flag
                 for flag, given in (("--replace", replace), ("--changed", changed), ("--keep-going", keep_going))
@@ -105,7 +111,13 @@ def replicate(
                 out.result({**_content(loaded), "stopped": True, "left": left})
                 tell_where_it_stopped(out, loaded, again)
             raise
-        return _conclude(out, loaded)
+        return _conclude(out, loaded, branch)
+
+
+def _check_replace(replace: bool, *, given: bool) -> None:
+    if replace and not given:
+        message = "it needs --start and --end, or --changed, and is not for --missing-only"
+        raise typer.BadParameter(message, param_hint="--replace")
 
 
 def _tell_of_columns(session: Session, plans: Sequence[tuple[Measurement, Sequence[Window]]], out: Output) -> None:
@@ -125,9 +137,11 @@ def _content(loaded: Loaded) -> dict[str, object]:
     return content
 
 
-def _conclude(out: Output, loaded: Loaded) -> int:
+def _conclude(out: Output, loaded: Loaded, branch: str | None) -> int:
     out.result(_content(loaded))
     windows, rows = loaded.windows, loaded.rows
+    if branch and windows:
+        out.line(f"On the branch {branch}. For readers to get them: influx-lake publish MEASUREMENT --branch {branch}")
     if loaded.failures:
         count = sum(len(windows) for _, windows in loaded.left)
         left = f", {count:,} not tried" if count else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from influx_lake.cli.failures import Failure, of_lake_error
-from influx_lake.cli.options import ConfigOption, EndOption, JsonOption, Measurements, StartOption
+from influx_lake.cli.options import BranchOption, ConfigOption, EndOption, JsonOption, Measurements, StartOption
 from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 from influx_lake.errors import LakeError
 
@@ -25,6 +25,7 @@ def verify(
     profile: Annotated[
         bool, typer.Option("--profile", help="Compare the values of each column too, not only numbers of rows.")
     ] = False,
+    branch: BranchOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -37,7 +38,7 @@ def verify(
     from influx_lake.replication.comparison.verify import closed_windows
     from influx_lake.replication.comparison.verify import verify as verified
 
-    with output(as_json) as out, open_session(config) as session:
+    with output(as_json) as out, open_session(config, branch) as session:
         now, found, chosen = datetime.now(UTC), list["Verification"](), session.measurements(names)
         check_range(chosen, start, end)
         failed = list[Failure]()

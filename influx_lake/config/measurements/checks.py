@@ -259,6 +259,15 @@ class CheckOptions(BaseModel):
         examples=[[{"column": "usage", "between": [0, 100]}, {"condition": "used <= total", "severity": "warn"}]],
     )
 
+    @property
+    def has_audit(self) -> bool:
+        """Whether there is a check that stops a window: one that is an error and blocks, or a rule for values."""
+        rules = any(rule.severity is Severity.ERROR for rule in self.values)
+        return rules or any(
+            setting.blocking and setting.enabled is not False and setting.counts_as is Severity.ERROR
+            for _, setting in self.settings()
+        )
+
     def settings(self) -> Iterator[tuple[str, CheckSetting]]:
         """The checks by name, `values` apart."""
         for name in type(self).model_fields:

@@ -22,7 +22,7 @@ from influx_lake.config.measurements.transform_checks import check_transforms
 from influx_lake.config.report.diagnostics import Location, OptionMistake
 from influx_lake.config.tables.shared_tables import LONG_TABLE
 from influx_lake.config.tables.types import type_options
-from influx_lake.config.tables.write_modes import WriteMode
+from influx_lake.config.tables.write_modes import Publish, WriteMode
 from influx_lake.config.tables.write_properties import check_write
 from influx_lake.config.transforms.options import transform_options
 from influx_lake.config.values.timestamps import FIRST_POINT, in_zone
@@ -140,6 +140,29 @@ def _check_mode(options: MeasurementOptions) -> None:
     if options.write.key and not upserting and options.on_shrink is not OnShrink.MERGE:
         message = "key is for `mode: upsert` and `on_shrink: merge`: otherwise rows are not compared"
         raise OptionMistake(message, ("write", "key"), ("write", "mode"), ("on_shrink",))
+    if options.write.publish is Publish.AFTER_CHECKS:
+        _check_audit(options)
+
+
+def _check_audit(options: MeasurementOptions) -> None:
+    """Check that there is something that a window has to pass before readers get it, and nothing that they get sooner.
+
+    Raises:
+        OptionMistake: There is not.
+    """
+    if not options.checks.has_audit:
+        raise OptionMistake(
+            "publish: after_checks needs a check that a window has to pass: one with `blocking: true`, or a rule in "
+            "`checks.values`",
+            ("write", "publish"),
+            ("checks",),
+        )
+    if options.tail is not None:
+        raise OptionMistake(
+            "publish: after_checks is for windows that are over, and a tail shows the open one before any check",
+            ("write", "publish"),
+            ("tail",),
+        )
 
 
 def _tail(options: MeasurementOptions) -> TailOptions | None:

@@ -29,6 +29,13 @@ class WriteMode(StrEnum):
     UPSERT = "upsert"
 
 
+class Publish(StrEnum):
+    """When readers of the table get a window that was loaded."""
+
+    AT_ONCE = "at_once"
+    AFTER_CHECKS = "after_checks"
+
+
 class ModeOptions(BaseModel):
     """What a load does with the rows that the table holds for its window."""
 
@@ -50,6 +57,12 @@ class ModeOptions(BaseModel):
         default=False,
         description="With `mode: upsert`: a field that is null in the source keeps the value it has in the table, as "
         "InfluxDB does when a point is written twice.",
+    )
+    publish: Publish = Field(
+        default=Publish.AT_ONCE,
+        description="When readers get a window: `at_once`, with its commit; `after_checks` loads it to a branch, does "
+        "the `blocking` checks and the rules of `checks.values` there, and makes it visible in one commit once they "
+        "passed.",
     )
     commit_timeout: PositiveDuration = Field(
         default=timedelta(minutes=10),

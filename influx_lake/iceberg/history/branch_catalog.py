@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from influx_lake.iceberg.history.snapshot_view import MAIN, as_of
+from influx_lake.iceberg.history.updates import remove_ref
 from influx_lake.iceberg.table_state import commit_log
 from influx_lake.iceberg.table_state.changes import BRANCH
 from influx_lake.iceberg.table_state.state_encoding import STATED
@@ -65,8 +66,8 @@ class _BranchCatalog:
         try:
             response = self._catalog.commit_table(
                 before,
-                tuple(self._required(each, before.metadata) for each in requirements),
-                (*self._updated(updates), *map(_removal, dropped)),
+                tuple(self._required(requirements, before.metadata)),
+                (*self._updated(updates), *map(remove_ref, dropped)),
             )
         except Exception as error:
             # Snapshots are numbered over all branches: another branch got one meanwhile, with this one's number.
@@ -86,14 +87,23 @@ class _BranchCatalog:
             return as_of(table, snapshot, me)
         return IcebergTable(table.name(), table.metadata, table.metadata_location, table.io, me, table.config)
 
-    def _required(self, requirement: TableRequirement, metadata: TableMetadata) -> TableRequirement:
+    def _required(
+        self, requirements: Iterable[TableRequirement], metadata: TableMetadata
+    ) -> Iterator[TableRequirement]:
         from pyiceberg.table.update import AssertRefSnapshotId
 
-        if not isinstance(requirement, AssertRefSnapshotId) or requirement.ref != MAIN or not metadata.snapshots:
-            # Of a table without snapshots pyiceberg lets nothing be required but that it has none.
-            return requirement
-        planned_on = requirement.snapshot_id if self._branch in (MAIN, *metadata.refs) else None
-        return AssertRefSnapshotId.model_validate({"ref": self._branch, "snapshot-id": planned_on})
+        there = self._branch in metadata.refs
+        for each in requirements:
+            if not isinstance(each, AssertRefSnapshotId) or each.ref != MAIN or self._branch == MAIN:
+                yield each
+                continue
+            if not there:
+                # The branch is made from what was planned on: once others committed, that can no longer take place.
+                yield each
+            if metadata.snapshots:
+                # Of a table without any, pyiceberg lets nothing be required of other branches.
+                planned_on = each.snapshot_id if there else None
+                yield AssertRefSnapshotId.model_validate({"ref": self._branch, "snapshot-id": planned_on})
 
     def _updated(self, updates: Iterable[TableUpdate]) -> Iterator[TableUpdate]:
         from pyiceberg.table.update import AddSnapshotUpdate, SetPropertiesUpdate, SetSnapshotRefUpdate
@@ -120,9 +130,3 @@ def _marked(update: AddSnapshotUpdate, branch: str) -> AddSnapshotUpdate:
     assert summary is not None
     said = Summary(summary.operation, **{**summary.additional_properties, BRANCH: branch})
     return update.model_copy(update={"snapshot": update.snapshot.model_copy(update={"summary": said})})
-
-
-def _removal(branch: str) -> TableUpdate:
-    from pyiceberg.table.update import RemoveSnapshotRefUpdate
-
-    return RemoveSnapshotRefUpdate.model_validate({"ref-name": branch})

@@ -96,7 +96,7 @@ def history(table: Table, branch: str = MAIN, *, everything: bool = False) -> It
         ConfigurationError: There is no such branch.
     """
     metadata = table.metadata
-    main = line_there(metadata) if metadata.current_snapshot_id is not None else {}
+    main = line_there(metadata)
     if everything:
         chosen = sorted(metadata.snapshots, key=lambda each: (each.sequence_number or 0, each.timestamp_ms))[::-1]
     elif branch == MAIN:

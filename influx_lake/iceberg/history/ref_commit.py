@@ -13,7 +13,6 @@ from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.retry import tries
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import catalog_errors, safe_cause, translate
-from influx_lake.iceberg.history.snapshot_view import MAIN
 from influx_lake.iceberg.scan.reader import open_table
 
 if TYPE_CHECKING:
@@ -86,38 +85,6 @@ def commit_refs(
     if outcome is Outcome.UNKNOWN:
         raise CommitOutcomeUnknown(failure.message, remedy="Run the command again: it finds out what is done already")
     raise CommitConflict(f"could not {doing}: other writers were first for {timeout} ({failure.message})")
-
-
-def set_ref(name: str, snapshot_id: int, *, tag: bool = False) -> TableUpdate:
-    """The update that makes a branch or tag, or moves it. It is kept for ever: nothing says when it may go."""
-    from pyiceberg.table.update import SetSnapshotRefUpdate
-
-    kind = "tag" if tag else "branch"
-    return SetSnapshotRefUpdate.model_validate({"ref-name": name, "snapshot-id": snapshot_id, "type": kind})
-
-
-def remove_ref(name: str) -> TableUpdate:
-    """The update that removes a branch or tag."""
-    from pyiceberg.table.update import RemoveSnapshotRefUpdate
-
-    return RemoveSnapshotRefUpdate.model_validate({"ref-name": name})
-
-
-def stating(properties: dict[str, str]) -> list[TableUpdate]:
-    """The update that sets properties; none where there are none."""
-    from pyiceberg.table.update import SetPropertiesUpdate
-
-    return [SetPropertiesUpdate(updates=properties)] if properties else []
-
-
-def at(name: str, snapshot_id: int | None, table: Table) -> Sequence[TableRequirement]:
-    """What requires that a branch or tag is still at a snapshot; None: that there is none of this name."""
-    from pyiceberg.table.update import AssertRefSnapshotId
-
-    if not table.metadata.snapshots and name != MAIN:
-        # pyiceberg lets nothing be required of other branches there.
-        return ()
-    return (AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": snapshot_id}),)
 
 
 def _same_table(table: Table) -> Sequence[TableRequirement]:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import ConfigurationError
-from influx_lake.iceberg.history.ref_commit import RefChange, at, commit_refs, remove_ref, set_ref
+from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.snapshot_view import MAIN
+from influx_lake.iceberg.history.updates import at, remove_ref, set_ref
 from influx_lake.iceberg.table_state.changes import moment_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def create_ref(
         CommitError: It could not be committed.
     """
     kind = "tag" if tag else "branch"
-    _check_name(name, kind)
+    check_name(name, kind)
 
     def plan(table: Table, again: bool) -> RefChange | None:
         wanted = table.metadata.current_snapshot_id if snapshot_id is None else snapshot_id
@@ -141,7 +142,12 @@ def branch_head(table: Table, name: str) -> int:
     return ref.snapshot_id
 
 
-def _check_name(name: str, kind: str) -> None:
+def check_name(name: str, kind: str) -> None:
+    """Check the name of a branch or tag that is to be made.
+
+    Raises:
+        ConfigurationError: It cannot be one.
+    """
     if name == MAIN or not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"{name!r} cannot be the name of a {kind}",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.values.windows import utc_text
 from influx_lake.errors import CommitConflict, ConfigurationError
-from influx_lake.iceberg.history.ref_commit import RefChange, at, commit_refs, set_ref, stating
+from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.snapshot_view import MAIN
+from influx_lake.iceberg.history.updates import at, set_ref, stating
 from influx_lake.iceberg.table_state.lineage import line_there
 from influx_lake.iceberg.table_state.restating import restated
 

@@ -57,6 +57,7 @@ class MeasurementRows:
         self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> Iterator[Iterator[PartitionWindow]]:
         """The windows, while the sources are open and places in the pools are held."""
+        from influx_lake.checks.audit import audit
         from influx_lake.iceberg.window_load import Progress
         from influx_lake.replication.recent_schema import RecentSchemas
         from influx_lake.replication.window import MeasurementWindow
@@ -83,6 +84,7 @@ class MeasurementRows:
                     schemas[name],
                     sources.get(measurement.archive or ""),
                     progress,
+                    audit,
                 )
                 return PartitionWindow(rows, lambda done: {key: replication_facts(done, self.upstreams[name].asset)})
 

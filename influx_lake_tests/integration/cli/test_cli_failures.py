@@ -164,6 +164,7 @@ def test_killed_while_it_writes(lake: CliLake, number: signal.Signals) -> None:
     assert (told["rows"], told["windows"][0]["previous_rows"], lake.rows()) == (400_500, 500, 400_500)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "form"),
     [

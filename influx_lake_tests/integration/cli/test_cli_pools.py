@@ -51,6 +51,7 @@ def test_the_limits_are_shown_and_nothing_is_changed(lake: CliLake, home: Path) 
     assert limits(home) == {}
 
 
+@pytest.mark.slow
 def test_the_limits_are_set_and_only_what_differs(lake: CliLake, home: Path) -> None:
     lake.write_config(TWO_SOURCES + POOLS)
 

@@ -50,6 +50,7 @@ def running(
             process.wait(timeout=100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_the_sandbox_in_the_foreground(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path, "sandbox", "--port", "0", "--database", "plant") as (process, told):

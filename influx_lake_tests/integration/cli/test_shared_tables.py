@@ -43,6 +43,7 @@ def filled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLa
         yield lake
 
 
+@pytest.mark.slow
 def test_two_measurements_in_one_wide_table(filled: CliLake) -> None:
     filled.write_config(WIDE)
     told = filled.tell("replicate", "--all", "--end", "2026-01-03")
@@ -91,6 +92,7 @@ def test_a_roll_up_is_computed_of_the_measurements_rows(filled: CliLake) -> None
     assert sum(row["value_count"] for row in found) == 20
 
 
+@pytest.mark.slow
 def test_late_points_are_seen_and_loaded_again(filled: CliLake) -> None:
     filled.write_config(LONG)
     assert filled.tell("replicate", "--all", "--end", "2026-01-03").code == 0

@@ -118,6 +118,7 @@ def over_tls(folder: Path) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_a_certificate_that_nobody_trusts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with over_tls(tmp_path) as host:
         text = told(tmp_path, capsys, {"type": "rest", "uri": f"https://{host}"})

@@ -45,6 +45,7 @@ def closing(day: int) -> datetime:
     return START + day * DAY + LAG
 
 
+@pytest.mark.slow
 def test_each_day_is_loaded_when_its_lag_has_passed_and_only_then(lakes: Lakes) -> None:
     lake = lakes()
     lake.write(1)

@@ -49,6 +49,7 @@ def test_checks_that_are_switched_off_are_not_there(lake: CheckedLake) -> None:
     assert not lake.definitions.asset_checks
 
 
+@pytest.mark.slow
 def test_a_source_that_changed_is_not_equal(lake: CheckedLake) -> None:
     lake.write("cpu,host=a usage=1 0", "cpu,host=a usage=1 30")
     lake.load("2026-01-01", "2026-01-02")
@@ -60,6 +61,7 @@ def test_a_source_that_changed_is_not_equal(lake: CheckedLake) -> None:
     assert str(day(1)) not in str(found.description).partition(":")[2]
 
 
+@pytest.mark.slow
 def test_a_blocking_check_keeps_what_is_downstream_from_running(lake: CheckedLake) -> None:
     ran: list[str] = []
 
@@ -88,6 +90,7 @@ def test_a_blocking_check_keeps_what_is_downstream_from_running(lake: CheckedLak
     assert ran == ["downstream"]
 
 
+@pytest.mark.slow
 def test_points_that_are_there_twice(lake: CheckedLake) -> None:
     lake.measurements = "{cpu: {checks: {no_duplicate_points: true}}}"
     lake.write("cpu,host=a usage=1 0", "cpu,host=b usage=1 0", "cpu,host=a usage=1 1")
@@ -108,6 +111,7 @@ def test_points_apart_by_nanoseconds_are_two(lake: CheckedLake) -> None:
     assert (found.passed, figures(found)["rows"]) == (True, 2)
 
 
+@pytest.mark.slow
 def test_windows_that_are_missing_in_between(lake: CheckedLake) -> None:
     lake.write("cpu,host=a usage=1 0", "cpu,host=a usage=1 100")
     lake.load("2026-01-01")

@@ -86,6 +86,7 @@ def told(found: dict[str, dg.MetadataValue], table: str) -> str:
     return lines[0].partition("): ")[2] if lines else ""
 
 
+@pytest.mark.slow
 def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes: Lakes) -> None:
     lake = lakes(measurements={"cpu": {}, "mem": {}, "disk": {}})
     for name in ("cpu", "mem"):

@@ -53,6 +53,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Reconciled]]:
         yield made
 
 
+@pytest.mark.slow
 def test_an_equal_lake_is_left_alone_and_not_asked_about_too_often(make: Callable[..., Reconciled]) -> None:
     lake = make()
     data = lake.tick()
@@ -158,6 +159,7 @@ def test_a_window_that_differs_all_the_same_is_not_loaded_without_end(make: Call
     assert len(lake.tick().run_requests or []) == 1
 
 
+@pytest.mark.slow
 def test_changed_values_are_found_and_loaded(make: Callable[..., Reconciled]) -> None:
     lake = make(reconcile={"profile": True}, on_changed_values="load")
     assert lake.tick().run_requests == []
@@ -232,6 +234,7 @@ def test_an_append_that_never_looks_again_is_reported(make: Callable[..., Reconc
     assert lake.tick().asset_events == []
 
 
+@pytest.mark.slow
 def test_a_window_that_is_not_loaded_is_left_to_the_schedule(make: Callable[..., Reconciled]) -> None:
     lake = make()
     lake.write(6, measurements=["cpu"])

@@ -120,6 +120,7 @@ def test_a_new_correction_is_loaded_and_told_of(
     assert values() == [2.0, 5.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["", "write: {mode: upsert}"])
 def test_late_points_are_loaded_and_corrected_values_are_kept(
     box: Sandbox, options: str, caplog: pytest.LogCaptureFixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from influx_lake.checks.freshness import newest_event
 from influx_lake.checks.subject import Subject
 from influx_lake.checks.suite import checks_of, evaluate
@@ -15,6 +17,7 @@ from influx_lake_tests.integration.iceberg.engine_cases import long_tables
 from influx_lake_tests.integration.typed_lake import TypedLake, day, through_duckdb, through_polars
 
 
+@pytest.mark.slow
 def test_duckdb_and_polars_read_a_long_table(typed_lake: TypedLake) -> None:
     of, expected = long_tables(typed_lake)
     table = typed_lake.table(of)
@@ -42,6 +45,7 @@ def as_tags(value: object) -> dict[str, str]:
     return {pair["key"]: pair["value"] for pair in value} if value and isinstance(value[0], dict) else dict(value)
 
 
+@pytest.mark.slow
 def test_checks_look_at_the_measurements_rows(typed_lake: TypedLake) -> None:
     of, _ = long_tables(typed_lake)
     of = replace(

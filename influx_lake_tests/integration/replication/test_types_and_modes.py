@@ -8,6 +8,7 @@ from influx_lake.config import WriteMode, WriteOptions
 from influx_lake_tests.integration.typed_lake import START_NS, TypedLake, measurement
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("merging", [False, True])
 def test_an_upsert_meets_its_first_fine_time(typed_lake: TypedLake, merging: bool) -> None:
     upserting = measurement(write=WriteOptions(mode=WriteMode.UPSERT, merge_fields=merging))

@@ -88,6 +88,7 @@ def test_a_value_that_changed_is_found_in_any_part(
     assert comparison.changed == (f"f{FIELDS - 1:04}",)
 
 
+@pytest.mark.slow
 def test_columns_are_put_into_a_file_in_time_that_grows_with_their_number() -> None:
     def rows(width: int) -> pa.RecordBatch:
         times = pa.array([DAY_NS], pa.timestamp("us", "UTC"))

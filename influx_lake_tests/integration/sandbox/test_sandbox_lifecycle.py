@@ -108,6 +108,7 @@ def test_a_stop_does_not_wait_for_slow_readers(direct: bool) -> None:
         box.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
     [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGKILL))],

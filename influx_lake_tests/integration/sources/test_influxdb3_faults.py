@@ -211,6 +211,7 @@ with Sandbox(faults=Faults(batch_delay=0.05)) as box:
 """
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_amid_rows() -> None:
     with subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout

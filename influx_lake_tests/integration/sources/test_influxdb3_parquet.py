@@ -56,6 +56,7 @@ def check_rows(rows: list[dict[str, object]]) -> None:
     assert [row["count"] for row in rows] == [*range(100), *[None] * 100]
 
 
+@pytest.mark.slow
 def test_from_a_folder(tmp_path: Path) -> None:
     persist_two_days(Node(tmp_path / "node0"))
     check_rows(load_two_days(write_lake(tmp_path, "node0")))

@@ -206,6 +206,7 @@ def _points(lake: CliLake) -> list[tuple[str, int]]:
     return sorted((row["host"], row["value"]) for row in rows)
 
 
+@pytest.mark.slow
 def test_an_export_backfills_what_the_live_source_keeps_fresh(lake: CliLake) -> None:
     _with_export(lake, _HISTORY)
     told = lake.tell("replicate", "cpu", *_RANGE)

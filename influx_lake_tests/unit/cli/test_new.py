@@ -40,6 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_it_is_a_lake_with_an_asset_on_top(project: Path) -> None:
     config = load_lake(project / "lake.yaml")
     assert config.name == NAME

@@ -186,6 +186,7 @@ def tables(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
 WITH_ROLLUP = {"measurements": {"cpu": {"rollups": {"hourly": {"every": "1h"}}, "tags": {"tier": "gold"}}}}
 
 
+@pytest.mark.slow
 def test_two_lakes_live_in_one_defs_yaml() -> None:
     other = {**INLINE, "defaults": {**INLINE["defaults"], "namespace": "other"}}
     with project(f"{document()}---\n{document(attributes=other)}") as definitions:
@@ -194,6 +195,7 @@ def test_two_lakes_live_in_one_defs_yaml() -> None:
         assert {"lake_iceberg_io_manager", "lake_1_iceberg_io_manager"} <= (definitions.resources or {}).keys()
 
 
+@pytest.mark.slow
 def test_a_translation_says_more_of_the_assets_of_tables() -> None:
     translation = {
         "key_prefix": ["bronze"],

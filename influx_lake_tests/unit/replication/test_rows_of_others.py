@@ -235,6 +235,7 @@ def test_rows_that_were_compacted_since_are_told_of(days: FakeSource, catalog: C
     assert f"(snapshot {snapshot})" in compared(days, catalog, CPU)[0].explanation
 
 
+@pytest.mark.slow
 def test_how_many_snapshots_are_told_of_after_another_load_is_bounded(days: FakeSource, catalog: Catalog) -> None:
     load_all(days, catalog, APPENDING)
     snapshots = [rows_of_first_day(catalog) for _ in range(5)]

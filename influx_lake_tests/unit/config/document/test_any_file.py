@@ -26,6 +26,7 @@ def test_aliases_that_multiply_end(mistakes_of: Callable[..., list[str]], monkey
     assert any("aliases multiply each other" in line for line in found)
 
 
+@pytest.mark.slow
 def test_a_thousand_measurements_load_in_a_few_times_what_parsing_their_yaml_takes(write_lake: LakeWriter) -> None:
     entries = "".join(
         f"  m{index}:\n    partition: {{every: hour}}\n    tags: {{tier: gold}}\n    write: {{compression: gzip}}\n"

@@ -67,6 +67,7 @@ def test_the_order_of_fields_is_no_difference(catalog: Catalog) -> None:
     assert len(table(catalog).specs()) == 1
 
 
+@pytest.mark.slow
 def test_windows_are_replaced_across_specs(catalog: Catalog) -> None:
     import polars as pl
 

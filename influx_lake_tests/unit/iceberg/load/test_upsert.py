@@ -285,6 +285,7 @@ values = st.one_of(st.none(), st.floats(allow_nan=False, width=32))
 point = st.tuples(minutes, hosts, values, st.one_of(st.none(), st.integers(-5, 5)))
 
 
+@pytest.mark.slow
 @given(st.lists(point, max_size=30), st.lists(point, max_size=30), st.booleans(), st.integers(0, 30))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_it_is_what_a_dictionary_makes_of_it(

@@ -77,6 +77,7 @@ def of_hosts(batches: int, hosts: int) -> Iterator[pa.RecordBatch]:
         yield rows(day(0), 3 * hosts, value=number).set_column(1, "host", names)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize(
     "kind",
@@ -126,6 +127,7 @@ def test_a_stream_that_breaks_leaves_no_file(catalog: Catalog, lake_folder: Path
     assert list(lake_folder.rglob("*.parquet")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sort_by", [(), pytest.param(("host", "value"), marks=pytest.mark.slow)], ids=["as they come", "sorted"]
 )

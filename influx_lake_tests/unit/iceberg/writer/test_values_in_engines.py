@@ -43,6 +43,7 @@ def test_floats_that_line_protocol_cannot_write(catalog: Catalog, engine: Engine
     assert [repr(value) for value in column(engine, table(catalog), "value")] == [repr(value) for value in values]
 
 
+@pytest.mark.slow
 @engines
 def test_texts(catalog: Catalog, engine: Engine) -> None:
     values = ["", None, "x" * 1_000_000, "żółw\U0001f422\0\n\r\t\"'\\", "\u202eabc", "é"]

@@ -151,6 +151,7 @@ def test_without_duckdb_the_extra_is_named(lake: Lake, monkeypatch: pytest.Monke
     assert "pip install 'influx-lake[duckdb]'" in str(failure.description)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("automation", ["on", pytest.param("declarative", marks=pytest.mark.slow)])
 def test_a_roll_up_follows_late_data(
     automation: str, lake: Lake, instance: dg.DagsterInstance, tmp_path: Path, run_all: Callable[..., dict[str, object]]

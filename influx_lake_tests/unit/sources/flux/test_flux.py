@@ -113,6 +113,7 @@ def cut(text: bytes, size: int) -> Iterator[bytes]:
     return (text[start : start + size] for start in range(0, len(text), size))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(keys, series, min_size=1, max_size=5), st.integers(1, 400))
 def test_every_value_comes_as_it_was_sent(points: Points, size: int) -> None:
     batches = list(builder(points).batches(blocks(cut(answer(points), size), FAILURES)))

@@ -1,0 +1,168 @@
+"""What was loaded to a branch, and whether it still fits what readers of the table get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import BranchOutdated, ConfigurationError
+from influx_lake.iceberg.columns.known_columns import as_known, share_of, time_field
+from influx_lake.iceberg.history.refs import AUDIT_PREFIX, branch_head
+from influx_lake.iceberg.scan.manifest_cache import manifests_of
+from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.scan.share_files import may_hold_share
+from influx_lake.iceberg.table_state.changes import BRANCH, MEASUREMENT, Kind, change_of, is_load_of, number, summary_of
+from influx_lake.iceberg.table_state.lineage import is_ours, line_there
+from influx_lake.iceberg.table_state.rebuilding import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.snapshots import Snapshot
+
+PUBLISHED_FROM = "influx-lake.published-from"
+"""The property of a snapshot's summary: the snapshot of a branch that has the same load."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchLoads:
+    """What was loaded to a branch.
+
+    Attributes:
+        branch: The branch.
+        head: Its newest snapshot.
+        base: The snapshot that the first load on it was made on; None where the table had none.
+        loads: The snapshots of the loads, oldest first.
+    """
+
+    branch: str
+    head: Snapshot
+    base: int | None
+    loads: tuple[Snapshot, ...]
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that were loaded, in that order."""
+        return tuple(map(window_of, self.loads))
+
+
+def window_of(load: Snapshot) -> Window:
+    """The window of a load."""
+    return Window.parse(summary_of(load)[WINDOW])
+
+
+def loads_on(table: Table, branch: str) -> BranchLoads:
+    """The loads that a branch has, and what readers get has not.
+
+    Raises:
+        ConfigurationError: There is no such branch, or others committed to it.
+    """
+    there = {each.snapshot_id: each for each in table.metadata.snapshots}
+    read = line_there(table.metadata)
+    found: list[Snapshot] = []
+    head = at = branch_head(table, branch)
+    while at in there and at not in read and summary_of(there[at]).get(BRANCH) == branch:
+        found.insert(0, there[at])
+        if (parent := there[at].parent_snapshot_id) is None:
+            return BranchLoads(branch, there[head], None, _checked(table, branch, found))
+        at = parent
+    if not found and head not in read:
+        raise _of_others(table, branch, head)
+    return BranchLoads(branch, there[head], at, _checked(table, branch, found))
+
+
+def check_fits(table: Table, base: int | None, window: Window, time_column: str, own: Collection[int] = ()) -> None:
+    """See to it that the rows of a window are still those that a load on a branch was planned on.
+
+    Files that were rewritten with the same rows are no matter, nor are loads of other windows.
+
+    Args:
+        table: The table as it is read now, with the rows that the load has of it.
+        base: The snapshot that the load was made on.
+        window: Its window.
+        time_column: The column that places a row in a window.
+        own: The loads of the same branch: they may be committed anew before it.
+
+    Raises:
+        BranchOutdated: Others loaded or changed the window since, or the snapshot is no longer among those that led to
+            what is read.
+    """
+    line = line_there(table.metadata)
+    name = ".".join(table.name())
+    if base is not None and base not in line:
+        raise BranchOutdated(
+            f"the branch was made from snapshot {base} of {name}, which is no longer among those that led to what "
+            "readers get: the table was rolled back, or the snapshots between expired",
+            remedy="Load the window again, and drop the branch",
+        )
+    for snapshot in line.values():
+        if snapshot.snapshot_id == base:
+            return
+        if number(snapshot, PUBLISHED_FROM) not in own and _touches(table, snapshot, window, time_column):
+            raise BranchOutdated(
+                f"{window} of {name} was changed by snapshot {snapshot.snapshot_id} since the branch was made: what is "
+                "on the branch was made from older rows",
+                remedy="Load the window again, and drop the branch",
+            )
+
+
+def superseded(metadata: TableMetadata, windows: Collection[Window], measurement: str | None) -> Iterator[str]:
+    """The branches on which earlier loads of windows wait for their checks, or failed them.
+
+    Args:
+        metadata: The table's metadata.
+        windows: The windows that are loaded now.
+        measurement: Whose, where the table holds several measurements.
+    """
+    for name, ref in metadata.refs.items():
+        head = metadata.snapshot_by_id(ref.snapshot_id) if name.startswith(AUDIT_PREFIX) else None
+        said = summary_of(head) if head is not None else {}
+        if WINDOW not in said or said.get(BRANCH) != name or said.get(MEASUREMENT) != measurement:
+            continue
+        waiting = Window.parse(said[WINDOW])
+        if any(window.start <= waiting.start and waiting.end <= window.end for window in windows):
+            yield name
+
+
+def _checked(table: Table, branch: str, found: list[Snapshot]) -> tuple[Snapshot, ...]:
+    others = next((each for each in found if WINDOW not in summary_of(each)), None)
+    if others is not None:
+        raise _of_others(table, branch, others.snapshot_id)
+    return tuple(found)
+
+
+def _of_others(table: Table, branch: str, snapshot_id: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"the branch {branch} of {'.'.join(table.name())} has a commit that is no load of influx-lake: snapshot "
+        f"{snapshot_id}",
+        remedy="Publish it with the engine that made it, in Spark: CALL system.fast_forward",
+    )
+
+
+def _touches(table: Table, snapshot: Snapshot, window: Window, time_column: str) -> bool:
+    """Whether rows of a window may be others since a snapshot."""
+    if change_of(snapshot).kind is Kind.REPLACE:
+        return False
+    loaded = summary_of(snapshot).get(WINDOW)
+    if loaded is not None and is_ours(snapshot):
+        other = Window.parse(loaded)
+        overlap = other.start < window.end and window.start < other.end
+        return overlap and is_load_of(snapshot, share_of(table))
+    from pyiceberg.manifest import DataFileContent
+
+    time_id, may_hold = time_field(as_known(table), time_column).field_id, may_hold_share(table)
+    for manifest in manifests_of(snapshot, table.io):
+        if manifest.added_snapshot_id != snapshot.snapshot_id:
+            continue
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+            if entry.snapshot_id != snapshot.snapshot_id or not may_hold(entry.data_file):
+                continue
+            bounds = time_bounds(entry.data_file, time_id)
+            if entry.data_file.content is not DataFileContent.DATA or bounds is None:
+                return True
+            if bounds[0] < window.end_us and window.start_us <= bounds[1]:
+                return True
+    return False

@@ -1,0 +1,180 @@
+"""Makes visible what was loaded to a branch: main is fast-forwarded to it, or the same files are committed there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import BranchOutdated, CommitConflict
+from influx_lake.iceberg.catalogs.retry import tries
+from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.commit.committer import Committer
+from influx_lake.iceberg.history.branch_catalog import on_branch
+from influx_lake.iceberg.history.branch_loads import BranchLoads, loads_on, superseded
+from influx_lake.iceberg.history.ref_commit import Plan, RefChange, commit_refs
+from influx_lake.iceberg.history.replay import Replay
+from influx_lake.iceberg.history.snapshot_view import MAIN
+from influx_lake.iceberg.history.updates import at, remove_ref, set_ref, stating
+from influx_lake.iceberg.own_properties import naming_table
+from influx_lake.iceberg.scan.reader import open_table
+from influx_lake.iceberg.table_state.lineage import line_there
+from influx_lake.iceberg.table_state.restating import restated
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+
+    from influx_lake.config.values.windows import Window
+    from influx_lake.iceberg.target import TableTarget
+
+_ANEW = "__anew"
+"""The end of a branch's name on which its loads are committed anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a branch.
+
+    Attributes:
+        table: The table as readers get it now.
+        snapshot_id: The snapshot that made it visible; None where there was nothing on the branch.
+        windows: The windows that were loaded to it.
+        fast_forward: Whether readers get the branch's own snapshots: nobody else had committed.
+    """
+
+    table: Table
+    snapshot_id: int | None
+    windows: tuple[Window, ...] = ()
+    fast_forward: bool = False
+
+
+class _Moved(Exception):
+    """Others committed to the table: the branch is no continuation of it any more."""
+
+
+def publish(catalog: Catalog, target: TableTarget, branch: str) -> Published:
+    """Make visible what was loaded to a branch, all of it at once, and remove the branch.
+
+    Where nobody committed to the table since the branch was made, it is fast-forwarded to the branch. Otherwise the
+    loads are committed anew on top of what is there, from the files that the branch has. Branches on which earlier
+    loads of the same windows wait for their checks go with it.
+
+    Args:
+        catalog: The catalog.
+        target: The table, with the rows that the loads have of it, and how files are written.
+        branch: The branch.
+
+    Raises:
+        ConfigurationError: There is no such branch, or others committed to it.
+        BranchOutdated: Others changed the same windows since.
+        CommitError: It could not be committed.
+    """
+    deadline = time.monotonic() + target.write.commit_timeout.total_seconds()
+    current, rest = branch, tuple[str, ...]()
+    for _ in tries(deadline):
+        table = actual(open_table(catalog, target.identifier))
+        loads = loads_on(table, current)
+        if not loads.loads:
+            dropped = commit_refs(catalog, target.identifier, _dropping((current, *rest)), f"drop the branch {branch}")
+            return Published(dropped, None)
+        if loads.base == table.metadata.current_snapshot_id:
+            try:
+                done = _fast_forward(catalog, target, loads, rest)
+            except _Moved:
+                continue
+            return Published(done, loads.head.snapshot_id, loads.windows, fast_forward=current == branch)
+        if len(loads.loads) == 1:
+            gone = _Gone(target, loads.windows, (current, *rest))
+            replay = Replay(on_branch(catalog, MAIN, gone), target, table, loads.loads[0], loads.base)
+            committed = Committer(replay).run()
+            found = actual(open_table(catalog, target.identifier))
+            return Published(found, committed.snapshot_id, loads.windows)
+        current, rest = _anew(catalog, target, table, branch, loads, (current, *rest))
+    raise CommitConflict(
+        f"the branch {branch} of {target.name} could not be published for {target.write.commit_timeout}: other writers "
+        "were first all the time",
+        remedy="Publish it again when fewer runs write to this table at once",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """The branches that go when windows are published: their own, and those of earlier loads of them."""
+
+    target: TableTarget
+    windows: tuple[Window, ...]
+    own: tuple[str, ...]
+
+    def __call__(self, metadata: TableMetadata) -> Iterable[str]:
+        measurement = measurement_of(self.target, metadata)
+        return dict.fromkeys((*self.own, *superseded(metadata, self.windows, measurement)))
+
+
+def measurement_of(target: TableTarget, metadata: TableMetadata) -> str | None:
+    """What the snapshots of a load's table say whose it is: nothing, where it is one measurement's alone."""
+    from influx_lake.iceberg.columns.known_columns import is_shared
+
+    share = target.share
+    return None if share is None or (share.is_alone and not is_shared(metadata)) else share.value
+
+
+def _fast_forward(catalog: Catalog, target: TableTarget, loads: BranchLoads, rest: tuple[str, ...]) -> Table:
+    head = loads.head
+
+    def plan(table: Table, again: bool) -> RefChange | None:
+        metadata = table.metadata
+        if again and head.snapshot_id in line_there(metadata):
+            return None
+        there = metadata.refs.get(loads.branch)
+        if there is None or there.snapshot_id != head.snapshot_id:
+            raise BranchOutdated(
+                f"the branch {loads.branch} of {target.name} was moved or dropped while it was published",
+                remedy="Load its windows again",
+            )
+        if metadata.current_snapshot_id != loads.base:
+            raise _Moved
+        gone = _Gone(target, loads.windows, (loads.branch, *rest))(metadata)
+        return RefChange(
+            (
+                set_ref(MAIN, head.snapshot_id),
+                *(remove_ref(name) for name in gone if name in metadata.refs),
+                *stating({**restated(table, head), **naming_table(metadata)}),
+            ),
+            (*at(MAIN, loads.base, table), *at(loads.branch, head.snapshot_id, table)),
+        )
+
+    doing = f"fast-forward {target.name} to the branch {loads.branch}"
+    return commit_refs(catalog, target.identifier, plan, doing, target.write.commit_timeout)
+
+
+def _anew(
+    catalog: Catalog,
+    target: TableTarget,
+    table: Table,
+    branch: str,
+    loads: BranchLoads,
+    used: tuple[str, ...],
+) -> tuple[str, tuple[str, ...]]:
+    """Commit the loads of a branch anew to another branch, made from what readers get now.
+
+    Returns:
+        That branch, and those that go with it when it is published.
+    """
+    # Of several tries each has another name: one that a killed process left is not gone on with.
+    number = sum(name.startswith(f"{branch}{_ANEW}") for name in table.metadata.refs)
+    name = f"{branch}{_ANEW}{number or ''}"
+    own = frozenset(load.snapshot_id for load in loads.loads)
+    for load in loads.loads:
+        Committer(Replay(on_branch(catalog, name), target, table, load, loads.base, own)).run()
+    return name, tuple(dict.fromkeys(used))
+
+
+def _dropping(names: tuple[str, ...]) -> Plan:
+    def plan(table: Table, again: bool) -> RefChange | None:  # noqa: ARG001
+        there = [name for name in names if name in table.metadata.refs]
+        return RefChange(tuple(map(remove_ref, there))) if there else None
+
+    return plan

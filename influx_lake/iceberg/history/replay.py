@@ -1,0 +1,161 @@
+"""The load of a window that is on a branch, committed anew where others committed meanwhile: the same files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import BranchOutdated
+from influx_lake.iceberg.columns.known_columns import actual, as_known
+from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.history.branch_loads import PUBLISHED_FROM, check_fits, window_of
+from influx_lake.iceberg.history.snapshot_view import as_of
+from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
+from influx_lake.iceberg.scan.planning import WindowFiles, files_of
+from influx_lake.iceberg.scan.reader import count_rows
+from influx_lake.iceberg.staging.copied_folder import check_not_copied
+from influx_lake.iceberg.staging.staged_table import StagedTable
+from influx_lake.iceberg.table_state import commit_log, table_state
+from influx_lake.iceberg.table_state.changes import BRANCH, MEASUREMENT, number, summary_of
+from influx_lake.iceberg.table_state.commit_record import OTHERS, record
+from influx_lake.iceberg.table_state.coverage import Coverage
+from influx_lake.iceberg.table_state.rebuilding import ROWS
+from influx_lake.iceberg.table_state.state_encoding import SUMMARY
+from influx_lake.iceberg.target import Provenance, TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+    from influx_lake.config.values.windows import Window
+    from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+
+_OF_ITS_OWN = frozenset({SUMMARY, OTHERS, MEASUREMENT, BRANCH, "influx-lake.previous-rows"})
+_OURS = "influx-lake."
+
+
+@dataclass(slots=True)
+class Replay:
+    """Commits a load that is on a branch on top of another snapshot. `Committer(...).run()` makes it.
+
+    Attributes:
+        catalog: The catalog.
+        target: The table, with the rows that the load has of it.
+        table: The table.
+        load: The snapshot of the load.
+        base: The snapshot that the first load on the branch was made on.
+        own: The snapshots of all loads on the branch.
+        window: The window of the load.
+    """
+
+    catalog: Catalog
+    target: TableTarget
+    table: Table
+    load: Snapshot
+    base: int | None
+    own: frozenset[int] = frozenset()
+    window: Window = field(init=False)
+    again = "Publish the branch again"
+    _outside: StraddlingRows = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.window = window_of(self.load)
+        self._outside = StraddlingRows(self.target, self.window)
+
+    @property
+    def doing(self) -> str:
+        return f"publish {self.window} in"
+
+    def check(self, table: Table) -> None:
+        """Check that the table's files are its own."""
+        check_not_copied(table, self.target.name)
+
+    def plan(self, table: Table) -> tuple[StagedTable, Change]:
+        """Put the files that the branch has of the window in the place of the table's."""
+        staged = StagedTable.unchanged(table)
+        known, loaded = self._known(table), self._known(as_of(table, self.load))
+        check_fits(known, self.base, self.window, self.target.time_column, self.own)
+        with catalog_errors(f"plan the publication of {self.window} in {self.target.name}"):
+            there, coming = (files_of(each, self.window, self.target.time_column) for each in (known, loaded))
+        self._check_files(table, loaded, coming)
+        with catalog_errors(f"plan the publication of {self.window} in {self.target.name}"):
+            kept = [self._outside.of(known, task) for task in there.straddling]
+        added = {task.file.file_path: task.file for task in coming.inside}
+        removed = {task.file.file_path: task.file for task in (*there.inside, *there.straddling)}
+        both = added.keys() & removed.keys()
+        change = Change(
+            removed=tuple(file for path, file in removed.items() if path not in both),
+            added=(
+                *(file for path, file in added.items() if path not in both),
+                *(file for part in kept for file in part.files),
+            ),
+            rows=number(self.load, ROWS),
+            previous_rows=sum(task.file.record_count for task in there.inside) + sum(part.inside for part in kept),
+            coverage=self._coverage(known, loaded),
+            notes=self._notes(),
+        )
+        return staged, change
+
+    def before_commit(self, change: Change) -> None:
+        """Nothing comes first."""
+
+    def ask_for(self, table: Table, staged: StagedTable, change: Change) -> tuple[ReplaceCommit, dict[str, str]]:
+        """The commit of a plan, and what the table's properties say of it: what the load said, for this snapshot."""
+        from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+
+        said = summary_of(self.load)
+        loaded = table_state(self._known(as_of(table, self.load)))
+        source = said.get("influx-lake.source", "")
+        known = record(
+            self._known(table),
+            change.coverage,
+            replace(self.target, tags=loaded.tags, definition=loaded.definition),
+            Provenance(source, said.get("influx-lake.run-id", ""), declared=(loaded.owner or source,)),
+            loaded.time_id,
+            self.window,
+            keeps_rows=change.keeps_rows,
+        )
+        summary = {
+            **change.notes,
+            "influx-lake.previous-rows": str(change.previous_rows),
+            PUBLISHED_FROM: str(self.load.snapshot_id),
+            **known.summary,
+        }
+        commit = ReplaceCommit(staged, change, summary)
+        return commit, {**known.properties, commit_log.PROPERTY: commit_log.recording(table, commit.snapshot_id)}
+
+    def written(self) -> list[DataFile]:
+        """The files that were written for plans: those of the load are the branch's."""
+        return self._outside.written()
+
+    def _check_files(self, table: Table, loaded: Table, files: WindowFiles) -> None:
+        """Check that the files inside the window hold all of it, and suit the table."""
+        inside = sum(task.file.record_count for task in files.inside)
+        suit = all(task.file.spec_id == table.spec().spec_id for task in files.inside)
+        if not suit or (files.straddling and count_rows(loaded, self.window, self.target.time_column) != inside):
+            raise BranchOutdated(
+                f"the files of {self.window} on the branch of {self.target.name} were rewritten, or the table is "
+                "partitioned otherwise by now",
+                remedy="Load the window again, and drop the branch",
+            )
+
+    def _known(self, table: Table) -> Table:
+        return as_known(actual(table), share=self.target.share)
+
+    def _coverage(self, known: Table, loaded: Table) -> Coverage:
+        """What the table holds, and of the window what the branch holds."""
+        mine, theirs = table_state(known).coverage, table_state(loaded).coverage.within([self.window])
+        coverage = mine.losing([self.window])
+        for part in theirs.intervals:
+            coverage = coverage.adding(part)
+        for part in theirs.tails:
+            coverage = coverage.tailing(part)
+        return coverage
+
+    def _notes(self) -> dict[str, str]:
+        said = summary_of(self.load)
+        notes = {name: text for name, text in said.items() if name.startswith(_OURS) and name not in _OF_ITS_OWN}
+        return notes | {KEPT_ROWS: said[KEPT_ROWS]} if KEPT_ROWS in said else notes

@@ -1,0 +1,44 @@
+"""Updates of a table's branches, tags and properties, and what they require of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.history.snapshot_view import MAIN
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.update import TableRequirement, TableUpdate
+
+
+def set_ref(name: str, snapshot_id: int, *, tag: bool = False) -> TableUpdate:
+    """The update that makes a branch or tag, or moves it. It is kept for ever: nothing says when it may go."""
+    from pyiceberg.table.update import SetSnapshotRefUpdate
+
+    kind = "tag" if tag else "branch"
+    return SetSnapshotRefUpdate.model_validate({"ref-name": name, "snapshot-id": snapshot_id, "type": kind})
+
+
+def remove_ref(name: str) -> TableUpdate:
+    """The update that removes a branch or tag."""
+    from pyiceberg.table.update import RemoveSnapshotRefUpdate
+
+    return RemoveSnapshotRefUpdate.model_validate({"ref-name": name})
+
+
+def stating(properties: Mapping[str, str]) -> list[TableUpdate]:
+    """The update that sets properties; none where there are none."""
+    from pyiceberg.table.update import SetPropertiesUpdate
+
+    return [SetPropertiesUpdate(updates=dict(properties))] if properties else []
+
+
+def at(name: str, snapshot_id: int | None, table: Table) -> Sequence[TableRequirement]:
+    """What requires that a branch or tag is still at a snapshot; None: that there is none of this name."""
+    from pyiceberg.table.update import AssertRefSnapshotId
+
+    if not table.metadata.snapshots and name != MAIN:
+        # pyiceberg lets nothing be required of other branches there.
+        return ()
+    return (AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": snapshot_id}),)

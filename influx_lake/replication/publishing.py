@@ -1,0 +1,45 @@
+"""A measurement's branch, made visible by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.history.publishing import Published, publish
+from influx_lake.iceberg.history.refs import branch_head
+from influx_lake.iceberg.load.quarantine import quarantine_of
+from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.iceberg.target import TableTarget
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> Published:
+    """Make visible what was loaded of a measurement to a branch, and remove the branch; see `publish`.
+
+    What a load put into the quarantine on its branch of the same name is made visible before.
+
+    Raises:
+        ConfigurationError: There is no such branch, it is the table itself, or others committed to it.
+        BranchOutdated: Others changed the same windows since: they have to be loaded again.
+        CommitError: It could not be committed.
+    """
+    if branch == "main":
+        raise ConfigurationError("main is what readers of the table get")
+    branch_head(open_table(catalog, measurement.identifier), branch)
+    target = TableTarget(
+        identifier=measurement.identifier,
+        time_column=measurement.time_column,
+        write=measurement.write,
+        properties=measurement.table_properties,
+        types=measurement.types.model_copy(update={"types": {}}),
+        partition=measurement.iceberg_partition,
+        share=measurement.share,
+    )
+    aside = quarantine_of(target)
+    table = find_table(catalog, aside.identifier)
+    if table is not None and branch in table.metadata.refs:
+        publish(catalog, aside, branch)
+    return publish(catalog, target, branch)
