@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.errors import ConfigurationError
-from influx_lake.iceberg.history.publishing import Published, publish
-from influx_lake.iceberg.history.refs import branch_head
+from influx_lake.iceberg.history.publishing import Published, publish_with_aside
 from influx_lake.iceberg.load.quarantine import quarantine_of
-from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -17,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> Published:
-    """Make visible what was loaded of a measurement to a branch, and remove the branch; see `publish`.
+    """Make visible what was loaded of a measurement to a branch, and remove the branch; see
+    `influx_lake.iceberg.history.publishing.publish`.
 
-    What a load put into the quarantine on its branch of the same name is made visible before.
+    What loads put into the quarantine, on its branch of the same name, becomes visible with it.
 
     Raises:
         ConfigurationError: There is no such branch, it is the table itself, or others committed to it.
@@ -28,7 +27,6 @@ def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> P
     """
     if branch == "main":
         raise ConfigurationError("main is what readers of the table get")
-    branch_head(open_table(catalog, measurement.identifier), branch)
     target = TableTarget(
         identifier=measurement.identifier,
         time_column=measurement.time_column,
@@ -38,8 +36,4 @@ def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> P
         partition=measurement.iceberg_partition,
         share=measurement.share,
     )
-    aside = quarantine_of(target)
-    table = find_table(catalog, aside.identifier)
-    if table is not None and branch in table.metadata.refs:
-        publish(catalog, aside, branch)
-    return publish(catalog, target, branch)
+    return publish_with_aside(catalog, target, quarantine_of(target), branch)

@@ -12,7 +12,7 @@ from influx_lake.errors import AuditFailed, LakeError
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.history.branch_catalog import on_branch
 from influx_lake.iceberg.history.branch_loads import superseded
-from influx_lake.iceberg.history.publishing import measurement_of, publish
+from influx_lake.iceberg.history.publishing import measurement_of, publish_with_aside
 from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.refs import AUDIT_PREFIX
 from influx_lake.iceberg.history.updates import remove_ref
@@ -55,9 +55,7 @@ def audited(load: WindowLoad, work: Callable[[WindowLoad], WindowResult], aside:
             # Nothing was to be done.
             return done
         _check(load, load.audit(hidden), branch)
-        # As in a load: rows are in both tables for a moment, and never in neither.
-        _publish_if_there(load.catalog, aside, branch)
-        published = publish(load.catalog, load.target, branch)
+        published = publish_with_aside(load.catalog, load.target, aside, branch)
     except AuditFailed:
         raise
     except BaseException:
@@ -79,12 +77,6 @@ class _Earlier:
 
     def __call__(self, metadata: TableMetadata) -> Iterable[str]:
         return superseded(metadata, (self.load.window,), measurement_of(self.target, metadata))
-
-
-def _publish_if_there(catalog: Catalog, target: TableTarget, branch: str) -> None:
-    table = find_table(catalog, target.identifier)
-    if table is not None and branch in table.metadata.refs:
-        publish(catalog, target, branch)
 
 
 def _check(load: WindowLoad, failed: Sequence[str], branch: str) -> None:

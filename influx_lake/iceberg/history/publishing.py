@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from influx_lake.errors import BranchOutdated, CommitConflict
 from influx_lake.iceberg.catalogs.retry import tries
-from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.columns.known_columns import actual, as_known, is_shared
 from influx_lake.iceberg.commit.committer import Committer
 from influx_lake.iceberg.history.branch_catalog import on_branch
-from influx_lake.iceberg.history.branch_loads import BranchLoads, loads_on, superseded
+from influx_lake.iceberg.history.branch_loads import BranchLoads, check_fits, loads_on, superseded
 from influx_lake.iceberg.history.ref_commit import Plan, RefChange, commit_refs
 from influx_lake.iceberg.history.replay import Replay
 from influx_lake.iceberg.history.snapshot_view import MAIN
 from influx_lake.iceberg.history.updates import at, remove_ref, set_ref, stating
 from influx_lake.iceberg.own_properties import naming_table
-from influx_lake.iceberg.scan.reader import open_table
+from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.table_state.lineage import line_there
 from influx_lake.iceberg.table_state.restating import restated
 
@@ -100,6 +100,35 @@ def publish(catalog: Catalog, target: TableTarget, branch: str) -> Published:
     )
 
 
+def publish_with_aside(catalog: Catalog, target: TableTarget, aside: TableTarget, branch: str) -> Published:
+    """Make visible what was loaded to a branch, with the rows of it that the table does not take; see `publish`.
+
+    As in a load, rows are in both tables for a moment, and never in neither.
+
+    Args:
+        catalog: The catalog.
+        target: The table.
+        aside: Its quarantine, where there is one: with a branch of the same name, where the loads put something there.
+        branch: The branch.
+    """
+    check_publishable(catalog, target, branch)
+    table = find_table(catalog, aside.identifier)
+    if table is not None and branch in table.metadata.refs:
+        publish(catalog, aside, branch)
+    return publish(catalog, target, branch)
+
+
+def check_publishable(catalog: Catalog, target: TableTarget, branch: str) -> None:
+    """See to it that a branch can be published as the table is now; arguments and errors are those of `publish`."""
+    table = actual(open_table(catalog, target.identifier))
+    loads = loads_on(table, branch)
+    if loads.base == table.metadata.current_snapshot_id:
+        return
+    known = as_known(table, share=target.share)
+    for window in loads.windows:
+        check_fits(known, loads.base, window, target.time_column)
+
+
 @dataclass(frozen=True, slots=True)
 class _Gone:
     """The branches that go when windows are published: their own, and those of earlier loads of them."""
@@ -115,8 +144,6 @@ class _Gone:
 
 def measurement_of(target: TableTarget, metadata: TableMetadata) -> str | None:
     """What the snapshots of a load's table say whose it is: nothing, where it is one measurement's alone."""
-    from influx_lake.iceberg.columns.known_columns import is_shared
-
     share = target.share
     return None if share is None or (share.is_alone and not is_shared(metadata)) else share.value
 

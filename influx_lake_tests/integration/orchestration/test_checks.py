@@ -318,3 +318,23 @@ def test_no_secret_is_in_what_is_stored(lake: CheckedLake) -> None:
     stored = "\n".join(dg.serialize_value(entry) for entry in lake.instance.all_logs(result.run_id))
     assert "source_rows" in stored
     assert str(lake.box.token) not in stored
+
+
+def test_a_window_that_fails_its_checks_is_not_visible_and_the_run_says_why(lake: CheckedLake) -> None:
+    lake.measurements = (
+        "{cpu: {write: {publish: after_checks}, checks: {values: [{column: usage, between: [0, 100]}]}}}"
+    )
+    lake.write("cpu,host=a usage=1 0", "cpu,host=a usage=200 30")
+    result = lake.load("2026-01-01", "2026-01-02")
+    assert not result.success
+    failure = next(event for event in result.all_events if event.is_step_failure)
+    told = str(failure.event_specific_data.error)  # type: ignore[union-attr]
+    assert f"window {day(1)}" in told
+    assert "did not pass its checks: values: " in told
+    assert "usage in 0..100" in told
+    assert "influx-lake publish telemetry.cpu --branch influx_lake_audit_" in told
+    assert lake.instance.get_materialized_partitions(CPU) == {"2026-01-01"}
+    lake.measurements = lake.measurements.replace("[0, 100]", "[0, 300]")
+    assert lake.load("2026-01-02").success
+    assert lake.instance.get_materialized_partitions(CPU) == {"2026-01-01", "2026-01-02"}
+    assert lake.check("source_equals_lake").passed

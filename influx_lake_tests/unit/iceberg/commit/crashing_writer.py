@@ -14,20 +14,22 @@ from dataclasses import replace as changed
 from typing import Any
 
 import pyarrow as pa
-from pyiceberg.catalog import sql
+from pyiceberg.catalog import Catalog, sql
 
 from influx_lake.config import WriteOptions
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.commit import overwrite_producer
+from influx_lake.iceberg.history import audited_load, publishing, replay
 from influx_lake.iceberg.load.append import append_window
+from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.merge import keep_unmatched
 from influx_lake.iceberg.staging import staged
 from influx_lake.iceberg.writer import data_file
-from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, rows
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, rows, stream
 from testbed.loads import load_of
 
 
@@ -82,13 +84,19 @@ JOINING: dict[str, tuple[Any, str, bool]] = {
     "before the join": (keep_unmatched.KeepUnmatched, "plan", False),
     "after the join": (keep_unmatched.KeepUnmatched, "_keep", True),
 }
+AUDITING: dict[str, tuple[Any, str, bool]] = {
+    "before it is published": (publishing, "publish", False),
+    "before the fast-forward": (publishing, "_fast_forward", False),
+    "before it is committed anew": (replay.Replay, "plan", False),
+    "after it is published": (publishing, "publish", True),
+}
 
 
 def main(folder: str, step: str, mode: str) -> None:
     catalog = open_catalog(
         "lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/warehouse"}
     )
-    steps = {**STEPS, **JOINING}
+    steps = {**STEPS, **JOINING, **AUDITING}
     if step in steps:
         owner, name, after = steps[step]
         stopping(owner, name, after=after)
@@ -97,7 +105,16 @@ def main(folder: str, step: str, mode: str) -> None:
     if mode.startswith("shared "):
         mode, target = mode.removeprefix("shared "), changed(target, share=SHARE)
         batches = Batches(named(next(coming(step))).schema, map(named, coming(step)))
-    if mode == "tail":
+    if mode.startswith("audited"):
+        load = load_of(catalog, target, batches, day(0), PROVENANCE)
+
+        def audit(_: Catalog) -> list[str]:
+            if mode.endswith("overtaken"):
+                replace_window(load_of(catalog, target, stream(rows(day(2), 9)), day(2), PROVENANCE))
+            return []
+
+        audited_load.audited(changed(load, audit=audit), replace_window, quarantine_of(target))
+    elif mode == "tail":
         tail_window(load_of(catalog, target, batches, day(0), PROVENANCE), replace_window)
     elif mode == "append":
         append_window(load_of(catalog, target, lambda part: nullcontext(batches), day(0), PROVENANCE))

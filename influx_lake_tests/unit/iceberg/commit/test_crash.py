@@ -15,13 +15,15 @@ from pyiceberg.catalog import Catalog
 
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.history.audited_load import audited
 from influx_lake.iceberg.load.append import append_window
+from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake_tests.unit.iceberg.commit.crashing_writer import JOINING, SHARE, STEPS, named
+from influx_lake_tests.unit.iceberg.commit.crashing_writer import AUDITING, JOINING, SHARE, STEPS, named
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
 from testbed.loads import load_of
 
@@ -72,6 +74,35 @@ def test_killed_while_upserting(step: str, catalog: Catalog, lake_folder: Path) 
     upsert_window(load_of(catalog, BY_POINT, stream(coming), day(0), PROVENANCE))
     assert points(held(catalog, [day(0)])) == {**points(plain(there)), **points(plain(coming))}
     assert held(catalog, [day(1)]).num_rows == 70
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.parametrize("mode", ["audited", pytest.param("audited, overtaken", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "before it is published",
+        *(pytest.param(step, marks=pytest.mark.slow) for step in ("batch 0", *STEPS, *AUDITING)),
+    ],
+)
+def test_killed_while_a_window_is_audited(step: str, mode: str, catalog: Catalog, lake_folder: Path) -> None:
+    """Readers get none of the window, or all of it; what is left on a branch goes with the next load of the window."""
+    if step == ("before the fast-forward" if mode.endswith("overtaken") else "before it is committed anew"):
+        pytest.skip("not a step of this way")
+    replace(catalog, day(0), rows(day(0), 700))
+    replace(catalog, day(1), rows(day(1), 70))
+
+    kill_at(step, lake_folder, mode)
+
+    done = step == "after it is published"
+    assert held(catalog, [day(0)]).num_rows == (20_000 if done else 700)
+    assert held(catalog, [day(1)]).num_rows == 70
+    assert table_state(table(catalog)).changes == ()
+    assert table_state(table(catalog)).coverage.holds(day(0, 2))
+    load = load_of(catalog, TARGET, stream(rows(day(0), 900)), day(0), PROVENANCE)
+    audited(changed(load, audit=lambda catalog: []), replace_window, quarantine_of(TARGET))
+    assert held(catalog, [day(0)]).num_rows == 900
+    assert set(table(catalog).metadata.refs) == {"main"}
     assert_each_file_once(catalog)
 
 

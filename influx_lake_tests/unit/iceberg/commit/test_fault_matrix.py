@@ -22,7 +22,9 @@ from influx_lake.config import WriteOptions
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.commit import committer as committing
+from influx_lake.iceberg.history.audited_load import audited
 from influx_lake.iceberg.load.append import append_window
+from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.scan.reader import read_windows
@@ -31,7 +33,8 @@ from testbed.loads import load_of
 
 SMALL_FILES = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=8_000))
 BUDGET = timedelta(seconds=0.4)
-MODES = ("replace", "append", "upsert")
+MODES = ("replace", "append", "upsert", "audited", "audited, overtaken")
+OTHER = day(3000)
 CALLS = ((PyArrowFile, "create"), (PyArrowFile, "open"), (PyArrowFileIO, "delete"))
 CATALOG_CALLS = ("load_table", "commit_table")
 
@@ -105,7 +108,7 @@ class Lake:
         self.round += 1
         whole = day(0) if self.mode != "append" else day(self.round)
         # A window inside a day splits files: rows around it have to survive.
-        due = hours(0, 6, 12) if self.mode == "replace" and self.round % 2 else whole
+        due = hours(0, 6, 12) if self.mode not in ("append", "upsert") and self.round % 2 else whole
         if due != whole and whole in self.source:
             times = self.source.pop(whole)
             for part in (hours(0, 0, 6), hours(0, 6, 12), hours(0, 12, 24)):
@@ -120,6 +123,10 @@ class Lake:
     def load(self, window: Window) -> None:
         batch = self.source[window]
         parts = [batch.slice(first, 300) for first in range(0, len(batch), 300)]
+        if self.mode.startswith("audited"):
+            load = load_of(self.catalog, SMALL_FILES, stream(*parts), window, PROVENANCE, commit_timeout=BUDGET)
+            audited(changed(load, audit=self.audit), replace_window, quarantine_of(SMALL_FILES))
+            return
         if self.mode == "replace":
             replace_window(
                 load_of(self.catalog, SMALL_FILES, stream(*parts), window, PROVENANCE, commit_timeout=BUDGET)
@@ -138,11 +145,21 @@ class Lake:
                 ),
             )
 
+    def audit(self, catalog: Catalog) -> list[str]:
+        """Nothing is wrong; meanwhile somebody may load another window."""
+        if self.mode.endswith("overtaken"):
+            self.source[OTHER] = rows(OTHER, 9)
+            other = stream(self.source[OTHER])
+            load = load_of(self.catalog, SMALL_FILES, other, OTHER, PROVENANCE, commit_timeout=BUDGET)
+            replace_window(load)
+        return []
+
     def check(self) -> None:
         """The table equals the source, and every file it lists is there, once."""
         held = table(self.catalog)
         files = [task.file.file_path for task in held.scan().plan_files()]
         assert len(files) == len(set(files))
+        assert set(held.metadata.refs) == {"main"}
         assert all(Path(path.removeprefix("file://")).exists() for path in files)
         order = [("time", "ascending"), ("count", "ascending")]
         found = read_windows(held, [day(-1, 4000)]).read_all().sort_by(order)
