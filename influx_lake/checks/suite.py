@@ -22,6 +22,7 @@ _MODULES = {
     "schema_drift": "schema_drift",
     "nothing_in_quarantine": "quarantine",
     "same_definition": "definition",
+    "small_files": "small_files",
     "outliers": "outliers",
     VALUES: "value_rules",
 }
@@ -47,6 +48,7 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
     "schema_drift": lambda measurement: True,
     "nothing_in_quarantine": lambda measurement: measurement.has_quarantine,
     "same_definition": _makes_rows,
+    "small_files": lambda measurement: True,
     "outliers": lambda measurement: False,
 }
 """What is done where nobody says whether."""
@@ -59,6 +61,7 @@ MEANINGS = {
     "schema_drift": "The table's columns are those of the source.",
     "nothing_in_quarantine": "No row waits in quarantine: rows whose values have another type than their column.",
     "same_definition": "Every window was loaded as `computed`, `map`, `where` and the others make rows now.",
+    "small_files": "No more small files of the table wait to be compacted than `checks.small_files` allows.",
     "outliers": "The window has about as many rows as those before it.",
     VALUES: "The window's rows keep the rules of `checks.values`.",
 }

@@ -77,6 +77,11 @@ def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -
     ]
 
 
+def table_of(measurement: Measurement) -> MaintainedTable:
+    """The table of a measurement, as if nobody shared it."""
+    return next(_own((measurement,)))
+
+
 def _own(sharing: tuple[Measurement, ...]) -> Iterator[MaintainedTable]:
     first = sharing[0]
     target = TableTarget(

@@ -105,6 +105,14 @@ class GapsCheck(WarningCheck):
         return self
 
 
+class SmallFilesCheck(WarningCheck):
+    """Small files that could be few: `true`, `false`, or options."""
+
+    most: WholeNumber = Field(
+        default=100, ge=0, description="How many small files of time that is over may wait to be compacted."
+    )
+
+
 class OutliersCheck(WarningCheck):
     """Windows with far more or fewer rows than those before them: `true`, `false`, or options."""
 
@@ -248,6 +256,11 @@ class CheckOptions(BaseModel):
         default=WarningCheck(),
         description="Every window was loaded as `fields`, `rename`, `map`, `computed`, `where` and so on make rows "
         "now. Metadata only. Default: on where there are such.",
+    )
+    small_files: SmallFilesCheck = Field(
+        default=SmallFilesCheck(),
+        description="No more than `most` small files wait to be compacted, which makes queries slow. Metadata only. "
+        "Default: on.",
     )
     outliers: OutliersCheck = Field(
         default=OutliersCheck(),

@@ -29,7 +29,7 @@ def figures(evaluation: dg.AssetCheckEvaluation) -> dict[str, Any]:
 def test_what_is_cheap_is_checked_by_default(lake: CheckedLake) -> None:
     lake.write("cpu,host=a usage=1 0", "cpu,host=b usage=2 1")
     found = lake.evaluations(lake.load())
-    assert found.keys() == {"source_equals_lake", "gaps", "schema_drift"}
+    assert found.keys() == {"source_equals_lake", "gaps", "schema_drift", "small_files"}
     assert all(each.passed for each in found.values())
     counted = figures(found["source_equals_lake"])
     assert (counted["source_rows"], counted["lake_rows"], counted["windows"]) == (2, 2, 1)
@@ -41,11 +41,13 @@ def test_all_checks_of_an_asset_are_one_step(lake: CheckedLake) -> None:
     lake.measurements = "{cpu: {freshness: {fail: 2h}, checks: {outliers: true, no_duplicate_points: true}}}"
     checks = list(lake.definitions.asset_checks or ())
     assert len(checks) == 1
-    assert len(lake.definitions.resolve_asset_graph().asset_check_keys) == 6
+    assert len(lake.definitions.resolve_asset_graph().asset_check_keys) == 7
 
 
 def test_checks_that_are_switched_off_are_not_there(lake: CheckedLake) -> None:
-    lake.measurements = "{cpu: {checks: {source_equals_lake: false, gaps: false, schema_drift: false}}}"
+    lake.measurements = (
+        "{cpu: {checks: {source_equals_lake: false, gaps: false, schema_drift: false, small_files: false}}}"
+    )
     assert not lake.definitions.asset_checks
 
 

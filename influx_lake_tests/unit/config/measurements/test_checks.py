@@ -21,8 +21,15 @@ measurements:
 """
     )
     cpu, mem = lake.measurements
-    assert checks_of(cpu) == ["source_equals_lake", "gaps", "freshness", "outliers"]
-    assert checks_of(mem) == ["source_equals_lake", "no_duplicate_points", "gaps", "schema_drift", "outliers"]
+    assert checks_of(cpu) == ["source_equals_lake", "gaps", "freshness", "small_files", "outliers"]
+    assert checks_of(mem) == [
+        "source_equals_lake",
+        "no_duplicate_points",
+        "gaps",
+        "schema_drift",
+        "small_files",
+        "outliers",
+    ]
     assert (cpu.checks.gaps.by, cpu.checks.gaps.longer_than) == (("host",), timedelta(minutes=20))
     # A measurement's options are laid over the defaults.
     assert cpu.checks.gaps.counts_as is Severity.ERROR
