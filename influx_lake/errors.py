@@ -338,6 +338,10 @@ class RowsDiffer(GuardError):
     """Files that were written in the place of others do not hold the same rows."""
 
 
+class RowsStillThere(GuardError):
+    """Rows that are to be erased are where they cannot be erased now."""
+
+
 class WindowNotOver(GuardError):
     """Rows should be appended of time that is not over, where late rows would be missed for good."""
 

@@ -17,6 +17,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.table_columns import table_target
 
@@ -57,7 +58,7 @@ class Subject:
 
     @cached_property
     def source(self) -> Source:
-        return transformed(self.open_source(), self.measurement)
+        return transformed(self.open_source(), without_erased_from(self.measurement, self.table))
 
     @cached_property
     def schema(self) -> MeasurementSchema:

@@ -11,6 +11,7 @@ import typer
 from influx_lake.cli.commands.check import check
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
+from influx_lake.cli.commands.erase import erase
 from influx_lake.cli.commands.history import history
 from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.maintain import maintain
@@ -45,7 +46,7 @@ _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, check, discover, schema, preview),
     _DAILY: (plan, replicate, tail, status, verify, maintain, pools),
-    _HISTORY: (history, rollback, tag, branch, publish),
+    _HISTORY: (history, rollback, tag, branch, publish, erase),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from influx_lake.config import Nanoseconds, OnTypeConflict, SchemaEvolution, TypeOptions, WriteOptions
+from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.config.values.source_schema import TIME
@@ -38,6 +39,7 @@ class TableTarget:
         partition: Its partition fields; None: by day of the time for a new table, and by measurement where it is to
             hold several, and what an existing one has.
         definition: How the rows are made, as a text that changes with it; None where nobody says.
+        erased: Rows that are not among those that come, since they were erased; None where that is not told.
         share: The rows of it that are loaded and replaced, where the table holds several measurements.
     """
 
@@ -54,6 +56,7 @@ class TableTarget:
     schema_evolution: SchemaEvolution = SchemaEvolution.ADD_COLUMNS
     partition: tuple[PartitionTerm, ...] | None = None
     definition: str | None = None
+    erased: tuple[ErasedRows, ...] | None = None
     share: Share | None = None
 
     @property

@@ -16,6 +16,7 @@ from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.scan.planning import in_windows
 from influx_lake.iceberg.scan.reader import read_windows
+from influx_lake.replication.erased import without_erased_from
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.profile import ColumnProfile, Profile, RowProfiler, profiles_of, scale_for
 from influx_lake.sources.protocol import Source
@@ -45,6 +46,7 @@ def changed_columns(
     """
     if not windows:
         return []
+    measurement = without_erased_from(measurement, table)
     source = transformed(source, measurement)
     lake = LakeColumns.of(table, measurement, source.schema(measurement.name))
     scales = {name: scale_for(largest) for name, largest in lake.largest(windows).items()}

@@ -12,6 +12,7 @@ from influx_lake.errors import ConfigurationError, naming
 from influx_lake.iceberg.window_load import ProgressMeter
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.due import open_windows, tail_lag
+from influx_lake.replication.erased import without_erased
 from influx_lake.replication.loading import restart_on_interruption
 from influx_lake.replication.modes import load_tail
 from influx_lake.replication.window import load_of
@@ -88,6 +89,7 @@ def tail_measurement(
     until = now - tail_lag(measurement)
     commits: list[WindowResult] = []
     with naming(measurement.name):
+        measurement = without_erased(measurement, catalog)
         source = transformed(source, measurement, LoadContext(run_id, now))
         schema = source.schema(measurement.name)
         for window in open_windows(measurement, now):

@@ -18,6 +18,7 @@ from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_load import Progress, ProgressMeter, Unguarded, WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
+from influx_lake.replication.erased import without_erased
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.guards import LimitedRows, ShrinkGuard
 from influx_lake.replication.loading import load_rows
@@ -93,7 +94,7 @@ class MeasurementWindow:
         Raises:
             LakeError: The source does not tell the measurement's columns.
         """
-        measurement, self._progress = self.measurement, ProgressMeter(self.on_progress)
+        measurement, self._progress = without_erased(self.measurement, self.catalog), ProgressMeter(self.on_progress)
         now = datetime.now(UTC)
         context = LoadContext(self.run_id, now)
         source = transformed(self.source, measurement, context, self.schemas.schema if self.schemas else None)
@@ -212,7 +213,7 @@ def load_of(
         keeping: Keeps values of the table that are not to be replaced.
     """
     progress = progress or ProgressMeter()
-    target = table_target(measurement, schema)
+    target = replace(table_target(measurement, schema), erased=measurement.erased)
     provenance = Provenance(source.identity, run_id, measurement.adopt, tuple(declared))
     names = [column.name for column in schema.columns]
 

@@ -55,8 +55,8 @@ class Plan:
     @property
     def filter(self) -> Expression | None:
         """The row filter."""
-        where = self.measurement.transforms.where
-        return None if where is None else Expression("where", where)
+        wanted = self.measurement.wanted_rows
+        return None if wanted is None else Expression("where", wanted)
 
     def steps(self, rows: pa.Schema, window: Window, load: LoadContext, *, filtered: bool) -> list[Step]:
         """The steps for rows of a window.
@@ -150,8 +150,8 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
     _check_maps(schema, columns, names, measurement)
     plain = {each.output.name: each.input for each in made if not each.conversions}
     condition = None
-    if options.where is not None:
-        where = Expression("where", options.where)
+    if measurement.wanted_rows is not None:
+        where = Expression("where", measurement.wanted_rows)
         _filter(where, pa.schema([arrow_field(column) for column in schema.columns]), measurement)
         by_name = {column.name: column for column in of_source}
         as_they_are = {name: by_name[source] for name, source in plain.items()}

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
+from influx_lake.config.values.conditions import (
+    All,
+    AnyOf,
+    Compared,
+    Condition,
+    IsNull,
+    Literal,
+    Not,
+    Operator,
+    not_false,
+)
 from influx_lake.config.values.source_schema import Column, ColumnType
 from influx_lake.config.values.sql_expression import parsed_expression
 from influx_lake.transforms.expressions import Expression, resolved_name
@@ -86,7 +96,14 @@ def _operator(kind: str, children: list[Tree], column: Callable[[str], Column | 
         if parts is None:
             return None
         return AnyOf(parts) if kind == "COMPARE_IN" else Not(AnyOf(parts))
-    return None
+    return _unless_false(children, column) if kind == "OPERATOR_COALESCE" else None
+
+
+def _unless_false(children: list[Tree], column: Callable[[str], Column | None]) -> Condition | None:
+    """`coalesce(..., true)`."""
+    part = _condition(children[0], column)
+    is_or_true = len(children) == 2 and _literal(children[1], ColumnType.BOOLEAN) is True
+    return not_false(part) if part is not None and is_or_true else None
 
 
 def _known(parts: Iterable[Condition | None]) -> tuple[Condition, ...] | None:

@@ -42,6 +42,7 @@ def is_transformed(measurement: Measurement) -> bool:
     return (
         measurement.layout is not None
         or measurement.transforms.transforms
+        or bool(measurement.erased)
         or bool(types.types)
         or types.column_names is not ColumnNames.KEEP
     )

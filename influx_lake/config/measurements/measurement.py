@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from influx_lake.config.maintenance.options import MaintenanceOptions
 from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
+from influx_lake.config.measurements.erased import ErasedRows, wanted_rows
 from influx_lake.config.measurements.guards import NO_TOLERANCE, OnChangedValues, OnShrink, Tolerance
 from influx_lake.config.measurements.history import History
 from influx_lake.config.measurements.options import SchemaEvolution
@@ -65,6 +66,7 @@ class Measurement:
         group: The Dagster asset group.
         rollups: The downsampled tables that follow its own.
         asset: What its asset is called in Dagster, where that is not its path.
+        erased: Rows that are never loaded, since they were erased for good.
         layout: Which values have columns of their own where the table is long; None: it is wide.
         share: The rows that it has of its table, where that may hold several measurements.
     """
@@ -102,6 +104,7 @@ class Measurement:
     group: str = "default"
     rollups: tuple[Rollup, ...] = ()
     asset: tuple[str, ...] | None = None
+    erased: tuple[ErasedRows, ...] = ()
     layout: LongOptions | None = None
     share: Share | None = None
 
@@ -124,6 +127,11 @@ class Measurement:
     def definition(self) -> str:
         """How its rows are made; see `definition_of`."""
         return definition_of(self.transforms, self.types, self.layout)
+
+    @property
+    def wanted_rows(self) -> str | None:
+        """The condition for the rows that are stored; None where all are."""
+        return wanted_rows(self.transforms.where, self.erased, self.time_column)
 
     @property
     def has_quarantine(self) -> bool:

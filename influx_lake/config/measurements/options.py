@@ -14,6 +14,7 @@ from pydantic import (
 
 from influx_lake.config.maintenance.options import Maintenance, MaintenanceOptions
 from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
+from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.measurements.guards import GuardOptions
 from influx_lake.config.measurements.history import HistoryOptions
 from influx_lake.config.measurements.reconcile import ReconcileOptions, Reconciling
@@ -127,6 +128,12 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         description="How the table may change when the source's columns do: `add_columns` adds the new ones, `full` "
         "also widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and "
         "stops the run.",
+    )
+    erased: tuple[ErasedRows, ...] = Field(
+        default=(),
+        description="Rows that are never loaded: those that `influx-lake erase` erased, so that they do not come back "
+        "with the next load of their window, also into a new table.",
+        examples=[[{"where": "host = 'a'"}]],
     )
     freshness: FreshnessOptions | None = Field(
         default=None, description="How late it may be. Default: nobody waits for it."

@@ -85,6 +85,7 @@ def resolve_measurement(
         maintenance=options.maintenance,
         types=type_options(options),
         transforms=transform_options(options),
+        erased=options.erased,
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
         on_changed_values=options.on_changed_values,

@@ -153,6 +153,9 @@ def _uses(options: MeasurementOptions) -> Iterator[tuple[str, Location]]:
         yield from ((each.name, ("computed", name)) for each in column_references(text))
     if options.where is not None:
         yield from ((each.name, ("where",)) for each in column_references(options.where))
+    for number, erased in enumerate(options.erased):
+        for each in column_references(erased.where) if erased.where is not None else ():
+            yield each.name, ("erased", number, "where")
     checks = options.checks
     yield from ((name, ("checks", "gaps", "by")) for name in checks.gaps.by)
     yield from ((name, ("checks", "outliers", "columns")) for name in checks.outliers.columns)

@@ -74,6 +74,36 @@ class AnyOf:
 Condition: TypeAlias = Compared | IsNull | Not | All | AnyOf
 
 
+def not_false(condition: Condition) -> Condition:
+    """A condition that is true where another one is true or null, and false where that is false."""
+    match condition:
+        case Compared():
+            return AnyOf((condition, IsNull(condition.column)))
+        case IsNull():
+            return condition
+        case Not():
+            return _not_true(condition.part)
+        case All():
+            return All(tuple(map(not_false, condition.parts)))
+        case AnyOf():
+            return AnyOf(tuple(map(not_false, condition.parts)))
+
+
+def _not_true(condition: Condition) -> Condition:
+    """A condition that is true where another one is false or null, and false where that is true."""
+    match condition:
+        case Compared():
+            return AnyOf((Not(condition), IsNull(condition.column)))
+        case IsNull():
+            return Not(condition)
+        case Not():
+            return not_false(condition.part)
+        case All():
+            return AnyOf(tuple(map(_not_true, condition.parts)))
+        case AnyOf():
+            return All(tuple(map(_not_true, condition.parts)))
+
+
 def columns_of(condition: Condition) -> Iterator[str]:
     """The columns that a condition looks at, each as often as it does."""
     match condition:

@@ -14,6 +14,7 @@ from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.staging.staged_table import StagedTable
 from influx_lake.iceberg.table_state import commit_log, ownership
 from influx_lake.iceberg.table_state.commit_record import record
+from influx_lake.iceberg.table_state.erased_rows import check_left_out
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
@@ -90,6 +91,7 @@ class WindowCommit:
     def check(self, table: Table) -> None:
         """Check that the table is still this source's."""
         ownership.check_owner(table, self.target, self.load.provenance)
+        check_left_out(as_known(table, share=self.target.share), self.target.erased)
 
     def plan(self, table: Table) -> tuple[Staged, Change]:
         """Stage what the rows need of the table as it is now, and plan on that."""

@@ -203,6 +203,7 @@ def quarantine_of(target: TableTarget) -> TableTarget:
         # The row itself holds its whole time.
         types=TypeOptions(nanoseconds=Nanoseconds.TRUNCATE, time_type=target.types.time_type),
         share=target.share,
+        erased=target.erased,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -68,10 +68,18 @@ def expiring(table: Table, options: ExpireOptions, now: datetime) -> Expiry:
     return _without(table, kept, gone)
 
 
-def expiry_of(table: Table, leaving: Iterable[int]) -> Expiry:
-    """The expiry of some snapshots, none of which is that of a branch or a tag."""
+def expiry_of(table: Table, leaving: Iterable[int], refs: tuple[str, ...] = ()) -> Expiry:
+    """The expiry of some snapshots, whatever is known by them alone, and of branches and tags, which have to go first.
+
+    Args:
+        table: The table as it is now.
+        leaving: The ids of the snapshots; none is that of a branch or tag that stays.
+        refs: The branches and tags.
+    """
     leaving = set(leaving)
-    return _without(table, {each.snapshot_id for each in table.metadata.snapshots} - leaving, ())
+    kept = {each.snapshot_id for each in table.metadata.snapshots} - leaving
+    expiry = _without(table, set(kept), refs)
+    return replace(expiry, snapshots=tuple(leaving))
 
 
 def _kept_of(

@@ -34,9 +34,9 @@ def no_longer_named(before: TableMetadata, after: TableMetadata, io: FileIO) -> 
     kept = manifests_of_all(after.snapshots, io)
     manifests = {path: each for path, each in manifests_of_all(gone, io, missing_ok=True).items() if path not in kept}
     files: dict[str, int] = {}
-    for entries in each_of(lambda manifest: _live(manifest, io, missing_ok=True), manifests.values()):
+    for entries in each_of(lambda manifest: live_files(manifest, io, missing_ok=True), manifests.values()):
         files.update((file.file_path, file.file_size_in_bytes) for file in entries)
-    for entries in each_of(lambda manifest: _live(manifest, io), kept.values() if files else ()):
+    for entries in each_of(lambda manifest: live_files(manifest, io), kept.values() if files else ()):
         for file in entries:
             files.pop(file.file_path, None)
     statistics = set(_statistics(after))
@@ -68,7 +68,7 @@ class NamedFiles:
         snapshots = [each for each in metadata.snapshots if each.manifest_list not in self._read]
         manifests = manifests_of_all(snapshots, table.io)
         unread = [manifest for path, manifest in manifests.items() if path not in self._read]
-        for entries in each_of(lambda manifest: _live(manifest, table.io), unread):
+        for entries in each_of(lambda manifest: live_files(manifest, table.io), unread):
             self.names.update(name_of(file.file_path) for file in entries)
         lists = [snapshot.manifest_list for snapshot in snapshots]
         self._read.update(lists, manifests)
@@ -106,7 +106,7 @@ def manifests_of_all(snapshots: Iterable[Snapshot], io: FileIO, *, missing_ok: b
     return found
 
 
-def _live(manifest: ManifestFile, io: FileIO, *, missing_ok: bool = False) -> list[DataFile]:
+def live_files(manifest: ManifestFile, io: FileIO, *, missing_ok: bool = False) -> list[DataFile]:
     """The files that a manifest has, of data or of deletes, without those that it says were removed."""
     try:
         return [entry.data_file for entry in manifest.fetch_manifest_entry(io, discard_deleted=True)]

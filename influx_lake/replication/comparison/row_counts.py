@@ -18,6 +18,7 @@ from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import ForeignChange, TableState, table_state
 from influx_lake.replication.corrections.evidence import Evidence, Newer, missed_correction, policy_of, weigh
 from influx_lake.replication.definition import is_outdated
+from influx_lake.replication.erased import without_erased
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.table_columns import check_takes_loads
 from influx_lake.sources.protocol import Source
@@ -218,6 +219,7 @@ def compare_windows(
         LakeError: One of the sides cannot tell.
     """
     with naming(measurement.name):
+        measurement = without_erased(measurement, catalog)
         source = transformed(source, measurement)
         archive = archive and transformed(archive, measurement)
         # As many rows as in the source prove nothing of columns that others dropped.

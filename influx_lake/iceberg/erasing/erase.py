@@ -1,0 +1,310 @@
+"""Erases rows of a table for good: from its files, its earlier snapshots, and the files that nothing names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config.measurements.erased import ErasedRows
+from influx_lake.errors import RowsStillThere
+from influx_lake.iceberg.commit.commit_plan import FileChange, NothingNew
+from influx_lake.iceberg.commit.committer import Committer
+from influx_lake.iceberg.commit.maintenance_commit import MaintenanceCommit
+from influx_lake.iceberg.commit.metadata_commit import commit_metadata
+from influx_lake.iceberg.commit.overwrite_producer import ReplaceFiles
+from influx_lake.iceberg.erasing.matching import Matching
+from influx_lake.iceberg.erasing.rewriting import Rewriting
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.maintenance.expire_snapshots import drop_snapshots
+from influx_lake.iceberg.maintenance.retained_snapshots import Expiry, expiry_of
+from influx_lake.iceberg.maintenance.task import TableTask, open_actual
+from influx_lake.iceberg.scan.reader import check_readable
+from influx_lake.iceberg.storage.deletion import delete_for_good
+from influx_lake.iceberg.storage.listing import StoredFile, files_below
+from influx_lake.iceberg.storage.named_files import NamedFiles, live_files, manifests_of_all, name_of
+from influx_lake.iceberg.storage.table_folders import check_alone, folders_of
+from influx_lake.iceberg.table_state.erased_rows import recording
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile, ManifestEntry
+    from pyiceberg.table import Table
+    from pyiceberg.table.update import TableUpdate
+
+    from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+    from influx_lake.iceberg.staging.staged_table import StagedTable
+
+_MAIN = "main"
+_YOUNG = timedelta(days=1)
+"""Files of no snapshot that are younger may be those of a load that runs."""
+MOST_TOLD = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedFrom:
+    """What was erased from a table, or would be.
+
+    Attributes:
+        table: `namespace.table`.
+        rows: Rows that are read now, and deleted ones that its files still had.
+        files_rewritten: Files that had some of them.
+        snapshots_expired: Earlier snapshots that had some of them.
+        refs_dropped: Branches and tags that had some of them.
+        files_deleted: Files that are gone from the store.
+        bytes_deleted: Their sizes, as far as known.
+        files_checked: Data files of the table's folders that were looked through afterwards: none has such a row.
+        paths: The first of the files that are gone.
+        had_rows: The first of those that had such rows.
+        left: What is left, and why.
+    """
+
+    table: str
+    rows: int = 0
+    files_rewritten: int = 0
+    snapshots_expired: int = 0
+    refs_dropped: tuple[str, ...] = ()
+    files_deleted: int = 0
+    bytes_deleted: int = 0
+    files_checked: int = 0
+    paths: tuple[str, ...] = ()
+    had_rows: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+class _EraseCommit(MaintenanceCommit):
+    """The commit that erases, and says in the table what."""
+
+    rows: ErasedRows
+    of: Matching
+
+    def ask_for(self, table: Table, staged: StagedTable, change: FileChange) -> tuple[ReplaceCommit, dict[str, str]]:
+        commit, properties = MaintenanceCommit.ask_for(self, table, staged, change)
+        return commit, {**properties, **recording(table.metadata, self.rows, self.of.share)}
+
+
+class _WithoutTrace(ReplaceFiles):
+    """Does not name the files that go as deleted ones: the bounds of their columns are values of the rows."""
+
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        super()._deleted_entries()
+        return []
+
+
+def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include_refs: bool = False) -> ErasedFrom:
+    """Rewrite the files that have rows, drop every snapshot that has them, delete its files, and look whether any are
+    left. What was erased is kept in the table, in the same commit: a load that has such rows is refused from then on.
+
+    Done again, it does what is left to do.
+
+    Args:
+        task: The table.
+        rows: The rows, as they are recorded.
+        matching: Finds them.
+        include_refs: Whether branches and tags that have such rows are dropped.
+
+    Raises:
+        RowsStillThere: A branch or tag has such rows; or some are left, and where.
+        TableUnsupported: Files of another table are in the same folders.
+        LakeError: Nothing was done, or not all of it: what is left is done when it is run again.
+    """
+    table = open_actual(task)
+    check_readable(table)
+    check_alone(task.catalog, table)
+    had = _holding(table, matching)
+    refs = _refs_with(table, matching)
+    if refs and not include_refs:
+        raise RowsStillThere(
+            f"{task.target.name}: {', '.join(refs)} {'has' if len(refs) == 1 else 'have'} rows that are to be erased; "
+            "nothing was done",
+            remedy="Drop these branches and tags, or have it done with --include-tags",
+        )
+    if task.dry_run:
+        return _foreseen(task, table, matching, had, refs)
+    rewritten = _rewrite(task, table, rows, matching)
+    dropped = drop_snapshots(task, lambda now: _without_rows(now, matching, refs))
+    now = dropped.after
+    lost, young, checked = _unnamed(task, now, matching)
+    gone = delete_for_good(now.io, lost, task.target.name)
+    named = _verified(task, now, matching, {file.file_path for file in had})
+    if young:
+        raise RowsStillThere(
+            f"{task.target.name}: no snapshot has such rows, but {len(young)} files of no snapshot have, which are "
+            f"younger than a day and may be those of a load that runs: {', '.join(young[:3])}",
+            remedy="Run it again when they are older: the load that wrote them cannot commit them any more",
+        )
+    return ErasedFrom(
+        table=task.target.name,
+        rows=sum(rewritten.values()),
+        files_rewritten=len(rewritten),
+        snapshots_expired=dropped.snapshots,
+        refs_dropped=tuple(refs),
+        files_deleted=dropped.deleted.files + gone.files,
+        bytes_deleted=dropped.deleted.bytes + gone.bytes,
+        files_checked=named + checked,
+        paths=(*dropped.deleted.examples, *gone.examples),
+        had_rows=tuple([*(file.file_path for file in had), *lost][:MOST_TOLD]),
+    )
+
+
+def _rewrite(task: TableTask, table: Table, rows: ErasedRows, matching: Matching) -> Mapping[str, int]:
+    """Commit the files without the rows, or only what was erased where the table has none.
+
+    Returns:
+        The files that had rows, and how many.
+    """
+    commit = _EraseCommit(
+        task.catalog,
+        task.target,
+        table,
+        "erase",
+        task.run_id,
+        Rewriting(task.target, matching),
+        operation=None,
+        producer=_WithoutTrace,
+    )
+    commit.rows, commit.of = rows, matching
+    try:
+        done = Committer(commit).run()
+    except NothingNew:
+        commit_metadata(
+            task.catalog, task.target, "write what was erased to", lambda now: _recorded(now, rows, matching)
+        )
+        return {}
+    return {file.file_path: matching.count(done.table, file) for file in done.change.removed}
+
+
+def _recorded(table: Table, rows: ErasedRows, matching: Matching) -> tuple[TableUpdate, ...]:
+    from pyiceberg.table.update import SetPropertiesUpdate
+
+    found = recording(table.metadata, rows, matching.share)
+    return (SetPropertiesUpdate(updates=found),) if found else ()
+
+
+def _without_rows(table: Table, matching: Matching, refs: Sequence[str]) -> Expiry:
+    """The expiry of every snapshot that has rows, and of the branches and tags that do.
+
+    Raises:
+        RowsStillThere: Another branch or tag has them by now, or the table itself.
+    """
+    late = [name for name in _refs_with(table, matching) if name not in refs]
+    leaving = [snapshot.snapshot_id for snapshot in matching.snapshots_with(table)]
+    if late or table.metadata.current_snapshot_id in leaving:
+        where = ", ".join(late) or "the table itself"
+        raise RowsStillThere(
+            f"{'.'.join(table.name())}: {where} got such rows while they were erased", remedy="Run it again"
+        )
+    return expiry_of(table, leaving, tuple(name for name in refs if name in table.metadata.refs))
+
+
+def _refs_with(table: Table, matching: Matching) -> list[str]:
+    """The branches and tags, but for the table's own, whose snapshot has rows."""
+    heads = {name: ref.snapshot_id for name, ref in table.metadata.refs.items() if name != _MAIN}
+    if not heads:
+        return []
+    having = {snapshot.snapshot_id for snapshot in matching.snapshots_with(table)}
+    return sorted(name for name, head in heads.items() if head in having)
+
+
+def _holding(table: Table, matching: Matching) -> list[DataFile]:
+    """The files of all snapshots that have rows."""
+    with catalog_errors(f"look for rows in {'.'.join(table.name())}"):
+        return [file for file in _files_of(table) if matching.any_in(table, [file])]
+
+
+def _files_of(table: Table) -> Iterator[DataFile]:
+    seen: set[str] = set()
+    for manifest in manifests_of_all(table.metadata.snapshots, table.io).values():
+        for file in live_files(manifest, table.io):
+            if file.file_path not in seen:
+                seen.add(file.file_path)
+                yield file
+
+
+def _unnamed(task: TableTask, table: Table, matching: Matching) -> tuple[dict[str, int], list[str], int]:
+    """The data files of no snapshot that have rows: those that may go, and those that are too young; and how many were
+    looked through.
+    """
+    named = NamedFiles()
+    found: dict[str, int] = {}
+    young: list[str] = []
+    checked = 0
+    with catalog_errors(f"look through the folders of {task.target.name}"):
+        named.add(table)
+        for folder in folders_of(table):
+            for stored in files_below(table.io, folder):
+                if not stored.path.endswith(".parquet") or name_of(stored.path) in named.names:
+                    continue
+                if matching.count(table, _as_data_file(table, stored)):
+                    is_old = stored.modified is not None and stored.modified < task.now - _YOUNG
+                    found.update({stored.path: stored.size} if is_old else {})
+                    young += [] if is_old else [stored.path]
+                else:
+                    checked += 1
+    return found, young, checked
+
+
+def _as_data_file(table: Table, stored: StoredFile) -> DataFile:
+    """A file of which nothing is known but that it is there."""
+    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+    from pyiceberg.typedef import Record
+
+    file = DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=stored.path,
+        file_format=FileFormat.PARQUET,
+        partition=Record(*([None] * len(table.spec().fields))),
+        record_count=1,
+        file_size_in_bytes=stored.size,
+    )
+    file.spec_id = table.spec().spec_id
+    return file
+
+
+def _verified(task: TableTask, table: Table, matching: Matching, had: set[str]) -> int:
+    """Look through the files that the table names, also through those that were written just now.
+
+    Returns:
+        How many.
+
+    Raises:
+        RowsStillThere: One has such rows.
+    """
+    files = list(_files_of(table))
+    having = [file.file_path for file in files if matching.any_in(table, [file])]
+    still = [*having, *sorted(had & {file.file_path for file in files})]
+    if still:
+        raise RowsStillThere(
+            f"{task.target.name}: {len(still)} files still have such rows: {', '.join(still[:3])}",
+            remedy="Run it again",
+        )
+    return len(files)
+
+
+def _foreseen(
+    task: TableTask, table: Table, matching: Matching, had: Sequence[DataFile], refs: Sequence[str]
+) -> ErasedFrom:
+    """What would be done."""
+    current = table.current_snapshot()
+    now = {file.file_path for file in _files_in(table, current.snapshot_id)} if current else set()
+    there = [file for file in had if file.file_path in now]
+    snapshots = {each.snapshot_id for each in matching.snapshots_with(table)}
+    lost, young, checked = _unnamed(task, table, matching)
+    return ErasedFrom(
+        table=task.target.name,
+        rows=sum(matching.count(table, file) for file in there),
+        files_rewritten=len(there),
+        snapshots_expired=len(snapshots),
+        refs_dropped=tuple(refs),
+        files_deleted=len(had) + len(lost),
+        bytes_deleted=sum(file.file_size_in_bytes for file in had) + sum(lost.values()),
+        files_checked=checked,
+        had_rows=tuple([*(file.file_path for file in had), *lost, *young][:MOST_TOLD]),
+        left=(f"{len(young)} files of no snapshot that are younger than a day have such rows",) if young else (),
+    )
+
+
+def _files_in(table: Table, snapshot_id: int) -> list[DataFile]:
+    snapshot = table.metadata.snapshot_by_id(snapshot_id)
+    manifests = manifests_of_all([snapshot] if snapshot else [], table.io)
+    return [file for manifest in manifests.values() for file in live_files(manifest, table.io)]

@@ -1,0 +1,123 @@
+"""Which rows of a table's files are to be erased, and which files have such."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.tables.shared_tables import Share
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.known_columns import as_known, time_field
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
+from influx_lake.iceberg.scan.row_filter import RowFilter
+from influx_lake.iceberg.scan.share_files import may_hold_share
+from influx_lake.iceberg.storage.named_files import live_files, manifests_of_all
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+@dataclass(slots=True)
+class Matching:
+    """Finds rows in files, whether or not deletes of others hide them: these are in the files all the same.
+
+    Attributes:
+        columns: The columns that the condition looks at, as the table's loads call them.
+        condition: Which rows of a batch of these columns; null is not.
+        window: Only rows of this time.
+        share: Only rows of this measurement, where the table holds several.
+        time_column: What the time is called.
+    """
+
+    columns: tuple[str, ...]
+    condition: Callable[[pa.RecordBatch], pa.Array] | None = None
+    window: Window | None = None
+    share: Share | None = None
+    time_column: str = TIME
+    _found: dict[str, int] = field(default_factory=dict)
+
+    def mask(self, batch: pa.RecordBatch) -> pa.Array:
+        """Which rows of a batch are to be erased; never null."""
+        found = self._filter.mask(batch)
+        return found if self.condition is None else pc.and_(found, pc.fill_null(self.condition(batch), False))
+
+    def count(self, table: Table, file: DataFile) -> int:
+        """How many such rows a file of a table has; a file that is gone has none.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        if file.file_path not in self._found:
+            self._found[file.file_path] = self._counted(table, file) if self._may_hold(table, file) else 0
+        return self._found[file.file_path]
+
+    def snapshots_with(self, table: Table) -> list[Snapshot]:
+        """The snapshots that a table has whose files have such rows.
+
+        Raises:
+            StorageError: Files cannot be read.
+        """
+        by_manifest: dict[str, bool] = {}
+        found = []
+        with catalog_errors(f"look for rows in the snapshots of {'.'.join(table.name())}"):
+            for snapshot in table.metadata.snapshots:
+                manifests = manifests_of_all([snapshot], table.io)
+                for path, manifest in manifests.items():
+                    if path not in by_manifest:
+                        by_manifest[path] = self.any_in(table, live_files(manifest, table.io))
+                if any(by_manifest[path] for path in manifests):
+                    found.append(snapshot)
+        return found
+
+    def any_in(self, table: Table, files: Iterable[DataFile]) -> bool:
+        """Whether one of some files has such rows; each is looked into once, also by later questions."""
+        return sum(self.count(table, file) for file in files if _is_data(file)) > 0
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Look into files again when they are asked about."""
+        for path in paths:
+            self._found.pop(path, None)
+
+    @property
+    def _filter(self) -> RowFilter:
+        return RowFilter((self.window,) if self.window else None, self.time_column, self.share)
+
+    def _may_hold(self, table: Table, file: DataFile) -> bool:
+        if self.window is not None:
+            bounds = time_bounds(file, time_field(table, self.time_column).field_id)
+            if self._filter.holds_none(bounds):
+                return False
+        return may_hold_share(as_known(table, share=self.share))(file)
+
+    def _counted(self, table: Table, file: DataFile) -> int:
+        from pyiceberg.table import FileScanTask
+
+        known = as_known(table)
+        names = dict.fromkeys((*self.columns, *self._filtered_by(), self.time_column))
+        projection = known.schema().select(*names)
+        schema = arrow_schema(projection)
+        try:
+            batches = read_tasks(known, [FileScanTask(file)], None, projection)
+            return sum(pc.sum(self.mask(conform(batch, schema))).as_py() or 0 for batch in batches)
+        except Exception as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return 0
+            raise
+
+    def _filtered_by(self) -> tuple[str, ...]:
+        return (self.share.column,) if self.share else ()
+
+
+def _is_data(file: DataFile) -> bool:
+    from pyiceberg.manifest import DataFileContent
+
+    return file.content is DataFileContent.DATA
