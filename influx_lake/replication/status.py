@@ -13,6 +13,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import CopiedTable
 from influx_lake.iceberg.columns.foreign_column_changes import column_changes
 from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, renamed
+from influx_lake.iceberg.history.branch_loads import unpublished
+from influx_lake.iceberg.history.refs import AUDIT_PREFIX
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
@@ -46,6 +48,7 @@ class MeasurementStatus:
         alike: The columns whose names differ in case only, which some engines take for one.
         column_changes: What others did to columns that loads cannot follow, and stop for where the source has them.
         outdated: Its windows that were loaded under another definition of columns and rows.
+        unpublished: The windows on branches, which readers do not get, by branch.
         copied: Why nothing is loaded, where the table's files are those of the lake that this one is a copy of.
     """
 
@@ -65,6 +68,7 @@ class MeasurementStatus:
     column_changes: Sequence[str] = ()
     outdated: tuple[Window, ...] = ()
     copied: str | None = None
+    unpublished: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
 
     @property
     def remarks(self) -> list[str]:
@@ -77,7 +81,19 @@ class MeasurementStatus:
             windows, name = counted(len(self.outdated), "window"), self.measurement.key
             outdated.append(f"loaded under another definition: {windows}. See: influx-lake plan {name} --changed")
         copied = [self.copied] if self.copied else []
-        return [*copied, *renamed, *changed, *outdated, *map(alike_in_words, self.alike)]
+        return [*copied, *renamed, *changed, *outdated, *map(alike_in_words, self.alike), *self._waiting()]
+
+    def _waiting(self) -> list[str]:
+        """What readers do not get of it."""
+        said = []
+        for branch, windows in self.unpublished.items():
+            many = f"{windows[0]}" + (f" and {len(windows) - 1:,} more" if len(windows) > 1 else "")
+            why = "being checked, or did not pass" if branch.startswith(AUDIT_PREFIX) else "not published"
+            said.append(
+                f"on the branch {branch}, {why}: {counted(len(windows), 'window')}, {many}. See: influx-lake history "
+                f"{self.measurement.key} --branch {branch}"
+            )
+        return said
 
     @property
     def loaded(self) -> int:
@@ -116,6 +132,7 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         column_changes=column_changes(table, measurement.time_column) if table else (),
         outdated=tuple(outdated_windows(measurement, state)),
         copied=_copied(table, measurement.table_name) if table else None,
+        unpublished=unpublished(table) if table else {},
     )
 
 

@@ -74,6 +74,20 @@ def loads_on(table: Table, branch: str) -> BranchLoads:
     return BranchLoads(branch, there[head], at, _checked(table, branch, found))
 
 
+def unpublished(table: Table) -> dict[str, tuple[Window, ...]]:
+    """The windows on branches that readers do not get, by branch: what waits for its checks, or did not pass them, and
+    what somebody had loaded to a branch.
+    """
+    metadata, found = table.metadata, dict[str, tuple[Window, ...]]()
+    for name, ref in sorted(metadata.refs.items()):
+        head = metadata.snapshot_by_id(ref.snapshot_id) if ref.snapshot_ref_type == "branch" else None
+        if head is not None and summary_of(head).get(BRANCH) == name and is_load_of(head, share_of(table)):
+            windows = tuple(dict.fromkeys(loads_on(table, name).windows))
+            if windows:
+                found[name] = windows
+    return found
+
+
 def check_fits(table: Table, base: int | None, window: Window, time_column: str, own: Collection[int] = ()) -> None:
     """See to it that the rows of a window are still those that a load on a branch was planned on.
 

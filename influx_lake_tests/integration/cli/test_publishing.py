@@ -79,6 +79,8 @@ def test_a_window_that_fails_its_checks_leaves_the_table_alone(lake: CliLake) ->
     status = lake.tell("status", "cpu", "--json").object["measurements"][0]
     assert status["changed_by_others"]["message"] is None
     assert DAY_2 not in status["windows_missing"]
+    assert status["windows_unpublished"] == {branch: [DAY_2]}
+    assert f"on the branch {branch}, being checked, or did not pass: 1 window, {DAY_2}" in lake.tell("status").out
 
     # The next load of the window takes its place; other windows go on.
     assert lake.tell("replicate", "cpu", "--start", "2026-01-02", "--end", "2026-01-03").code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace as changed
 from urllib.parse import urlsplit
@@ -14,11 +15,15 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import WriteOptions
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.config.tables.table_layout import PartitionTerm
-from influx_lake.errors import CatalogRefused, DataRefused
+from influx_lake.errors import AuditFailed, CatalogRefused, DataRefused
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.history.refs import create_ref, drop_ref
+from influx_lake.iceberg.history.rollback import roll_back, snapshot_at
 from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.table_state import table_state
 from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog, hive_metastore
 from influx_lake_tests.integration.iceberg.lost_answers import LosingProxy, losing_proxy
+from influx_lake_tests.unit.iceberg.history.test_audited_load import failed, load, names
 from influx_lake_tests.unit.iceberg.staging.test_staged import failing, with_level
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, table
 from testbed.loads import load_of
@@ -125,3 +130,60 @@ def test_hive_2_says_what_it_needs(address: str) -> None:
 
     catalog.drop_table(TARGET.identifier)
     catalog.drop_namespace(("telemetry",))
+
+
+def test_windows_wait_for_their_checks_on_branches(catalog: Catalog) -> None:
+    """Also the first of a table, whose main branch is not there yet."""
+    with pytest.raises(AuditFailed):
+        load(catalog, day(0), rows(day(0), 50), failed)
+    assert held(catalog).num_rows == 0
+    load(catalog, day(1), rows(day(1), 20))
+    load(catalog, day(0), rows(day(0), 30))
+    assert held(catalog).num_rows == 50
+    assert table_state(table(catalog)).coverage.holds(day(0, 2))
+    assert names(catalog) == set()
+    before, now = (entry.snapshot_id for entry in table(catalog).metadata.snapshot_log[-2:])
+    create_ref(catalog, TARGET.identifier, "whole", tag=True)
+    roll_back(catalog, TARGET.identifier, snapshot_at(table(catalog), before), now)
+    assert held(catalog).num_rows == 20
+    assert not table_state(table(catalog)).coverage.holds(day(0))
+    roll_back(catalog, TARGET.identifier, snapshot_at(table(catalog), "whole"), before)
+    assert held(catalog).num_rows == 50
+    assert table_state(table(catalog)).changes == ()
+    drop_ref(catalog, TARGET.identifier, "whole", tag=True)
+
+
+def test_windows_are_audited_at_once(catalog: Catalog) -> None:
+    """Snapshots are numbered over all branches: two branches are never given the same number."""
+    replace(catalog, day(0), rows(day(0), 50))
+    properties = dict(catalog.properties)
+
+    def load_some(first: int) -> None:
+        own = open_catalog("lake", properties)
+        for number in range(first, 9, 4):
+            load(own, day(number), rows(day(number), number))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(load_some, range(1, 5)))
+
+    assert held(catalog).num_rows == 86
+    assert table_state(table(catalog)).coverage.holds(day(0, 9))
+    assert names(catalog) == set()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_publication_whose_answer_is_lost(catalog: Catalog, proxy: LosingProxy, number: int) -> None:
+    replace(catalog, day(0), rows(day(0), 50))
+
+    def audit(_: Catalog) -> list[str]:
+        if number > 1:
+            proxy.losing = proxy.lost + number - 1
+        if number > 2:
+            replace(open_catalog("lake", dict(catalog.properties)), day(1), rows(day(1), 7))
+        return []
+
+    if number == 1:
+        proxy.losing = proxy.lost + 1
+    load(catalog, day(0), rows(day(0), 20), audit)
+    assert held(catalog, [day(0)]).num_rows == 20
+    assert names(catalog) == set()
