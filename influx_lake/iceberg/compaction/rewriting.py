@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 BEYOND_TARGET = 1.1
 """Files are closed at this part of the target size, so that there are no more than the bytes over it, and one."""
 BYTES_OF_NUMBER = 6
-"""A text that takes fewer bytes than this in a file, before compression, is the number of a text in its dictionary."""
-BATCH_ROWS = 65_536
+"""A text that takes fewer bytes than this in a file is the number of a text in a dictionary."""
+BATCH_ROWS = 32_768
+READ_BYTES = 2**20
+"""How much of a column is read from the store at once: what is proved is read once, and needs no more in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def rewrite(table: Table, target: TableTarget, group: FileGroup, order: RowOrder
     before = _Content(read.content)
     closing_size = int(target_file_size * BEYOND_TARGET)
     target = replace(target, write=target.write.model_copy(update={"target_file_size": closing_size}))
+    return_freed_memory()
     writer = DataFileWriter(table, target, order.file_order)
     try:
         with catalog_errors(f"write files of {target.name}"):
@@ -77,12 +80,12 @@ def rewrite(table: Table, target: TableTarget, group: FileGroup, order: RowOrder
     except BaseException:
         delete_files(table, [file.file_path for file in files])
         raise
-    return_freed_memory()
     return Rewritten(group, tuple(files), before.rows)
 
 
 def _check_same(before: _Content, read: _Reading, files: Sequence[DataFile], table: str) -> None:
     """Read what was written, and compare it with what it was made of."""
+    return_freed_memory()
     after = _Content(read.content)
     deque(after.seen(read.written(files)), maxlen=0)
     if (before.rows, before.hash) != (after.rows, after.hash):
@@ -139,16 +142,16 @@ class _Reading:
                 with self._table.io.new_input(file.file_path).open() as stream:
                     names = ParquetFile(stream).schema_arrow.names
                     encoded = [names[self.schema.names.index(name)] for name in self._encoded]
-                    source = ParquetFile(stream, read_dictionary=encoded, pre_buffer=False)
+                    source = ParquetFile(stream, read_dictionary=encoded, pre_buffer=False, buffer_size=READ_BYTES)
                     for batch in source.iter_batches(BATCH_ROWS, use_threads=False):
                         yield conform(batch, self.schema)
 
 
 def _of_few_values(table: Table, task: FileScanTask) -> list[str]:
     """The columns with few distinct values in a file, as far as their size shows it."""
-    counts, sizes = task.file.value_counts or {}, task.file.column_sizes or {}
+    sizes = task.file.column_sizes or {}
     return [
         field.name
         for field in table.schema().fields
-        if 0 < sizes.get(field.field_id, 0) < BYTES_OF_NUMBER * counts.get(field.field_id, 0)
+        if 0 < sizes.get(field.field_id, 0) < BYTES_OF_NUMBER * task.file.record_count
     ]

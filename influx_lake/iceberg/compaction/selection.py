@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from influx_lake.config.maintenance.options import CompactOptions
 from influx_lake.config.values.windows import EPOCH, MICROSECOND
 from influx_lake.iceberg.columns.known_columns import time_field
-from influx_lake.iceberg.scan.manifest_cache import planned_files
+from influx_lake.iceberg.compaction.row_order import RowOrder
+from influx_lake.iceberg.scan.manifest_cache import manifests_of, planned_files
 from influx_lake.iceberg.scan.planning import time_bounds
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer.write_settings import WriteSettings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.typedef import Record
 
+V = TypeVar("V")
 SMALL = 0.75
 """A file below this part of the target size is small."""
 MOST_FILES_OF_TARGET_SIZE = 16
@@ -91,13 +93,14 @@ def select(table: Table, target: TableTarget, options: CompactOptions, now: date
         SchemaConflict: The table has no such column of time.
     """
     sizes = FileSizes.of(table, target, options)
+    told = _ids_of_order(table, target)
     is_cold = _Coldness(table, target.time_column, now - options.after)
     partitions: dict[tuple[int, Record], list[FileScanTask]] = defaultdict(list)
     young = 0
-    for task in planned_files(table.scan()):
+    for task in _planned(table):
         if task.file.file_size_in_bytes < sizes.small or task.delete_files:
             if is_cold(task):
-                partitions[task.file.spec_id, task.file.partition].append(task)
+                partitions[task.file.spec_id, task.file.partition].append(_without_metrics(task, told))
             else:
                 young += 1
     specs, schema = table.metadata.specs(), table.metadata.schema()
@@ -108,6 +111,54 @@ def select(table: Table, target: TableTarget, options: CompactOptions, now: date
         if _is_worth_it(part, sizes, options)
     ]
     return Selection(tuple(sorted(groups, key=lambda group: is_cold.first_time(group.tasks[0]))), young)
+
+
+def _planned(table: Table) -> Iterator[FileScanTask]:
+    """The files of a table, those of one manifest in memory at once unless deletes have to be assigned to them."""
+    from pyiceberg.manifest import ManifestContent
+    from pyiceberg.table import FileScanTask
+
+    snapshot = table.current_snapshot()
+    manifests = manifests_of(snapshot, table.io) if snapshot else ()
+    if any(manifest.content is ManifestContent.DELETES for manifest in manifests):
+        yield from planned_files(table.scan())
+        return
+    for manifest in manifests:
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            yield FileScanTask(entry.data_file)
+
+
+def _ids_of_order(table: Table, target: TableTarget) -> tuple[int, ...]:
+    """The columns by whose bounds files are put in order: the time, and what they are sorted by first."""
+    first = [term.column for term in RowOrder.of(table, target).terms[:1]]
+    return tuple(table.schema().find_field(name).field_id for name in (target.time_column, *first))
+
+
+def _without_metrics(task: FileScanTask, columns: Iterable[int]) -> FileScanTask:
+    """A file with its sizes, and the bounds of some columns alone: all that is known of one is kilobytes."""
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import FileScanTask
+
+    file = task.file
+
+    def of_columns(values: Mapping[int, V] | None) -> dict[int, V]:
+        return {number: values[number] for number in columns if number in values} if values else {}
+
+    lean = DataFile.from_args(
+        content=file.content,
+        file_path=file.file_path,
+        file_format=file.file_format,
+        partition=file.partition,
+        record_count=file.record_count,
+        file_size_in_bytes=file.file_size_in_bytes,
+        column_sizes=file.column_sizes,
+        null_value_counts=of_columns(file.null_value_counts),
+        lower_bounds=of_columns(file.lower_bounds),
+        upper_bounds=of_columns(file.upper_bounds),
+        sort_order_id=file.sort_order_id,
+    )
+    lean.spec_id = file.spec_id
+    return FileScanTask(lean, task.delete_files, task.residual)
 
 
 def _parts(tasks: Iterable[FileScanTask], sizes: FileSizes) -> Iterator[list[FileScanTask]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from influx_lake.iceberg.scan.manifest_cache import manifests_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+    from pyiceberg.typedef import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +51,22 @@ def table_figures(table: Table, small_file_size: int) -> TableFigures:
     """
     metadata, snapshot = table.metadata, table.current_snapshot()
     manifests = manifests_of(snapshot, table.io) if snapshot else []
-    files = [
-        (manifest.partition_spec_id, entry.data_file)
-        for manifest in manifests
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-    ]
-    data = [(spec, file) for spec, file in files if file.content == DataFileContent.DATA]
+    partitions: set[tuple[int, Record]] = set()
+    # Counted one by one: the files of a large table are many megabytes in memory.
+    counts: Counter[str] = Counter()
+    for manifest in manifests:
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            file = entry.data_file
+            if file.content != DataFileContent.DATA:
+                counts["delete_files"] += 1
+                continue
+            partitions.add((manifest.partition_spec_id, file.partition))
+            size = file.file_size_in_bytes
+            counts.update(data_files=1, small_files=size < small_file_size, data_bytes=size, rows=file.record_count)
     return TableFigures(
-        partitions=len({(spec, file.partition) for spec, file in data}),
-        data_files=len(data),
-        small_files=sum(file.file_size_in_bytes < small_file_size for _, file in data),
-        data_bytes=sum(file.file_size_in_bytes for _, file in data),
-        rows=sum(file.record_count for _, file in data),
-        delete_files=len(files) - len(data),
+        partitions=len(partitions),
         manifests=len(manifests),
         snapshots=len(metadata.snapshots),
         metadata_files=len(metadata.metadata_log) + 1,
+        **counts,
     )

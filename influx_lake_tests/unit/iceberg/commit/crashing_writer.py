@@ -17,15 +17,20 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog, sql
 
 from influx_lake.config import WriteOptions
+from influx_lake.config.maintenance.options import CompactOptions, ManifestOptions
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.commit import overwrite_producer
+from influx_lake.iceberg.compaction import replacement, rewriting
 from influx_lake.iceberg.history import audited_load, publishing, replay
 from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
+from influx_lake.iceberg.maintenance.compact import compact
+from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
+from influx_lake.iceberg.maintenance.task import TableTask
 from influx_lake.iceberg.merge import keep_unmatched
 from influx_lake.iceberg.staging import staged
 from influx_lake.iceberg.writer import data_file
@@ -80,6 +85,13 @@ STEPS: dict[str, tuple[Any, str, bool]] = {
     "after the catalog": (sql.SqlCatalog, "commit_table", True),
     "before old metadata is deleted": (sql.SqlCatalog, "_delete_old_metadata", False),
 }
+COMPACTING: dict[str, tuple[Any, str, bool]] = {
+    "before the proof": (rewriting, "_check_same", False),
+    "after the proof": (rewriting, "_check_same", True),
+    "before the plan": (replacement.Replacement, "plan", False),
+    "after the plan": (replacement.Replacement, "plan", True),
+    **{step: found for step, found in STEPS.items() if "columns" not in step},
+}
 JOINING: dict[str, tuple[Any, str, bool]] = {
     "before the join": (keep_unmatched.KeepUnmatched, "plan", False),
     "after the join": (keep_unmatched.KeepUnmatched, "_keep", True),
@@ -96,10 +108,17 @@ def main(folder: str, step: str, mode: str) -> None:
     catalog = open_catalog(
         "lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/warehouse"}
     )
-    steps = {**STEPS, **JOINING, **AUDITING}
+    steps = {**STEPS, **JOINING, **AUDITING, **COMPACTING}
     if step in steps:
         owner, name, after = steps[step]
         stopping(owner, name, after=after)
+    maintenance = TableTask(catalog, TARGET, "maintenance", day(60).start)
+    if mode == "compact":
+        compact(maintenance, CompactOptions())
+        return
+    if mode == "rewrite manifests":
+        rewrite_manifests(maintenance, ManifestOptions(min_manifests=2))
+        return
     batches = Batches(next(coming(step)).schema, coming(step))
     target = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=20_000))
     if mode.startswith("shared "):

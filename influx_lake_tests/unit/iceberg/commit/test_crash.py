@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pytest
 from pyiceberg.catalog import Catalog
 
+from influx_lake.config.maintenance.options import CompactOptions, ManifestOptions
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.history.audited_load import audited
@@ -21,10 +22,13 @@ from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.load.upsert import upsert_window
+from influx_lake.iceberg.maintenance.compact import compact
+from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
+from influx_lake.iceberg.maintenance.task import TableTask
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake_tests.unit.iceberg.commit.crashing_writer import AUDITING, JOINING, SHARE, STEPS, named
-from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, replace, rows, stream, table
+from influx_lake_tests.unit.iceberg.commit.crashing_writer import AUDITING, COMPACTING, JOINING, SHARE, STEPS, named
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, hours, replace, rows, stream, table
 from testbed.loads import load_of
 
 DONE = {"after the catalog", "before old metadata is deleted"}
@@ -138,6 +142,42 @@ def test_killed_while_tailing(step: str, catalog: Catalog, lake_folder: Path) ->
         assert table_state(table(catalog)).coverage == Coverage((day(1),), (day(0),))
     assert replace(catalog, day(0), coming).total_rows == 20_070
     assert table_state(table(catalog)).coverage == Coverage((day(0, 2),))
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.parametrize("step", [quick_or_slow(step) for step in COMPACTING])
+def test_killed_while_compacting(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    """The rows are there, and what is loaded is known; the next compaction, and loads, go on from either state."""
+    for at in range(3):
+        replace(catalog, hours(0, at * 8, at * 8 + 8), rows(hours(0, at * 8, at * 8 + 8), 300, value=at))
+    before, state = held(catalog), table_state(table(catalog))
+
+    kill_at(step, lake_folder, "compact")
+
+    assert held(catalog) == before
+    assert table_state(table(catalog)) == state
+    assert len(list(table(catalog).scan().plan_files())) == (1 if step in DONE else 3)
+    commit = replace(catalog, hours(0, 8, 16), rows(hours(0, 8, 16), 500))
+    assert (commit.previous_rows, commit.total_rows) == (300, 1100)
+    done = compact(TableTask(catalog, TARGET, "again", day(60).start), CompactOptions())
+    assert (done.after.data_files, done.after.rows) == (1, 1100)
+    assert_each_file_once(catalog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [step for step in STEPS if "columns" not in step and "file" not in step])
+def test_killed_while_rewriting_manifests(step: str, catalog: Catalog, lake_folder: Path) -> None:
+    for number in range(3):
+        replace(catalog, day(number), rows(day(number), 30))
+    before, state = held(catalog), table_state(table(catalog))
+
+    kill_at(step, lake_folder, "rewrite manifests")
+
+    assert (held(catalog), table_state(table(catalog))) == (before, state)
+    options = ManifestOptions(min_manifests=2)
+    done = rewrite_manifests(TableTask(catalog, TARGET, "again", day(60).start), options)
+    assert (done.before.manifests, done.after.manifests) == (1 if step in DONE else 3, 1)
+    assert replace(catalog, day(1), rows(day(1), 40)).total_rows == 100
     assert_each_file_once(catalog)
 
 
