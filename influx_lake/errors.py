@@ -338,6 +338,10 @@ class RowsDiffer(GuardError):
     """Files that were written in the place of others do not hold the same rows."""
 
 
+class TooMuchAtOnce(GuardError):
+    """More rows are to be dropped than may be at once."""
+
+
 class RowsStillThere(GuardError):
     """Rows that are to be erased are where they cannot be erased now."""
 

@@ -10,6 +10,7 @@ from influx_lake.iceberg.maintenance.compact import compact
 from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.metadata import metadata
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
+from influx_lake.iceberg.maintenance.retention import retention
 from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
 
@@ -19,6 +20,7 @@ Does: TypeAlias = Callable[[TableTask, Any], Maintained]
 KINDS: Mapping[Kind, Does] = {
     Kind.COMPACT: compact,
     Kind.REWRITE_MANIFESTS: rewrite_manifests,
+    Kind.RETENTION: retention,
     Kind.EXPIRE_SNAPSHOTS: expire_snapshots,
     Kind.REMOVE_ORPHANS: remove_orphans,
     Kind.METADATA: metadata,

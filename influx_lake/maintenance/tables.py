@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from influx_lake.config import Lake, Measurement, TypeOptions
 from influx_lake.config.maintenance.options import CompactOptions, Kind, MaintenanceOptions, StatisticsOptions
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.iceberg.load.quarantine import quarantine_of
+from influx_lake.iceberg.maintenance.retention import Keeping
 from influx_lake.iceberg.target import TableTarget
 
 
@@ -47,8 +48,10 @@ class MaintainedTable:
         """Whether it is ours also where nothing of ours was loaded into it."""
         return self.rollup.adopt if self.rollup else any(each.adopt for each in self.measurements)
 
-    def options(self, kind: Kind) -> BaseModel | None:
+    def options(self, kind: Kind) -> BaseModel | Sequence[Keeping] | None:
         """How a kind of maintenance is done to it; None where it is not."""
+        if kind is Kind.RETENTION:
+            return self._retention()
         options = None if self.maintenance is None else self.maintenance.of(kind)
         if isinstance(options, CompactOptions):
             # A partition is sealed when the lag has passed, too.
@@ -57,6 +60,15 @@ class MaintainedTable:
         if isinstance(options, StatisticsOptions) and self.is_quarantine:
             return None
         return options
+
+    def _retention(self) -> Sequence[Keeping] | None:
+        """How long each measurement's rows are kept; roll-ups keep theirs."""
+        kept = [
+            Keeping(each.oldest_kept, each.retention.most_per_run, each.share)
+            for each in self.measurements
+            if each.retention is not None and self.rollup is None
+        ]
+        return kept or None
 
 
 def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -> list[MaintainedTable]:

@@ -82,7 +82,10 @@ def _missing(measurement: Measurement, coverage: Coverage, now: datetime, *, new
     newest = newest_closed(measurement, now)
     if newest is None:
         return
-    gaps = coverage.gaps(Window(scheme.start, newest.end))
+    kept = measurement.kept_since(now)
+    if kept >= newest.end:
+        return
+    gaps = coverage.gaps(Window(kept, newest.end))
     cut = scheme.windows_back if newest_first else scheme.windows
     last = None
     for gap in reversed(gaps) if newest_first else gaps:

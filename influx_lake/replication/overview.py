@@ -137,12 +137,12 @@ def overview_of(
     return Overview(now, tuple(standings.values()), silence, left_out)
 
 
-def _counted(now: datetime) -> Callable[[Scheme, timedelta], int]:
-    """Counts closed windows; most measurements share their scheme."""
+def _counted(now: datetime) -> Callable[[Scheme, timedelta, datetime], int]:
+    """Counts closed windows from a time on; most measurements share their scheme."""
 
     @cache
-    def count(scheme: Scheme, lag: timedelta) -> int:
-        return sum(1 for _ in scheme.closed_windows(now, lag))
+    def count(scheme: Scheme, lag: timedelta, since: datetime) -> int:
+        return sum(window.end <= now - lag for window in scheme.windows(since, now - lag))
 
     return count
 
@@ -152,9 +152,11 @@ def _standing(
     measurement: Measurement,
     now: datetime,
     gone: Callable[[Measurement], bool],
-    due: Callable[[Scheme, timedelta], int],
+    due: Callable[[Scheme, timedelta, datetime], int],
 ) -> Standing:
-    standing = Standing(measurement, gone(measurement), due(measurement.scheme, measurement.lag))
+    standing = Standing(
+        measurement, gone(measurement), due(measurement.scheme, measurement.lag, measurement.kept_since(now))
+    )
     try:
         table = find_table(catalog, measurement.identifier, measurement.share)
         state = table_state(table)

@@ -39,7 +39,7 @@ def plan_windows(
     Raises:
         ConfigurationError: The range is empty.
     """
-    begin = start or measurement.scheme.start
+    begin = start or measurement.kept_since(now)
     until = end or now - measurement.lag
     if begin >= until:
         if start is None or end is None:

@@ -111,8 +111,8 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
     table = find_table(catalog, measurement.identifier, measurement.share)
     state = table_state(table)
     coverage = state.coverage
-    expected = tuple(measurement.scheme.closed_windows(now, measurement.lag))
-    start = measurement.scheme.start
+    start, until = measurement.kept_since(now), now - measurement.lag
+    expected = tuple(window for window in measurement.scheme.windows(start, until) if window.end <= until)
     watermark = next((part.end for part in coverage.intervals if part.start <= start < part.end), None)
     snapshot = table.current_snapshot() if table else None
     return MeasurementStatus(

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     REWRITE_MANIFESTS = "rewrite_manifests"
     METADATA = "metadata"
     STATISTICS = "statistics"
+    RETENTION = "retention"
 
 
 class CompactOptions(BaseModel):
@@ -135,7 +136,8 @@ class MaintenanceOptions(BaseModel):
 
     def of(self, kind: Kind) -> BaseModel | None:
         """The options of a kind; None where it is off."""
-        options: BaseModel | None = getattr(self, kind)
+        # How long rows are kept is said beside these.
+        options: BaseModel | None = getattr(self, kind, None)
         return options
 
     def overlaid(self, own: MaintenanceOptions) -> MaintenanceOptions:

@@ -25,6 +25,7 @@ class MaintenanceSchedules(BaseModel):
     )
     rewrite_manifests: CronOrOff = Field(default="10 1 * * *", description="Small manifests.")
     metadata: CronOrOff = Field(default="50 1 * * *", description="Metadata files of earlier states.")
+    retention: CronOrOff = Field(default="40 0 * * *", description="Rows that are older than `retention` keeps them.")
     statistics: CronOrOff = Field(default="0 4 * * 0", description="Numbers of distinct values. Reads the columns.")
 
     def of(self, kind: Kind) -> str | None:
@@ -47,6 +48,10 @@ class MaintenanceRuns(BaseModel):
     @classmethod
     def _check_place(cls, value: Any) -> Any:
         misplaced = [kind for kind in Kind if isinstance(value, dict) and kind in value]
+        if Kind.RETENTION in misplaced:
+            raise ValueError(
+                "says how long rows are kept, which is said of measurements: write `retention: {keep: 3y}`"
+            )
         if misplaced:
             kind = misplaced[0]
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from influx_lake.config.maintenance.options import MaintenanceOptions
 from influx_lake.config.measurements.checks import CheckOptions, FreshnessOptions
@@ -13,6 +13,7 @@ from influx_lake.config.measurements.guards import NO_TOLERANCE, OnChangedValues
 from influx_lake.config.measurements.history import History
 from influx_lake.config.measurements.options import SchemaEvolution
 from influx_lake.config.measurements.reconcile import ReconcileOptions
+from influx_lake.config.measurements.retention import RetentionOptions
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.measurements.run_size import WINDOWS_PER_RUN
 from influx_lake.config.measurements.tail import TailOptions
@@ -67,6 +68,7 @@ class Measurement:
         rollups: The downsampled tables that follow its own.
         asset: What its asset is called in Dagster, where that is not its path.
         erased: Rows that are never loaded, since they were erased for good.
+        retention: How long rows are kept; None: for ever.
         layout: Which values have columns of their own where the table is long; None: it is wide.
         share: The rows that it has of its table, where that may hold several measurements.
     """
@@ -105,6 +107,7 @@ class Measurement:
     rollups: tuple[Rollup, ...] = ()
     asset: tuple[str, ...] | None = None
     erased: tuple[ErasedRows, ...] = ()
+    retention: RetentionOptions | None = None
     layout: LongOptions | None = None
     share: Share | None = None
 
@@ -127,6 +130,15 @@ class Measurement:
     def definition(self) -> str:
         """How its rows are made; see `definition_of`."""
         return definition_of(self.transforms, self.types, self.layout)
+
+    def kept_since(self, now: datetime) -> datetime:
+        """Where the first window begins that is loaded, and kept."""
+        oldest = self.oldest_kept(now)
+        return self.scheme.start if oldest is None else max(self.scheme.start, oldest)
+
+    def oldest_kept(self, now: datetime) -> datetime | None:
+        """From when on rows are kept: where a window begins; None where all are."""
+        return None if self.retention is None else self.scheme.window_at(now - self.retention.keep).start
 
     @property
     def wanted_rows(self) -> str | None:

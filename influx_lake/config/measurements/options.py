@@ -18,6 +18,7 @@ from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.measurements.guards import GuardOptions
 from influx_lake.config.measurements.history import HistoryOptions
 from influx_lake.config.measurements.reconcile import ReconcileOptions, Reconciling
+from influx_lake.config.measurements.retention import Retained
 from influx_lake.config.measurements.rollups import RollupOptions
 from influx_lake.config.measurements.run_size import ChunkOptions
 from influx_lake.config.measurements.tail import Tailing
@@ -134,6 +135,12 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         description="Rows that are never loaded: those that `influx-lake erase` erased, so that they do not come back "
         "with the next load of their window, also into a new table.",
         examples=[[{"where": "host = 'a'"}]],
+    )
+    retention: Retained = Field(
+        default=None,
+        description="How long rows are kept, by their time: whole windows that are older are dropped, and not loaded "
+        "again; `off` keeps them for ever. Roll-ups keep theirs.",
+        examples=[{"keep": "3y"}],
     )
     freshness: FreshnessOptions | None = Field(
         default=None, description="How late it may be. Default: nobody waits for it."

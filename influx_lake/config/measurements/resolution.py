@@ -15,6 +15,7 @@ from influx_lake.config.measurements.history import History
 from influx_lake.config.measurements.layout_checks import check_layout, share_of
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import FIRST_START, MeasurementOptions, PartitionOptions
+from influx_lake.config.measurements.retention import RetentionOptions
 from influx_lake.config.measurements.rollup_resolution import resolve_rollups
 from influx_lake.config.measurements.run_size import windows_per_run
 from influx_lake.config.measurements.tail import DEFAULT_LAG, TailOptions
@@ -86,6 +87,7 @@ def resolve_measurement(
         types=type_options(options),
         transforms=transform_options(options),
         erased=options.erased,
+        retention=_retention(options),
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
         on_changed_values=options.on_changed_values,
@@ -132,6 +134,14 @@ def _history(options: MeasurementOptions, scheme: Scheme, source: str) -> Histor
         message = f"no window comes from it: the first one starts at {start}, and `until` is no later"
         raise OptionMistake(message, ("history", "until"), ("partition", "start"))
     return history
+
+
+def _retention(options: MeasurementOptions) -> RetentionOptions | None:
+    retention, every = options.retention, options.partition.every
+    if retention is not None and retention.keep < LONGEST[every] + options.lag:
+        message = f"{format_duration(retention.keep)} is over before a partition of one {every} is due"
+        raise OptionMistake(message, ("retention", "keep"), ("partition", "every"), ("lag",))
+    return retention
 
 
 def _check_mode(options: MeasurementOptions) -> None:

@@ -54,7 +54,7 @@ class MaintenanceCommit:
     planner: Planner[FileChange]
     operation: Operation | None = Operation.REPLACE
     producer: type[ReplaceFiles] = ReplaceFiles
-    state: Callable[[TableState], TableState] = lambda state: state
+    state: Callable[[str | None, TableState], TableState] = lambda share, state: state
     properties: Mapping[str, str] = field(default_factory=dict)
     guard: Callable[[FileChange], None] = lambda change: None
 

@@ -84,12 +84,12 @@ def record(
     return Record(summary, changed)
 
 
-def carried_on(table: Table, change: Callable[[TableState], TableState] = lambda state: state) -> Record | None:
+def carried_on(table: Table, change: Callable[[str | None, TableState], TableState]) -> Record | None:
     """What a commit writes that is no load: what is known already, so that it outlives the snapshots of loads.
 
     Args:
         table: The whole table as the commit was planned on.
-        change: What becomes of what is known, of each measurement.
+        change: What becomes of what is known, of each measurement by its name in a shared table.
 
     Returns:
         None where there is nothing to say: the table is nobody's of us, or others changed it; see `states_to_carry_on`.
@@ -97,7 +97,7 @@ def carried_on(table: Table, change: Callable[[TableState], TableState] = lambda
     known = states_to_carry_on(table)
     if known is None:
         return None
-    states = {share: change(state.settled()) for share, state in known.items()}
+    states = {share: change(share, state.settled()) for share, state in known.items()}
     summary = {SUMMARY: summary_text(states, _base(table))}
     others = [str(each) for state in known.values() for each in state.changes]
     if others:

@@ -44,6 +44,8 @@ def loads_closed_windows(measurement: Measurement) -> dg.AutomationCondition[dg.
     if left_out:
         newest = dg.AutomationCondition.in_latest_time_window(_spanning(scheme.every, left_out))
         wanted &= ~newest
+    if measurement.retention is not None:
+        wanted &= dg.AutomationCondition.in_latest_time_window(measurement.retention.keep)
     loads = wanted & _paced(*ticks_after(scheme.every, rest), timezone=scheme.timezone)
     return loads.with_label(f"closed {scheme.every}s that are not loaded")
 

@@ -26,6 +26,7 @@ _MEANINGS = {
     Kind.REMOVE_ORPHANS: "Removes files that no snapshot has: of loads that died, of commits that lost.",
     Kind.REWRITE_MANIFESTS: "Rewrites small manifests together, so that queries are planned faster.",
     Kind.METADATA: "Removes metadata files of earlier states.",
+    Kind.RETENTION: "Drops rows that are older than `retention` keeps them.",
     Kind.STATISTICS: "Counts distinct values, for the planners of other engines.",
 }
 
@@ -47,7 +48,10 @@ def maintenance_assets(lake: Lake) -> dict[Kind, dg.AssetsDefinition]:
         for maintenance in (each.maintenance, *(rollup.maintenance for rollup in each.rollups))
         if maintenance is not None
     ]
-    return {kind: _asset(lake, kind) for kind in Kind if any(each.of(kind) is not None for each in declared)}
+    kinds = {kind for kind in Kind if any(each.of(kind) is not None for each in declared)}
+    if any(each.retention is not None for each in lake.measurements):
+        kinds.add(Kind.RETENTION)
+    return {kind: _asset(lake, kind) for kind in Kind if kind in kinds}
 
 
 def _asset(lake: Lake, kind: Kind) -> dg.AssetsDefinition:

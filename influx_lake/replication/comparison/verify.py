@@ -192,7 +192,7 @@ def closed_windows(
     """
     if start is not None and end is not None and start >= end:
         raise ConfigurationError(f"the range is empty: it starts at {start} and ends at {end}")
-    begin, until = start or measurement.scheme.start, now - measurement.lag
+    begin, until = start or measurement.kept_since(now), now - measurement.lag
     return list(_closed(measurement, begin, min(end or until, until), until))
 
 

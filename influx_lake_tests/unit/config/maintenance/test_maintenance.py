@@ -34,7 +34,7 @@ def test_tables_are_maintained_where_nothing_is_said(read: Read) -> None:
     lake = read("measurements: {cpu: }")
     maintenance = lake.measurements[0].maintenance
     assert maintenance is not None
-    assert [kind for kind in Kind if maintenance.of(kind) is None] == [Kind.STATISTICS]
+    assert [kind for kind in Kind if maintenance.of(kind) is None] == [Kind.STATISTICS, Kind.RETENTION]
     assert all(lake.operation.maintenance.schedules.of(kind) for kind in Kind)
 
 
