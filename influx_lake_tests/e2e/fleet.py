@@ -32,6 +32,7 @@ _OPTIONS = {
     owners: [team:platform]
     tags: {tier: gold}
     windows_per_run: 4
+    maintenance: {expire_snapshots: {older_than: 0s, keep_last: 2}}
     checks: {outliers: {columns: [usage_user]}, values: [{column: usage_user, between: [0, 100]}]}
     rollups: {hourly: {every: 1h, by: [host], functions: [mean, max]}}""",
     "mem": "{}",

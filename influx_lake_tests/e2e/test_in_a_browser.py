@@ -33,6 +33,7 @@ DAYS = fleet.days(fleet.first_day())
 ROWS = [fleet.rows_of("cpu", day) for day in range(fleet.LENGTH)]
 CPU, DISK, NET, MEM = (f"/assets/{fleet.DATABASE}/{name}" for name in ("cpu", "disk", "net", "mem"))
 OVERVIEW = f"/assets/influx_lake/overview/{fleet.DATABASE}"
+EXPIRE = "/assets/influx_lake/maintenance/expire_snapshots"
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +194,28 @@ def test_lineage_leads_from_influxdb_over_the_table_to_its_roll_up(
     lefts = [box["x"] for each in (source, table, rollup) if (box := each.bounding_box())]
     assert lefts == sorted(set(lefts))
     assert len(lefts) == 3
+
+
+def test_maintenance_is_launched_by_clicking_and_its_page_says_what_it_did(
+    site: DagsterSite, page: Page, backfill_page: str
+) -> None:
+    materialize(page, site.url + EXPIRE)
+
+    page.goto(site.url + EXPIRE)
+    cells = page.locator("tr").filter(has=page.get_by_text("telemetry.cpu", exact=True)).last
+    expect(cells).to_contain_text(f"{fleet.LENGTH} → 2")
+    expect(cells).to_contain_text(f"snapshots expired: {fleet.LENGTH - 2}")
+    # A second time there is a line to draw.
+    materialize(page, site.url + EXPIRE)
+    page.goto(site.url + EXPIRE)
+    page.get_by_role("button", name="Plots").click()
+    for plot in ("data_files_after", "small_files_after", "data_bytes_after", "snapshots_before", "snapshots_after"):
+        expect(page.get_by_text(plot, exact=True).first).to_be_visible()
+    heights = line_heights(page, "snapshots_before")
+    assert (heights[0], heights[-1]) == (1, 0)
+    # The table's own page tells of it, too.
+    page.goto(f"{site.url}{CPU}?view=events")
+    expect(page.get_by_text("Maintenance, expire_snapshots: snapshots expired: 5").first).to_be_visible()
 
 
 def test_the_overview_leads_to_every_measurement(site: DagsterSite, page: Page, backfill_page: str) -> None:
