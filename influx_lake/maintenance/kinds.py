@@ -12,6 +12,7 @@ from influx_lake.iceberg.maintenance.metadata import metadata
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
 from influx_lake.iceberg.maintenance.retention import retention
 from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
+from influx_lake.iceberg.maintenance.statistics import statistics
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
 
 Does: TypeAlias = Callable[[TableTask, Any], Maintained]
@@ -22,6 +23,7 @@ KINDS: Mapping[Kind, Does] = {
     Kind.REWRITE_MANIFESTS: rewrite_manifests,
     Kind.RETENTION: retention,
     Kind.EXPIRE_SNAPSHOTS: expire_snapshots,
+    Kind.STATISTICS: statistics,
     Kind.REMOVE_ORPHANS: remove_orphans,
     Kind.METADATA: metadata,
 }
