@@ -13,7 +13,7 @@ from influx_lake.iceberg.scan.manifest_cache import manifests_of
 from influx_lake.iceberg.scan.planning import time_bounds
 from influx_lake.iceberg.scan.share_files import may_hold_share
 from influx_lake.iceberg.table_state.changes import BRANCH, MEASUREMENT, Kind, change_of, is_load_of, number, summary_of
-from influx_lake.iceberg.table_state.lineage import is_ours, line_there
+from influx_lake.iceberg.table_state.lineage import Lineage, is_ours, line_there
 from influx_lake.iceberg.table_state.rebuilding import WINDOW
 
 if TYPE_CHECKING:
@@ -104,23 +104,26 @@ def check_fits(table: Table, base: int | None, window: Window, time_column: str,
         BranchOutdated: Others loaded or changed the window since, or the snapshot is no longer among those that led to
             what is read.
     """
-    line = line_there(table.metadata)
+    lineage, head, oldest = Lineage(table), table.current_snapshot(), None
     name = ".".join(table.name())
-    if base is not None and base not in line:
-        raise BranchOutdated(
-            f"the branch was made from snapshot {base} of {name}, which is no longer among those that led to what "
-            "readers get: the table was rolled back, or the snapshots between expired",
-            remedy="Load the window again, and drop the branch",
-        )
-    for snapshot in line.values():
+    for snapshot in lineage.line(head) if head else ():
         if snapshot.snapshot_id == base:
             return
-        if number(snapshot, PUBLISHED_FROM) not in own and _touches(table, snapshot, window, time_column):
+        mine = number(snapshot, PUBLISHED_FROM) in own
+        if not mine and _touches(table, snapshot, window, time_column, is_there=lineage.is_there(snapshot)):
             raise BranchOutdated(
                 f"{window} of {name} was changed by snapshot {snapshot.snapshot_id} since the branch was made: what is "
                 "on the branch was made from older rows",
                 remedy="Load the window again, and drop the branch",
             )
+        oldest = snapshot
+    if base is None and (oldest is None or lineage.is_first(oldest)):
+        return
+    raise BranchOutdated(
+        f"the branch was made from snapshot {base} of {name}, which is not known to have led to what readers get: the "
+        "table was rolled back, or what came between expired",
+        remedy="Load the window again, and drop the branch",
+    )
 
 
 def superseded(metadata: TableMetadata, windows: Collection[Window], measurement: str | None) -> Iterator[str]:
@@ -156,8 +159,8 @@ def _of_others(table: Table, branch: str, snapshot_id: int) -> ConfigurationErro
     )
 
 
-def _touches(table: Table, snapshot: Snapshot, window: Window, time_column: str) -> bool:
-    """Whether rows of a window may be others since a snapshot."""
+def _touches(table: Table, snapshot: Snapshot, window: Window, time_column: str, *, is_there: bool) -> bool:
+    """Whether rows of a window may be others since a snapshot; of one that expired files do not tell."""
     if change_of(snapshot).kind is Kind.REPLACE:
         return False
     loaded = summary_of(snapshot).get(WINDOW)
@@ -165,6 +168,8 @@ def _touches(table: Table, snapshot: Snapshot, window: Window, time_column: str)
         other = Window.parse(loaded)
         overlap = other.start < window.end and window.start < other.end
         return overlap and is_load_of(snapshot, share_of(table))
+    if not is_there:
+        return True
     from pyiceberg.manifest import DataFileContent
 
     time_id, may_hold = time_field(as_known(table), time_column).field_id, may_hold_share(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -190,13 +191,13 @@ def _anew(
     Returns:
         That branch, and those that go with it when it is published.
     """
-    # Of several tries each has another name: one that a killed process left is not gone on with.
-    number = sum(name.startswith(f"{branch}{_ANEW}") for name in table.metadata.refs)
-    name = f"{branch}{_ANEW}{number or ''}"
+    # Each try has another name: what a killed process left is not gone on with, and goes with the others.
+    earlier = [name for name in table.metadata.refs if name.startswith(f"{branch}{_ANEW}")]
+    name = f"{branch}{_ANEW}_{uuid.uuid4().hex[:8]}"
     own = frozenset(load.snapshot_id for load in loads.loads)
     for load in loads.loads:
         Committer(Replay(on_branch(catalog, name), target, table, load, loads.base, own)).run()
-    return name, tuple(dict.fromkeys(used))
+    return name, tuple(dict.fromkeys((*used, *earlier)))
 
 
 def _dropping(names: tuple[str, ...]) -> Plan:

@@ -10,6 +10,7 @@ from influx_lake.errors import CommitConflict, ConfigurationError
 from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.snapshot_view import MAIN
 from influx_lake.iceberg.history.updates import at, set_ref, stating
+from influx_lake.iceberg.table_state.changes import BRANCH, summary_of
 from influx_lake.iceberg.table_state.lineage import line_there
 from influx_lake.iceberg.table_state.restating import restated
 
@@ -58,13 +59,15 @@ def snapshot_at(table: Table, where: int | str | datetime) -> Snapshot:
 
 
 def check_was_read(table: Table, snapshot: Snapshot) -> None:
-    """See to it that readers of a table once got a snapshot: others are made visible by publishing their branch.
+    """See to it that a snapshot is none that waits on a branch: those become visible when their branch is published.
 
     Raises:
-        ConfigurationError: They did not.
+        ConfigurationError: It is, and readers of the table never got it.
     """
-    was_read = {entry.snapshot_id for entry in table.metadata.snapshot_log} | set(line_there(table.metadata))
-    if snapshot.snapshot_id not in was_read:
+    metadata = table.metadata
+    tagged = {ref.snapshot_id for ref in metadata.refs.values() if ref.snapshot_ref_type == "tag"}
+    was_read = {entry.snapshot_id for entry in metadata.snapshot_log} | set(line_there(metadata)) | tagged
+    if BRANCH in summary_of(snapshot) and snapshot.snapshot_id not in was_read:
         raise ConfigurationError(
             f"readers of {'.'.join(table.name())} never got snapshot {snapshot.snapshot_id}: it is of a branch",
             remedy="To make a branch visible: influx-lake publish",

@@ -11,7 +11,7 @@ from influx_lake.errors import BranchOutdated, ConfigurationError
 from influx_lake.iceberg.history.branch_catalog import on_branch
 from influx_lake.iceberg.history.publishing import publish
 from influx_lake.iceberg.history.refs import create_ref, drop_ref
-from influx_lake.iceberg.history.rollback import roll_back, snapshot_at
+from influx_lake.iceberg.history.rollback import check_was_read, roll_back, snapshot_at
 from influx_lake.iceberg.load.append import append_window
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
@@ -202,3 +202,27 @@ def test_what_cannot_be_published(catalog: Catalog) -> None:
     assert table_state(table(catalog)).changes[0].branch == "others"
     drop_ref(catalog, TARGET.identifier, "others", tag=False)
     assert coverage(catalog) == Coverage((day(0),))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_expiry_meanwhile_is_no_matter(catalog: Catalog, first: bool) -> None:
+    if not first:
+        replace(catalog, day(0), rows(day(0), 70))
+    replace(on_branch(catalog, "trial"), day(1), rows(day(1), 7))
+    for number in range(2, 5):
+        replace(catalog, day(number), rows(day(number), number))
+    there = table(catalog)
+    kept = {ref.snapshot_id for ref in there.metadata.refs.values()}
+    gone = [each.snapshot_id for each in there.snapshots() if each.snapshot_id not in kept]
+    there.maintenance.expire_snapshots().by_ids(gone).commit()
+    publish(catalog, TARGET, "trial")
+    assert held(catalog).num_rows == (16 if first else 86)
+
+
+def test_a_snapshot_of_a_branch_is_not_rolled_back_to(catalog: Catalog) -> None:
+    replace(catalog, day(0), rows(day(0), 70))
+    done = replace(on_branch(catalog, "trial"), day(1), rows(day(1), 7))
+    with pytest.raises(ConfigurationError, match="it is of a branch"):
+        check_was_read(table(catalog), snapshot_at(table(catalog), done.snapshot_id))
+    publish(catalog, TARGET, "trial")
+    check_was_read(table(catalog), snapshot_at(table(catalog), done.snapshot_id))
