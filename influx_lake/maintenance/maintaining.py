@@ -80,16 +80,20 @@ def maintain(
 
 
 def _outcomes(table: MaintainedTable, task: TableTask, kinds: Iterable[Kind]) -> Iterator[Outcome]:
+    checked = False
     for kind in kinds:
         begun = time.monotonic()
         done, failure = None, None
         try:
-            if not _is_there(table, task.catalog):
+            if not checked and not _is_there(table, task.catalog):
                 return
+            checked = True
             done = KINDS[kind](task, table.options(kind))
         except LakeError as error:
             failure = error.about(table.measurement.name)
         yield Outcome(table, kind, done, failure, time.monotonic() - begun)
+        if not checked:
+            return
 
 
 def _is_there(table: MaintainedTable, catalog: Catalog) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from influx_lake.cli import failures
+from influx_lake.cli.interruption import STOPPED, uninterrupted
 from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
 from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 
@@ -42,10 +43,17 @@ def maintain(
     with output(as_json) as out, open_session(config) as session:
         tables = tables_of(session.lake, session.measurements(names))
         outcomes = list["Outcome"]()
-        for each in maintained(session.catalog, tables, kinds, run_id=f"cli-{uuid.uuid4()}", dry_run=dry_run):
-            if each.failure is not None:
-                out.note(f"✗ {each.table.name}, {each.kind}: {failures.of_lake_error(each.failure).text}")
-            outcomes.append(each)
+        try:
+            for each in maintained(session.catalog, tables, kinds, run_id=f"cli-{uuid.uuid4()}", dry_run=dry_run):
+                outcomes.append(each)
+                if each.failure is not None:
+                    out.note(f"✗ {each.table.name}, {each.kind}: {failures.of_lake_error(each.failure).text}")
+                elif each.done is not None and each.done.is_something:
+                    out.note(f"✓ {each.summary}")
+        except STOPPED:
+            with uninterrupted():
+                out.note("Stopped. What is told above is done, and stays; the next time goes on with the rest.")
+            raise
         done = [each.done for each in outcomes if each.done is not None]
         failed = [(each, failures.of_lake_error(each.failure)) for each in outcomes if each.failure is not None]
         _show(out, done, dry_run=dry_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_reliable_source
 from influx_lake_tests.integration.orchestration.automated_lake import DAY, START, AutomatedLake
+from testbed.waiting import wait_until
 
 Lakes = Callable[..., AutomatedLake]
 CPU = dg.AssetKey(["telemetry", "cpu"])
@@ -149,12 +151,18 @@ def test_only_some_measurements(lakes: Lakes) -> None:
 def test_it_waits_for_a_place_in_the_pool_of_the_tables_loads(lakes: Lakes) -> None:
     lake = lakes(defaults=KEEP_ONE, pools={"table": 1})
     load(lake)
-    storage = lake.instance.event_log_storage
-    pool = "table__telemetry__cpu"
-    assert maintain(lake, Kind.EXPIRE_SNAPSHOTS).success
-    # It claimed a place there, and gave it back.
-    known = {each.name: each.limit for each in storage.get_pool_limits()}
-    assert known[pool] == 1
+    storage, pool = lake.instance.event_log_storage, "table__telemetry__cpu"
+    storage.set_concurrency_slots(pool, 1)
+    assert storage.claim_concurrency_slot(pool, "a-load", "telemetry__cpu").is_claimed
+
+    with ThreadPoolExecutor(1) as threads:
+        run = threads.submit(maintain, lake, Kind.EXPIRE_SNAPSHOTS)
+        wait_until(lambda: storage.get_concurrency_info(pool).pending_step_count, "it waits for the load")
+        assert snapshots(lake) == 3
+        storage.free_concurrency_slot_for_step("a-load", "telemetry__cpu")
+        assert run.result().success
+
+    assert snapshots(lake) == 1
     assert storage.get_concurrency_info(pool).active_slot_count == 0
 
 
