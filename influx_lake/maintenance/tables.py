@@ -78,6 +78,7 @@ def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -
         lake: The lake.
         measurements: Only the tables of these: what others have of a shared one is known all the same.
     """
+    chosen = None if measurements is None else {each.path for each in measurements}
     of_table: dict[tuple[str, ...], list[Measurement]] = {}
     for each in lake.measurements:
         of_table.setdefault(each.identifier, []).append(each)
@@ -85,7 +86,7 @@ def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -
         table
         for sharing in of_table.values()
         for table in (*_own(tuple(sharing)), *(each for one in sharing for each in _of_rollups(one)))
-        if measurements is None or any(each in measurements for each in table.measurements)
+        if chosen is None or any(each.path in chosen for each in table.measurements)
     ]
 
 

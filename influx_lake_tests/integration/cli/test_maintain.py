@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import pytest
 
+from influx_lake.config.maintenance.options import Kind
+from influx_lake.iceberg.maintenance.task import Maintained
+from influx_lake.maintenance.kinds import KINDS
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.cli_lake import CliLake
 
@@ -100,3 +104,15 @@ def test_what_fails_of_one_table_is_told_and_the_others_are_done(lake: CliLake) 
     assert (failure["table"], failure["kind"]) == ("telemetry.cpu_hourly", "compact")
     assert "was not loaded by influx-lake; nothing was done to it" in failure["message"]
     assert "✗ telemetry.cpu_hourly, compact: measurement cpu" in told.err
+
+
+def test_a_command_that_is_stopped_says_what_is_done(lake: CliLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> Maintained:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cast("dict[Kind, object]", KINDS), Kind.REWRITE_MANIFESTS, stop)
+    told = lake.tell("maintain", "cpu")
+    assert told.code == 130
+    assert "✓ telemetry.cpu, compact: partitions: 2, files removed: 48, files added: 2" in told.err
+    assert "Stopped. What is told above is done, and stays; the next time goes on with the rest." in told.err
+    assert len(list(lake.catalog.load_table("telemetry.cpu").scan().plan_files())) == 2
