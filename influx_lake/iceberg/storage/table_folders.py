@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from influx_lake.errors import LakeError, TableUnsupported
+from influx_lake.errors import CatalogRefused, LakeError, TableUnsupported
 from influx_lake.iceberg.failures.translation import catalog_errors
 
 if TYPE_CHECKING:
@@ -112,8 +112,14 @@ def _namespaces(catalog: Catalog) -> Iterator[tuple[str, ...]]:
     waiting: list[tuple[str, ...]] = [()]
     while waiting:
         parent = waiting.pop()
-        with catalog_errors("list the namespaces of the catalog"):
-            found = [tuple(each) for each in catalog.list_namespaces(parent)]
+        try:
+            with catalog_errors("list the namespaces of the catalog"):
+                found = [tuple(each) for each in catalog.list_namespaces(parent)]
+        except CatalogRefused:
+            if not parent:
+                raise
+            # Catalogs that know no namespaces in others (S3 Tables) may refuse the question.
+            continue
         for each in found:
             if each not in seen and each != parent:
                 seen.add(each)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace as changed
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.expressions import EqualTo
+from pyiceberg.io import FileIO
 from pyiceberg.table.statistics import BlobMetadata, StatisticsFile
 
-from influx_lake.config.maintenance.options import ExpireOptions
+from influx_lake.config.maintenance.options import ExpireOptions, OrphanOptions
 from influx_lake.errors import CommitConflict, StorageError
+from influx_lake.iceberg.maintenance import expire_snapshots as module
 from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
+from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
+from influx_lake.iceberg.storage.deletion import Deleted, delete_for_good
 from influx_lake.iceberg.table_state import reading, table_state
 from influx_lake.iceberg.table_state.kept_states import PROPERTY, kept_states
 from influx_lake.iceberg.table_state.lineage import _read
@@ -153,6 +159,27 @@ def test_files_that_cannot_be_deleted_are_told(redone: Catalog, monkeypatch: pyt
     with pytest.raises(StorageError, match=r"12 of 12 files of telemetry\.cpu that are not needed any more"):
         expire_snapshots(task(redone), LAST)
     assert len(snapshots(redone)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deleted", [0, 3])
+def test_killed_before_all_files_are_deleted(
+    redone: Catalog, lake_folder: Path, deleted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = held(redone)
+
+    def dies(io: FileIO, files: Mapping[str, int], name: str) -> Deleted:
+        delete_for_good(io, dict(islice(files.items(), deleted)), name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "delete_for_good", dies)
+        with pytest.raises(KeyboardInterrupt):
+            expire_snapshots(task(redone), LAST)
+    assert len(snapshots(redone)) == 1
+    assert held(redone) == before
+    assert remove_orphans(task(redone, ahead=4 * DAY), OrphanOptions()).done["files_removed"] == 12 - deleted
+    assert files_of_table(lake_folder) == needed(table(redone))
 
 
 def test_nothing_to_expire_makes_no_commit(redone: Catalog) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import EqualTo
 
-from influx_lake.config.maintenance.options import ExpireOptions, MetadataOptions, OrphanOptions
+from influx_lake.config.maintenance.options import CompactOptions, ExpireOptions, MetadataOptions, OrphanOptions
+from influx_lake.iceberg.maintenance.compact import compact
 from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.metadata import metadata
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
@@ -40,6 +41,8 @@ STEPS = (
     "go back",
     "kill a load",
     "expire as others do",
+    "compact",
+    "compact",
     "expire",
     "expire",
     "remove orphans",
@@ -108,6 +111,9 @@ class History:
         self._written(day(self.place))
         location = Path(self.of.metadata_location.removeprefix("file://"))
         location.with_name(f"00001-{uuid.uuid4()}.metadata.json").write_bytes(location.read_bytes())
+
+    def _compact(self) -> None:
+        compact(task(self.catalog), CompactOptions(min_input_files=2))
 
     def _expire_as_others_do(self) -> None:
         if self.some not in {ref.snapshot_id for ref in self.of.refs().values()}:
