@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 ENGINES := $(VENV)/.engines
 WRITERS := .venv-bench
 WORKERS ?= 2
+# All but spark, which is large: `make engines` brings it.
+EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs statistics trino dg demo)
 # What another Python, or other versions of libraries, may break: no processes, no servers.
 PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n $(WORKERS)
 
@@ -58,7 +60,7 @@ test-explore: $(STAMP) ## Run the property tests on new examples (the others tak
 
 test-lowest: $(STAMP) ## Run the unit tests with the oldest versions that pyproject.toml allows
 	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest || python3 -m venv .venv-lowest
-	$(UV) pip compile pyproject.toml --resolution lowest-direct --all-extras --group dev --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --resolution lowest-direct $(EXTRAS) --group dev --python-version 3.11 \
 	  --no-header --quiet --output-file .venv-lowest/requirements.txt
 	VIRTUAL_ENV=$(abspath .venv-lowest) $(UV) pip sync --quiet .venv-lowest/requirements.txt
 	VIRTUAL_ENV=$(abspath .venv-lowest) $(UV) pip install --quiet --no-deps --editable .
@@ -92,7 +94,7 @@ layers: $(STAMP) ## Check that each layer imports only what it may
 lock: ## Resolve the lock files anew
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
 	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(UV) pip compile pyproject.toml --universal --generate-hashes --all-extras --group dev --python-version 3.11 \
+	$(UV) pip compile pyproject.toml --universal --generate-hashes $(EXTRAS) --group dev --python-version 3.11 \
 	  --no-header --quiet --output-file requirements.lock
 	$(UV) pip compile --group pyproject.toml:engines --constraint requirements.lock --universal --generate-hashes \
 	  --python-version 3.11 --no-header --quiet --output-file requirements-engines.lock

@@ -13,6 +13,7 @@ LakeError
 ├── TableUnsupported        the table has a format that is not written here
 ├── StorageError            files cannot be written or read, or not now (StorageUnavailable: try again)
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
+├── EngineError             a query engine that maintains a table: EngineUnavailable (try again)
 ├── AlertNotDelivered       somebody could not be told (try again)
 ├── UnforeseenError         what nobody foresaw, told as it is
 └── GuardError              a rule that protects the lake stopped the window
@@ -290,6 +291,16 @@ class BranchOutdated(CommitConflict):
 
 class CommitOutcomeUnknown(CommitError):
     """The catalog did not say whether the commit took place, and it could not be found out afterwards."""
+
+    transient = True
+
+
+class EngineError(LakeError):
+    """A query engine that maintains tables refused or failed. What it committed before stays; the rows are the same."""
+
+
+class EngineUnavailable(EngineError):
+    """A query engine that maintains tables does not answer."""
 
     transient = True
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.maintenance.options import Kind
 from influx_lake.errors import ForeignTable, LakeError
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
 from influx_lake.iceberg.own_properties import holds_ours
 from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.maintenance.engines.maintaining import maintained_by
+from influx_lake.maintenance.engines.opening import Engines
 from influx_lake.maintenance.kinds import KINDS
 from influx_lake.maintenance.tables import MaintainedTable
 
@@ -56,6 +59,7 @@ def maintain(
     run_id: str,
     dry_run: bool = False,
     now: datetime | None = None,
+    engines: Engines | None = None,
 ) -> Iterator[Outcome]:
     """Do what is due of tables. What fails of one keeps nothing else from being done.
 
@@ -68,18 +72,20 @@ def maintain(
         run_id: Kept in the snapshots that are made.
         dry_run: Only find out what would be done.
         now: The time that ages are told from; the present where it is not given.
+        engines: The query engines that tables name.
 
     Yields:
         Each kind of each table, as it ends.
     """
+    engines = engines or Engines(EngineConnections(), catalog.name)
     for table in tables:
         chosen = [kind for kind in KINDS if (not only or kind in only) and table.options(kind) is not None]
         if chosen:
             task = TableTask(catalog, table.target, run_id, now or datetime.now(UTC), dry_run)
-            yield from _outcomes(table, task, chosen)
+            yield from _outcomes(table, task, chosen, engines)
 
 
-def _outcomes(table: MaintainedTable, task: TableTask, kinds: Iterable[Kind]) -> Iterator[Outcome]:
+def _outcomes(table: MaintainedTable, task: TableTask, kinds: Iterable[Kind], engines: Engines) -> Iterator[Outcome]:
     checked = False
     for kind in kinds:
         begun = time.monotonic()
@@ -88,12 +94,21 @@ def _outcomes(table: MaintainedTable, task: TableTask, kinds: Iterable[Kind]) ->
             if not checked and not _is_there(table, task.catalog):
                 return
             checked = True
-            done = KINDS[kind](task, table.options(kind))
+            done = _done(table, task, kind, engines)
         except LakeError as error:
             failure = error.about(table.measurement.name)
         yield Outcome(table, kind, done, failure, time.monotonic() - begun)
         if not checked:
             return
+
+
+def _done(table: MaintainedTable, task: TableTask, kind: Kind, engines: Engines) -> Maintained:
+    options = table.options(kind)
+    if table.maintenance is not None:
+        engine = engines.get(table.maintenance.engine)
+        if engine is not None and kind in engine.kinds:
+            return maintained_by(engine, task, kind, table.maintenance.model_copy(update={kind: options}))
+    return KINDS[kind](task, options)
 
 
 def _is_there(table: MaintainedTable, catalog: Catalog) -> bool:

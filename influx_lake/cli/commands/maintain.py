@@ -36,20 +36,22 @@ def maintain(
     measurements where none is named. The rows stay as they are. The exit code is 1 where something failed.
     """
     from influx_lake.cli.session import open_session
+    from influx_lake.maintenance.engines.opening import Engines
     from influx_lake.maintenance.maintaining import maintain as maintained
     from influx_lake.maintenance.tables import tables_of
 
     kinds = [_kind(text) for text in only or ()]
     with output(as_json) as out, open_session(config) as session:
         tables = tables_of(session.lake, session.measurements(names))
-        outcomes = list["Outcome"]()
+        outcomes, run_id = list["Outcome"](), f"cli-{uuid.uuid4()}"
         try:
-            for each in maintained(session.catalog, tables, kinds, run_id=f"cli-{uuid.uuid4()}", dry_run=dry_run):
-                outcomes.append(each)
-                if each.failure is not None:
-                    out.note(f"✗ {each.table.name}, {each.kind}: {failures.of_lake_error(each.failure).text}")
-                elif each.done is not None and each.done.is_something:
-                    out.note(f"✓ {each.summary}")
+            with Engines(session.lake.engines, session.lake.catalog.name) as engines:
+                for each in maintained(session.catalog, tables, kinds, run_id=run_id, dry_run=dry_run, engines=engines):
+                    outcomes.append(each)
+                    if each.failure is not None:
+                        out.note(f"✗ {each.table.name}, {each.kind}: {failures.of_lake_error(each.failure).text}")
+                    elif each.done is not None and each.done.is_something:
+                        out.note(f"✓ {each.summary}")
         except STOPPED:
             with uninterrupted():
                 out.note("Stopped. What is told above is done, and stays; the next time goes on with the rest.")
@@ -86,7 +88,7 @@ def _show(out: Output, done: Sequence[Maintained], *, dry_run: bool) -> None:
         add_row(table, *_row(each))
     out.table(table)
     for each in done:
-        for remark in each.left:
+        for remark in (*each.left, *each.statements):
             out.line(f"{each.table}, {each.kind}: {remark}")
 
 
@@ -120,5 +122,6 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "done": dict(done.done),
         "snapshot_id": None if done.snapshot_id is None else str(done.snapshot_id),
         "left": list(done.left),
+        "statements": list(done.statements),
         "seconds": round(outcome.seconds, 3),
     }

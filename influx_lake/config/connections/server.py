@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import (
     BaseModel,
@@ -19,13 +19,10 @@ from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.values.address import Address
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.locations import LocalFile
+from influx_lake.config.values.on_off import or_empty
 from influx_lake.config.values.read_options import ReadingOptions
 from influx_lake.config.values.units import Duration, YesNo
 from influx_lake.errors import ConfigurationError
-
-
-def _or_empty(value: Any) -> Any:
-    return {} if value is None else value
 
 
 class TlsConfig(BaseModel):
@@ -66,7 +63,7 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
     """The option that names the database."""
 
     host: str = Field(min_length=1, description="The server's address.")
-    tls: Annotated[TlsConfig, BeforeValidator(_or_empty)] = Field(
+    tls: Annotated[TlsConfig, BeforeValidator(or_empty)] = Field(
         default=TlsConfig(), description="TLS options; they need an https host."
     )
     timeout: Duration = Field(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from influx_lake.config.catalogs.options import is_secret_name
 from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
+from influx_lake.config.maintenance.engines import CONF as ENGINE_CONF
+from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
 from influx_lake.config.report.diagnostics import Location
 
 _SOURCE_SECRETS = ("token", "password")
@@ -15,6 +17,8 @@ def is_kept_closed(location: Location) -> bool:
         return location[1:] not in (("name",), ("type",))
     if location[0] == "alerts":
         return location[1:] in ALERT_SECRETS
+    if location[0] == "engines":
+        return location[1:] in ENGINE_SECRETS or location[1:3] == ENGINE_CONF
     if location[0] != "sources":
         return False
     name = str(location[-1])

@@ -12,6 +12,7 @@ from influx_lake.config.catalogs.options import DEFAULT_CATALOG, CatalogSection
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
+from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.guards import Tolerance
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.values.units import format_duration
@@ -55,6 +56,10 @@ class LakeFile(OperationOptions):
     )
     alerts: AlertOptions | None = Field(
         default=None, description="Who is told when a run or a check fails or a measurement is late. Default: nobody."
+    )
+    engines: EngineConnections = Field(
+        default=EngineConnections(),
+        description="The query engines that tables may name as their `maintenance.engine`, and how each is reached.",
     )
 
 

@@ -13,6 +13,7 @@ from influx_lake.config.connections import SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.table_names import TableNames, with_shares
+from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import MeasurementOptions
@@ -109,6 +110,7 @@ class Lake:
         groups: The entries of `sources` that stand for many databases; each database that is known is one of `sources`.
         operation: What starts runs, and how much happens at once.
         first_points: The times of the oldest points that were asked for, by (source, name).
+        engines: How the query engines are reached that maintain tables.
         too_early: Why others are not among them, by (source, name).
     """
 
@@ -123,6 +125,7 @@ class Lake:
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     operation: OperationOptions = field(default=OperationOptions())
     groups: tuple[DatabaseGroup, ...] = ()
+    engines: EngineConnections = field(default=EngineConnections())
     first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     too_early: Mapping[tuple[str, str], str] = field(default_factory=dict)
 

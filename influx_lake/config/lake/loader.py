@@ -16,6 +16,7 @@ from influx_lake.config.catalogs.options import (
     CatalogConfig,
     CatalogSection,
     absolute_properties,
+    is_secret_name,
 )
 from influx_lake.config.catalogs.store_properties import name_mistakes
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
@@ -26,10 +27,13 @@ from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.closed_values import is_kept_closed
 from influx_lake.config.lake.declarations import STAND_IN, read_declarations
+from influx_lake.config.lake.engine_use import engine_mistakes
 from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
 from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.maintenance.engines import CONF, EngineConnections
+from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.report.diagnostics import Location, Place, Report, suggestion
@@ -43,7 +47,7 @@ from influx_lake.errors import ConfigurationError
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
-SECTIONS = ("sources", "catalog", "defaults", "measurements", "alerts", *OPERATION)
+SECTIONS = ("sources", "catalog", "defaults", "measurements", "alerts", "engines", *OPERATION)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _LITERAL_WARNING = (
@@ -146,12 +150,15 @@ class _Loader:
             operation=self._operation(written, [*entries, *(group.name for group in groups)]),
             alerts=self._alerts(sections["alerts"]),
             groups=tuple(groups),
+            engines=self._engines(sections["engines"]),
             first_points=known.first_points,
         )
         if damage and (lake.patterns or groups):
             self._report.mistake((), damage, Place(self._root / STATE, 1))
         gone = frozenset((source, name) for source, names in known.gone.items() for name in names)
         lake = replace(lake, measurements=(*lake.measurements, *self._matches(lake, known)), gone=gone)
+        for location, mistake in engine_mistakes(lake):
+            self._report.mistake(location if location in self._report.places else ("defaults", *location[2:]), mistake)
         patience = min((each.write.commit_timeout for each in lake.measurements), default=None)
         return replace(lake, catalog=replace(catalog, lock_timeout=patience))
 
@@ -269,6 +276,27 @@ class _Loader:
             entries = self._closed(entries, path, ("alerts", *path))
         hidden = frozenset(path[-1] for path in ALERT_SECRETS)
         return validated(AlertOptions, entries, ("alerts",), self._report, hide=hidden)[0]
+
+    def _engines(self, entries: dict[str, Any]) -> EngineConnections:
+        for path in ENGINE_SECRETS:
+            entries = self._closed(entries, path, ("engines", *path))
+        spark, conf = entries.get(CONF[0]), CONF[1]
+        if isinstance(spark, dict) and isinstance(spark.get(conf), dict):
+            # Any of them may be a secret, and need not be.
+            closed = {name: self._property(name, value) for name, value in spark[conf].items()}
+            entries = {**entries, CONF[0]: {**spark, conf: closed}}
+        hidden = frozenset((*(path[-1] for path in ENGINE_SECRETS), conf))
+        found = validated(EngineConnections, entries, ("engines",), self._report, hide=hidden)[0]
+        return found or EngineConnections()
+
+    def _property(self, name: str, value: Any) -> Any:
+        if not isinstance(value, str) or not value:
+            return value
+        location = ("engines", *CONF, name)
+        secret = Secret(value, root=self._root, lake=self._lake, location=location)
+        if is_secret_name(name):
+            self._warn_of_literal(secret, location, re.sub(r"\W", "_", name).upper())
+        return secret
 
     def _closed(self, entries: dict[str, Any], path: tuple[str, ...], location: tuple[str, ...]) -> dict[str, Any]:
         """The entries with the secret at a path closed."""

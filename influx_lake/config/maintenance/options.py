@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from influx_lake.config.maintenance.engines import Engine
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.on_off import Switched
@@ -134,6 +135,13 @@ class MaintenanceOptions(BaseModel):
         default=None, description="Numbers of distinct values, for other engines' planners. Default: `off`."
     )
 
+    engine: Engine = Field(
+        default=Engine.OWN,
+        description="Who does it: `own`, the run itself; `spark`, `trino` or `athena`, where a table outgrew one "
+        "machine. How these are reached is said in `engines`. What an engine cannot do, and `metadata` and "
+        "`statistics`, the run does itself.",
+    )
+
     def of(self, kind: Kind) -> BaseModel | None:
         """The options of a kind; None where it is off."""
         # How long rows are kept is said beside these.
@@ -150,7 +158,7 @@ Maintenance = Annotated[MaintenanceOptions | None, Switched()]
 """How a table is kept fast to read; None: not at all."""
 
 
-def _over(base: BaseModel | None, own: BaseModel | None) -> BaseModel | None:
-    if base is None or own is None:
+def _over(base: BaseModel | Engine | None, own: BaseModel | Engine | None) -> BaseModel | Engine | None:
+    if not isinstance(base, BaseModel) or not isinstance(own, BaseModel):
         return own
     return base.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

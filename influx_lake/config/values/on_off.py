@@ -24,6 +24,11 @@ class Switched:
         return {"anyOf": [*written, {"enum": ["off", False, None]}]}
 
 
+def or_empty(value: Any) -> Any:
+    """What is written; no options at all where nothing is."""
+    return {} if value is None else value
+
+
 def read_switched(value: Any) -> Any:
     """What is written, as pydantic takes it.
 

@@ -56,6 +56,7 @@ class Maintained:
         snapshot_id: The snapshot that it made; None where it made none.
         left: What was left as it is, and why, for people.
         files: The first of the files that it removed, or would remove.
+        statements: What a query engine was asked to run, where it was one's work, or would be.
     """
 
     kind: Kind
@@ -67,6 +68,7 @@ class Maintained:
     snapshot_id: int | None = None
     left: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
 
     @property
     def is_something(self) -> bool:

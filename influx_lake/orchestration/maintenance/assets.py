@@ -84,6 +84,7 @@ def _maintained(
     Raises:
         Failure: One could not.
     """
+    from influx_lake.maintenance.engines.opening import Engines
     from influx_lake.maintenance.maintaining import maintain
     from influx_lake.maintenance.tables import tables_of
     from influx_lake.orchestration.maintenance.figures import observations, page, totals
@@ -91,17 +92,20 @@ def _maintained(
     names, limit = LakeNames.of(lake), lake.operation.pools.table
     catalog = catalog_of(context, names)
     outcomes = list["Outcome"]()
-    for table in tables_of(lake, _chosen(lake, config)):
-        if table.options(kind) is None:
-            continue
-        # The loads of the measurement's table are in that pool; those of roll-ups are in none.
-        pool = Pool(table_pool(table.measurement, names), limit) if limit and table.rollup is None else None
-        with slot(context, pool) if pool else nullcontext():
-            for outcome in maintain(catalog, [table], [kind], run_id=context.run_id, dry_run=config.dry_run):
-                outcomes.append(outcome)
-                _tell(context, outcome)
-                for observation in observations(outcome):
-                    context.log_event(observation)
+    with Engines(lake.engines, lake.catalog.name) as engines:
+        for table in tables_of(lake, _chosen(lake, config)):
+            if table.options(kind) is None:
+                continue
+            # The loads of the measurement's table are in that pool; those of roll-ups are in none.
+            pool = Pool(table_pool(table.measurement, names), limit) if limit and table.rollup is None else None
+            with slot(context, pool) if pool else nullcontext():
+                for outcome in maintain(
+                    catalog, [table], [kind], run_id=context.run_id, dry_run=config.dry_run, engines=engines
+                ):
+                    outcomes.append(outcome)
+                    _tell(context, outcome)
+                    for observation in observations(outcome):
+                        context.log_event(observation)
     facts = {**totals(outcomes), "tables": page(outcomes)}
     failed = [outcome.failure for outcome in outcomes if outcome.failure is not None]
     if config.dry_run:

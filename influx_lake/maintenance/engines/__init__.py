@@ -1,0 +1,1 @@
+"""Maintenance by query engines that others run: Spark, Trino, Athena."""

@@ -1,0 +1,34 @@
+"""What a query engine's client raises, as an error of this project."""
+
+from __future__ import annotations
+
+from influx_lake.config.maintenance.engines import Engine
+from influx_lake.config.references.secret import redact
+from influx_lake.errors import EngineError, EngineUnavailable
+
+_LONGEST = 1_000
+_UNREACHABLE = (
+    "ConnectionError",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "EndpointConnectionError",
+    "TrinoConnectionError",
+    "UNAVAILABLE",
+    "Http503Error",
+    "Http502Error",
+    "Http504Error",
+)
+
+
+def engine_failure(engine: Engine, error: Exception, statement: str) -> EngineError:
+    """The error for what an engine's client raised while it ran a statement."""
+    name = engine.capitalize()
+    # Spark's messages go on with the trace of its own process.
+    said = redact(str(error)).split("\n\tat ")[0].split("\nJVM stacktrace")[0].strip()[:_LONGEST]
+    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    chain = {kind.__name__ for kind in type(error).__mro__}
+    if chain & set(_UNREACHABLE) or "StatusCode.UNAVAILABLE" in said:
+        return EngineUnavailable(
+            f"{name} cannot be reached: {text}", remedy=f"See engines.{engine} in lake.yaml, and whether it runs"
+        )
+    return EngineError(f"{name} did not do it: {text}; it was asked for: {statement}")

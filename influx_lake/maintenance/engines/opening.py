@@ -1,0 +1,62 @@
+"""The engines that the tables of a lake are maintained by, each opened once, when it is first needed."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from influx_lake.config.maintenance.engines import Engine, EngineConnections
+from influx_lake.errors import ConfigurationError
+from influx_lake.maintenance.engines.athena import Athena
+from influx_lake.maintenance.engines.engine import QueryEngine
+from influx_lake.maintenance.engines.spark import Spark
+from influx_lake.maintenance.engines.trino import Trino
+
+
+@dataclass(slots=True)
+class Engines:
+    """The engines of a lake; a context, at whose end their connections are closed.
+
+    Attributes:
+        connections: How each is reached.
+        catalog: What the lake calls its catalog: where nothing is said, they call it so, too.
+    """
+
+    connections: EngineConnections
+    catalog: str
+    _open: dict[Engine, QueryEngine] = field(default_factory=dict)
+
+    def get(self, engine: Engine) -> QueryEngine | None:
+        """An engine; None for the process itself.
+
+        Raises:
+            ConfigurationError: Nobody says how it is reached.
+        """
+        if engine is Engine.OWN:
+            return None
+        if engine not in self._open:
+            self._open[engine] = self._made(engine)
+        return self._open[engine]
+
+    def _made(self, engine: Engine) -> QueryEngine:
+        spark, trino, athena = self.connections.spark, self.connections.trino, self.connections.athena
+        if engine is Engine.SPARK and spark is not None:
+            return Spark(spark, spark.catalog or self.catalog)
+        if engine is Engine.TRINO and trino is not None:
+            return Trino(trino, trino.catalog or self.catalog)
+        if engine is Engine.ATHENA and athena is not None:
+            return Athena(athena)
+        raise ConfigurationError(f"{engine} is to maintain a table, and nobody says how it is reached: see `engines`")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with ExitStack() as closing:
+            for engine in self._open.values():
+                closing.callback(engine.close)
+        self._open.clear()
