@@ -72,6 +72,9 @@ Measurements: TypeAlias = Annotated[
     typer.Argument(metavar="MEASUREMENT", help="By name or by table.", show_default=False),
 ]
 OneMeasurement: TypeAlias = Annotated[str, typer.Argument(metavar="MEASUREMENT", help="By name or by table.")]
+OneTable: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MEASUREMENT", help="By name, or a table: of a roll-up and a quarantine too.")
+]
 StartOption: TypeAlias = Annotated[
     datetime | None,
     typer.Option(parser=moment, metavar="TIME", help="Not before this date or time; UTC where no zone is given."),

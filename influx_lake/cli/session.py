@@ -92,6 +92,17 @@ class Session:
 
         return find_table(self.catalog, measurement.identifier, measurement.share)
 
+    def identifier(self, name: str) -> tuple[str, ...]:
+        """The table that is called so, a roll-up's or a quarantine's too, or that of the measurement that is.
+
+        Raises:
+            ConfigurationError: There is none, or there are several.
+        """
+        from influx_lake.maintenance.tables import tables_of
+
+        found = (table.target.identifier for table in tables_of(self.lake) if table.name == name)
+        return next(found, None) or self.lake.find(name).identifier
+
     def measurements(self, names: Sequence[str] | None) -> list[Measurement]:
         """The measurements that are called so, or all of them; each once.
 

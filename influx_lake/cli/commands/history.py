@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from influx_lake.cli.options import ConfigOption, JsonOption, OneMeasurement
+from influx_lake.cli.options import ConfigOption, JsonOption, OneTable
 from influx_lake.cli.output import add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ LIMIT = 20
 
 
 def history(
-    name: OneMeasurement,
+    name: OneTable,
     branch: Annotated[
         str | None, typer.Option(metavar="NAME", help="The snapshots of this branch. Default: what readers get.")
     ] = None,
@@ -28,7 +28,7 @@ def history(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the snapshots of a measurement's table, newest first: the window, the run, the rows, and who made each."""
+    """Show the snapshots of a table, newest first: the window, the run, the rows, and who made each."""
     if branch is not None and everything:
         raise typer.BadParameter("--all shows those of all branches", param_hint="--branch")
     from influx_lake.cli.session import open_session
@@ -38,8 +38,8 @@ def history(
     from influx_lake.iceberg.scan.reader import open_table
 
     with output(as_json) as out, open_session(config) as session:
-        measurement = session.lake.find(name)
-        table = open_table(session.catalog, measurement.identifier)
+        identifier = session.identifier(name)
+        table, called = open_table(session.catalog, identifier), ".".join(identifier)
         found = list(snapshots(table, branch or MAIN, everything=everything))
         shown = found if everything else found[:limit]
         rows = plain_table("snapshot", "at", "operation", "window", "rows", "before", "who", "names", right=_NUMBERS)
@@ -47,13 +47,10 @@ def history(
             add_row(rows, *_row(each))
         out.table(rows)
         more = len(found) - len(shown)
-        out.line(
-            f"{counted(len(found), 'snapshot')} of {measurement.table_name}" + (f", {more:,} older" if more else "")
-        )
+        out.line(f"{counted(len(found), 'snapshot')} of {called}" + (f", {more:,} older" if more else ""))
         out.result(
             {
-                "measurement": measurement.name,
-                "table": measurement.table_name,
+                "table": called,
                 "branch": branch or MAIN,
                 "snapshots": [entry_facts(each) for each in (found if everything else shown)],
                 "count": len(found),

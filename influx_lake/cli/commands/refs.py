@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from influx_lake.cli.options import ConfigOption, JsonOption, OneMeasurement
+from influx_lake.cli.options import ConfigOption, JsonOption, OneTable
 from influx_lake.cli.options import where as parsed
 from influx_lake.cli.output import add_row, counted, output, plain_table
 
@@ -23,19 +23,19 @@ DropOption = Annotated[bool, typer.Option("--drop", help="Remove it.")]
 
 
 def tag(
-    name: OneMeasurement,
+    name: OneTable,
     called: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The tag; without it they are listed.")] = None,
     where: AtOption = None,
     drop: DropOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Name a state of a measurement's table, which keeps it for ever: no expiry removes the snapshot or its files."""
+    """Name a state of a table, which keeps it for ever: no expiry removes the snapshot or its files."""
     _ref(name, called, where, config, tag=True, drop=drop, as_json=as_json)
 
 
 def branch(
-    name: OneMeasurement,
+    name: OneTable,
     called: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="The branch; without it they are listed.")
     ] = None,
@@ -44,7 +44,7 @@ def branch(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a branch of a measurement's table, for loads that readers do not see: `influx-lake replicate --branch`."""
+    """Make a branch of a table, for loads that readers do not see: `influx-lake replicate --branch`."""
     _ref(name, called, where, config, tag=False, drop=drop, as_json=as_json)
 
 
@@ -70,25 +70,25 @@ def _ref(
 
     kind = "tag" if tag else "branch"
     with output(as_json) as out, open_session(config) as session:
-        measurement = session.lake.find(name)
-        catalog, identifier = session.catalog, measurement.identifier
-        facts: dict[str, object] = {"table": measurement.table_name}
+        catalog, identifier = session.catalog, session.identifier(name)
+        table = ".".join(identifier)
+        facts: dict[str, object] = {"table": table}
         if called is not None and drop:
             was = drop_ref(catalog, identifier, called, tag=tag)
             facts |= {"dropped": called, "snapshot_id": None if was is None else str(was)}
-            out.line(f"✓ {kind} {called} of {measurement.table_name} dropped")
+            out.line(f"✓ {kind} {called} of {table} dropped")
         elif called is not None:
             found = None if where is None else snapshot_at(open_table(catalog, identifier), parsed(where)).snapshot_id
             made = create_ref(catalog, identifier, called, tag=tag, snapshot_id=found)
             facts |= {"made": called, "snapshot_id": str(made)}
-            out.line(f"✓ {kind} {called} of {measurement.table_name}: snapshot {made}")
+            out.line(f"✓ {kind} {called} of {table}: snapshot {made}")
         else:
             refs = [ref for ref in refs_of(open_table(catalog, identifier)) if ref.is_tag == tag]
             rows = plain_table(kind, "snapshot", "at")
             for ref in refs:
                 add_row(rows, ref.name, str(ref.snapshot_id), f"{ref.at:%Y-%m-%d %H:%M:%S}Z" if ref.at else "")
             out.table(rows)
-            out.line(f"{counted(len(refs), kind, 'branches' if not tag else None)} of {measurement.table_name}")
+            out.line(f"{counted(len(refs), kind, 'branches' if not tag else None)} of {table}")
             facts[f"{kind}{'s' if tag else 'es'}"] = [
                 {"name": ref.name, "snapshot_id": str(ref.snapshot_id), "at": utc_text(ref.at) if ref.at else None}
                 for ref in refs

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars
 import pytest
 
+from influx_lake.config import load_lake
+from influx_lake.config.values.windows import parse_moment
+from influx_lake.rollups.window import roll_up_window
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.cli_lake import CliLake
 
@@ -131,3 +135,51 @@ def test_a_rollback_of_a_shared_table_tells_of_every_measurement(lake: CliLake) 
     assert DAY_1 in status[1]["windows_missing"]
     assert lake.tell("replicate", "mem", "--end", "2026-01-03").code == 0
     assert [each["rows"] for each in lake.tell("status", "--json").object["measurements"]] == [20, 10]
+
+
+EXPIRING = """\
+sources:
+  default: {{host: {host}, database: telemetry, token: "${{file:token}}", retry: {{budget: 1s}}}}
+catalog: {catalog}
+measurements:
+  cpu:
+    on_shrink: replace
+    rollups: {{hourly: {{every: 1h, functions: [mean]}}}}
+    maintenance: {{compact: off, rewrite_manifests: off, expire_snapshots: {{older_than: 0s, keep_last: 1}}}}
+"""
+
+
+def test_a_tag_outlives_an_expiry_and_is_gone_back_to(lake: CliLake) -> None:
+    lake.write_config(EXPIRING)
+    assert lake.tell("replicate", "cpu", "--end", "2026-01-03").code == 0
+    assert lake.tell("tag", "cpu", "kept").code == 0
+    lake.fill("cpu", range(1), 20)
+    for _ in range(2):
+        assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02").code == 0
+    after = lake.rows()
+    told = lake.tell("maintain", "cpu", "--only", "expire_snapshots", "--only", "metadata")
+    assert told.code == 0, told.err
+    found = lake.tell("history", "cpu", "--all", "--json").object["snapshots"]
+    assert len(found) == 2
+    assert found[1]["names"] == ["kept"]
+    assert loaded(lake) == [DAY_1, DAY_2]
+    told = lake.tell("rollback", "cpu", "--to", "kept")
+    assert told.code == 0, told.err
+    assert lake.rows() == 20
+    assert loaded(lake) == [DAY_1, DAY_2]
+    place = lake.catalog.load_table("telemetry.cpu").metadata_location
+    assert polars.scan_iceberg(place).collect().height == 20
+    assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02").code == 0
+    assert lake.rows() == after
+
+
+def test_tables_beside_those_of_measurements_have_a_history_too(lake: CliLake) -> None:
+    lake.write_config(EXPIRING)
+    assert lake.tell("replicate", "cpu", "--end", "2026-01-02").code == 0
+    told = lake.tell("history", "telemetry.cpu_hourly")
+    assert "there is no table telemetry.cpu_hourly" in told.err
+    cpu = load_lake(lake.config).find("cpu")
+    day = next(iter(cpu.scheme.windows(cpu.scheme.start, parse_moment("2026-01-02"))))
+    roll_up_window(lake.catalog, cpu, cpu.rollups[0], day, run_id="test")
+    assert lake.tell("history", "telemetry.cpu_hourly", "--json").object["count"] == 1
+    assert lake.tell("tag", "telemetry.cpu_hourly", "kept").code == 0

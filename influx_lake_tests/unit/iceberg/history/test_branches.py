@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace as changed
+from typing import Any
 
 import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.errors import BranchOutdated, ConfigurationError
+from influx_lake.iceberg.catalogs import commit_lock
+from influx_lake.iceberg.history import publishing
 from influx_lake.iceberg.history.branch_catalog import on_branch
 from influx_lake.iceberg.history.publishing import publish
 from influx_lake.iceberg.history.refs import create_ref, drop_ref
@@ -226,3 +229,48 @@ def test_a_snapshot_of_a_branch_is_not_rolled_back_to(catalog: Catalog) -> None:
         check_was_read(table(catalog), snapshot_at(table(catalog), done.snapshot_id))
     publish(catalog, TARGET, "trial")
     check_was_read(table(catalog), snapshot_at(table(catalog), done.snapshot_id))
+
+
+def test_a_publication_that_broke_off_is_done_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace(catalog, day(0), rows(day(0), 70))
+    trial = on_branch(catalog, "trial")
+    replace(trial, day(1), rows(day(1), 7))
+    replace(trial, day(2), rows(day(2), 8))
+    replace(catalog, day(3), rows(day(3), 9))
+
+    def stopped(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "_fast_forward", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            publish(catalog, TARGET, "trial")
+    assert held(catalog).num_rows == 79
+    assert len(table(catalog).metadata.refs) == 3
+    assert coverage(catalog) == Coverage((day(0), day(3)))
+    publish(catalog, TARGET, "trial")
+    assert held(catalog).num_rows == 94
+    assert set(table(catalog).metadata.refs) == {"main"}
+    assert coverage(catalog) == Coverage((day(0, 4),))
+
+
+def test_a_branch_that_another_branch_took_the_number_from_is_committed_to_again(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The other writer is this thread, which would wait for itself.
+    monkeypatch.setattr(commit_lock, "PATIENCE_SECONDS", 0.01)
+    replace(catalog, day(0), rows(day(0), 70))
+    trial, other = on_branch(catalog, "trial"), on_branch(catalog, "other")
+    replace(trial, day(1), rows(day(1), 7))
+    commit, asked = catalog.commit_table, list[int]()
+
+    def overtaken(*arguments: Any) -> Any:
+        asked.append(1)
+        if len(asked) == 1:
+            replace(other, day(2), rows(day(2), 8))
+        return commit(*arguments)
+
+    monkeypatch.setattr(catalog, "commit_table", overtaken)
+    replace(trial, day(3), rows(day(3), 9))
+    assert len(asked) == 3
+    assert (held(trial).num_rows, held(other).num_rows) == (86, 78)
