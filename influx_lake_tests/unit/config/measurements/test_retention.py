@@ -33,6 +33,7 @@ def test_windows_that_are_not_kept_are_not_due(tmp_path: Path) -> None:
         closed_windows(measurement, NOW, None, None),
     ):
         assert [window.start.day for window in windows] == [17, 18, 19]
+    assert closed_windows(measurement, NOW, parse_moment("2026-01-02"), None)[0].start.day == 17
     # What somebody asks for by name is loaded all the same.
     asked = plan_windows(measurement, Coverage(), NOW, start=parse_moment("2026-01-02"))
     assert len(asked) == 18

@@ -14,6 +14,7 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from pyiceberg.expressions import EqualTo
 from pyiceberg.io import FileIO
 from pyiceberg.table.statistics import BlobMetadata, StatisticsFile
+from pyiceberg.table.update import SetPartitionStatisticsUpdate
 
 from influx_lake.config.maintenance.options import ExpireOptions, OrphanOptions
 from influx_lake.errors import CommitConflict, StorageError
@@ -118,9 +119,17 @@ def test_files_of_statistics_go_with_their_snapshot(redone: Catalog, lake_folder
             }
         )
         table(redone).update_statistics().set_statistics(file).commit()
+        # Those of partitions pyiceberg leaves where they are.
+        of_partitions = lake_folder / "warehouse" / f"{snapshot}.parquet.stats"
+        of_partitions.write_bytes(b"PAR1")
+        said = {"snapshot-id": snapshot, "statistics-path": str(of_partitions), "file-size-in-bytes": 4}
+        update = SetPartitionStatisticsUpdate.model_validate({"partition-statistics": said})
+        table(redone)._do_commit((update,), ())
     expire_snapshots(task(redone), LAST)
     assert (paths[first].exists(), paths[last].exists()) == (False, True)
     assert [each.snapshot_id for each in table(redone).metadata.statistics] == [last]
+    assert [each.snapshot_id for each in table(redone).metadata.partition_statistics] == [last]
+    assert {path.name for path in (lake_folder / "warehouse").glob("*.parquet.stats")} == {f"{last}.parquet.stats"}
 
 
 def test_a_load_that_is_first_is_not_expired(redone: Catalog) -> None:

@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,10 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import EqualTo
 
 from influx_lake.config.maintenance.options import CompactOptions, ExpireOptions, MetadataOptions, OrphanOptions
+from influx_lake.config.measurements.erased import ErasedRows
+from influx_lake.errors import RowsStillThere
+from influx_lake.iceberg.erasing.erase import erase_rows
+from influx_lake.iceberg.erasing.matching import Matching
 from influx_lake.iceberg.maintenance.compact import compact
 from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
 from influx_lake.iceberg.maintenance.metadata import metadata
@@ -159,6 +165,35 @@ def test_one_history_of_all_steps() -> None:
 @given(histories)
 def test_nothing_that_is_needed_goes(steps: list[tuple[str, int, int]]) -> None:
     follow(steps)
+
+
+@pytest.mark.slow
+@settings(max_examples=15, phases=[Phase.explicit, Phase.generate])
+@given(histories)
+def test_what_is_erased_is_in_no_file(steps: list[tuple[str, int, int]]) -> None:
+    with new_history() as history:
+        for step, place, count in steps:
+            if step in ("expire", "remove orphans", "metadata"):
+                history.maintain(step, count)
+            else:
+                history.take(step, place, count)
+        rest = held(history.catalog).filter(pc.not_equal(held(history.catalog).column("host"), "host-1"))
+        coverage = table_state(table(history.catalog)).coverage
+        erased = ErasedRows(where="host = 'host-1'")
+        matching = Matching(("host",), lambda batch: pc.equal(batch.column("host"), "host-1"))
+        # A load is running that has such rows.
+        with pytest.raises(RowsStillThere, match="younger than a day"):
+            erase_rows(task(history.catalog), erased, matching, include_refs=True)
+        for path in history.running:
+            age(path)
+        erase_rows(task(history.catalog), erased, matching, include_refs=True)
+        assert held(history.catalog) == rest
+        assert table_state(table(history.catalog)).coverage == coverage
+        files = [path for path in files_of_table(history.folder) if path.endswith(".parquet")]
+        hosts = {host for path in files for host in pq.read_table(path, columns=["host"])["host"].to_pylist()}
+        assert "host-1" not in hosts
+        # Whatever else the table has can be read.
+        history.readable()
 
 
 def follow(steps: list[tuple[str, int, int]]) -> None:
