@@ -88,7 +88,8 @@ def _show(out: Output, done: Sequence[Maintained], *, dry_run: bool) -> None:
         add_row(table, *_row(each))
     out.table(table)
     for each in done:
-        for remark in (*each.left, *each.statements):
+        files = [f"would delete {path}" for path in each.files] if each.dry_run else []
+        for remark in (*each.left, *each.statements, *files):
             out.line(f"{each.table}, {each.kind}: {remark}")
 
 
@@ -123,5 +124,6 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "snapshot_id": None if done.snapshot_id is None else str(done.snapshot_id),
         "left": list(done.left),
         "statements": list(done.statements),
+        "files": list(done.files),
         "seconds": round(outcome.seconds, 3),
     }

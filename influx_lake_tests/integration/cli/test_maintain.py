@@ -60,6 +60,9 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(lake: CliLake) -> N
     assert done["compact"]["before"]["data_files"] == 48
     assert done["compact"]["after"] == done["compact"]["before"]
     assert done["expire_snapshots"]["done"]["snapshots_expired"] == 47
+    [*examples] = done["expire_snapshots"]["files"]
+    assert examples
+    assert "would delete " + examples[0] in lake.tell("maintain", "--dry-run", "--only", "expire_snapshots").out
     assert (lake.metadata(), lake.data_files()) == before
 
 
