@@ -34,8 +34,8 @@ def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake
         lake.write_config(LAKE)
         for name in ("cpu", "mem"):
             lake.fill(name, range(2), 48)
-        # A small file for each hour of two days, as tails and hourly windows leave them.
-        told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03", "--every", "1h")
+        # Four small files for each of two days, as tails and shorter windows leave them.
+        told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03", "--every", "6h")
         assert told.code == 0, told.err
         assert lake.tell("replicate", "mem", "--start", "2026-01-01", "--end", "2026-01-03").code == 0
         yield lake
@@ -57,9 +57,9 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(lake: CliLake) -> N
     done = {each["kind"]: each for each in told.object["maintained"]}
     # Nothing of mem, which is `off`; roll-up and quarantine have no table yet.
     assert {each["table"] for each in told.object["maintained"]} == {"telemetry.cpu"}
-    assert done["compact"]["before"]["data_files"] == 48
+    assert done["compact"]["before"]["data_files"] == 8
     assert done["compact"]["after"] == done["compact"]["before"]
-    assert done["expire_snapshots"]["done"]["snapshots_expired"] == 47
+    assert done["expire_snapshots"]["done"]["snapshots_expired"] == 7
     [*examples] = done["expire_snapshots"]["files"]
     assert examples
     assert "would delete " + examples[0] in lake.tell("maintain", "--dry-run", "--only", "expire_snapshots").out
@@ -73,7 +73,7 @@ def test_small_files_become_few_old_snapshots_go_and_the_rows_stay(lake: CliLake
 
     assert told.code == 0, told.err
     [compact] = [line.split() for line in told.out.splitlines() if " compact " in line]
-    assert compact[:5] == ["telemetry.cpu", "compact", "48", "→", "2"]
+    assert compact[:5] == ["telemetry.cpu", "compact", "8", "→", "2"]
     assert content(lake) == rows
     assert sum("/cpu/" in str(path) for path in lake.data_files()) == 2
     table = lake.catalog.load_table("telemetry.cpu")
@@ -116,6 +116,6 @@ def test_a_command_that_is_stopped_says_what_is_done(lake: CliLake, monkeypatch:
     monkeypatch.setitem(cast("dict[Kind, object]", KINDS), Kind.REWRITE_MANIFESTS, stop)
     told = lake.tell("maintain", "cpu")
     assert told.code == 130
-    assert "✓ telemetry.cpu, compact: partitions: 2, files removed: 48, files added: 2" in told.err
+    assert "✓ telemetry.cpu, compact: partitions: 2, files removed: 8, files added: 2" in told.err
     assert "Stopped. What is told above is done, and stays; the next time goes on with the rest." in told.err
     assert len(list(lake.catalog.load_table("telemetry.cpu").scan().plan_files())) == 2
