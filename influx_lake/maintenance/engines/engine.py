@@ -27,7 +27,7 @@ class Work:
         table: The table, its columns called as it calls them itself.
         sizes: How large its files are to be.
         now: The time that ages are told from.
-        time_column: The column of time, as the table calls it.
+        time_column: The column of time, as the table calls it, where something is to be compacted.
         during: The time whose files are to be compacted, from a bound of the table's partitions to another one; None
             for all of it.
     """
@@ -38,16 +38,16 @@ class Work:
     table: Table
     sizes: FileSizes
     now: datetime
-    time_column: str
+    time_column: str = ""
     during: Window | None = None
 
     def before(self, age: timedelta) -> datetime:
         """The moment that something of that age is from."""
         return self.now - age
 
-    def compacting(self, during: Window | None) -> Work:
+    def compacting(self, time_column: str, during: Window | None) -> Work:
         """The same, for some time."""
-        return replace(self, during=during)
+        return replace(self, time_column=time_column, during=during)
 
     @property
     def time_has_zone(self) -> bool:

@@ -121,20 +121,10 @@ class _Run:
             if self.options.of(other) is None:
                 self.left.append(f"{self.engine.engine} does {other} with it, which is off here: switch it on")
                 return None
-        known = as_known(table)
-        time_id = time_field(known, self.task.target.time_column).field_id
-        column = actual(table).schema().find_field(time_id).name
-        work = Work(
-            self.kind,
-            self.options,
-            self.task.target.identifier,
-            actual(table),
-            self._sizes(table),
-            self.task.now,
-            column,
-        )
+        name = self.task.target.identifier
+        work = Work(self.kind, self.options, name, actual(table), self._sizes(table), self.task.now)
         if self.kind is Kind.COMPACT:
-            return self._compaction(known, work)
+            return self._compaction(as_known(table), work)
         if self.kind is Kind.REWRITE_MANIFESTS:
             manifests = self.options.rewrite_manifests
             return work if manifests is not None and figures.manifests >= manifests.min_manifests else None
@@ -172,7 +162,8 @@ class _Run:
             self.done.update(
                 files_removed=len(tasks), bytes_removed=sum(each.file.file_size_in_bytes for each in tasks)
             )
-        return work.compacting(during)
+        time_id = time_field(table, self.task.target.time_column).field_id
+        return work.compacting(work.table.schema().find_field(time_id).name, during)
 
     def _can_expire(self, table: Table) -> bool:
         """Whether all that is known of the table can be kept while an engine drops what snapshots it wants."""

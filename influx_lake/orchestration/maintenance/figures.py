@@ -39,6 +39,7 @@ def observations(outcome: Outcome) -> Iterator[dg.AssetObservation]:
                 "maintenance": dg.MetadataValue.text(str(done.kind)),
                 **_numbers(_figures([done])),
                 "seconds": dg.MetadataValue.float(round(outcome.seconds, 3)),
+                **({"statements": dg.MetadataValue.text("\n".join(done.statements))} if done.statements else {}),
                 **({"snapshot_id": dg.MetadataValue.text(str(done.snapshot_id))} if done.snapshot_id else {}),
             },
         )
