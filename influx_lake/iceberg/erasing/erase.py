@@ -22,7 +22,7 @@ from influx_lake.iceberg.maintenance.retained_snapshots import Expiry, expiry_of
 from influx_lake.iceberg.maintenance.task import TableTask, open_actual
 from influx_lake.iceberg.scan.reader import check_readable
 from influx_lake.iceberg.storage.deletion import delete_for_good
-from influx_lake.iceberg.storage.listing import StoredFile, files_below
+from influx_lake.iceberg.storage.listing import files_below
 from influx_lake.iceberg.storage.named_files import NamedFiles, live_files, manifests_of_all, name_of
 from influx_lake.iceberg.storage.table_folders import check_alone, folders_of
 from influx_lake.iceberg.table_state.erased_rows import recording
@@ -222,8 +222,8 @@ def _files_of(table: Table) -> Iterator[DataFile]:
 
 
 def _unnamed(task: TableTask, table: Table, matching: Matching) -> tuple[dict[str, int], list[str], int]:
-    """The data files of no snapshot that have rows: those that may go, and those that are too young; and how many were
-    looked through.
+    """The data files of no snapshot that have rows, or may have: those that may go, and those that are too young; and
+    how many others were looked through.
     """
     named = NamedFiles()
     found: dict[str, int] = {}
@@ -235,30 +235,13 @@ def _unnamed(task: TableTask, table: Table, matching: Matching) -> tuple[dict[st
             for stored in files_below(table.io, folder):
                 if not stored.path.endswith(".parquet") or name_of(stored.path) in named.names:
                     continue
-                if matching.count(table, _as_data_file(table, stored)):
+                if matching.may_be_in(table, stored.path):
                     is_old = stored.modified is not None and stored.modified < task.now - _YOUNG
                     found.update({stored.path: stored.size} if is_old else {})
                     young += [] if is_old else [stored.path]
                 else:
                     checked += 1
     return found, young, checked
-
-
-def _as_data_file(table: Table, stored: StoredFile) -> DataFile:
-    """A file of which nothing is known but that it is there."""
-    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-    from pyiceberg.typedef import Record
-
-    file = DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=stored.path,
-        file_format=FileFormat.PARQUET,
-        partition=Record(*([None] * len(table.spec().fields))),
-        record_count=1,
-        file_size_in_bytes=stored.size,
-    )
-    file.spec_id = table.spec().spec_id
-    return file
 
 
 def _verified(task: TableTask, table: Table, matching: Matching, had: set[str]) -> int:

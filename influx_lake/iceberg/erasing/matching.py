@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+
+_FIELD_ID = b"PARQUET:field_id"
 
 
 @dataclass(slots=True)
@@ -59,6 +61,42 @@ class Matching:
         if file.file_path not in self._found:
             self._found[file.file_path] = self._counted(table, file) if self._may_hold(table, file) else 0
         return self._found[file.file_path]
+
+    def may_be_in(self, table: Table, path: str) -> bool:
+        """Whether a file that the table does not name may have such rows: it has some, or it is damaged.
+
+        Its columns are found by their field ids; by their names where it has none. What it lacks is null.
+
+        Raises:
+            StorageError: The store fails.
+        """
+        from pyarrow.parquet import ParquetFile
+
+        known = as_known(table).schema()
+        names = list(dict.fromkeys((*self.columns, *self._filtered_by(), self.time_column)))
+        wanted = arrow_schema(known.select(*names))
+        ids = {field.name: field.field_id for field in known.fields}
+        with catalog_errors(f"look into {path}"):
+            try:
+                with table.io.new_input(path).open() as stream:
+                    file = ParquetFile(stream)
+                    there = _places(file.schema_arrow, ids)
+                    found = [there[name] for name in names if name in there]
+                    for batch in file.iter_batches(columns=found):
+                        rows = [
+                            batch.column(there[name]).cast(wanted.field(name).type, safe=False)
+                            if name in there
+                            else pa.nulls(len(batch), wanted.field(name).type)
+                            for name in names
+                        ]
+                        if pc.any(self.mask(pa.RecordBatch.from_arrays(rows, names))).as_py():
+                            return True
+            except FileNotFoundError:
+                return False
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                # A process that is killed leaves a file without its end: what is in it cannot be told.
+                return True
+        return False
 
     def snapshots_with(self, table: Table) -> list[Snapshot]:
         """The snapshots that a table has whose files have such rows.
@@ -115,6 +153,14 @@ class Matching:
 
     def _filtered_by(self) -> tuple[str, ...]:
         return (self.share.column,) if self.share else ()
+
+
+def _places(stored: pa.Schema, ids: Mapping[str, int]) -> dict[str, str]:
+    """What a file calls columns, by the names of the table's loads."""
+    numbered = {int((field.metadata or {}).get(_FIELD_ID, -1)): field.name for field in stored}
+    if set(numbered) == {-1}:
+        return {name: name for name in ids if name in stored.names}
+    return {name: numbered[number] for name, number in ids.items() if number in numbered}
 
 
 def _is_data(file: DataFile) -> bool:

@@ -22,6 +22,7 @@ from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.storage import table_folders
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.erased_rows import erased_from
+from influx_lake_tests.unit.iceberg.compaction.deletes import delete_rows
 from influx_lake_tests.unit.iceberg.interfering import Interfering
 from influx_lake_tests.unit.iceberg.load import shared_rows
 from influx_lake_tests.unit.iceberg.load.shared_rows import CPU, MEM
@@ -161,6 +162,40 @@ def test_files_of_loads_that_failed(loaded: Catalog, lake_folder: Path) -> None:
     age(young)
     assert erase(loaded).files_deleted == 1
     assert "host-3" not in hosts_in_files(lake_folder)
+
+
+def test_files_that_are_cut_short_or_have_no_field_ids(loaded: Catalog, lake_folder: Path) -> None:
+    folder = Path(table(loaded).location().removeprefix("file://")) / "data"
+    cut, exported, clean, other = (folder / f"{name}.parquet" for name in ("cut", "exported", "clean", "other"))
+    one = next(path for path in files_of_table(lake_folder) if path.endswith(".parquet"))
+    cut.write_bytes(Path(one).read_bytes()[:-100])
+    plain = pa.table({"time": rows(day(0), 7)["time"], "host": rows(day(0), 7)["host"]})
+    pq.write_table(plain, exported)
+    pq.write_table(plain.slice(0, 2), clean)
+    pq.write_table(pa.table({"x": [1]}), other)
+    for path in (cut, exported, clean, other):
+        age(path)
+    erase(loaded)
+    assert [path.exists() for path in (cut, exported, clean, other)] == [False, False, True, True]
+
+
+def test_rows_that_deletes_of_others_hide(loaded: Catalog, lake_folder: Path) -> None:
+    [file] = [each.file for each in table(loaded).scan().plan_files() if "01-03" in each.file.file_path]
+    there = pq.read_table(file.file_path.removeprefix("file://"), columns=["host"])["host"].to_pylist()
+    hidden = [place for place, host in enumerate(there) if host in ("host-3", "host-4")]
+    delete_rows(loaded, [(file, hidden)])
+    [deletes] = [path for path in files_of_table(lake_folder) if "deletes-" in path]
+    # Such a file that a load of others left behind is none of rows.
+    lost = Path(deletes).with_name("lost.parquet")
+    lost.write_bytes(Path(deletes).read_bytes())
+    assert held(loaded).num_rows == 190
+    assert erase(loaded).rows == 30
+    lost.unlink()
+    assert not Path(deletes).exists()
+    assert held(loaded).num_rows == 170
+    assert hosts_in_files(lake_folder).count("host-3") == 0
+    # What others deleted stays deleted, and left the file with them.
+    assert hosts_in_files(lake_folder).count("host-4") == 20
 
 
 def test_rows_of_one_measurement_of_a_shared_table(catalog: Catalog) -> None:
