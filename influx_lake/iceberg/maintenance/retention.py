@@ -141,7 +141,7 @@ class _Plan:
         """Stop a change that takes more time than may be dropped at once."""
         for said in self.too_much(change):
             raise TooMuchAtOnce(
-                said,
+                f"{self.task.target.name}: {said}",
                 remedy="See what would go: influx-lake maintain --only retention --dry-run. If it is to go, raise "
                 "`retention.most_per_run` for once; if not, correct `retention.keep`",
             )
@@ -159,7 +159,7 @@ class _Plan:
         rows = sum(file.record_count for file in change.removed)
         since = EPOCH + max(first, (_EARLIEST - EPOCH) // MICROSECOND) * MICROSECOND
         return (
-            f"{self.task.target.name}: {counted(rows, 'row')} of {utc_text(since)} and later, before "
+            f"{counted(rows, 'row')} of {utc_text(since)} and later, before "
             f"{utc_text(max(kept.moment for kept in self.kept))}, would be dropped: more time than the "
             f"{format_duration(most)} that may go at once",
         )
