@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -46,13 +47,28 @@ class TextDictionary:
         return pc.index_in(texts, value_set=self.values)
 
 
-def compacted(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """An encoded column of one dictionary without the values that it does not have: a file would hold them, too."""
-    if not column.num_chunks or len(column.chunk(0).dictionary) < _SMALL:
+def with_used_values(rows: pa.Table) -> pa.Table:
+    """The rows, each encoded column with the values alone that its rows have: a file would hold the others, too, where
+    they are larger for nothing, and are still there when the rows that had them were erased.
+
+    Args:
+        rows: The rows; all chunks of an encoded column have one dictionary.
+    """
+    if not any(pa.types.is_dictionary(kind) for kind in rows.schema.types):
+        return rows
+    return pa.Table.from_arrays([_with_used_values(values) for values in rows.columns], schema=rows.schema)
+
+
+def _with_used_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_dictionary(column.type) or not column.num_chunks:
         return column
     values = column.chunk(0).dictionary
-    numbers = pa.chunked_array([chunk.indices for chunk in column.chunks]).dictionary_encode()
+    used = np.zeros(len(values), np.bool_)
+    for chunk in column.chunks:
+        used[chunk.indices.drop_null().to_numpy()] = True
+    if used.all():
+        return column
+    places, kept = pa.array(np.cumsum(used) - 1, column.type.index_type), values.filter(pa.array(used))
     return pa.chunked_array(
-        [pa.DictionaryArray.from_arrays(chunk.indices, values.take(chunk.dictionary)) for chunk in numbers.chunks],
-        column.type,
+        [pa.DictionaryArray.from_arrays(places.take(chunk.indices), kept) for chunk in column.chunks], column.type
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from influx_lake.iceberg.spill.memory_accounting import RowSize
+from influx_lake.iceberg.spill.text_dictionary import with_used_values
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer.column_metrics import statistics_plan
 from influx_lake.iceberg.writer.file_format import FileFormat
@@ -56,7 +57,7 @@ class OpenFile:
 
     def write(self, rows: pa.Table) -> None:
         """Write one row group."""
-        self.writer.write_table(rows, row_group_size=len(rows))
+        self.writer.write_table(with_used_values(rows), row_group_size=len(rows))
         self.rows += len(rows)
         pa.default_memory_pool().release_unused()
 

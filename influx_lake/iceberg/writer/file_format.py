@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from influx_lake.iceberg.layout.sort_order import FileOrder
 from influx_lake.iceberg.spill.memory_accounting import RowSize
-from influx_lake.iceberg.spill.text_dictionary import TextDictionary, compacted
+from influx_lake.iceberg.spill.text_dictionary import TextDictionary
 from influx_lake.iceberg.writer.bloom_filters import bloom_options
 from influx_lake.iceberg.writer.encodings import Encodings
 from influx_lake.iceberg.writer.write_settings import WriteSettings
@@ -76,13 +76,7 @@ class FileFormat:
     def row_group(self, tables: Sequence[pa.Table]) -> pa.Table:
         """Conforming rows as one; one dictionary per column, so that none is built again."""
         rows = pa.concat_tables(tables)
-        if not self.dictionaries:
-            return rows
-        columns = rows.unify_dictionaries().columns
-        return pa.Table.from_arrays(
-            [compacted(values) if pa.types.is_dictionary(values.type) else values for values in columns],
-            schema=self.schema,
-        )
+        return rows.unify_dictionaries() if self.dictionaries else rows
 
     def _conform(self, values: pa.ChunkedArray, column: pa.Field) -> pa.ChunkedArray:
         dictionary = self.dictionaries.get(column.name)

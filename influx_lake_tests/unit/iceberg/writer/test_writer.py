@@ -16,6 +16,7 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.transforms import BucketTransform, HourTransform, IdentityTransform
 
 from influx_lake.config import Compression, WriteOptions
+from influx_lake.config.tables.table_layout import parse_term
 from influx_lake.iceberg.columns.schema import iceberg_schema
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake_tests.unit.iceberg.tables import (
@@ -156,3 +157,15 @@ def test_a_stream_may_change_its_dictionaries(catalog: Catalog) -> None:
         parts.append(pa.record_batch([plain.column(0), hosts, plain.column(2), plain.column(3)], schema=schema))
     replace_window(load_of(catalog, TARGET, stream(*parts), day(0), PROVENANCE))
     assert sorted(str(host) for host in held(catalog).column("host").to_pylist()) == ["None", "a", "b", "b", "c", "z"]
+
+
+def test_a_file_has_no_text_that_its_rows_do_not_have(catalog: Catalog, lake_folder: Path) -> None:
+    hosts = pa.array(["only_here", "other", "nowhere"])
+    encoded = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 50, pa.int32()), hosts)
+    target = changed(TARGET, partition=(parse_term("identity(host)"),))
+    batch = rows(day(0), 100).set_column(1, "host", encoded)
+    replace_window(load_of(catalog, target, stream(batch), day(0), PROVENANCE))
+    having = [path.parent.name for path in lake_folder.rglob("*.parquet") if b"only_here" in path.read_bytes()]
+    assert having == ["host=only_here"]
+    assert not [path for path in lake_folder.rglob("*.parquet") if b"nowhere" in path.read_bytes()]
+    assert held(catalog).group_by("host").aggregate([([], "count_all")])["count_all"].to_pylist() == [50, 50]
