@@ -16,11 +16,16 @@ _STOPPING_SECONDS = 20
 
 
 @contextmanager
-def apache_rest_catalog(folder: Path) -> Iterator[str]:
-    """Iceberg's own REST catalog over its JDBC catalog, with SQLite and files in a folder; yields its address."""
+def apache_rest_catalog(folder: Path, scheme: str = "") -> Iterator[str]:
+    """Iceberg's own REST catalog over its JDBC catalog, with SQLite and files in a folder; yields its address.
+
+    Args:
+        folder: The folder.
+        scheme: What the addresses of tables begin with; `file://` is what every engine knows.
+    """
     arguments = [
         f"uri=jdbc:sqlite:{folder}/apache.db?busy_timeout=60000",
-        f"warehouse={folder}/apache",
+        f"warehouse={scheme}{folder}/apache",
         "jdbc.schema-version=V1",
     ]
     with _served("IcebergRestServer", [iceberg_jar(), *spark_jars(), sqlite_driver()], arguments, folder) as port:
