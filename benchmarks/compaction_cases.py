@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,9 +27,10 @@ from influx_lake.iceberg.staging.staged_table import StagedTable
 from influx_lake.iceberg.writer.writer import write_files
 from testbed.dataset import SCHEMA, batches
 from testbed.local_catalog import local_catalog
-from testbed.measure import measured
+from testbed.measure import Cost, measured
 
 ROW_GROUP_ROWS = 262_144
+SQLITE_DRIVER = Path("/usr/share/java/sqlite-jdbc.jar")
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -102,6 +105,51 @@ def ours(folder: Path) -> Callable[[], int]:
     return run
 
 
+def spark(folder: Path) -> Cost:
+    """Spark's `rewrite_data_files` of the table: of its JVM what the call costs, not what its start does."""
+    import snowpark_connect_deps_iceberg as iceberg
+    from pyspark.sql import SparkSession
+
+    (runtime,) = (Path(iceberg.__file__).parent / "jars").glob("iceberg-spark-runtime-3.5_2.12-*.jar")
+    options = {
+        "spark.jars": f"{runtime},{SQLITE_DRIVER}",
+        "spark.driver.memory": "2g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(folder / "spark"),
+        "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
+        "spark.sql.catalog.lake.catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
+        "spark.sql.catalog.lake.uri": f"jdbc:sqlite:{folder}/catalog.db",
+        "spark.sql.catalog.lake.warehouse": f"{folder}/warehouse",
+        "spark.sql.catalog.lake.jdbc.schema-version": "V1",
+        "spark.sql.catalog.lake.jdbc.init-catalog-tables": "false",
+    }
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    table = ".".join(TARGET.identifier)
+    session.sql(f"select count(*) from lake.{table}").collect()
+    process = session.sparkContext._gateway.jvm.java.lang.ProcessHandle.current().pid()
+    wall, cpu = time.monotonic(), _cpu_seconds(process)
+    target = "map('target-file-size-bytes', '512000000')"
+    session.sql(f"call lake.system.rewrite_data_files(table => '{table}', options => {target})").collect()
+    cost = Cost(time.monotonic() - wall, _cpu_seconds(process) - cpu, 0, 0, 0)
+    session.stop()
+    return cost
+
+
+def _cpu_seconds(process: int) -> float:
+    """The CPU of all threads of a process."""
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 CASES: dict[str, Callable[[Path], Callable[[], int]]] = {"raw": raw, "ours": ours}
 
 
@@ -110,6 +158,9 @@ def main(case: str, folder: str, *arguments: str) -> None:
         prepare(Path(folder), *map(int, arguments))
         return
     shutil.copy(Path(folder) / "catalog.db.before", Path(folder) / "catalog.db")
+    if case == "spark":
+        spark(Path(folder)).report()
+        return
     measured(CASES[case](Path(folder))).report()
 
 
