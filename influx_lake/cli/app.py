@@ -12,17 +12,17 @@ from influx_lake.cli.commands.check import check
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
 from influx_lake.cli.commands.erase import erase
-from influx_lake.cli.commands.history import history
+from influx_lake.cli.commands.history.history import history
+from influx_lake.cli.commands.history.publish import publish
+from influx_lake.cli.commands.history.refs import branch, tag
+from influx_lake.cli.commands.history.rollback import rollback
 from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.maintain import maintain
 from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
-from influx_lake.cli.commands.publish import publish
-from influx_lake.cli.commands.refs import branch, tag
 from influx_lake.cli.commands.replicate import replicate
-from influx_lake.cli.commands.rollback import rollback
 from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
 from influx_lake.cli.commands.status import status

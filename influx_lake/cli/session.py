@@ -138,7 +138,7 @@ class Session:
             CatalogError: The catalog cannot tell what is loaded.
         """
         from influx_lake.iceberg.table_state.coverage import Coverage
-        from influx_lake.replication.plan import plan_windows
+        from influx_lake.replication.planning.plan import plan_windows
 
         now = datetime.now(UTC)
         plans, chosen = [], self.measurements(names)

@@ -18,7 +18,7 @@ from influx_lake.orchestration.dagster_internals import (
 )
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.tags import REASON, Reason, partitions_of
-from influx_lake.replication.due import DueWindow
+from influx_lake.replication.planning.due import DueWindow
 
 if TYPE_CHECKING:
     from influx_lake.orchestration.dagster_internals import AssetBackfillData, BaseAssetGraph

@@ -21,7 +21,7 @@ from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import catalog_of, source_of
 from influx_lake.orchestration.tags import partitions_of
 from influx_lake.orchestration.window_metadata import preview
-from influx_lake.replication.due import DueWindow
+from influx_lake.replication.planning.due import DueWindow
 
 if TYPE_CHECKING:
     from influx_lake.checks.outcome import Figure, Outcome

@@ -23,7 +23,7 @@ from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import catalog_of, source_of
 from influx_lake.orchestration.tags import Reason
-from influx_lake.replication.due import DueWindow
+from influx_lake.replication.planning.due import DueWindow
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -15,7 +15,7 @@ from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.tags import REASON, Reason, partition_tags, subject_tags
-from influx_lake.replication.due import DueWindow
+from influx_lake.replication.planning.due import DueWindow
 
 MEASUREMENTS_PER_RUN = 25
 """A run takes seconds to start, and its measurements one process: neither few nor many."""

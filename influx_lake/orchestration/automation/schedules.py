@@ -18,8 +18,8 @@ from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import catalog_of
 from influx_lake.orchestration.tags import Reason
-from influx_lake.replication.due import DueWindow, newest_closed
-from influx_lake.replication.planner import Planner
+from influx_lake.replication.planning.due import DueWindow, newest_closed
+from influx_lake.replication.planning.planner import Planner
 
 RUNS_PER_TICK = 40
 """How many runs a tick starts for windows that closed; the next tick sees the rest."""

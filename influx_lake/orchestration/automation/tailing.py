@@ -26,7 +26,7 @@ from influx_lake.orchestration.recent_runs import UNFINISHED, is_elsewhere
 from influx_lake.orchestration.resources import catalog_of, source_of
 from influx_lake.orchestration.tags import REASON, Reason, subject_tags
 from influx_lake.orchestration.window_metadata import commit_facts, table_facts
-from influx_lake.replication.due import open_windows
+from influx_lake.replication.planning.due import open_windows
 
 if TYPE_CHECKING:
     from influx_lake.replication.tail import TailResult

@@ -26,7 +26,7 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.state_encoding import COVERAGE as PROPERTY
 from influx_lake.iceberg.table_state.state_encoding import TAILS
 from influx_lake.replication import window as replicating
-from influx_lake.replication.due import open_windows
+from influx_lake.replication.planning.due import open_windows
 from influx_lake.replication.status import measurement_status
 from influx_lake.replication.tail import TailResult, tail_measurement
 from influx_lake.sources.protocol import RowStream

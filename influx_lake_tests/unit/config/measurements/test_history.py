@@ -9,7 +9,7 @@ import pytest
 from influx_lake.config import load_lake
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.replication.plan import plan_windows
+from influx_lake.replication.planning.plan import plan_windows
 
 LAKE = """\
 sources:

@@ -11,8 +11,8 @@ from influx_lake.config import ConfigurationProblems, Measurement, load_lake
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.replication.comparison.verify import closed_windows
-from influx_lake.replication.due import due_windows
-from influx_lake.replication.plan import plan_windows
+from influx_lake.replication.planning.due import due_windows
+from influx_lake.replication.planning.plan import plan_windows
 
 NOW = parse_moment("2026-01-20T12:00:00Z")
 

@@ -19,7 +19,7 @@ from influx_lake.orchestration.automation.run_planning import Chunk, chunks_of, 
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake.orchestration.recent_runs import LONGEST_PAUSE, RecentRuns, pause_after
 from influx_lake.orchestration.tags import Reason
-from influx_lake.replication.due import DueWindow
+from influx_lake.replication.planning.due import DueWindow
 from influx_lake_tests.unit.orchestration.fakes import START, cpu
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

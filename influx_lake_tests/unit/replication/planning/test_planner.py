@@ -13,7 +13,7 @@ from pyiceberg.table import Table
 
 from influx_lake.config import Measurement
 from influx_lake.iceberg.catalogs.opening import ListsMetadataFiles
-from influx_lake.replication.planner import LOOKS, Planner
+from influx_lake.replication.planning.planner import LOOKS, Planner
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import CPU, day

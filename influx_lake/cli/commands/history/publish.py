@@ -21,7 +21,7 @@ def publish(
     No check is done. Where others loaded the same windows since, nothing is changed: load them again.
     """
     from influx_lake.cli.session import open_session
-    from influx_lake.replication.publishing import publish_branch
+    from influx_lake.replication.history.publishing import publish_branch
 
     with output(as_json) as out, open_session(config) as session:
         measurement = session.lake.find(name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from influx_lake.config.values.windows import Window
-    from influx_lake.replication.rollback import Rollback, Unloaded
+    from influx_lake.replication.history.rollback import Rollback, Unloaded
 
 SHOWN = 3
 
@@ -35,7 +35,7 @@ def rollback(
     Nothing is deleted: roll back to the newest snapshot to undo it, as long as that has not expired.
     """
     from influx_lake.cli.session import open_session
-    from influx_lake.replication.rollback import planned_rollback
+    from influx_lake.replication.history.rollback import planned_rollback
 
     with output(as_json) as out, open_session(config) as session:
         measurement = session.lake.find(name)

@@ -16,7 +16,7 @@ from influx_lake.iceberg.history.snapshot_view import as_of
 from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.due import due_windows
+from influx_lake.replication.planning.due import due_windows
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -10,7 +10,7 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.replication.plan import plan_windows
+from influx_lake.replication.planning.plan import plan_windows
 
 NOW = parse_moment("2026-01-05T00:05:00")
 

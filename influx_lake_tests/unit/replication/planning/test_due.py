@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.replication.due import due_windows, newest_closed
+from influx_lake.replication.planning.due import due_windows, newest_closed
 
 NOW = parse_moment("2026-01-08T00:05:00")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Measurement
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.replication.due import DueWindow, due_windows
+from influx_lake.replication.planning.due import DueWindow, due_windows
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -1,0 +1,1 @@
+"""What a rollback unloads, and what is made visible once it was checked on a branch."""

@@ -1,0 +1,1 @@
+"""Which windows a range has, which of them are loaded, and which are due."""
