@@ -12,6 +12,7 @@ from pyiceberg.manifest import (
     ManifestEntryStatus,
     ManifestFile,
 )
+from pyiceberg.schema import Schema
 from pyiceberg.table import Transaction
 from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.update import AssertTableUUID, SetPropertiesUpdate, TableRequirement, TableUpdate
@@ -38,6 +39,19 @@ def manifest_size(metadata: TableMetadata) -> int:
     return property_as_int(metadata.properties, _MERGE_TARGET_SIZE, 8 * 2**20) or 0
 
 
+def with_partition_sources(metadata: TableMetadata) -> Schema:
+    """The current schema of a table, and the columns of its partition specs that it has no longer."""
+    schema = metadata.schema()
+    sources = {field.source_id for spec in metadata.partition_specs for field in spec.fields}
+    missing = sources - set(schema.field_ids)
+    if not missing:
+        return schema
+    dropped = {number: each.find_field(number) for each in metadata.schemas for number in missing & set(each.field_ids)}
+    # Its name may be that of another column by now.
+    again = [field.model_copy(update={"name": f"{field.name}-{number}"}) for number, field in dropped.items()]
+    return Schema(*schema.fields, *again, schema_id=schema.schema_id, identifier_field_ids=schema.identifier_field_ids)
+
+
 class ReplaceFiles(_OverwriteFiles):
     """An overwrite snapshot that removes exactly the files it was given and adds others.
 
@@ -52,6 +66,13 @@ class ReplaceFiles(_OverwriteFiles):
     """The paths of files of deletes that go with the data files that they are of."""
     _untouched: list[ManifestFile]
     _dangling: list[ManifestEntry]
+
+    def schema(self) -> Schema:
+        """The table's columns, and those that were dropped and that an earlier partition spec is made of.
+
+        pyiceberg 0.12 knows no type of such a spec's values without them, and writes none of its manifests.
+        """
+        return with_partition_sources(self._transaction.table_metadata)
 
     def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
         if self._operation is not Operation.REPLACE:

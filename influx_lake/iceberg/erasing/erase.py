@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from influx_lake.config.measurements.erased import ErasedRows
-from influx_lake.errors import RowsStillThere
+from influx_lake.errors import RowsStillThere, TableUnsupported
 from influx_lake.iceberg.commit.commit_plan import FileChange, NothingNew
 from influx_lake.iceberg.commit.committer import Committer
 from influx_lake.iceberg.commit.maintenance_commit import MaintenanceCommit
@@ -19,7 +19,7 @@ from influx_lake.iceberg.erasing.rewriting import Rewriting
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.maintenance.expire_snapshots import drop_snapshots
 from influx_lake.iceberg.maintenance.retained_snapshots import Expiry, expiry_of
-from influx_lake.iceberg.maintenance.task import TableTask, open_actual
+from influx_lake.iceberg.maintenance.task import TableTask, kept_files, open_actual
 from influx_lake.iceberg.scan.reader import check_readable
 from influx_lake.iceberg.storage.deletion import delete_for_good
 from influx_lake.iceberg.storage.listing import files_below
@@ -105,12 +105,18 @@ def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include
 
     Raises:
         RowsStillThere: A branch or tag has such rows; or some are left, and where.
-        TableUnsupported: Files of another table are in the same folders.
+        TableUnsupported: Files of another table are in the same folders, or the table forbids to delete any.
         LakeError: Nothing was done, or not all of it: what is left is done when it is run again.
     """
     table = open_actual(task)
     check_readable(table)
     check_alone(task.catalog, table)
+    if (refusal := kept_files(table)) is not None:
+        raise TableUnsupported(
+            f"{task.target.name}: {refusal}; nothing was erased",
+            remedy="Where no other table needs its files, set `gc.enabled` to true: without deleting files no row is "
+            "gone for good",
+        )
     had = _holding(table, matching)
     refs = _refs_with(table, matching)
     if refs and not include_refs:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
+GC_ENABLED = "gc.enabled"
+"""The table property: whether its files may be deleted when it needs them no more."""
 _LOOKED_AT = ("_found", "_before", "_after")
 """How the names of numbers end that tell of no change."""
 
@@ -88,6 +90,19 @@ def open_actual(task: TableTask) -> Table:
         CatalogError: There is no such table, or the catalog cannot tell.
     """
     return actual(open_table(task.catalog, task.target.identifier))
+
+
+def kept_files(table: Table) -> str | None:
+    """Why no snapshot of a table may be dropped and no file be deleted, for people; None where they may.
+
+    Iceberg's `gc.enabled` is false where a table shares files with another, as a copy that Spark's `snapshot` makes of
+    one: what this table needs no more, the other reads still.
+    """
+    from pyiceberg.utils.properties import property_as_bool
+
+    if property_as_bool(table.metadata.properties, GC_ENABLED, True):
+        return None
+    return f"the table says `{GC_ENABLED}: false`: its files may be those of another table too, and none is deleted"
 
 
 def figures_of(task: TableTask, table: Table) -> TableFigures:

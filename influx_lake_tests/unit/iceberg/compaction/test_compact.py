@@ -369,3 +369,17 @@ def test_columns_that_came_later_are_null(catalog: Catalog) -> None:
     compacted(catalog)
     assert held(catalog) == before
     assert len(files(catalog)) == 1
+
+
+def test_a_column_that_the_table_was_partitioned_by_is_dropped(catalog: Catalog) -> None:
+    by_host = changed(TARGET, partition=(PartitionTerm("day", "time"), PartitionTerm("identity", "host")))
+    load_hours(catalog, 0, 3, by_host)
+    with table(catalog).update_spec() as spec:
+        spec.remove_field("host")
+    with table(catalog).update_schema(allow_incompatible_changes=True) as schema:
+        schema.delete_column("host")
+    before = held(catalog)
+    replace(catalog, hour(0, 1), rows(hour(0, 1), 50, value=1).drop_columns(["host"]))
+    done = compacted(catalog)
+    assert (done.before.data_files, done.after.data_files) == (15, 1)
+    assert held(catalog) == before

@@ -14,7 +14,7 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 
 from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import CommitConflict, RowsStillThere
+from influx_lake.errors import CommitConflict, RowsStillThere, TableUnsupported
 from influx_lake.iceberg.erasing.erase import ErasedFrom, erase_rows
 from influx_lake.iceberg.erasing.matching import Matching
 from influx_lake.iceberg.load.replace import replace_window
@@ -59,6 +59,15 @@ def hosts_in_files(folder: Path) -> list[str]:
     """The host of every row of every data file that is there, whatever names it."""
     files = [path for path in files_of_table(folder) if path.endswith(".parquet")]
     return [host for path in files for host in pq.read_table(path, columns=["host"]).column(0).to_pylist()]
+
+
+def test_a_table_whose_files_may_be_anothers_is_left(loaded: Catalog) -> None:
+    with table(loaded).transaction() as change:
+        change.set_properties({"gc.enabled": "false"})
+    before = table(loaded).metadata_location
+    with pytest.raises(TableUnsupported, match=r"gc\.enabled"):
+        erase(loaded)
+    assert table(loaded).metadata_location == before
 
 
 def test_rows_are_in_no_file_any_more(loaded: Catalog, lake_folder: Path) -> None:

@@ -191,6 +191,16 @@ def test_killed_before_all_files_are_deleted(
     assert files_of_table(lake_folder) == needed(table(redone))
 
 
+def test_a_table_whose_files_may_be_anothers_keeps_them(redone: Catalog, lake_folder: Path) -> None:
+    with table(redone).transaction() as change:
+        change.set_properties({"gc.enabled": "false"})
+    there = files_of_table(lake_folder)
+    done = expire_snapshots(task(redone), LAST)
+    assert (done.is_something, done.after.snapshots) == (False, 5)
+    assert "gc.enabled" in done.left[0]
+    assert files_of_table(lake_folder) == there
+
+
 def test_nothing_to_expire_makes_no_commit(redone: Catalog) -> None:
     location = table(redone).metadata_location
     assert expire_snapshots(task(redone), ExpireOptions()).done["snapshots_expired"] == 0

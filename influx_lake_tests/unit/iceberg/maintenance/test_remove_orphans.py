@@ -72,6 +72,16 @@ def test_orphans_go_and_nothing_else(loaded: Catalog, lake_folder: Path) -> None
     assert held(loaded) == before
 
 
+def test_a_table_whose_files_may_be_anothers_keeps_them(loaded: Catalog) -> None:
+    with table(loaded).transaction() as change:
+        change.set_properties({"gc.enabled": "false"})
+    left = leave(loaded, f"data/{uuid.uuid4()}.parquet")
+    done = remove_orphans(task(loaded), OLD)
+    assert not done.is_something
+    assert "gc.enabled" in done.left[0]
+    assert left.exists()
+
+
 def test_what_is_young_is_kept_and_told(loaded: Catalog) -> None:
     young = leave(loaded, f"data/{uuid.uuid4()}.parquet", 2 * DAY)
     done = remove_orphans(task(loaded), OLD)
