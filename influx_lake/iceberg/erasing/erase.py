@@ -28,7 +28,7 @@ from influx_lake.iceberg.storage.table_folders import check_alone, folders_of
 from influx_lake.iceberg.table_state.erased_rows import recording
 
 if TYPE_CHECKING:
-    from pyiceberg.manifest import DataFile, ManifestEntry
+    from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
     from pyiceberg.table import Table
     from pyiceberg.table.update import TableUpdate
 
@@ -84,11 +84,22 @@ class _EraseCommit(MaintenanceCommit):
 
 
 class _WithoutTrace(ReplaceFiles):
-    """Does not name the files that go as deleted ones: the bounds of their columns are values of the rows."""
+    """Names no file as a deleted one, neither those that go nor such that went before: the bounds of their columns are
+    values of rows.
+    """
 
     def _deleted_entries(self) -> list[ManifestEntry]:
         super()._deleted_entries()
+        self._untouched = [self._without_deleted(manifest) for manifest in self._untouched]
         return []
+
+    def _without_deleted(self, manifest: ManifestFile) -> ManifestFile:
+        from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
+
+        if manifest.content != ManifestContent.DATA or manifest.deleted_files_count == 0:
+            return manifest
+        live = manifest.fetch_manifest_entry(self._io, discard_deleted=True)
+        return self._rewritten(manifest, [self._with_status(each, ManifestEntryStatus.EXISTING) for each in live])
 
 
 def erase_rows(task: TableTask, rows: ErasedRows, matching: Matching, *, include_refs: bool = False) -> ErasedFrom:

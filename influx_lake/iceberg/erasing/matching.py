@@ -21,7 +21,7 @@ from influx_lake.iceberg.scan.share_files import may_hold_share
 from influx_lake.iceberg.storage.named_files import live_files, manifests_of_all
 
 if TYPE_CHECKING:
-    from pyiceberg.manifest import DataFile
+    from pyiceberg.manifest import DataFile, ManifestFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
@@ -99,7 +99,8 @@ class Matching:
         return False
 
     def snapshots_with(self, table: Table) -> list[Snapshot]:
-        """The snapshots that a table has whose files have such rows.
+        """The snapshots that a table has whose files have such rows, or which name such files as removed: the bounds of
+        their columns are values of the rows.
 
         Raises:
             StorageError: Files cannot be read.
@@ -111,10 +112,21 @@ class Matching:
                 manifests = manifests_of_all([snapshot], table.io)
                 for path, manifest in manifests.items():
                     if path not in by_manifest:
-                        by_manifest[path] = self.any_in(table, live_files(manifest, table.io))
+                        by_manifest[path] = self.any_in(table, live_files(manifest, table.io)) or self.removed_in(
+                            table, manifest
+                        )
                 if any(by_manifest[path] for path in manifests):
                     found.append(snapshot)
         return found
+
+    def removed_in(self, table: Table, manifest: ManifestFile) -> bool:
+        """Whether a manifest names a file as removed that has such rows; of one that is gone nobody can tell."""
+        from pyiceberg.manifest import ManifestEntryStatus
+
+        if manifest.deleted_files_count == 0:
+            return False
+        entries = manifest.fetch_manifest_entry(table.io, discard_deleted=False)
+        return self.any_in(table, [entry.data_file for entry in entries if entry.status is ManifestEntryStatus.DELETED])
 
     def any_in(self, table: Table, files: Iterable[DataFile]) -> bool:
         """Whether one of some files has such rows; each is looked into once, also by later questions."""

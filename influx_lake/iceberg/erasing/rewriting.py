@@ -15,6 +15,7 @@ from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.merge.written_rows import layout_of
 from influx_lake.iceberg.scan.manifest_cache import planned_files
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
+from influx_lake.iceberg.storage.named_files import manifests_of_all
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer.writer import write_files
 
@@ -40,7 +41,10 @@ class Rewriting:
     _kept: dict[str, tuple[DataFile, ...]] = field(default_factory=dict)
 
     def plan(self, table: Table) -> FileChange:
-        """Remove the files that have such rows, and add files with the others of theirs."""
+        """Remove the files that have such rows, and add files with the others of theirs.
+
+        A change without any is one of manifests: those that name files as removed that had such rows.
+        """
         with catalog_errors(f"rewrite files of {self.target.name}"):
             holding = [task for task in planned_files(table.scan()) if self.matching.count(table, task.file)]
             kept = [file for task in holding for file in self._rest(table, task)]
@@ -49,8 +53,13 @@ class Rewriting:
             removed=tuple(task.file for task in holding),
             added=tuple(kept),
             notes={ERASED_ROWS: str(rows)},
-            nothing_new=not holding,
+            nothing_new=not holding and not self._names_removed(table),
         )
+
+    def _names_removed(self, table: Table) -> bool:
+        current = table.current_snapshot()
+        manifests = manifests_of_all([current] if current else [], table.io).values()
+        return any(self.matching.removed_in(table, manifest) for manifest in manifests)
 
     def written(self) -> list[DataFile]:
         """Every file that was written."""

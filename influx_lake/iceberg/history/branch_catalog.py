@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.history.snapshot_view import MAIN, as_of
 from influx_lake.iceberg.history.updates import remove_ref
 from influx_lake.iceberg.table_state import commit_log
@@ -48,7 +49,11 @@ class _BranchCatalog:
         return getattr(self._catalog, name)
 
     def load_table(self, identifier: str | tuple[str, ...]) -> Table:
-        """The table as it is on the branch."""
+        """The table as it is on the branch.
+
+        Raises:
+            ConfigurationError: It has a tag of this name, which no load moves.
+        """
         return self._view(self._catalog.load_table(identifier))
 
     def commit_table(
@@ -82,6 +87,12 @@ class _BranchCatalog:
 
         me = cast("Catalog", self)
         ref = None if self._branch == MAIN else table.metadata.refs.get(self._branch)
+        if ref is not None and ref.snapshot_ref_type != "branch":
+            raise ConfigurationError(
+                f"{self._branch} is a tag of {'.'.join(table.name())}, which stays at its snapshot: nothing is loaded "
+                "to it",
+                remedy="Choose another name for the branch",
+            )
         snapshot = table.metadata.snapshot_by_id(ref.snapshot_id) if ref else None
         if snapshot is not None:
             return as_of(table, snapshot, me)

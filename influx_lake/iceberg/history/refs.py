@@ -88,7 +88,8 @@ def create_ref(
             raise ConfigurationError(
                 f"{'.'.join(identifier)} has a {found.snapshot_ref_type} {name} already, of snapshot "
                 f"{found.snapshot_id}",
-                remedy=f"Choose another name, or drop it first: influx-lake {found.snapshot_ref_type} drop",
+                remedy=f"Choose another name, or drop it first: influx-lake {found.snapshot_ref_type} MEASUREMENT "
+                f"{name} --drop",
             )
         if wanted is None or table.metadata.snapshot_by_id(wanted) is None:
             raise _no_snapshot(table, wanted)

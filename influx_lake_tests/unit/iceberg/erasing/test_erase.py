@@ -21,6 +21,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.storage import table_folders
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.erased_rows import erased_from
 from influx_lake_tests.unit.iceberg.compaction.deletes import delete_rows
 from influx_lake_tests.unit.iceberg.interfering import Interfering
@@ -124,12 +125,28 @@ def test_rows_that_only_earlier_snapshots_have(loaded: Catalog, lake_folder: Pat
     some = pc.not_equal(rows(day(1), 70).column("host"), "host-3")
     for number in range(3):
         replace(loaded, day(number), rows(day(number), 70).filter(some))
-    head = snapshots(loaded)[-1]
+    before = held(loaded)
     done = erase(loaded)
-    assert (done.rows, done.files_rewritten, done.snapshots_expired) == (0, 0, 6)
-    assert snapshots(loaded) == [head]
+    # The newest snapshot names the file that it replaced, with the bounds of its columns.
+    assert (done.rows, done.files_rewritten, done.snapshots_expired) == (0, 0, 7)
+    assert len(snapshots(loaded)) == 1
+    assert held(loaded) == before
     assert "host-3" not in hosts_in_files(lake_folder)
     assert erased_from(table(loaded)) == (HOST,)
+
+
+def test_no_manifest_has_the_bounds_of_files_that_were_replaced(catalog: Catalog) -> None:
+    replace(catalog, day(0), rows(day(0), 70))
+    replace(catalog, day(0), rows(day(0), 2))
+    replace(catalog, day(1), rows(day(1), 2))
+    done = erase(catalog)
+    assert (done.rows, done.snapshots_expired) == (0, 2)
+    there = table(catalog)
+    for snapshot in there.snapshots():
+        for manifest in snapshot.manifests(there.io):
+            assert not [entry for entry in manifest.fetch_manifest_entry(there.io, False) if entry.status == 2]
+    assert table_state(there).coverage == Coverage((day(0, 2),))
+    assert len(snapshots(catalog)) == 1
 
 
 def test_a_tag_or_branch_that_has_them(loaded: Catalog, lake_folder: Path) -> None:

@@ -192,6 +192,15 @@ def test_appended_and_tailed_windows_are_published(catalog: Catalog) -> None:
     assert coverage(catalog) == Coverage((day(0, 2), day(3)), (day(2),))
 
 
+def test_a_load_moves_no_tag(catalog: Catalog) -> None:
+    replace(catalog, day(0), rows(day(0), 70))
+    kept = create_ref(catalog, TARGET.identifier, "kept", tag=True)
+    with pytest.raises(ConfigurationError, match="kept is a tag"):
+        replace(on_branch(catalog, "kept"), day(1), rows(day(1), 7))
+    ref = table(catalog).metadata.refs["kept"]
+    assert (ref.snapshot_ref_type, ref.snapshot_id) == ("tag", kept)
+
+
 def test_what_cannot_be_published(catalog: Catalog) -> None:
     replace(catalog, day(0), rows(day(0), 70))
     with pytest.raises(ConfigurationError, match="no branch trial"):
