@@ -11,14 +11,15 @@ from functools import lru_cache
 import pyarrow as pa
 
 from influx_lake.config import Measurement
-from influx_lake.config.tables.shared_tables import LongOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.profile import Profile, read_profiles
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
 from influx_lake.sources.remarks import Outside
 from influx_lake.sources.single_use_rows import SingleUseRows
+from influx_lake.transforms.expressions import Computation, Expression, Filter
 from influx_lake.transforms.long_table import LongTable, long_table
+from influx_lake.transforms.plan import ERASED
 from influx_lake.transforms.source import TransformedSource
 
 log = logging.getLogger("influx_lake.replication")
@@ -29,14 +30,15 @@ class LongSource:
 
     Args:
         wide: The source, its rows shaped as the other options say.
-        options: Which values have columns of their own.
-        table: The table, for messages.
+        measurement: The measurement, whose layout says which values have columns of their own.
     """
 
-    def __init__(self, wide: TransformedSource, options: LongOptions, table: str) -> None:
+    def __init__(self, wide: TransformedSource, measurement: Measurement) -> None:
+        assert measurement.layout is not None
         self._wide = wide
-        self._options = options
-        self._table = table
+        self._measurement = measurement
+        self._options = measurement.layout
+        self._table = measurement.table_name
 
     @property
     def plain(self) -> Source:
@@ -75,7 +77,7 @@ class LongSource:
         table = self._long(schema.measurement)
         with self._wide.read(table.wide, window) as rows:
             layout = table.layout(rows.schema)
-            made = (each for batch in rows for each in table.apply(batch, layout))
+            made = self._stored((each for batch in rows for each in table.apply(batch, layout)), layout)
             names = [column.name for column in schema.columns]
             if names == layout.names:
                 yield SingleUseRows(layout, made)
@@ -87,8 +89,12 @@ class LongSource:
         return self.counts(measurement, [window])[0]
 
     def counts(self, measurement: str, windows: Sequence[Window]) -> list[int]:
-        """How many values there are in each window: the source counts those of each field, where it can."""
+        """How many values there are in each window: the source counts those of each field, where it can and none was
+        erased.
+        """
         table = self._long(measurement)
+        if self._measurement.wanted_values is not None:
+            return [self._read_count(table.schema, window) for window in windows]
         columns = [value.column for value in table.values]
         found = self._wide.profiles(MeasurementSchema(measurement, (table.time, *columns)), windows, {})
         return [sum(profile[column.name].count for column in columns) for profile in found]
@@ -104,7 +110,7 @@ class LongSource:
 
     def version(self, *, newest: bool) -> Source:
         """The same with the values that were written last, or first."""
-        return LongSource(self._wide.version(newest=newest), self._options, self._table)
+        return LongSource(self._wide.version(newest=newest), self._measurement)
 
     def outside(self, measurement: str, reach: Window) -> Outside | None:
         """The points of a measurement outside of a range, where the source has read such."""
@@ -112,6 +118,18 @@ class LongSource:
 
     def close(self) -> None:
         self._wide.close()
+
+    def _stored(self, batches: Iterator[pa.RecordBatch], layout: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows but for those that were erased."""
+        wanted = self._measurement.wanted_values
+        if wanted is None:
+            return batches
+        filter_ = Filter(Computation([Expression(ERASED, wanted)], layout, self._measurement.name))
+        return (left for batch in batches for left in filter_.apply([batch]) if len(left))
+
+    def _read_count(self, schema: MeasurementSchema, window: Window) -> int:
+        with self.read(schema, window) as rows:
+            return sum(len(batch) for batch in rows)
 
     def _long(self, measurement: str) -> LongTable:
         plan = self._wide.plan(measurement)

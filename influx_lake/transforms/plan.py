@@ -24,6 +24,9 @@ from influx_lake.transforms.pushdown import condition_of
 from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, Made, Make, Step
 from influx_lake.transforms.value_map import ValueMap, check_mappable
 
+ERASED = "erased (influx-lake.erased of the table)"
+"""Where the conditions of erased rows are from, for messages."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -55,8 +58,7 @@ class Plan:
     @property
     def filter(self) -> Expression | None:
         """The row filter."""
-        wanted = self.measurement.wanted_rows
-        return None if wanted is None else Expression("where", wanted)
+        return _wanted(self.measurement)
 
     def steps(self, rows: pa.Schema, window: Window, load: LoadContext, *, filtered: bool) -> list[Step]:
         """The steps for rows of a window.
@@ -150,14 +152,21 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
     _check_maps(schema, columns, names, measurement)
     plain = {each.output.name: each.input for each in made if not each.conversions}
     condition = None
-    if measurement.wanted_rows is not None:
-        where = Expression("where", measurement.wanted_rows)
+    if (where := _wanted(measurement)) is not None:
         _filter(where, pa.schema([arrow_field(column) for column in schema.columns]), measurement)
         by_name = {column.name: column for column in of_source}
         as_they_are = {name: by_name[source] for name, source in plain.items()}
         condition = condition_of(where, as_they_are, [column.name for column in schema.columns], measurement.name)
     asked = declared.select([column.name for column in of_source])
     return Plan(measurement, asked, schema, tuple(made), tuple(added), tuple(computed), condition)
+
+
+def _wanted(measurement: Measurement) -> Expression | None:
+    """The row filter, called as what asks for it is."""
+    text, said = measurement.wanted_rows, measurement.transforms.where
+    if text is None:
+        return None
+    return Expression("where" if text == said else ERASED if said is None else f"where, {ERASED}", text)
 
 
 def _conversions(source: Column, column: Column, measurement: Measurement, there: Set[str]) -> list[Conversion]:

@@ -33,7 +33,7 @@ def transformed(
     if not is_transformed(measurement):
         return source
     wide = TransformedSource(source, measurement, load, declared)
-    return wide if measurement.layout is None else LongSource(wide, measurement.layout, measurement.table_name)
+    return wide if measurement.layout is None else LongSource(wide, measurement)
 
 
 def is_transformed(measurement: Measurement) -> bool:

@@ -142,8 +142,13 @@ class Measurement:
 
     @property
     def wanted_rows(self) -> str | None:
-        """The condition for the rows that are stored; None where all are."""
-        return wanted_rows(self.transforms.where, self.erased, self.time_column)
+        """The condition for the rows that are stored, or that become those of a long table; None where all are."""
+        return wanted_rows(self.transforms.where, () if self.layout else self.erased, self.time_column)
+
+    @property
+    def wanted_values(self) -> str | None:
+        """The condition for the rows of a long table that are stored; None where all are."""
+        return wanted_rows(None, self.erased, self.time_column) if self.layout else None
 
     @property
     def has_quarantine(self) -> bool:

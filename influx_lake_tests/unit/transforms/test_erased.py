@@ -8,8 +8,10 @@ from itertools import product
 import pytest
 
 from influx_lake.config.measurements.erased import ErasedRows
+from influx_lake.config.tables.shared_tables import LongOptions
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
 from influx_lake.transforms import TransformedSource
+from influx_lake.transforms.transformed import transformed
 from influx_lake_tests.unit.transforms.memory_source import DAY, SCHEMA, MemorySource, measurement
 
 ROWS = [
@@ -54,6 +56,23 @@ def test_with_a_row_filter_and_a_time() -> None:
     assert counts(source(ErasedRows(where="host = 'b'", end=at))) == [0, 1, 2, 3, 4, 5]
     assert counts(source(ErasedRows(start=at))) == []
     assert source(ErasedRows(where="host = 'a'")).schema("cpu") == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("erased", "left"),
+    [
+        (ErasedRows(where="tags['host'] = 'a'"), [2, 3, 4, 5]),
+        (ErasedRows(where="metric_name = 'count' AND metric_value > 1"), [0, 1]),
+        (ErasedRows(start=DAY.start), []),
+    ],
+)
+def test_of_a_long_table_rows_are_left_out_by_its_own_columns(erased: ErasedRows, left: list[int]) -> None:
+    found = transformed(MemorySource(ROWS), replace(measurement(), erased=(erased,), layout=LongOptions()))
+    schema = found.schema("cpu")
+    with found.read(schema, DAY) as rows:
+        read = [value for batch in rows for value in batch.column("metric_value").to_pylist()]
+    assert read == left
+    assert found.counts("cpu", [DAY]) == [len(left)]
 
 
 def truth(condition: Condition, row: dict[str, object]) -> bool | None:
