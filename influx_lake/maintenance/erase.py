@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.measurements.erased import ErasedRows
+from influx_lake.config.tables.types import Nanoseconds
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError
@@ -93,12 +94,24 @@ class _Condition:
                 for name in self._expression.columns
             ]
             self.columns = tuple(dict.fromkeys(names))
+            self._check_known_to_loads()
             if not pa.types.is_boolean(self._computation.types[0]):
                 raise ConfigurationError(
                     f"--where: {rows.where!r} is {self._computation.types[0]}, and not true or false",
                     remedy="Write a condition, such as host = 'a'",
                     measurement=measurement.name,
                 )
+
+    def _check_known_to_loads(self) -> None:
+        """A column that is made while rows are written is none that a load can leave rows out by."""
+        types = self._measurement.types
+        if types.nanoseconds is Nanoseconds.KEEP and types.nanoseconds_column in self.columns:
+            raise ConfigurationError(
+                f"--where: {self._rows.where!r} names {types.nanoseconds_column}, which is made when rows are written: "
+                "no load could leave these rows out",
+                remedy=f"Name {self._measurement.time_column}, or a time with --start and --end, to the microsecond",
+                measurement=self._measurement.name,
+            )
 
     def matching(self, table: MaintainedTable) -> Matching:
         """Finds the rows in the measurement's table, or in its quarantine."""

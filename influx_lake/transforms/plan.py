@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from influx_lake.config import Measurement
+from influx_lake.config.measurements.erased import wanted_rows
 from influx_lake.config.transforms.options import Metadata, OnCastError
 from influx_lake.config.values.conditions import Condition
 from influx_lake.config.values.source_schema import MISFIT, Column, ColumnType, MeasurementSchema, Role
@@ -24,6 +25,7 @@ from influx_lake.transforms.pushdown import condition_of
 from influx_lake.transforms.steps import AddColumns, Arrange, Conversion, Made, Make, Step
 from influx_lake.transforms.value_map import ValueMap, check_mappable
 
+WHERE = "where"
 ERASED = "erased (influx-lake.erased of the table)"
 """Where the conditions of erased rows are from, for messages."""
 
@@ -73,18 +75,16 @@ class Plan:
         steps: list[Step] = [Arrange(self.made, rows)]
         if self.added:
             steps.append(AddColumns([self._added(column, window, load) for column in self.added], steps[-1].schema))
-        filter_ = None if filtered else self.filter
-        if filter_ is not None and self._is_early(filter_):
-            steps.append(_filter(filter_, steps[-1].schema, self.measurement))
-            filter_ = None
+        filters = [] if filtered else _filters(self.measurement)
+        early = [each for each in filters if self._is_early(each)]
+        steps += [_filter(each, steps[-1].schema, self.measurement) for each in early]
         if self.computed:
             expressions = [Expression(column, options.computed[column]) for column in options.computed]
             fields = [arrow_field(column) for column in self.computed]
             steps.append(Compute(Computation(expressions, steps[-1].schema, name), fields))
             if casts := [column for column in self.computed if column.name in self.measurement.types.types]:
                 steps.append(Arrange(self._recast(casts, steps[-1].schema), steps[-1].schema))
-        if filter_ is not None:
-            steps.append(_filter(filter_, steps[-1].schema, self.measurement))
+        steps += [_filter(each, steps[-1].schema, self.measurement) for each in filters if each not in early]
         return steps
 
     def fixed(self, window: Window) -> dict[str, str]:
@@ -163,10 +163,17 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
 
 def _wanted(measurement: Measurement) -> Expression | None:
     """The row filter, called as what asks for it is."""
-    text, said = measurement.wanted_rows, measurement.transforms.where
-    if text is None:
-        return None
-    return Expression("where" if text == said else ERASED if said is None else f"where, {ERASED}", text)
+    text, parts = measurement.wanted_rows, _filters(measurement)
+    return None if text is None else Expression(", ".join(each.name for each in parts), text)
+
+
+def _filters(measurement: Measurement) -> list[Expression]:
+    """The row filter in parts: what is wanted, and what was not erased."""
+    found = [Expression(WHERE, measurement.transforms.where)] if measurement.transforms.where else []
+    if not measurement.layout and measurement.erased:
+        kept = wanted_rows(None, measurement.erased, measurement.time_column)
+        found += [Expression(ERASED, kept)] if kept else []
+    return found
 
 
 def _conversions(source: Column, column: Column, measurement: Measurement, there: Set[str]) -> list[Conversion]:
@@ -249,6 +256,9 @@ def _filter(filter_: Expression, rows: pa.Schema, measurement: Measurement) -> F
             remedy="Write a condition, such as region <> 'test'",
             measurement=measurement.name,
         )
+    if filter_.name == ERASED:
+        # Which rows were erased is null where a value could not be cast, unless other columns decide.
+        return Filter(computation)
     # A value that could not be cast decides nothing; rows that other columns leave out are left out, as by a source.
     undecided = {f"{name} as it came" for name in _looked_at(filter_, rows.names, measurement)}
     return Filter(

@@ -86,6 +86,16 @@ def test_rows_in_quarantine(lake: CliLake) -> None:
     assert {json.loads(row)["host"] for row in rows} == {"h0", "h2"}
 
 
+def test_what_loads_could_not_leave_out(lake: CliLake) -> None:
+    lake.box.write("telemetry", f"cpu,host=h1 value=1i {1_767_225_600_000_000_007}")
+    assert lake.tell("replicate", "cpu", "--end", "2026-01-02").code == 0
+    there = lake.metadata()
+    told = lake.tell("erase", "-m", "cpu", "--where", "time_ns = 1767225600000000007")
+    assert told.code == 2
+    assert "time_ns, which is made when rows are written" in told.err
+    assert lake.metadata() == there
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

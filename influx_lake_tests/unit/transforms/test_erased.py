@@ -9,6 +9,7 @@ import pytest
 
 from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.tables.shared_tables import LongOptions
+from influx_lake.config.tables.types import TypeOptions
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
 from influx_lake.transforms import TransformedSource
 from influx_lake.transforms.transformed import transformed
@@ -56,6 +57,15 @@ def test_with_a_row_filter_and_a_time() -> None:
     assert counts(source(ErasedRows(where="host = 'b'", end=at))) == [0, 1, 2, 3, 4, 5]
     assert counts(source(ErasedRows(start=at))) == []
     assert source(ErasedRows(where="host = 'a'")).schema("cpu") == SCHEMA
+
+
+def test_rows_with_values_that_cannot_be_cast_are_left_out_by_their_others() -> None:
+    of = replace(
+        measurement(on_cast_error="quarantine"),
+        types=TypeOptions(types={"region": "int"}),
+        erased=(ErasedRows(where="region = 5"), ErasedRows(where="host = 'a'")),
+    )
+    assert counts(TransformedSource(MemorySource(ROWS), of)) == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
