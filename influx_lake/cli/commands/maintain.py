@@ -80,7 +80,7 @@ def _kind(text: str) -> Kind:
 
 def _show(out: Output, done: Sequence[Maintained], *, dry_run: bool) -> None:
     if not done:
-        out.line("Nothing to do: no table there has maintenance.")
+        out.line("Nothing to do: no table is there yet, or its maintenance is off.")
         return
     figures = ["files", "small", "MB", "snapshots", "manifests"]
     table = plain_table("table", "kind", *figures, "would do" if dry_run else "done", right=figures)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config.maintenance.options import Kind, OrphanOptions
-from influx_lake.config.values.units import counted
+from influx_lake.config.values.units import counted, format_duration
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask, figures_of, kept_files, open_actual
 from influx_lake.iceberg.storage.deletion import Deleted, delete_for_good
@@ -118,7 +118,7 @@ class _Found:
         said = []
         if self.young:
             said.append(
-                f"{counted(len(self.young), 'file')} of no snapshot, not older than {options.older_than}: "
+                f"{counted(len(self.young), 'file')} of no snapshot, not older than {format_duration(options.older_than)}: "
                 "a load may be about to commit them"
             )
         if self.foreign:

@@ -65,7 +65,8 @@ def _fields(table: Table, options: StatisticsOptions, task: TableTask) -> list[N
     there = {field.name: field for field in as_known(table).schema().fields}
     names = options.columns or [name for name in _tags(table) if name in there]
     unknown = [name for name in names if name not in there]
-    unfit = [name for name in names if name in there and not isinstance(there[name].field_type, kinds)]
+    # Tags of the long layout are one map; nobody named it.
+    unfit = [name for name in options.columns if name in there and not isinstance(there[name].field_type, kinds)]
     if unknown or unfit:
         name = (unknown or unfit)[0]
         what = "there is no such column" if unknown else f"values of {there[name].field_type} are not counted"

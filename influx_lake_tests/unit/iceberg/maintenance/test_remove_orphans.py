@@ -87,7 +87,7 @@ def test_what_is_young_is_kept_and_told(loaded: Catalog) -> None:
     done = remove_orphans(task(loaded), OLD)
     assert young.exists()
     assert done.done["files_removed"] == 0
-    assert done.left[0].startswith("1 file of no snapshot, not older than 3 days")
+    assert done.left[0].startswith("1 file of no snapshot, not older than 3d:")
     assert remove_orphans(task(loaded, ahead=2 * DAY), OLD).done["files_removed"] == 1
 
 

@@ -99,6 +99,14 @@ def test_columns_that_cannot_be_counted(loaded: Catalog, column: str, message: s
         statistics(task(loaded), StatisticsOptions(columns=(column,)))
 
 
+def test_tags_that_cannot_be_counted_are_passed_over_where_nobody_named_them(catalog: Catalog) -> None:
+    tagged = changed(TAGGED, tags=("host", "on"))
+    batch = rows(day(0), 3).append_column("on", pa.array([True, False, None]))
+    replace(catalog, day(0), batch, target=tagged)
+    assert statistics(task(catalog), StatisticsOptions()).done["columns_counted"] == 1
+    assert counted(catalog) == {"host": 3}
+
+
 def test_no_values_are_none(catalog: Catalog) -> None:
     batch = rows(day(0), 3)
     batch = batch.set_column(1, "host", pa.nulls(3, pa.string()))
