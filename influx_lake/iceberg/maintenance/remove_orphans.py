@@ -117,10 +117,8 @@ class _Found:
     def left(self, options: OrphanOptions) -> tuple[str, ...]:
         said = []
         if self.young:
-            said.append(
-                f"{counted(len(self.young), 'file')} of no snapshot, not older than {format_duration(options.older_than)}: "
-                "a load may be about to commit them"
-            )
+            files, age = counted(len(self.young), "file"), format_duration(options.older_than)
+            said.append(f"{files} of no snapshot, not older than {age}: a load may be about to commit them")
         if self.foreign:
             said.append(f"{counted(len(self.foreign), 'file')} that no table has, such as {self.foreign[0]}")
         return tuple(said)

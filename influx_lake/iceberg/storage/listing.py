@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
 
 from influx_lake.iceberg.storage.requests import each_of
 
@@ -32,7 +33,9 @@ class StoredFile:
 def files_below(io: FileIO, folder: str) -> Iterator[StoredFile]:
     """Every file below a folder, the folders of a level after one another; nothing where there is no such folder.
 
-    Links to folders are not followed: what they lead to is not in the folder.
+    Links to folders are not followed: what they lead to is not in the folder. A name with `#` or `?` on a store is
+    passed over: paths in Iceberg are URIs, which end there, so that no table has such a file, and to delete it would be
+    to delete another.
 
     Args:
         io: The store.
@@ -49,10 +52,17 @@ def files_below(io: FileIO, folder: str) -> Iterator[StoredFile]:
         for found in each_of(entries, level):
             for entry in found:
                 if isinstance(entry, StoredFile):
-                    yield entry
+                    if _is_whole(entry.path):
+                        yield entry
                 else:
                     below.append(entry)
         level = below
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a path is taken for that of its file."""
+    uri = urlparse(path)
+    return not uri.scheme or not (uri.params or uri.query or uri.fragment)
 
 
 Entries = Callable[[str], list[StoredFile | str]]
@@ -83,8 +93,6 @@ def _entries_by_pyarrow(io: Any, root: str) -> Entries:
 
 
 def _entries_by_fsspec(io: Any, root: str) -> Entries:
-    from urllib.parse import urlparse
-
     def entries(way: str) -> list[StoredFile | str]:
         # Each thread has a file system of its own.
         store = io._get_fs_from_uri(urlparse(root), root)

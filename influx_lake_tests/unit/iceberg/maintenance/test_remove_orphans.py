@@ -91,6 +91,22 @@ def test_what_is_young_is_kept_and_told(loaded: Catalog) -> None:
     assert remove_orphans(task(loaded, ahead=2 * DAY), OLD).done["files_removed"] == 1
 
 
+def test_a_name_that_ends_early_in_a_uri_is_never_taken_for_another_files(
+    properties: dict[str, str], lake_folder: Path
+) -> None:
+    catalog = open_catalog("lake", properties | {"warehouse": f"file://{lake_folder}/warehouse"})
+    replace(catalog, day(0), rows(day(0), 24))
+    for path in [*files_of_table(lake_folder)]:
+        age(Path(path))
+        longer = Path(f"{path}#{Path(path).name}")
+        longer.write_bytes(b"left")
+        age(longer)
+    done = remove_orphans(task(catalog), OLD)
+    assert done.done["orphans_before"] == 0
+    assert needed(table(catalog)) <= files_of_table(lake_folder)
+    assert held(catalog).num_rows == 24
+
+
 def test_files_of_nobody_are_kept_and_told(loaded: Catalog) -> None:
     for name in ("README.md", "metadata/version-hint.text", "data/_SUCCESS"):
         leave(loaded, name)
