@@ -41,6 +41,7 @@ class Plan:
         made: The columns that are made of one of the source's each.
         added: The names of constants and metadata columns.
         computed: The computed columns.
+        filters: The row filter, in parts: what is wanted, and what was not erased.
         condition: What of the row filter a source may be asked for; None where it cannot be.
     """
 
@@ -50,17 +51,13 @@ class Plan:
     made: tuple[Made, ...]
     added: tuple[Column, ...]
     computed: tuple[Column, ...]
+    filters: tuple[Expression, ...]
     condition: Condition | None
 
     @property
     def plain(self) -> dict[str, str]:
         """The columns whose values come into the table as they are: their names in the source by those in the table."""
         return {each.output.name: each.input for each in self.made if not each.conversions}
-
-    @property
-    def filter(self) -> Expression | None:
-        """The row filter."""
-        return _wanted(self.measurement)
 
     def steps(self, rows: pa.Schema, window: Window, load: LoadContext, *, filtered: bool) -> list[Step]:
         """The steps for rows of a window.
@@ -75,7 +72,7 @@ class Plan:
         steps: list[Step] = [Arrange(self.made, rows)]
         if self.added:
             steps.append(AddColumns([self._added(column, window, load) for column in self.added], steps[-1].schema))
-        filters = [] if filtered else _filters(self.measurement)
+        filters = () if filtered else self.filters
         early = [each for each in filters if self._is_early(each)]
         steps += [_filter(each, steps[-1].schema, self.measurement) for each in early]
         if self.computed:
@@ -151,29 +148,40 @@ def resolve(declared: MeasurementSchema, measurement: Measurement) -> Plan:
     _check_names(schema, measurement)
     _check_maps(schema, columns, names, measurement)
     plain = {each.output.name: each.input for each in made if not each.conversions}
-    condition = None
-    if (where := _wanted(measurement)) is not None:
-        _filter(where, pa.schema([arrow_field(column) for column in schema.columns]), measurement)
+    condition, filters = None, _filters(schema, declared, measurement)
+    if filters:
+        for each in filters:
+            _filter(each, pa.schema([arrow_field(column) for column in schema.columns]), measurement)
+        where = Expression(WHERE, " AND ".join(f"({each.text})" for each in filters))
         by_name = {column.name: column for column in of_source}
         as_they_are = {name: by_name[source] for name, source in plain.items()}
         condition = condition_of(where, as_they_are, [column.name for column in schema.columns], measurement.name)
     asked = declared.select([column.name for column in of_source])
-    return Plan(measurement, asked, schema, tuple(made), tuple(added), tuple(computed), condition)
+    return Plan(measurement, asked, schema, tuple(made), tuple(added), tuple(computed), filters, condition)
 
 
-def _wanted(measurement: Measurement) -> Expression | None:
-    """The row filter, called as what asks for it is."""
-    text, parts = measurement.wanted_rows, _filters(measurement)
-    return None if text is None else Expression(", ".join(each.name for each in parts), text)
+def _filters(
+    schema: MeasurementSchema, declared: MeasurementSchema, measurement: Measurement
+) -> tuple[Expression, ...]:
+    where = measurement.transforms.where
+    wanted = (Expression(WHERE, where),) if where else ()
+    kept = None if measurement.layout else wanted_rows(None, measurement.erased, measurement.time_column)
+    return (*wanted, *([_over_there(Expression(ERASED, kept), schema, declared)] if kept else []))
 
 
-def _filters(measurement: Measurement) -> list[Expression]:
-    """The row filter in parts: what is wanted, and what was not erased."""
-    found = [Expression(WHERE, measurement.transforms.where)] if measurement.transforms.where else []
-    if not measurement.layout and measurement.erased:
-        kept = wanted_rows(None, measurement.erased, measurement.time_column)
-        found += [Expression(ERASED, kept)] if kept else []
-    return found
+def _over_there(erased: Expression, schema: MeasurementSchema, declared: MeasurementSchema) -> Expression:
+    """The condition of erased rows, in which a column is null that the source does not have any more.
+
+    One that it has, and that has another name in the table or is left out by now, stays: nobody can tell then.
+    """
+    there = {column.name.lower() for each in (schema, declared) for column in each.columns}
+    lacking = {name for name in erased.columns if name.lower() not in there}
+    if not lacking:
+        return erased
+    return Expression(
+        erased.name,
+        erased.over(lambda name: "NULL" if name in lacking else '"' + name.replace('"', '""') + '"'),
+    )
 
 
 def _conversions(source: Column, column: Column, measurement: Measurement, there: Set[str]) -> list[Conversion]:

@@ -122,7 +122,7 @@ class TransformedSource:
         """How many rows the table gets for each window."""
         plan = self.plan(measurement)
         asked, filtered = self._asked(plan)
-        if (plan.filter is None or filtered) and not self._merges:
+        if (not plan.filters or filtered) and not self._merges:
             return selected_counts(self._source, asked, windows)
         return [self._read_count(plan.schema, window) for window in windows]
 
@@ -134,7 +134,7 @@ class TransformedSource:
         asked, filtered = self._asked(plan)
         names, fixed = plan.plain, [plan.fixed(window) for window in windows]
         is_plain = all(column.name in names or column.name in fixed[0] for column in schema.columns)
-        if not is_plain or self._merges or (plan.filter is not None and not filtered):
+        if not is_plain or self._merges or (plan.filters and not filtered):
             return read_profiles(self, schema, windows, scales)
         wanted = {names[column.name]: column.name for column in schema.columns if column.name in names}
         fewer = asked.select([column.name for column in asked.columns if column.name in wanted])

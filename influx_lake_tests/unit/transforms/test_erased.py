@@ -11,6 +11,7 @@ from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.tables.shared_tables import LongOptions
 from influx_lake.config.tables.types import TypeOptions
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
+from influx_lake.errors import ConfigurationError
 from influx_lake.transforms import TransformedSource
 from influx_lake.transforms.transformed import transformed
 from influx_lake_tests.unit.transforms.memory_source import DAY, SCHEMA, MemorySource, measurement
@@ -66,6 +67,16 @@ def test_rows_with_values_that_cannot_be_cast_are_left_out_by_their_others() -> 
         erased=(ErasedRows(where="region = 5"), ErasedRows(where="host = 'a'")),
     )
     assert counts(TransformedSource(MemorySource(ROWS), of)) == [2, 3, 4, 5]
+
+
+def test_a_column_that_the_source_has_no_more_is_null() -> None:
+    assert counts(source(ErasedRows(where="former > 8"), ErasedRows(where="former = 1 OR host = 'a'"))) == [2, 3, 4, 5]
+    assert counts(source(ErasedRows(where="md5(former) = 'x'"), where="count > 1")) == [2, 3, 4, 5]
+
+
+def test_a_column_that_has_another_name_by_now_is_not_guessed() -> None:
+    with pytest.raises(ConfigurationError, match="names region, and no column is called so"):
+        source(ErasedRows(where="region = 'x'"), rename={"region": "area"}).schema("cpu")
 
 
 @pytest.mark.parametrize(
