@@ -41,6 +41,6 @@ def read_switched(value: Any) -> Any:
         return None
     if not isinstance(value, dict | BaseModel):
         raise ValueError(  # noqa: TRY004 - pydantic makes findings of these only
-            "is neither `off` nor options of its own, `{option: value}`; `{}` switches it on with its defaults"
+            "is neither `off` nor options of its own, `{option: value}`, or `{}` where each of them has a default"
         )
     return value
