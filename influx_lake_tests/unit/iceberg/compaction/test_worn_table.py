@@ -1,4 +1,4 @@
-"""A table as minutely tails and late data leave it: what compaction makes of it, and how much faster it is read."""
+"""A table as minutely tails and late data leave it: what maintenance makes of it, and how much faster it is read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace as changed
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -13,14 +14,24 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config.maintenance.options import CompactOptions, ManifestOptions
+from influx_lake.config.maintenance.options import (
+    CompactOptions,
+    ExpireOptions,
+    ManifestOptions,
+    MetadataOptions,
+    OrphanOptions,
+)
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.tail import tail_window
 from influx_lake.iceberg.maintenance.compact import compact
+from influx_lake.iceberg.maintenance.expire_snapshots import expire_snapshots
+from influx_lake.iceberg.maintenance.metadata import metadata
+from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
 from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
 from influx_lake.iceberg.maintenance.task import TableTask
 from influx_lake.iceberg.table_state import table_state
+from influx_lake_tests.unit.iceberg.maintenance.tasks import files_of_table, needed, snapshots
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, rows, stream, table
 from testbed.loads import load_of
 
@@ -75,7 +86,9 @@ def content(catalog: Catalog) -> pa.Table:
         pytest.param(1_440, 200, marks=[pytest.mark.long, pytest.mark.timeout(3_600)]),
     ],
 )
-def test_a_day_of_tails_and_redone_hours_is_read_five_times_faster(minutes: int, redone: int, catalog: Catalog) -> None:
+def test_a_day_of_tails_and_redone_hours_is_read_five_times_faster(
+    minutes: int, redone: int, catalog: Catalog, tmp_path: Path
+) -> None:
     """The hours are of ten other days, each of which was loaded as a whole before."""
     target = changed(TARGET, key=("host", "count"))
     for minute in range(minutes):
@@ -101,3 +114,12 @@ def test_a_day_of_tails_and_redone_hours_is_read_five_times_faster(minutes: int,
     assert {
         engine: round(slow[engine] / fast[engine], 1) for engine in fast if slow[engine] < AT_LEAST * fast[engine]
     } == {}
+
+    weeks_later = changed(task, now=datetime.now(UTC) + timedelta(weeks=3))
+    expire_snapshots(weeks_later, ExpireOptions(keep_last=10))
+    metadata(weeks_later, MetadataOptions(keep_last=20))
+    remove_orphans(weeks_later, OrphanOptions())
+    assert len(snapshots(catalog)) == 10
+    assert files_of_table(tmp_path / "lake") == needed(table(catalog))
+    assert content(catalog) == before
+    assert table_state(table(catalog)) == state
