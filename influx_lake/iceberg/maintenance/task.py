@@ -80,7 +80,8 @@ class Maintained:
     @property
     def summary(self) -> str:
         """What was done, in numbers, for people; empty where nothing was."""
-        return ", ".join(f"{name.replace('_', ' ')}: {number:,}" for name, number in self.done.items() if number)
+        counts = self.done.items() if self.is_something else ()
+        return ", ".join(f"{name.replace('_', ' ')}: {number:,}" for name, number in counts if number)
 
 
 def open_actual(task: TableTask) -> Table:
