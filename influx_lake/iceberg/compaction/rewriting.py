@@ -28,6 +28,8 @@ BEYOND_TARGET = 1.1
 BYTES_OF_NUMBER = 6
 """A text that takes fewer bytes than this in a file is the number of a text in a dictionary."""
 BATCH_ROWS = 32_768
+ENCODERS = 1
+"""Row groups that are encoded at once; the next one is read and hashed meanwhile, which takes about as long."""
 READ_BYTES = 2**20
 """How much of a column is read from the store at once: what is proved is read once, and needs no more in memory."""
 
@@ -66,7 +68,7 @@ def rewrite(table: Table, target: TableTarget, group: FileGroup, order: RowOrder
     closing_size = int(target_file_size * BEYOND_TARGET)
     target = replace(target, write=target.write.model_copy(update={"target_file_size": closing_size}))
     return_freed_memory()
-    writer = DataFileWriter(table, target, order.file_order)
+    writer = DataFileWriter(table, target, order.file_order, ENCODERS)
     try:
         with catalog_errors(f"write files of {target.name}"):
             for batch in order.rows_of(table, group.tasks, lambda tasks: before.seen(read.rows(tasks)), read.schema):

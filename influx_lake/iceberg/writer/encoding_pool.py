@@ -18,11 +18,14 @@ class EncodingPool:
     """Threads that encode and upload; Parquet's encoder and the store's client leave Python's lock to the others.
 
     All of its methods but `aside` are for the thread that has made it.
+
+    Args:
+        threads: How many row groups are encoded at once; None: as many as the processor has cores for, four at most.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int | None = None) -> None:
         # Two even for one core: while one waits for the store the other encodes.
-        self._threads = max(2, min(MOST_THREADS, len(os.sched_getaffinity(0))))
+        self._threads = threads or max(2, min(MOST_THREADS, len(os.sched_getaffinity(0))))
         self._executor = _with_all_threads(self._threads)
         self._running: dict[Future[Any], int] = {}
 

@@ -38,12 +38,15 @@ class DataFileWriter:
         table: The table as it is now; its schema and partition spec hold for all files.
         target: How the files are to be.
         order: The order that the rows come in; None: in any.
+        encoders: How many row groups are encoded at once, each of which takes its memory; None: as many as pay.
 
     Raises:
         CatalogRefused: A property of the table says something of its files that cannot be done.
     """
 
-    def __init__(self, table: Table, target: TableTarget, order: FileOrder | None = None) -> None:
+    def __init__(
+        self, table: Table, target: TableTarget, order: FileOrder | None = None, encoders: int | None = None
+    ) -> None:
         self.table = table
         self.rows = 0
         self._schema = table.schema()
@@ -54,7 +57,7 @@ class DataFileWriter:
         self._incoming: list[pa.RecordBatch] = []
         self._incoming_size = Size()
         self._row_size: RowSize | None = None
-        self._pool = EncodingPool()
+        self._pool = EncodingPool(encoders)
         self._files: FanOut | None = None
         self._paths: list[str] = []
 
