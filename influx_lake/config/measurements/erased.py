@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.sql_expression import check_row_filter
 from influx_lake.config.values.timestamps import Moment
 from influx_lake.config.values.validated_names import Text
@@ -42,7 +43,7 @@ class ErasedRows(BaseModel):
         if self.where is None and self.start is None and self.end is None:
             raise ValueError("names no rows: give `where`, `start` or `end`")
         if self.start is not None and self.end is not None and self.start >= self.end:
-            raise ValueError(f"`start` ({utc_text(self.start)}) is not before `end` ({utc_text(self.end)})")
+            raise contradiction(f"is not before `end` ({utc_text(self.end)})", "start")
         return self
 
     def __str__(self) -> str:

@@ -130,7 +130,7 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         "also widens types (int to long, float to double, a decimal to more digits), `strict` changes nothing and "
         "stops the run.",
     )
-    erased: tuple[ErasedRows, ...] = Field(
+    erased: Annotated[tuple[ErasedRows, ...], Distinct()] = Field(
         default=(),
         description="Rows that are never loaded: those that `influx-lake erase` erased, so that they do not come back "
         "with the next load of their window, also into a new table.",

@@ -73,6 +73,8 @@ def rewrite(table: Table, target: TableTarget, group: FileGroup, order: RowOrder
         with catalog_errors(f"write files of {target.name}"):
             for batch in order.rows_of(table, group.tasks, lambda tasks: before.seen(read.rows(tasks)), read.schema):
                 writer.write(batch)
+                # Of what is freed elsewhere, this thread's part of the allocator gives nothing back by itself.
+                pa.default_memory_pool().release_unused()
             files = writer.finish()
     except BaseException:
         writer.abort()

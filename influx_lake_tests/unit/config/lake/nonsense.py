@@ -175,6 +175,8 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "tls.cert_file": {"tls": {"key_file": "k"}},
     "tls.key_file": {"tls": {"cert_file": "c"}},
     "server": {},
+    "erased": {"erased": [{"where": "usage > 1", "start": "2000-01-01"}]},
+    "retention": {"retention": {"keep": "3y"}},
     "history.source": {"history": {"until": "2026-02-01"}},
     "history.until": {"history": {"source": "old"}},
     "freshness.warn": {"freshness": {"fail": "2h"}},
@@ -221,6 +223,7 @@ ITEMS: dict[str, Any] = {
     "bucket": "d*",
     "to": "a@b.c",
     "on": "run_failure",
+    "erased": {"where": "usage > 1"},
 }
 RANGES: dict[tuple[Path, Path], tuple[Any, Any]] = {
     (("retry", "first_wait"), ("retry", "longest_wait")): ("1s", "1m"),
@@ -228,6 +231,7 @@ RANGES: dict[tuple[Path, Path], tuple[Any, Any]] = {
     (("freshness", "warn"), ("freshness", "fail")): ("1h", "2h"),
     (("reconcile", "every"), ("reconcile", "within")): ("15m", "7d"),
     (("tail", "lag"), ("lag",)): ("1m", "10m"),
+    (("erased", 0, "start"), ("erased", 0, "end")): ("2026-01-01", "2026-02-01"),
     (("partition", "start"), ("history", "until")): ("2026-01-01", "2026-02-01"),
 }
 """Options that are the lower and the upper end of something, each with a value."""
