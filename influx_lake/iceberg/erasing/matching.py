@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
+from influx_lake.errors import LakeError
 from influx_lake.iceberg.columns.known_columns import as_known, time_field
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.scan.planning import time_bounds
@@ -158,7 +159,7 @@ class Matching:
         try:
             batches = read_tasks(known, [FileScanTask(file)], None, projection)
             return sum(pc.sum(self.mask(conform(batch, schema))).as_py() or 0 for batch in batches)
-        except Exception as error:
+        except LakeError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return 0
             raise

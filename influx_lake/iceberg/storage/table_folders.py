@@ -108,6 +108,8 @@ def _unknown(name: tuple[str, ...], error: Exception) -> LakeError:
 
 def _namespaces(catalog: Catalog) -> Iterator[tuple[str, ...]]:
     """Every namespace, those in others included, where the catalog knows such."""
+    from pyiceberg.exceptions import ForbiddenError, UnauthorizedError
+
     seen: set[tuple[str, ...]] = set()
     waiting: list[tuple[str, ...]] = [()]
     while waiting:
@@ -115,10 +117,11 @@ def _namespaces(catalog: Catalog) -> Iterator[tuple[str, ...]]:
         try:
             with catalog_errors("list the namespaces of the catalog"):
                 found = [tuple(each) for each in catalog.list_namespaces(parent)]
-        except CatalogRefused:
-            if not parent:
+        except CatalogRefused as refused:
+            # Catalogs that know no namespaces in others (S3 Tables) may refuse the question; but what one has no right
+            # to see may well be a table.
+            if not parent or isinstance(refused.__cause__, ForbiddenError | UnauthorizedError):
                 raise
-            # Catalogs that know no namespaces in others (S3 Tables) may refuse the question.
             continue
         for each in found:
             if each not in seen and each != parent:

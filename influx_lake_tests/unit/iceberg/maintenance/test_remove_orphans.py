@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import BadRequestError, CommitFailedException, ForbiddenError
 
 from influx_lake.config.maintenance.options import OrphanOptions
-from influx_lake.errors import TableUnsupported
+from influx_lake.errors import CatalogRefused, TableUnsupported
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
 from influx_lake.iceberg.storage import table_folders
@@ -157,6 +157,29 @@ def test_a_table_that_writes_to_another_ones_folder(loaded: Catalog) -> None:
     ) if loaded.create_namespace_if_not_exists(("deep",)) is None else None
     with pytest.raises(TableUnsupported, match=r"deep\.er"):
         remove_orphans(task(loaded), OLD)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "seen"), [(BadRequestError("no namespaces in others"), True), (ForbiddenError("not yours"), False)]
+)
+def test_a_namespace_whose_tables_nobody_may_see(
+    loaded: Catalog, refusal: Exception, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = loaded.list_namespaces
+
+    def list_namespaces(parent: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        if parent:
+            raise refusal
+        return listed(parent)
+
+    orphan = leave(loaded, f"data/{uuid.uuid4()}.parquet")
+    monkeypatch.setattr(loaded, "list_namespaces", list_namespaces)
+    if seen:
+        assert remove_orphans(task(loaded), OLD).done["files_removed"] == 1
+    else:
+        with pytest.raises(CatalogRefused, match="list the namespaces"):
+            remove_orphans(task(loaded), OLD)
+    assert orphan.exists() is not seen
 
 
 def test_metadata_of_a_table_that_is_not_in_the_catalog(loaded: Catalog, tmp_path: Path) -> None:
