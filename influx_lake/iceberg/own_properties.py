@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
 TABLE = "influx-lake.table-uuid"
 """The table property, written in the same commit as the others: the UUID of the table that they were written for."""
-_OURS = "influx-lake."
+OURS = "influx-lake."
+"""What the names of our properties begin with."""
 
 
 def own_properties(metadata: TableMetadata) -> Mapping[str, str]:
     """The properties of a table, without those of ours where they are another table's."""
     said = metadata.properties
-    return {name: text for name, text in said.items() if not name.startswith(_OURS)} if is_copied(metadata) else said
+    return {name: text for name, text in said.items() if not name.startswith(OURS)} if is_copied(metadata) else said
 
 
 def holds_ours(metadata: TableMetadata) -> bool:
     """Whether a load of ours was ever committed to this table."""
-    return any(name.startswith(_OURS) for name in own_properties(metadata))
+    return any(name.startswith(OURS) for name in own_properties(metadata))
 
 
 def is_copied(metadata: TableMetadata) -> bool:

@@ -83,7 +83,13 @@ class CatalogConfig:
 
     @classmethod
     def of(
-        cls, properties: Mapping[str, str], *, name: str = "lake", root: Path | None = None, lake: Path | None = None
+        cls,
+        properties: Mapping[str, str],
+        *,
+        name: str = "lake",
+        root: Path | None = None,
+        lake: Path | None = None,
+        places: Mapping[str, tuple[str, ...]] | None = None,
     ) -> CatalogConfig:
         """Sort properties into open ones and secrets.
 
@@ -92,6 +98,7 @@ class CatalogConfig:
             name: The catalog's name.
             root: The folder that relative paths are below; the current one by default.
             lake: The lake.yaml that they are written in, if any.
+            places: Where below `catalog` those are written that are in mappings.
 
         Raises:
             ReferenceMistake: A value holds a `${` that does not start a reference.
@@ -101,7 +108,7 @@ class CatalogConfig:
         entries: dict[str, str | Secret] = {}
         for key, text in properties.items():
             template = Template.parse(text)
-            closed = Secret(text, root=root, lake=lake, location=("catalog", key))
+            closed = Secret(text, root=root, lake=lake, location=("catalog", *(places or {}).get(key, (key,))))
             if is_secret_name(key) or template.needs_store:
                 entries[key] = closed
             else:
@@ -136,7 +143,13 @@ class CatalogConfig:
 
 def is_secret_name(name: str) -> bool:
     """Whether a catalog property of this name holds a secret."""
-    return SECRET_NAME.search(name) is not None and not name.endswith("-expires-at")
+    return SECRET_NAME.search(name) is not None and not name.endswith(("-expires-at", ".token_url"))
+
+
+def holds_secret(name: str, value: Secret) -> bool:
+    """Whether a secret stands in the text itself: that of `postgresql://lake:${PGPASSWORD}@db/lake` does not."""
+    is_in = re.compile(r"\w") if is_secret_name(name) else _SECRET_VALUE
+    return is_in.search(value.written) is not None
 
 
 def absolute_properties(properties: Mapping[str, _V], root: Path) -> dict[str, _V]:

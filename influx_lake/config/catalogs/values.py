@@ -109,6 +109,7 @@ def _json_object(value: str) -> str | None:
 _CHECKS: dict[str, Callable[[str], str | None]] = {
     **dict.fromkeys(
         (
+            "auth.oauth2.token_url",
             "dynamodb.endpoint",
             "gcs.service.host",
             "glue.endpoint",
@@ -140,6 +141,10 @@ _CHECKS: dict[str, Callable[[str], str | None]] = {
     ),
     "adls.blob-storage-scheme": _one_of("http", "https"),
     "adls.dfs-storage-scheme": _one_of("http", "https"),
+    "auth.type": _one_of("basic", "custom", "entra", "google", "legacyoauth2", "noop", "oauth2"),
+    "auth.impl": _class,
+    "auth.oauth2.expires_in": _whole(1),
+    "auth.oauth2.refresh_margin": _whole(0),
     _GOOGLE_EXPIRY: _whole(1),
     "gcs.session-kwargs": _json_object,
     "glue.max-retries": _whole(0),

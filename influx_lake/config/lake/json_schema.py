@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from influx_lake.config.catalogs.nested import NESTED
 from influx_lake.config.catalogs.options import DEFAULT_CATALOG, CatalogSection
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
@@ -70,6 +71,9 @@ def lake_json_schema() -> dict[str, Any]:
     schema["$defs"]["Reference"] = _REFERENCE
     schema["properties"]["sources"]["additionalProperties"] = _source_schema(schema["$defs"])
     schema["$defs"]["CatalogSection"]["additionalProperties"] = {"type": ["string", "number", "boolean"]}
+    schema["$defs"]["CatalogSection"]["properties"] |= {
+        name: {"type": "object", "description": text} for name, text in NESTED.items()
+    }
     measurements = schema["properties"]["measurements"]
     # `cpu:` alone says all that there is to say of many a measurement.
     measurements["additionalProperties"] = {"anyOf": [measurements["additionalProperties"], {"type": "null"}]}

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from influx_lake.config.catalogs import catalog_mistakes, value_mistakes
+from influx_lake.config.catalogs.nested import flat
 from influx_lake.config.catalogs.options import (
     CATALOG_TYPES,
     DEFAULT_CATALOG,
     CatalogConfig,
     CatalogSection,
     absolute_properties,
+    holds_secret,
     is_secret_name,
 )
 from influx_lake.config.catalogs.store_properties import name_mistakes
@@ -243,19 +245,22 @@ class _Loader:
         return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
 
     def _catalog(self, entries: dict[str, Any]) -> CatalogConfig:
+        entries, inner = flat(entries)
         _, kept = validated(CatalogSection, entries, ("catalog",), self._report, hide=frozenset(entries))
         properties = {key: value for key, value in kept.items() if value is not None}
         name = properties.pop("name", DEFAULT_CATALOG["name"])
-        catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake)
+        catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake, places=inner)
+        places = {key: ("catalog", *inner.get(key, (key,))) for key in catalog.entries}
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
             self._report.mistake(("catalog", "type"), self._not_one_of(kind, CATALOG_TYPES, ("catalog", "type")))
         for key, mistake in catalog_mistakes(catalog.entries):
-            if not self._report.is_lost(("catalog", key)):
-                self._report.mistake(("catalog", key), mistake)
+            place = places.get(key, ("catalog", key))
+            if not self._report.is_lost(place):
+                self._report.mistake(place, mistake)
         for key, value in catalog.entries.items():
-            if isinstance(value, Secret):
-                self._warn_of_literal(value, ("catalog", key), re.sub(r"\W", "_", key).upper())
+            if isinstance(value, Secret) and (value.mistake or holds_secret(key, value)):
+                self._warn_of_literal(value, places[key], re.sub(r"\W", "_", key).upper())
         return catalog
 
     def _check_overlaps(self, catalog: CatalogConfig, sources: Mapping[str, SourceConfig]) -> None:

@@ -68,6 +68,11 @@ class Secret:
         return self._template.has_text
 
     @property
+    def written(self) -> str:
+        """The text without its references."""
+        return "".join(part for part in self._template.parts if isinstance(part, str))
+
+    @property
     def beginning(self) -> str:
         """The text before its first reference: the scheme of an address, not its password."""
         first = self._template.parts[0] if self._template.parts else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import timedelta
@@ -15,6 +14,7 @@ from influx_lake.config.values.units import parse_duration
 from influx_lake.errors import ConfigurationError, MissingExtra
 from influx_lake.iceberg.catalogs.retry import seconds_left
 from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.storage.endpoints import take_plain_uploads
 from influx_lake.iceberg.timeouts.opening import load_bounded_catalog
 from influx_lake.private_folders import make_private
 
@@ -68,9 +68,7 @@ def open_catalog(name: str, properties: Mapping[str, str], lock_timeout: timedel
     lock_seconds = min(_LONGEST_LOCK_SECONDS, (lock_timeout or timedelta.max).total_seconds())
     database = _sqlite_file(prepared.get("uri", ""))
     with catalog_errors(f"open the catalog {name}"):
-        if "s3.endpoint" in prepared:
-            # S3 servers that do not know aws-chunked uploads answer 411, or store the framing as data.
-            os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+        take_plain_uploads(prepared)
         if database is not None:
             make_private(database.parent)
             uri = prepared["uri"]

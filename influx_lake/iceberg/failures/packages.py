@@ -17,7 +17,9 @@ _DISTRIBUTIONS = {
     "MySQLdb": ("a catalog in MySQL or MariaDB", "mysqlclient"),
     "mysql": ("a catalog in MySQL", "mysql-connector-python"),
     "boto3": ("a catalog in AWS", "boto3"),
+    "azure": ("tokens of Microsoft Entra ID", "azure-identity"),
     "google": ("BigQuery as catalog", "google-cloud-bigquery"),
+    "google.auth": ("tokens of Google", "google-auth"),
     "huggingface_hub": ("files at Hugging Face (hf://)", "huggingface_hub"),
     "hive_metastore": ("a Hive Metastore as catalog", "pyiceberg[hive]"),
     "kerberos": ("a Hive Metastore with Kerberos", "pyiceberg[hive-kerberos]"),
@@ -53,7 +55,8 @@ def _missing(error: BaseException, doing: str) -> LakeError:
     top = module.partition(".")[0]
     if top in _EXTRAS:
         return MissingExtra(*_EXTRAS[top])
-    feature, package = _DISTRIBUTIONS.get(top, ("what `catalog:` in lake.yaml names", top))
+    known = "google.auth" if "Google Auth" in str(error) else top
+    feature, package = _DISTRIBUTIONS.get(known, ("what `catalog:` in lake.yaml names", top))
     return MissingPackage(feature, package)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from influx_lake.errors import (
     CatalogRefused,
     CatalogUnavailable,
@@ -84,6 +87,8 @@ _OF_ANY_CATALOG = (
         Meaning(CatalogRefused, "the catalog does not have it"),
     ),
 )
+_FOR_A_REASON = (400, 403, 406, 422)
+"""Answers that say that a request is understood, and not done."""
 _NOT_ABLE = Meaning(
     CatalogRefused,
     "this kind of catalog cannot do that",
@@ -104,6 +109,14 @@ def rest_error(error: BaseException, doing: str) -> LakeError | None:
     elif isinstance(error, NotImplementedError) and raised_by(error) is RaisedBy.CATALOG:
         meaning = _NOT_ABLE
     return meaning.of(error, doing) if meaning else None
+
+
+def refused_properties(error: BaseException, properties: Iterable[str]) -> set[str]:
+    """Those of a new table's properties that a catalog over HTTP names where it refuses to make the table."""
+    status = status_of(error) if "RESTError" in class_names(error) else None
+    if status not in _FOR_A_REASON:
+        return set()
+    return {name for name in properties if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", str(error))}
 
 
 def status_of(error: BaseException) -> int | None:

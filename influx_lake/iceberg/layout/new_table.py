@@ -55,6 +55,15 @@ def new_table_properties(target: TableTarget) -> dict[str, str]:
     return properties | dict(target.properties)
 
 
+def unasked_properties(target: TableTarget) -> set[str]:
+    """Those of a new table's properties that nobody stated, without which its loads are as right."""
+    stated = target.write.model_fields_set
+    unasked = {"write.metadata.delete-after-commit.enabled", "write.metadata.previous-versions-max"}
+    unasked |= {names.CODEC} if "compression" not in stated else set()
+    unasked |= {names.TARGET_FILE_SIZE} if "target_file_size" not in stated else set()
+    return unasked - set(target.properties)
+
+
 def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
     """A location of our own where that of the catalog would not do: a name does not go into a path, or another table's
     metadata is there, which was renamed or dropped.

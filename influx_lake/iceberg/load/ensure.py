@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from influx_lake.errors import CatalogUnavailable, CommitConflict, LakeError, TableUnsupported
+from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitConflict, LakeError, TableUnsupported
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.namespaces import make_namespace
 from influx_lake.iceberg.catalogs.retry import tries
@@ -19,10 +19,18 @@ from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_wo
 from influx_lake.iceberg.columns.row_mapping import shape_of
 from influx_lake.iceberg.columns.schema import iceberg_schema
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
+from influx_lake.iceberg.failures.exceptions import text_of
+from influx_lake.iceberg.failures.rest import refused_properties
 from influx_lake.iceberg.failures.translation import safe_cause, translate
 from influx_lake.iceberg.layout import sort_order
-from influx_lake.iceberg.layout.new_table import new_table_properties, spec_of, table_location
+from influx_lake.iceberg.layout.new_table import (
+    new_table_properties,
+    spec_of,
+    table_location,
+    unasked_properties,
+)
 from influx_lake.iceberg.layout.properties import check_columns
+from influx_lake.iceberg.own_properties import OURS
 from influx_lake.iceberg.scan.reader import check_readable, find_table
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.staging.staged import Staged, stage
@@ -171,17 +179,38 @@ def _create(catalog: Catalog, target: TableTarget, columns: pa.Schema, provenanc
     check_columns(target, schema)
     order = sort_order.new_order(target.write.sort_by or (), schema)
     _ensure_namespace(catalog, target.identifier[:-1])
-    try:
-        return catalog.create_table(
-            target.identifier,
-            schema,
-            location=table_location(catalog, target.identifier),
-            partition_spec=spec,
-            sort_order=order,
-            properties={**new_table_properties(target), OWNER: provenance.source},
-        )
-    except TableAlreadyExistsError:
-        return catalog.load_table(target.identifier)
+    properties = {**new_table_properties(target), OWNER: provenance.source}
+    while True:
+        try:
+            return catalog.create_table(
+                target.identifier,
+                schema,
+                location=table_location(catalog, target.identifier),
+                partition_spec=spec,
+                sort_order=order,
+                properties=properties,
+            )
+        except TableAlreadyExistsError:
+            return catalog.load_table(target.identifier)
+        except Exception as error:
+            refused = refused_properties(error, properties)
+            if not refused:
+                raise
+            if stated := sorted(refused - unasked_properties(target)):
+                raise _property_refused(error, target, stated) from safe_cause(error)
+            log.info("%s: the catalog takes no %s, so the table does without", target.name, ", ".join(sorted(refused)))
+            properties = {name: value for name, value in properties.items() if name not in refused}
+
+
+def _property_refused(error: Exception, target: TableTarget, stated: list[str]) -> CatalogRefused:
+    names = ", ".join(f"`{name}`" for name in stated)
+    ours = any(name.startswith(OURS) for name in stated)
+    return CatalogRefused(
+        f"could not create the table {target.name}: the catalog does not take the property {names} ({text_of(error)})",
+        remedy="Have the catalog allow it: the lake keeps there whose rows a table holds"
+        if ours
+        else "Leave it out of the measurement's options in lake.yaml, or have the catalog allow it",
+    )
 
 
 def _ensure_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from influx_lake.config.catalogs.nested import nested
+
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
@@ -53,7 +55,7 @@ def _configured(name: str, properties: Mapping[str, str]) -> dict[str, Any]:
     """The properties, with those that pyiceberg's own configuration and environment variables hold for the name."""
     from pyiceberg.utils.config import Config, merge_config
 
-    return dict(merge_config(Config().get_catalog_config(name) or {}, dict(properties)))
+    return dict(merge_config(Config().get_catalog_config(name) or {}, nested(properties)))
 
 
 def _kind(properties: Mapping[str, Any]) -> str:

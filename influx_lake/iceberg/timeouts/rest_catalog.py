@@ -1,15 +1,26 @@
-"""pyiceberg's REST catalog, whose every request ends in time: its own have no time-out."""
+"""pyiceberg's REST catalog, whose every request ends in time, and whose tokens and vended credentials are renewed."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pyiceberg.catalog import rest
-from pyiceberg.catalog.rest.auth import AuthManager, AuthManagerAdapter
-from requests import PreparedRequest, Response, Session
+from pyiceberg.catalog.rest.auth import (
+    AuthManager,
+    AuthManagerAdapter,
+    LegacyOAuth2AuthManager,
+    OAuth2AuthManager,
+)
+from pyiceberg.exceptions import OAuthError
+from requests import HTTPError, PreparedRequest, Response, Session
 
+from influx_lake.iceberg.storage.endpoints import take_plain_uploads
+from influx_lake.iceberg.storage.vended_credentials import VendedFileIO, are_vended
 from influx_lake.iceberg.timeouts.call_timeout import answer_within
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
 
 _LONGEST_CONNECTING_SECONDS = 10.0
 _WITHOUT_A_SERVER = ("LegacyOAuth2AuthManager", "BasicAuthManager", "NoopAuthManager")
@@ -37,9 +48,33 @@ class RestCatalog(rest.RestCatalog):
     def _create_session(self) -> Session:
         session = super()._create_session()
         manager = self._auth_manager
-        if manager is not None and type(manager).__name__ not in _WITHOUT_A_SERVER:
+        if isinstance(manager, LegacyOAuth2AuthManager):
+            manager._session = self._session_for_tokens(session)
+        elif manager is not None and type(manager).__name__ not in _WITHOUT_A_SERVER:
             session.auth = _BoundedAuth(manager, self._answer_seconds)
         return session
+
+    def _session_for_tokens(self, session: Session) -> Session:
+        """One that does not sign requests with the token that expired: servers of tokens refuse it."""
+        plain = Session()
+        self._config_headers(plain)
+        plain.verify, plain.cert = session.verify, session.cert
+        return plain
+
+    def _refresh_token(self) -> None:
+        super()._refresh_token()
+        if isinstance(self._auth_manager, OAuth2AuthManager):
+            # It knows when its token expires, and not that the catalog takes it no more.
+            self._auth_manager.token_provider._token = None
+
+    def _response_to_table(self, identifier_tuple: tuple[str, ...], table_response: rest.TableResponse) -> Table:
+        table = super()._response_to_table(identifier_tuple, table_response)
+        # Its address may be in the catalog's configuration, or in what it tells of the table.
+        take_plain_uploads(table.io.properties)
+        told = [table_response.config, *(each.config for each in table_response.storage_credentials)]
+        if any(map(are_vended, told)):
+            table.io = VendedFileIO(table.io, lambda: self.load_table(identifier_tuple).io)
+        return table
 
 
 class _BoundedAuth(AuthManagerAdapter):
@@ -51,7 +86,12 @@ class _BoundedAuth(AuthManagerAdapter):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         authorize = super().__call__
-        return answer_within(self._seconds, "the server of access tokens", lambda: authorize(request))
+        try:
+            return answer_within(self._seconds, "the server of access tokens", lambda: authorize(request))
+        except HTTPError as error:
+            if error.response is not None and error.response.status_code < 500:
+                raise OAuthError(f"the server of access tokens refused: {error}") from error
+            raise
 
 
 def _bound(session: Session, seconds: float) -> None:

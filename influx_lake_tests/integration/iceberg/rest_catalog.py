@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
+    NamespaceNotEmptyError,
     NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
@@ -26,9 +28,12 @@ from pyiceberg.table import CommitTableRequest, Table
 
 from influx_lake.iceberg.catalogs.opening import open_catalog
 
+SEPARATOR = "\x1f"
+
 STATUS = {
     CommitFailedException: 409,
     NamespaceAlreadyExistsError: 409,
+    NamespaceNotEmptyError: 409,
     TableAlreadyExistsError: 409,
     NoSuchNamespaceError: 404,
     NoSuchTableError: 404,
@@ -66,12 +71,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer("POST")
 
+    def do_DELETE(self) -> None:
+        self._answer("DELETE")
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         pass
 
     def _answer(self, method: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.partition("?")[0].strip("/").split("/")[1:]
+        path = [unquote(part) for part in self.path.partition("?")[0].strip("/").split("/")[1:]]
         try:
             status, answer = 200, self._handle(method, path, json.loads(body) if body else {})
         except tuple(STATUS) as error:
@@ -90,32 +98,60 @@ class _Handler(BaseHTTPRequestHandler):
         match method, path:
             case "GET", ["config"]:
                 return {"defaults": {}, "overrides": {}}
+            case "GET", ["namespaces"]:
+                return {"namespaces": self.behind.list_namespaces()}
             case "POST", ["namespaces"]:
-                self.behind.create_namespace(tuple(body["namespace"]))
+                self._create_namespace(tuple(body["namespace"]))
                 return {"namespace": body["namespace"], "properties": {}}
-            case (("GET" | "HEAD"), ["namespaces", namespace]):
-                return {"namespace": [namespace], "properties": self.behind.load_namespace_properties((namespace,))}
-            case "POST", ["namespaces", namespace, "tables"]:
-                return _loaded(self._create(namespace, body))
-            case (("GET" | "HEAD"), ["namespaces", namespace, "tables", name]):
-                return _loaded(self.behind.load_table((namespace, name)))
-            case "POST", ["namespaces", namespace, "tables", name]:
-                return self._commit((namespace, name), body)
+            case "POST", ["tables", "rename"]:
+                before, after = ((*body[end]["namespace"], body[end]["name"]) for end in ("source", "destination"))
+                self.behind.rename_table(before, after)
+                return None
+        if path[:1] == ["namespaces"]:
+            return self._in_namespace(method, tuple(path[1].split(SEPARATOR)), path[2:], body)
         raise NoSuchTableError(f"{method} {'/'.join(path)}")
 
-    def _create(self, namespace: str, body: dict[str, Any]) -> Table:
+    def _in_namespace(
+        self, method: str, namespace: tuple[str, ...], path: list[str], body: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        match method, path:
+            case (("GET" | "HEAD"), []):
+                return {"namespace": namespace, "properties": self.behind.load_namespace_properties(namespace)}
+            case "DELETE", []:
+                self.behind.drop_namespace(namespace)
+                return None
+            case "GET", ["tables"]:
+                found = self.behind.list_tables(namespace)
+                return {"identifiers": [{"namespace": each[:-1], "name": each[-1]} for each in found]}
+            case "POST", ["tables"]:
+                return _loaded(self._create(namespace, body))
+            case (("GET" | "HEAD"), ["tables", name]):
+                return _loaded(self.behind.load_table((*namespace, name)))
+            case "DELETE", ["tables", name]:
+                self.behind.drop_table((*namespace, name))
+                return None
+            case "POST", ["tables", name]:
+                return self._commit((*namespace, name), body)
+        raise NoSuchTableError(f"{method} {'/'.join(path)}")
+
+    def _create_namespace(self, namespace: tuple[str, ...]) -> None:
+        # As real servers do: pyiceberg's SQL catalog knows no parents.
+        if len(namespace) > 1 and not self.behind.namespace_exists(namespace[:-1]):
+            raise NoSuchNamespaceError(f"the parent of {'.'.join(namespace)} does not exist")
+        self.behind.create_namespace(namespace)
+
+    def _create(self, namespace: tuple[str, ...], body: dict[str, Any]) -> Table:
         spec = body.get("partition-spec")
         return self.behind.create_table(
-            (namespace, body["name"]),
+            (*namespace, body["name"]),
             Schema.model_validate(body["schema"]),
             location=body.get("location"),
             partition_spec=PartitionSpec.model_validate(spec) if spec else UNPARTITIONED_PARTITION_SPEC,
             properties=body.get("properties", {}),
         )
 
-    def _commit(self, identifier: tuple[str, str], body: dict[str, Any]) -> dict[str, Any]:
-        namespace, name = identifier
-        body["identifier"] = {"namespace": [namespace], "name": name}
+    def _commit(self, identifier: tuple[str, ...], body: dict[str, Any]) -> dict[str, Any]:
+        body["identifier"] = {"namespace": identifier[:-1], "name": identifier[-1]}
         request = CommitTableRequest.model_validate(body)
         done = self.behind.commit_table(self.behind.load_table(identifier), request.requirements, request.updates)
         return {"metadata-location": done.metadata_location, "metadata": json.loads(done.metadata.model_dump_json())}

@@ -9,6 +9,7 @@ import pyiceberg.io
 import pytest
 
 from influx_lake.config import CatalogConfig, ConfigurationProblems, Lake, Secret, load_lake, redact
+from influx_lake.config.catalogs.nested import nested
 from influx_lake.config.catalogs.options import CATALOG_TYPES, is_secret_name
 from influx_lake.config.catalogs.store_properties import STORE_PROPERTIES
 from influx_lake.errors import ConfigurationError
@@ -350,3 +351,59 @@ def test_storage_has_no_property_that_nothing_reads(
         f"lake.yaml:10: sources.default.storage.{name}: is no property by which a store is reached"
     )
     assert words in mistake
+
+
+AUTH = """
+sources: {default: {type: line_protocol, path: ./points.lp, database: t}}
+catalog:
+  type: rest
+  uri: https://catalog.example.com
+  auth:
+    type: oauth2
+    oauth2: {client_id: lake, client_secret: s3cret-in-the-file, expires_in: 3600}
+    google: {scopes: [one, two]}
+  ssl: {client: {cert: a.pem, key: "${TMPDIR:-b}.pem"}}
+measurements: {cpu: }
+"""
+
+
+def test_mappings_of_a_rest_catalog(tmp_path: Path) -> None:
+    (tmp_path / "lake.yaml").write_text(AUTH)
+    lake = load_lake(tmp_path / "lake.yaml")
+
+    assert nested(lake.catalog.properties())["auth"] == {
+        "type": "oauth2",
+        "oauth2": {"client_id": "lake", "client_secret": "s3cret-in-the-file", "expires_in": 3600},
+        "google": {"scopes": ["one", "two"]},
+    }
+    assert nested(lake.catalog.properties())["ssl"]["client"]["cert"] == "a.pem"
+    closed = IcebergCatalogResource.of(lake.catalog)
+    assert "s3cret-in-the-file" not in str(closed.properties)
+    assert closed.config().properties()["auth.oauth2.client_secret"] == "s3cret-in-the-file"
+
+
+def test_mistakes_in_mappings_of_a_rest_catalog(tmp_path: Path) -> None:
+    (tmp_path / "lake.yaml").write_text(AUTH.replace("type: oauth2", "type: oauth").replace("3600", "soon"))
+    with pytest.raises(ConfigurationProblems) as refused:
+        load_lake(tmp_path / "lake.yaml")
+    assert "lake.yaml:7: catalog.auth.type: is not one of" in str(refused.value)
+    assert "lake.yaml:8: catalog.auth.oauth2.expires_in" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "warned"),
+    [
+        ("uri: postgresql://lake:${CATALOG_PART}@db/lake", False),
+        ("uri: postgresql://lake:s3cret-in-the-file@db/lake", True),
+        ("credential: ${CATALOG_PART}:${CATALOG_PART}", False),
+        ("credential: lake:${CATALOG_PART}", True),
+    ],
+)
+def test_only_secrets_that_stand_in_the_file_are_warned_of(
+    line: str, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOG_PART", "s3cret-of-the-environment")
+    rest = "" if line.startswith("uri") else "  type: rest\n  uri: https://catalog.example.com\n"
+    sources = "sources: {default: {type: line_protocol, path: ./points.lp, database: t}}\n"
+    (tmp_path / "lake.yaml").write_text(f"{sources}catalog:\n{rest}  {line}\nmeasurements: {{cpu: }}\n")
+    assert bool(load_lake(tmp_path / "lake.yaml").warnings) == warned

@@ -1,0 +1,64 @@
+"""Properties of a REST catalog that pyiceberg takes as mappings: `auth` and `ssl`. Here each has one name with dots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NESTED = {
+    "auth": "How a REST catalog is told who asks: `type`, and its options below that type's name. Default: `token` or "
+    "`credential`.",
+    "ssl": "The TLS of a REST catalog: `cabundle`, and `client` with `cert` and `key`. Default: what Python trusts.",
+}
+_WHOLE_NUMBERS = ("expires_in", "refresh_margin")
+_LISTS = ("scopes",)
+
+Location = tuple[str, ...]
+
+
+def flat(entries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Location]]:
+    """Entries without mappings, and where each that was in one is written.
+
+    `auth: {oauth2: {client_id: lake}}` becomes `auth.oauth2.client_id: lake`; lists become words between spaces.
+    """
+    found: dict[str, Any] = {}
+    places: dict[str, Location] = {}
+    for name, value in entries.items():
+        if name not in NESTED or not isinstance(value, Mapping):
+            found[name] = value
+            continue
+        for place, inner in _leaves((name,), value):
+            found[".".join(place)] = inner
+            places[".".join(place)] = place
+    return found, places
+
+
+def _leaves(place: Location, value: Any) -> Iterator[tuple[Location, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _leaves((*place, str(name)), inner)
+    elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+        yield place, " ".join(value)
+    else:
+        yield place, value
+
+
+def nested(properties: Mapping[str, str]) -> dict[str, Any]:
+    """Properties as pyiceberg takes them: the opposite of `flat`."""
+    result: dict[str, Any] = {}
+    for name, value in properties.items():
+        first, *rest = name.split(".")
+        if first not in NESTED or not rest:
+            result[name] = value
+            continue
+        into = result.setdefault(first, {})
+        for part in rest[:-1]:
+            into = into.setdefault(part, {})
+        into[rest[-1]] = _typed(rest[-1], value)
+    return result
+
+
+def _typed(name: str, value: str) -> Any:
+    if name in _WHOLE_NUMBERS:
+        return int(value)
+    return value.split() if name in _LISTS else value
