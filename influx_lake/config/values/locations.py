@@ -14,7 +14,9 @@ from influx_lake.config.report.diagnostics import suggestion
 from influx_lake.config.values.address import Address
 from influx_lake.errors import ConfigurationError
 
-STORES = ("s3", "s3a", "s3n", "oss", "gs", "gcs", "abfs", "abfss", "wasb", "wasbs", "hdfs", "viewfs", "file")
+AZURE = ("abfs", "abfss", "wasb", "wasbs")
+"""The schemes of addresses in Azure's storage."""
+STORES = ("s3", "s3a", "s3n", "oss", "gs", "gcs", *AZURE, "hdfs", "viewfs", "file")
 """The schemes of addresses in object stores and file systems, as PyArrow reads them."""
 WEB = ("http", "https")
 
@@ -48,7 +50,7 @@ def check_scheme(location: str, known: Iterable[str]) -> str:
         raise ValueError(f"starts with {scheme}://, which is none of {shown}{suggestion(scheme, known)}")
     if has_one_slash(location, known):
         raise ValueError(f"has one slash behind {scheme}: and needs two, {scheme}://")
-    if scheme in ("s3", "s3a", "gs", "gcs", "abfs", "abfss", *WEB) and not location.partition("://")[2].strip("/"):
+    if scheme in ("s3", "s3a", "s3n", "gs", "gcs", *AZURE, *WEB) and not location.partition("://")[2].strip("/"):
         raise ValueError(f"names nothing behind {scheme}://")
     return location
 

@@ -87,20 +87,12 @@ def table_location(catalog: Catalog, identifier: tuple[str, ...]) -> str | None:
 
 def _has_metadata(catalog: MetastoreCatalog, location: str) -> bool:
     """Whether some table has, or had, its metadata at a location; False where the store cannot tell."""
-    from pyarrow.fs import FileSelector, FSSpecHandler, PyFileSystem
-    from pyiceberg.io.pyarrow import PyArrowFileIO
+    from influx_lake.iceberg.storage.listing import files_below
 
-    files = catalog._load_file_io(location=location)
-    scheme, netloc, path = PyArrowFileIO.parse_location(location, files.properties)
-    if isinstance(files, PyArrowFileIO):
-        system = files.fs_by_scheme(scheme, netloc)
-    elif get := getattr(files, "get_fs", None):
-        system = PyFileSystem(FSSpecHandler(get(scheme)))
-    else:
-        return False
     try:
-        return bool(system.get_file_info(FileSelector(f"{path}/metadata", allow_not_found=True)))
-    except OSError as error:
-        # That the store may not be listed, or is not there, is said by what is written to it next, if it matters.
+        return next(files_below(catalog._load_file_io(location=location), f"{location}/metadata"), None) is not None
+    # That the store may not be listed, or is not there, is said by what is written to it next, if it matters. What its
+    # client raises has no common class.
+    except Exception as error:
         log.debug("whether there are files at %s cannot be told: %s", location, error)
         return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from influx_lake.iceberg.storage.requests import each_of
+from influx_lake.object_stores.listing import lists_no_folders
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -75,14 +76,15 @@ def _entries_by_pyarrow(io: Any, root: str) -> Entries:
     scheme, netloc, start = io.parse_location(root, io.properties)
     store = io.fs_by_scheme(scheme, netloc)
     start = start.rstrip("/")
+    deep = lists_no_folders(store)
 
     def entries(way: str) -> list[StoredFile | str]:
-        selector = FileSelector(start + way, allow_not_found=True, recursive=False)
+        selector = FileSelector(start + way, allow_not_found=True, recursive=deep)
         found: list[StoredFile | str] = []
         for info in store.get_file_info(selector):
-            below = f"{way}/{info.base_name}"
+            below = info.path.removeprefix(start) if deep else f"{way}/{info.base_name}"
             if info.type is FileType.Directory:
-                if scheme != "file" or not os.path.islink(start + below):
+                if not deep and (scheme != "file" or not os.path.islink(start + below)):
                     found.append(below)
             elif info.type is FileType.File:
                 written = None if info.mtime_ns is None else datetime.fromtimestamp(info.mtime_ns / 1e9, UTC)

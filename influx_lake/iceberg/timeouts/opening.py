@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config.catalogs.nested import nested
+from influx_lake.config.values.locations import AZURE
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-_FILE_IO = "influx_lake.iceberg.timeouts.file_io.PyArrowFileIO"
+_GOOGLE = "influx_lake.iceberg.file_io.google.PyArrowFileIO"
+_AZURE = "influx_lake.iceberg.file_io.azure.AzureFileIO"
 _LONGEST_CONNECTING_SECONDS = 10
 _AWS_RETRIES = 3
 _GLUE_RETRIES = "glue.max-retries"
@@ -28,7 +30,7 @@ def load_bounded_catalog(name: str, properties: Mapping[str, str], answer_second
     """
     from pyiceberg.catalog import load_catalog
 
-    _bound_google_storage()
+    _choose_file_io()
     configured = {**_configured(name, properties), **_google_limit(answer_seconds)}
     kind = _kind(configured)
     if kind == "rest" and configured.get("uri"):
@@ -66,15 +68,16 @@ def _kind(properties: Mapping[str, Any]) -> str:
     return str(properties.get("type") or inferred).lower()
 
 
-def _bound_google_storage() -> None:
+def _choose_file_io() -> None:
+    """Let pyiceberg read and write files in two stores by classes of ours."""
     from pyiceberg.io import SCHEMA_TO_FILE_IO
 
-    for scheme in ("gs", "gcs"):
-        SCHEMA_TO_FILE_IO[scheme] = [_FILE_IO]
+    SCHEMA_TO_FILE_IO.update({scheme: [_GOOGLE] for scheme in ("gs", "gcs")})
+    SCHEMA_TO_FILE_IO.update({scheme: [_AZURE] for scheme in AZURE})
 
 
 def _google_limit(answer_seconds: float) -> dict[str, str]:
-    from influx_lake.iceberg.timeouts.file_io import RETRY_SECONDS
+    from influx_lake.iceberg.file_io.google import RETRY_SECONDS
 
     return {RETRY_SECONDS: f"{answer_seconds:g}"}
 

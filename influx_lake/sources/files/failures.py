@@ -55,13 +55,19 @@ def file_errors(what: str) -> Iterator[None]:
         problem = f"{what} has a name in it that is not UTF-8: {error.object!r}"
         raise FileUnreadable(problem, remedy="Write it again, with its columns' names in UTF-8") from error
     except OSError as error:
-        raise _sorted(error, what) from error
+        raise _sorted(error.strerror or str(error), what) from error
+    except Exception as error:
+        # Azure's errors are of classes of its own; their texts hold addresses, but no keys.
+        if not type(error).__module__.startswith("azure."):
+            raise
+        raise _sorted(str(error).partition("\n")[0], what, getattr(error, "status_code", None)) from error
 
 
-def _sorted(error: OSError, what: str) -> FileUnreadable | AuthenticationFailed | SourceUnavailable:
-    text = error.strerror or str(error)
+def _sorted(
+    text: str, what: str, status: int | None = None
+) -> FileUnreadable | AuthenticationFailed | SourceUnavailable:
     if any(word in text for word in _DAMAGED):
         return FileUnreadable(f"{what} is damaged, or cut off: {text}", remedy="Write or copy it again")
-    if any(word in text for word in _REFUSED):
+    if status in (401, 403) or any(word in text for word in _REFUSED):
         return AuthenticationFailed(f"{what} may not be read: {text}", remedy="Check the keys in `storage`")
     return SourceUnavailable(f"{what} cannot be read: {text}", remedy="Check `path`, `storage` and the network")

@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from influx_lake.config.values.locations import AZURE
 from influx_lake.errors import FileUnreadable, MissingExtra
+from influx_lake.object_stores.listing import children
 from influx_lake.sources.files.failures import file_errors
 from influx_lake.sources.files.file_check import HEAD_BYTES, compression_of
 
@@ -114,10 +116,10 @@ class FilePlace:
 
     def entries(self, folder: str) -> tuple[list[StoredFile], list[str]]:
         """The files and the folders that are directly in a folder; none where there is no such folder."""
-        from pyarrow.fs import FileSelector, FileType
+        from pyarrow.fs import FileType
 
         with file_errors(self.text):
-            infos = sorted(self._system.get_file_info(FileSelector(folder, allow_not_found=True)), key=_path)
+            infos = sorted(children(self._system, folder), key=_path)
             files = [self._file(each) for each in infos if each.type == FileType.File]
         return files, [each.path for each in infos if each.type == FileType.Directory]
 
@@ -185,6 +187,8 @@ def store_of(location: str, properties: Mapping[str, str]) -> FileSystem:
     scheme, separator, rest = location.partition("://")
     if not separator or scheme.lower() == "file":
         return PyArrowFileIO({}).fs_by_scheme("file", None)
+    if scheme.lower() in AZURE:
+        return _azure(location, properties)
     return PyArrowFileIO(dict(properties)).fs_by_scheme(scheme.lower(), rest.partition("/")[0])
 
 
@@ -195,7 +199,20 @@ def path_in_store(location: str) -> str:
     scheme, separator, _ = location.partition("://")
     if not separator or scheme.lower() == "file":
         return str(PurePosixPath(location.removeprefix("file://")))
+    if scheme.lower() in AZURE:
+        from influx_lake.object_stores.azure import azure_path
+
+        return azure_path(location)
     return PyArrowFileIO.parse_location(location)[2]
+
+
+def _azure(location: str, properties: Mapping[str, str]) -> FileSystem:
+    """By the client that tables use: Arrow's own takes fewer properties, and no account in an address."""
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    from influx_lake.object_stores.azure import azure_store
+
+    return PyFileSystem(FSSpecHandler(azure_store(properties, location)))
 
 
 def _web() -> FileSystem:

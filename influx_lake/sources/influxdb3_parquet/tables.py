@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
 from influx_lake.errors import ConfigurationError, DatabaseNotFound, SourceError
+from influx_lake.object_stores.listing import children
 from influx_lake.sources.influxdb3_parquet.footers import Odd, read_footer
 from influx_lake.sources.influxdb3_parquet.paths import PersistedPath, parse_path
 
@@ -144,9 +145,9 @@ class PersistedTables:
 
 def _folders(store: FileSystem, path: str) -> Iterator[tuple[str, tuple[str | None, int]]]:
     """The numbered folders in a folder, with their name, where they have one, and their number."""
-    from pyarrow.fs import FileSelector, FileType
+    from pyarrow.fs import FileType
 
-    for info in store.get_file_info(FileSelector(path, allow_not_found=True)):
+    for info in children(store, path):
         numbered = _NUMBERED.fullmatch(info.base_name)
         if info.type is FileType.Directory and numbered:
             yield info.base_name, (numbered["name"], int(numbered["number"]))

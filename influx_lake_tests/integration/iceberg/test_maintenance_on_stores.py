@@ -1,4 +1,4 @@
-"""Maintenance of tables in a real S3 server: files are listed and deleted there as on a disk."""
+"""Maintenance of tables in object stores: files are listed and deleted there as on a disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from influx_lake.iceberg.maintenance.metadata import metadata
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
 from influx_lake.iceberg.storage.listing import files_below
 from influx_lake.iceberg.writer.writer import write_files
-from influx_lake_tests.integration.iceberg.versitygw import versitygw
+from influx_lake_tests.integration.iceberg.stores import STORES
 from influx_lake_tests.unit.iceberg.erasing.test_erase import of_host
 from influx_lake_tests.unit.iceberg.maintenance.tasks import DAY, needed, task
 from influx_lake_tests.unit.iceberg.tables import SCHEMA, TARGET, day, held, replace, rows, table
@@ -30,9 +30,10 @@ def stored(catalog: Catalog) -> set[str]:
 
 
 @pytest.mark.servers
-def test_maintenance_on_s3(tmp_path: Path) -> None:
-    with versitygw(tmp_path) as s3:
-        catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/s3.db", **s3})
+@pytest.mark.parametrize("store", STORES)
+def test_maintenance_on_a_store(store: str, tmp_path: Path) -> None:
+    with STORES[store](tmp_path) as properties:
+        catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{tmp_path}/lake.db", **properties})
         for number in (0, 1, 1, 0):
             replace(catalog, day(number), rows(day(number), 700))
         left = {file.file_path for file in write_files(table(catalog), TARGET, [rows(day(5), 7)], SCHEMA)}

@@ -1,4 +1,4 @@
-"""A warehouse on a real S3 server gives what the local disk gives."""
+"""A warehouse on an object store gives what the local disk gives."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import WriteOptions
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.upsert import upsert_window
-from influx_lake_tests.integration.iceberg.versitygw import versitygw
-from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, hours, replace, rows, stream
+from influx_lake_tests.integration.iceberg.stores import STORES
+from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, day, held, hours, replace, rows, stream, table
 from testbed.loads import load_of
 
 SMALL_FILES = changed(TARGET, key=("host", "count"), write=WriteOptions(target_file_size=50_000))
@@ -35,9 +35,12 @@ def history(catalog: Catalog) -> list[pa.Table]:
 
 
 @pytest.mark.servers
-def test_a_warehouse_on_s3_holds_what_the_local_disk_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_a_warehouse_on_a_store_holds_what_the_local_disk_does(store: str, tmp_path: Path) -> None:
     local = {"type": "sql", "uri": f"sqlite:///{tmp_path}/local.db", "warehouse": str(tmp_path / "warehouse")}
-    with versitygw(tmp_path) as s3:
-        remote = open_catalog("lake", {**local, "uri": f"sqlite:///{tmp_path}/s3.db", **s3})
+    with STORES[store](tmp_path) as properties:
+        remote = open_catalog("lake", {**local, "uri": f"sqlite:///{tmp_path}/store.db", **properties})
         assert history(remote) == history(open_catalog("lake", local))
-    assert list((tmp_path / "objects").rglob("*.parquet"))
+        files = [task.file.file_path for task in table(remote).scan().plan_files()]
+        assert files
+        assert all(file.startswith(properties["warehouse"]) for file in files)

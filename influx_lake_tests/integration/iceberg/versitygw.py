@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from influx_lake_tests.integration.iceberg.local_server import await_port
+from testbed.influxdb_servers import free_port
+
 BUCKET = "lake"
-WAIT_SECONDS = 30.0
 
 
 @contextmanager
@@ -23,9 +23,7 @@ def versitygw(folder: Path) -> Iterator[dict[str, str]]:
     binary = os.environ.get("INFLUX_LAKE_TEST_VERSITYGW") or shutil.which("versitygw")
     if binary is None:
         pytest.skip("versitygw is not installed: go install github.com/versity/versitygw/cmd/versitygw@v1.7.0")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "objects" / BUCKET).mkdir(parents=True)
     (folder / "meta").mkdir()
     environment = {"ROOT_ACCESS_KEY": "test-access", "ROOT_SECRET_KEY": "test-secret", "PATH": os.environ["PATH"]}
@@ -43,7 +41,7 @@ def versitygw(folder: Path) -> Iterator[dict[str, str]]:
         subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server,
     ):
         try:
-            _await(port, server)
+            await_port(port, server)
             yield {
                 "warehouse": f"s3://{BUCKET}/warehouse",
                 "s3.endpoint": f"http://127.0.0.1:{port}",
@@ -53,14 +51,3 @@ def versitygw(folder: Path) -> Iterator[dict[str, str]]:
             }
         finally:
             server.terminate()
-
-
-def _await(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            continue
-        return
-    raise RuntimeError("versitygw did not start")

@@ -1,0 +1,18 @@
+"""The object stores that tables are tested on, each a server of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from influx_lake_tests.integration.iceberg.azurite import azurite
+from influx_lake_tests.integration.iceberg.gcs_server import gcs_server
+from influx_lake_tests.integration.iceberg.versitygw import versitygw
+
+STORES: dict[str, Callable[[Path], AbstractContextManager[dict[str, str]]]] = {
+    "s3": versitygw,
+    "gcs": gcs_server,
+    "adls": azurite,
+}
+"""Each starts a server over a folder, and gives pyiceberg's properties of a warehouse in it."""
