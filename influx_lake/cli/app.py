@@ -25,6 +25,7 @@ from influx_lake.cli.commands.preview import preview
 from influx_lake.cli.commands.replicate import replicate
 from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
+from influx_lake.cli.commands.sql import sql
 from influx_lake.cli.commands.status import status
 from influx_lake.cli.commands.tail import tail
 from influx_lake.cli.commands.ui import ui
@@ -45,7 +46,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, status, verify, maintain, pools),
+    _DAILY: (plan, replicate, tail, status, verify, sql, maintain, pools),
     _HISTORY: (history, rollback, tag, branch, publish, erase),
 }
 for panel, commands in _COMMANDS.items():

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import MissingExtra
+from influx_lake.sql.extensions import have_iceberg, load_iceberg
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
-
-_EXTENSIONS = ("avro", "iceberg")
 
 Count = Callable[["Table"], int]
 
@@ -24,31 +22,18 @@ def other_engine() -> tuple[str, Count]:
     Raises:
         MissingExtra: Neither is installed.
     """
-    if find_spec("duckdb") and all(file is not None for file in map(_extension, _EXTENSIONS)):
+    if have_iceberg():
         return _duckdb()
     if find_spec("polars"):
         return _polars()
     raise MissingExtra("reading the tables back with another engine", "demo")
 
 
-def _extension(name: str) -> Path | None:
-    """A DuckDB extension's file, where its package is installed for this version of DuckDB."""
-    import duckdb
-
-    spec = find_spec(f"duckdb_extension_{name}")
-    if spec is None or spec.origin is None:
-        return None
-    file = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-    return file if file.is_file() else None
-
-
 def _duckdb() -> tuple[str, Count]:
     import duckdb
 
-    # Loaded from where they lie: to install them would copy them into the user's home, or ask the network for them.
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    for name in _EXTENSIONS:
-        connection.load_extension(str(_extension(name)))
+    load_iceberg(connection, "reading the tables back")
 
     def count(table: Table) -> int:
         # Every column is read, so that a file that cannot be decoded is found.

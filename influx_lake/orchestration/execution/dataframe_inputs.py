@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config.values.windows import Window
@@ -94,26 +92,10 @@ def _name_of(kind: Any) -> str:
 
 
 def _polars_lazy(rows: TableRows) -> pl.LazyFrame:
-    try:
-        import polars as pl
-    except ImportError as error:
-        raise MissingExtra("loading a table as a Polars frame", "polars") from error
-    from influx_lake.iceberg.columns.known_columns import share_of
+    from influx_lake.frames.polars_scan import lazy_frame
 
-    if find_spec("polars_iceberg") is None:
-        # Polars warns at every scan that its faster planner is not there.
-        os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")
-    frame = pl.scan_iceberg(rows.table)
-    if (share := share_of(rows.table)) is not None:
-        frame = frame.filter(pl.col(share.column) == share.value)
-    if rows.windows is None:
-        return frame
-    time = pl.col(rows.time_column)
-    if rows.schema.field(rows.time_column).type.tz is None:
-        # A time without a zone holds UTC; Polars compares it with no other.
-        time = time.dt.replace_time_zone("UTC")
-    within = [(time >= window.start) & (time < window.end) for window in rows.windows]
-    return frame.filter(pl.any_horizontal(within))
+    times = None if rows.windows is None else [(window.start, window.end) for window in rows.windows]
+    return lazy_frame(rows.table, times, rows.time_column)
 
 
 def _polars_eager(rows: TableRows) -> pl.DataFrame:

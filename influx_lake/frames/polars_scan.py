@@ -1,0 +1,58 @@
+"""A table as a Polars LazyFrame, whose filters and columns decide which of its files are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import MissingExtra
+from influx_lake.iceberg.columns.known_columns import share_of, time_field
+
+if TYPE_CHECKING:
+    import polars as pl
+    from pyiceberg.table import Table
+
+Between = tuple[datetime | None, datetime | None]
+"""A half-open interval of time; None where it has no bound, which is at one end at most."""
+
+
+def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) -> pl.LazyFrame:
+    """The rows of a table that lie in any of some intervals of time. Nothing of its files is read yet.
+
+    Args:
+        table: The table; its columns are called as its loads know them.
+        times: The intervals, in any zone; None: all time.
+        time_column: The column they apply to.
+
+    Raises:
+        MissingExtra: Polars is not installed.
+    """
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise MissingExtra("loading a table as a Polars frame", "polars") from error
+    if find_spec("polars_iceberg") is None:
+        # Polars warns at every scan that its faster planner is not there.
+        os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    frame = pl.scan_iceberg(table)
+    if (share := share_of(table)) is not None:
+        frame = frame.filter(pl.col(share.column) == share.value)
+    if times is None:
+        return frame
+    from pyiceberg.types import TimestamptzType
+
+    zoned = isinstance(time_field(table, time_column).field_type, TimestamptzType)
+    time = pl.col(time_column)
+
+    def moment(value: datetime) -> pl.Expr:
+        # A time without a zone holds UTC.
+        return pl.lit(value if zoned else value.astimezone(UTC).replace(tzinfo=None))
+
+    within = [
+        pl.all_horizontal([*([time >= moment(start)] if start else []), *([time < moment(end)] if end else [])])
+        for start, end in times
+    ]
+    return frame.filter(pl.any_horizontal(within))

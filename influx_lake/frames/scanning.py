@@ -1,0 +1,145 @@
+"""`influx_lake.frames.scan`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from influx_lake.config import Lake, load_lake
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.values.windows import parse_moment
+from influx_lake.errors import ConfigurationError
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.history.snapshot_view import as_of as table_as_of
+from influx_lake.iceberg.scan.reader import open_table
+from influx_lake.sql.lake_tables import LakeTables
+from influx_lake.sql.table_scan import Moment, TableScan
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+    from pyiceberg.table import Table
+
+Time = datetime | date | str
+"""A moment: of a date its midnight, in UTC where no zone is given."""
+
+
+@overload
+def scan(
+    name: str,
+    start: Time | None = None,
+    end: Time | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    lake: Lake | Path | str | None = None,
+    as_of: Moment | None = None,
+    engine: Literal["polars"] = "polars",
+) -> pl.LazyFrame: ...
+
+
+@overload
+def scan(
+    name: str,
+    start: Time | None = None,
+    end: Time | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    lake: Lake | Path | str | None = None,
+    as_of: Moment | None = None,
+    engine: Literal["duckdb"],
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> duckdb.DuckDBPyRelation: ...
+
+
+def scan(
+    name: str,
+    start: Time | None = None,
+    end: Time | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    lake: Lake | Path | str | None = None,
+    as_of: Moment | None = None,
+    engine: Literal["polars", "duckdb"] = "polars",
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> pl.LazyFrame | duckdb.DuckDBPyRelation:
+    """A table of the lake, to be narrowed further: no more is read of its files than is asked for in the end.
+
+    The columns are called as lake.yaml has them, also where others renamed them in the table; of a table that several
+    measurements share, a measurement's name gives its rows alone.
+
+    Args:
+        name: A measurement, or the table of one, of a roll-up or a quarantine; with its namespace or without.
+        start: Not before this time.
+        end: Before this time.
+        columns: Only these columns.
+        lake: The lake, or its lake.yaml. Default: `$INFLUX_LAKE_CONFIG`, else `./lake.yaml`.
+        as_of: As readers got the table at this time; or a tag, a branch, or a snapshot's id. A text is a time if it
+            can be one. Columns that came later are left out.
+        engine: `polars` for a LazyFrame, `duckdb` for a relation.
+        connection: Where the relation belongs. Default: DuckDB's own, which `duckdb.sql` asks.
+
+    Raises:
+        MissingExtra: Polars, or DuckDB with its extensions, is not installed.
+        ConfigurationError: The lake.yaml has mistakes, nothing is called so, or the table had no snapshot then.
+        CatalogError: The table cannot be loaded, or there is none yet.
+    """
+    lake = lake if isinstance(lake, Lake) else load_lake(None if lake is None else Path(lake))
+    found = LakeTables(lake).find(name)
+    catalog = open_catalog(lake.catalog.name, lake.catalog.properties(), lake.catalog.lock_timeout)
+    table = open_table(catalog, found.identifier, found.share)
+    at = TableScan.of(table, _as_of(as_of))
+    if at.snapshot is not None:
+        table = as_known(table_as_of(table, at.snapshot), share=found.share)
+    chosen, between = _columns(table, at, columns), (_moment(start), _moment(end))
+    if engine == "duckdb":
+        from influx_lake.frames.duckdb_scan import relation
+
+        return relation(table, at, chosen, between, found.time_column, connection)
+    from influx_lake.frames.polars_scan import lazy_frame
+
+    times = None if between == (None, None) else [between]
+    return lazy_frame(table, times, found.time_column).select(chosen)
+
+
+def _columns(table: Table, at: TableScan, asked: Sequence[str] | None) -> list[str]:
+    """The columns that are wanted, and were there.
+
+    Raises:
+        ConfigurationError: One is not.
+    """
+    had = {field.field_id for field in at.schema.fields}
+    there = [field.name for field in table.schema().fields if field.field_id in had]
+    for name in asked or ():
+        if name not in there:
+            raise ConfigurationError(
+                f"{'.'.join(table.name())} has no column {name}{suggestion(name, there)}",
+                remedy=f"It has: {', '.join(there)}",
+            )
+    return there if asked is None else list(asked)
+
+
+def _moment(value: Time | None) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            return parse_moment(value)
+        except ValueError:
+            raise ConfigurationError(f"{value!r} is no date or time", remedy="Write 2026-01-31T06:00Z") from None
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _as_of(value: Moment | None) -> Moment | None:
+    if isinstance(value, datetime):
+        return _moment(value)
+    if isinstance(value, str):
+        try:
+            return parse_moment(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,1 @@
+"""Queries of the lake's tables by DuckDB, which only reads."""

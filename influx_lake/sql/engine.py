@@ -1,0 +1,169 @@
+"""A DuckDB that has the lake's tables as views and can do no more than read them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config import Lake
+from influx_lake.errors import ConfigurationError, EngineError, LakeError, MissingExtra, StorageError
+from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.sql.extensions import load_iceberg
+from influx_lake.sql.lake_tables import LakeTable, LakeTables
+from influx_lake.sql.statement import Statement, TableName, parse
+from influx_lake.sql.table_files import serve
+from influx_lake.sql.table_scan import Moment, TableScan, identifier, text
+
+if TYPE_CHECKING:
+    import duckdb
+    from pyiceberg.catalog import Catalog
+
+BATCH_ROWS = 65_536
+_FEATURE = "SQL on the lake"
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+class Answer:
+    """What a statement found, to be read once.
+
+    Args:
+        reader: The rows.
+
+    Attributes:
+        schema: Its columns; several may be called the same.
+    """
+
+    def __init__(self, reader: pa.RecordBatchReader) -> None:
+        self.schema: pa.Schema = reader.schema
+        self._reader = reader
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                batch = self._reader.read_next_batch()
+            except StopIteration:
+                return
+            except (pa.ArrowException, OSError, RuntimeError) as error:
+                # A stream has no more than DuckDB's text.
+                raise _failure(error, is_of_file="IO Error" in str(error) or "HTTP Error" in str(error)) from None
+            yield batch
+
+
+@contextmanager
+def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None) -> Iterator[Answer]:
+    """Answer a statement from the lake's tables, a batch at a time; for as long as the context is open.
+
+    Args:
+        sql: The statement: one that reads.
+        lake: The lake.
+        catalog: Its catalog.
+        as_of: The tables as they were read then; None: as they are.
+
+    Raises:
+        MissingExtra: DuckDB or its extensions are not installed.
+        ConfigurationError: The statement is wrong, does more than read, or reads what is not the lake's.
+        CatalogError: A table cannot be loaded.
+        StorageError: A file of a table cannot be read (also while the answer is).
+        EngineError: DuckDB cannot compute the answer (likewise).
+    """
+    try:
+        import duckdb
+    except ImportError as error:
+        raise MissingExtra(_FEATURE, "duckdb") from error
+    with (
+        tempfile.TemporaryDirectory(prefix="influx-lake-sql-", ignore_cleanup_errors=True) as folder,
+        duckdb.connect(":memory:", config={**_SETTINGS, "temp_directory": folder}) as connection,
+    ):
+        load_iceberg(connection, _FEATURE)
+        tables = LakeTables(lake)
+        statement = parse(sql, connection)
+        scans = _scans(tables.asked(statement), statement, catalog, as_of)
+        with _errors(tables):
+            _open(connection, scans)
+            reader = connection.execute(statement.text).to_arrow_reader(BATCH_ROWS)
+        yield Answer(reader)
+
+
+def _scans(
+    names: Mapping[TableName, LakeTable], statement: Statement, catalog: Catalog, as_of: Moment | None
+) -> dict[TableName, tuple[LakeTable, TableScan]]:
+    found: dict[TableName, tuple[LakeTable, TableScan]] = {}
+    for name, table in names.items():
+        is_named = any(each.table.lower() == name.table.lower() for each in statement.tables)
+        loaded = find_table(catalog, table.identifier)
+        if loaded is None and is_named and table.is_of_lake:
+            loaded = open_table(catalog, table.identifier)
+        if loaded is None:
+            continue
+        try:
+            found[name] = table, TableScan.of(loaded, as_of)
+        except ConfigurationError:
+            if is_named:
+                raise
+    return found
+
+
+def _open(connection: duckdb.DuckDBPyConnection, scans: Mapping[TableName, tuple[LakeTable, TableScan]]) -> None:
+    """Make the views, and close everything else."""
+    folders = {folder for _, scan in scans.values() for folder in serve(connection, scan.table)}
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET allowed_directories = [{', '.join(map(text, sorted(folders)))}]")
+    connection.execute("SET enable_external_access = false")
+    schemas = list(dict.fromkeys(name.schema for name in scans if name.schema))
+    for schema in schemas:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
+    for name, (table, scan) in scans.items():
+        called = ".".join(map(identifier, filter(None, (name.schema or "main", name.table))))
+        connection.execute(f"CREATE OR REPLACE VIEW {called} AS FROM {scan.sql}{_only_share(table)}")
+    if schemas:
+        path = ",".join(map(identifier, ("main", *schemas)))
+        connection.execute(f"SET search_path = {text(path)}")
+    connection.execute("SET lock_configuration = true")
+
+
+def _only_share(table: LakeTable) -> str:
+    if table.share is None:
+        return ""
+    return f" WHERE {identifier(table.share.column)} = {text(table.share.value)}"
+
+
+@contextmanager
+def _errors(tables: LakeTables) -> Iterator[None]:
+    """DuckDB's errors, by whose fault they are."""
+    import duckdb
+
+    try:
+        yield
+    except LakeError:
+        raise
+    except duckdb.PermissionException as error:
+        raise ConfigurationError(
+            f"only tables of the lake can be read: {_told(error)}",
+            remedy="Name a table of this lake, or use DuckDB itself for other files",
+        ) from None
+    except (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException) as error:
+        known = ", ".join(sorted(each.full_name for each in tables.all))
+        raise ConfigurationError(f"the SQL is wrong: {_told(error)}", remedy=f"The lake's tables: {known}") from None
+    except (duckdb.IOException, duckdb.HTTPException, OSError) as error:
+        raise _failure(error, is_of_file=True) from None
+    except duckdb.Error as error:
+        raise _failure(error, is_of_file=False) from None
+
+
+def _failure(error: Exception, *, is_of_file: bool) -> LakeError:
+    if is_of_file:
+        return StorageError(f"a file of the lake cannot be read: {_told(error)}")
+    return EngineError(f"DuckDB cannot answer: {_told(error)}")
+
+
+def _told(error: Exception) -> str:
+    """DuckDB's text in one line, without the place in the statement that it draws below."""
+    return " ".join(str(error).partition("\n\nLINE")[0].split())

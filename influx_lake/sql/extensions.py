@@ -1,0 +1,48 @@
+"""DuckDB's extensions, from the packages of the extra `duckdb`: nothing is asked of the network."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import duckdb
+
+_EXTENSIONS = ("avro", "iceberg")
+
+
+def have_iceberg() -> bool:
+    """Whether DuckDB is installed, and reads Iceberg tables."""
+    return find_spec("duckdb") is not None and all(_file(name) is not None for name in _EXTENSIONS)
+
+
+def load_iceberg(connection: duckdb.DuckDBPyConnection, feature: str) -> None:
+    """Have a connection read Iceberg tables.
+
+    Args:
+        connection: The connection.
+        feature: What needs it.
+
+    Raises:
+        MissingExtra: The extensions are not installed.
+    """
+    for name in _EXTENSIONS:
+        file = _file(name)
+        if file is None:
+            raise MissingExtra(feature, "duckdb")
+        # Loaded from where it lies: to install it would copy it into the user's home, or ask the network for it.
+        connection.load_extension(str(file))
+
+
+def _file(name: str) -> Path | None:
+    """An extension's file, where its package is installed for this version of DuckDB."""
+    import duckdb
+
+    spec = find_spec(f"duckdb_extension_{name}")
+    if spec is None or spec.origin is None:
+        return None
+    file = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    return file if file.is_file() else None

@@ -1,0 +1,137 @@
+"""Which table a name means: `namespace.table`, a table, or a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.tables.shared_tables import Share
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.errors import ConfigurationError
+from influx_lake.maintenance.tables import tables_of
+from influx_lake.sql.statement import OF_DUCKDB, Statement, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class LakeTable:
+    """A table that can be asked for.
+
+    Attributes:
+        identifier: Namespace parts and the table's name.
+        time_column: Its column of time.
+        share: The measurement's rows of it, where a measurement was asked for and it may hold several.
+        is_of_lake: Whether lake.yaml declares it: the catalog may have others.
+    """
+
+    identifier: tuple[str, ...]
+    time_column: str = TIME
+    share: Share | None = None
+    is_of_lake: bool = True
+
+    @property
+    def schema(self) -> str:
+        """Its namespace."""
+        return ".".join(self.identifier[:-1])
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.identifier[-1]
+
+    @property
+    def full_name(self) -> str:
+        """`namespace.table`."""
+        return ".".join(self.identifier)
+
+
+@dataclass(frozen=True)
+class LakeTables:
+    """The tables of a lake: those of measurements and of roll-ups, and quarantines.
+
+    Attributes:
+        lake: The lake.
+    """
+
+    lake: Lake
+
+    @cached_property
+    def all(self) -> tuple[LakeTable, ...]:
+        """Each of them, once."""
+        return tuple(LakeTable(each.target.identifier, each.target.time_column) for each in tables_of(self.lake))
+
+    def find(self, name: str) -> LakeTable:
+        """The table, or the measurement's rows of one, that is called so.
+
+        Raises:
+            ConfigurationError: There is none, or there are several.
+        """
+        full = [each for each in self.all if each.full_name == name]
+        if full:
+            return full[0]
+        try:
+            return _rows_of(self.lake.find(name))
+        except ConfigurationError:
+            if (found := _only(name, [each for each in self.all if each.name == name])) is not None:
+                return found
+            raise
+
+    def asked(self, statement: Statement) -> dict[TableName, LakeTable]:
+        """The tables that a statement may read, by the names that DuckDB is to find them under.
+
+        Raises:
+            ConfigurationError: A name means several tables, or tables whose names differ in case only are asked for.
+        """
+        found = {TableName(each.schema, each.name): each for each in (self.all if statement.needs_all else ())}
+        for name in statement.tables:
+            if (table := self._meant(name)) is not None:
+                found[TableName(table.schema if name.schema or table.share is None else "", name.table)] = table
+        _check_case(found)
+        return found
+
+    def _meant(self, name: TableName) -> LakeTable | None:
+        """The table that a statement means; None where it may mean something else of DuckDB's."""
+        if name.schema.lower() in OF_DUCKDB:
+            return None
+        if name.schema:
+            own = _alike(name.table, [each for each in self.all if each.schema.lower() == name.schema.lower()])
+            return own[0] if own else LakeTable((*name.schema.split("."), name.table), is_of_lake=False)
+        found = _only(name.table, _alike(name.table, self.all))
+        if found is not None:
+            return found
+        try:
+            return _rows_of(self.lake.find(name.table))
+        except ConfigurationError:
+            return None
+
+
+def _rows_of(measurement: Measurement) -> LakeTable:
+    return LakeTable(measurement.identifier, measurement.time_column, measurement.share)
+
+
+def _only(name: str, found: list[LakeTable]) -> LakeTable | None:
+    if len(found) > 1:
+        tables = ", ".join(each.full_name for each in found)
+        raise ConfigurationError(f"{name} is several tables: {tables}", remedy="Name its namespace too")
+    return found[0] if found else None
+
+
+def _alike(name: str, tables: Iterable[LakeTable]) -> list[LakeTable]:
+    """Those of a name, else those that differ from it in case only."""
+    tables = list(tables)
+    return [each for each in tables if each.name == name] or [
+        each for each in tables if each.name.lower() == name.lower()
+    ]
+
+
+def _check_case(names: dict[TableName, LakeTable]) -> None:
+    folded: dict[tuple[str, str], LakeTable] = {}
+    for name, table in names.items():
+        other = folded.setdefault((name.schema.lower(), name.table.lower()), table)
+        if other != table:
+            both = sorted((other.full_name, table.full_name))
+            raise ConfigurationError(
+                f"{' and '.join(both)} differ in case only, which DuckDB takes for one",
+                remedy="Ask for one of them at a time",
+            )

@@ -1,0 +1,131 @@
+"""What a statement asks for, told by DuckDB's own parser: whether it only reads, and which tables it names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ONLY_QUERIES = "Write one SELECT, with WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES or EXPLAIN if you like"
+_COMMENT = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+_EXPLAIN = re.compile(rf"{_COMMENT}explain\b(?:{_COMMENT}analyze\b)?", re.IGNORECASE | re.DOTALL)
+_OPTIONS = re.compile(rf"{_COMMENT}\([^)]*\)", re.DOTALL)
+OF_DUCKDB = ("information_schema", "pg_catalog")
+"""Schemas in which DuckDB tells of all tables."""
+_BY_TEXT = ("query", "query_table")
+"""Table functions that take tables by names that only they know."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table as a statement names it.
+
+    Attributes:
+        schema: Its schema; empty where none is named.
+        table: Its name.
+    """
+
+    schema: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that only reads.
+
+    Attributes:
+        text: The statement.
+        tables: The tables that it may read, as it names them.
+        needs_all: Whether it looks at all tables that there are.
+    """
+
+    text: str
+    tables: tuple[TableName, ...]
+    needs_all: bool
+
+
+def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
+    """Read a statement. Nothing of it is carried out.
+
+    Raises:
+        ConfigurationError: It is no SQL, more than one statement, or does more than read.
+    """
+    import duckdb
+
+    try:
+        found = connection.extract_statements(text)
+    except duckdb.Error as error:
+        raise ConfigurationError(f"the SQL cannot be read: {error}") from None
+    if not found:
+        raise ConfigurationError("there is no SQL", remedy=_ONLY_QUERIES)
+    kind = found[-1].type.name
+    if len(found) > 1 and not found[-1].query.strip() and kind == "SELECT":
+        # DuckDB makes two statements of it, the first of which looks the values up.
+        raise ConfigurationError(
+            "a PIVOT has to name its values here", remedy="Add them: PIVOT ... ON column IN ('a', 'b')"
+        )
+    if len(found) > 1:
+        raise ConfigurationError(f"these are {len(found)} statements", remedy=_ONLY_QUERIES)
+    [tree] = _trees(text, kind, connection)
+    nodes = list(_nodes(tree))
+    named = [each for each in nodes if each.get("type") == "BASE_TABLE"]
+    tables = [TableName(str(each["schema_name"]), str(each["table_name"])) for each in named]
+    ctes = {str(entry["key"]) for each in nodes for entry in _entries(each)}
+    return Statement(
+        text,
+        tuple(dict.fromkeys(each for each in tables if each.schema or each.table not in ctes)),
+        needs_all=any(each.schema.lower() in OF_DUCKDB for each in tables) or any(map(_looks_at_all, nodes)),
+    )
+
+
+def _trees(text: str, kind: str, connection: duckdb.DuckDBPyConnection) -> list[Any]:
+    if kind != "EXPLAIN":
+        candidates = [text]
+    else:
+        # What is explained is carried out too, by ANALYZE.
+        explained = _EXPLAIN.sub("", text, count=1)
+        candidates = [explained, _OPTIONS.sub("", explained, count=1)]
+    for candidate in candidates:
+        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [candidate]).fetchone()
+        assert row is not None
+        tree = json.loads(row[0])
+        if not tree["error"] and tree["statements"]:
+            return [tree]
+    raise ConfigurationError(
+        f"{kind} is refused: the lake is only read here, and what changes it is done by the other commands",
+        remedy=_ONLY_QUERIES,
+    )
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a statement's tree."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+
+
+def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """The queries that a WITH gives names to."""
+    found: list[dict[str, Any]] = (node.get("cte_map") or {}).get("map") or []
+    return found
+
+
+def _looks_at_all(node: dict[str, Any]) -> bool:
+    if node.get("type") == "SHOW_REF":
+        return str(node.get("show_type", "")).startswith("SHOW")
+    name = str(node.get("function_name", "")).lower()
+    if node.get("type") == "BASE_TABLE":
+        name = str(node["table_name"]).lower()
+    return name.startswith(("duckdb_", "sqlite_", "pragma_")) or name in _BY_TEXT

@@ -1,0 +1,68 @@
+"""A table, as it is or was, for DuckDB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.history.rollback import snapshot_at
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+Moment = int | str | datetime
+"""A snapshot's id, a branch or tag, or a time: what readers got then."""
+
+
+@dataclass(frozen=True)
+class TableScan:
+    """A table as one of its snapshots has it.
+
+    Attributes:
+        table: The table, under its own names.
+        snapshot: The snapshot; None for the one that is read now.
+    """
+
+    table: Table
+    snapshot: Snapshot | None = None
+
+    @classmethod
+    def of(cls, table: Table, as_of: Moment | None = None) -> TableScan:
+        """A table as of a moment.
+
+        Raises:
+            ConfigurationError: It had no snapshot then.
+        """
+        table = actual(table)
+        return cls(table, None if as_of is None else snapshot_at(table, as_of))
+
+    @property
+    def schema(self) -> Schema:
+        """The columns, called as they were."""
+        schema_id = self.snapshot.schema_id if self.snapshot is not None else None
+        schemas = self.table.metadata.schemas
+        found = next((each for each in schemas if schema_id is not None and each.schema_id == schema_id), None)
+        return found or self.table.schema()
+
+    @property
+    def sql(self) -> str:
+        """The table function that reads it: DuckDB prunes its files by the bounds in its manifests."""
+        location = text(self.table.metadata_location)
+        options = "" if self.snapshot is None else f", snapshot_from_id => {self.snapshot.snapshot_id}"
+        if self.table.metadata_location.endswith((".gz.metadata.json", ".metadata.json.gz")):
+            options += ", metadata_compression_codec => 'gzip'"
+        return f"iceberg_scan({location}{options})"
+
+
+def identifier(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text in SQL."""
+    return "'" + value.replace("'", "''") + "'"

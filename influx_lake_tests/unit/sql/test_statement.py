@@ -1,0 +1,101 @@
+"""Which tables a statement names, and which statements do more than read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from influx_lake.errors import ConfigurationError
+from influx_lake.sql.statement import TableName, parse
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(":memory:") as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("select 1", []),
+        ("from cpu", ["cpu"]),
+        ("-- of the host\nselect * from telemetry.cpu c join mem using (host)", ["telemetry.cpu", "mem"]),
+        ('select (select max(time) from "http.requests") from "a.b"."Cpu"', ["http.requests", "a.b.Cpu"]),
+        ("with recent as (select * from cpu) select * from recent", ["cpu"]),
+        ("with x as (select 1) select * from ns.x", ["ns.x"]),
+        ("explain analyze select * from cpu", ["cpu"]),
+        ("/* why */ explain (analyze, format json) select * from cpu", ["cpu"]),
+        ("explain (select * from cpu)", ["cpu"]),
+        ("describe cpu", ["cpu"]),
+        ("summarize select host from cpu", ["cpu"]),
+        ("pivot cpu on host in ('a', 'b') using avg(value)", ["cpu"]),
+        ("select * from cpu union all by name from mem;", ["cpu", "mem"]),
+    ],
+)
+def test_tables_are_found(connection: duckdb.DuckDBPyConnection, text: str, names: list[str]) -> None:
+    statement = parse(text, connection)
+    assert sorted(".".join(filter(None, (each.schema, each.table))) for each in statement.tables) == sorted(names)
+    assert not statement.needs_all
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "show tables",
+        "show all tables",
+        "describe",
+        "select * from information_schema.tables",
+        "select * from duckdb_views()",
+        "select * from query('from cpu')",
+        "select * from query_table('cpu')",
+    ],
+)
+def test_some_statements_look_at_all_tables(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+    assert parse(text, connection).needs_all
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "copy (select 1) to 'x.csv'",
+        "explain analyze copy (select 1) to 'x.csv'",
+        "explain (analyze) copy (select 1) to 'x.csv'",
+        "create table x as select 1",
+        "insert into cpu values (1)",
+        "attach 'x.db'",
+        "export database 'x'",
+        "set enable_external_access = true",
+        "pragma database_list",
+        "call pragma_version()",
+        "install httpfs",
+        "load httpfs",
+        "use telemetry",
+        "prepare x as select 1",
+    ],
+)
+def test_what_does_more_than_read_is_refused(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+    with pytest.raises(ConfigurationError, match="only read"):
+        parse(text, connection)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no SQL"),
+        (" ;", "no SQL"),
+        ("select 1; select 2", "2 statements"),
+        ("select 1; copy (select 1) to 'x.csv'", "2 statements"),
+        ("selec 1", "cannot be read"),
+        ("pivot cpu on host using avg(value)", "name its values"),
+    ],
+)
+def test_what_is_no_statement_is_told(connection: duckdb.DuckDBPyConnection, text: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        parse(text, connection)
+
+
+def test_names_keep_their_case(connection: duckdb.DuckDBPyConnection) -> None:
+    assert parse('from "CPU"', connection).tables == (TableName("", "CPU"),)
