@@ -8,7 +8,7 @@ ENGINES := $(VENV)/.engines
 WRITERS := .venv-bench
 WORKERS ?= 2
 # All but spark, which is large: `make engines` brings it.
-EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs statistics trino dg demo)
+EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics trino dg demo)
 # What another Python, or other versions of libraries, may break: no processes, no servers.
 PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n $(WORKERS)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 SECTIONS = (
     "name",
+    "storage",
     "sources",
     "catalog",
     "defaults",

@@ -55,7 +55,7 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
       config: ../../lake.yaml
     ```
 
-    In place of `config`, the sections of a lake.yaml: `sources`, `catalog`, `defaults`, `measurements`,
+    In place of `config`, the sections of a lake.yaml: `storage`, `sources`, `catalog`, `defaults`, `measurements`,
     `alerts`.
 
     What the lake brings into the project (resources, pools, jobs, sensors) begins with its `name`: the one
@@ -84,6 +84,7 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
         pools: dict[str, Any] | None = None,
         discovery: dict[str, Any] | None = None,
         alerts: dict[str, Any] | None = None,
+        storage: dict[str, Any] | None = None,
         translation: Translation | None = None,
         defs_state: ResolvedDefsStateConfig = _LOCAL,
     ) -> None:

@@ -57,6 +57,10 @@ class CatalogSection(BaseModel):
         description="Where the tables' files go. A relative folder is below the folder of the lake.yaml.",
         examples=["./.lake/warehouse", "s3://bucket/lake"],
     )
+    storage: str | None = Field(
+        default=None,
+        description="The entry of `storage` by which the tables' files are reached; properties here go before its own.",
+    )
     timeout: PositiveDuration | None = Field(
         default=None,
         description="The longest wait: for the whole of an answer of a REST catalog; for a connection to a Hive "

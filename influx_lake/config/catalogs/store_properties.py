@@ -20,6 +20,8 @@ _NAMES = {
 }
 STORE_PROPERTIES = tuple(f"{prefix}.{name}" for prefix, names in _NAMES.items() for name in names.split())
 """All of them; a test compares them with pyiceberg's own."""
+ENCRYPTION = ("s3.server-side-encryption", "s3.sse-kms-key-id")
+"""Those of S3 that Arrow's client does not know, and fsspec's does."""
 
 
 def name_mistakes(names: Iterable[str]) -> Iterator[tuple[str, str]]:

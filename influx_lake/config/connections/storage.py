@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -16,10 +16,10 @@ from influx_lake.config.references.secret import Secret
 class StoredConfig(SourceConfig):
     """A source that is files, on this machine or in an object store."""
 
-    storage: dict[str, Secret | str] = Field(
+    storage: dict[str, Annotated[str | Secret, Field(union_mode="left_to_right")]] = Field(
         default_factory=dict,
-        description="How an object store is reached, as pyiceberg's own properties: s3.*, gcs.*, adls.*. Default: what "
-        "the environment says.",
+        description="How an object store is reached, as pyiceberg's own properties: s3.*, gcs.*, adls.*; or the name "
+        "of an entry of the lake's `storage`. Default: what the environment says.",
         json_schema_extra={"propertyNames": {"enum": list(STORE_PROPERTIES)}},
         examples=[{"s3.endpoint": "http://minio:9000", "s3.secret-access-key": "${S3_SECRET}"}],
     )

@@ -14,7 +14,9 @@ _SOURCE_SECRETS = ("token", "password")
 def is_kept_closed(location: Location) -> bool:
     """Whether the text that is written there stays as it is until it is used."""
     if location[0] == "catalog":
-        return location[1:] not in (("name",), ("type",))
+        return location[1:] not in (("name",), ("type",), ("storage",))
+    if location[0] == "storage":
+        return is_secret_name(str(location[-1]))
     if location[0] == "alerts":
         return location[1:] in ALERT_SECRETS
     if location[0] == "engines":

@@ -10,7 +10,9 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from influx_lake.config.catalogs.nested import NESTED
 from influx_lake.config.catalogs.options import DEFAULT_CATALOG, CatalogSection
+from influx_lake.config.catalogs.store_properties import STORE_PROPERTIES
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig
+from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.maintenance.engines import EngineConnections
@@ -39,6 +41,20 @@ class LakeFile(OperationOptions):
         default=[],
         description="More files with sections of this lake, relative to this one. The same entry in two is a mistake.",
         examples=[["lake.d/*.yaml"]],
+    )
+    storage: dict[str, dict[str, str]] = Field(
+        default={},
+        description="Ways to object stores, by names that `catalog` and sources of files say as their `storage`: each "
+        "holds pyiceberg's own properties.",
+        json_schema_extra={
+            "additionalProperties": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+                "propertyNames": {"enum": list(STORE_PROPERTIES)},
+            }
+        },
+        examples=[{"minio": {"s3.endpoint": "http://minio:9000", "s3.secret-access-key": "${S3_SECRET}"}}],
     )
     sources: dict[str, SourceConfig] = Field(
         description="The databases to read, by a name of your choice; `default` is the one where none is named."
@@ -90,6 +106,8 @@ def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
             definitions.setdefault(name, nested)
         if issubclass(model, ServerConfig):
             _allow_many(own["properties"][model.DATABASE_OPTION])
+        if issubclass(model, StoredConfig):
+            _allow_name(own["properties"]["storage"])
         definitions[model.__name__] = own
     named = [
         {
@@ -111,6 +129,14 @@ def _allow_many(database: dict[str, Any]) -> None:
     one = {"type": database.pop("type"), "minLength": database.pop("minLength")}
     database["anyOf"] = [one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}]
     database["description"] += " A pattern or a list stands for several: each is a namespace."
+
+
+def _allow_name(storage: dict[str, Any]) -> None:
+    """Let a way to a store be the name of one."""
+    about = {key: storage.pop(key) for key in _ABOUT if key in storage}
+    inline = dict(storage)
+    storage.clear()
+    storage |= {**about, "anyOf": [inline, {"type": "string", "description": "An entry of `storage`."}]}
 
 
 class _Generator(GenerateJsonSchema):

@@ -33,6 +33,8 @@ from influx_lake.config.lake.engine_use import engine_mistakes
 from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
+from influx_lake.config.lake.packages import missing_of_catalog, missing_of_source
+from influx_lake.config.lake.storage_profiles import Profile, profile_of, read_profiles
 from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
@@ -49,7 +51,7 @@ from influx_lake.errors import ConfigurationError
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
-SECTIONS = ("sources", "catalog", "defaults", "measurements", "alerts", "engines", *OPERATION)
+SECTIONS = ("storage", "sources", "catalog", "defaults", "measurements", "alerts", "engines", *OPERATION)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _LITERAL_WARNING = (
@@ -128,12 +130,16 @@ class _Loader:
         self._discovered = discovered
         self._path = report.path
         self._root = report.path.parent
+        self._profiles: dict[str, Profile] = {}
 
     def load(self, written: dict[str, Any]) -> Lake:
         for name in sorted(written.keys() - set(SECTIONS)):
             guess = suggestion(name, SECTIONS) or f"; known: {', '.join(SECTIONS)}"
             self._report.mistake((name,), f"unknown section{guess}")
         sections = {name: self._section(name, written.get(name)) for name in SECTIONS if name not in OPERATION}
+        self._profiles = read_profiles(sections["storage"], self._report, self._root, self._lake)
+        for name, profile in self._profiles.items():
+            self._warn_of_literals(profile, {key: ("storage", name, key) for key in profile})
         groups, entries = self._groups(sections["sources"])
         sources = self._sources(entries, groups)
         known, damage = self._known()
@@ -235,32 +241,43 @@ class _Loader:
             self._warn_of_literal(secret, where, f"{entry.get('type', DEFAULT_TYPE)}_{inside[-1]}".upper())
             return secret
 
-        entry = model.with_secrets(entry, close)
+        entry, shared = model.with_secrets(entry, close), False
+        if issubclass(model, StoredConfig) and isinstance(entry.get("storage"), str):
+            entry, shared = {**entry, "storage": self._profile(entry["storage"], location)}, True
         config, kept = validated(model, entry, location, self._report, hide=model.secret_options())
+        self._check_files(config, {} if shared else kept.get("storage") or {}, location)
+        return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
+
+    def _check_files(self, config: SourceConfig | None, storage: Profile, location: Location) -> None:
+        """Look at how a source's files are reached, as far as that is written with it."""
+        for place, mistake in missing_of_source(config) if config else ():
+            self._report.mistake((*location, *place), mistake)
         if isinstance(config, StoredConfig):
-            storage = kept.get("storage") or {}
             # Half a pair of keys is a consequence, where the other half's name has a slip.
             for key, mistake in tuple(name_mistakes(storage)) or value_mistakes(storage):
                 self._report.mistake((*location, "storage", key), mistake)
-        return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
+
+    def _profile(self, name: str, location: Location) -> Profile:
+        return profile_of(name, self._profiles, (*location, "storage"), self._report)
 
     def _catalog(self, entries: dict[str, Any]) -> CatalogConfig:
         entries, inner = flat(entries)
         _, kept = validated(CatalogSection, entries, ("catalog",), self._report, hide=frozenset(entries))
         properties = {key: value for key, value in kept.items() if value is not None}
         name = properties.pop("name", DEFAULT_CATALOG["name"])
-        catalog = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake, places=inner)
-        places = {key: ("catalog", *inner.get(key, (key,))) for key in catalog.entries}
+        profile = properties.pop("storage", None)
+        shared = self._profile(profile, ("catalog",)) if profile is not None else {}
+        own = CatalogConfig.of(properties, name=name, root=self._root, lake=self._lake, places=inner)
+        catalog = replace(own, entries={**shared, **own.entries})
+        places = {key: ("catalog", *inner.get(key, (key,))) for key in own.entries}
         kind = catalog.entries.get("type")
         if isinstance(kind, str) and kind not in CATALOG_TYPES:
             self._report.mistake(("catalog", "type"), self._not_one_of(kind, CATALOG_TYPES, ("catalog", "type")))
-        for key, mistake in catalog_mistakes(catalog.entries):
-            place = places.get(key, ("catalog", key))
+        for key, mistake in (*catalog_mistakes(catalog.entries), *missing_of_catalog(catalog.entries)):
+            place = places.get(key, ("catalog", "storage" if key in shared else key))
             if not self._report.is_lost(place):
                 self._report.mistake(place, mistake)
-        for key, value in catalog.entries.items():
-            if isinstance(value, Secret) and (value.mistake or holds_secret(key, value)):
-                self._warn_of_literal(value, places[key], re.sub(r"\W", "_", key).upper())
+        self._warn_of_literals(own.entries, places)
         return catalog
 
     def _check_overlaps(self, catalog: CatalogConfig, sources: Mapping[str, SourceConfig]) -> None:
@@ -322,6 +339,11 @@ class _Loader:
         written = self._report.written.get(location)
         shown = f"the value of {written!r}" if written else repr(value)
         return f"{shown} is not one of {', '.join(known)}{suggestion(value, known)}"
+
+    def _warn_of_literals(self, entries: Mapping[str, str | Secret], places: Mapping[str, tuple[str, ...]]) -> None:
+        for key, value in entries.items():
+            if isinstance(value, Secret) and (value.mistake or holds_secret(key, value)):
+                self._warn_of_literal(value, places[key], re.sub(r"\W", "_", key).upper())
 
     def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
         if mistake := secret.mistake:

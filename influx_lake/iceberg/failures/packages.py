@@ -8,6 +8,8 @@ from influx_lake.errors import ConfigurationError, LakeError, MissingExtra, Miss
 from influx_lake.iceberg.failures.exceptions import class_names, first_line
 
 _EXTRAS = {
+    "boto3": ("a catalog in AWS", "glue"),
+    "s3fs": ("files in S3 by fsspec", "s3fs"),
     "adlfs": ("files in Azure storage (abfs://, abfss://, wasb://, wasbs://)", "adls"),
     "gcsfs": ("files in Google Cloud Storage by fsspec", "gcs"),
     "psycopg2": ("a catalog in PostgreSQL", "postgres"),
@@ -16,7 +18,6 @@ _EXTRAS = {
 _DISTRIBUTIONS = {
     "MySQLdb": ("a catalog in MySQL or MariaDB", "mysqlclient"),
     "mysql": ("a catalog in MySQL", "mysql-connector-python"),
-    "boto3": ("a catalog in AWS", "boto3"),
     "azure": ("tokens of Microsoft Entra ID", "azure-identity"),
     "google": ("BigQuery as catalog", "google-cloud-bigquery"),
     "google.auth": ("tokens of Google", "google-auth"),
@@ -24,7 +25,6 @@ _DISTRIBUTIONS = {
     "hive_metastore": ("a Hive Metastore as catalog", "pyiceberg[hive]"),
     "kerberos": ("a Hive Metastore with Kerberos", "pyiceberg[hive-kerberos]"),
     "puresasl": ("a Hive Metastore with Kerberos", "pyiceberg[hive-kerberos]"),
-    "s3fs": ("files in S3 by fsspec", "s3fs"),
 }
 _DIALECT = re.compile(r"sqlalchemy\.dialects:(\S+)")
 _FILE_IO = re.compile(r"Could not initialize FileIO: (\S+)")

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config.catalogs.nested import nested
+from influx_lake.config.catalogs.store_properties import ENCRYPTION
 from influx_lake.config.values.locations import AZURE
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 _GOOGLE = "influx_lake.iceberg.file_io.google.PyArrowFileIO"
-_AZURE = "influx_lake.iceberg.file_io.azure.AzureFileIO"
+_FSSPEC = "influx_lake.iceberg.file_io.fsspec_files.FsspecFileIO"
+_THEIR_FSSPEC = "pyiceberg.io.fsspec.FsspecFileIO"
+_FILE_IO = "py-io-impl"
 _LONGEST_CONNECTING_SECONDS = 10
 _AWS_RETRIES = 3
 _GLUE_RETRIES = "glue.max-retries"
@@ -32,6 +35,8 @@ def load_bounded_catalog(name: str, properties: Mapping[str, str], answer_second
 
     _choose_file_io()
     configured = {**_configured(name, properties), **_google_limit(answer_seconds)}
+    if _by_fsspec(configured):
+        configured[_FILE_IO] = _FSSPEC
     kind = _kind(configured)
     if kind == "rest" and configured.get("uri"):
         from influx_lake.iceberg.timeouts.rest_catalog import RestCatalog
@@ -73,7 +78,13 @@ def _choose_file_io() -> None:
     from pyiceberg.io import SCHEMA_TO_FILE_IO
 
     SCHEMA_TO_FILE_IO.update({scheme: [_GOOGLE] for scheme in ("gs", "gcs")})
-    SCHEMA_TO_FILE_IO.update({scheme: [_AZURE] for scheme in AZURE})
+    SCHEMA_TO_FILE_IO.update({scheme: [_FSSPEC] for scheme in AZURE})
+
+
+def _by_fsspec(properties: Mapping[str, Any]) -> bool:
+    """Whether files are to be reached by fsspec wherever they are."""
+    chosen = properties.get(_FILE_IO)
+    return chosen == _THEIR_FSSPEC or (not chosen and any(properties.get(name) for name in ENCRYPTION))
 
 
 def _google_limit(answer_seconds: float) -> dict[str, str]:

@@ -1,16 +1,20 @@
 """Loads a window and stops for ever at a chosen step, so that it can be killed there.
 
 Usage: crashing_writer.py FOLDER STEP MODE
+
+The warehouse is in the folder, or where `store.json` there says, in pyiceberg's properties.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace as changed
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -105,9 +109,9 @@ AUDITING: dict[str, tuple[Any, str, bool]] = {
 
 
 def main(folder: str, step: str, mode: str) -> None:
-    catalog = open_catalog(
-        "lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{folder}/warehouse"}
-    )
+    store = Path(folder, "store.json")
+    properties = json.loads(store.read_text()) if store.exists() else {"warehouse": f"{folder}/warehouse"}
+    catalog = open_catalog("lake", {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", **properties})
     steps = {**STEPS, **JOINING, **AUDITING, **COMPACTING}
     if step in steps:
         owner, name, after = steps[step]

@@ -1,0 +1,91 @@
+"""Packages that what a lake.yaml declares needs, and this machine may not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
+
+from influx_lake.config.catalogs.store_properties import ENCRYPTION
+from influx_lake.config.connections import SourceConfig
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.report.diagnostics import Location
+from influx_lake.config.values.locations import AZURE, WEB, scheme_of
+
+_Entries = Mapping[str, str | Secret]
+
+_MODULES = {
+    "adls": "adlfs",
+    "files": "aiohttp",
+    "gcs": "gcsfs",
+    "glue": "boto3",
+    "hive": "thrift",
+    "postgres": "psycopg2",
+    "s3fs": "s3fs",
+}
+"""What each extra brings, by which it is told whether it is there."""
+_OTHERS = {
+    "google-auth": "google.auth",
+    "google-cloud-bigquery": "google.cloud.bigquery",
+    "azure-identity": "azure.identity",
+    "huggingface_hub": "huggingface_hub",
+}
+_OF_TYPES = {"bigquery": "google-cloud-bigquery", "dynamodb": "glue", "glue": "glue", "hive": "hive"}
+_OF_AUTH = {"google": "google-auth", "entra": "azure-identity"}
+_OF_SCHEMES = {**dict.fromkeys(AZURE, "adls"), "hf": "huggingface_hub"}
+_OF_FSSPEC = {**dict.fromkeys(("s3", "s3a", "s3n"), "s3fs"), **dict.fromkeys(("gs", "gcs"), "gcs")}
+
+
+def missing_of_catalog(entries: _Entries) -> Iterator[tuple[str, str]]:
+    """The properties of a catalog that need packages which are not installed, each with what to install."""
+    found = {name: need for name, need in _needs_of_catalog(entries) if not _is_there(need)}
+    yield from ((name, _mistake(need)) for name, need in found.items())
+
+
+def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
+    """The options of a source that need packages which are not installed, each with what to install."""
+    for option in ("path", "location"):
+        written = getattr(source, option, ())
+        for path in (written,) if isinstance(written, str) else written:
+            scheme = scheme_of(path) or ""
+            need = "files" if scheme in WEB else _OF_SCHEMES.get(scheme)
+            if need and not _is_there(need):
+                yield (option,), _mistake(need)
+                break
+
+
+def _needs_of_catalog(entries: _Entries) -> Iterable[tuple[str, str]]:
+    kind, uri, warehouse, files = (_beginning(entries.get(each)) for each in ("type", "uri", "warehouse", "py-io-impl"))
+    if kind in _OF_TYPES:
+        yield "type", _OF_TYPES[kind]
+    scheme = scheme_of(uri) or ""
+    if scheme == "thrift":
+        yield "uri", "hive"
+    if scheme in ("postgres", "postgresql", "postgresql+psycopg2"):
+        yield "uri", "postgres"
+    if _beginning(entries.get("rest.sigv4-enabled")).lower() in ("true", "1", "yes", "on", "y", "t"):
+        yield "rest.sigv4-enabled", "glue"
+    if (manager := _beginning(entries.get("auth.type"))) in _OF_AUTH:
+        yield "auth.type", _OF_AUTH[manager]
+    if (scheme := scheme_of(warehouse) or "") in _OF_SCHEMES:
+        yield "warehouse", _OF_SCHEMES[scheme]
+    if files.endswith(".FsspecFileIO") and scheme in _OF_FSSPEC:
+        yield "py-io-impl", _OF_FSSPEC[scheme]
+    yield from ((name, "adls") for name in entries if name.startswith("adls."))
+    yield from ((name, "s3fs") for name in ENCRYPTION if name in entries)
+
+
+def _is_there(need: str) -> bool:
+    try:
+        return find_spec(_MODULES.get(need) or _OTHERS[need]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _mistake(need: str) -> str:
+    package = f"'influx-lake[{need}]'" if need in _MODULES else need
+    return f"needs packages that are not installed: pip install {package}"
+
+
+def _beginning(value: str | Secret | None) -> str:
+    """A value, as far as it can be judged without reading a secret."""
+    return value.beginning if isinstance(value, Secret) else value or ""

@@ -1,0 +1,60 @@
+"""The `storage` of a lake.yaml: ways to object stores, by names that the catalog and sources of files share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from influx_lake.config.catalogs import value_mistakes
+from influx_lake.config.catalogs.options import is_secret_name
+from influx_lake.config.catalogs.store_properties import name_mistakes
+from influx_lake.config.references.secret import Secret
+from influx_lake.config.report.diagnostics import Location, Report, suggestion
+
+Profile = Mapping[str, str | Secret]
+"""pyiceberg's properties of a store; secrets stay closed."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+
+def read_profiles(entries: Mapping[str, Any], report: Report, root: Path, lake: Path | None) -> dict[str, Profile]:
+    """The entries, by name. Mistakes go to the report.
+
+    Args:
+        entries: What is written.
+        report: Takes the mistakes.
+        root: The folder that relative files are below.
+        lake: The lake.yaml that they are written in, if any.
+    """
+    profiles: dict[str, Profile] = {}
+    for name, written in entries.items():
+        location = ("storage", name)
+        if _NAME.fullmatch(name) is None:
+            report.mistake(location, "is not a name: letters, digits, _ and -")
+        properties = written if isinstance(written, dict) else {}
+        if not properties and not report.has_lost_below(location):
+            report.mistake(location, "must hold properties, such as `s3.endpoint`")
+        found: dict[str, str | Secret] = {}
+        for key, text in properties.items():
+            if not isinstance(text, str) or not text:
+                report.mistake((*location, key), "must be a text")
+            elif is_secret_name(key):
+                found[key] = Secret(text, root=root, lake=lake, location=(*location, key))
+            else:
+                found[key] = text
+        # Half a pair of keys is a consequence, where the other half's name has a slip.
+        whole = found.keys() == properties.keys()
+        for key, mistake in tuple(name_mistakes(properties)) or (value_mistakes(found) if whole else ()):
+            report.mistake((*location, key), mistake)
+        profiles[name] = found
+    return profiles
+
+
+def profile_of(name: str, profiles: Mapping[str, Profile], location: Location, report: Report) -> Profile:
+    """The entry that is named in some place; one that is not there goes to the report."""
+    if name not in profiles:
+        known = f"; there are: {', '.join(profiles)}" if profiles else ""
+        report.mistake(location, f"{name!r} is no entry of `storage`{suggestion(name, profiles) or known}")
+    return profiles.get(name, {})
