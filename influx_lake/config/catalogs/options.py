@@ -147,7 +147,7 @@ class CatalogConfig:
 
 def is_secret_name(name: str) -> bool:
     """Whether a catalog property of this name holds a secret."""
-    return SECRET_NAME.search(name) is not None and not name.endswith(("-expires-at", ".token_url"))
+    return SECRET_NAME.search(name) is not None and not name.endswith(("-expires-at", ".token_url", "kms-key-id"))
 
 
 def holds_secret(name: str, value: Secret) -> bool:
