@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,8 +38,10 @@ local.location=/
 
 
 @contextmanager
-def trino_server(folder: Path, catalog_uri: str) -> Iterator[str]:
+def trino_server(folder: Path, catalog_uri: str, others: Mapping[str, str] | None = None) -> Iterator[str]:
     """Start Trino on a REST catalog, which it calls `warehouse`, and stop it; yields its address.
+
+    `others` are the property files of more catalogs, by their names.
 
     Skips the test where it, or a Java that is new enough, is not installed. Trino 476 takes half a minute to start, and
     a gigabyte of memory.
@@ -50,7 +52,8 @@ def trino_server(folder: Path, catalog_uri: str) -> Iterator[str]:
         port = free.getsockname()[1]
     (folder / "etc" / "catalog").mkdir(parents=True)
     (folder / "etc" / "config.properties").write_text(_CONFIG.format(port=port))
-    (folder / "etc" / "catalog" / "warehouse.properties").write_text(_CATALOG.format(uri=catalog_uri))
+    for name, properties in {"warehouse": _CATALOG.format(uri=catalog_uri), **(others or {})}.items():
+        (folder / "etc" / "catalog" / f"{name}.properties").write_text(properties)
     command = [
         str(java),
         "-Xmx1g",
