@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from influx_lake.cli.checked import Check
+from influx_lake.cli.catalog_checks import check_catalog
+from influx_lake.cli.checked import Check, attempt
 from influx_lake.cli.output import counted
-from influx_lake.cli.probe import probe_catalog
 from influx_lake.cli.sandboxes import may_be_sandbox
 from influx_lake.cli.session import Session
-from influx_lake.config import Measurement, redact
-from influx_lake.errors import LakeError, UnforeseenError
+from influx_lake.config import Measurement
 
 
 def run_checks(session: Session) -> Iterator[Check]:
@@ -25,12 +24,10 @@ def run_checks(session: Session) -> Iterator[Check]:
     for name in lake.sources:
         yield from _check_source(session, name)
     catalog = lake.catalog.name
-    opened = _attempt("catalog", f"catalog {catalog}", lambda: f"{type(session.catalog).__name__} opened")
+    opened = attempt("catalog", f"catalog {catalog}", lambda: f"{type(session.catalog).__name__} opened")
     yield opened
     if opened.ok:
-        yield from _check_tables(session)
-        namespaces = tuple(dict.fromkeys(each.identifier[:-1] for each in lake.measurements))
-        yield _attempt("warehouse", f"tables of {catalog}", lambda: probe_catalog(session.catalog, namespaces))
+        yield from check_catalog(session)
 
 
 def _check_source(session: Session, name: str) -> Iterator[Check]:
@@ -47,7 +44,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
         parts = [counted(len(found), "measurement"), *filter(None, [listing.left_out(named)])]
         return f"{source.identity}: {server.product} {server.version}, {', '.join(parts)}"
 
-    asked = _attempt("source", f"source {name}", ask)
+    asked = attempt("source", f"source {name}", ask)
     if not asked.ok:
         yield replace(asked, remedy=_with_sandbox(asked.remedy, session, name))
         return
@@ -66,7 +63,7 @@ def _check_measurements(session: Session, source: str, found: list[str]) -> Iter
         if name not in found:
             yield _missing(subject, lake.source(source).database, found)
         elif name in known:
-            shaped = _attempt("measurement", subject, partial(_shaped, session, known[name]))
+            shaped = attempt("measurement", subject, partial(_shaped, session, known[name]))
             yield shaped if not shaped.ok else replace(shaped, detail=f"is there; table {known[name].table_name}")
         else:
             remedy = "Ask for it: influx-lake discover"
@@ -84,33 +81,6 @@ def _shaped(session: Session, measurement: Measurement) -> str:
     if is_transformed(measurement):
         transformed(session.source(measurement.source), measurement).schema(measurement.name)
     return ""
-
-
-def _check_tables(session: Session) -> Iterator[Check]:
-    """Load each table that is there, and see whether loads are refused for what others did to it."""
-    from influx_lake.iceberg.load.ensure import check_writable
-    from influx_lake.iceberg.scan.reader import check_readable, find_table
-    from influx_lake.iceberg.staging.copied_folder import check_not_copied
-    from influx_lake.replication.table_columns import check_or_tell
-
-    there = []
-
-    def load(measurement: Measurement) -> str:
-        table = find_table(session.catalog, measurement.identifier, measurement.share)
-        if table is not None:
-            check_readable(table)
-            check_writable(table, measurement.table_name)
-            check_not_copied(table, measurement.table_name)
-            check_or_tell(session.source(measurement.source), session.catalog, measurement)
-            there.append(measurement.name)
-        return ""
-
-    for measurement in session.lake.measurements:
-        loaded = _attempt("table", f"table {measurement.table_name}", partial(load, measurement))
-        if not loaded.ok:
-            yield loaded
-    if there:
-        yield Check("table", "tables", True, f"{counted(len(there), 'table')} there, with metadata that can be read")
 
 
 def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None:
@@ -138,13 +108,3 @@ def _check_pattern(text: str, matched: list[str], session: Session) -> Check:
     new = [name for name in matched if name not in known]
     detail = counted(len(matched), "measurement") + (f", {len(new)} of them new: {', '.join(new[:5])}" if new else "")
     return Check("pattern", f"pattern {text}", True, detail, "Take them in: influx-lake discover" if new else None)
-
-
-def _attempt(name: str, subject: str, look: Callable[[], str]) -> Check:
-    try:
-        return Check(name, subject, True, redact(look()))
-    except LakeError as error:
-        return Check(name, subject, False, redact(error.message), redact(error.remedy or "") or None)
-    except Exception as error:
-        # Nobody foresaw it: the other checks are of use all the same.
-        return Check(name, subject, False, redact(f"{type(error).__name__}: {error}"), UnforeseenError.WHERE)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse, urlsplit
 
 from influx_lake.errors import StorageError
 from influx_lake.iceberg.failures.translation import safe_cause, translate
@@ -38,6 +41,30 @@ class Deleted:
     def of(cls, files: Mapping[str, int]) -> Deleted:
         """What deleting some files comes to, by path with their sizes."""
         return cls(len(files), sum(files.values()), tuple(islice(files, MOST_EXAMPLES)))
+
+
+def delete_folder(io: Any, folder: str) -> None:
+    """Delete a folder with all that is in it, and the one around it where it is an empty one of this disk.
+
+    Args:
+        io: The store.
+        folder: Where; nobody else has files in it. One that is not there is passed over.
+
+    Raises:
+        OSError: The store refuses; or what its client raises instead.
+    """
+    parts = urlsplit(folder)
+    with suppress(FileNotFoundError):
+        if hasattr(io, "fs_by_scheme"):
+            scheme, netloc, path = io.parse_location(folder, io.properties)
+            io.fs_by_scheme(scheme, netloc).delete_dir(path)
+        else:
+            store = io._get_fs_from_uri(urlparse(folder), folder)
+            store.rm(store._strip_protocol(folder), recursive=True)
+    if parts.scheme in ("", "file"):
+        around = Path(unquote(parts.path) if parts.scheme else folder).parent
+        if around.is_dir() and not any(around.iterdir()):
+            around.rmdir()
 
 
 def delete_for_good(io: FileIO, files: Mapping[str, int], table: str) -> Deleted:

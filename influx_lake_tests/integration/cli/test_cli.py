@@ -113,16 +113,30 @@ def test_check_finds_everything_in_order_and_leaves_no_trace(lake: CliLake) -> N
     files = {path: path.stat().st_size for path in (lake.folder / "warehouse").rglob("*")}
     told = lake.tell("check", "--json").object
     assert told["ok"] is True
-    assert [(each["name"], each["ok"]) for each in told["checks"]] == [
-        ("config", True),
-        ("source", True),
-        ("measurement", True),
-        ("measurement", True),
-        ("catalog", True),
-        ("table", True),
-        ("warehouse", True),
-    ]
+    assert all(each["ok"] for each in told["checks"])
+    kinds = ["config", "source", "measurement", "measurement", "catalog", "table"]
+    assert [each["name"] for each in told["checks"]] == [*kinds, *["permission"] * 11]
     assert "InfluxDB 3 Core" in told["checks"][1]["detail"]
+    table = lake.catalog.load_table("telemetry.cpu")
+    assert told["checks"][5]["found"] == {
+        "format_version": 2,
+        "spec": "day(time)",
+        "owner": table.properties["influx-lake.owner"],
+        "location": table.location(),
+    }
+    assert [each["found"]["permission"] for each in told["checks"][6:]] == [
+        "list namespaces",
+        "see namespace",
+        "list tables",
+        "write files",
+        "read files",
+        "list files",
+        "delete files",
+        "create table",
+        "load table",
+        "commit",
+        "drop table",
+    ]
     assert lake.catalog.list_namespaces() == [("telemetry",)]
     assert {path: path.stat().st_size for path in (lake.folder / "warehouse").rglob("*")} == files
 

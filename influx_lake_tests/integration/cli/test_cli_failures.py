@@ -53,7 +53,7 @@ def test_a_wrong_token(lake: CliLake) -> None:
     told = lake.tell("check")
     assert told.code == 1
     assert "✗ source default: " in told.out
-    assert "✓ tables of lake: writable" in told.out
+    assert "✓ permission to commit (telemetry): committed a row to it" in told.out
     lake.write_token(str(lake.box.token))
     assert lake.tell("check").code == 0
 
@@ -122,7 +122,7 @@ def test_the_warehouse_is_a_file(lake: CliLake) -> None:
     lake.write_config(catalog="{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./file}")
     told = lake.tell("check")
     assert told.code == 1
-    assert "✗ tables of lake" in told.out
+    assert "✗ permission to write files" in told.out
     assert lake.catalog.list_namespaces() == [("telemetry",)]
 
 

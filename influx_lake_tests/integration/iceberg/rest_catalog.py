@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitFailedException,
+    ForbiddenError,
     NamespaceAlreadyExistsError,
     NamespaceNotEmptyError,
     NoSuchNamespaceError,
@@ -35,18 +36,29 @@ STATUS = {
     NamespaceAlreadyExistsError: 409,
     NamespaceNotEmptyError: 409,
     TableAlreadyExistsError: 409,
+    ForbiddenError: 403,
     NoSuchNamespaceError: 404,
     NoSuchTableError: 404,
 }
 
 
+def _nothing(method: str, path: str) -> bool:
+    return False
+
+
 @contextmanager
-def rest_catalog(properties: dict[str, str]) -> Iterator[str]:
-    """Serve a SQL catalog as a REST catalog on a free port of loopback; yields its address."""
+def rest_catalog(properties: dict[str, str], refuses: Callable[[str, str], bool] = _nothing) -> Iterator[str]:
+    """Serve a SQL catalog as a REST catalog on a free port of loopback; yields its address.
+
+    Args:
+        properties: The SQL catalog's.
+        refuses: Whether a request is forbidden, by its method and its path behind the version of the protocol.
+    """
     catalog = open_catalog("behind", properties)
 
     class Handler(_Handler):
         behind = catalog
+        forbids = staticmethod(refuses)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -60,6 +72,7 @@ def rest_catalog(properties: dict[str, str]) -> Iterator[str]:
 
 class _Handler(BaseHTTPRequestHandler):
     behind: Catalog
+    forbids: Callable[[str, str], bool]
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -79,8 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = [unquote(part) for part in self.path.partition("?")[0].strip("/").split("/")[1:]]
+        path = [unquote(part) for part in self.path.partition("?")[0].partition("/v1/")[2].split("/")]
         try:
+            self._check_allowed(method, "/".join(path))
             status, answer = 200, self._handle(method, path, json.loads(body) if body else {})
         except tuple(STATUS) as error:
             status = STATUS[type(error)]
@@ -93,6 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(encoded)))
         self.end_headers()
         self.wfile.write(encoded)
+
+    def _check_allowed(self, method: str, path: str) -> None:
+        if self.forbids(method, path):
+            raise ForbiddenError("this identity may not do that")
 
     def _handle(self, method: str, path: list[str], body: dict[str, Any]) -> dict[str, Any] | None:
         match method, path:

@@ -1,0 +1,104 @@
+"""Whether a lake's catalog and store give it what it needs, and what becomes of its tables that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from influx_lake.cli.checked import Check, attempt
+from influx_lake.cli.session import Session
+from influx_lake.config import Measurement, redact
+from influx_lake.config.maintenance.options import Kind
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+    from influx_lake.iceberg.permissions.permission import Proof
+
+
+def check_catalog(session: Session) -> Iterator[Check]:
+    """Load the tables that are there, and try each permission, where the lake's tables go and where others are."""
+    from influx_lake.iceberg.permissions.trials import Trials
+    from influx_lake.iceberg.storage.table_folders import folders_of
+    from influx_lake.maintenance.tables import tables_of
+
+    tables: list[Table] = []
+    for measurement in session.lake.measurements:
+        yield from _check_table(session, measurement, tables)
+    maintained = tables_of(session.lake)
+    removes = any(each.options(Kind.REMOVE_ORPHANS) is not None for each in maintained)
+    trials = Trials(session.catalog, removes_orphans=removes)
+    yield from map(_of_proof, trials.of_catalog())
+    namespaces = dict.fromkeys(each.target.identifier[:-1] for each in maintained)
+    for namespace in namespaces:
+        yield from map(_of_proof, trials.of_namespace(namespace))
+    if not namespaces:
+        yield from map(_of_proof, trials.of_new_namespace())
+    for table in tables:
+        for folder in folders_of(table):
+            yield from map(_of_proof, trials.of_folder(table.io, folder))
+
+
+def _check_table(session: Session, measurement: Measurement, tables: list[Table]) -> Iterator[Check]:
+    """Load a table, if it is there, and see whether loads are refused for what others did to it."""
+    from influx_lake.iceberg.load.ensure import check_writable
+    from influx_lake.iceberg.scan.reader import check_readable, find_table
+    from influx_lake.iceberg.staging.copied_folder import check_not_copied
+    from influx_lake.replication.table_columns import check_or_tell
+
+    found: list[Table] = []
+
+    def load() -> str:
+        table = find_table(session.catalog, measurement.identifier, measurement.share)
+        if table is not None:
+            found.append(table)
+            check_readable(table)
+            check_writable(table, measurement.table_name)
+            check_not_copied(table, measurement.table_name)
+            check_or_tell(session.source(measurement.source), session.catalog, measurement)
+        return ""
+
+    loaded = attempt("table", f"table {measurement.table_name}", load)
+    for table in found:
+        tables.append(table)
+        told = _told_of(table)
+        detail = loaded.detail or (
+            f"format version {told['format_version']}, partitioned by {told['spec'] or 'nothing'}, of "
+            f"{told['owner'] or 'nobody of ours'}, at {told['location']}"
+        )
+        loaded = replace(loaded, detail=redact(detail), found=told)
+    if found or not loaded.ok:
+        yield loaded
+
+
+def _told_of(table: Table) -> dict[str, str | int | None]:
+    from influx_lake.iceberg.table_state import table_state
+
+    names = {field.field_id: field.name for field in table.schema().fields}
+    terms = (f"{field.transform}({names.get(field.source_id, '?')})" for field in table.spec().fields)
+    return {
+        "format_version": table.metadata.format_version,
+        "spec": ", ".join(terms),
+        "owner": table_state(table).owner,
+        "location": table.metadata.location,
+    }
+
+
+def _of_proof(proof: Proof) -> Check:
+    where = "" if proof.on == "*" else f" ({proof.on})"
+    return Check(
+        "permission",
+        f"permission to {proof.permission}{where}",
+        proof.ok or not proof.is_needed,
+        redact(proof.detail),
+        redact(proof.remedy or "") or None,
+        warning=not proof.ok and not proof.is_needed,
+        found={
+            "permission": proof.permission.value,
+            "on": proof.on,
+            "there": proof.ok,
+            "rights": list(proof.grant.rights),
+            "resources": list(proof.grant.on),
+        },
+    )
