@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from influx_lake.errors import MissingExtra
 from influx_lake.iceberg.columns.known_columns import share_of, time_field
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
 
 Between = tuple[datetime | None, datetime | None]
 """A half-open interval of time; None where it has no bound, which is at one end at most."""
+
+
+_KNOWN_TO_POLARS = frozenset(
+    {
+        "s3.access-key-id",
+        "s3.connect-timeout",
+        "s3.endpoint",
+        "s3.force-virtual-addressing",
+        "s3.region",
+        "s3.request-timeout",
+        "s3.secret-access-key",
+        "s3.session-token",
+    }
+)
+"""What Polars 2.1 does with the properties of a store as pyiceberg does. It overlooks others without a word."""
+_OF_STORES = ("s3.", "client.", "adls.", "gcs.", "hf.")
 
 
 def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) -> pl.LazyFrame:
@@ -37,7 +54,7 @@ def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) 
     if find_spec("polars_iceberg") is None:
         # Polars warns at every scan that its faster planner is not there.
         os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")
-    frame = pl.scan_iceberg(table)
+    frame = pl.scan_iceberg(table, **_how_stored(table))
     if (share := share_of(table)) is not None:
         frame = frame.filter(pl.col(share.column) == share.value)
     if times is None:
@@ -56,3 +73,13 @@ def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) 
         for start, end in times
     ]
     return frame.filter(pl.any_horizontal(within))
+
+
+def _how_stored(table: Table) -> dict[str, Any]:
+    """How Polars gets at a table's files: its own reader asks the environment, not the table, for the way."""
+    properties = {key: str(value) for key, value in table.io.properties.items() if key.startswith(_OF_STORES)}
+    if not properties or urlsplit(table.metadata_location).scheme in ("", "file"):
+        return {}
+    if properties.keys() <= _KNOWN_TO_POLARS:
+        return {"storage_options": properties}
+    return {"reader_override": "pyiceberg"}

@@ -107,8 +107,10 @@ class StoredFile:
     def read(self, length: int = -1) -> bytes:
         """Read on from the place of this thread."""
         start = self.tell()
-        length = self.size - start if length < 0 else length
-        found = self._read_at(start, length)
+        left = max(0, self.size - start)
+        length = left if length < 0 else min(length, left)
+        # Google's storage refuses to be asked for nothing.
+        found = self._read_at(start, length) if length else b""
         self._place.offset = start + len(found)
         return found
 
