@@ -1,9 +1,15 @@
-"""A way to a server on which the answer to a request gets lost: what was asked for took place, and nobody says so."""
+"""A way to a server on which the answer to a request gets lost: what was asked for took place, and nobody says so.
+
+As a process of its own, where a client holds Python's lock while it waits: `lost_answers.py PORT MARKER`. It prints
+where it listens; each number that it reads is how many more answers are to get lost, and it prints how many have.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,3 +83,39 @@ def losing_proxy(port: int, marker: bytes) -> Iterator[LosingProxy]:
         yield proxy
     finally:
         proxy.close()
+
+
+@dataclass(frozen=True)
+class OutsideProxy:
+    """A way to a server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def lose(self, more: int) -> int:
+        """Let some more answers get lost; how many have until now."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{more}\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def outside_proxy(port: int, marker: str) -> Iterator[OutsideProxy]:
+    """A way to a server on loopback, whose client may hold Python's lock while it waits."""
+    command = [sys.executable, __file__, str(port), marker]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield OutsideProxy(process, int(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    with losing_proxy(int(sys.argv[1]), sys.argv[2].encode()) as own:
+        print(own.port, flush=True)
+        for line in sys.stdin:
+            own.losing = max(own.losing, own.lost) + int(line)
+            print(own.lost, flush=True)

@@ -11,12 +11,13 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config.maintenance.options import CompactOptions, OrphanOptions
+from influx_lake.errors import StorageError
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.maintenance.compact import compact
 from influx_lake.iceberg.maintenance.remove_orphans import remove_orphans
 from influx_lake.iceberg.storage.listing import files_below
-from influx_lake_tests.integration.iceberg.lost_answers import losing_proxy
+from influx_lake_tests.integration.iceberg.lost_answers import outside_proxy
 from influx_lake_tests.integration.iceberg.stores import STORES
 from influx_lake_tests.unit.iceberg.commit.crashing_writer import COMPACTING, JOINING, STEPS
 from influx_lake_tests.unit.iceberg.commit.test_crash import BATCHES, BY_POINT, DONE, kill_at
@@ -26,7 +27,7 @@ from testbed.loads import load_of
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
-UPLOADS = {"s3": b"PUT /lake/", "gcs": b"POST /upload/storage/", "adls": b"PUT /devstoreaccount1/lake/"}
+UPLOADS = {"s3": "PUT /lake/", "gcs": "PUT /upload/storage/", "adls": "PUT /devstoreaccount1/lake/"}
 """What the request has by which a store is given a file."""
 CASES = [("replace", step) for step in ("batch 3", "metadata written", "after the catalog")]
 OTHERS = [
@@ -99,27 +100,31 @@ def test_killed_at_any_step(mode: str, step: str, properties: dict[str, str], tm
     killed(mode, step, properties, tmp_path)
 
 
-@pytest.mark.parametrize("losing", [1, 4])
+@pytest.mark.parametrize("losing", [1, pytest.param(5, marks=pytest.mark.long)])
 def test_uploads_whose_answers_are_lost(
     losing: int, store: dict[str, str], properties: dict[str, str], tmp_path: Path
 ) -> None:
     """The store has the file, and nobody says so: it is uploaded again, or the load fails and a plain one follows."""
-    address = (
-        next(value for name, value in properties.items() if name in ("s3.endpoint", "gcs.service.host"))
-        if (store["name"] != "adls")
-        else properties["adls.connection-string"].partition("BlobEndpoint=")[2]
-    )
-    port = urlsplit(address).port or 0
-    with losing_proxy(port, UPLOADS[store["name"]]) as proxy:
-        losses = {
-            name: text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{proxy.port}") for name, text in properties.items()
-        }
-        catalog = catalog_in(tmp_path, losses)
+    addresses = [properties.get(name) for name in ("s3.endpoint", "gcs.service.host")]
+    addresses.append(properties.get("adls.connection-string", "").partition("BlobEndpoint=")[2])
+    port = next(filter(None, (urlsplit(address or "").port for address in addresses)))
+    with outside_proxy(port, UPLOADS[store["name"]]) as proxy:
+        other = f"127.0.0.1:{proxy.port}"
+        catalog = catalog_in(
+            tmp_path, {name: text.replace(f"127.0.0.1:{port}", other) for name, text in properties.items()}
+        )
         replace(catalog, day(1), rows(day(1), 70))
         for count in (900, 500):
-            proxy.losing = proxy.lost + losing
-            replace(catalog, day(0), rows(day(0), count))
-            assert proxy.lost == proxy.losing
+            before = held(catalog, [day(0)]).num_rows
+            lost = proxy.lose(losing)
+            try:
+                replace(catalog, day(0), rows(day(0), count))
+            except StorageError:
+                # Google's emulator forgets an upload with its end, so that its client cannot ask for the answer again.
+                assert losing > 1 or store["name"] == "gcs"
+                assert held(catalog, [day(0)]).num_rows == before
+                replace(catalog, day(0), rows(day(0), count))
+            assert proxy.lose(0) == lost + losing
             assert held(catalog, [day(0)]).num_rows == count
             assert held(catalog).num_rows == count + 70
         files = [each.file.file_path for each in table(catalog).scan().plan_files()]
