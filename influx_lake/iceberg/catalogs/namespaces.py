@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def make_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> tuple[str, ...] | None:
     """Make a namespace where it is missing, and those above it where the catalog wants them first.
 
-    REST catalogs answer 404 to a namespace below one that is not there; SQL catalogs know no parents at all.
+    REST catalogs answer 404 to a namespace below one that is not there, Nessie also 409, which pyiceberg takes for one
+    that is there already; SQL catalogs know no parents at all.
 
     Returns:
         The uppermost namespace that was made, or None.
@@ -23,17 +24,19 @@ def make_namespace(catalog: Catalog, namespace: tuple[str, ...]) -> tuple[str, .
 
     if catalog.namespace_exists(namespace):
         return None
-    made = None
     try:
-        try:
-            catalog.create_namespace(namespace)
-        except Exception as error:
-            if len(namespace) < 2 or outcome_of(error) is not Outcome.REFUSED:
-                raise
-            made = make_namespace(catalog, namespace[:-1])
-            if made is None:
-                raise
-            catalog.create_namespace(namespace)
+        catalog.create_namespace(namespace)
+    except (NamespaceAlreadyExistsError, IntegrityError):
+        if len(namespace) < 2 or catalog.namespace_exists(namespace):
+            return None
+    except Exception as error:
+        if len(namespace) < 2 or outcome_of(error) is not Outcome.REFUSED:
+            raise
+    else:
+        return namespace
+    made = make_namespace(catalog, namespace[:-1])
+    try:
+        catalog.create_namespace(namespace)
     except (NamespaceAlreadyExistsError, IntegrityError):
         return made
     return made or namespace

@@ -11,15 +11,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from influx_lake.cli.probe import probe_catalog
 from influx_lake.errors import CatalogRefused
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.target import TableTarget
 from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
 from influx_lake_tests.integration.iceberg.rest_front import (
     Answer,
     Configured,
     Refuses,
     Request,
+    Rule,
     Signed,
     Tokens,
     Vends,
@@ -29,8 +32,11 @@ from influx_lake_tests.integration.iceberg.rest_front import (
 )
 from influx_lake_tests.integration.iceberg.vended_store import vended_store
 from influx_lake_tests.integration.iceberg.versitygw import versitygw
+from influx_lake_tests.unit.iceberg.staging.test_staged import with_level
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, TARGET, Batches, day, held, replace, rows, table
 from testbed.loads import load_of
+
+pytestmark = pytest.mark.slow
 
 Front = Callable[..., str]
 ARN = "arn:aws:s3tables:eu-central-1:123456789012:bucket/lake"
@@ -109,17 +115,7 @@ def test_a_client_that_the_server_of_tokens_does_not_know(front: Front, way: dic
 def test_requests_are_signed(front: Front) -> None:
     signed = Signed("s3tables", session_token="st")
     uri = front(signed, Configured(ARN, quoted(ARN)))
-    properties = {
-        "type": "rest",
-        "uri": uri,
-        "warehouse": ARN,
-        "rest.sigv4-enabled": "true",
-        "rest.signing-name": "s3tables",
-        "rest.signing-region": "eu-central-1",
-        "client.access-key-id": "AKIDLAKE",
-        "client.secret-access-key": "s1gning",
-        "client.session-token": "st",
-    }
+    properties = {"type": "rest", "uri": uri, "warehouse": ARN, **SIGNED, "client.session-token": "st"}
     catalog = open_catalog("lake", properties)
     for number in range(2):
         replace(catalog, day(number), rows(day(number), 20))
@@ -164,8 +160,151 @@ def test_properties_that_are_needed_are_named_where_they_are_refused(front: Fron
     assert remedy in str(refused.value.remedy)
 
 
+def s3_tables(request: Request) -> Answer | None:
+    """What S3 Tables refuses: namespaces in others, names in capitals, places of tables, drops without purge."""
+    if request.path == "/v1/namespaces" and request.method == "POST" and len(request.json["namespace"]) > 1:
+        return refusal(400, "only single-level namespaces are supported", "BadRequestException")
+    if request.path.endswith("/tables") and request.method == "POST":
+        if request.json["name"] != request.json["name"].lower():
+            return refusal(400, "the table name must be in lower case", "BadRequestException")
+        if request.json.get("location"):
+            return refusal(400, "a location cannot be specified", "BadRequestException")
+    purges = "purgerequested=true" in request.query.lower()
+    if request.method == "DELETE" and request.is_of_table and not purges:
+        return refusal(400, "tables are dropped with purge only", "BadRequestException")
+    return None
+
+
+def unity(request: Request) -> Answer | None:
+    """What Unity Catalog refuses: partition fields with a transform, and upkeep that is its own."""
+    if not (request.path.endswith("/tables") and request.method == "POST"):
+        return None
+    fields = (request.json.get("partition-spec") or {}).get("fields", [])
+    if any(field["transform"] != "identity" for field in fields):
+        return refusal(400, "partition transforms are not supported for managed tables", "BadRequestException")
+    own = [name for name in request.json.get("properties", {}) if name.startswith("write.metadata.previous")]
+    return refusal(400, f"managed tables do not take {own[0]}", "BadRequestException") if own else None
+
+
+def biglake(request: Request) -> Answer | None:
+    """What BigLake asks of each request: who pays for it."""
+    if request.headers.get("x-goog-user-project") != "project":
+        return refusal(403, "a quota project is required: x-goog-user-project", "PermissionDenied")
+    return None
+
+
+SIGNED = {
+    "rest.sigv4-enabled": "true",
+    "rest.signing-name": "s3tables",
+    "rest.signing-region": "eu-central-1",
+    "client.access-key-id": "AKIDLAKE",
+    "client.secret-access-key": "s1gning",
+}
+CATALOG_OF_GOOGLE = "projects/project/catalogs/bucket"
+DIALECTS: dict[str, tuple[tuple[Rule, ...], dict[str, str]]] = {
+    "s3 tables": ((Signed("s3tables"), Configured(ARN, quoted(ARN)), Refuses(s3_tables)), {"warehouse": ARN, **SIGNED}),
+    "unity": (
+        (Tokens(scope="all-apis", path="/oidc/v1/token"), Configured("main", "catalogs/main"), Refuses(unity)),
+        {
+            "warehouse": "main",
+            "credential": "lake:s3cret",
+            "oauth2-server-uri": "{uri}/oidc/v1/token",
+            "scope": "all-apis",
+        },
+    ),
+    "biglake": (
+        (Refuses(biglake), Configured("gs://bucket", CATALOG_OF_GOOGLE)),
+        {"warehouse": "gs://bucket", "header.x-goog-user-project": "project", "header.X-Iceberg-Access-Delegation": ""},
+    ),
+}
+
+
+@pytest.mark.parametrize("service", DIALECTS)
+def test_services_are_loaded_into_by_their_documented_dialects(service: str, front: Front) -> None:
+    rules, way = DIALECTS[service]
+    catalog = open_catalog("lake", properties_of(front(*rules), way))
+    target = changed(TARGET, partition=()) if service == "unity" else TARGET
+    for number in range(3):
+        replace(catalog, day(number), rows(day(number), 10 + number), target=target)
+    replace(catalog, day(1), with_level(rows(day(1), 7)), target=target)
+    assert held(catalog).num_rows == 10 + 7 + 12
+    assert probe_catalog(catalog, [TARGET.identifier[:-1]]).startswith("writable")
+
+
+@pytest.mark.parametrize(
+    ("service", "target", "words"),
+    [
+        ("s3 tables", changed(TARGET, identifier=("a", "b", "cpu")), "only single-level namespaces"),
+        ("s3 tables", changed(TARGET, identifier=("telemetry", "CPU")), "must be in lower case"),
+        ("unity", TARGET, "partition transforms are not supported"),
+    ],
+)
+def test_what_a_service_refuses_is_said_as_it_says_it(
+    service: str, target: TableTarget, words: str, front: Front
+) -> None:
+    rules, way = DIALECTS[service]
+    catalog = open_catalog("lake", properties_of(front(*rules), way))
+    began = time.monotonic()
+    with pytest.raises(CatalogRefused, match=words):
+        replace(catalog, day(0), rows(day(0), 5), target=target)
+    assert time.monotonic() - began < 20
+
+
+def test_defaults_and_overrides_of_the_catalog(front: Front, tmp_path: Path) -> None:
+    """What it tells as default yields to lake.yaml; its overrides, another address among them, go before that."""
+    elsewhere = front(Configured("", "p"))
+    defaults, overrides = {"scope": "theirs", "s3.region": "theirs"}, {"uri": elsewhere, "s3.proxy-uri": "theirs"}
+    uri = front(Configured("named", "p", defaults, overrides))
+    properties = {"type": "rest", "uri": uri, "warehouse": "named", "s3.region": "ours", "s3.proxy-uri": "ours"}
+    catalog = open_catalog("lake", properties)
+    told = (catalog.properties["scope"], catalog.properties["s3.region"], catalog.properties["s3.proxy-uri"])
+    assert told == ("theirs", "ours", "theirs")
+    replace(catalog, day(0), rows(day(0), 5))
+    assert held(catalog).num_rows == 5
+
+
+def test_namespaces_in_others_are_made_first(front: Front) -> None:
+    catalog = open_catalog("lake", {"type": "rest", "uri": front()})
+    target = changed(TARGET, identifier=("a", "b", "c", "cpu"))
+    replace(catalog, day(0), rows(day(0), 5), target=target)
+    assert held(catalog, target=target).num_rows == 5
+
+
+def test_a_missing_namespace_that_may_not_be_made_is_told_at_once(front: Front) -> None:
+    def refused(request: Request) -> Answer | None:
+        making = request.method == "POST" and request.path == "/v1/namespaces"
+        return refusal(403, "the principal may not create namespaces", "ForbiddenException") if making else None
+
+    refuses = Refuses(refused)
+    catalog = open_catalog("lake", {"type": "rest", "uri": front(refuses)})
+    with pytest.raises(CatalogRefused, match="may not create namespaces"):
+        replace(catalog, day(0), rows(day(0), 5))
+    assert refuses.count == 1
+
+
+@pytest.mark.parametrize("gone", ["renamed", "dropped"])
+def test_a_table_that_goes_while_it_is_loaded(front: Front, gone: str) -> None:
+    """That window fails with a word of it; the next makes a table of the name, and the other one is left as it is."""
+    catalog = open_catalog("lake", {"type": "rest", "uri": front()})
+    replace(catalog, day(0), rows(day(0), 5))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield rows(day(1), 7)
+        if gone == "renamed":
+            catalog.rename_table(TARGET.identifier, ("telemetry", "former"))
+        else:
+            catalog.drop_table(TARGET.identifier)
+
+    load = Batches(rows(day(1), 7).schema, batches())
+    with pytest.raises(CatalogRefused, match=r"load the table telemetry\.cpu: the catalog does not have it"):
+        replace_window(load_of(catalog, TARGET, load, day(1), PROVENANCE))
+    replace(catalog, day(1), rows(day(1), 7))
+    assert held(catalog).num_rows == 7
+    if gone == "renamed":
+        assert held(catalog, target=changed(TARGET, identifier=("telemetry", "former"))).num_rows == 5
+
+
 @pytest.mark.servers
-@pytest.mark.slow
 @pytest.mark.parametrize("told", ["with its end", "without"])
 @pytest.mark.parametrize("by_prefix", [True, False], ids=["storage-credentials", "config"])
 def test_vended_credentials_expire_in_the_middle_of_a_load(tmp_path: Path, told: str, by_prefix: bool) -> None:
