@@ -6,8 +6,9 @@ UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 STAMP := $(VENV)/.installed
 ENGINES := $(VENV)/.engines
 WRITERS := .venv-bench
+DBT := .venv-dbt
 WORKERS ?= 2
-# All but spark, which is large: `make engines` brings it.
+# All but spark, which is large: `make engines` brings it; and dbt, which needs older versions: `make dbt`.
 EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics trino dg demo)
 # What another Python, or other versions of libraries, may break: no processes, no servers.
 PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n $(WORKERS)
@@ -16,7 +17,7 @@ PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines demo test test-servers test-long test-explore test-lowest test-python test-all hooks lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
+.PHONY: help setup engines dbt demo test test-servers test-long test-explore test-lowest test-python test-all hooks lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +35,14 @@ engines: $(ENGINES) ## Add Spark and ClickHouse to .venv, for their tests (1 GB;
 
 $(ENGINES): $(STAMP) requirements-engines.lock
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements-engines.lock
+	@touch $@
+
+dbt: $(DBT)/.installed ## Make .venv-dbt, for the tests of examples/dbt
+
+$(DBT)/.installed: $(STAMP) requirements-dbt.lock
+	@test -x $(DBT)/bin/python || $(PYTHON) -m venv $(DBT) || python3 -m venv $(DBT)
+	VIRTUAL_ENV=$(abspath $(DBT)) $(UV) pip sync --quiet --require-hashes requirements-dbt.lock
+	VIRTUAL_ENV=$(abspath $(DBT)) $(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 
 demo: $(STAMP) ## Fill a sandbox with a week of metrics and load it into Iceberg tables (under ./.lake)
@@ -98,6 +107,8 @@ lock: ## Resolve the lock files anew
 	  --no-header --quiet --output-file requirements.lock
 	$(UV) pip compile --group pyproject.toml:engines --constraint requirements.lock --universal --generate-hashes \
 	  --python-version 3.11 --no-header --quiet --output-file requirements-engines.lock
+	$(UV) pip compile pyproject.toml --extra dbt --group dbt --universal --generate-hashes --python-version 3.11 \
+	  --no-header --quiet --output-file requirements-dbt.lock
 
 schema: $(STAMP) ## Write lake.schema.json anew
 	$(BIN)/influx-lake schema > lake.schema.json

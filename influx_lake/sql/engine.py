@@ -15,8 +15,8 @@ from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.statement import Statement, TableName, parse
-from influx_lake.sql.table_files import serve
 from influx_lake.sql.table_scan import Moment, TableScan, identifier, text
+from influx_lake.sql.views import make_views
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,27 +112,15 @@ def _scans(
 
 def _open(connection: duckdb.DuckDBPyConnection, scans: Mapping[TableName, tuple[LakeTable, TableScan]]) -> None:
     """Make the views, and close everything else."""
-    folders = {folder for _, scan in scans.values() for folder in serve(connection, scan.table)}
+    folders = make_views(connection, scans)
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_directories = [{', '.join(map(text, sorted(folders)))}]")
     connection.execute("SET enable_external_access = false")
-    schemas = list(dict.fromkeys(name.schema for name in scans if name.schema))
-    for schema in schemas:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
-    for name, (table, scan) in scans.items():
-        called = ".".join(map(identifier, filter(None, (name.schema or "main", name.table))))
-        connection.execute(f"CREATE OR REPLACE VIEW {called} AS FROM {scan.sql}{_only_share(table)}")
-    if schemas:
+    if schemas := list(dict.fromkeys(name.schema for name in scans if name.schema)):
         path = ",".join(map(identifier, ("main", *schemas)))
         connection.execute(f"SET search_path = {text(path)}")
     connection.execute("SET lock_configuration = true")
-
-
-def _only_share(table: LakeTable) -> str:
-    if table.share is None:
-        return ""
-    return f" WHERE {identifier(table.share.column)} = {text(table.share.value)}"
 
 
 @contextmanager

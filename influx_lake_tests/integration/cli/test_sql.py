@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from influx_lake.cli.entry import run
-from influx_lake_tests.integration.queried_lake import LARGEST, SCHEMA, QueriedLake, only_day, rows
+from influx_lake_tests.integration.queried_lake import LARGEST, SCHEMA, QueriedLake, only_days, rows
 
 
 @dataclass
@@ -145,7 +145,7 @@ def test_only_the_files_that_are_needed_are_opened(lake: QueriedLake, ask: Any) 
     for day in range(5):
         table.append(rows(day))
     assert len(lake.data_files()) == 5
-    only_day(lake, 3)
+    only_days(lake, {3})
     where = "where time >= '2026-01-04' and time < '2026-01-05'"
     assert ask(f'select avg("usage.user") a from cpu {where}', "--format", "json").rows == [{"a": 3.1}]
     broken = ask('select avg("usage.user") from cpu')

@@ -16,7 +16,7 @@ from pyiceberg.types import StringType
 
 from influx_lake.errors import CatalogRefused, ConfigurationError
 from influx_lake.frames import scan
-from influx_lake_tests.integration.queried_lake import LARGEST, SCHEMA, QueriedLake, only_day, rows
+from influx_lake_tests.integration.queried_lake import LARGEST, SCHEMA, QueriedLake, only_days, rows
 
 Engine = Literal["polars", "duckdb"]
 
@@ -44,7 +44,7 @@ def test_only_the_files_of_the_range_are_opened(lake: QueriedLake, engine: Engin
     table = lake.table()
     for day in range(4):
         table.append(rows(day))
-    only_day(lake, 2)
+    only_days(lake, {2})
     for start, end in (("2026-01-03", "2026-01-04"), (date(2026, 1, 3), datetime(2026, 1, 4, tzinfo=UTC))):
         rows_found = found(lake, engine, start, end, columns=["usage.user", "bytes"])
         assert sorted(row["usage.user"] for row in rows_found) == [2.0, 2.1, 2.2]

@@ -1,0 +1,83 @@
+"""Tables as views of a DuckDB connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Lake
+from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.sql.extensions import load_iceberg
+from influx_lake.sql.lake_tables import LakeTable, LakeTables
+from influx_lake.sql.statement import TableName
+from influx_lake.sql.table_files import serve
+from influx_lake.sql.table_scan import TableScan, identifier, text
+
+if TYPE_CHECKING:
+    import duckdb
+    from pyiceberg.catalog import Catalog
+
+
+def make_views(
+    connection: duckdb.DuckDBPyConnection,
+    scans: Mapping[TableName, tuple[LakeTable, TableScan]],
+    database: str | None = None,
+) -> set[str]:
+    """Make a view of each table, in the schema of its name.
+
+    Args:
+        connection: The connection; it reads Iceberg tables.
+        scans: The tables, by the names of the views.
+        database: The attached database that gets the views; None for the connection's own.
+
+    Returns:
+        The folders that hold the tables' files, as DuckDB names them.
+    """
+    folders: set[str] = set()
+    for name, (table, scan) in scans.items():
+        folders |= serve(connection, scan.table)
+        schema = ".".join(map(identifier, filter(None, (database, name.schema or "main"))))
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        view = f"{schema}.{identifier(name.table)}"
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM {scan.sql}{_only_share(table)}")
+    return folders
+
+
+def attach_lake(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    catalog: Catalog,
+    database: str = "lake",
+    names: Iterable[str] | None = None,
+) -> None:
+    """Give a connection the lake's tables as views, as they are now: `lake.telemetry.cpu`.
+
+    Args:
+        connection: The connection.
+        lake: The lake.
+        catalog: Its catalog.
+        database: What the database of the views is called; it is in memory.
+        names: Only these tables, which have to be there; None: all that are.
+
+    Raises:
+        MissingExtra: DuckDB's extensions are not installed.
+        ConfigurationError: Nothing is called so.
+        CatalogError: A table cannot be loaded, or is not there.
+    """
+    tables = LakeTables(lake)
+    load_iceberg(connection, "the lake in DuckDB")
+    if names is not None:
+        wanted = [tables.find(name) for name in names]
+        loaded = [(each, open_table(catalog, each.identifier)) for each in wanted]
+    else:
+        found = [(each, find_table(catalog, each.identifier)) for each in tables.all]
+        loaded = [(each, table) for each, table in found if table is not None]
+    connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {identifier(database)}")
+    scans = {TableName(each.schema, each.name): (each, TableScan.of(table)) for each, table in loaded}
+    make_views(connection, scans, database)
+
+
+def _only_share(table: LakeTable) -> str:
+    if table.share is None:
+        return ""
+    return f" WHERE {identifier(table.share.column)} = {text(table.share.value)}"
