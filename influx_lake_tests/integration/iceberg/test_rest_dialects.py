@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from influx_lake.cli.probe import probe_catalog
 from influx_lake.errors import CatalogRefused
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.permissions.scratch_table import ScratchTable
 from influx_lake.iceberg.target import TableTarget
 from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
 from influx_lake_tests.integration.iceberg.rest_front import (
@@ -228,7 +228,12 @@ def test_services_are_loaded_into_by_their_documented_dialects(service: str, fro
         replace(catalog, day(number), rows(day(number), 10 + number), target=target)
     replace(catalog, day(1), with_level(rows(day(1), 7)), target=target)
     assert held(catalog).num_rows == 10 + 7 + 12
-    assert probe_catalog(catalog, [TARGET.identifier[:-1]]).startswith("writable")
+    with ScratchTable(catalog, TARGET.identifier[:-1]) as scratch:
+        assert scratch.choose_location() == "the catalog chooses"
+        scratch.make()
+        scratch.load()
+        scratch.commit()
+        assert scratch.drop() == "dropped it"
 
 
 @pytest.mark.parametrize(
