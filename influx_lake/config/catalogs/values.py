@@ -126,6 +126,7 @@ _CHECKS: dict[str, Callable[[str], str | None]] = {
     ),
     **dict.fromkeys(
         (
+            "adls.anon",
             "gcs.requester-pays",
             "gcs.version-aware",
             "glue.skip-archive",
