@@ -21,12 +21,15 @@ class EncodingPool:
 
     Args:
         threads: How many row groups are encoded at once; None: as many as the processor has cores for, four at most.
+
+    Attributes:
+        threads: The same number.
     """
 
     def __init__(self, threads: int | None = None) -> None:
         # Two even for one core: while one waits for the store the other encodes.
-        self._threads = threads or max(2, min(MOST_THREADS, len(os.sched_getaffinity(0))))
-        self._executor = _with_all_threads(self._threads)
+        self.threads = threads or max(2, min(MOST_THREADS, len(os.sched_getaffinity(0))))
+        self._executor = _with_all_threads(self.threads)
         self._running: dict[Future[Any], int] = {}
 
     @property
@@ -40,7 +43,7 @@ class EncodingPool:
         Raises:
             Exception: What other work has raised.
         """
-        while len(self._running) >= self._threads:
+        while len(self._running) >= self.threads:
             self.wait_for_one()
         future = self._executor.submit(work, *arguments)
         self._running[future] = size

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 WAITING_BYTES = 24 * 2**20
 """How much waits for its row group, over all partitions, before the largest part is written early."""
 ENCODED_BYTES = 8 * 2**20
-"""How much may be being encoded beside that; a larger row group is encoded while only as much more comes."""
+"""How much may be being encoded beside that, where several row groups are at once; a larger one is encoded while only
+as much more comes."""
 MAX_OPEN_FILES = 64
 IDLE_CHUNKS = 16
 """A partition that got no rows for this long gives its open file up for another's."""
@@ -34,6 +35,7 @@ class FanOut:
         self._partitioner = partitioner
         self._sink = sink
         self._waiting_bytes = max(WAITING_BYTES, sink.form.settings.pending_bytes)
+        self._encoded_bytes = ENCODED_BYTES if sink.pool.threads > 1 else 0
         self._chunk = 0
         # The one that was used last is the last.
         self._partitions: dict[str, PartitionFiles] = {}
@@ -96,7 +98,7 @@ class FanOut:
                 self._overflow.write()
             else:
                 max(self._partitions.values(), key=lambda partition: partition.waiting.bytes).write_row_group()
-        while pool.bytes and self._waiting() + pool.bytes > self._waiting_bytes + ENCODED_BYTES:
+        while pool.bytes and self._waiting() + pool.bytes > self._waiting_bytes + self._encoded_bytes:
             pool.wait_for_one()
 
     def _waiting(self) -> int:

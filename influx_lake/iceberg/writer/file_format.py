@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,9 +73,8 @@ class FileFormat:
         columns = zip(rows.columns, self.schema, strict=True)
         return pa.Table.from_arrays([self._conform(values, column) for values, column in columns], schema=self.schema)
 
-    def row_group(self, tables: Sequence[pa.Table]) -> pa.Table:
-        """Conforming rows as one; one dictionary per column, so that none is built again."""
-        rows = pa.concat_tables(tables)
+    def row_group(self, rows: pa.Table) -> pa.Table:
+        """Conforming rows with one dictionary per column, so that none is built again."""
         return rows.unify_dictionaries() if self.dictionaries else rows
 
     def _conform(self, values: pa.ChunkedArray, column: pa.Field) -> pa.ChunkedArray:

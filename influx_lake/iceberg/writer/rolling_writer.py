@@ -69,11 +69,17 @@ class PartitionFiles:
             self.write_row_group()
 
     def write_row_group(self, *, is_last: bool = False) -> None:
-        """Have the rows that wait encoded."""
+        """Have the rows that wait encoded; those that are left over from full row groups begin the next one."""
         self._settle()
-        rows, size = self.sink.form.row_group(self._tables), self.waiting.bytes
-        self._tables, self.waiting = [], Size()
-        self._writing = self.sink.pool.submit(size, self._write, rows, is_last)
+        form, waiting = self.sink.form, pa.concat_tables(self._tables)
+        left_over = 0 if is_last else len(waiting) % form.settings.row_group_rows
+        whole = len(waiting) - left_over or len(waiting)
+        rows, rest = form.row_group(waiting.slice(0, whole)), waiting.slice(whole)
+        size, self._tables, self.waiting = self.waiting.bytes, [], Size()
+        if len(rest):
+            self._tables.append(rest)
+            self.waiting.add(len(rest), form.row_size.of(rest))
+        self._writing = self.sink.pool.submit(size - self.waiting.bytes, self._write, rows, is_last)
 
     def finish_soon(self) -> None:
         """Have everything written and every file closed, but do not wait for it."""

@@ -42,6 +42,17 @@ def parquet(file: DataFile) -> pq.FileMetaData:
     return pq.read_metadata(file.file_path.removeprefix("file://"))
 
 
+@pytest.mark.parametrize("size", [50, 700, 1_000, 2_600])
+def test_row_groups_are_full_however_rows_come(size: int, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("influx_lake.iceberg.writer.writer.INCOMING_ROWS", size)
+    batches = [rows(day(0), 5_400).slice(first, size) for first in range(0, 5_400, size)]
+    replace(catalog, day(0), *batches, target=changed(TARGET, write=WriteOptions(row_group_size=1_000)))
+    footer = parquet(files(catalog)[0])
+    groups = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
+    assert groups == [1_000, 1_000, 1_000, 1_000, 1_000, 400]
+    assert held(catalog).column("count").to_pylist() == rows(day(0), 5_400).column("count").to_pylist()
+
+
 def test_files_say_no_more_than_the_iceberg_schema(catalog: Catalog) -> None:
     encoded = rows(day(0), 100)
     hosts = encoded.column("host").dictionary_encode()
