@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from influx_lake.errors import MissingExtra
 from influx_lake.iceberg.columns.known_columns import share_of, time_field
+from influx_lake.iceberg.scan.reader import check_readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,11 +47,13 @@ def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) 
 
     Raises:
         MissingExtra: Polars is not installed.
+        CatalogRefused: The table has deletes that neither Polars nor pyiceberg reads; DuckDB does.
     """
     try:
         import polars as pl
     except ImportError as error:
         raise MissingExtra("loading a table as a Polars frame", "polars") from error
+    check_readable(table)
     if find_spec("polars_iceberg") is None:
         # Polars warns at every scan that its faster planner is not there.
         os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")

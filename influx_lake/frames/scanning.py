@@ -68,7 +68,8 @@ def scan(
     """A table of the lake, to be narrowed further: no more is read of its files than is asked for in the end.
 
     The columns are called as lake.yaml has them, also where others renamed them in the table; of a table that several
-    measurements share, a measurement's name gives its rows alone.
+    measurements share, a measurement's name gives its rows alone. Of two columns whose names differ in case only,
+    DuckDB calls the second `name_1`.
 
     Args:
         name: A measurement, or the table of one, of a roll-up or a quarantine; with its namespace or without.
@@ -84,7 +85,8 @@ def scan(
     Raises:
         MissingExtra: Polars, or DuckDB with its extensions, is not installed.
         ConfigurationError: The lake.yaml has mistakes, nothing is called so, or the table had no snapshot then.
-        CatalogError: The table cannot be loaded, or there is none yet.
+        CatalogError: The table cannot be loaded, or there is none yet; or it has equality deletes, which only DuckDB
+            reads.
     """
     lake = lake if isinstance(lake, Lake) else load_lake(None if lake is None else Path(lake))
     found = LakeTables(lake).find(name)

@@ -13,6 +13,7 @@ from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, EngineError, LakeError, MissingExtra, StorageError
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.sql.extensions import load_iceberg
+from influx_lake.sql.interruptible import Run, interruptible
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.statement import Statement, TableName, parse
 from influx_lake.sql.table_scan import Moment, TableScan, identifier, text
@@ -35,25 +36,29 @@ class Answer:
 
     Args:
         reader: The rows.
+        run: What reads them.
 
     Attributes:
         schema: Its columns; several may be called the same.
     """
 
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
+    def __init__(self, reader: pa.RecordBatchReader, run: Run) -> None:
         self.schema: pa.Schema = reader.schema
         self._reader = reader
+        self._run = run
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            try:
-                batch = self._reader.read_next_batch()
-            except StopIteration:
-                return
-            except (pa.ArrowException, OSError, RuntimeError) as error:
-                # A stream has no more than DuckDB's text.
-                raise _failure(error, is_of_file="IO Error" in str(error) or "HTTP Error" in str(error)) from None
+        while (batch := self._run(self._next)) is not None:
             yield batch
+
+    def _next(self) -> pa.RecordBatch | None:
+        try:
+            return self._reader.read_next_batch()
+        except StopIteration:
+            return None
+        except (pa.ArrowException, OSError, RuntimeError) as error:
+            # A stream has no more than DuckDB's text.
+            raise _failure(error, is_of_file="IO Error" in str(error) or "HTTP Error" in str(error)) from None
 
 
 @contextmanager
@@ -80,6 +85,7 @@ def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None
     with (
         tempfile.TemporaryDirectory(prefix="influx-lake-sql-", ignore_cleanup_errors=True) as folder,
         duckdb.connect(":memory:", config={**_SETTINGS, "temp_directory": folder}) as connection,
+        interruptible(connection) as run,
     ):
         load_iceberg(connection, _FEATURE)
         tables = LakeTables(lake)
@@ -87,8 +93,8 @@ def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None
         scans = _scans(tables.asked(statement), statement, catalog, as_of)
         with _errors(tables):
             _open(connection, scans)
-            reader = connection.execute(statement.text).to_arrow_reader(BATCH_ROWS)
-        yield Answer(reader)
+            reader = run(lambda: connection.execute(statement.text).to_arrow_reader(BATCH_ROWS))
+        yield Answer(reader, run)
 
 
 def _scans(

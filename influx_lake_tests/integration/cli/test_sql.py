@@ -15,6 +15,7 @@ import pytest
 
 from influx_lake.cli.entry import run
 from influx_lake_tests.integration.queried_lake import LARGEST, SCHEMA, QueriedLake, only_days, rows
+from influx_lake_tests.unit.iceberg.compaction.deletes import delete_equal, delete_rows
 
 
 @dataclass
@@ -154,10 +155,13 @@ def test_only_the_files_that_are_needed_are_opened(lake: QueriedLake, ask: Any) 
 
 
 def test_deletes_of_other_engines_are_applied(lake: QueriedLake, ask: Any) -> None:
-    table = lake.table()
-    table.append(rows(0))
-    table.delete("host = 'h1'")
-    assert ask("select host from cpu order by 1", "--format", "json").rows == [{"host": "h0"}, {"host": "h2"}]
+    lake.table().append(rows(0))
+    [task] = lake.catalog.load_table(("telemetry", "cpu")).scan().plan_files()
+    delete_rows(lake.catalog, [(task.file, [1])])
+    hosts = "select host from cpu order by 1"
+    assert ask(hosts, "--format", "json").rows == [{"host": "h0"}, {"host": "h2"}]
+    delete_equal(lake.catalog, task.file, "h2")
+    assert ask(hosts, "--format", "json").rows == [{"host": "h0"}]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from pyiceberg.types import StringType
 from influx_lake.errors import CatalogRefused, ConfigurationError
 from influx_lake.frames import scan
 from influx_lake_tests.integration.queried_lake import LARGEST, SCHEMA, QueriedLake, only_days, rows
+from influx_lake_tests.unit.iceberg.compaction.deletes import delete_equal, delete_rows
 
 Engine = Literal["polars", "duckdb"]
 
@@ -101,6 +102,20 @@ def test_columns_that_differ_in_case_are_told_apart(lake: QueriedLake, engine: E
     table.append(pa.table({"time": [datetime(2026, 1, 1, tzinfo=UTC)], "Host": ["A"], "host": ["b"]}, schema))
     assert found(lake, engine, columns=["host"]) == [{"host": "b"}]
     assert found(lake, engine, columns=["Host"]) == [{"Host": "A"}]
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_deletes_of_other_engines_are_applied(lake: QueriedLake, engine: Engine) -> None:
+    lake.table().append(rows(0))
+    [task] = lake.catalog.load_table(("telemetry", "cpu")).scan().plan_files()
+    delete_rows(lake.catalog, [(task.file, [1])])
+    assert [row["host"] for row in found(lake, engine)] == ["h0", "h2"]
+    delete_equal(lake.catalog, task.file, "h2")
+    if engine == "duckdb":
+        assert [row["host"] for row in found(lake, engine)] == ["h0"]
+    else:
+        with pytest.raises(CatalogRefused, match="equality deletes"):
+            found(lake, engine)
 
 
 def test_mistakes(lake: QueriedLake) -> None:
