@@ -10,10 +10,10 @@ from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails
 
 from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.tables.format_versions import FORMAT_VERSION, refusal
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import LARGEST, parse_number
 
-FORMAT_VERSION = "format-version"
 CODEC = "write.parquet.compression-codec"
 LEVEL = "write.parquet.compression-level"
 TARGET_FILE_SIZE = "write.target-file-size-bytes"
@@ -137,7 +137,7 @@ def _only(right: str, why: str) -> _Check:
 
 
 _HONOURED: dict[str, _Check] = {
-    FORMAT_VERSION: _only("2", "the lake's tables have format version 2"),
+    FORMAT_VERSION: refusal,
     "write.format.default": _only("parquet", "the lake writes Parquet"),
     CODEC: _codec,
     LEVEL: _whole(0),

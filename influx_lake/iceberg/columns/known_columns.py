@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import RenamedColumns
 from influx_lake.config.tables.shared_tables import Share
-from influx_lake.errors import CatalogRefused, SchemaConflict
+from influx_lake.errors import CatalogRefused, SchemaConflict, TableUnsupported
 from influx_lake.iceberg.own_properties import own_properties, says_whose
 from influx_lake.iceberg.target import OWNER, TableTarget
 
@@ -235,10 +235,17 @@ def time_field(table: Table, time_column: str) -> NestedField:
 
     Raises:
         SchemaConflict: It has none of this name.
+        TableUnsupported: It is one of nanoseconds, by which pyiceberg cannot select rows.
     """
     field = next((field for field in table.metadata.schema().fields if field.name == time_column), None)
     if field is None:
         raise no_time(table, time_column)
+    if (kind := str(field.field_type)) in ("timestamptz_ns", "timestamp_ns"):
+        raise TableUnsupported(
+            f"{time_column} of {'.'.join(table.name())} is a {kind} (format version 3), by which pyiceberg cannot tell "
+            "the rows of a window yet",
+            remedy="Give the measurement another table (`table:`), whose column for nanoseconds holds times whole",
+        )
     return field
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.config import Nanoseconds, TimeType, Unsigned, column_name
+from influx_lake.config.tables.format_versions import time_holds_nanoseconds
 from influx_lake.config.values.source_schema import MADE_OF, MISFIT
 from influx_lake.errors import DataRefused, SchemaConflict
 from influx_lake.iceberg.columns import timestamps
@@ -179,6 +180,9 @@ def _time(column: pa.Field, target: TableTarget, *, keeps: bool) -> ShapedColumn
     options, places_rows = target.types, column.name == target.time_column
     zoned = options.time_type is TimeType.TIMESTAMPTZ if places_rows else column.type.tz
     kind = pa.timestamp("us", "UTC" if zoned else None)
+    if places_rows and time_holds_nanoseconds(options.nanoseconds, target.properties):
+        whole = pa.timestamp("ns", kind.tz)
+        return ShapedColumn(column.name, column.name, whole, partial(timestamps.whole, column.name, kind=whole))
     if options.nanoseconds is Nanoseconds.TRUNCATE or (places_rows and keeps):
         convert = partial(timestamps.floored, column.name, kind=kind)
     elif places_rows and options.nanoseconds is Nanoseconds.KEEP:
@@ -208,6 +212,8 @@ def _to_long(name: str, values: pa.Array) -> pa.Array:
 def _keeps_nanoseconds(target: TableTarget, existing: Schema | None) -> bool:
     """Whether the rows fill the column for whole times: from when a table has it, all of them do."""
     if target.types.nanoseconds is not Nanoseconds.KEEP:
+        return False
+    if time_holds_nanoseconds(target.types.nanoseconds, target.properties):
         return False
     return target.with_nanoseconds or (
         existing is not None and target.types.nanoseconds_column in {column.name for column in existing.fields}

@@ -86,7 +86,7 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
             NestedField(
                 field_id=number,
                 name=column.name,
-                field_type=iceberg_type(column.type),
+                field_type=_time_type(column.type) if column.name == time_column else iceberg_type(column.type),
                 required=column.name == time_column,
                 doc=doc_of(column),
             )
@@ -94,6 +94,15 @@ def iceberg_schema(columns: pa.Schema, time_column: str) -> Schema:
         )
     )
     return assign_fresh_schema_ids(schema)
+
+
+def _time_type(arrow: pa.DataType) -> IcebergType:
+    """The type of the time, which is kept in nanoseconds where the table's format version has them."""
+    from pyiceberg import types as iceberg
+
+    if pa.types.is_timestamp(arrow) and arrow.unit == "ns":
+        return iceberg.TimestamptzNanoType() if arrow.tz else iceberg.TimestampNanoType()
+    return iceberg_type(arrow)
 
 
 def with_doc(column: pa.Field, doc: str | None) -> pa.Field:

@@ -1,4 +1,4 @@
-"""Times in the precision that Iceberg (format version 2) has: microseconds, and what lies below them."""
+"""Times in the precision that Iceberg (format version 2) has: microseconds, and what lies below them (version 3)."""
 
 from __future__ import annotations
 
@@ -71,8 +71,17 @@ def epoch_nanoseconds(name: str, times: pa.Array) -> pa.Array:
     Raises:
         DataRefused: A time lies beyond the years that nanoseconds reach, 1677 to 2262.
     """
+    return whole(name, times, pa.int64())
+
+
+def whole(name: str, times: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The whole times, in nanoseconds, as a type of 64 bits; without a copy where that is what they are.
+
+    Raises:
+        DataRefused: A time lies beyond the years that nanoseconds reach, 1677 to 2262.
+    """
     try:
-        return times.cast(pa.timestamp("ns", times.type.tz)).view(pa.int64())
+        return times.cast(pa.timestamp("ns", times.type.tz)).view(pa.int64()).view(kind)
     except pa.ArrowInvalid as error:
         raise DataRefused(f"column {name!r} holds a time that nanoseconds cannot reach: {error}") from None
 

@@ -12,6 +12,7 @@ from influx_lake.errors import (
     ConfigurationError,
     LakeError,
     StorageError,
+    TableUnsupported,
 )
 from influx_lake.iceberg.failures.catalog_messages import (
     BUSY,
@@ -95,6 +96,12 @@ _NOT_ABLE = Meaning(
     "Use another kind of catalog: set `type` and `uri` under `catalog:` in lake.yaml",
 )
 
+_VERSION_3 = Meaning(
+    TableUnsupported,
+    "the table has format version 3, and pyiceberg writes no metadata of that yet",
+    "Let Spark or Trino do this, or a REST catalog hold the table: it writes the metadata itself",
+)
+
 
 def rest_error(error: BaseException, doing: str) -> LakeError | None:
     """What an error of a catalog over HTTP means, or of pyiceberg; None for those of others."""
@@ -106,6 +113,8 @@ def rest_error(error: BaseException, doing: str) -> LakeError | None:
         return _answered(error, names, doing)
     elif "ValidationError" in names:
         meaning = _of_content(error)
+    elif isinstance(error, NotImplementedError) and "Writing V3" in str(error):
+        meaning = _VERSION_3
     elif isinstance(error, NotImplementedError) and raised_by(error) is RaisedBy.CATALOG:
         meaning = _NOT_ABLE
     return meaning.of(error, doing) if meaning else None

@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from influx_lake.config.tables import table_properties as names
+from influx_lake.config.tables.format_versions import FORMAT_VERSION, NEWEST_WRITTEN
 from influx_lake.config.tables.table_layout import PartitionTerm
 from influx_lake.iceberg.layout.partition_spec import new_spec
 from influx_lake.iceberg.target import TableTarget
@@ -40,7 +41,7 @@ def new_table_properties(target: TableTarget) -> dict[str, str]:
     write = target.write
     codec = "uncompressed" if write.compression.value == "none" else write.compression.value
     properties = {
-        names.FORMAT_VERSION: "2",
+        FORMAT_VERSION: str(NEWEST_WRITTEN),
         names.CODEC: codec,
         names.TARGET_FILE_SIZE: str(write.target_file_size),
         "write.metadata.delete-after-commit.enabled": "true",

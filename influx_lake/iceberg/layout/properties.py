@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from influx_lake.config.tables.table_properties import FORMAT_VERSION, OF_COLUMNS
+from influx_lake.config.tables.format_versions import FORMAT_VERSION
+from influx_lake.config.tables.table_properties import OF_COLUMNS
 from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.layout.bloom_columns import check_bloom_filters
 from influx_lake.iceberg.target import TableTarget

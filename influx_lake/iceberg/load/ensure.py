@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from influx_lake.config.tables.format_versions import NEWEST_WRITTEN
 from influx_lake.errors import CatalogRefused, CatalogUnavailable, CommitConflict, LakeError, TableUnsupported
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.namespaces import make_namespace
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _PATIENCE_SECONDS = 60.0
-_NEWEST_FORMAT = 2
 
 log = logging.getLogger("influx_lake.replication")
 
@@ -105,10 +105,12 @@ def check_writable(table: Table, name: str) -> None:
         TableUnsupported: It has a format version that pyiceberg does not write.
     """
     version = table.metadata.format_version
-    if version > _NEWEST_FORMAT:
+    if version > NEWEST_WRITTEN:
         raise TableUnsupported(
-            f"{name} is a table of Iceberg's format version {version}, which pyiceberg cannot write yet",
-            remedy="Load into a table of another name (`table`), or have it made anew with format version 2",
+            f"{name} is a table of Iceberg's format version {version}, which pyiceberg cannot write yet; it can be "
+            "read, compared and rolled up",
+            remedy="Load into a table of another name (`table`), or copy it into one of format version 2 under its "
+            "name (in Spark: CREATE TABLE ... TBLPROPERTIES ('format-version' = '2') AS SELECT ..., then rename both)",
         )
 
 
@@ -128,6 +130,7 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
 
     Raises:
         ForeignTable: The table is not this source's.
+        TableUnsupported: It has a format version that is not written.
         SchemaConflict: Others dropped a column, renamed one that is not to be followed, or made one required.
         CatalogError: The catalog fails.
     """
@@ -136,6 +139,7 @@ def check_table(catalog: Catalog, target: TableTarget, names: Iterable[str], pro
         table = actual(found)
         ownership.check_owner(table, target, provenance)
         check_not_copied(table, target.name)
+        check_writable(table, target.name)
         _check_names(table, target, names)
 
 

@@ -131,8 +131,8 @@ def test_mistakes_have_lines(mistakes_of: Callable[..., list[str]]) -> None:
         "1 or more",
         "lake.yaml:9: measurements.cpu.table_properties.write.metadata.metrics.column.time: 'none' is too little: the "
         "lake finds the files of a window by the bounds of their time, which are `full`",
-        "lake.yaml:10: measurements.cpu.table_properties.format-version: cannot be honoured: the lake's tables have "
-        "format version 2",
+        "lake.yaml:10: measurements.cpu.table_properties.format-version: cannot be honoured: pyiceberg writes no "
+        "tables of format version 3 yet. `nanoseconds: keep` holds times whole in a column of their own",
         "lake.yaml:11: measurements.cpu.table_properties.nothing: has no value: give one, or leave the option out",
         "lake.yaml:12: measurements.cpu.table_properties.deep: must be a text, not a mapping",
         "lake.yaml:14: measurements.mem.write.bloom_filter[0]: is empty: give it a value, or leave the option out",
