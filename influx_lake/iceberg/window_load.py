@@ -106,6 +106,19 @@ class ProgressMeter:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenFiles:
+    """The files of a table that held rows of a window.
+
+    Attributes:
+        snapshot_id: The snapshot in which they were looked for; None where there was none.
+        paths: Where they are.
+    """
+
+    snapshot_id: int | None
+    paths: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class WindowLoad:
     """A window to be loaded into its table.
 
@@ -117,8 +130,8 @@ class WindowLoad:
         complete_until: The source may still get points from this time on: what of the window lies before it is recorded
             as loaded. Without it the whole window is.
         guard: Looks at each plan before it is committed.
-        tail_of: Of a tail, the files that held rows of the window when it was read: it is committed only while they are
-            the same, and only if it has something new.
+        tail_of: Of a tail, what held rows of the window when it was read: it is committed only while that is the same,
+            and only if it has something new.
         progress: How far the load is.
         audit: Checks what was loaded, in a catalog that has it, before readers of the table get it: what it says is
             wrong. None: readers get it with its commit.
@@ -131,7 +144,7 @@ class WindowLoad:
     read: Callable[[Window], AbstractContextManager[Rows]]
     complete_until: datetime | None = None
     guard: Guard = field(default_factory=Unguarded)
-    tail_of: frozenset[str] | None = None
+    tail_of: SeenFiles | None = None
     progress: ProgressMeter = field(default_factory=ProgressMeter)
     audit: Callable[[Catalog], Sequence[str]] | None = None
 

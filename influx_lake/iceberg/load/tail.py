@@ -14,7 +14,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.ownership import check_owner
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_load import SeenFiles, WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ class TailPlan:
         planner: Plans the part's commit.
         target: The table.
         part: The part.
-        before: The files that held rows of the part before it was read.
+        before: What held rows of the part before it was read.
     """
 
     planner: Planner[Change]
     target: TableTarget
     part: Window
-    before: frozenset[str]
+    before: SeenFiles
 
     def plan(self, table: Table) -> Change:
         """Plan, if the part is as it was: else those rows may be newer than these.
@@ -82,7 +82,8 @@ class TailPlan:
         """
         if table_state(table).coverage.not_tailed(self.part) != (self.part,):
             raise Overtaken
-        if _files(table, self.part, self.target) != self.before:
+        is_same_snapshot = table.metadata.current_snapshot_id == self.before.snapshot_id
+        if not is_same_snapshot and _files(table, self.part, self.target).paths != self.before.paths:
             raise Overtaken
         change = self.planner.plan(table)
         notes = {**change.notes, "influx-lake.watermark": utc_text(self.part.end), "influx-lake.tail": "true"}
@@ -94,11 +95,10 @@ class TailPlan:
         return self.planner.written()
 
 
-def _files(table: Table | None, part: Window, target: TableTarget) -> frozenset[str]:
+def _files(table: Table | None, part: Window, target: TableTarget) -> SeenFiles:
     if table is None:
-        return frozenset()
+        return SeenFiles(None, frozenset())
     with catalog_errors(f"look for the files of {part} in {target.name}"):
         found = files_of(table, part, target.time_column)
-    return frozenset(
-        file.file_path for task in (*found.inside, *found.straddling) for file in (task.file, *task.delete_files)
-    )
+    paths = (file.file_path for task in (*found.inside, *found.straddling) for file in (task.file, *task.delete_files))
+    return SeenFiles(table.metadata.current_snapshot_id, frozenset(paths))
