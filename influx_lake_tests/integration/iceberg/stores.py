@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from influx_lake_tests.integration.iceberg.azurite import azurite
 from influx_lake_tests.integration.iceberg.gcs_server import gcs_server
 from influx_lake_tests.integration.iceberg.versitygw import versitygw
+
+
+@contextmanager
+def local_folder(folder: Path) -> Iterator[dict[str, str]]:
+    """This disk, by an address."""
+    yield {"warehouse": f"file://{folder}/lake/warehouse"}
+
 
 STORES: dict[str, Callable[[Path], AbstractContextManager[dict[str, str]]]] = {
     "s3": versitygw,
@@ -16,3 +23,5 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[dict[str, str]]]] = {
     "adls": azurite,
 }
 """Each starts a server over a folder, and gives pyiceberg's properties of a warehouse in it."""
+PLACES = {**STORES, "file": local_folder}
+"""The same, and the disk."""

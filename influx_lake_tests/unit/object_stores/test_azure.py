@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
-from influx_lake.object_stores.azure import azure_path, azure_store
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.layout.new_table import table_location
+from influx_lake.object_stores.azure import AzureStore, azure_path, azure_store
 
 KEY = {"adls.account-key": "a2V5"}
 HOST = "abfss://box@named.dfs.core.windows.net/a/b"
@@ -65,3 +68,23 @@ def test_threads_share_a_store_that_believes_no_old_listing() -> None:
         thread.join()
     assert all(store is found[0] for store in found)
     assert not found[0].dircache.use_listings_cache
+
+
+def test_a_new_table_is_looked_for_in_the_account_of_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def listed(self: AzureStore, path: str, **_: object) -> list[object]:
+        asked.append((self.account_url, path))
+        return []
+
+    monkeypatch.setattr(AzureStore, "_ls", listed)
+    warehouse = "abfss://box@named.dfs.core.windows.net/lake"
+    properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": warehouse}
+    # No store is open yet that has this key.
+    properties["adls.account-key"] = "b3RoZXI="
+    catalog = open_catalog("lake", properties)
+    catalog.create_namespace("telemetry")
+    assert table_location(catalog, ("telemetry", "cpu")) is None
+    assert asked == [("https://named.blob.core.windows.net", "box/lake/telemetry/cpu/metadata")]
