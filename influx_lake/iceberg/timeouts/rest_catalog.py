@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,9 +22,12 @@ from influx_lake.iceberg.storage.vended_credentials import VendedFileIO, are_ven
 from influx_lake.iceberg.timeouts.call_timeout import answer_within
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
+    from pyiceberg.table import CommitTableResponse, Table
+    from pyiceberg.table.update import TableRequirement, TableUpdate
 
 _LONGEST_CONNECTING_SECONDS = 10.0
+_last_column: ContextVar[int | None] = ContextVar("last_column", default=None)
+"""The highest id that a column of the table has, or had, which is being committed to."""
 _WITHOUT_A_SERVER = ("LegacyOAuth2AuthManager", "BasicAuthManager", "NoopAuthManager")
 """Those that ask nobody for a token when a request is made."""
 
@@ -67,6 +72,17 @@ class RestCatalog(rest.RestCatalog):
             # It knows when its token expires, and not that the catalog takes it no more.
             self._auth_manager.token_provider._token = None
 
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        """Commit updates; see pyiceberg."""
+        before = _last_column.set(table.metadata.last_column_id)
+        try:
+            done: CommitTableResponse = super().commit_table(table, requirements, updates)
+        finally:
+            _last_column.reset(before)
+        return done
+
     def _response_to_table(self, identifier_tuple: tuple[str, ...], table_response: rest.TableResponse) -> Table:
         table = super()._response_to_table(identifier_tuple, table_response)
         # Its address may be in the catalog's configuration, or in what it tells of the table.
@@ -100,7 +116,30 @@ def _bound(session: Session, seconds: float) -> None:
     def bounded(request: PreparedRequest, **options: Any) -> Response:
         # The second ends the thread of an answer that nobody waits for any more.
         options["timeout"] = (min(seconds, _LONGEST_CONNECTING_SECONDS), 2 * seconds)
+        _tell_last_column(request)
         host = urlsplit(str(request.url)).netloc.rpartition("@")[2]
         return answer_within(seconds, host, lambda: send(request, **options))
 
     session.send = bounded  # type: ignore[method-assign]
+
+
+def _tell_last_column(request: PreparedRequest) -> None:
+    """Add to new schemas what pyiceberg leaves out since the protocol has it optional: Nessie 0.99 answers 500 then."""
+    last = _last_column.get()
+    if last is None or not isinstance(request.body, bytes) or b'"add-schema"' not in request.body:
+        return
+    asked = json.loads(request.body)
+    for update in asked["updates"]:
+        if update["action"] == "add-schema":
+            update.setdefault("last-column-id", max(last, _highest_id(update["schema"])))
+    request.prepare_body(json.dumps(asked).encode(), None)
+
+
+def _highest_id(part: Any) -> int:
+    """The highest id of the columns in a schema, those inside of others too."""
+    if isinstance(part, list):
+        return max(map(_highest_id, part), default=0)
+    if not isinstance(part, dict):
+        return 0
+    own = [part[name] for name in ("id", "element-id", "key-id", "value-id") if isinstance(part.get(name), int)]
+    return max([*own, *map(_highest_id, part.values())], default=0)

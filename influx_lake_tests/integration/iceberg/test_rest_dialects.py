@@ -287,6 +287,20 @@ def test_a_missing_namespace_that_may_not_be_made_is_told_at_once(front: Front) 
     assert refuses.count == 1
 
 
+def test_columns_are_added_where_the_last_column_has_to_be_told(front: Front) -> None:
+    """Nessie 0.99 answers 500 to a new schema without `last-column-id`, which the protocol has made optional since."""
+
+    def refused(request: Request) -> Answer | None:
+        added = [each for each in request.json.get("updates", ()) if each["action"] == "add-schema"]
+        return refusal(500, "lastColumnId is not set") if any("last-column-id" not in each for each in added) else None
+
+    catalog = open_catalog("lake", {"type": "rest", "uri": front(Refuses(refused))})
+    replace(catalog, day(0), rows(day(0), 5))
+    replace(catalog, day(1), with_level(rows(day(1), 7)))
+    assert table(catalog).metadata.last_column_id == len(table(catalog).schema().fields)
+    assert held(catalog).num_rows == 12
+
+
 @pytest.mark.parametrize("gone", ["renamed", "dropped"])
 def test_a_table_that_goes_while_it_is_loaded(front: Front, gone: str) -> None:
     """That window fails with a word of it; the next makes a table of the name, and the other one is left as it is."""
