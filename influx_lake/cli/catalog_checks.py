@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from influx_lake.iceberg.permissions.permission import Proof
+    from influx_lake.maintenance.tables import MaintainedTable
 
 
 def check_catalog(session: Session) -> Iterator[Check]:
@@ -38,6 +39,7 @@ def check_catalog(session: Session) -> Iterator[Check]:
     for table in tables:
         for folder in folders_of(table):
             yield from map(_of_proof, trials.of_folder(table.io, folder))
+    yield from _check_engines(session, maintained)
 
 
 def _check_table(session: Session, measurement: Measurement, tables: list[Table]) -> Iterator[Check]:
@@ -70,6 +72,30 @@ def _check_table(session: Session, measurement: Measurement, tables: list[Table]
         loaded = replace(loaded, detail=redact(detail), found=told)
     if found or not loaded.ok:
         yield loaded
+
+
+def _check_engines(session: Session, maintained: list[MaintainedTable]) -> Iterator[Check]:
+    """Ask each query engine that maintains tables something."""
+    from influx_lake.config.maintenance.engines import Engine
+    from influx_lake.iceberg.permissions.aws import refused_action
+    from influx_lake.maintenance.engines.opening import Engines
+
+    named = dict.fromkeys(each.maintenance.engine for each in maintained if each.maintenance is not None)
+    with Engines(session.lake.engines, session.lake.catalog.name) as engines:
+        for name in named:
+            if name is Engine.OWN:
+                continue
+
+            def ask(name: Engine = name) -> str:
+                engine = engines.get(name)
+                assert engine is not None
+                engine.run("SELECT 1")
+                return "answers"
+
+            asked = attempt("engine", f"engine {name}", ask)
+            if not asked.ok and (action := refused_action(asked.detail)):
+                asked = replace(asked, remedy=f"Allow the IAM action {action}, on the workgroup of engines.{name}")
+            yield asked
 
 
 def _told_of(table: Table) -> dict[str, str | int | None]:

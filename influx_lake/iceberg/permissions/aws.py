@@ -60,6 +60,12 @@ _S3_ACTIONS_OF = {
 }
 
 
+def refused_action(refusal: str) -> str | None:
+    """The action that AWS says is not allowed."""
+    named = _NAMED.search(refusal)
+    return named[1] if named else None
+
+
 def glue_grant(permission: Permission, namespace: str, properties: Mapping[str, Any], refusal: str = "") -> Grant:
     """A permission of the Glue Data Catalog.
 
@@ -69,8 +75,7 @@ def glue_grant(permission: Permission, namespace: str, properties: Mapping[str, 
         properties: The catalog's.
         refusal: What AWS said, which names the action where it is another one.
     """
-    named = _NAMED.search(refusal)
-    action = named[1] if named else GLUE_ACTIONS[permission]
+    action = refused_action(refusal) or GLUE_ACTIONS[permission]
     place = f"arn:{_partition(properties)}:glue:{_region(properties)}:{properties.get('glue.id') or '*'}"
     resources = [f"{place}:catalog"]
     if permission is not Permission.LIST_NAMESPACES:

@@ -13,9 +13,11 @@ from sqlalchemy import create_engine, text
 
 from influx_lake.cli.entry import run
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.storage.listing import files_below
 from influx_lake_tests.integration.iceberg.enforcing_aws import EnforcingAws, enforcing_aws
 from influx_lake_tests.integration.iceberg.postgres import postgres
 from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
+from influx_lake_tests.integration.iceberg.stores import STORES
 
 LAKE = """\
 sources: {{default: {{type: line_protocol, path: ./points.lp, database: t}}}}
@@ -58,12 +60,13 @@ def checked(config: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list
 
 def policy(without: str = "") -> dict[str, Any]:
     """The policy of the documentation, without an action."""
-    [text] = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    text, maintenance = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
     found: dict[str, Any] = json.loads(text)
+    found["Statement"].append(json.loads(maintenance))
     for statement in found["Statement"]:
         actions = statement["Action"]
         statement["Action"] = [each for each in ([actions] if isinstance(actions, str) else actions) if each != without]
-        if statement["Sid"] == "Catalog":
+        if statement["Sid"] in ("Catalog", "Maintenance"):
             # moto compares the resources of S3's actions only.
             statement["Resource"] = "*"
     found["Statement"] = [statement for statement in found["Statement"] if statement["Action"]]
@@ -182,3 +185,42 @@ def test_each_action_of_it_is_needed_and_named(
     assert all(f"Allow the IAM action {action} on arn:aws:" in each["remedy"] for each in missing)
     # Nothing but the table of the check is ever dropped.
     assert (code, missing[0]["warning"]) == ((0, True) if action == "glue:DeleteTable" else (1, False))
+
+
+@pytest.mark.slow
+def test_what_athena_needs_is_tried(
+    aws: EnforcingAws, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+    keys = {"aws_access_key_id": aws.key, "aws_secret_access_key": aws.secret, "region": "eu-central-1"}
+    config = lake(tmp_path, aws.properties())
+    text = config.read_text().replace("maintenance: {", "maintenance: {engine: athena, ")
+    config.write_text(f"{text}engines: {{athena: {json.dumps(keys)}}}\n")
+    for refused in ("", "athena:StartQueryExecution", "athena:GetQueryExecution"):
+        aws.drop_databases()
+        aws.allow(policy(without=refused))
+        capsys.readouterr()
+        code = run(["check", "-c", str(config), "--json"])
+        told = json.loads(capsys.readouterr().out)["checks"][-1]
+        assert (told["name"], told["ok"], code) == ("engine", not refused, 1 if refused else 0)
+        if refused:
+            assert told["remedy"] == f"Allow the IAM action {refused}, on the workgroup of engines.athena"
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("store", STORES)
+def test_every_store_is_tried_and_left_as_it_was(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with STORES[store](tmp_path) as reached:
+        properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", **reached}
+        config = lake(tmp_path, properties)
+        assert run(["replicate", "cpu", *RANGE, "-c", str(config)]) == 0
+        catalog = open_catalog("lake", properties)
+        io = catalog.load_table("telemetry.cpu").io
+        before = {each.path for each in files_below(io, properties["warehouse"])}
+        assert before
+        code, told = checked(config, capsys)
+        assert (code, [each for each in told if not each["found"]["there"]]) == (0, [])
+        assert {each.path for each in files_below(io, properties["warehouse"])} == before
+        assert catalog.list_tables("telemetry") == [("telemetry", "cpu")]
