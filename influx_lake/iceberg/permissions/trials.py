@@ -14,6 +14,7 @@ from influx_lake.iceberg.permissions.dialects import Dialect, dialect_of
 from influx_lake.iceberg.permissions.grants import catalog_grant, store_grant
 from influx_lake.iceberg.permissions.permission import Permission, Proof
 from influx_lake.iceberg.permissions.scratch_table import PREFIX, ScratchTable
+from influx_lake.iceberg.storage.deletion import delete_folder
 from influx_lake.iceberg.storage.listing import files_below
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ class Trials:
     def _of_store(self, io: FileIO, folder: str) -> Generator[Proof, None, bool]:
         """Try the store's permissions; whether a table can be made and committed to with what is there."""
         self._tried_in.add(_beside(folder))
-        path = f"{folder.rstrip('/')}/data/{PREFIX}{uuid.uuid4().hex[:12]}"
+        # In a folder of its own, which is listed at once however many files the table has.
+        own = f"{folder.rstrip('/')}/{PREFIX}{uuid.uuid4().hex[:12]}"
+        path = f"{own}/file"
 
         def write() -> str:
             with io.new_output(path).create(overwrite=True) as stream:
@@ -146,7 +149,7 @@ class Trials:
             return "read it"
 
         def listed() -> str:
-            return f"listed it among {sum(1 for _ in files_below(io, path.rpartition('/')[0]))}"
+            return f"listed {sum(1 for _ in files_below(io, own))}"
 
         def delete() -> str:
             io.delete(path)
@@ -162,6 +165,9 @@ class Trials:
         yield proofs[-1]
         if written.ok:
             yield self._tried(Permission.DELETE, folder, delete)
+            with suppress(Exception):
+                # What is left of the folder: a marker in S3, an empty one on this disk.
+                delete_folder(io, own)
         return all(each.ok or not each.is_needed for each in proofs)
 
     def _tried(self, permission: Permission, on: str, act: Callable[[], str]) -> Proof:

@@ -86,6 +86,26 @@ REST = {
 
 
 @pytest.mark.slow
+def test_the_folder_of_a_table_that_lies_elsewhere_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"}
+    config, elsewhere = lake(tmp_path, properties), tmp_path / "elsewhere" / "cpu"
+    assert run(["replicate", "cpu", *RANGE, "-c", str(config)]) == 0
+    with open_catalog("lake", properties).load_table("telemetry.cpu").transaction() as change:
+        change.set_properties({"write.data.path": str(elsewhere)})
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "kept").write_text("")
+    tried = [each["found"] for each in checked(config, capsys)[1] if each["found"]["on"] == str(elsewhere)]
+    assert [each["permission"] for each in tried] == ["write files", "read files", "list files", "delete files"]
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+    (elsewhere / "kept").unlink()
+    elsewhere.rmdir()
+    elsewhere.write_text("a file where a folder should be")
+    code, told = checked(config, capsys)
+    [failed] = [each for each in told if not each["ok"] and each["found"]["permission"] == "write files"]
+    assert (code, failed["found"]["on"]) == (1, str(elsewhere))
+
+
+@pytest.mark.slow
 def test_each_refusal_of_a_rest_catalog_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = ""
 
