@@ -37,8 +37,10 @@ _OF_FSSPEC = {**dict.fromkeys(("s3", "s3a", "s3n"), "s3fs"), **dict.fromkeys(("g
 
 def missing_of_catalog(entries: _Entries) -> Iterator[tuple[str, str]]:
     """The properties of a catalog that need packages which are not installed, each with what to install."""
-    found = {name: need for name, need in _needs_of_catalog(entries) if not _is_there(need)}
-    yield from ((name, _mistake(need)) for name, need in found.items())
+    found: dict[str, str] = {}
+    for name, need in _needs_of_catalog(entries):
+        found.setdefault(need, name)
+    yield from ((name, _mistake(need)) for need, name in found.items() if not _is_there(need))
 
 
 def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from pyiceberg.io import load_file_io
 
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.storage.listing import files_below
 from influx_lake.sources.files.place import path_in_store, store_of
 from influx_lake_tests.integration.iceberg.stores import PLACES
 
@@ -57,7 +59,11 @@ def test_files_of_a_store(store: str, tmp_path: Path, capsys: pytest.CaptureFixt
         for number in range(3):
             put(f"{short}/exports/d{number}/x.lp", f"mem,host=a v={number} {(JUNE + number * 86_400) * 10**9}\n")
 
+        assert run(["check", "-c", str(config)]) == 0, capsys.readouterr()
+        files = load_file_io({**properties, "warehouse": zone})
+        assert [each.path for each in files_below(files, f"{zone}-lake")] == []
         assert run(["replicate", "--all", *BOUNDS, "-c", str(config)]) == 0, capsys.readouterr().err
+        assert run(["check", "-c", str(config)]) == 0, capsys.readouterr()
         assert run(["verify", *BOUNDS, "-c", str(config)]) == 0
         assert "6 windows compared, all equal" in capsys.readouterr().out
         lake = load_lake(config)
