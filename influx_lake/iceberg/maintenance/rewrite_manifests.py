@@ -1,4 +1,4 @@
-"""Few manifests in the place of many: what every plan of a query reads."""
+"""Few manifests in the place of many, several in the place of a large one: what every plan of a query reads."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ from influx_lake.iceberg.writer.write_settings import WriteSettings
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+LARGE = 2
+"""A manifest of more than so many times the target size is split."""
 ENTRIES_AT_ONCE = 20_000
 """How many files are put in the order of their partitions at once: each is a few kilobytes in memory."""
 
 
 def rewrite_manifests(task: TableTask, options: ManifestOptions) -> Maintained:
-    """Write the small manifests of a table anew, each for neighbouring partitions; its files stay as they are.
+    """Write the small and the large manifests of a table anew, each for neighbouring partitions; its files stay.
 
     Args:
         task: The table.
@@ -64,7 +66,9 @@ def rewrite_manifests(task: TableTask, options: ManifestOptions) -> Maintained:
         else:
             snapshot_id = committed.snapshot_id
             after = table_figures(committed.table, small_file_size)
-            done = {"manifests_removed": before.manifests - after.manifests, "snapshots": 1}
+            fewer = before.manifests - after.manifests
+            done = {"manifests_removed": fewer} if fewer >= 0 else {"manifests_added": -fewer}
+            done["snapshots"] = 1
     return Maintained(
         Kind.REWRITE_MANIFESTS,
         task.target.name,
@@ -97,17 +101,17 @@ class RewriteManifests(ReplaceFiles):
     def _deleted_entries(self) -> list[ManifestEntry]:
         head = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
         manifests = manifests_of(head, self._io) if head else ()
-        small = _small(manifests, self._manifest_size)
-        staying = [each for each in manifests if each not in small]
+        rewritten = _of_wrong_size(manifests, self._manifest_size)
+        staying = [each for each in manifests if each not in rewritten]
         by_spec: dict[int, list[ManifestFile]] = defaultdict(list)
-        for manifest in small:
+        for manifest in rewritten:
             by_spec[manifest.partition_spec_id].append(manifest)
         written = [each for spec_id, some in by_spec.items() for each in self._joined(spec_id, some)]
         self._untouched = [*written, *staying]
         self.snapshot_properties = {
             **self.snapshot_properties,
             "manifests-created": str(len(written)),
-            "manifests-replaced": str(len(small)),
+            "manifests-replaced": str(len(rewritten)),
             "manifests-kept": str(len(staying)),
         }
         return []
@@ -121,9 +125,11 @@ class RewriteManifests(ReplaceFiles):
         entry = next(entries, None)
         while entry is not None:
             with self.new_manifest_writer(self.spec(spec_id)) as writer:
-                while entry is not None and writer.tell() < self._manifest_size:
+                room = True
+                while entry is not None and room:
                     writer.add_entry(self._with_status(entry, ManifestEntryStatus.EXISTING))
                     entry = next(entries, None)
+                    room = writer.tell() < self._manifest_size
             yield writer.to_manifest_file()
 
     def _entries(self, manifests: Sequence[ManifestFile]) -> Iterator[ManifestEntry]:
@@ -138,17 +144,28 @@ class RewriteManifests(ReplaceFiles):
 
 
 def _worth_rewriting(table: Table, options: ManifestOptions) -> Sequence[ManifestFile]:
-    """The manifests to rewrite; none where there are too few for it."""
+    """The manifests to rewrite; none where there are too few small ones for it, and no large one."""
     snapshot = table.current_snapshot()
-    small = _small(manifests_of(snapshot, table.io), manifest_size(table.metadata)) if snapshot else ()
-    return small if len(small) >= options.min_manifests else ()
+    if snapshot is None:
+        return ()
+    size = manifest_size(table.metadata)
+    found = _of_wrong_size(manifests_of(snapshot, table.io), size)
+    return found if len(found) >= options.min_manifests or any(_is_large(each, size) for each in found) else ()
 
 
-def _small(manifests: Sequence[ManifestFile], size: int) -> list[ManifestFile]:
-    """The small manifests of data files that can be joined with another: those of one partition spec."""
-    small = [each for each in manifests if each.content is ManifestContent.DATA and each.manifest_length < size * SMALL]
-    of_spec = Counter(each.partition_spec_id for each in small)
-    return [each for each in small if of_spec[each.partition_spec_id] > 1]
+def _of_wrong_size(manifests: Sequence[ManifestFile], size: int) -> list[ManifestFile]:
+    """The manifests of data files that are large, or small and can be joined with another of their partition spec."""
+    data = [each for each in manifests if each.content is ManifestContent.DATA]
+    large = [each for each in data if _is_large(each, size)]
+    small = [each for each in data if each.manifest_length < size * SMALL]
+    of_spec = Counter(each.partition_spec_id for each in (*small, *large))
+    return [*large, *(each for each in small if of_spec[each.partition_spec_id] > 1)]
+
+
+def _is_large(manifest: ManifestFile, size: int) -> bool:
+    """Whether several come of it, for each of which a query reads less."""
+    files = (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
+    return files > 1 and manifest.manifest_length > LARGE * size
 
 
 def _partition(entry: ManifestEntry) -> list[tuple[bool, Any]]:

@@ -15,7 +15,7 @@ from influx_lake.iceberg.table_state.lineage import last_commit
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog, iceberg_jar, spark_jars
 from influx_lake_tests.integration.maintenance.engine_lake import DAYS, HOURS, ROWS, EngineLake
-from influx_lake_tests.integration.maintenance.trino_server import trino_server
+from testbed.trino_server import trino_server
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,9 +14,11 @@ import pyarrow as pa
 import pytest
 
 from influx_lake_tests.integration.iceberg.java_server import iceberg_jar, spark_jars
-from influx_lake_tests.integration.maintenance.trino_server import trino_server
 from influx_lake_tests.integration.query.page import Block, blocks, run_python, statement
 from influx_lake_tests.integration.query.page_lake import Answer, PageLake
+from influx_lake_tests.integration.query.type_tables import make_foreign_tables
+from influx_lake_tests.integration.typed_lake import Row
+from testbed.trino_server import trino_server
 
 
 class Engine(Protocol):
@@ -26,6 +29,12 @@ class Engine(Protocol):
 
     def files_opened(self, heading: list[Block]) -> int:
         """How many data files the engine says that the last block opens."""
+
+    def types(self, name: str) -> dict[str, str]:
+        """What it calls the types of a table's columns."""
+
+    def rows(self, name: str) -> list[Row]:
+        """Every row of a table."""
 
 
 class DuckDB:
@@ -50,6 +59,14 @@ class DuckDB:
             found = run_python(text, {}) if block.language == "python" else self.connection.execute(text).fetchall()
         return found
 
+    def types(self, name: str) -> dict[str, str]:
+        return {row[0]: row[1] for row in self.connection.execute(f"describe lake.telemetry.{name}").fetchall()}
+
+    def rows(self, name: str) -> list[Row]:
+        found = self.connection.execute(f"from lake.telemetry.{name}")
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
     def files_opened(self, heading: list[Block]) -> int:
         plan = self.connection.execute(f"explain analyze {self.lake.written_for(statement(heading))}").fetchall()
         read = re.search(r"Total Files Read: (\d+)", str(plan))
@@ -70,7 +87,7 @@ def duckdb_engine(lake: PageLake, _: Path) -> Iterator[Engine]:
             duckdb.set_default_connection(before)
 
 
-class Notebook:
+class Notebook(ABC):
     """A page in Python: one block knows the names of those before it."""
 
     def __init__(self, lake: PageLake, page: str) -> None:
@@ -82,18 +99,25 @@ class Notebook:
         value = None
         for block in heading:
             value = run_python(self.lake.written_for(block.text), self.names)
-        return self.rows(value)
+        return self.answered(value)
 
-    def rows(self, value: Any) -> Answer:
-        raise NotImplementedError
-
-    def files_opened(self, heading: list[Block]) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def answered(self, value: Any) -> Answer:
+        """The rows of a frame."""
 
 
 class Polars(Notebook):
-    def rows(self, value: Any) -> Answer:
+    def answered(self, value: Any) -> Answer:
         return [] if value is None else value.rows()
+
+    def types(self, name: str) -> dict[str, str]:
+        return {column: str(kind) for column, kind in self._scan(name).collect_schema().items()}
+
+    def rows(self, name: str) -> list[Row]:
+        return self._scan(name).collect().to_dicts()
+
+    def _scan(self, name: str) -> Any:
+        return self.names["pl"].scan_iceberg(self.names["catalog"].load_table(("telemetry", name)))
 
     def files_opened(self, heading: list[Block]) -> int:
         self.answer(heading)
@@ -101,8 +125,17 @@ class Polars(Notebook):
 
 
 class Pandas(Notebook):
-    def rows(self, value: Any) -> Answer:
+    def answered(self, value: Any) -> Answer:
         return [] if value is None else list(value.itertuples(index=False, name=None))
+
+    def types(self, name: str) -> dict[str, str]:
+        return {column: str(kind) for column, kind in self._frame(name).dtypes.items()}
+
+    def rows(self, name: str) -> list[Row]:
+        return self._frame(name).to_dict("records")
+
+    def _frame(self, name: str) -> Any:
+        return self.names["catalog"].load_table(("telemetry", name)).scan().to_pandas()
 
     def files_opened(self, heading: list[Block]) -> int:
         self.answer(heading)
@@ -135,6 +168,15 @@ class ClickHouse:
             seconds = found["hour"].cast(pa.int64()).cast(pa.timestamp("s", "UTC"))
             found = found.set_column(found.column_names.index("hour"), "hour", seconds)
         return [tuple(row.values()) for row in found.to_pylist()]
+
+    def types(self, name: str) -> dict[str, str]:
+        return {row["name"]: row["type"] for row in self._asked(f"describe {self._table(name)}").to_pylist()}
+
+    def rows(self, name: str) -> list[Row]:
+        return self._asked(f"from {self._table(name)}").to_pylist()
+
+    def _table(self, name: str) -> str:
+        return f"icebergLocal('{self.lake.folder}/apache/telemetry/{name}')"
 
     def files_opened(self, heading: list[Block]) -> int:
         before = self._opened()
@@ -173,10 +215,17 @@ class Spark:
         assert re.search(packages, block.text)
         run_python(re.sub(packages, f'"spark.jars", "{iceberg_jar()}"', lake.written_for(block.text)), names)
         self.session = names["spark"]
+        make_foreign_tables(self.session)
 
     def answer(self, heading: list[Block]) -> Answer:
         found = self.session.sql(self.lake.written_for(statement(heading))).collect()
         return [tuple(row) for row in found]
+
+    def types(self, name: str) -> dict[str, str]:
+        return dict(self.session.table(f"lake.telemetry.{name}").dtypes)
+
+    def rows(self, name: str) -> list[Row]:
+        return [row.asDict() for row in self.session.table(f"lake.telemetry.{name}").collect()]
 
     def files_opened(self, heading: list[Block]) -> int:
         frame = self.session.sql(self.lake.written_for(statement(heading)))
@@ -243,6 +292,15 @@ class Trino:
     def answer(self, heading: list[Block]) -> Answer:
         return self._asked(self.lake.written_for(statement(heading)))
 
+    def types(self, name: str) -> dict[str, str]:
+        return {row[0]: row[1] for row in self._asked(f"describe {name}")}
+
+    def rows(self, name: str) -> list[Row]:
+        cursor = self.connection.cursor()
+        cursor.execute(f"select * from {name}")
+        found = cursor.fetchall()
+        return [dict(zip((column[0] for column in cursor.description), row, strict=True)) for row in found]
+
     def files_opened(self, heading: list[Block]) -> int:
         told = self._asked(f"explain analyze verbose {self.lake.written_for(statement(heading))}")
         found = re.findall(r"'dataFiles' = LongCount\{total=(\d+)\}", str(told))
@@ -265,11 +323,12 @@ def trino_engine(lake: PageLake, folder: Path) -> Iterator[Engine]:
 
 
 ENGINES: dict[str, Any] = {
+    # First: it makes the tables that others deleted rows of.
+    "spark": spark_engine,
     "duckdb": duckdb_engine,
     "polars": polars_engine,
     "pandas": pandas_engine,
     "clickhouse": clickhouse_engine,
-    "spark": spark_engine,
     "trino": trino_engine,
 }
 

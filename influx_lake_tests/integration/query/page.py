@@ -41,3 +41,16 @@ def run_python(text: str, names: dict[str, Any]) -> Any:
     last = parsed.body.pop() if isinstance(parsed.body[-1], ast.Expr) else None
     exec(compile(parsed, "page", "exec"), names)
     return eval(compile(ast.Expression(last.value), "page", "eval"), names) if isinstance(last, ast.Expr) else None
+
+
+def table(page: str, number: int) -> dict[str, dict[str, str]]:
+    """One of a page's tables, the first is 0: its cells by the column's heading, then by the row's first cell."""
+    text = re.findall(r"(?:^\|.*\n)+", (PAGES / f"{page}.md").read_text(), re.MULTILINE)[number]
+    heads, _, *rows = [[cell.strip() for cell in line.split(" | ")] for line in text.strip().splitlines()]
+    return {
+        _plain(head): {_plain(row[0]): _plain(row[place]) for row in rows} for place, head in enumerate(heads) if place
+    }
+
+
+def _plain(cell: str) -> str:
+    return cell.strip("| ").replace("`", "")

@@ -20,10 +20,13 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from influx_lake.cli.entry import run
-from influx_lake.config import load_lake
+from influx_lake.config import InfluxDB3Config, Secret, load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
+from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog
+from influx_lake_tests.integration.query.type_tables import make_tables
+from influx_lake_tests.integration.typed_lake import TypedLake
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 10
@@ -184,6 +187,9 @@ def page_lake(folder: Path) -> Iterator[PageLake]:
         _tell(
             config, "replicate", "--all", "--start", f"{DAY:%Y-%m-%d}", "--end", f"{DAY + timedelta(days=1):%Y-%m-%d}"
         )
+        source = InfluxDB3Source(InfluxDB3Config(host=box.url, database="telemetry", token=Secret(str(box.token))))
+        make_tables(TypedLake(box, source, catalog))
+        source.close()
         yield PageLake(folder, uri, catalog, newest["snapshot_id"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,18 @@ from typing import Any
 import pytest
 
 from influx_lake_tests.integration.query.engines import ENGINES, Engine, engine
-from influx_lake_tests.integration.query.page import Block, blocks
+from influx_lake_tests.integration.query.page import Block, blocks, table
 from influx_lake_tests.integration.query.page_lake import ANSWERS, HOSTS, Answer, PageLake, page_lake
+from influx_lake_tests.integration.query.type_tables import TYPED, values_seen
 
+TITLES = {
+    "spark": "Spark",
+    "duckdb": "DuckDB",
+    "polars": "Polars",
+    "pandas": "pandas",
+    "clickhouse": "ClickHouse",
+    "trino": "Trino",
+}
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -51,6 +61,27 @@ def test_one_host_of_one_day_is_one_file(lake: PageLake, reader: tuple[str, Engi
     page, engine = reader
     assert len(list(lake.table().scan().plan_files())) == 40
     assert engine.files_opened(blocks(page)["Prune by time and tag"]) == 1
+
+
+def test_types_are_called_as_their_page_says(lake: PageLake, reader: tuple[str, Engine]) -> None:
+    name, engine = reader
+    expected = table("types", 0)[TITLES[name]]
+    seen: defaultdict[str, set[str]] = defaultdict(set)
+    for of in TYPED:
+        types = engine.types(of)
+        # What is required is not `Nullable`; of the long table only the map is new.
+        fields = [field for field in lake.table(of).schema().fields if field.name == "time" or not field.required]
+        for field in fields:
+            if of != "all_metrics" or field.name == "tags":
+                seen[str(field.field_type)].add(types[field.name])
+    assert {kind: seen[kind] for kind in expected} == {kind: {cell} for kind, cell in expected.items()}
+
+
+def test_values_are_what_their_page_says(lake: PageLake, reader: tuple[str, Engine]) -> None:
+    name, engine = reader
+    if not lake.catalog.table_exists("telemetry.by_vector"):
+        pytest.skip("Spark, which makes the tables and comes first, is not installed or was left out")
+    assert values_seen(engine) == table("types", 1)[TITLES[name]]
 
 
 @pytest.mark.parametrize("reader", ["duckdb"], indirect=True)

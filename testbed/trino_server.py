@@ -38,10 +38,10 @@ local.location=/
 
 
 @contextmanager
-def trino_server(folder: Path, catalog_uri: str, others: Mapping[str, str] | None = None) -> Iterator[str]:
+def trino_server(folder: Path, catalog_uri: str | None, others: Mapping[str, str] | None = None) -> Iterator[str]:
     """Start Trino on a REST catalog, which it calls `warehouse`, and stop it; yields its address.
 
-    `others` are the property files of more catalogs, by their names.
+    `others` are the property files of more catalogs, by their names. The number of its process is in `trino.pid`.
 
     Skips the test where it, or a Java that is new enough, is not installed. Trino 476 takes half a minute to start, and
     a gigabyte of memory.
@@ -52,7 +52,8 @@ def trino_server(folder: Path, catalog_uri: str, others: Mapping[str, str] | Non
         port = free.getsockname()[1]
     (folder / "etc" / "catalog").mkdir(parents=True)
     (folder / "etc" / "config.properties").write_text(_CONFIG.format(port=port))
-    for name, properties in {"warehouse": _CATALOG.format(uri=catalog_uri), **(others or {})}.items():
+    catalogs = {"warehouse": _CATALOG.format(uri=catalog_uri)} if catalog_uri else {}
+    for name, properties in {**catalogs, **(others or {})}.items():
         (folder / "etc" / "catalog" / f"{name}.properties").write_text(properties)
     command = [
         str(java),
@@ -75,6 +76,7 @@ def trino_server(folder: Path, catalog_uri: str, others: Mapping[str, str] | Non
     log = folder / "trino.log"
     with log.open("w") as output, subprocess.Popen(command, cwd=folder, stdout=output, stderr=output) as process:
         try:
+            (folder / "trino.pid").write_text(str(process.pid))
             address = f"http://127.0.0.1:{port}"
             _wait_for(address, process, log)
             yield address
