@@ -54,6 +54,7 @@ def test_only_the_files_of_the_range_are_opened(lake: QueriedLake, engine: Engin
     assert len(found(lake, engine, "2026-01-03T01:00Z", "2026-01-03T02:00Z", columns=["host"])) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
 def test_one_bound_or_none(lake: QueriedLake, engine: Engine) -> None:
     table = lake.table()
@@ -77,6 +78,7 @@ def test_times_without_a_zone_are_utc(lake: QueriedLake, engine: Engine) -> None
     assert found(lake, engine, "2026-01-02T12:00Z", columns=["host"]) == [{"host": "h2"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
 def test_as_of_is_the_table_of_then(lake: QueriedLake, engine: Engine) -> None:
     table = lake.table()
@@ -95,6 +97,7 @@ def test_as_of_is_the_table_of_then(lake: QueriedLake, engine: Engine) -> None:
         found(lake, engine, as_of="2020-01-01")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
 def test_columns_that_differ_in_case_are_told_apart(lake: QueriedLake, engine: Engine) -> None:
     schema = pa.schema({"time": pa.timestamp("us", "UTC"), "Host": pa.string(), "host": pa.string()})
