@@ -14,6 +14,7 @@ from influx_lake.iceberg.compaction.content_hash import ContentHash
 from influx_lake.iceberg.compaction.row_order import RowOrder
 from influx_lake.iceberg.compaction.selection import FileGroup
 from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.scan.parquet_reader import BATCH_ROWS
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.spill.malloc_trim import return_freed_memory
 from influx_lake.iceberg.target import TableTarget
@@ -27,10 +28,9 @@ BEYOND_TARGET = 1.1
 """Files are closed at this part of the target size, so that there are no more than the bytes over it, and one."""
 BYTES_OF_NUMBER = 6
 """A text that takes fewer bytes than this in a file is the number of a text in a dictionary."""
-BATCH_ROWS = 32_768
 ENCODERS = 1
 """Row groups that are encoded at once; the next one is read and hashed meanwhile, which takes about as long."""
-READ_BYTES = 2**20
+READ_BYTES = 2**17
 """How much of a column is read from the store at once: what is proved is read once, and needs no more in memory."""
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetSchema, RowGroupMetaData
     from pyiceberg.table import FileScanTask, Table
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 16_384
 _FIELD_ID = b"PARQUET:field_id"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -59,7 +60,8 @@ class PartitionFiles:
     _tables: list[pa.Table] = field(default_factory=list)
     _writing: Future[None] | None = None
     _open: OpenFile | None = None
-    _closing: list[tuple[OpenFile, Future[DataFile]]] = field(default_factory=list)
+    _closing: deque[tuple[OpenFile, Future[DataFile]]] = field(default_factory=deque)
+    _finished: list[DataFile] = field(default_factory=list)
 
     def add(self, rows: pa.Table) -> None:
         self._tables.append(rows)
@@ -94,7 +96,9 @@ class PartitionFiles:
         """Have everything written, and describe the files."""
         self.finish_soon()
         self._settle()
-        return [described.result() for _, described in self._closing]
+        while self._closing:
+            self._take_closed()
+        return self._finished
 
     def give_up(self) -> None:
         """Close what is open; nothing is being written any more."""
@@ -131,3 +135,10 @@ class PartitionFiles:
             described = Future()
             described.set_result(file.finish(*arguments))
         self._closing.append((file, described))
+        while self._closing and self._closing[0][1].done():
+            self._take_closed()
+
+    def _take_closed(self) -> None:
+        """Keep of the first file what describes it alone: its writer has megabytes of what its pages hold."""
+        self._finished.append(self._closing[0][1].result())
+        self._closing.popleft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Iterator
 from dataclasses import replace as changed
@@ -19,6 +20,9 @@ from influx_lake.config import Compression, WriteOptions
 from influx_lake.config.tables.table_layout import parse_term
 from influx_lake.iceberg.columns.schema import iceberg_schema
 from influx_lake.iceberg.load.replace import replace_window
+from influx_lake.iceberg.writer.data_file import OpenFile
+from influx_lake.iceberg.writer.rolling_writer import MOST_CLOSING
+from influx_lake.iceberg.writer.writer import DataFileWriter
 from influx_lake_tests.unit.iceberg.tables import (
     PROVENANCE,
     SCHEMA,
@@ -51,6 +55,18 @@ def test_row_groups_are_full_however_rows_come(size: int, catalog: Catalog, monk
     groups = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
     assert groups == [1_000, 1_000, 1_000, 1_000, 1_000, 400]
     assert held(catalog).column("count").to_pylist() == rows(day(0), 5_400).column("count").to_pylist()
+
+
+def test_a_file_that_was_closed_leaves_memory(catalog: Catalog) -> None:
+    target = changed(TARGET, write=WriteOptions(row_group_size=1_000, target_file_size=1))
+    replace(catalog, day(0), rows(day(0), 1))
+    writer = DataFileWriter(table(catalog), target)
+    for number in range(40):
+        writer.write(rows(day(0), 1_000, value=number))
+        writer._distribute()
+    there = sum(isinstance(each, OpenFile) for each in gc.get_objects())
+    assert len(writer.finish()) == 40
+    assert there <= MOST_CLOSING + 2
 
 
 def test_files_say_no_more_than_the_iceberg_schema(catalog: Catalog) -> None:
