@@ -61,7 +61,8 @@ def test_every_row_meets_those_of_its_time(
         patch.setattr(time_buckets, "PAIR_BYTES", at_once)
         before = open_files()
         found = met(one, other)
-        assert open_files() == before
+        # What others left to be collected may be closed meanwhile.
+        assert open_files() <= before
     for side, stream in enumerate((one, other)):
         numbered = list(enumerate(time for times in stream for time in times))
         assert sorted(rows_of([pair[side] for pair in found])) == sorted((time, row) for row, time in numbered)
