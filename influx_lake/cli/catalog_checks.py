@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from influx_lake.iceberg.permissions.permission import Proof
+    from influx_lake.iceberg.target import Provenance
     from influx_lake.maintenance.tables import MaintainedTable
 
 
@@ -25,9 +26,9 @@ def check_catalog(session: Session) -> Iterator[Check]:
     from influx_lake.maintenance.tables import tables_of
 
     tables: list[Table] = []
-    for measurement in session.lake.measurements:
-        yield from _check_table(session, measurement, tables)
     maintained = tables_of(session.lake)
+    for each in maintained:
+        yield from _check_table(session, each, tables)
     removes = any(each.options(Kind.REMOVE_ORPHANS) is not None for each in maintained)
     trials = Trials(session.catalog, removes_orphans=removes)
     yield from map(_of_proof, trials.of_catalog())
@@ -42,36 +43,59 @@ def check_catalog(session: Session) -> Iterator[Check]:
     yield from _check_engines(session, maintained)
 
 
-def _check_table(session: Session, measurement: Measurement, tables: list[Table]) -> Iterator[Check]:
-    """Load a table, if it is there, and see whether loads are refused for what others did to it."""
+def _check_table(session: Session, maintained: MaintainedTable, tables: list[Table]) -> Iterator[Check]:
+    """Load a table, if it is there, and see whether loads are refused for what others did to it, or for whose it is."""
     from influx_lake.iceberg.load.ensure import check_writable
     from influx_lake.iceberg.scan.reader import check_readable, find_table
     from influx_lake.iceberg.staging.copied_folder import check_not_copied
+    from influx_lake.iceberg.table_state import table_state
+    from influx_lake.iceberg.table_state.ownership import check_owner
     from influx_lake.replication.table_columns import check_or_tell
 
-    found: list[Table] = []
+    identifier, name = maintained.target.identifier, maintained.name
+    there: list[Table] = []
+    owners: dict[str, None] = {}
 
     def load() -> str:
-        table = find_table(session.catalog, measurement.identifier, measurement.share)
-        if table is not None:
-            found.append(table)
+        for measurement in maintained.measurements:
+            target = maintained.target
+            if maintained.rollup is None:
+                target = replace(target, share=measurement.share)
+            table = find_table(session.catalog, identifier, target.share)
+            if table is None:
+                return ""
+            there.append(table)
             check_readable(table)
-            check_writable(table, measurement.table_name)
-            check_not_copied(table, measurement.table_name)
-            check_or_tell(session.source(measurement.source), session.catalog, measurement)
+            check_writable(table, name)
+            check_not_copied(table, name)
+            owners.update(dict.fromkeys(filter(None, [table_state(table).owner])))
+            check_owner(table, target, _provenance(session, measurement, maintained))
+            if maintained.rollup is None and not maintained.is_quarantine:
+                check_or_tell(session.source(measurement.source), session.catalog, measurement)
         return ""
 
-    loaded = attempt("table", f"table {measurement.table_name}", load)
-    for table in found:
-        tables.append(table)
-        told = _told_of(table)
+    loaded = attempt("table", f"table {name}", load)
+    if there:
+        tables.append(there[0])
+        told = {**_told_of(there[0]), "owner": ", ".join(owners) or None}
         detail = loaded.detail or (
             f"format version {told['format_version']}, partitioned by {told['spec'] or 'nothing'}, of "
             f"{told['owner'] or 'nobody of ours'}, at {told['location']}"
         )
         loaded = replace(loaded, detail=redact(detail), found=told)
-    if found or not loaded.ok:
+    if there or not loaded.ok:
         yield loaded
+
+
+def _provenance(session: Session, measurement: Measurement, maintained: MaintainedTable) -> Provenance:
+    """Where the rows would come from that a load brings."""
+    from influx_lake.iceberg.target import Provenance
+    from influx_lake.rollups.window import rollup_identity
+
+    if maintained.rollup is not None:
+        return Provenance(rollup_identity(measurement, maintained.rollup), "check", maintained.rollup.adopt)
+    identities = session.identities(measurement)
+    return Provenance(identities[0], "check", measurement.adopt, identities)
 
 
 def _check_engines(session: Session, maintained: list[MaintainedTable]) -> Iterator[Check]:
@@ -99,14 +123,11 @@ def _check_engines(session: Session, maintained: list[MaintainedTable]) -> Itera
 
 
 def _told_of(table: Table) -> dict[str, str | int | None]:
-    from influx_lake.iceberg.table_state import table_state
-
     names = {field.field_id: field.name for field in table.schema().fields}
     terms = (f"{field.transform}({names.get(field.source_id, '?')})" for field in table.spec().fields)
     return {
         "format_version": table.metadata.format_version,
         "spec": ", ".join(terms),
-        "owner": table_state(table).owner,
         "location": table.metadata.location,
     }
 

@@ -15,6 +15,7 @@ from influx_lake.iceberg.failures.translation import translate
 from influx_lake.iceberg.layout.new_table import table_location
 from influx_lake.iceberg.permissions.dialects import Dialect, dialect_of
 from influx_lake.iceberg.storage.deletion import delete_folder
+from influx_lake.iceberg.storage.listing import files_below
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -128,10 +129,20 @@ class ScratchTable:
         if self.location is None or dialect_of(self._catalog) is Dialect.S3_TABLES:
             return ""
         try:
-            delete_folder(self.io, self.location)
+            self._delete_folder(self.location)
         except Exception as error:  # That files cannot be deleted is found out on its own, too.
             return f"; files stay at {self.location} ({translate(error, 'delete them').message})"
         return ""
+
+    def _delete_folder(self, folder: str) -> None:
+        """Delete a folder; an S3 server that keeps them on a disk refuses one whose own are in the same request."""
+        try:
+            delete_folder(self.io, folder)
+        except OSError:
+            if any(files_below(self.io, folder)):
+                raise
+            with suppress(OSError):
+                delete_folder(self.io, folder)
 
     def _take(self, table: Table) -> None:
         self._table, self.identifier, self.location = table, tuple(table.name()), table.location()

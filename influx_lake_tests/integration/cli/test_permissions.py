@@ -244,3 +244,4 @@ def test_every_store_is_tried_and_left_as_it_was(
         assert (code, [each for each in told if not each["found"]["there"]]) == (0, [])
         assert {each.path for each in files_below(io, properties["warehouse"])} == before
         assert catalog.list_tables("telemetry") == [("telemetry", "cpu")]
+        assert [each["detail"] for each in told if each["found"]["permission"] == "drop table"] == ["dropped it"]
