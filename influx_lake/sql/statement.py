@@ -75,13 +75,16 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
         raise ConfigurationError(f"these are {len(found)} statements", remedy=_ONLY_QUERIES)
     [tree] = _trees(text, kind, connection)
     nodes = list(_nodes(tree))
-    named = [each for each in nodes if each.get("type") == "BASE_TABLE"]
-    tables = [TableName(str(each["schema_name"]), str(each["table_name"])) for each in named]
-    ctes = {str(entry["key"]) for each in nodes for entry in _entries(each)}
+    tables = dict.fromkeys(
+        TableName(str(node["schema_name"]), str(node["table_name"]))
+        for node, ctes in nodes
+        if node.get("type") == "BASE_TABLE" and (node["schema_name"] or node["table_name"].lower() not in ctes)
+    )
     return Statement(
         text,
-        tuple(dict.fromkeys(each for each in tables if each.schema or each.table not in ctes)),
-        needs_all=any(each.schema.lower() in OF_DUCKDB for each in tables) or any(map(_looks_at_all, nodes)),
+        tuple(tables),
+        needs_all=any(each.schema.lower() in OF_DUCKDB for each in tables)
+        or any(_looks_at_all(node) for node, _ in nodes),
     )
 
 
@@ -104,22 +107,23 @@ def _trees(text: str, kind: str, connection: duckdb.DuckDBPyConnection) -> list[
     )
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Every object of a statement's tree."""
-    waiting = [tree]
+def _nodes(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Every object of a statement's tree, and the names in lower case of the CTEs that are in scope there."""
+    waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
-
-
-def _entries(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """The queries that a WITH gives names to."""
-    found: list[dict[str, Any]] = (node.get("cte_map") or {}).get("map") or []
-    return found
+        node, ctes = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend((each, ctes) for each in node)
+        if not isinstance(node, dict):
+            continue
+        if node.get("type") == "RECURSIVE_CTE_NODE":
+            ctes |= {str(node["cte_name"]).lower()}
+        # A CTE's own query knows those before it.
+        for entry in (node.get("cte_map") or {}).get("map") or ():
+            waiting.append((entry["value"], ctes))
+            ctes |= {str(entry["key"]).lower()}
+        yield node, ctes
+        waiting.extend((value, ctes) for key, value in node.items() if key != "cte_map")
 
 
 def _looks_at_all(node: dict[str, Any]) -> bool:

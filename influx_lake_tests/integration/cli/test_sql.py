@@ -70,6 +70,8 @@ def test_tables_are_views_with_exact_values(lake: QueriedLake, ask: Any) -> None
     }
     assert [row["labels"] for row in found.rows[1:]] == [None, {}]
     assert ask("select sum(bytes) s from cpu", "--format", "json").rows == [{"s": 3 * (2**64 - 1)}]
+    of_one = "with cpu as (select * from cpu where host = 'h1') select count(*) n from cpu"
+    assert ask(of_one, "--format", "json").rows == [{"n": 1}]
     assert ask("show tables", "--format", "json").rows == [{"name": "cpu"}, {"name": "mem"}]
     described = ask("describe telemetry.cpu", "--format", "json").rows
     assert {row["column_name"]: row["column_type"] for row in described} == {
