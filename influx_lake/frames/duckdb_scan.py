@@ -48,7 +48,7 @@ def relation(
 
     connection = connection or duckdb.default_connection()
     load_iceberg(connection, _FEATURE)
-    serve(connection, scan.table)
+    served = serve(connection, scan.table)
     known = {field.field_id: field.name for field in table.schema().fields}
     # By their places: DuckDB finds no two names that differ in case only.
     places = {known[field.field_id]: f"c{at}" for at, field in enumerate(scan.schema.fields) if field.field_id in known}
@@ -63,7 +63,7 @@ def relation(
     if (share := share_of(table)) is not None:
         wanted.append(f"{places[share.column]} = {text(share.value)}")
     where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
-    return connection.sql(f"SELECT {chosen} FROM {scan.sql} AS t({listed}){where}")  # noqa: S608
+    return connection.sql(f"SELECT {chosen} FROM {scan.sql(served)} AS t({listed}){where}")  # noqa: S608
 
 
 def _moment(value: datetime, *, is_zoned: bool) -> str:

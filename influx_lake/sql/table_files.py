@@ -2,17 +2,27 @@
 
 So every store, and every way to sign a request, that tables are loaded with is one that they are queried with, and no
 secret is handed to another library. Files of this disk are read by DuckDB itself.
+
+Each store has a URL scheme of its own, `influx-lake-1://s3://...`: DuckDB reads what else there is under `s3://` as it
+did, and two stores may have tables of the same location. DuckDB follows a table's paths into that scheme by its option
+`allow_moved_paths`, for tables in Iceberg's usual layout: `<location>/metadata/` and `<location>/data/`. Of a table
+whose files lie elsewhere, which it cannot follow, the store's own scheme is taken over on that connection.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import fsspec
 import pyarrow as pa
+
+from influx_lake.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,36 +35,53 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
-    """The files of tables under one scheme, as a file system that DuckDB takes. It only reads.
+    """The files of tables as a file system that DuckDB takes. It only reads.
 
     Args:
-        scheme: The scheme, such as `s3`.
+        taken: A scheme of others, such as `s3`, that is served besides the own one.
+
+    Attributes:
+        scheme: The own one.
+        taken: The other.
     """
 
     cachable = False
 
-    def __init__(self, scheme: str) -> None:
+    def __init__(self, taken: str | None = None) -> None:
         super().__init__()
-        self.protocol = scheme
+        self.scheme = f"influx-lake-{next(_NUMBERS)}"
+        self.taken = taken
+        # DuckDB calls a file system by the first.
+        self.protocol = [self.scheme, taken] if taken else self.scheme
         self._stores: dict[str, FileIO] = {}
         self._sizes: dict[str, int] = {}
 
     def serve(self, folder: str, store: FileIO) -> None:
-        """Read what is below a folder by this store."""
+        """Read what is below a folder by this store.
+
+        Raises:
+            ConfigurationError: Another endpoint's folder of this name is served.
+        """
+        if _endpoints(self._stores.get(folder, store)) != _endpoints(store):
+            raise ConfigurationError(
+                f"{folder} of another endpoint is read on this DuckDB connection",
+                remedy="Give each lake a connection of its own: its tables do not have Iceberg's usual layout",
+            )
         self._stores[folder] = store
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> StoredFile:
         """Open a file of a table."""
         if mode != "rb":
             raise PermissionError(f"{path} cannot be written: the lake is only read here")
-        file = StoredFile(self._store(path), path)
+        file = StoredFile(*self._stored(path))
         self._sizes[path] = file.size
         return file
 
     def size(self, path: str) -> int:
         """How many bytes a file has."""
         if path not in self._sizes:
-            self._sizes[path] = len(self._store(path).new_input(path))
+            store, location = self._stored(path)
+            self._sizes[path] = len(store.new_input(location))
         return self._sizes[path]
 
     def modified(self, path: str) -> datetime:  # noqa: ARG002
@@ -63,17 +90,40 @@ class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
 
     def exists(self, path: str, **_: Any) -> bool:
         """Whether there is such a file."""
-        return bool(self._store(path).new_input(path).exists())
+        store, location = self._stored(path)
+        return bool(store.new_input(location).exists())
 
     def glob(self, path: str, **_: Any) -> list[str]:
         """The file itself: tables tell of their files, so that no folder is listed."""
         return [path]
 
-    def _store(self, path: str) -> FileIO:
-        folder = max((each for each in self._stores if path.startswith(each)), key=len, default=None)
+    def _stored(self, path: str) -> tuple[FileIO, str]:
+        """Which store has a file, and where."""
+        location = path.removeprefix(f"{self.scheme}://")
+        if location != path:
+            # DuckDB appends a table's paths, from their `metadata/` or `data/` on, to that of its metadata file.
+            root, metadata, rest = location.partition("/metadata/")
+            _, is_appended, below = rest.partition("/")
+            location = f"{root}/{below}" if is_appended else f"{root}{metadata}{rest}"
+        folder = max((each for each in self._stores if location.startswith(each)), key=len, default=None)
         if folder is None:
             raise PermissionError(f"{path} is no file of a table of this lake")
-        return self._stores[folder]
+        return self._stores[folder], location
+
+
+@dataclass(frozen=True)
+class Served:
+    """A table's files as a connection reads them.
+
+    Attributes:
+        metadata: The path of the table's metadata file.
+        folders: The folders that hold the files, as DuckDB names them.
+        is_moved: Whether the table's paths are to be followed into another scheme.
+    """
+
+    metadata: str
+    folders: frozenset[str]
+    is_moved: bool = False
 
 
 class StoredFile:
@@ -136,25 +186,70 @@ def folders_of(table: Table) -> set[str]:
     return {f"{folder.rstrip('/')}/" for folder in found}
 
 
-def serve(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
+def serve(connection: duckdb.DuckDBPyConnection, table: Table) -> Served:
     """Have a connection read a table's files.
 
-    Returns:
-        The folders that hold them, as DuckDB names them.
+    Raises:
+        ConfigurationError: The connection reads files of these names, of another endpoint.
     """
-    folders = folders_of(table)
-    for folder in folders:
-        scheme = _scheme(folder)
-        if scheme is None:
-            continue
-        files = _FILES.setdefault(scheme, TableFiles(scheme))
+    metadata, folders = table.metadata_location, folders_of(table)
+    schemes = {scheme for folder in folders if (scheme := _scheme(folder)) is not None}
+    if schemes and _is_usual(table, folders):
+        files = _of_store(table.io)
+        folder = f"{table.metadata.location.rstrip('/')}/"
         files.serve(folder, table.io)
-        if not connection.filesystem_is_registered(scheme):
-            connection.register_filesystem(files)
-    return {each for folder in folders for each in _names(folder)}
+        _register(connection, files)
+        own = f"{files.scheme}://"
+        return Served(own + metadata, frozenset({own + folder}), is_moved=True)
+    for scheme in schemes:
+        files = _taking(connection, scheme)
+        for folder in folders:
+            if _scheme(folder) == scheme:
+                files.serve(folder, table.io)
+        _register(connection, files)
+    return Served(metadata, frozenset(each for folder in folders for each in _names(folder)))
 
 
-_FILES: dict[str, TableFiles] = {}
+_NUMBERS = itertools.count(1)
+# Both hold a file system for as long as a connection has it.
+_OF_STORES: MutableMapping[object, TableFiles] = WeakValueDictionary()
+_TAKING: MutableMapping[str, TableFiles] = WeakValueDictionary()
+
+
+def _is_usual(table: Table, folders: set[str]) -> bool:
+    """Whether all files are in Iceberg's usual layout, which `allow_moved_paths` can follow."""
+    location = table.metadata.location.rstrip("/")
+    return (
+        table.metadata_location.rpartition("/")[0] == f"{location}/metadata"
+        and folders <= {f"{location}/{below}" for below in ("", "metadata/", "data/")}
+        and "/metadata/" not in f"{location}/"
+        and not any("location-provider" in name for name in table.metadata.properties)
+    )
+
+
+def _of_store(store: FileIO) -> TableFiles:
+    """The file system of a store: one for all that are asked alike."""
+    how = type(store), tuple(sorted((name, str(value)) for name, value in store.properties.items()))
+    return _OF_STORES.setdefault(how, TableFiles())
+
+
+def _taking(connection: duckdb.DuckDBPyConnection, scheme: str) -> TableFiles:
+    """What serves others' scheme on a connection."""
+    for files in list(_TAKING.values()):
+        if files.taken == scheme and connection.filesystem_is_registered(files.scheme):
+            return files
+    files = TableFiles(scheme)
+    _TAKING[files.scheme] = files
+    return files
+
+
+def _register(connection: duckdb.DuckDBPyConnection, files: TableFiles) -> None:
+    if not connection.filesystem_is_registered(files.scheme):
+        connection.register_filesystem(files)
+
+
+def _endpoints(store: FileIO) -> dict[str, str]:
+    return {name: value for name, value in store.properties.items() if name.endswith(("endpoint", "host"))}
 
 
 def _scheme(folder: str) -> str | None:

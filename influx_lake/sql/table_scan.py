@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
+    from influx_lake.sql.table_files import Served
+
 Moment = int | str | datetime
 """A snapshot's id, a branch or tag, or a time: what readers got then."""
 
@@ -48,14 +50,18 @@ class TableScan:
         found = next((each for each in schemas if schema_id is not None and each.schema_id == schema_id), None)
         return found or self.table.schema()
 
-    @property
-    def sql(self) -> str:
-        """The table function that reads it: DuckDB prunes its files by the bounds in its manifests."""
-        location = text(self.table.metadata_location)
+    def sql(self, served: Served) -> str:
+        """The table function that reads it: DuckDB prunes its files by the bounds in its manifests.
+
+        Args:
+            served: Its files, on the connection that is asked.
+        """
         options = "" if self.snapshot is None else f", snapshot_from_id => {self.snapshot.snapshot_id}"
         if self.table.metadata_location.endswith((".gz.metadata.json", ".metadata.json.gz")):
             options += ", metadata_compression_codec => 'gzip'"
-        return f"iceberg_scan({location}{options})"
+        if served.is_moved:
+            options += ", allow_moved_paths => true"
+        return f"iceberg_scan({text(served.metadata)}{options})"
 
 
 def identifier(name: str) -> str:

@@ -35,11 +35,12 @@ def make_views(
     """
     folders: set[str] = set()
     for name, (table, scan) in scans.items():
-        folders |= serve(connection, scan.table)
+        served = serve(connection, scan.table)
+        folders |= served.folders
         schema = ".".join(map(identifier, filter(None, (database, name.schema or "main"))))
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         view = f"{schema}.{identifier(name.table)}"
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM {scan.sql}{_only_share(table)}")
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM {scan.sql(served)}{_only_share(table)}")
     return folders
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from pyiceberg.io import FileIO
 
 from influx_lake.cli.entry import run
 from influx_lake.frames import scan
-from influx_lake.sql.table_files import TableFiles
+from influx_lake.sql.table_files import StoredFile
 from influx_lake_tests.integration.iceberg.stores import STORES
 from influx_lake_tests.integration.queried_lake import LARGEST, QueriedLake, rows
 
@@ -36,13 +37,13 @@ def test_tables_in_a_store(
     lake: QueriedLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    really_open = TableFiles.open
+    really_open = StoredFile.__init__
 
-    def watched(files: TableFiles, path: str, mode: str = "rb", **options: object) -> object:
+    def watched(file: StoredFile, store: FileIO, path: str) -> None:
         opened.append(path)
-        return really_open(files, path, mode, **options)
+        really_open(file, store, path)
 
-    monkeypatch.setattr(TableFiles, "open", watched)
+    monkeypatch.setattr(StoredFile, "__init__", watched)
     statement = f'select max(bytes) b, avg("usage.user") a from cpu {WHERE}'
     assert run(["sql", statement, "--format", "json", "-c", str(lake.config)]) == 0
     told = capsys.readouterr()
