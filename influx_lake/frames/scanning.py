@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Time = datetime | date | str
 """A moment: of a date its midnight, in UTC where no zone is given."""
+_ENGINES = ("polars", "duckdb")
 
 
 @overload
@@ -84,10 +86,14 @@ def scan(
 
     Raises:
         MissingExtra: Polars, or DuckDB with its extensions, is not installed.
-        ConfigurationError: The lake.yaml has mistakes, nothing is called so, or the table had no snapshot then.
+        ConfigurationError: The lake.yaml has mistakes, nothing is called so or several tables are, an argument is none
+            of those above, or the table had no snapshot then.
         CatalogError: The table cannot be loaded, or there is none yet; or it has equality deletes, which only DuckDB
             reads.
     """
+    if engine not in _ENGINES:
+        raise ConfigurationError(f"there is no engine {engine!r}", remedy=f"It is one of {', '.join(_ENGINES)}")
+    between = (_moment(start), _moment(end))
     lake = lake if isinstance(lake, Lake) else load_lake(None if lake is None else Path(lake))
     found = LakeTables(lake).find(name)
     catalog = open_catalog(lake.catalog.name, lake.catalog.properties(), lake.catalog.lock_timeout)
@@ -95,7 +101,7 @@ def scan(
     at = TableScan.of(table, _as_of(as_of))
     if at.snapshot is not None:
         table = as_known(table_as_of(table, at.snapshot), share=found.share)
-    chosen, between = _columns(table, at, columns), (_moment(start), _moment(end))
+    chosen = _columns(table, at, columns)
     if engine == "duckdb":
         from influx_lake.frames.duckdb_scan import relation
 
@@ -110,8 +116,12 @@ def _columns(table: Table, at: TableScan, asked: Sequence[str] | None) -> list[s
     """The columns that are wanted, and were there.
 
     Raises:
-        ConfigurationError: One is not.
+        ConfigurationError: One is not, or is asked for twice; or none is.
     """
+    if isinstance(asked, str):
+        raise ConfigurationError(f"columns={asked!r} is no list of columns", remedy=f"Write columns=[{asked!r}]")
+    if asked is not None and not asked:
+        raise ConfigurationError("columns=[] asks for no column", remedy="Name at least one, or leave it out for all")
     had = {field.field_id for field in at.schema.fields}
     there = [field.name for field in table.schema().fields if field.field_id in had]
     for name in asked or ():
@@ -120,7 +130,11 @@ def _columns(table: Table, at: TableScan, asked: Sequence[str] | None) -> list[s
                 f"{'.'.join(table.name())} has no column {name}{suggestion(name, there)}",
                 remedy=f"It has: {', '.join(there)}",
             )
-    return there if asked is None else list(asked)
+    if asked is None:
+        return there
+    if twice := [name for name, times in Counter(asked).items() if times > 1]:
+        raise ConfigurationError(f"the column {twice[0]} is asked for twice", remedy="Name each column once")
+    return list(asked)
 
 
 def _moment(value: Time | None) -> datetime | None:
@@ -130,10 +144,16 @@ def _moment(value: Time | None) -> datetime | None:
         try:
             return parse_moment(value)
         except ValueError:
-            raise ConfigurationError(f"{value!r} is no date or time", remedy="Write 2026-01-31T06:00Z") from None
+            raise _no_time(value) from None
+    if not isinstance(value, date):
+        raise _no_time(value)
     if not isinstance(value, datetime):
         value = datetime.combine(value, time())
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _no_time(value: object) -> ConfigurationError:
+    return ConfigurationError(f"{value!r} is no date or time", remedy="Write 2026-01-31T06:00Z")
 
 
 def _as_of(value: Moment | None) -> Moment | None:

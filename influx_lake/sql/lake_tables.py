@@ -70,12 +70,15 @@ class LakeTables:
         full = [each for each in self.all if each.full_name == name]
         if full:
             return full[0]
+        named = [each for each in self.all if each.name == name]
         try:
-            return _rows_of(self.lake.find(name))
+            measured = _rows_of(self.lake.find(name))
         except ConfigurationError:
-            if (found := _only(name, [each for each in self.all if each.name == name])) is not None:
+            if (found := _only(name, named)) is not None:
                 return found
             raise
+        _only(name, [measured, *(each for each in named if each.identifier != measured.identifier)])
+        return measured
 
     def asked(self, statement: Statement) -> dict[TableName, LakeTable]:
         """The tables that a statement may read, by the names that DuckDB is to find them under.

@@ -133,6 +133,32 @@ def test_mistakes(lake: QueriedLake) -> None:
         scan("mem", lake=lake.config)
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"engine": "spark"}, "no engine 'spark'"),
+        ({"columns": []}, "asks for no column"),
+        ({"columns": "host"}, "no list of columns"),
+        ({"columns": ["host", "bytes", "host"]}, "host is asked for twice"),
+        ({"start": 5}, "5 is no date or time"),
+        ({"end": 5.0}, "5.0 is no date or time"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_arguments_that_are_none(lake: QueriedLake, engine: Engine, options: dict[str, Any], told: str) -> None:
+    lake.table()
+    with pytest.raises(ConfigurationError, match=told):
+        scan("cpu", **{"lake": lake.config, "engine": engine, **options})
+
+
+def test_a_name_of_several_tables_is_none(lake: QueriedLake) -> None:
+    lake.write({"cpu": {}, "mem": {"table": "cpu", "namespace": "other"}})
+    lake.table().append(rows(0))
+    with pytest.raises(ConfigurationError, match=r"cpu is several tables: telemetry\.cpu, other\.cpu"):
+        scan("cpu", lake=lake.config)
+    assert scan("telemetry.cpu", lake=lake.config).collect().height == 3
+
+
 def test_the_default_connection_joins_relations(lake: QueriedLake) -> None:
     lake.table().append(rows(0))
     cpu = scan("cpu", lake=str(lake.config), engine="duckdb")
