@@ -9,12 +9,16 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from duckdb_extensions import import_extension
 from pyiceberg.io import FileIO
 
 from influx_lake.cli.entry import run
+from influx_lake.config import load_lake
 from influx_lake.frames import scan
 from influx_lake.sql.table_files import StoredFile
+from influx_lake.sql.views import attach_lake
 from influx_lake_tests.integration.iceberg.stores import STORES
+from influx_lake_tests.integration.iceberg.versitygw import versitygw
 from influx_lake_tests.integration.queried_lake import LARGEST, QueriedLake, rows
 
 pytestmark = pytest.mark.servers
@@ -64,3 +68,23 @@ def test_tables_in_a_store(
 def files_of(lake: QueriedLake, day: str) -> list[str]:
     tasks = lake.catalog.load_table(("telemetry", "cpu")).scan().plan_files()
     return [task.file.file_path for task in tasks if f"day={day}" in task.file.file_path]
+
+
+def test_a_connection_keeps_its_own_s3(tmp_path: Path) -> None:
+    with versitygw(tmp_path) as properties, duckdb.connect() as connection:
+        import_extension("httpfs", con=connection)
+        connection.load_extension("httpfs")
+        endpoint = properties["s3.endpoint"].removeprefix("http://")
+        connection.execute(
+            f"create secret (type s3, key_id 'test-access', secret 'test-secret', endpoint '{endpoint}', "
+            "url_style 'path', use_ssl false, region 'us-east-1')"
+        )
+        lake = QueriedLake(tmp_path, properties)
+        lake.write()
+        lake.table().append(rows(0))
+        cpu = scan("cpu", lake=lake.config, engine="duckdb", connection=connection)
+        attach_lake(connection, load_lake(lake.config), lake.catalog)
+        connection.execute("copy (select 1 as one) to 's3://lake/other/one.parquet'")
+        assert connection.execute("from 's3://lake/other/one.parquet'").fetchall() == [(1,)]
+        assert cpu.aggregate("count(*)").fetchone() == (3,)
+        assert connection.execute("select count(*) from lake.telemetry.cpu").fetchone() == (3,)

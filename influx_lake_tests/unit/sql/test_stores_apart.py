@@ -11,8 +11,10 @@ import pytest
 from pyiceberg.io import InputFile, OutputFile
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
+from influx_lake.config import load_lake
 from influx_lake.errors import ConfigurationError
 from influx_lake.frames import scan
+from influx_lake.sql.views import attach_lake
 from influx_lake_tests.integration.queried_lake import QueriedLake, rows
 from influx_lake_tests.unit.iceberg.compaction.deletes import delete_equal, delete_rows
 
@@ -75,6 +77,11 @@ def test_two_stores_have_tables_of_the_same_location(tmp_path: Path) -> None:
         relations = [scan("cpu", lake=each.config, engine="duckdb", connection=connection) for each in lakes]
         assert [count(each) for each in reversed(relations)] == [6, 3]
         assert [count(each) for each in relations] == [3, 6]
+        for each, lake in zip("ab", lakes, strict=True):
+            attach_lake(connection, load_lake(lake.config), lake.catalog, database=each)
+        assert connection.execute(
+            "select (select count(*) from a.telemetry.cpu), (select count(*) from b.telemetry.cpu)"
+        ).fetchone() == (3, 6)
 
 
 def test_a_table_whose_files_lie_elsewhere(tmp_path: Path) -> None:
