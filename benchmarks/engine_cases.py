@@ -145,7 +145,11 @@ class Spark:
         self.process = int(session.sparkContext._jvm.java.lang.ProcessHandle.current().pid())
 
     def planning_seconds(self, asked: Asked) -> float:
-        return _timed(lambda: self._frame(asked)._jdf.queryExecution().toRdd().getNumPartitions())[0]
+        return _timed(lambda: self._scan(asked).inputRDD().getNumPartitions())[0]
+
+    def _scan(self, asked: Asked) -> Any:
+        # Of the plan before it is adapted: the adaptive one carries stages out to know its tasks.
+        return self._frame(asked)._jdf.queryExecution().sparkPlan().collectLeaves().head()
 
     def answer(self, asked: Asked) -> float:
         seconds, rows = _timed(lambda: self._frame(asked).collect())

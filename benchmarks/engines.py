@@ -11,7 +11,8 @@ that is there). Each engine has answered for the first day three times before; t
 - `bytes_read`: what the engine's process read in all (`rchar` of /proc), with the metadata that it has not kept since
   the queries before. `bytes_ideal` are the chunks of the three columns and the footers of the day's files.
 - `planning_s`: seconds until the engine knows the files: DuckDB's `explain` and Polars' `explain()`, which load the
-  table's metadata as well; Spark's, until it has the tasks; Trino's analysis, planning and scan planning, as it says.
+  table's metadata as well; Spark's, until it has the scan's tasks; Trino's analysis, planning and scan planning, as it
+  says.
 - `query_s`: seconds of the whole query.
 
 Figures are medians over the days that are asked for. Spark needs `make engines`, Trino INFLUX_LAKE_TEST_TRINO.
