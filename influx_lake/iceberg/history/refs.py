@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -161,5 +162,6 @@ def _no_snapshot(table: Table, snapshot_id: int | None) -> ConfigurationError:
     if snapshot_id is None:
         return ConfigurationError(f"{name} has no snapshot yet", remedy="Load a window first")
     return ConfigurationError(
-        f"{name} has no snapshot {snapshot_id}", remedy="See those that it has: influx-lake history --all"
+        f"{name} has no snapshot {snapshot_id}",
+        remedy=f"See those that it has: {shlex.join(['influx-lake', 'history', name, '--all'])}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,21 +32,20 @@ def snapshot_at(table: Table, where: int | str | datetime) -> Snapshot:
         ConfigurationError: There is no such snapshot, or it expired.
     """
     metadata, name = table.metadata, ".".join(table.name())
+    remedy = f"See what it has: {shlex.join(['influx-lake', 'history', name, '--all'])}"
     if isinstance(where, datetime):
         millis = where.timestamp() * 1000
         found = next((each for each in reversed(metadata.snapshot_log) if each.timestamp_ms <= millis), None)
         if found is None:
             raise ConfigurationError(
                 f"{name} had no snapshot at {utc_text(where)} that is still known",
-                remedy="See what it has: influx-lake history --all",
+                remedy=remedy,
             )
         snapshot_id = found.snapshot_id
     elif isinstance(where, str):
         ref = metadata.refs.get(where)
         if ref is None:
-            raise ConfigurationError(
-                f"{name} has no branch or tag {where!r}", remedy="See what it has: influx-lake history --all"
-            )
+            raise ConfigurationError(f"{name} has no branch or tag {where!r}", remedy=remedy)
         snapshot_id = ref.snapshot_id
     else:
         snapshot_id = where
@@ -53,7 +53,7 @@ def snapshot_at(table: Table, where: int | str | datetime) -> Snapshot:
     if snapshot is None:
         raise ConfigurationError(
             f"{name} has no snapshot {snapshot_id}: there never was one, or it expired",
-            remedy="See what it has: influx-lake history --all",
+            remedy=remedy,
         )
     return snapshot
 
