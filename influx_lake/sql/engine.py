@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +12,13 @@ import pyarrow as pa
 
 from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, EngineError, LakeError, MissingExtra, StorageError
+from influx_lake.iceberg.failures.store import store_error
 from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.sql.arrow_types import exact, is_lossy
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.interruptible import Run, interruptible
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
-from influx_lake.sql.statement import Statement, TableName, parse
+from influx_lake.sql.statement import Statement, TableName, parse, told
 from influx_lake.sql.table_scan import Moment, TableScan, identifier, text
 from influx_lake.sql.views import make_views
 
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 BATCH_ROWS = 65_536
+_OF_FILE = re.compile(r"IO Error|HTTP Error|\n\nAt:\n")
+"""What errors of files say; Python's file systems raise those that DuckDB tells with Python's trace."""
+PLAN = ["explain_key", "explain_value"]
+"""The columns that EXPLAIN answers with."""
+_NO_PLAN = '{"result":"error"}'
 _FEATURE = "SQL on the lake"
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -53,12 +61,12 @@ class Answer:
 
     def _next(self) -> pa.RecordBatch | None:
         try:
-            return self._reader.read_next_batch()
+            return _checked(self._reader.read_next_batch())
         except StopIteration:
             return None
         except (pa.ArrowException, OSError, RuntimeError) as error:
             # A stream has no more than DuckDB's text.
-            raise _failure(error, is_of_file="IO Error" in str(error) or "HTTP Error" in str(error)) from None
+            raise _failure(error) from None
 
 
 @contextmanager
@@ -93,7 +101,7 @@ def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None
         scans = _scans(tables.asked(statement), statement, catalog, as_of)
         with _errors(tables):
             _open(connection, scans)
-            reader = run(lambda: connection.execute(statement.text).to_arrow_reader(BATCH_ROWS))
+            reader = run(lambda: _rows(connection, statement.text))
         yield Answer(reader, run)
 
 
@@ -129,6 +137,19 @@ def _open(connection: duckdb.DuckDBPyConnection, scans: Mapping[TableName, tuple
     connection.execute("SET lock_configuration = true")
 
 
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    if batch.schema.names == PLAN and any("".join(each.split()) == _NO_PLAN for each in batch.column(1).to_pylist()):
+        raise EngineError("DuckDB could not write this plan as JSON", remedy="Explain it without FORMAT JSON")
+    return batch
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+    found = connection.execute(sql)
+    if any(is_lossy(column[1]) for column in found.description):
+        return exact(connection.sql(sql)).to_arrow_reader(BATCH_ROWS)
+    return found.to_arrow_reader(BATCH_ROWS)
+
+
 @contextmanager
 def _errors(tables: LakeTables) -> Iterator[None]:
     """DuckDB's errors, by whose fault they are."""
@@ -140,24 +161,26 @@ def _errors(tables: LakeTables) -> Iterator[None]:
         raise
     except duckdb.PermissionException as error:
         raise ConfigurationError(
-            f"only tables of the lake can be read: {_told(error)}",
+            f"only tables of the lake can be read: {told(error)}",
             remedy="Name a table of this lake, or use DuckDB itself for other files",
         ) from None
     except (duckdb.CatalogException, duckdb.BinderException, duckdb.ParserException) as error:
         known = ", ".join(sorted(each.full_name for each in tables.all))
-        raise ConfigurationError(f"the SQL is wrong: {_told(error)}", remedy=f"The lake's tables: {known}") from None
-    except (duckdb.IOException, duckdb.HTTPException, OSError) as error:
-        raise _failure(error, is_of_file=True) from None
+        raise ConfigurationError(f"the SQL is wrong: {told(error)}", remedy=f"The lake's tables: {known}") from None
     except duckdb.Error as error:
-        raise _failure(error, is_of_file=False) from None
+        raise _failure(error) from None
+    except OSError as error:
+        raise _file_failure(error) from None
 
 
-def _failure(error: Exception, *, is_of_file: bool) -> LakeError:
-    if is_of_file:
-        return StorageError(f"a file of the lake cannot be read: {_told(error)}")
-    return EngineError(f"DuckDB cannot answer: {_told(error)}")
+def _failure(error: Exception) -> LakeError:
+    if _OF_FILE.search(str(error)):
+        return _file_failure(error)
+    return EngineError(f"DuckDB cannot answer: {told(error)}")
 
 
-def _told(error: Exception) -> str:
-    """DuckDB's text in one line, without the place in the statement that it draws below."""
-    return " ".join(str(error).partition("\n\nLINE")[0].split())
+def _file_failure(error: Exception) -> StorageError:
+    text = told(error)
+    known = store_error(OSError(text), "read a file of the lake")
+    kind = type(known) if isinstance(known, StorageError) else StorageError
+    return kind(f"a file of the lake cannot be read: {text}", remedy=known.remedy if known is not None else None)

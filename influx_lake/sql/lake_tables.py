@@ -103,8 +103,10 @@ class LakeTables:
         found = _only(name.table, _alike(name.table, self.all))
         if found is not None:
             return found
+        measurements = {each.name for each in self.lake.measurements}
+        alike = [each for each in measurements if each.lower() == name.table.lower()]
         try:
-            return _rows_of(self.lake.find(name.table))
+            return _rows_of(self.lake.find(alike[0] if len(alike) == 1 else name.table))
         except ConfigurationError:
             return None
 

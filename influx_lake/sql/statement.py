@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _ONLY_QUERIES = "Write one SELECT, with WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES or EXPLAIN if you like"
 _COMMENT = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _EXPLAIN = re.compile(rf"{_COMMENT}explain\b(?:{_COMMENT}analyze\b)?", re.IGNORECASE | re.DOTALL)
+_WORD = re.compile(rf"{_COMMENT}(\w+)", re.DOTALL)
 _OPTIONS = re.compile(rf"{_COMMENT}\([^)]*\)", re.DOTALL)
 OF_DUCKDB = ("information_schema", "pg_catalog")
 """Schemas in which DuckDB tells of all tables."""
@@ -60,9 +61,13 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
     import duckdb
 
     try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError("the SQL cannot be read: it is not UTF-8") from None
+    try:
         found = connection.extract_statements(text)
     except duckdb.Error as error:
-        raise ConfigurationError(f"the SQL cannot be read: {error}") from None
+        raise ConfigurationError(f"the SQL cannot be read: {told(error)}", remedy=_ONLY_QUERIES) from None
     if not found:
         raise ConfigurationError("there is no SQL", remedy=_ONLY_QUERIES)
     kind = found[-1].type.name
@@ -88,6 +93,11 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
     )
 
 
+def told(error: Exception) -> str:
+    """DuckDB's text in one line, without the place in the statement, or Python's trace, that it has below."""
+    return " ".join(re.split(r"\n\n(?:LINE|At:)", str(error), maxsplit=1)[0].split())
+
+
 def _trees(text: str, kind: str, connection: duckdb.DuckDBPyConnection) -> list[Any]:
     if kind != "EXPLAIN":
         candidates = [text]
@@ -101,6 +111,9 @@ def _trees(text: str, kind: str, connection: duckdb.DuckDBPyConnection) -> list[
         tree = json.loads(row[0])
         if not tree["error"] and tree["statements"]:
             return [tree]
+    # DuckDB takes a PRAGMA for the SELECT that it stands for.
+    word = _WORD.match(text)
+    kind = word[1].upper() if word and kind == "SELECT" else kind
     raise ConfigurationError(
         f"{kind} is refused: the lake is only read here, and what changes it is done by the other commands",
         remedy=_ONLY_QUERIES,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Lake
+from influx_lake.iceberg.columns.known_columns import as_known, share_of
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
@@ -40,7 +41,7 @@ def make_views(
         schema = ".".join(map(identifier, filter(None, (database, name.schema or "main"))))
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         view = f"{schema}.{identifier(name.table)}"
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM {scan.sql(served)}{_only_share(table)}")
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM {scan.sql(served)}{_only_share(table, scan)}")
     return folders
 
 
@@ -78,7 +79,10 @@ def attach_lake(
     make_views(connection, scans, database)
 
 
-def _only_share(table: LakeTable) -> str:
-    if table.share is None:
+def _only_share(table: LakeTable, scan: TableScan) -> str:
+    known = as_known(scan.table, share=table.share)
+    if table.share is None or (share := share_of(known)) is None:
         return ""
-    return f" WHERE {identifier(table.share.column)} = {text(table.share.value)}"
+    number = next((each.field_id for each in known.schema().fields if each.name == share.column), None)
+    column = next((each.name for each in scan.schema.fields if each.field_id == number), share.column)
+    return f" WHERE {identifier(column)} = {text(share.value)}"

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from influx_lake.sql.engine import Answer
 
 SHOWN_ROWS = 100
-_PLAN = ["explain_key", "explain_value"]
-"""What EXPLAIN answers with."""
 
 
 def sql(
@@ -49,7 +47,7 @@ def sql(
     from influx_lake.sql.engine import answered
 
     moment = where(as_of) if as_of is not None else None
-    text = sys.stdin.read() if statement == "-" else statement
+    text = _of_stdin() if statement == "-" else statement
     with (
         output(as_json) as out,
         open_session(config) as session,
@@ -66,6 +64,13 @@ def sql(
 
             write(kind, answer.schema, answer, sys.stdout.buffer)
             sys.stdout.flush()
+
+
+def _of_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"stdin is not {error.encoding}", param_hint="SQL") from None
 
 
 def _format(form: Format | None, out_file: Path | None, *, as_json: bool) -> Format:
@@ -94,8 +99,9 @@ def _format(form: Format | None, out_file: Path | None, *, as_json: bool) -> For
 def _as_table(out: Output, answer: Answer) -> None:
     from influx_lake.cli.results.cells import is_number, shown
     from influx_lake.cli.results.writing import python_values, unambiguous
+    from influx_lake.sql.engine import PLAN
 
-    if answer.schema.names == _PLAN:
+    if answer.schema.names == PLAN:
         for batch in answer:
             for text in batch.column(1).to_pylist():
                 out.line(text)
@@ -129,33 +135,51 @@ def _to_file(out: Output, answer: Answer, kind: Format, path: Path) -> None:
 
     with _replacing(path) as file:
         rows = write(kind, answer.schema, answer, file)
-    out.line(f"{counted(rows, 'row')} in {path}")
+    tell = out.note if _is_special(path) else out.line
+    tell(f"{counted(rows, 'row')} in {path}")
     out.result({"rows_written": rows, "file": str(path)})
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its place when all of it is written.
+    """A file that takes its place when all of it is written; a pipe or a device is written as the rows come.
 
     Raises:
         StorageError: It cannot be written.
     """
     from influx_lake.errors import LakeError, StorageError
 
-    beside: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False) as file:
-            beside = Path(file.name)
-            yield file.file
-        # As files are made otherwise: what a temporary one lacks.
-        mask = os.umask(0)
-        os.umask(mask)
-        beside.chmod(0o666 & ~mask)
-        beside.replace(path)
+        with path.open("wb") if _is_special(path) else _beside(path.resolve()) as file:
+            yield file
     except LakeError:
         raise
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe or a device; or the standard output, whatever that is."""
+    return path.exists() and (not path.is_file() or path.is_relative_to("/dev"))
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside a regular one, or one that is not there yet, that replaces it in the end and keeps its mode."""
+    beside: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            beside = Path(file.name)
+            yield file.file
+        beside.chmod(path.stat().st_mode & 0o7777 if path.exists() else _mode_of_new_files())
+        beside.replace(path)
     finally:
         if beside is not None:
             beside.unlink(missing_ok=True)
+
+
+def _mode_of_new_files() -> int:
+    """As files are made otherwise: what a temporary one lacks."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

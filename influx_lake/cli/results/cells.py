@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import date, time
 from typing import Any
 
 import pyarrow as pa
+
+from influx_lake.cli.results.times import is_time, iso
 
 _LARGEST_INTEGER_DIGITS = 38
 
@@ -16,9 +17,11 @@ def plain(value: Any, kind: pa.DataType) -> Any:
     """A value as JSON has it: numbers that it has no form for are texts; times are ISO 8601, bytes hexadecimal.
 
     Args:
-        value: The value, as Arrow gives it to Python.
+        value: The value, as `python_values` gives it.
         kind: Its type.
     """
+    if value is not None and is_time(kind):
+        return iso(value, kind)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -28,7 +31,7 @@ def plain(value: Any, kind: pa.DataType) -> Any:
     if pa.types.is_decimal(kind) and not kind.scale and kind.precision == _LARGEST_INTEGER_DIGITS:
         # What the sum of integers is.
         return int(value)
-    return _text(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _nested(value: Any, kind: pa.DataType) -> Any:
@@ -37,12 +40,6 @@ def _nested(value: Any, kind: pa.DataType) -> Any:
     if pa.types.is_struct(kind):
         return {field.name: plain(value[field.name], field.type) for field in kind}
     return [plain(each, kind.value_type) for each in value]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def shown(value: Any, kind: pa.DataType) -> str:

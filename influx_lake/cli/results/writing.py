@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from influx_lake.cli.results.cells import plain
 from influx_lake.cli.results.format import Format
+from influx_lake.cli.results.times import as_numbers, has_common_years
 
 
 def write(kind: Format, schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: IO[bytes]) -> int:
@@ -48,11 +49,9 @@ def rows_of(schema: pa.Schema, batch: pa.RecordBatch) -> Iterator[dict[str, Any]
 
 
 def python_values(values: pa.Array) -> list[Any]:
-    """Values as Python has them; times with nanoseconds, which it has none of, as text."""
-    kind = values.type
-    if (pa.types.is_timestamp(kind) or pa.types.is_time(kind)) and kind.unit == "ns":
-        values = values.cast(pa.string())
-    return list(values.to_pylist())
+    """Values as Python has them; times as numbers."""
+    kind = as_numbers(values.type)
+    return list((values if kind == values.type else values.cast(kind)).to_pylist())
 
 
 def _values(values: pa.Array, kind: pa.DataType) -> list[Any]:
@@ -71,24 +70,26 @@ def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: IO[bytes])
 
 
 def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: IO[bytes]) -> int:
-    from pyarrow.csv import CSVWriter
+    from pyarrow.csv import WriteOptions, write_csv
 
-    flat = pa.schema([field if _is_flat(field.type) else field.with_type(pa.string()) for field in schema])
+    write_csv(pa.schema([field.with_type(pa.string()) for field in schema]).empty_table(), file)
     written = 0
-    with CSVWriter(file, flat) as writer:
-        for batch in batches:
-            columns = [
-                values if values.type == field.type else pa.array(_texts(values), pa.string())
-                for values, field in zip(batch.columns, flat, strict=True)
-            ]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=flat))
-            written += len(batch)
+    for batch in batches:
+        columns = [
+            values if _is_of_arrow(values) else pa.array(_texts(values), pa.string()) for values in batch.columns
+        ]
+        rows = pa.RecordBatch.from_arrays(columns, names=schema.names)
+        write_csv(rows, file, WriteOptions(include_header=False))
+        written += len(batch)
     return written
 
 
-def _is_flat(kind: pa.DataType) -> bool:
+def _is_of_arrow(values: pa.Array) -> bool:
+    """Whether Arrow writes these values right."""
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string, pa.types.is_decimal)
-    return any(test(kind) for test in (*tests, pa.types.is_timestamp, pa.types.is_date))
+    return any(test(values.type) for test in (*tests, pa.types.is_timestamp, pa.types.is_date)) and has_common_years(
+        values
+    )
 
 
 def _texts(values: pa.Array) -> Iterator[str | None]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -108,6 +111,23 @@ def test_names_with_dots_and_capitals_and_nested_namespaces(lake: QueriedLake, a
     assert "elsewhere.Of.Others and elsewhere.of.others differ in case only" in both.err
 
 
+def test_a_measurement_of_a_shared_table_under_other_names(lake: QueriedLake, ask: Any) -> None:
+    lake.write({"cpu": {"table": "host_metrics", "metadata_columns": ["measurement"]},
+                "mem": {"table": "host_metrics", "metadata_columns": ["measurement"]}})  # fmt: skip
+    schema = pa.schema({"time": SCHEMA.field("time").type, "measurement": pa.string()})
+    table = lake.table(("telemetry", "host_metrics"), schema)
+    with table.transaction() as transaction:
+        transaction.set_properties({"influx-lake.columns": json.dumps({"time": 1, "measurement": 2})})
+    moment = [datetime(2026, 1, 1, tzinfo=UTC)]
+    table.append(pa.table({"time": moment * 3, "measurement": ["cpu", "mem", "cpu"]}, schema))
+    then = str(table.current_snapshot().snapshot_id)
+    with table.update_schema() as update:
+        update.rename_column("measurement", "source_m")
+    table.append(pa.table({"time": moment, "measurement": ["cpu"]}, schema).rename_columns(["time", "source_m"]))
+    assert ask("select count(*) n from CPU", "--format", "json").rows == [{"n": 3}]
+    assert ask("select count(*) n from cpu", "--as-of", then, "--format", "json").rows == [{"n": 2}]
+
+
 @pytest.mark.slow
 def test_a_measurement_of_a_shared_table_is_its_rows(lake: QueriedLake, ask: Any) -> None:
     lake.write({"cpu": {"table": "host_metrics", "metadata_columns": ["measurement"]},
@@ -141,6 +161,8 @@ def test_as_of_reads_the_past_with_the_columns_of_then(lake: QueriedLake, ask: A
     early = ask("from cpu", "--as-of", "2020-01-01")
     assert early.code == 2
     assert "telemetry.cpu had no snapshot at 2020-01-01" in early.err
+    [*_, command] = early.err.strip().partition("influx-lake ")
+    assert run([*command.split(), "-c", str(lake.config)]) == 0
 
 
 def test_only_the_files_that_are_needed_are_opened(lake: QueriedLake, ask: Any) -> None:
@@ -200,6 +222,78 @@ def test_a_failed_statement_leaves_the_file_as_it_was(lake: QueriedLake, ask: An
     assert out.read_text() == "before"
     assert list(out.parent.iterdir()) == [out]
     assert "csv, json or parquet" in ask("select 1", "--out", str(tmp_path / "x.txt")).err
+
+
+def test_what_arrow_has_no_form_for_is_text(ask: Any, tmp_path: Path) -> None:
+    statement = "select interval '1 day' i, {a: [timetz '10:00:00+02']} s, map {'a': '101'::bit} m, 7 n; -- all"
+    expected = {"i": "1 day", "s": {"a": ["10:00:00+02"]}, "m": {"a": "101"}, "n": 7}
+    assert ask(statement, "--format", "json").rows == [expected]
+    assert "1 day" in ask(statement).out
+    out = tmp_path / "found.parquet"
+    assert ask(statement, "--out", str(out)).code == 0
+    assert pq.read_table(out).to_pylist() == [{**expected, "m": [("a", "101")]}]
+    twice = ask("select interval '1 day' i, interval '2 days' i, date 'infinity' d", "--format", "json")
+    assert twice.rows == [{"i": "1 day", "i_1": "2 days", "d": "infinity"}]
+
+
+def test_what_is_no_regular_file_is_written_through(ask: Any, tmp_path: Path) -> None:
+    target, link, pipe = tmp_path / "target.csv", tmp_path / "link.csv", tmp_path / "pipe.csv"
+    target.write_text("before")
+    target.chmod(0o600)
+    link.symlink_to(target.name)
+    assert ask("select 1 a", "--out", str(link)).code == 0
+    assert link.is_symlink()
+    assert target.read_text() == '"a"\n1\n'
+    assert target.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert ask("select 1 a", "--out", str(pipe)).code == 0
+    assert os.read(reader, 100) == b'"a"\n1\n'
+    os.close(reader)
+    assert ask("select 1 a", "--out", "/dev/stdout", "--format", "csv").out == '"a"\n1\n'
+    assert pipe.is_fifo()
+
+
+def test_a_store_that_refuses_is_told_as_such(lake: QueriedLake, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Denied(fsspec.AbstractFileSystem):  # type: ignore[misc]
+        protocol = "denied"
+        cachable = False
+
+        def glob(self, path: str, **_: Any) -> list[str]:
+            return [path]
+
+        def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
+            raise OSError(f"When reading {path} ({mode}): AWS Error ACCESS_DENIED during HeadObject operation")
+
+    def views(connection: duckdb.DuckDBPyConnection, *_: Any) -> set[str]:
+        connection.register_filesystem(Denied())
+        connection.execute("create view cpu as from read_parquet('denied://bucket/x')")
+        return {"denied://bucket/"}
+
+    lake.table()
+    monkeypatch.setattr("influx_lake.sql.engine.make_views", views)
+    told = json.loads(ask("from cpu", "--json").out)["error"]
+    assert told["type"] == "StorageError"
+    assert told["message"].startswith("a file of the lake cannot be read: OSError: When reading")
+    assert told["message"].endswith("during HeadObject operation")
+    assert "Check the store's credentials" in told["remedy"]
+
+
+def test_a_plan_that_duckdb_could_not_write_is_no_answer(lake: QueriedLake, ask: Any) -> None:
+    lake.table().append(rows(0))
+    told = ask("explain (analyze, format json) select count(*) from cpu")
+    assert told.code == 1
+    assert "Explain it without FORMAT JSON" in told.err
+    assert ask("explain (analyze, format json) select 1").code == 0
+
+
+def test_stdin_that_is_no_text(lake: QueriedLake, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for errors, said in ("strict", "stdin is not utf-8"), ("surrogateescape", "not UTF-8"):
+        stdin = io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8", errors=errors)
+        monkeypatch.setattr("sys.stdin", stdin)
+        told = ask("-")
+        assert told.code == 2
+        assert said in told.err
 
 
 def test_stdin(lake: QueriedLake, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from influx_lake.cli.results.cells import plain, shown
 from influx_lake.cli.results.format import Format
-from influx_lake.cli.results.writing import write
+from influx_lake.cli.results.times import as_numbers
+from influx_lake.cli.results.writing import python_values, write
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 COLUMNS: dict[str, tuple[pa.DataType, Any, Any]] = {
@@ -81,7 +84,36 @@ def test_columns_of_one_name_are_told_apart(kind: Format) -> None:
 
 def test_nanoseconds_are_told() -> None:
     rows = pa.table({"at": pa.array([1_000_000_001], pa.timestamp("ns"))})
-    assert json.loads(written(Format.JSON, rows)) == [{"at": "1970-01-01 00:00:01.000000001"}]
+    assert json.loads(written(Format.JSON, rows)) == [{"at": "1970-01-01T00:00:01.000000001"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "told"),
+    [
+        (pa.date32(), 2**31 - 1, "infinity"),
+        (pa.date32(), -(2**31) + 1, "-infinity"),
+        (pa.date32(), 2932897, "+10000-01-01"),
+        (pa.date32(), 13890172, "+40000-01-01"),
+        (pa.date32(), -735233, "-0043-01-01"),
+        (pa.timestamp("us"), 2**63 - 1, "infinity"),
+        (pa.timestamp("s", "UTC"), 253402300800, "+10000-01-01T00:00:00+00:00"),
+        (pa.list_(pa.timestamp("ns")), [1_000_000_001], ["1970-01-01T00:00:01.000000001"]),
+        (pa.struct({"t": pa.time64("ns")}), {"t": 1}, {"t": "00:00:00.000000001"}),
+        (pa.map_(pa.date32(), pa.time64("us")), [(0, 86_400_000_000)], {"1970-01-01": "24:00:00"}),
+    ],
+)
+def test_times_that_python_has_none_of(kind: pa.DataType, value: Any, told: Any) -> None:
+    rows = pa.table({"a": pa.array([value], as_numbers(kind)).cast(kind)})
+    assert json.loads(written(Format.JSON, rows)) == [{"a": told}]
+    [_, [cell]] = csv.reader(io.StringIO(written(Format.CSV, rows).decode()))
+    assert cell == told or json.loads(cell) == told
+
+
+@given(st.datetimes())
+def test_times_are_those_of_python(moment: datetime) -> None:
+    for kind, unit in (pa.timestamp("us"), moment), (pa.date32(), moment.date()), (pa.time64("us"), moment.time()):
+        [number] = python_values(pa.array([unit], kind))
+        assert plain(number, kind) == unit.isoformat()
 
 
 def test_people_see_short_values() -> None:

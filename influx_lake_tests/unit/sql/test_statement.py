@@ -102,5 +102,16 @@ def test_what_is_no_statement_is_told(connection: duckdb.DuckDBPyConnection, tex
         parse(text, connection)
 
 
+def test_mistakes_are_told_in_words_and_with_what_to_write(connection: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse("selekt 1", connection)
+    assert caught.value.message == 'the SQL cannot be read: Parser Error: syntax error at or near "selekt"'
+    assert "Write one SELECT" in str(caught.value)
+    with pytest.raises(ConfigurationError, match="PRAGMA is refused"):
+        parse("/* of */ pragma version", connection)
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        parse("select '\udcff'", connection)
+
+
 def test_names_keep_their_case(connection: duckdb.DuckDBPyConnection) -> None:
     assert parse('from "CPU"', connection).tables == (TableName("", "CPU"),)
