@@ -12,11 +12,14 @@ from influx_lake.config.catalogs.options import is_secret_name
 from influx_lake.config.catalogs.store_properties import name_mistakes
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.report.diagnostics import Location, Report, suggestion
+from influx_lake.config.report.excerpts import text_mistake
 
 Profile = Mapping[str, str | Secret]
 """pyiceberg's properties of a store; secrets stay closed."""
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+LONGEST_NAME = 128
+"""How many characters the name of an entry may have."""
+_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}")
 
 
 def read_profiles(entries: Mapping[str, Any], report: Report, root: Path, lake: Path | None) -> dict[str, Profile]:
@@ -32,7 +35,7 @@ def read_profiles(entries: Mapping[str, Any], report: Report, root: Path, lake: 
     for name, written in entries.items():
         location = ("storage", name)
         if _NAME.fullmatch(name) is None:
-            report.mistake(location, "is not a name: letters, digits, _ and -")
+            report.mistake(location, f"is not a name: letters, digits, _ and -, {LONGEST_NAME} at most")
         properties = written if isinstance(written, dict) else {}
         if not properties and not report.has_lost_below(location):
             report.mistake(location, "must hold properties, such as `s3.endpoint`")
@@ -56,5 +59,6 @@ def profile_of(name: str, profiles: Mapping[str, Profile], location: Location, r
     """The entry that is named in some place; one that is not there goes to the report."""
     if name not in profiles:
         known = f"; there are: {', '.join(profiles)}" if profiles else ""
-        report.mistake(location, f"{name!r} is no entry of `storage`{suggestion(name, profiles) or known}")
+        missing = f"{name!r} is no entry of `storage`{suggestion(name, profiles) or known}"
+        report.mistake(location, text_mistake(name, longest=LONGEST_NAME) or missing)
     return profiles.get(name, {})
