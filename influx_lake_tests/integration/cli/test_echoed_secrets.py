@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, quote
 
@@ -20,6 +19,7 @@ from influx_lake.config import load_lake
 from influx_lake.config.redaction import HIDDEN, forget
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.resources import IcebergCatalogResource
+from testbed.http_server import http_server
 
 SECRET = "hunter2/ü +%41&\"'<b>\\n==hunter2"
 
@@ -83,15 +83,8 @@ def echo() -> Iterator[Echo]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        known.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield known
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler) as known.url:
+        yield known
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ It proves our side of the protocol under concurrency (conflicts as 409, commits 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,6 +27,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import CommitTableRequest, Table
 
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from testbed.http_server import http_server
 
 SEPARATOR = "\x1f"
 
@@ -60,14 +60,8 @@ def rest_catalog(properties: dict[str, str], refuses: Callable[[str, str], bool]
         behind = catalog
         forbids = staticmethod(refuses)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler) as address:
+        yield address
 
 
 class _Handler(BaseHTTPRequestHandler):

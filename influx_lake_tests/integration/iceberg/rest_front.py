@@ -7,14 +7,13 @@ change the answer. Rules put together make the dialect of a service.
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, unquote
 
@@ -22,6 +21,8 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from testbed.http_server import http_server
 
 
 @dataclass
@@ -74,14 +75,8 @@ def rest_front(catalog: str, *rules: Rule) -> Iterator[str]:
     class Handler(_Handler):
         behind, passes, session = catalog.rstrip("/"), rules, own
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, own:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler) as address, own:
+        yield address
 
 
 class _Handler(BaseHTTPRequestHandler):

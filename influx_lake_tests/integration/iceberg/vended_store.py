@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +15,8 @@ import requests
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from testbed.http_server import http_server
 
 _PASSED_ON = ("content-type", "content-md5", "range", "if-match", "if-none-match")
 _EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
@@ -82,15 +83,8 @@ def vended_store(root: dict[str, str], lifetime: float, *, tells_expiry: bool = 
     class Handler(_Handler):
         before = store
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        store.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield store
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler) as store.address:
+        yield store
 
 
 class _Handler(BaseHTTPRequestHandler):

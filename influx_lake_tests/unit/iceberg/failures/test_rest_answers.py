@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from requests import HTTPError, Response
 from influx_lake.errors import CatalogError
 from influx_lake.iceberg.catalogs.namespaces import make_namespace
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from testbed.http_server import http_server
 
 PAGE = "<!DOCTYPE html><html><body>Sign in</body></html>"
 
@@ -51,14 +51,8 @@ def answering(status: int, body: str) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(Handler) as address:
+        yield address
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
