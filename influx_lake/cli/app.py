@@ -20,6 +20,7 @@ from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.maintain import maintain
 from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
+from influx_lake.cli.commands.plugin.import_plugin import import_plugin
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
 from influx_lake.cli.commands.replicate import replicate
@@ -45,13 +46,13 @@ app = typer.Typer(
 
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
-    _LAKE: (init, check, discover, schema, preview),
+    _LAKE: (init, import_plugin, check, discover, schema, preview),
     _DAILY: (plan, replicate, tail, status, verify, sql, maintain, pools),
     _HISTORY: (history, rollback, tag, branch, publish, erase),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:
-        app.command(command.__name__, rich_help_panel=panel)(command)
+        app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

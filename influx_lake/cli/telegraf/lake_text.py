@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Any
 
 from influx_lake.cli.telegraf.importing import Imported
 from influx_lake.cli.telegraf.places import Remark
-from influx_lake.config.lake.lake_file import CATALOG
+from influx_lake.config.lake.lake_file import CATALOG, section_text
 from influx_lake.printable import printable_name
 
-_SHORT = 80
 _HEAD = """\
 # Which measurements of which sources become which Iceberg tables, written from a Telegraf configuration.
 # Every option: docs/configuration.md
@@ -43,7 +41,7 @@ def lake_file_text(imported: Imported, start: date | None, *, source_only: bool,
     parts += _told("Not carried over", imported.left_out)
     parts += _told("To be known", imported.notes)
     named = {"name": name} if name else {}
-    parts += ["\n", _yaml(named | {"sources": imported.sources}), "\n", CATALOG, "\n"]
+    parts += ["\n", section_text(named | {"sources": imported.sources}), "\n", CATALOG, "\n"]
     fixed = {
         "partition": {"every": "day", "start": start.isoformat() if start else "first_point"},
         "lag": "10m",
@@ -51,9 +49,9 @@ def lake_file_text(imported: Imported, start: date | None, *, source_only: bool,
         "on_shrink": "fail",
     }
     parts += [
-        _yaml({"defaults": fixed | dict(imported.defaults)}),
+        section_text({"defaults": fixed | dict(imported.defaults)}),
         "\n",
-        _yaml({"measurements": imported.measurements}),
+        section_text({"measurements": imported.measurements}),
     ]
     return "".join(parts)
 
@@ -61,33 +59,3 @@ def lake_file_text(imported: Imported, start: date | None, *, source_only: bool,
 def _told(title: str, remarks: Iterable[Remark]) -> Iterator[str]:
     listed = [f"#   {printable_name(str(remark))}\n" for remark in remarks]
     return iter(["#\n", f"# {title}:\n", *listed] if listed else [])
-
-
-def _yaml(content: dict[str, Any]) -> str:
-    """The content as people write YAML: what is short in one line."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - equal parts are written again, not referred to
-            return True
-
-        def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
-            node = super().represent_mapping(tag, mapping, flow_style)
-            node.flow_style = (
-                not any(isinstance(value, dict) for value in mapping.values()) and len(str(mapping)) < _SHORT
-            )
-            return node
-
-        def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
-            node = super().represent_sequence(tag, sequence, flow_style)
-            node.flow_style = True
-            return node
-
-    text: str = yaml.dump(_plain(content), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10**6)
-    return text
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value

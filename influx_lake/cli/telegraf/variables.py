@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from influx_lake.config.lake.lake_file import escaped
+from influx_lake.config.lake.lake_file import escaped, secret_file, stored_secret
 
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Za-z_][A-Za-z0-9_]*)")
 _STORED = re.compile(r"@\{([A-Za-z0-9_]+):([A-Za-z0-9_]+)\}")
@@ -67,10 +66,10 @@ def secret_reference(text: str, usual: str) -> tuple[str, str | None]:
     """
     if (alone := _ALONE.fullmatch(text)) is not None:
         name = alone[1] or alone[2]
-        return _reference(name), None if os.environ.get(name) else f"set {name}, or write it into {_file(name)}"
+        return _reference(name), None if os.environ.get(name) else f"set {name}, or write it into {secret_file(name)}"
     stored = _STORED.fullmatch(text)
     where = f"the value of {stored[0]}" if stored else "it"
-    return _reference(usual), f"is not copied: set {usual} to {where}, or write it into {_file(usual)}"
+    return _reference(usual), f"is not copied: set {usual} to {where}, or write it into {secret_file(usual)}"
 
 
 def is_stored(text: str) -> bool:
@@ -79,8 +78,4 @@ def is_stored(text: str) -> bool:
 
 
 def _reference(name: str) -> str:
-    return f"${{{name}}}" if os.environ.get(name) else f"${{{name}:-${{file:{_file(name)}}}}}"
-
-
-def _file(name: str) -> Path:
-    return Path(".secrets") / name.lower()
+    return f"${{{name}}}" if os.environ.get(name) else stored_secret(name)

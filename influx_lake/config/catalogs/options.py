@@ -117,7 +117,7 @@ class CatalogConfig:
                 entries[key] = closed
             else:
                 value = template.resolve(root)
-                entries[key] = closed if _SECRET_VALUE.search(value) else value
+                entries[key] = closed if shows_secret(value) else value
         return cls(name, entries, root)
 
     def properties(self) -> dict[str, str]:
@@ -148,6 +148,11 @@ class CatalogConfig:
 def is_secret_name(name: str) -> bool:
     """Whether a catalog property of this name holds a secret."""
     return SECRET_NAME.search(name) is not None and not name.endswith(("-expires-at", ".token_url", "kms-key-id"))
+
+
+def shows_secret(value: str) -> bool:
+    """Whether an address holds a password, or a parameter that is a secret."""
+    return _SECRET_VALUE.search(value) is not None
 
 
 def holds_secret(name: str, value: Secret) -> bool:

@@ -18,6 +18,7 @@ from influx_lake.config.values.patterns import is_pattern
 from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.errors import StorageError
 
+_SHORT = 80
 CATALOG = """\
 # Handed to pyiceberg's load_catalog as it is.
 catalog:
@@ -110,6 +111,46 @@ def measurement_entries(names: tuple[str, ...], options: dict[str, dict[str, Any
         entry.update((options or {}).get(name, {}))
         lines += f"\n  {_scalar(key)}: {_scalar(entry)}"
     return lines
+
+
+def stored_secret(variable: str) -> str:
+    """How a lake.yaml refers to a secret that is kept in a variable, or else in a file: it loads without either."""
+    return f"${{{variable}:-${{file:{secret_file(variable)}}}}}"
+
+
+def secret_file(variable: str) -> Path:
+    """Where a secret is kept, below the folder of the lake.yaml, that its variable does not have."""
+    return Path(".secrets") / variable.lower()
+
+
+def section_text(content: Mapping[str, Any]) -> str:
+    """Sections of a lake.yaml as people write YAML: what is short in one line."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - equal parts are written again, not referred to
+            return True
+
+        def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+            node = super().represent_mapping(tag, mapping, flow_style)
+            node.flow_style = (
+                not any(isinstance(value, dict) for value in mapping.values()) and len(str(mapping)) < _SHORT
+            )
+            return node
+
+        def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+            node = super().represent_sequence(tag, sequence, flow_style)
+            node.flow_style = True
+            return node
+
+    text: str = yaml.dump(_plain(content), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+    return text
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def stated_name(path: Path) -> str | None:

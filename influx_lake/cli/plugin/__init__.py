@@ -1,0 +1,1 @@
+"""Triggers of InfluxData's plugin influxdb_to_iceberg, read and carried over."""
