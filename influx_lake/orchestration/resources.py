@@ -206,6 +206,14 @@ def catalog_of(context: WithResources, names: LakeNames) -> Catalog:
     return catalog.open()
 
 
+def asked_source_of(context: WithResources, names: LakeNames, source: str) -> AbstractContextManager[Source]:
+    """A source of a lake, to ask it something: what does not answer is not waited for, where the resource is ours."""
+    from influx_lake.sources import open_source
+
+    found = source_of(context, names, source)
+    return closing(open_source(found.config())) if isinstance(found, SourceResource) else found.open()
+
+
 def source_of(context: WithResources, names: LakeNames, source: str) -> OpensSource:
     """A source of a lake; its key has to be required where the context comes from."""
     found: OpensSource = getattr(context.resources, names.source(source))

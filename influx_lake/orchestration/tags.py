@@ -34,6 +34,8 @@ class Reason(StrEnum):
     """They closed earlier and are not in the table: nothing ran then, or it failed."""
     DIFFERS = "differs"
     """Source and table hold different rows."""
+    CHANGED = "changed"
+    """Their source told that it got points in them after they were loaded."""
     TAIL = "tail"
     """They are open, and the source has new points."""
 

@@ -19,6 +19,7 @@ class AutoConfig(ServerConfig):
     """One database or bucket of an InfluxDB, of whichever version answers."""
 
     PORT: ClassVar[int] = 8086
+    _has_changes_table: ClassVar[bool] = True
 
     type: Literal["auto"] = Field(description="Whatever version of InfluxDB answers.")
     host: str = Field(

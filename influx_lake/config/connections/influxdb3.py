@@ -24,6 +24,7 @@ class InfluxDB3Config(ServerConfig):
     """One database of an InfluxDB 3 server (Core, Enterprise or Cloud)."""
 
     PORT: ClassVar[int] = 8181
+    _has_changes_table: ClassVar[bool] = True
 
     type: Literal["influxdb3"] = Field(default="influxdb3", description="What speaks at the other end.")
     host: str = Field(

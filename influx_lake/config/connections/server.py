@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from influx_lake.config.connections.base import SourceConfig
+from influx_lake.config.connections.changes import TellingChanges
 from influx_lake.config.connections.limits import DocumentLimit
 from influx_lake.config.values.address import Address
 from influx_lake.config.values.contradictions import contradiction
@@ -62,6 +63,9 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
     DATABASE_OPTION: ClassVar[str] = "database"
     """The option that names the database."""
 
+    _has_changes_table: ClassVar[bool] = False
+    """Whether a plugin inside the server can leave changes in a table."""
+
     host: str = Field(min_length=1, description="The server's address.")
     tls: Annotated[TlsConfig, BeforeValidator(or_empty)] = Field(
         default=TlsConfig(), description="TLS options; they need an https host."
@@ -71,6 +75,13 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
         description="How long to wait for the next rows of an answer. All of them may take much longer.",
     )
     connect_timeout: Duration = Field(default=timedelta(seconds=10), description="The longest wait for a connection.")
+
+    changes: TellingChanges = Field(
+        default=None,
+        description="The database tells which windows got late or changed points, and they are loaded again at once: "
+        "by a plugin inside InfluxDB 3 (`influx-lake engine install`), a subscription of InfluxDB 1, or whoever asks "
+        "`POST /v1/changes`. Default: off.",
+    )
 
     @field_validator("host")
     @classmethod
@@ -93,6 +104,12 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
         if self.tls != TlsConfig() and not self.address.secure:
             message = f"tls has no effect, since {self.address.url} is not reached by TLS: write https://"
             raise contradiction(message, "tls")
+        return self
+
+    @model_validator(mode="after")
+    def _check_changes(self) -> Self:
+        if self.changes and "table" in self.changes.model_fields_set and not self._has_changes_table:
+            raise contradiction("is a table of InfluxDB 3: this server tells `influx-lake serve`", "changes", "table")
         return self
 
     @property

@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from influx_lake.config.connections import InfluxDB3Config, Protocol
+from influx_lake.config.connections.changes import CHANGES_TABLE
 from influx_lake.config.values.conditions import Condition
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window, from_nanoseconds
@@ -73,7 +74,9 @@ class InfluxDB3Source:
 
     def listing(self) -> Listing:
         answer = self._system(sql.MEASUREMENTS, Failures(self._config))
-        return Listing.of_influxdb3(name for (name,) in answer)
+        # What the plugin inside the server leaves is ours, and no measurement.
+        own = {CHANGES_TABLE, *([self._config.changes.table] if self._config.changes else [])}
+        return Listing.of_influxdb3(name for (name,) in answer if name not in own)
 
     def schema(self, measurement: str) -> MeasurementSchema:
         failures = Failures(self._config, measurement)

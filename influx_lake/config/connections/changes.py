@@ -1,0 +1,30 @@
+"""What a database tells of itself: which windows got points."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from influx_lake.config.values.on_off import Switched
+
+CHANGES_TABLE = "influx_lake_changes"
+"""The table of an InfluxDB 3 database in which the plugin inside it leaves changes. It is no measurement."""
+
+
+class ChangesOptions(BaseModel):
+    """Where a database tells what changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: str = Field(
+        default=CHANGES_TABLE,
+        min_length=1,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        description="InfluxDB 3: the table that the plugin writes, and the sensor `changed_windows` reads. It is there "
+        "once the plugin told something, and none where it asks `influx-lake serve`.",
+    )
+
+
+TellingChanges = Annotated[ChangesOptions | None, Switched()]
+"""Whether a database tells; None where it does not."""

@@ -1,0 +1,146 @@
+"""One sensor that has windows loaded again whose sources told that they got points."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from influx_lake.config import Automation, Lake
+from influx_lake.config.connections import ServerConfig
+from influx_lake.config.values.units import counted
+from influx_lake.errors import LakeError
+from influx_lake.orchestration.automation.run_planning import run_requests
+from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.lake_names import LakeNames
+from influx_lake.orchestration.recent_runs import RecentRuns
+from influx_lake.orchestration.resources import asked_source_of
+from influx_lake.orchestration.tags import Reason, partitions_of
+from influx_lake.replication.changes.change import Change
+from influx_lake.replication.changes.due import changed_windows
+from influx_lake.replication.changes.journal import ChangeJournal, Loaded
+from influx_lake.replication.changes.noting import nanoseconds
+from influx_lake.replication.changes.table import note_table, tables_of_changes
+from influx_lake.replication.planning.due import DueWindow
+
+SENSOR = "changed_windows"
+TICK = timedelta(seconds=10)
+"""How often the sensor looks."""
+AT_ONCE = 10
+"""How many of its runs wait or run at most."""
+PACE = timedelta(seconds=30)
+"""How long after a load of a window the next one begins: late points may trickle in for hours."""
+SECONDS = 20.0
+"""How long a tick waits for sources; the others' turn comes with the next ones. Dagster gives it a minute."""
+_RUNS = 1_000
+_FIRST = {"dagster/priority": "2"}
+
+
+def tells_changes(lake: Lake) -> bool:
+    """Whether a source of the lake tells what changed."""
+    return any(isinstance(config, ServerConfig) and config.changes is not None for config in lake.sources.values())
+
+
+def changed_windows_sensor(
+    lake: Lake, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> dg.SensorDefinition:
+    """The sensor that reads what sources told, and starts runs for the windows that got points.
+
+    A change is forgotten once a run has loaded its window that began after it was noted; until then it is kept beside
+    the lake.yaml, whatever happens to the daemon and to its runs.
+
+    Args:
+        lake: The lake.
+        clock: The present.
+    """
+    names, tables, journal = LakeNames.of(lake), tables_of_changes(lake), ChangeJournal.of(lake.root)
+    running = lake.operation.automation is not Automation.OFF
+
+    @dg.sensor(
+        name=names.scoped(SENSOR),
+        asset_selection=dg.AssetSelection.assets(*(asset_key(each) for each in lake.measurements)),
+        minimum_interval_seconds=int(TICK.total_seconds()),
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        required_resource_keys={names.source(name) for name in tables},
+        description="Loads windows again that got points after they were loaded, as their databases tell it.",
+    )
+    def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        now = clock()
+        with failing_clearly():
+            failed = list(_read_tables(context, lake, journal, now))
+            for error in failed:
+                context.log.warning(str(as_failure(error).description))
+            pending = journal.pending()
+            if not pending:
+                if failed:
+                    raise failed[0]
+                return dg.SkipReason("no source told of points in a window that was loaded")
+            loads = _loads(context.instance, pending, changed_windows(lake, pending, now).due)
+            journal.acknowledge(loads)
+            graph = context.repository_def.asset_graph if context.repository_def else None
+            recent = RecentRuns.of(context.instance, now, graph)
+            found = changed_windows(lake, journal.pending(), now, skip=_in_good_hands(recent, loads, now))
+            journal.forget(found.forgotten)
+            room = max(0, AT_ONCE - recent.started_for(Reason.CHANGED, lake.measurements))
+            requests = run_requests(found.due, Reason.CHANGED, recent, limit=room, tags=_FIRST)
+        said = f"{len(found.due)} windows to be loaded again"
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else dg.SkipReason(f"{said}; those that changed are being loaded, or wait"),
+        )
+
+    return tick
+
+
+def _read_tables(
+    context: dg.SensorEvaluationContext, lake: Lake, journal: ChangeJournal, now: datetime
+) -> Iterator[LakeError]:
+    """Read the tables of changes; what one of them refuses keeps no other from being read."""
+    names, tables, began = LakeNames.of(lake), sorted(tables_of_changes(lake)), time.monotonic()
+    first = int(now.timestamp() // TICK.total_seconds()) % max(1, len(tables))
+    for name in (*tables[first:], *tables[:first]):
+        if time.monotonic() - began > SECONDS:
+            break
+        try:
+            with asked_source_of(context, names, name) as source:
+                noted = note_table(lake, journal, name, source, now)
+        except LakeError as error:
+            yield error
+            continue
+        if noted.changes:
+            context.log.info(f"{name} told of {counted(len(noted.changes), 'change')}")
+
+
+def _loads(instance: dg.DagsterInstance, pending: Sequence[Change], due: Sequence[DueWindow]) -> list[Loaded]:
+    """Which windows runs loaded that succeeded and began after the first of some changes was noted."""
+    oldest = min(change.noted for change in pending)
+    since = datetime.fromtimestamp(oldest / 1e9, UTC)
+    succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=since)
+    spans: dict[dg.AssetKey, list[tuple[str, str, int]]] = defaultdict(list)
+    for record in instance.get_run_records(succeeded, limit=_RUNS):
+        partitions, began = partitions_of(record.dagster_run), record.start_time
+        if partitions is not None and began is not None:
+            for key in record.dagster_run.asset_selection or ():
+                spans[key].append((*partitions, int(began * 1e9)))
+    return [
+        Loaded(each.measurement.full_name, each.window, began)
+        for each in due
+        for first, last, began in spans.get(asset_key(each.measurement), ())
+        if first <= each.key <= last
+    ]
+
+
+def _in_good_hands(recent: RecentRuns, loads: Sequence[Loaded], now: datetime) -> Callable[[DueWindow], bool]:
+    """Whether a window is being loaded, failed a short while ago, or was loaded just now."""
+    paced = nanoseconds(now - PACE)
+    fresh = {(load.table, load.window) for load in loads if load.began > paced}
+
+    def skip(due: DueWindow) -> bool:
+        loaded_just_now = (due.measurement.full_name, due.window) in fresh
+        return loaded_just_now or recent.is_busy(due) or recent.is_pausing(due)
+
+    return skip

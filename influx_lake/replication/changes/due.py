@@ -1,0 +1,67 @@
+"""Which windows are to be loaded again, out of the changes that are kept."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from influx_lake.config import Lake
+from influx_lake.config.values.windows import Window
+from influx_lake.replication.changes.change import Change
+from influx_lake.replication.planning.due import DueWindow
+
+MOST_WINDOWS = 400
+"""Of a measurement, in one look: a change may be ten years long. The next looks find the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedWindows:
+    """What kept changes come to.
+
+    Attributes:
+        due: The windows to be loaded again, of each measurement the newest first.
+        forgotten: The measurements that the lake does not have, or cannot load, any more.
+    """
+
+    due: Sequence[DueWindow]
+    forgotten: frozenset[str]
+
+
+def changed_windows(
+    lake: Lake,
+    pending: Iterable[Change],
+    now: datetime,
+    skip: Callable[[DueWindow], bool] = lambda due: False,
+    limit: int = MOST_WINDOWS,
+) -> ChangedWindows:
+    """The windows of kept changes.
+
+    Args:
+        lake: The lake.
+        pending: The changes.
+        now: The present.
+        skip: Which windows to leave out: they are in good hands already.
+        limit: How many windows of a measurement are found at most.
+    """
+    known = {each.full_name: each for each in lake.measurements}
+    of_table: dict[str, list[Change]] = defaultdict(list)
+    for change in pending:
+        of_table[change.table].append(change)
+    due: list[DueWindow] = []
+    for table, changes in of_table.items():
+        if table not in known:
+            continue
+        measurement, until, kept = known[table], now - known[table].lag, known[table].kept_since(now)
+        found: dict[Window, None] = {}
+        for change in sorted(changes, key=lambda each: each.last, reverse=True):
+            windows = measurement.scheme.windows_back(max(kept, change.window.start), change.window.end)
+            for window in islice(windows, limit):
+                if window.end <= until and not skip(DueWindow(measurement, window)):
+                    found[window] = None
+            if len(found) >= limit:
+                break
+        due += [DueWindow(measurement, window) for window in islice(found, limit)]
+    return ChangedWindows(due, frozenset(of_table.keys() - known.keys()))

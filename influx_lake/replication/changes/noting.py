@@ -1,0 +1,88 @@
+"""From what a database tells to what is to be loaded again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from influx_lake.config import Lake
+from influx_lake.config.connections import ServerConfig
+from influx_lake.config.connections.changes import CHANGES_TABLE
+from influx_lake.config.values.windows import EPOCH, MICROSECOND
+from influx_lake.replication.changes.change import Change, Told, merged_changes
+from influx_lake.replication.changes.journal import ChangeJournal
+from influx_lake.replication.planning.due import newest_closed
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What became of what was told.
+
+    Attributes:
+        changes: What is to be loaded again.
+        open: How many changes are of windows that are not due yet: those are loaded when they are.
+        unknown: The measurements that the lake does not load from this source.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    open: int = 0
+    unknown: frozenset[str] = frozenset()
+
+
+def note_changes(lake: Lake, journal: ChangeJournal, source: str, told: Iterable[Told], now: datetime) -> Noted:
+    """Keep what a source told, durably, as far as something has to be loaded again for it.
+
+    Args:
+        lake: The lake.
+        journal: Keeps it.
+        source: Who told it.
+        told: What was told.
+        now: The present.
+
+    Raises:
+        StorageError: It cannot be kept.
+    """
+    noted = what_to_note(lake, source, told, now)
+    journal.note(noted.changes, source=source)
+    return noted
+
+
+def what_to_note(lake: Lake, source: str, told: Iterable[Told], now: datetime) -> Noted:
+    """What is to be kept of what a source told: that of windows that are due, of measurements of the lake.
+
+    A window that is not due yet is loaded as a whole once it is, after the points that were told arrived.
+    """
+    own, moment = _loaded(lake, source, now), nanoseconds(now)
+    config = lake.source(source)
+    own_table = config.changes.table if isinstance(config, ServerConfig) and config.changes else CHANGES_TABLE
+    changes: dict[str, list[Change]] = defaultdict(list)
+    unknown: set[str] = set()
+    left = 0
+    for each in told:
+        if each.measurement not in own and each.measurement != own_table:
+            unknown.add(each.measurement)
+        for table, first, last in own.get(each.measurement, ()):
+            change = Change(table, each.first, each.last, moment, each.points).within(first, last)
+            if change is None:
+                left += 1
+            else:
+                changes[table].append(change)
+    return Noted([each for some in changes.values() for each in merged_changes(some)], left, frozenset(unknown))
+
+
+def nanoseconds(moment: datetime) -> int:
+    """A time in nanoseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND * 1_000
+
+
+def _loaded(lake: Lake, source: str, now: datetime) -> dict[str, list[tuple[str, int, int]]]:
+    """By name, the measurements of the lake that come from a source, and the time whose windows are due of each."""
+    found: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
+    for each in lake.present:
+        if source in each.sources:
+            newest = newest_closed(each, now)
+            until = nanoseconds(newest.end) if newest else 0
+            found[each.name].append((each.full_name, nanoseconds(each.kept_since(now)), until - 1))
+    return found
