@@ -10,6 +10,7 @@ from influx_lake.cli import failures
 from influx_lake.cli.output import Output
 from influx_lake.cli.progress import Meter, meter
 from influx_lake.errors import LakeError
+from influx_lake.replication.facts import window_facts
 
 if TYPE_CHECKING:
     from influx_lake.cli.session import Session
@@ -140,21 +141,8 @@ def load(
 def _load_one(
     session: Session, measurement: Measurement, window: Window, source: str | None, run_id: str, shown: Meter
 ) -> WindowResult:
-    from influx_lake.checks.audit import audit
-    from influx_lake.replication.window import replicate_window
-
     shown.begin(measurement.name, window)
-    result = replicate_window(
-        session.reliable_source(source or measurement.source_of(window)),
-        session.catalog,
-        measurement,
-        window,
-        run_id=run_id,
-        declared=session.identities(measurement),
-        archive=session.archive(measurement),
-        on_progress=shown.update,
-        auditor=None if session.branch else audit,
-    )
+    result = session.load_window(measurement, window, run_id=run_id, source=source, on_progress=shown.update)
     shown.end()
     return result
 
@@ -168,18 +156,3 @@ def window_line(measurement: Measurement, result: WindowResult) -> str:
         f"✓ {measurement.name} {result.window}  {result.rows:,} rows{again}{aside} in {result.seconds:.2f} s, "
         f"{result.rows_per_second:,.0f} rows/s, {result.bytes_written / 1e6:,.1f} MB"
     )
-
-
-def window_facts(result: WindowResult) -> dict[str, Any]:
-    """The same for programs. A snapshot id is a text: it does not fit into the numbers of JavaScript."""
-    return {
-        "window": str(result.window),
-        "rows": result.rows,
-        "previous_rows": result.previous_rows,
-        "quarantined_rows": result.quarantined_rows,
-        "snapshot_id": str(result.snapshot_id),
-        "files": result.files_added,
-        "bytes": result.bytes_written,
-        "seconds": round(result.seconds, 3),
-        "rows_per_second": round(result.rows_per_second),
-    }

@@ -1,179 +1,16 @@
-"""An open lake: its file, its catalog and its sources, for as long as one command runs."""
+"""The open lake of one command."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from influx_lake.cli.failures import note
-from influx_lake.config import Lake, Measurement, load_lake
-from influx_lake.config.document.reading import place_of
-from influx_lake.errors import ConfigurationError
-from influx_lake.printable import printable_name
+from influx_lake.config import load_lake
+from influx_lake.session import Session
 
-if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
-    from pyiceberg.table import Table
-
-    from influx_lake.config.values.windows import Window
-    from influx_lake.iceberg.table_state.coverage import Coverage
-    from influx_lake.sources import Source
-
-
-class Session:
-    """What one command needs of a lake. Nothing is contacted before it is asked for.
-
-    Args:
-        lake: The lake.
-
-    Attributes:
-        lake: The lake.
-        branch: The branch that tables are read and loaded on; None: what readers of them get.
-    """
-
-    def __init__(self, lake: Lake, branch: str | None = None) -> None:
-        self.lake = lake
-        self.branch = branch
-        self._sources: dict[str, Source] = {}
-        self._reliable: dict[str, Source] = {}
-
-    @cached_property
-    def catalog(self) -> Catalog:
-        """The lake's catalog, with its tables as they are on the branch.
-
-        Raises:
-            CatalogError: It cannot be reached or refuses.
-        """
-        from influx_lake.iceberg.catalogs.opening import open_catalog
-
-        catalog = open_catalog(self.lake.catalog.name, self.lake.catalog.properties(), self.lake.catalog.lock_timeout)
-        if self.branch is None:
-            return catalog
-        from influx_lake.iceberg.history.branch_catalog import on_branch
-
-        return on_branch(catalog, self.branch)
-
-    def source(self, name: str) -> Source:
-        """One of the lake's sources, to ask it something: it answers or fails at once."""
-        from influx_lake.sources import open_source
-
-        if name not in self._sources:
-            self._sources[name] = open_source(self.lake.source(name))
-        return self._sources[name]
-
-    def reliable_source(self, name: str) -> Source:
-        """One of the lake's sources, to load from it: what can pass is waited for."""
-        from influx_lake.sources import open_reliable_source
-
-        if name not in self._reliable:
-            self._reliable[name] = open_reliable_source(self.lake.source(name))
-        return self._reliable[name]
-
-    def archive(self, measurement: Measurement) -> Source | None:
-        """What has persisted the measurement's points, where the lake has such a source."""
-        return self.reliable_source(measurement.archive) if measurement.archive else None
-
-    def identities(self, measurement: Measurement) -> tuple[str, ...]:
-        """The identities of a measurement's sources, its own first."""
-        return tuple(self.reliable_source(name).identity for name in measurement.sources)
-
-    def coverage(self, measurement: Measurement) -> Coverage:
-        """Which time a measurement's table holds; none where there is no table yet."""
-        from influx_lake.iceberg.table_state import table_state
-
-        return table_state(self._table(measurement)).coverage
-
-    def _table(self, measurement: Measurement) -> Table | None:
-        from influx_lake.iceberg.scan.reader import find_table
-
-        return find_table(self.catalog, measurement.identifier, measurement.share)
-
-    def identifier(self, name: str) -> tuple[str, ...]:
-        """The table that is called so, a roll-up's or a quarantine's too, or that of the measurement that is.
-
-        Raises:
-            ConfigurationError: There is none, or there are several.
-        """
-        from influx_lake.maintenance.tables import tables_of
-
-        found = (table.target.identifier for table in tables_of(self.lake) if table.name == name)
-        return next(found, None) or self.lake.find(name).identifier
-
-    def measurements(self, names: Sequence[str] | None) -> list[Measurement]:
-        """The measurements that are called so, or all of them; each once.
-
-        Raises:
-            ConfigurationError: One is not in the lake, or the lake has none.
-        """
-        if names:
-            return list(dict.fromkeys(self.lake.find(name) for name in names))
-        if not self.lake.measurements:
-            remedy = "List them under `measurements`"
-            if self.lake.patterns:
-                remedy = "Its patterns match nothing that is known yet: run `influx-lake discover`"
-            place = place_of(self.lake.path, ("measurements",))
-            raise ConfigurationError(f"{place}: the lake has no measurements", remedy=remedy)
-        return list(self.lake.measurements)
-
-    def plan(
-        self,
-        names: Sequence[str] | None,
-        start: datetime | None,
-        end: datetime | None,
-        every: timedelta | None,
-        *,
-        only_missing: bool,
-    ) -> list[tuple[Measurement, list[Window]]]:
-        """The windows of measurements, oldest first. The catalog is asked only for what is missing.
-
-        What a range holds from before `partition.start` is left out, and told of.
-
-        Raises:
-            ConfigurationError: A measurement is not in the lake, the range is empty, or all of it is before
-                `partition.start`.
-            CatalogError: The catalog cannot tell what is loaded.
-        """
-        from influx_lake.iceberg.table_state.coverage import Coverage
-        from influx_lake.replication.planning.plan import plan_windows
-
-        now = datetime.now(UTC)
-        plans, chosen = [], self.measurements(names)
-        if every is None:
-            check_range(chosen, start, end)
-        for each in chosen:
-            coverage = self.coverage(each) if only_missing else Coverage()
-            windows = plan_windows(each, coverage, now, start=start, end=end, every=every, only_missing=only_missing)
-            plans.append((each, windows))
-        return plans
-
-    def changed(
-        self, names: Sequence[str] | None, start: datetime | None, end: datetime | None
-    ) -> list[tuple[Measurement, list[Window]]]:
-        """The windows of measurements that were loaded under another definition, oldest first, of a range or all.
-
-        Raises:
-            ConfigurationError: A measurement is not in the lake.
-            CatalogError: The catalog cannot tell what is loaded.
-        """
-        from influx_lake.iceberg.table_state import table_state
-        from influx_lake.replication.definition import outdated_windows
-
-        def wanted(window: Window) -> bool:
-            return (start is None or window.end > start) and (end is None or window.start < end)
-
-        return [
-            (each, [*filter(wanted, outdated_windows(each, table_state(self._table(each))))])
-            for each in self.measurements(names)
-        ]
-
-    def close(self) -> None:
-        """Close the sources."""
-        for source in (*self._sources.values(), *self._reliable.values()):
-            source.close()
+__all__ = ["Session", "open_session"]
 
 
 @contextmanager
@@ -191,31 +28,8 @@ def open_session(config: Path | None, branch: str | None = None) -> Iterator[Ses
         from influx_lake.iceberg.history.refs import check_name
 
         check_name(branch, "branch")
-    session = Session(load_lake(config), branch)
+    session = Session(load_lake(config), branch, tell=lambda remark: note(f"! {remark}"))
     try:
         yield session
     finally:
         session.close()
-
-
-def check_range(measurements: Sequence[Measurement], start: datetime | None, end: datetime | None) -> None:
-    """Tell what a range holds from before the first partitions of measurements: it is left out.
-
-    Raises:
-        ConfigurationError: There is nothing else in it.
-    """
-    from influx_lake.config.values.windows import utc_text
-
-    def is_before(each: Measurement) -> bool:
-        return end is not None and end <= each.scheme.start
-
-    told = [each for each in measurements if is_before(each) or (start is not None and start < each.scheme.start)]
-    named = [f"{printable_name(each.name)} begins at {utc_text(each.scheme.start)}" for each in told]
-    remedy = "set an earlier `partition: {start: ...}` in lake.yaml, or cut the range yourself with --every 1d"
-    if told and all(map(is_before, measurements)):
-        raise ConfigurationError(
-            f"the range lies before the first partition: {'; '.join(named)}; nothing was done",
-            remedy=f"Name a later range, {remedy}",
-        )
-    if told:
-        note(f"! What is before the first partition is left out: {'; '.join(named)}. To have it, {remedy}")

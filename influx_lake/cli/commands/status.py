@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
 from influx_lake.cli.output import add_row, counted, output, plain_table
 
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window
-    from influx_lake.iceberg.table_state import ForeignChange
     from influx_lake.replication.status import MeasurementStatus
 
 BAR_WIDTH = 30
@@ -21,6 +20,7 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 def status(names: Measurements = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show how much of each measurement is in the lake."""
     from influx_lake.cli.session import open_session
+    from influx_lake.replication.facts import status_facts
     from influx_lake.replication.status import measurement_status
 
     with output(as_json) as out, open_session(config) as session:
@@ -47,7 +47,7 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
         missing = sum(len(each.missing) for each in found)
         if missing:
             out.line(f"{counted(missing, 'window')} missing. See: influx-lake plan. Load: influx-lake replicate --all")
-        out.result({"measurements": [_facts(each) for each in found]})
+        out.result({"measurements": [status_facts(each) for each in found]})
 
 
 def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: int = BAR_WIDTH) -> str:
@@ -92,58 +92,3 @@ def _row(status: MeasurementStatus, now: datetime) -> list[str]:
         time_behind(now - status.newest) if status.newest else "",
         last,
     ]
-
-
-def _facts(status: MeasurementStatus) -> dict[str, Any]:
-    from influx_lake.config.values.windows import utc_text
-
-    def text(moment: datetime | None) -> str | None:
-        return utc_text(moment) if moment else None
-
-    return {
-        "measurement": status.measurement.name,
-        "table": status.measurement.table_name,
-        "table_exists": status.table_exists,
-        "windows_expected": len(status.expected),
-        "windows_loaded": status.loaded,
-        "windows_missing": [str(window) for window in status.missing],
-        "rows": status.rows,
-        "watermark": text(status.watermark),
-        "newest": text(status.newest),
-        "lag_seconds": round(status.lag.total_seconds(), 3),
-        "last_snapshot_id": str(status.last_snapshot_id) if status.last_snapshot_id else None,
-        "last_snapshot_at": text(status.last_snapshot_at),
-        "copied_from_another_lake": status.copied,
-        "windows_of_another_definition": [str(window) for window in status.outdated],
-        "windows_unpublished": {name: [str(each) for each in windows] for name, windows in status.unpublished.items()},
-        "renamed_columns": dict(status.renamed),
-        "changed_columns": list(status.column_changes),
-        "columns_alike_but_for_case": [list(names) for names in status.alike],
-        "changed_by_others": {
-            "message": str(status.others) if status.others else None,
-            "changes": [_change(each) for each in status.others.changes],
-            "windows_lost": [str(window) for window in status.others.windows],
-            "windows_altered": [str(window) for window in status.others.altered],
-            "windows_added_to": [str(window) for window in status.others.added],
-            "rebuilt_from_row_counts": status.others.is_rebuilt,
-        },
-    }
-
-
-def _change(change: ForeignChange) -> dict[str, Any]:
-    from influx_lake.config.values.windows import utc_text
-
-    def text(snapshot_id: int | None) -> str | None:
-        return None if snapshot_id is None else str(snapshot_id)
-
-    return {
-        "operation": str(change.kind),
-        "snapshot_id": str(change.snapshot_id),
-        "at": utc_text(change.at),
-        "engine": change.engine,
-        "rows_added": change.rows_added,
-        "rows_removed": change.rows_removed,
-        "branch": change.branch,
-        "source_snapshot_id": text(change.source_snapshot_id),
-        "left_snapshot_id": text(change.left_snapshot_id),
-    }

@@ -13,9 +13,7 @@ from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 from influx_lake.errors import LakeError
 
 if TYPE_CHECKING:
-    from influx_lake.replication.comparison.row_counts import Comparison
     from influx_lake.replication.comparison.verify import Verification
-    from influx_lake.sources.remarks import Outside
 
 
 def verify(
@@ -34,27 +32,19 @@ def verify(
     The exit code is 1 where a window differs, and the windows that do are listed; also where every point of a source
     lies outside of the partitions.
     """
-    from influx_lake.cli.session import check_range, open_session
+    from influx_lake.cli.session import open_session
     from influx_lake.replication.comparison.verify import closed_windows
-    from influx_lake.replication.comparison.verify import verify as verified
+    from influx_lake.replication.facts import verification_facts
+    from influx_lake.session import check_range
 
     with output(as_json) as out, open_session(config, branch) as session:
         now, found, chosen = datetime.now(UTC), list["Verification"](), session.measurements(names)
-        check_range(chosen, start, end)
+        check_range(chosen, start, end, session.tell)
         failed = list[Failure]()
         for each in chosen:
             windows = closed_windows(each, now, start, end)
             try:
-                found.append(
-                    verified(
-                        session.reliable_source(each.source),
-                        session.catalog,
-                        each,
-                        windows,
-                        profile=profile,
-                        archive=session.archive(each),
-                    )
-                )
+                found.append(session.verify(each, windows, profile=profile))
             except LakeError as error:
                 # One that cannot be compared does not hide the others.
                 if error.exit_code != 1 or len(chosen) == 1:
@@ -73,7 +63,7 @@ def verify(
         equal = not failed and all(each.is_equal for each in found)
         content: dict[str, Any] = {
             "equal": equal,
-            "measurements": [_facts(each) for each in found],
+            "measurements": [verification_facts(each) for each in found],
         }
         if failed:
             content |= {"error": failed[0].facts, "failures": [each.facts for each in failed]}
@@ -126,42 +116,3 @@ def _show(out: Output, found: list[Verification]) -> None:
         )
     else:
         out.line(f"{windows} compared, all equal.")
-
-
-def _facts(found: Verification) -> dict[str, Any]:
-    return {
-        "measurement": found.measurement.name,
-        "table": found.measurement.table_name,
-        "equal": found.is_equal,
-        "windows": len(found.comparisons),
-        "windows_failed": len(found.failures),
-        "source_rows": found.source_rows,
-        "lake_rows": found.lake_rows,
-        "differing": [_comparison_facts(each) for each in found.differing],
-        "with_more_rows": [_comparison_facts(each) for each in found.keeping],
-        "outside_partitions": _outside_facts(found.outside) if found.outside else None,
-    }
-
-
-def _outside_facts(found: Outside) -> dict[str, Any]:
-    from influx_lake.config.values.windows import utc_text
-
-    return {
-        "before_start": found.before,
-        "in_the_future": found.behind,
-        "counted": f"{found.noun}s",
-        "all": found.everything,
-        "first": utc_text(found.first),
-        "last": utc_text(found.last),
-    }
-
-
-def _comparison_facts(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "window": str(comparison.window),
-        "verdict": str(comparison.verdict),
-        "source_rows": comparison.source_rows,
-        "lake_rows": comparison.lake_rows,
-        "changed_columns": list(comparison.changed),
-        "explanation": comparison.explanation,
-    }

@@ -17,11 +17,11 @@ def is_kept_closed(location: Location) -> bool:
         return location[1:] not in (("name",), ("type",), ("storage",))
     if location[0] == "storage":
         return is_secret_name(str(location[-1]))
-    if location[0] == "alerts":
-        return location[1:] in ALERT_SECRETS
-    if location[0] == "engines":
-        return location[1:] in ENGINE_SECRETS or location[1:3] == ENGINE_CONF
-    if location[0] != "sources":
-        return False
-    name = str(location[-1])
-    return name in _SOURCE_SECRETS or (location[2:-1] == ("storage",) and is_secret_name(name))
+    if location[0] == "sources":
+        name = str(location[-1])
+        return name in _SOURCE_SECRETS or (location[2:-1] == ("storage",) and is_secret_name(name))
+    return (
+        (location[0] == "alerts" and location[1:] in ALERT_SECRETS)
+        or (location[0] == "engines" and (location[1:] in ENGINE_SECRETS or location[1:3] == ENGINE_CONF))
+        or location[:2] == ("serve", "tokens")
+    )

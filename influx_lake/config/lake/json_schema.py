@@ -15,6 +15,7 @@ from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerCon
 from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
+from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.guards import Tolerance
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
@@ -78,6 +79,7 @@ class LakeFile(OperationOptions):
         default=EngineConnections(),
         description="The query engines that tables may name as their `maintenance.engine`, and how each is reached.",
     )
+    serve: ServeOptions = Field(default=ServeOptions(), description="The HTTP service of `influx-lake serve`.")
 
 
 def lake_json_schema() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from influx_lake.config.catalogs.options import CatalogConfig
 from influx_lake.config.connections import SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
+from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.table_names import TableNames, with_shares
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.first_points import too_early
@@ -112,6 +113,7 @@ class Lake:
         first_points: The times of the oldest points that were asked for, by (source, name).
         engines: How the query engines are reached that maintain tables.
         too_early: Why others are not among them, by (source, name).
+        serve: How the HTTP service is reached, who may ask it, and for how much.
     """
 
     path: Path
@@ -128,6 +130,7 @@ class Lake:
     engines: EngineConnections = field(default=EngineConnections())
     first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     too_early: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    serve: ServeOptions = field(default=ServeOptions())
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measurements", with_shares(self.measurements))

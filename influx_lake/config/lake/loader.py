@@ -34,6 +34,7 @@ from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
 from influx_lake.config.lake.packages import missing_of_catalog, missing_of_source
+from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.storage_profiles import Profile, profile_of, read_profiles
 from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
@@ -51,7 +52,7 @@ from influx_lake.errors import ConfigurationError
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
-SECTIONS = ("storage", "sources", "catalog", "defaults", "measurements", "alerts", "engines", *OPERATION)
+SECTIONS = ("storage", "sources", "catalog", "defaults", "measurements", "alerts", "engines", "serve", *OPERATION)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _LITERAL_WARNING = (
@@ -159,6 +160,7 @@ class _Loader:
             alerts=self._alerts(sections["alerts"]),
             groups=tuple(groups),
             engines=self._engines(sections["engines"]),
+            serve=self._serve(sections["serve"]),
             first_points=known.first_points,
         )
         if damage and (lake.patterns or groups):
@@ -311,6 +313,14 @@ class _Loader:
         found = validated(EngineConnections, entries, ("engines",), self._report, hide=hidden)[0]
         return found or EngineConnections()
 
+    def _serve(self, entries: dict[str, Any]) -> ServeOptions:
+        tokens = entries.get("tokens")
+        if isinstance(tokens, list):
+            closed = [self._secret(each, ("serve", "tokens", str(place))) for place, each in enumerate(tokens)]
+            entries = {**entries, "tokens": closed}
+        found = validated(ServeOptions, entries, ("serve",), self._report, hide=frozenset({"tokens"}))[0]
+        return found or ServeOptions()
+
     def _property(self, name: str, value: Any) -> Any:
         if not isinstance(value, str) or not value:
             return value
@@ -325,11 +335,14 @@ class _Loader:
         value = entries.get(path[0])
         if len(path) > 1:
             return {**entries, path[0]: self._closed(value, path[1:], location)} if isinstance(value, dict) else entries
+        return {**entries, path[0]: self._secret(value, location)} if path[0] in entries else entries
+
+    def _secret(self, value: Any, location: tuple[str, ...]) -> Any:
         if not isinstance(value, str) or not value:
-            return entries
+            return value
         secret = Secret(value, root=self._root, lake=self._lake, location=location)
         self._warn_of_literal(secret, location, "_".join(location).upper())
-        return {**entries, path[0]: secret}
+        return secret
 
     def _not_one_of(self, value: Any, known: Iterable[str], location: Location) -> str:
         if not isinstance(value, str):
