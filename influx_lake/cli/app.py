@@ -26,6 +26,7 @@ from influx_lake.cli.commands.preview import preview
 from influx_lake.cli.commands.replicate import replicate
 from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
+from influx_lake.cli.commands.serve import serve
 from influx_lake.cli.commands.sql import sql
 from influx_lake.cli.commands.status import status
 from influx_lake.cli.commands.tail import tail
@@ -47,7 +48,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, import_plugin, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, status, verify, sql, maintain, pools),
+    _DAILY: (plan, replicate, tail, status, verify, sql, maintain, pools, serve),
     _HISTORY: (history, rollback, tag, branch, publish, erase),
 }
 for panel, commands in _COMMANDS.items():

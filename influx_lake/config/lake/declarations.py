@@ -28,8 +28,9 @@ STAND_IN = InfluxDB3Config(host="localhost", database="unknown")
 
 @dataclass
 class Declarations:
-    """What the file declares of measurements."""
+    """What the file declares of measurements, and what holds for those that it does not name."""
 
+    defaults: DefaultOptions = field(default=DefaultOptions())
     measurements: list[Measurement] = field(default_factory=list)
     patterns: list[Pattern] = field(default_factory=list)
     listed: set[tuple[str, str]] = field(default_factory=set)
@@ -70,7 +71,8 @@ class _Reader:
         for option in sorted(defaults.keys() & set(options_of(MeasurementOptions)) - set(options_of(DefaultOptions))):
             report.mistake(("defaults", option), "belongs to one measurement and cannot be a default")
             defaults = {name: value for name, value in defaults.items() if name != option}
-        _, self._defaults = validated(DefaultOptions, defaults, ("defaults",), report)
+        found, self._defaults = validated(DefaultOptions, defaults, ("defaults",), report)
+        self._found.defaults = found or DefaultOptions()
 
     def read(self, entries: dict[str, Any]) -> Declarations:
         for key, entry in entries.items():

@@ -17,7 +17,7 @@ from influx_lake.config.lake.table_names import TableNames, with_shares
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
-from influx_lake.config.measurements.options import MeasurementOptions
+from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.measurements.resolution import resolve_measurement
 from influx_lake.config.report.diagnostics import Problem, suggestion
 from influx_lake.config.sources.archives import archives_of
@@ -114,6 +114,7 @@ class Lake:
         engines: How the query engines are reached that maintain tables.
         too_early: Why others are not among them, by (source, name).
         serve: How the HTTP service is reached, who may ask it, and for how much.
+        defaults: What holds for a measurement that says nothing else.
     """
 
     path: Path
@@ -131,6 +132,7 @@ class Lake:
     first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     too_early: Mapping[tuple[str, str], str] = field(default_factory=dict)
     serve: ServeOptions = field(default=ServeOptions())
+    defaults: DefaultOptions = field(default=DefaultOptions(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "measurements", with_shares(self.measurements))

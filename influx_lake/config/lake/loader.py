@@ -161,6 +161,7 @@ class _Loader:
             groups=tuple(groups),
             engines=self._engines(sections["engines"]),
             serve=self._serve(sections["serve"]),
+            defaults=found.defaults,
             first_points=known.first_points,
         )
         if damage and (lake.patterns or groups):

@@ -14,6 +14,7 @@ from influx_lake.config.catalogs.options import CatalogSection
 from influx_lake.config.connections import SOURCE_TYPES
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
+from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake_tests.unit.config.lake.nonsense_yaml import Inline, Raw
 
@@ -175,6 +176,8 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "tls.cert_file": {"tls": {"key_file": "k"}},
     "tls.key_file": {"tls": {"cert_file": "c"}},
     "server": {},
+    "tls.certificate": {"tls": {"key": "k"}},
+    "tls.key": {"tls": {"certificate": "c"}},
     "erased": {"erased": [{"where": "usage > 1", "start": "2000-01-01"}]},
     "retention": {"retention": {"keep": "3y"}},
     "history.source": {"history": {"until": "2026-02-01"}},
@@ -223,6 +226,7 @@ ITEMS: dict[str, Any] = {
     "bucket": "d*",
     "to": "a@b.c",
     "on": "run_failure",
+    "tokens": "${NOT_A_SECRET}",
     "erased": {"where": "usage > 1"},
 }
 RANGES: dict[tuple[Path, Path], tuple[Any, Any]] = {
@@ -351,6 +355,11 @@ def section_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
         yield mutation, {"alerts": entry}
     for mutation, entry in repeats(("alerts",), AlertOptions, alerts):
         yield mutation, {"alerts": entry}
+    serve = {"tokens": ["${NOT_A_SECRET}"]}
+    for mutation, entry in _mutations(("serve",), ServeOptions, serve, set()):
+        yield mutation, {"serve": entry}
+    for mutation, entry in repeats(("serve",), ServeOptions, serve):
+        yield mutation, {"serve": entry}
     for mutation, entry in _mutations(("catalog",), CatalogSection, {}, set()):
         yield mutation, {"catalog": entry}
     for kind, value in KINDS.items():

@@ -1,0 +1,78 @@
+"""`influx-lake serve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from influx_lake.cli.options import ConfigOption, JsonOption
+from influx_lake.cli.output import output
+
+if TYPE_CHECKING:
+    from influx_lake.config import Lake
+
+_MODULES = ("fastapi", "uvicorn", "prometheus_client")
+"""What the extra brings."""
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="The address to listen on. Default: serve.host, 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one. Default: serve.port, 8282.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Serve the lake by HTTP, until Ctrl-C: loads, comparisons and what is known of it, on demand."""
+    from importlib.util import find_spec
+
+    from influx_lake.config import load_lake
+    from influx_lake.errors import MissingExtra
+
+    if not all(find_spec(module) for module in _MODULES):
+        raise MissingExtra("influx-lake serve", "serve")
+    with output(as_json) as out:
+        lake = _with(load_lake(config), host, port)
+        from influx_lake.serve.logs import log_to_stderr
+        from influx_lake.serve.server import serve as served
+        from influx_lake.serve.service import Service
+
+        log_to_stderr()
+        service = Service(lake)
+
+        def ready(address: str) -> None:
+            out.line(f"✓ {lake.path} is served at {address}. Stop it with Ctrl-C.")
+            out.result({"url": address, "config": str(lake.path)})
+
+        try:
+            served(service, ready)
+        finally:
+            service.close()
+    return 0
+
+
+def _with(lake: Lake, host: str | None, port: int | None) -> Lake:
+    """The lake, served as the command says.
+
+    Raises:
+        ConfigurationError: It cannot be served so.
+    """
+    from dataclasses import replace
+
+    from pydantic import ValidationError
+
+    from influx_lake.config.lake.serving import ServeOptions
+    from influx_lake.errors import ConfigurationError
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    if not given:
+        return lake
+    stated = {name: getattr(lake.serve, name) for name in ServeOptions.model_fields}
+    try:
+        return replace(lake, serve=ServeOptions(**(stated | given)))
+    except ValidationError as error:
+        messages = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+        raise ConfigurationError(f"--host: {messages}") from None

@@ -1,0 +1,1 @@
+"""The HTTP service: loads, comparisons and what is known of a lake, on demand."""

@@ -1,0 +1,101 @@
+"""The application: every route, behind the gate."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from influx_lake import __version__
+from influx_lake.errors import LakeError
+from influx_lake.serve.gate.gate import OPEN, Gate
+from influx_lake.serve.problems import Problem, ProblemDetails, problem_of
+from influx_lake.serve.readiness import Readiness
+from influx_lake.serve.routes import health, measurements, replicate, verify, windows
+from influx_lake.serve.service import Service
+
+log = logging.getLogger("influx_lake.serve")
+
+ROUTERS = (health.router, measurements.router, windows.router, verify.router, replicate.router)
+
+_ABOUT = """\
+Windows of InfluxDB measurements in Apache Iceberg tables: loaded, compared and looked at on demand. Errors are problem
+details (RFC 9457)."""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application that serves a lake.
+
+    Args:
+        service: The lake, and what was asked of it.
+    """
+    app = FastAPI(
+        title="influx_lake",
+        version=__version__,
+        description=_ABOUT,
+        # Their pages load programs from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.state.readiness = Readiness(service)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(LakeError, _lake_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Gate, options=service.options, tokens=service.tokens)
+    app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]
+    return app
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.answer()
+
+
+async def _lake_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, LakeError)
+    return problem_of(error).answer()
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return Problem(HTTPStatus(error.status_code), error.detail, headers=error.headers).answer()
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """What is wrong, and where; not what was written there, which may be a secret."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        return Problem(HTTPStatus.BAD_REQUEST, "the body is no JSON").answer()
+    places = [{"location": ".".join(map(str, each["loc"])), "message": _told(each)} for each in found]
+    detail = "; ".join(f"{each['location']}: {each['message']}" for each in places[:10])
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=places[:100]).answer()
+
+
+def _told(error: dict[str, Any]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        components = schema.setdefault("components", {})
+        components.setdefault("schemas", {})["ProblemDetails"] = ProblemDetails.model_json_schema()
+        if service.tokens.are_needed:
+            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            schema["security"] = [{"token": []}]
+            for path in OPEN:
+                for operation in schema["paths"].get(path, {}).values():
+                    operation["security"] = []
+        app.openapi_schema = schema
+    return app.openapi_schema

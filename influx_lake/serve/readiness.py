@@ -1,0 +1,96 @@
+"""Whether what the service needs answers: the catalog, the sources, and Dagster's daemon where it launches runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from influx_lake.errors import LakeError, naming
+
+if TYPE_CHECKING:
+    from influx_lake.serve.service import Service
+    from influx_lake.session import Session
+
+PATIENCE_SECONDS = 10.0
+"""How long one of them may take to answer."""
+KEPT_SECONDS = 5.0
+"""How long an answer is given again: whoever asks often asks the servers no more often for it."""
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of asking one of them.
+
+    Attributes:
+        name: What was asked: `catalog`, `source default`.
+        fault: Why it is not ready; None where it is.
+    """
+
+    name: str
+    fault: str | None = None
+
+
+class Readiness:
+    """Asks them, and remembers for a moment what they said.
+
+    Args:
+        service: What is served.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._lock = Lock()
+        self._asked_at = float("-inf")
+        self._answers: list[Answer] = []
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "ready")
+
+    def answers(self) -> list[Answer]:
+        """What each of them says."""
+        with self._lock:
+            if monotonic() - self._asked_at >= KEPT_SECONDS:
+                self._answers = self._ask()
+                self._asked_at = monotonic()
+            return self._answers
+
+    def _ask(self) -> list[Answer]:
+        with self._service.session() as session:
+            asked = {self._threads.submit(_fault_of, ask): name for name, ask in self._questions(session).items()}
+            answered = wait(asked, PATIENCE_SECONDS).done
+            return [Answer(name, _told(future, future in answered)) for future, name in asked.items()]
+
+    def _questions(self, session: Session) -> dict[str, Callable[[], object]]:
+        lake = session.lake
+        questions: dict[str, Callable[[], object]] = {"catalog": lambda: _namespaces(session)}
+        # The databases of one server answer together, or not at all.
+        servers = {lake.entry_of(name): name for name in lake.sources}
+        for entry, name in servers.items():
+            questions[f"source {entry}"] = lambda name=name: session.source(name).server()  # type: ignore[misc]
+        crew, runs = self._service.crew, self._service.runs
+        if crew is not None:
+            questions["service"] = crew.check
+        if runs is not None:
+            questions["dagster"] = runs.check
+        return questions
+
+
+def _namespaces(session: Session) -> None:
+    # Opened and asked in a thread: it may take its time.
+    session.catalog.list_namespaces()
+
+
+def _fault_of(ask: Callable[[], object]) -> str | None:
+    try:
+        with naming():
+            ask()
+    except LakeError as error:
+        return str(error)
+    return None
+
+
+def _told(future: Future[str | None], answered: bool) -> str | None:
+    return future.result() if answered else f"has not answered within {PATIENCE_SECONDS:.0f} s"

@@ -1,0 +1,47 @@
+"""What routes take out of the application, and how they wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, cast
+
+from fastapi import Depends, Header, Request
+from starlette.concurrency import run_in_threadpool
+
+from influx_lake.replication.requests.request import Request as Asked
+from influx_lake.serve.service import Service
+
+_POLL_SECONDS = 0.2
+
+
+def _service(request: Request) -> Service:
+    return cast("Service", request.app.state.service)
+
+
+Served = Annotated[Service, Depends(_service)]
+"""The service."""
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="A name of your choice for this request. Sent again with it and the same body, the request is not "
+        "done again: the answer tells of the first one.",
+    ),
+]
+
+
+async def ended(service: Service, asked: Asked, client: Request) -> Asked:
+    """Wait until a request has ended; one of a client that went away goes on, and so does one when the service stops.
+
+    Returns:
+        The request as it is then.
+    """
+    while not asked.state.is_final:
+        if service.is_stopping or await client.is_disconnected():
+            break
+        await asyncio.sleep(_POLL_SECONDS)
+        found: Asked | None = await run_in_threadpool(service.journal.find, asked.id)
+        asked = found or asked
+    return asked

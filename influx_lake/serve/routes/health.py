@@ -1,0 +1,65 @@
+"""`/health` and `/ready`: whether the service lives, and whether what it needs answers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from influx_lake.config.redaction import redacted
+from influx_lake.serve.problems import documented
+from influx_lake.serve.readiness import Readiness
+from influx_lake.serve.routes.access import Served
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """That the service lives."""
+
+    status: str = Field(examples=["ok"])
+
+
+class ReadyCheck(BaseModel):
+    """What became of asking one thing that the service needs."""
+
+    name: str = Field(examples=["catalog", "source default"])
+    ready: bool
+    detail: str | None = Field(default=None, description="Why it is not; only for who sends a token.")
+
+
+class Ready(BaseModel):
+    """Whether what the service needs answers."""
+
+    ready: bool
+    checks: list[ReadyCheck]
+
+
+@router.get("/health", responses=documented())
+async def health() -> Health:
+    """Whether the service lives. Asks nothing else, and needs no token."""
+    return Health(status="ok")
+
+
+@router.get(
+    "/ready",
+    response_model=Ready,
+    responses={
+        **documented(),
+        HTTPStatus.SERVICE_UNAVAILABLE.value: {"model": Ready, "description": "Something does not answer."},
+    },
+)
+def ready(service: Served, client: Request) -> Any:
+    """Whether catalog and sources answer, each by name. Needs no token, and tells who has none no more than names."""
+    answers = cast("Readiness", client.app.state.readiness).answers()
+    told = service.tokens.accepts(client.headers.get("authorization"))
+    checks = [
+        {"name": each.name, "ready": each.fault is None, **({"detail": each.fault} if told and each.fault else {})}
+        for each in answers
+    ]
+    everything = all(each["ready"] for each in checks)
+    content = redacted({"ready": everything, "checks": checks})
+    return JSONResponse(content, HTTPStatus.OK if everything else HTTPStatus.SERVICE_UNAVAILABLE)

@@ -1,0 +1,140 @@
+"""`/api/v3/engine/replicate`: the request of InfluxData's plugin `influxdb_to_iceberg`, in its words."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
+from starlette.concurrency import run_in_threadpool
+
+from influx_lake.config.values.validated_names import Namespace, TableName
+from influx_lake.config.values.windows import parse_moment
+from influx_lake.replication.requests.request import Kind, State
+from influx_lake.serve.problems import Problem, answer_of, documented
+from influx_lake.serve.routes.access import IdempotencyKey, Served, ended
+from influx_lake.serve.routes.views import Body, Name, RequestView, location_of
+from influx_lake.serve.work.replicating import batch_size, check_asked, target_table
+
+router = APIRouter(tags=["replicate"])
+
+
+def _check_batch(text: str) -> str:
+    batch_size(text)
+    return text
+
+
+def _check_zoned(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+        parse_moment(text)
+    except (ValueError, OverflowError):
+        raise ValueError("is not a time of ISO 8601") from None
+    if moment.tzinfo is None:
+        raise ValueError("needs a time zone: write +00:00 behind it")
+    return text
+
+
+def _read_switch(value: Any) -> Any:
+    return value.lower() == "true" if isinstance(value, str) and value.lower() in ("true", "false") else value
+
+
+Zoned = Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_zoned)]
+Columns = Annotated[list[Name], Field(max_length=10_000)]
+
+
+class AskedReplication(Body):
+    """A measurement, and the time of it that is to be in its table."""
+
+    measurement: Name = Field(description="Its name in InfluxDB.", examples=["temperature"])
+    catalog_configs: dict[str, str | bool | int | float] = Field(
+        description="The Iceberg catalog. Each property that is given has to be the lake's.",
+        examples=[{"type": "sql", "uri": "sqlite:///path/to/catalog.db"}],
+    )
+    included_fields: Columns | None = Field(default=None, description="Only these fields and tags. Default: all.")
+    excluded_fields: Columns | None = Field(default=None, description="All fields and tags but these.")
+    namespace: Namespace | None = Field(
+        default=None, description="The table's namespace. Default: the declaration's; without one, `default`."
+    )
+    table_name: TableName | None = Field(
+        default=None, description="The table. Default: the declaration's; without one, the measurement's name."
+    )
+    batch_size: Annotated[str, StringConstraints(max_length=32), AfterValidator(_check_batch)] = Field(
+        default="1d",
+        description="How much time a commit holds: a number and one of s, min, h, d, w. Runs of Dagster load whole "
+        "partitions.",
+        examples=["12h"],
+    )
+    backfill_start: Zoned | None = Field(
+        default=None, description="Not before this time, with a zone. Default: the oldest point."
+    )
+    backfill_end: Zoned | None = Field(default=None, description="Before this time, with a zone. Default: now.")
+    auto_update_schema: Annotated[bool, BeforeValidator(_read_switch)] = Field(
+        default=False, description="Whether the table gets columns that are new at the source."
+    )
+
+
+class Replicated(BaseModel):
+    """What became of it."""
+
+    message: str = Field(description="The same as the plugin says.")
+    summary: dict[str, Any] = Field(description="The same for programs.")
+    request: str = Field(description="What names the request at /v1/windows.")
+
+
+@router.post(
+    "/api/v3/engine/replicate",
+    response_model=Replicated,
+    responses={
+        HTTPStatus.ACCEPTED.value: {
+            "model": RequestView,
+            "description": "It goes on, and is followed at `Location`.",
+            "headers": {"Location": {"description": "Where it is followed.", "schema": {"type": "string"}}},
+        },
+        **documented(
+            HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY
+        ),
+    },
+)
+async def replicate(
+    body: AskedReplication,
+    service: Served,
+    client: Request,
+    key: IdempotencyKey = None,
+    wait: Annotated[bool, Query(description="`false`: answer at once, with 202 and a `Location` to follow.")] = True,
+) -> Any:
+    """Have the table hold what InfluxDB holds for a time, in place of what it held: asked twice, it holds the same."""
+    asked = body.model_dump(mode="json")
+    given_end = asked["backfill_end"]
+    asked["backfill_end"] = given_end or datetime.now(UTC).isoformat()
+    start = asked["backfill_start"]
+    if start and parse_moment(start) >= parse_moment(asked["backfill_end"]):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill_start is not before backfill_end")
+    declared = await run_in_threadpool(check_asked, service.lake, asked)
+    asked["target_table"] = target_table(asked, declared)
+    # Checked, and not needed any more: nothing of it is kept.
+    asked["catalog_configs"] = {}
+    said = asked | {"backfill_end": given_end}
+    request = await run_in_threadpool(service.accept, Kind.REPLICATE, asked, key, own=declared is None, said=said)
+    if wait:
+        request = await ended(service, request, client)
+    if request.state is State.DONE:
+        summary = dict(request.result or {})
+        message = f"[{uuid.UUID(request.id)}] Replication to Iceberg completed with summary: {_repr(summary)}"
+        return {"message": message, "summary": summary, "request": request.id}
+    if request.state is State.FAILED and request.error:
+        return answer_of({**request.error, "request": request.id})
+    if request.state is State.CANCELED:
+        raise Problem(HTTPStatus.CONFLICT, "the request was canceled while it was worked on", request=request.id)
+    view = RequestView.of(request).model_dump(mode="json")
+    return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(request)})
+
+
+def _repr(summary: dict[str, Any]) -> str:
+    """As Python writes it, which the plugin's readers may rely on."""
+    return str(json.loads(json.dumps({name: value for name, value in summary.items() if name != "remarks"})))

@@ -1,0 +1,74 @@
+"""`/v1/verify`: the lake held against its sources."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from influx_lake.replication.requests.request import Kind, State
+from influx_lake.serve.problems import answer_of, documented
+from influx_lake.serve.routes.access import IdempotencyKey, Served, ended
+from influx_lake.serve.routes.views import Body, Moment, Name, RequestView, location_of
+from influx_lake.serve.work.planning import check_asked
+
+router = APIRouter(prefix="/v1/verify", tags=["verify"])
+
+
+class AskedComparison(Body):
+    """Windows that are to be compared: those that closed."""
+
+    measurements: list[Name] = Field(
+        min_length=1, max_length=10_000, description="By name or by table; `*` is all of them.", examples=[["cpu"]]
+    )
+    start: Moment | None = Field(default=None, description="Not before this time; UTC where it has no zone.")
+    end: Moment | None = Field(default=None, description="Before this time.")
+    profile: bool = Field(default=False, description="Compare the values of each column too, not only numbers of rows.")
+
+
+class ComparisonView(BaseModel):
+    """What comparing came to, as `influx-lake verify --json` says."""
+
+    equal: bool = Field(description="Whether all that there is was compared, and is the same on both sides.")
+    measurements: list[dict[str, Any]]
+    failures: list[dict[str, Any]] | None = Field(default=None, description="What could not be compared (RFC 9457).")
+
+
+@router.post(
+    "",
+    response_model=ComparisonView,
+    response_model_exclude_none=True,
+    responses={
+        HTTPStatus.ACCEPTED.value: {
+            "model": RequestView,
+            "description": "It goes on, and is followed at `Location`.",
+            "headers": {"Location": {"description": "Where it is followed.", "schema": {"type": "string"}}},
+        },
+        **documented(
+            HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY
+        ),
+    },
+)
+async def verify(
+    body: AskedComparison,
+    service: Served,
+    client: Request,
+    key: IdempotencyKey = None,
+    wait: Annotated[bool, Query(description="`false`: answer at once, with 202 and a `Location` to follow.")] = True,
+) -> Any:
+    """Compare windows with their sources. Nothing is changed."""
+    asked = body.model_dump(mode="json")
+    await run_in_threadpool(check_asked, service.lake, asked)
+    request = await run_in_threadpool(service.accept, Kind.VERIFY, asked, key, own=True)
+    if wait:
+        request = await ended(service, request, client)
+    if request.state is State.DONE:
+        return request.result
+    if request.state is State.FAILED and request.error:
+        return answer_of(request.error)
+    view = RequestView.of(request).model_dump(mode="json")
+    return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(request)})

@@ -1,0 +1,188 @@
+"""The service on its port: TLS, slow clients, and a stop that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from influx_lake.config.lake.serving import ServeOptions
+from influx_lake.errors import ConfigurationError, StorageError
+from influx_lake.private_folders import OWN_FOLDER, make_private
+from influx_lake.serve.app import create_app
+from influx_lake.serve.service import Service
+from influx_lake.serve.work.crew import Crew
+
+log = logging.getLogger("influx_lake.serve")
+
+STOP_SECONDS = 20.0
+"""How long a stop waits for the windows that are under way; they are loaded again at the next start otherwise."""
+_ANSWER_SECONDS = 5
+_IDLE_SECONDS = 30
+_LARGEST_HEAD = 65_536
+_LOCK = Path(OWN_FOLDER) / "serve.lock"
+
+
+class _PatientH11(H11Protocol):
+    """Connections that are closed when no request comes: uvicorn waits for the first one for ever."""
+
+    patience = 30.0
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._waiting = self.loop.call_later(self.patience, self._close_if_silent)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        super().connection_lost(exc)
+
+    def _close_if_silent(self) -> None:
+        if not self._has_asked() and not self.transport.is_closing():
+            self.transport.close()
+
+    def _has_asked(self) -> bool:
+        # Declared as what it is from the first request on.
+        cycle: object | None = self.cycle
+        return cycle is not None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, ended by a signal as it is meant to be: in order, which is no failure."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        handled = (signal.SIGINT, signal.SIGTERM)
+        former = {number: signal.signal(number, self.handle_exit) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+
+def serve(service: Service, ready: Callable[[str], None]) -> None:
+    """Serve a lake until a signal comes.
+
+    Args:
+        service: The lake.
+        ready: Told the address when it is reached.
+
+    Raises:
+        ConfigurationError: The port or the certificate cannot be used, or another service serves the lake.
+    """
+    options = service.options
+    context = _tls(options)
+    with _alone(service.lake.root), _listening(options) as listening:
+        crew = service.crew = Crew(service)
+        protocol = type("Protocol", (_PatientH11,), {"patience": options.limits.patience.total_seconds()})
+        config = uvicorn.Config(
+            create_app(service),
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=options.limits.connections,
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=_ANSWER_SECONDS,
+            h11_max_incomplete_event_size=_LARGEST_HEAD,
+        )
+        config.load()
+        config.ssl = context
+        server = _Server(config)
+        crew.start()
+        try:
+            asyncio.run(_until_stopped(server, listening, crew, lambda: ready(address_of(options, listening))))
+        finally:
+            if not crew.stop(STOP_SECONDS):
+                log.warning("windows are under way still: they are loaded again when the service starts")
+
+
+async def _until_stopped(server: _Server, listening: socket.socket, crew: Crew, ready: Callable[[], None]) -> None:
+    async def tell() -> None:
+        while not server.started:
+            await asyncio.sleep(0.01)
+        ready()
+
+    async def watch() -> None:
+        # Who waits for an answer is told how far it is, before connections are closed.
+        while not server.should_exit:
+            await asyncio.sleep(0.1)
+        crew.begin_stop()
+
+    tasks = [asyncio.create_task(tell()), asyncio.create_task(watch())]
+    await server.serve([listening])
+    for task in tasks:
+        task.cancel()
+
+
+def address_of(options: ServeOptions, listening: socket.socket) -> str:
+    """The address at which the service is reached."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"{'https' if options.tls else 'http'}://{host}:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def _listening(options: ServeOptions) -> Iterator[socket.socket]:
+    try:
+        family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.create_server((options.host, options.port), family=family, backlog=1024)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the service cannot listen on {options.host}:{options.port}: {error.strerror or error}",
+            remedy="Give another `serve.port` or --port (0 takes a free one), or stop what uses this one",
+        ) from None
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep others from serving the lake in a folder at the same time: they would load what this one loads."""
+    path = root / _LOCK
+    try:
+        make_private(path.parent)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be opened: {error.strerror or error}") from None
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"another `influx-lake serve` serves the lake in {root} already",
+                remedy="Stop it, or give this one a lake.yaml in a folder of its own",
+            ) from None
+        yield
+    finally:
+        os.close(file)
+
+
+def _tls(options: ServeOptions) -> ssl.SSLContext | None:
+    if options.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(options.tls.certificate, options.tls.key, password=lambda: b"")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"serve.tls: the certificate {options.tls.certificate} and the key {options.tls.key} cannot be used: "
+            f"{getattr(error, 'strerror', None) or error}",
+            remedy="Both are PEM files; the key belongs to the certificate and has no password",
+        ) from None
+    return context

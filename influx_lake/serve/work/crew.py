@@ -1,0 +1,260 @@
+"""Threads of the service that work on what was asked for, and go on where they were when the service is killed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from threading import Condition, Event, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config import Measurement
+from influx_lake.errors import ConfigurationError, LakeError, StorageError, naming
+from influx_lake.iceberg.window_load import Progress
+from influx_lake.replication.facts import verification_facts, window_facts
+from influx_lake.replication.requests.request import Kind, Request, RequestedWindow, Runner, State
+from influx_lake.serve.problems import Problem, problem_of
+from influx_lake.serve.work.planning import chosen, moment, of_request, planned
+from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary
+
+if TYPE_CHECKING:
+    from influx_lake.config.values.windows import Window
+    from influx_lake.serve.service import Service
+    from influx_lake.session import Session
+
+log = logging.getLogger("influx_lake.serve")
+
+_LOOK_SECONDS = 2.0
+"""How often it is looked for what Dagster's runs did, and what is not needed any more."""
+
+
+class Crew:
+    """The threads, from `start` to `stop`.
+
+    Args:
+        service: What is served.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._journal = service.journal
+        self._something = Condition()
+        self._stopping = Event()
+        self._taken: dict[str, frozenset[str]] = {}
+        limits = service.options.limits
+        self._threads = [
+            Thread(target=self._work, name=f"loads-{number}", daemon=True) for number in range(limits.loads)
+        ]
+        self._threads.append(Thread(target=self._look_around, name="looking", daemon=True))
+
+    def start(self) -> None:
+        """Go on with what was under way, and begin what waits."""
+        for request in self._journal.resume():
+            log.warning("the service was stopped in the middle of request %s, which goes on", request)
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        with self._something:
+            self._something.notify_all()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether no more is begun."""
+        return self._stopping.is_set()
+
+    def check(self) -> None:
+        """See that all threads live, as they should.
+
+        Raises:
+            StorageError: One ended: the journal cannot be used.
+        """
+        if not all(thread.is_alive() for thread in self._threads):
+            raise StorageError("a thread of the service has ended: start it again")
+
+    def begin_stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+        self.wake()
+
+    def stop(self, patience: float) -> bool:
+        """Begin nothing more, and wait for the windows that are under way.
+
+        Args:
+            patience: How many seconds at most.
+
+        Returns:
+            Whether all are done. Those that are not are loaded again when the service starts.
+        """
+        self.begin_stop()
+        end = monotonic() + patience
+        for thread in filter(Thread.is_alive, self._threads):
+            thread.join(max(0.0, end - monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            request = self._take()
+            if request is None:
+                continue
+            try:
+                self._do(request)
+            except Exception:  # nobody foresaw it; the request is told, and the thread lives
+                log.exception("request %s", request.id)
+                problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+                self._journal.finish(request.id, State.FAILED, error={**problem, "detail": "see the service's log"})
+            finally:
+                with self._something:
+                    self._taken.pop(request.id, None)
+                    self._something.notify_all()
+
+    def _take(self) -> Request | None:
+        """The oldest request of which no measurement is worked on by another thread."""
+        with self._something:
+            for request in self._journal.open():
+                if request.id in self._taken or (request.runner is Runner.DAGSTER and request.is_planned):
+                    continue
+                names = _names(request)
+                if not any(names & taken or "*" in (names | taken) for taken in self._taken.values()):
+                    self._taken[request.id] = names
+                    return request
+            self._something.wait(_LOOK_SECONDS)
+            return None
+
+    def _do(self, request: Request) -> None:
+        if request.is_canceled:
+            self._journal.finish(request.id, State.CANCELED)
+            return
+        if not self._journal.begin(request.id):
+            return
+        remarks: list[str] = []
+        try:
+            with naming(), self._service.session(remarks.append) as session:
+                if request.kind is Kind.VERIFY:
+                    self._verify(request, session)
+                else:
+                    self._load(request, session, remarks)
+        except Problem as problem:
+            self._journal.finish(request.id, State.FAILED, error=problem.content)
+        except LakeError as error:
+            self._journal.finish(request.id, State.FAILED, error=problem_of(error).content)
+
+    def _load(self, request: Request, session: Session, remarks: Iterable[str]) -> None:
+        if not request.is_planned:
+            plans = self._plan(request, session)
+            self._journal.plan(request.id, [(each.full_name, window) for each, windows in plans for window in windows])
+        if request.runner is Runner.DAGSTER:
+            # The sensor `requested_windows` has runs launched for them.
+            return
+        wanted = self._measurements(request, session)
+        measurements = {each.full_name: each for each in wanted}
+        for window in self._journal.windows(request.id, state=State.WAITING):
+            if self._stopping.is_set():
+                return
+            now = self._journal.find(request.id)
+            if now is None or now.is_canceled:
+                break
+            self._load_window(request, session, measurements, window)
+        self._conclude(request, remarks)
+
+    def _plan(self, request: Request, session: Session) -> list[tuple[Measurement, list[Window]]]:
+        if request.kind is Kind.REPLICATE:
+            return plan_of(session, request.body, whole_partitions=request.runner is Runner.DAGSTER)
+        return planned(session, request.body)
+
+    def _measurements(self, request: Request, session: Session) -> list[Measurement]:
+        if request.kind is Kind.REPLICATE:
+            return [asked_measurement(session, request.body)]
+        return [of_request(each, request.body) for each in chosen(session, request.body["measurements"])]
+
+    def _load_window(
+        self, request: Request, session: Session, measurements: dict[str, Measurement], window: RequestedWindow
+    ) -> None:
+        """Load a window, and note what became of it.
+
+        Raises:
+            ConfigurationError: No window can be loaded.
+        """
+
+        def tell(progress: Progress) -> None:
+            self._journal.progress(request.id, window, progress.rows)
+
+        self._journal.note(request.id, window, State.RUNNING)
+        try:
+            measurement = measurements.get(window.measurement)
+            if measurement is None:
+                raise ConfigurationError(f"the lake has no measurement {window.measurement} any more")
+            result = session.load_window(measurement, window.window, run_id=f"serve-{request.id}", on_progress=tell)
+        except LakeError as error:
+            problem = problem_of(error.about(window.measurement, window.window)).content
+            log.warning("%s", problem["detail"])
+            self._journal.note(request.id, window, State.FAILED, error=problem)
+            if error.exit_code != 1:
+                raise
+        else:
+            self._journal.note(request.id, window, State.DONE, facts=window_facts(result))
+
+    def _conclude(self, request: Request, remarks: Iterable[str] = ()) -> None:
+        now = self._journal.find(request.id)
+        if now is None:
+            return
+        result: dict[str, Any] = {"remarks": list(remarks)} if remarks else {}
+        if request.kind is Kind.REPLICATE:
+            result |= summary(now, self._journal.windows(request.id))
+        failed = self._journal.windows(request.id, state=State.FAILED, limit=1)
+        if now.is_canceled and now.windows.get(State.WAITING):
+            self._journal.finish(request.id, State.CANCELED, result=result or None)
+        elif failed:
+            self._journal.finish(request.id, State.FAILED, result=result or None, error=failed[0].error)
+        else:
+            self._journal.finish(request.id, State.DONE, result=result or None)
+
+    def _verify(self, request: Request, session: Session) -> None:
+        from influx_lake.replication.comparison.verify import closed_windows
+
+        body, found, failures = request.body, [], []
+        now, start, end = datetime.now(UTC), moment(request.body, "start"), moment(request.body, "end")
+        for measurement in chosen(session, body["measurements"]):
+            if self._stopping.is_set():
+                return
+            windows = closed_windows(measurement, now, start, end)
+            try:
+                verified = session.verify(measurement, windows, profile=bool(body.get("profile")))
+            except LakeError as error:
+                # One that cannot be compared does not hide the others.
+                failures.append(problem_of(error.about(measurement.name)).content)
+                continue
+            found.append(verification_facts(verified))
+            failures += [problem_of(each).content for each in verified.failures]
+        result = {"equal": not failures and all(each["equal"] for each in found), "measurements": found}
+        if failures:
+            result["failures"] = failures
+        if failures and not found:
+            self._journal.finish(request.id, State.FAILED, result=result, error=failures[0])
+        else:
+            self._journal.finish(request.id, State.DONE, result=result)
+
+    def _look_around(self) -> None:
+        """Follow Dagster's runs, read the tokens again, forget what is old."""
+        limits, forgotten = self._service.options.limits, 0.0
+        while not self._stopping.wait(_LOOK_SECONDS):
+            try:
+                if self._service.runs is not None:
+                    self._service.runs.follow(self._journal)
+                if monotonic() - forgotten >= 60:
+                    forgotten = monotonic()
+                    self._service.tokens.refresh()
+                    self._journal.forget(datetime.now(UTC) - limits.kept)
+            except Exception:  # the next look may succeed
+                log.exception("looking around")
+
+
+def _names(request: Request) -> frozenset[str]:
+    """What a request works on, for threads not to write to the same tables at once."""
+    if request.kind is Kind.VERIFY or request.runner is Runner.DAGSTER:
+        return frozenset({request.id})
+    if request.kind is Kind.REPLICATE:
+        return frozenset({str(request.body["measurement"])})
+    return frozenset(request.body["measurements"])

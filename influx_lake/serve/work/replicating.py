@@ -1,0 +1,328 @@
+"""What a request in the words of InfluxData's plugin means in this lake, and what it may not ask for."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config import Lake, Measurement, SchemaEvolution
+from influx_lake.config.catalogs.options import absolute_properties, is_secret_name
+from influx_lake.config.lake.serving import Replicate
+from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions, PartitionOptions
+from influx_lake.config.measurements.resolution import resolve_measurement
+from influx_lake.config.report.diagnostics import OptionMistake
+from influx_lake.config.transforms.choice import FieldOptions, TagOptions
+from influx_lake.config.transforms.options import Duplicates
+from influx_lake.config.values.patterns import is_pattern
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.validated_names import safe_table_name
+from influx_lake.config.values.windows import parse_moment
+from influx_lake.errors import ConfigurationError
+from influx_lake.serve.problems import Problem
+
+if TYPE_CHECKING:
+    from influx_lake.config.values.source_schema import MeasurementSchema
+    from influx_lake.config.values.windows import Window
+    from influx_lake.replication.requests.request import Request, RequestedWindow
+    from influx_lake.session import Session
+
+NAMESPACE = "default"
+"""The namespace where a request for a measurement that is not declared names none."""
+BATCH = re.compile(r"([0-9]{1,9})\s*(s|min|h|d|w)")
+"""The plugin's lengths of time."""
+_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def batch_size(text: str) -> timedelta:
+    """Read one of the plugin's lengths of time: `30s`, `10min`, `12h`, `1d`, `2w`.
+
+    Raises:
+        ValueError: It is none, or no time at all.
+    """
+    found = BATCH.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("is not a length of time: a number and one of s, min, h, d, w, such as 12h")
+    try:
+        size = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        raise ValueError("is longer than time is counted") from None
+    if not size:
+        raise ValueError("is no time at all")
+    return size
+
+
+def check_asked(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
+    """Check what can be told without asking any server.
+
+    Returns:
+        The measurement as the lake declares it; None where it does not, and any may be asked for.
+
+    Raises:
+        Problem: The request asks for what the lake does not allow.
+    """
+    _check_catalog(lake, body["catalog_configs"])
+    declared = _declared(lake, body)
+    if declared is None:
+        if lake.serve.replicate is not Replicate.ANY:
+            raise Problem(
+                HTTPStatus.NOT_FOUND,
+                f"the lake does not declare the measurement {body['measurement']}. List it under `measurements` in "
+                "lake.yaml, or let any be asked for: `serve: {replicate: any}`",
+            )
+        _source_of(lake)
+        return None
+    if body["auto_update_schema"] and declared.schema_evolution is SchemaEvolution.STRICT:
+        raise _forbidden(declared, "auto_update_schema", "schema_evolution: strict")
+    end = parse_moment(body["backfill_end"])
+    if end <= declared.scheme.start:
+        raise _forbidden(declared, "backfill_end", f"a partition.start of {declared.scheme.start.isoformat()}")
+    return declared
+
+
+def asked_measurement(session: Session, body: Mapping[str, Any]) -> Measurement:
+    """The measurement that a request means: the lake's, or one of the request's own.
+
+    Raises:
+        Problem: The request asks for what the lake does not allow, or for columns that are not there.
+        LakeError: The source cannot tell the measurement's columns.
+    """
+    declared = check_asked(session.lake, body)
+    if declared is None:
+        return _undeclared(session, body)
+    if body["included_fields"] or body["excluded_fields"]:
+        schema = session.reliable_source(declared.source).schema(declared.name)
+        chosen = declared.transforms
+        own = {*chosen.fields.chosen(schema.fields), *chosen.tags.chosen(schema.tags)}
+        if (others := own ^ set(_columns(schema, body))) != set():
+            named = ", ".join(sorted(others)[:10])
+            raise _forbidden(declared, "included_fields or excluded_fields", f"other columns (they differ in {named})")
+    return declared
+
+
+def plan_of(
+    session: Session, body: Mapping[str, Any], *, whole_partitions: bool
+) -> list[tuple[Measurement, list[Window]]]:
+    """The windows of a request: its range cut into batches, or the partitions that share time with it.
+
+    Raises:
+        Problem: The request asks for what the lake does not allow.
+        LakeError: The source cannot tell what it has to.
+    """
+    from influx_lake.iceberg.table_state.coverage import Coverage
+    from influx_lake.replication.planning.plan import plan_windows
+
+    measurement = asked_measurement(session, body)
+    end, size = parse_moment(body["backfill_end"]), batch_size(body["batch_size"])
+    start = parse_moment(body["backfill_start"]) if body["backfill_start"] else None
+    if start is None:
+        start = session.reliable_source(measurement.source).first_time(measurement.name)
+        if start is None:
+            return [(measurement, [])]
+    if check_asked(session.lake, body) is not None:
+        start = max(start, measurement.kept_since(end))
+    if start >= end:
+        return [(measurement, [])]
+    check_count(session.lake, (end - start) / size)
+    every = None if whole_partitions else size
+    windows = plan_windows(measurement, Coverage(), end, start=start, end=end, every=every, only_missing=False)
+    return [(measurement, windows)]
+
+
+def check_count(lake: Lake, count: float) -> None:
+    """Refuse more windows than a request may have.
+
+    Raises:
+        Problem: They are too many.
+    """
+    if count > lake.serve.limits.windows:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{count:,.0f} windows are more than a request may have: {lake.serve.limits.windows:,} "
+            "(`serve.limits.windows`). Ask for less time at once, or for longer windows",
+        )
+
+
+def summary(request: Request, windows: Sequence[RequestedWindow]) -> dict[str, Any]:
+    """What replicating came to, in the plugin's words."""
+    rows = sum(int((each.facts or {}).get("rows", 0)) for each in windows)
+    began = request.began or request.created
+    body = request.body
+    start = windows[0].window.start.isoformat() if windows else body["backfill_start"] or body["backfill_end"]
+    end = windows[-1].window.end.isoformat() if windows else body["backfill_end"]
+    return {
+        "total_batches": len(windows),
+        "execution_time_seconds": round((datetime.now(began.tzinfo) - began).total_seconds(), 2),
+        "total_source_records": rows,
+        "total_written_records": rows,
+        "source_measurement": body["measurement"],
+        "target_table": body["target_table"],
+        "time_range": f"{start} to {end}",
+    }
+
+
+def target_table(body: Mapping[str, Any], declared: Measurement | None) -> str:
+    """The table that a request writes to."""
+    if declared is not None:
+        return declared.table_name
+    return f"{body['namespace'] or NAMESPACE}.{body['table_name'] or safe_table_name(body['measurement'])}"
+
+
+def _declared(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
+    """The measurement of this name that the lake declares, with the table that is asked for.
+
+    Raises:
+        Problem: It declares it with another table, or several times.
+    """
+    named = [each for each in lake.measurements if body["measurement"] == each.name]
+    if not named:
+        return None
+    namespace, table = body["namespace"], body["table_name"]
+    fitting = [each for each in named if namespace in (None, ".".join(each.namespace)) and table in (None, each.table)]
+    tables = ", ".join(each.table_name for each in named)
+    if not fitting:
+        asked = f"{namespace or '...'}.{table or '...'}"
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"the lake declares {body['measurement']} with the table {tables}, not {asked}. Leave namespace and "
+            "table_name out, or change its declaration in lake.yaml",
+            measurement=body["measurement"],
+        )
+    if len(fitting) > 1:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"the lake declares {body['measurement']} several times: say by namespace and table_name which of {tables}",
+            measurement=body["measurement"],
+        )
+    return fitting[0]
+
+
+def _undeclared(session: Session, body: Mapping[str, Any]) -> Measurement:
+    """A measurement of a declared source that the lake does not declare, for a table that it does not declare either.
+
+    Raises:
+        Problem: The table is one of the lake's, or the columns cannot be chosen so.
+        LakeError: The source cannot tell the measurement's columns.
+    """
+    lake, name = session.lake, body["measurement"]
+    source = _source_of(lake)
+    defaults = {each: getattr(lake.defaults, each) for each in DefaultOptions.model_fields}
+    choice = _choice(session.reliable_source(source).schema(name), body)
+    asked: dict[str, Any] = {
+        "namespace": body["namespace"] or NAMESPACE,
+        "table": body["table_name"] or safe_table_name(name),
+        "partition": PartitionOptions(every=lake.defaults.partition.every, timezone=lake.defaults.partition.timezone),
+        "schema_evolution": SchemaEvolution.ADD_COLUMNS if body["auto_update_schema"] else SchemaEvolution.STRICT,
+        "history": None,
+        "tail": None,
+        "rollups": {},
+        "retention": None,
+    }
+    try:
+        options = MeasurementOptions(**{**defaults, **asked, **choice})
+        measurement = resolve_measurement(name, name, options, source, lake.source(source))
+    except (ValueError, OptionMistake) as mistake:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} cannot be replicated so: {mistake}") from None
+    if clash := TableNames(lake.measurements).claim(measurement):
+        raise Problem(HTTPStatus.CONFLICT, f"{clash.reason}: name another namespace or table_name", measurement=name)
+    return measurement
+
+
+def _source_of(lake: Lake) -> str:
+    """The source of measurements that are not declared.
+
+    Raises:
+        Problem: There are several, and it cannot be told which one is meant.
+    """
+    wanted = lake.defaults.source or "default"
+    if wanted in lake.sources:
+        return wanted
+    if len(lake.sources) == 1:
+        return next(iter(lake.sources))
+    raise Problem(
+        HTTPStatus.CONFLICT,
+        f"the lake has the sources {', '.join(lake.sources)}, none called default: declare the measurement",
+    )
+
+
+def _choice(schema: MeasurementSchema, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that choose the columns of a request.
+
+    Raises:
+        Problem: There are no such columns.
+    """
+    if not (body["included_fields"] or body["excluded_fields"]):
+        return {}
+    columns = _columns(schema, body)
+    fields = tuple(name for name in schema.fields if name in columns)
+    tags = tuple(name for name in schema.tags if name in columns)
+    if strange := [name for name in columns if is_pattern(name)]:
+        message = f"columns with names such as {strange[0]!r} cannot be chosen by a request: declare the measurement"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    if not fields:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no field is left: a row needs one")
+    kept = {"duplicates": Duplicates.KEEP} if len(tags) < len(schema.tags) else {}
+    return {"fields": FieldOptions(include=fields), "tags": TagOptions(include=tags), **kept}
+
+
+def _columns(schema: MeasurementSchema, body: Mapping[str, Any]) -> list[str]:
+    """The columns of a request but for the time, as the plugin chooses them: who includes does not exclude.
+
+    Raises:
+        Problem: A column is named that is not there.
+    """
+    known = [*schema.tags, *schema.fields]
+    included, excluded = body["included_fields"], body["excluded_fields"]
+    unknown = [name for name in included or excluded if name not in known and name != TIME]
+    if unknown:
+        message = f"{schema.measurement} has no {', '.join(unknown[:10])}: it has {', '.join(known[:50])}"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, measurement=schema.measurement)
+    if included:
+        return [name for name in known if name in included]
+    return [name for name in known if name not in excluded]
+
+
+def _check_catalog(lake: Lake, asked: Mapping[str, Any]) -> None:
+    """Refuse any other catalog than the lake's: nobody but its operator says which servers are contacted.
+
+    Raises:
+        Problem: A property is not the lake's.
+    """
+    try:
+        own = lake.catalog.properties()
+    except ConfigurationError as error:
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from None
+    given = absolute_properties({name: _as_text(value) for name, value in asked.items()}, lake.root)
+    differing = [name for name, value in given.items() if not _is_same(own.get(name), value)]
+    if differing:
+        named = ", ".join(f"{name} (a secret)" if is_secret_name(name) else name for name in sorted(differing)[:10])
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"catalog_configs is not the lake's catalog: {named}. Leave out what differs, or leave it empty ({{}}): "
+            "tables are written to the catalog that lake.yaml declares, and to no other",
+        )
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_same(own: str | None, asked: str) -> bool:
+    if own is None:
+        return False
+    if own.lower() in ("true", "false"):
+        own, asked = own.lower(), asked.lower()
+    return hmac.compare_digest(own.rstrip("/").encode(), asked.rstrip("/").encode())
+
+
+def _forbidden(declared: Measurement, asked: str, declares: str) -> Problem:
+    return Problem(
+        HTTPStatus.CONFLICT,
+        f"{asked} asks for more or other than the lake's declaration of {declared.name}, which has {declares}. Leave "
+        "it out, or change the declaration in lake.yaml",
+        measurement=declared.name,
+    )
