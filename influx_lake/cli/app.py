@@ -20,6 +20,7 @@ from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.maintain import maintain
 from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
+from influx_lake.cli.commands.plugin.adopt import adopt
 from influx_lake.cli.commands.plugin.import_plugin import import_plugin
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
@@ -48,7 +49,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, import_plugin, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, status, verify, sql, maintain, pools, serve),
+    _DAILY: (plan, replicate, tail, adopt, status, verify, sql, maintain, pools, serve),
     _HISTORY: (history, rollback, tag, branch, publish, erase),
 }
 for panel, commands in _COMMANDS.items():

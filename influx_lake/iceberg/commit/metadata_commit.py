@@ -11,6 +11,7 @@ from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.retry import tries
 from influx_lake.iceberg.failures.commit_outcome import Outcome, outcome_of
 from influx_lake.iceberg.failures.translation import safe_cause, translate
+from influx_lake.iceberg.staging.staged_table import layout_requirements
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def commit_metadata(
     catalog: Catalog, target: TableTarget, doing: str, plan: Callable[[Table], tuple[TableUpdate, ...]]
 ) -> Table:
-    """Change metadata of a table; its branches and tags, and so all that loads do, have to be as they were planned on.
+    """Change metadata of a table; its branches and tags, and so all that loads do, and its columns and layout have to
+    be as they were planned on.
 
     Args:
         catalog: The catalog of the table.
@@ -83,4 +85,5 @@ def _as_it_was(table: Table) -> tuple[TableRequirement, ...]:
             AssertRefSnapshotId.model_validate({"ref": name, "snapshot-id": ref.snapshot_id})
             for name, ref in table.metadata.refs.items()
         ),
+        *layout_requirements(table.metadata),
     )

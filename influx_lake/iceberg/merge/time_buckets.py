@@ -126,6 +126,12 @@ def pairs(
         other.drop(number)
 
 
+def filled_pairs(one: TimeBuckets, other: TimeBuckets) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The buckets of two sets that are whole already, and of the same bounds, as much of both as fits in memory."""
+    for number in range(BUCKETS):
+        yield from _pairs_of(number, one, other)
+
+
 def _pairs_of(number: int, one: TimeBuckets, other: TimeBuckets) -> Iterator[tuple[pa.Table, pa.Table]]:
     size = one.size(number) + other.size(number)
     if size > PAIR_BYTES and not one.is_finest():

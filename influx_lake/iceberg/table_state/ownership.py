@@ -39,8 +39,8 @@ def check_owner(table: Table, target: TableTarget, provenance: Provenance) -> No
     belongs = f"holds the rows{of} of {owner}" if owner else f"holds rows{of} that were not loaded by influx-lake"
     raise ForeignTable(
         f"the table {target.name} {belongs}, and this load is of {provenance.source}; nothing was changed",
-        remedy="Load it into another table (`table:` in lake.yaml), or make this table its own with `adopt: true` (for "
-        "an asset of yours: in its metadata)",
+        remedy="Load it into another table (`table:` in lake.yaml), or make this table its own: `influx-lake adopt` "
+        "checks its windows against the source first, `adopt: true` does not (for an asset of yours: in its metadata)",
     )
 
 

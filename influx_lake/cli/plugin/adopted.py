@@ -1,0 +1,205 @@
+"""What is told of the adoption of a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.cli.loading import window_facts
+from influx_lake.cli.output import Output, counted
+from influx_lake.config import Measurement
+from influx_lake.printable import printable_name
+from influx_lake.replication.adoption.adopting import AdoptedWindow, Adoption, Outcome
+
+if TYPE_CHECKING:
+    from influx_lake.config.values.windows import Window
+
+_ROWS = ("source_rows", "lake_rows", "missing", "doubled", "changed", "gone")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the columns of a table.
+
+    Attributes:
+        column: The column; empty for the table.
+        problem: What is wrong with it.
+        cure: What becomes of it.
+    """
+
+    column: str
+    problem: str
+    cure: str
+
+    def __str__(self) -> str:
+        name = f"{printable_name(self.column)}: " if self.column else ""
+        return f"{name}{self.problem}: {self.cure}"
+
+    def facts(self) -> dict[str, str]:
+        """The same for programs."""
+        return {"column": self.column, "problem": self.problem, "cure": self.cure}
+
+
+@dataclass(slots=True)
+class AdoptedTable:
+    """A table, and what became of it.
+
+    Attributes:
+        measurement: Its measurement.
+        into: The new table, where there is one.
+        dry_run: Whether nothing is changed.
+        is_missing: Whether there is no such table.
+        is_told: Whether its columns were told of.
+    """
+
+    measurement: Measurement
+    into: str | None
+    dry_run: bool
+    is_missing: bool = False
+    is_told: bool = False
+    _findings: list[Finding] = field(default_factory=list)
+    _outside: int = 0
+    _outcomes: Counter[Outcome] = field(default_factory=Counter)
+    _rows: Counter[str] = field(default_factory=Counter)
+    _differing: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def differs(self) -> bool:
+        """Whether windows are to be loaded, or columns are to be changed."""
+        return bool(self._outcomes[Outcome.LOADED]) or any(each.column for each in self._findings)
+
+    def tell(self, adoption: Adoption, windows: Sequence[Window] | None, out: Output) -> None:
+        """Say what is wrong with the columns, and which rows lie in no window.
+
+        Args:
+            adoption: The table.
+            windows: All of the measurement's windows; None where some are adopted.
+            out: Gets it.
+        """
+        self.is_told = True
+        self._findings = list(findings(adoption))
+        name = self.measurement.table_name
+        if self._findings:
+            out.line(f"{self.measurement.name}, table {name}:")
+        for each in self._findings:
+            out.line(f"  {each}")
+        self._outside = adoption.rows_outside(windows) if windows is not None else 0
+
+    def add(self, done: AdoptedWindow, out: Output) -> None:
+        """Note a window, and tell of one that differs."""
+        self._outcomes[done.outcome] += 1
+        self._rows.update({name: getattr(done.found, name) for name in _ROWS})
+        self._rows["kept"] += done.kept
+        if done.outcome is Outcome.EQUAL:
+            return
+        facts: dict[str, Any] = {
+            "window": str(done.window),
+            "outcome": str(done.outcome),
+            **{name: getattr(done.found, name) for name in _ROWS},
+            "kept": done.kept,
+            "columns": list(done.found.columns),
+            "explanation": done.explanation,
+        }
+        if done.result is not None:
+            facts["load"] = window_facts(done.result)
+        self._differing.append(facts)
+        sign = {Outcome.LOADED: "→" if self.dry_run else "✓"}.get(done.outcome, "·")
+        out.line(f"{sign} {self.measurement.name} {done.window}  {self._said(done)}: {done.explanation}")
+
+    def _said(self, done: AdoptedWindow) -> str:
+        if done.outcome is Outcome.LOADED:
+            return "to be loaded" if self.dry_run else "loaded"
+        return {Outcome.KEPT: "kept", Outcome.DONE: "loaded before"}.get(done.outcome, str(done.outcome))
+
+    def summarise(self, out: Output) -> None:
+        """Say what became of the table."""
+        name, measurement = self.measurement.table_name, self.measurement
+        if self.is_missing:
+            out.line(f"{measurement.name}: there is no table {name} yet: influx-lake replicate {measurement.full_name}")
+            return
+        if not self.is_told:
+            return
+        counts = [
+            f"{counted(number, 'window')} {what}"
+            for outcome, what in (
+                (Outcome.EQUAL, "equal"),
+                (Outcome.LOADED, "to be loaded" if self.dry_run else "loaded"),
+                (Outcome.KEPT, "kept as the source has no more of them"),
+                (Outcome.DONE, "loaded before"),
+            )
+            if (number := self._outcomes[outcome])
+        ]
+        rows = [
+            f"{counted(self._rows[figure], 'row')} {what}"
+            for figure, what in (
+                ("missing", "missing"),
+                ("doubled", "doubled"),
+                ("changed", "with other values"),
+                ("gone", "not in the source any more"),
+            )
+            if self._rows[figure]
+        ]
+        out.line(f"{measurement.name}, table {name}: {', '.join(counts) or 'no window'}" + _in_brackets(rows))
+        if self._outside > 0:
+            out.line(
+                f"! {counted(self._outside, 'row')} of {name} lie in no window: before `partition.start`, in the "
+                "future or without a time. They stay; an earlier `partition: {start: ...}` takes them in"
+            )
+        if self.into is not None and not self.dry_run and self._outcomes:
+            new = ".".join((*measurement.namespace, self.into))
+            said = f"{new} has what was loaded, {name} is as it was"
+            out.line(f"Next: set `table: {self.into}` for {measurement.key} in lake.yaml; {said}")
+
+    def facts(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "measurement": self.measurement.name,
+            "table": self.measurement.table_name,
+            "into": self.into and ".".join((*self.measurement.namespace, self.into)),
+            "table_exists": not self.is_missing,
+            "columns": [each.facts() for each in self._findings],
+            "windows": {str(outcome): self._outcomes[outcome] for outcome in Outcome},
+            "rows": {name: self._rows[name] for name in (*_ROWS, "kept")},
+            "rows_outside": self._outside,
+            "differing": self._differing,
+        }
+
+
+def findings(adoption: Adoption) -> Iterator[Finding]:
+    """What is wrong with the columns of a table, and what becomes of it."""
+    repair, wanted = adoption.repair, adoption.target.types
+    new = not adoption.is_in_place
+    if repair.time is not None:
+        yield Finding(
+            adoption.lake.time,
+            f"is a {repair.time}, and time_type says {wanted.time_type}",
+            "the new table has it so" if new else f"set time_type: {repair.time}, or load into a new table (--into)",
+        )
+    for name in repair.optional:
+        yield Finding(name, "is required", "the new table takes nulls" if new else "is made optional")
+    for name, kind in repair.widened.items():
+        yield Finding(name, f"is {repair.types[name]}", f"the new table has {kind}" if new else f"becomes {kind}")
+    for name, aside in repair.set_aside.items():
+        has = f"a new {name!r} takes its place" if not new else f"the new table has its own {name!r}"
+        yield Finding(
+            name,
+            f"is {repair.types[name]}, which does not hold the source's {repair.added[name].type}",
+            f"stays as {aside!r} for rows that the source no longer has, and {has}",
+        )
+    for name in repair.missing:
+        yield Finding(name, "is not in the table", "is added by the loads")
+    for name in repair.only_there:
+        yield Finding(name, "is not in the source", "is null in rows that are loaded")
+    if adoption.is_unpartitioned and not new:
+        asked = adoption.target.partition is not None
+        yield Finding(
+            "",
+            "the table has no partition fields",
+            "loads give it those of iceberg_partition" if asked else "`iceberg_partition: [day(time)]` gives it some",
+        )
+
+
+def _in_brackets(parts: Sequence[str]) -> str:
+    return f" ({', '.join(parts)})" if parts else ""

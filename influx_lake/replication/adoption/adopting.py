@@ -1,0 +1,369 @@
+"""Adopts the table of a measurement: window by window it becomes what its source has, and the lake's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config import Measurement, Nanoseconds, OnChangedValues, OnShrink
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import ConfigurationError, LakeError, WindowShrank, naming
+from influx_lake.iceberg.adoption.confirm import SeenWindow, confirm_windows
+from influx_lake.iceberg.adoption.repair import SchemaRepair, repair_of, repair_table, time_conflict
+from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.load.ensure import check_writable
+from influx_lake.iceberg.scan.reader import check_readable, find_table
+from influx_lake.iceberg.scan.row_counts import count_by_window, total_rows
+from influx_lake.iceberg.staging.copied_folder import check_not_copied
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.adoption.carried_rows import CarriedRows
+from influx_lake.replication.adoption.comparable_rows import ComparableRows
+from influx_lake.replication.adoption.difference import Difference, difference
+from influx_lake.replication.adoption.lake_side import LakeSide
+from influx_lake.replication.erased import without_erased
+from influx_lake.replication.loading import restart_on_interruption
+from influx_lake.replication.modes import load_window
+from influx_lake.replication.table_columns import table_target
+from influx_lake.replication.window import load_of
+from influx_lake.sources.protocol import RowStream, Source
+from influx_lake.sources.window_counts import counts_of
+from influx_lake.transforms import LoadContext, transformed
+from influx_lake.transforms.columns import arrow_schema
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+WINDOWS_AT_ONCE = 500
+"""How many windows one query counts: see `verify`."""
+CONFIRMED_AT_ONCE = 100
+"""After how many windows that need no load they are recorded: what is recorded is not compared again."""
+
+
+class Outcome(StrEnum):
+    """What became of a window, or is to become of it."""
+
+    EQUAL = "equal"
+    """Both sides have the same rows: it is recorded as loaded."""
+    LOADED = "loaded"
+    """It differed, and was loaded from the source."""
+    KEPT = "kept"
+    """The source has none, or no more, of its rows: they stay, and it is recorded as loaded."""
+    DONE = "done"
+    """It was loaded into the new table before."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedWindow:
+    """A window that was looked at.
+
+    Attributes:
+        window: The window.
+        outcome: What became of it.
+        found: How it differed.
+        kept: How many rows stay that the source does not have.
+        result: What loading it did.
+    """
+
+    window: Window
+    outcome: Outcome
+    found: Difference
+    kept: int = 0
+    result: WindowResult | None = None
+
+    @property
+    def explanation(self) -> str:
+        """How it differed, in words."""
+        found = self.found
+        parts = [
+            f"{counted(rows, 'row')} {what}"
+            for rows, what in (
+                (found.missing, "missing"),
+                (found.doubled, "doubled"),
+                (found.changed, f"with other values in {', '.join(found.columns)}"),
+                (found.gone, "not in the source any more"),
+            )
+            if rows
+        ]
+        if found.gone and not self.kept:
+            parts.append("which go (on_shrink: replace)")
+        return ", ".join(parts) or "equal"
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """The adoption of a table. Nothing is changed before `windows` is consumed.
+
+    Attributes:
+        source: The measurement's source, its rows as the table has them.
+        catalog: The catalog of its table.
+        measurement: The measurement, as its windows are loaded.
+        into: The table that gets the windows; the measurement's own unless it is another.
+        lake: The table as it was found.
+        target: The table that is adopted, as loads want it.
+        now: The present.
+        run_id: Who does it; kept in the snapshots.
+        declared: The identities of the sources that the measurement has, its own first.
+        dry_run: Whether windows are compared, and nothing is changed.
+    """
+
+    source: Source
+    catalog: Catalog
+    measurement: Measurement
+    into: Measurement
+    lake: LakeSide
+    target: TableTarget
+    now: datetime
+    run_id: str
+    declared: Sequence[str] = ()
+    dry_run: bool = False
+    _seen: list[SeenWindow] = field(default_factory=list)
+
+    @property
+    def repair(self) -> SchemaRepair:
+        """What is wrong with the table's columns."""
+        return self.lake.repair
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the table itself is adopted, and no new one filled."""
+        return self.into.identifier == self.measurement.identifier
+
+    @property
+    def is_unpartitioned(self) -> bool:
+        """Whether the table has no partition fields."""
+        return not actual(self.lake.table).spec().fields
+
+    @property
+    def owner(self) -> str | None:
+        """The source whose rows the table holds, as far as it is known."""
+        return table_state(self.lake.table).owner
+
+    def rows_outside(self, windows: Sequence[Window]) -> int:
+        """How many rows of the table lie in none of some windows."""
+        held = sum(count_by_window(self.lake.table, windows, self.lake.time))
+        return total_rows(self.lake.table, self.lake.table.current_snapshot()) - held
+
+    def windows(self, windows: Sequence[Window]) -> Iterator[AdoptedWindow]:
+        """Adopt windows, oldest first, each in a commit of its own where it has to be loaded.
+
+        Done again, after a crash or with other windows, it goes on: what was loaded is equal, and stays.
+
+        Args:
+            windows: The windows, which do not overlap.
+
+        Yields:
+            Each when it is done.
+
+        Raises:
+            SchemaConflict: The columns of the table cannot take those of the source.
+            LakeError: A window cannot be adopted, which the error names; those before it are.
+        """
+        if self.is_in_place and not self.dry_run:
+            repair_table(self.catalog, self.target, arrow_schema(self.lake.schema))
+        try:
+            for begin in range(0, len(windows), WINDOWS_AT_ONCE):
+                yield from self._part(windows[begin : begin + WINDOWS_AT_ONCE])
+        except LakeError:
+            # What was compared is recorded also where the next window fails.
+            self._confirm()
+            raise
+        self._confirm()
+
+    def _part(self, windows: Sequence[Window]) -> Iterator[AdoptedWindow]:
+        name = self.measurement.name
+        with naming(name):
+            held = count_by_window(self.lake.table, windows, self.lake.time)
+            there = counts_of(self.source, name, windows)
+            into = find_table(self.catalog, self.into.identifier)
+        coverage = table_state(into).coverage
+        for window, rows, ours in zip(windows, there, held, strict=True):
+            with naming(name, window):
+                found = self._compared(window, rows, ours)
+                if not self.is_in_place and coverage.holds(window):
+                    yield AdoptedWindow(window, Outcome.DONE, found, self._kept(found))
+                    continue
+                yield self._adopted(window, found, is_known=coverage.holds(window))
+
+    def _compared(self, window: Window, rows: int, ours: int) -> Difference:
+        if not ours:
+            return Difference(source_rows=rows, missing=rows)
+        if not rows:
+            return Difference(lake_rows=ours, gone=ours)
+        return difference(self.source, self.lake, self._rows, window)
+
+    @property
+    def _rows(self) -> ComparableRows:
+        keeps = self.measurement.types.nanoseconds is Nanoseconds.KEEP
+        return ComparableRows.of(self.lake.schema, self.lake.held, nanoseconds=keeps)
+
+    def _kept(self, found: Difference) -> int:
+        return 0 if self.measurement.on_shrink is OnShrink.REPLACE else found.gone
+
+    def _adopted(self, window: Window, found: Difference, *, is_known: bool) -> AdoptedWindow:
+        kept = self._kept(found)
+        has_rows = bool(found.source_rows or found.lake_rows)
+        if self.is_in_place and not found.is_curable and kept == found.gone:
+            outcome = Outcome.KEPT if kept else Outcome.EQUAL
+            # The open window is loaded when it has closed.
+            if not is_known and window.end <= self.now - self.measurement.lag:
+                self._see(SeenWindow(window, found.lake_rows, kept))
+            return AdoptedWindow(window, outcome, found, kept)
+        if not has_rows:
+            return AdoptedWindow(window, Outcome.EQUAL, found)
+        if self.dry_run:
+            return AdoptedWindow(window, Outcome.LOADED, found, kept)
+        self._confirm()
+        return AdoptedWindow(window, Outcome.LOADED, found, kept, self._load(window, found, kept))
+
+    def _load(self, window: Window, found: Difference, kept: int) -> WindowResult:
+        carried = CarriedRows(self.lake, self._rows, window, _joined(found.keys)) if kept else None
+        load = self._load_of(window, carried.after if carried else lambda rows: rows)
+        # Of points that the source gives after all, one row comes for each.
+        points = sum(map(len, found.keys)) if found.keys else found.gone
+        load = replace(load, guard=_AllOfThem(found.source_rows + (points if kept else 0)))
+        return replace(restart_on_interruption(load, load_window), window=window)
+
+    def _load_of(self, window: Window, keeping: Callable[[RowStream], RowStream] = lambda rows: rows) -> WindowLoad:
+        return load_of(
+            self.source,
+            self.catalog,
+            self.into,
+            self.lake.schema,
+            window,
+            run_id=self.run_id,
+            now=self.now,
+            declared=self.declared,
+            keeping=keeping,
+        )
+
+    def _see(self, seen: SeenWindow) -> None:
+        """Remember a window that needs no load, and record those before it where it does not go with them."""
+        if self._seen and (
+            len(self._seen) >= CONFIRMED_AT_ONCE
+            or self._seen[-1].window.end != seen.window.start
+            or bool(self._seen[-1].kept) != bool(seen.kept)
+        ):
+            self._confirm()
+        self._seen.append(seen)
+
+    def _confirm(self) -> None:
+        if self._seen and not self.dry_run:
+            span = Window(self._seen[0].window.start, self._seen[-1].window.end)
+            with naming(self.measurement.name, span):
+                confirm_windows(self._load_of(span), arrow_schema(self.lake.schema), self._seen)
+        self._seen.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _AllOfThem:
+    """Stops a load that brings fewer rows than the comparison found.
+
+    Attributes:
+        expected: How many there were.
+    """
+
+    expected: int
+
+    def check(self, window: Window, rows: int, previous_rows: int) -> None:  # noqa: ARG002
+        """See to it that all are there."""
+        if rows < self.expected:
+            raise WindowShrank(
+                f"{self.expected:,} rows of {window} were found when it was compared, and {rows:,} came when it was "
+                "loaded; the table is unchanged",
+                remedy="Run it again: the source gave another answer. Where points are being deleted there, wait",
+            )
+
+    def keeps_missing(self, rows: int, previous_rows: int) -> bool:  # noqa: ARG002
+        """What stays is among the rows that come."""
+        return False
+
+
+def adoption_of(
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    *,
+    now: datetime,
+    run_id: str,
+    into: str | None = None,
+    declared: Sequence[str] = (),
+    dry_run: bool = False,
+) -> Adoption | None:
+    """Look at the table of a measurement, to adopt it.
+
+    Args:
+        source: The measurement's source.
+        catalog: The catalog of its table.
+        measurement: The measurement.
+        now: The present.
+        run_id: Who does it; kept in the snapshots.
+        into: The name of a new table that gets the windows; None: they stay in the measurement's own.
+        declared: The identities of the sources that the measurement has, its own first.
+        dry_run: Compare windows, and change nothing.
+
+    Returns:
+        None where there is no table yet.
+
+    Raises:
+        ConfigurationError: The measurement shares its table.
+        SchemaConflict: The table has no column of time, or one of another type than `time_type` says, which cannot be
+            changed in place; or others dropped columns.
+        LakeError: One of the sides cannot tell.
+    """
+    with naming(measurement.name):
+        if measurement.share is not None or measurement.layout is not None:
+            raise ConfigurationError(
+                f"{measurement.table_name} may hold several measurements, and is not adopted: whose its rows are "
+                "cannot be told",
+                remedy="Give the measurement a table of its own",
+            )
+        table = find_table(catalog, measurement.identifier)
+        if table is None:
+            return None
+        check_readable(table)
+        measurement = without_erased(measurement, catalog)
+        shaped = transformed(source, measurement, LoadContext(run_id, now))
+        schema = shaped.schema(measurement.name)
+        adopting = replace(
+            measurement.replacing_all(), adopt=into is None, on_changed_values=OnChangedValues.LOAD, tail=None
+        )
+        target = table_target(adopting, schema)
+        repair = repair_of(table, arrow_schema(schema), target)
+        if into is None:
+            check_writable(actual(table), target.name)
+            check_not_copied(actual(table), target.name)
+            if repair.time is not None and not dry_run:
+                raise time_conflict(repair.time, target)
+        return Adoption(
+            source=shaped,
+            catalog=catalog,
+            measurement=measurement,
+            into=adopting if into is None else replace(adopting, table=into),
+            lake=LakeSide.of(table, measurement, schema, repair),
+            target=target,
+            now=now,
+            run_id=run_id,
+            declared=declared,
+            dry_run=dry_run,
+        )
+
+
+def windows_to_adopt(
+    measurement: Measurement, now: datetime, start: datetime | None, end: datetime | None
+) -> list[Window]:
+    """The windows of a range that have begun, also the one that is still open, oldest first."""
+    begin = start or measurement.kept_since(now)
+    return list(measurement.scheme.windows(begin, min(end or now, now)))
+
+
+def _joined(keys: Sequence[pa.Table]) -> pa.Table | None:
+    return pa.concat_tables(keys) if keys else None

@@ -1,0 +1,119 @@
+"""Rows of a table that its source does not have any more, laid behind those that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.values.source_schema import Column
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import DataRefused
+from influx_lake.iceberg.columns.timestamps import floored
+from influx_lake.replication.adoption.comparable_rows import ComparableRows, codes
+from influx_lake.replication.adoption.lake_side import LakeSide
+from influx_lake.replication.changed_values import as_in_source
+from influx_lake.sources.protocol import RowStream
+from influx_lake.sources.single_use_rows import SingleUseRows
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedRows:
+    """Rows of a window that stay.
+
+    Attributes:
+        lake: The table that has them.
+        rows: How points are told apart.
+        window: The window.
+        keys: Their points; None: every row of the window.
+    """
+
+    lake: LakeSide
+    rows: ComparableRows
+    window: Window
+    keys: pa.Table | None
+
+    def after(self, stream: RowStream) -> RowStream:
+        """The rows of the source, then those that stay: of points that the source did not give after all.
+
+        They have the columns of both: what the source has no column for is null in its rows.
+
+        Raises:
+            DataRefused: They have columns that cannot be written again.
+        """
+        self._check_types()
+        schema = stream.schema
+        for column in self.lake.extra.values():
+            schema = schema.append(column)
+        return SingleUseRows(schema, self._both(stream, schema))
+
+    def _check_types(self) -> None:
+        kept = {name: field.type for name, field in self.lake.extra.items() if pa.types.is_nested(field.type)}
+        if kept:
+            raise DataRefused(
+                "rows that the source does not have any more have columns of types that loads do not write: "
+                f"{', '.join(map(repr, kept))}; the table is unchanged",
+                remedy="Drop these columns from the table, or let such rows go: on_shrink: replace",
+            )
+
+    def _both(self, stream: RowStream, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        left = self.keys
+        for batch in stream:
+            if left is not None and len(left):
+                came = pa.Table.from_batches([self.rows.keys_of(batch)])
+                left = left.filter(pa.array(~_are_in(left, came)))
+            more = [pa.nulls(len(batch), field.type) for field in schema][batch.num_columns :]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *more], schema=schema)
+        if left is None or len(left):
+            yield from self._kept(left, schema)
+
+    def _kept(self, keys: pa.Table | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for batch in self.lake.whole(self.window):
+            kept = batch if keys is None else batch.filter(pa.array(self._are_of(batch, keys)))
+            if len(kept):
+                yield self._as_loaded(kept, schema)
+
+    def _are_of(self, batch: pa.RecordBatch, keys: pa.Table) -> np.ndarray:
+        return _are_in(pa.Table.from_batches([self.rows.keys_of(batch, self._called)]), keys)
+
+    def _called(self, name: str) -> str:
+        return self.lake.held.get(name, name)
+
+    def _as_loaded(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        extra = {field.name: name for name, field in self.lake.extra.items()}
+        columns = {column.name: column for column in self.lake.schema.columns}
+        arrays = []
+        for field in schema:
+            if field.name == self.lake.time:
+                values = self._times(batch)
+            elif field.name in extra:
+                values = batch.column(extra[field.name])
+            else:
+                values = self._values(batch, columns[field.name])
+            arrays.append(values.cast(field.type))
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _values(self, batch: pa.RecordBatch, column: Column) -> pa.Array:
+        name = self.lake.held.get(column.name)
+        if name is None and not column.is_compared and column.name in batch.schema.names:
+            # It is another with each load, such as the run: these rows keep theirs.
+            return batch.column(column.name)
+        return pa.nulls(len(batch)) if name is None else as_in_source(batch.column(name), column.type)
+
+    def _times(self, batch: pa.RecordBatch) -> pa.Array:
+        """Their times, whole where the table has them so."""
+        cut = floored(self.lake.time, batch.column(self.lake.time), kind=pa.timestamp("us")).cast(pa.timestamp("ns"))
+        if self.lake.nanoseconds is None:
+            return cut
+        whole = batch.column(self.lake.nanoseconds).cast(pa.timestamp("ns"))
+        return pc.coalesce(whole, cut)
+
+
+def _are_in(one: pa.Table, other: pa.Table) -> np.ndarray:
+    """Whether each row of a table is among those of another with the same columns."""
+    both = pa.concat_tables([one, other])
+    numbers = codes([both.column(name) for name in both.column_names])
+    return np.isin(numbers[: len(one)], numbers[len(one) :])

@@ -1,0 +1,105 @@
+"""How a window of a table differs from its source, row by row, in bounded memory."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.merge.time_buckets import TimeBuckets, filled_pairs
+from influx_lake.replication.adoption.comparable_rows import TIME_KEY, ComparableRows, codes
+from influx_lake.replication.adoption.lake_side import LakeSide
+from influx_lake.sources.protocol import Source
+
+
+@dataclass(slots=True)
+class Difference:
+    """A window on both sides.
+
+    Attributes:
+        source_rows: How many rows the source has.
+        lake_rows: How many the table has.
+        missing: Rows of the source that the table lacks.
+        doubled: Rows that the table has besides as many of the same point as the source has.
+        changed: Rows that both have, with other values in the table.
+        gone: Rows of points that the source does not have.
+        columns: The columns whose values differ.
+        keys: The keys of the points that the source does not have; see `ComparableRows`.
+    """
+
+    source_rows: int = 0
+    lake_rows: int = 0
+    missing: int = 0
+    doubled: int = 0
+    changed: int = 0
+    gone: int = 0
+    columns: tuple[str, ...] = ()
+    keys: list[pa.Table] = field(default_factory=list)
+
+    @property
+    def is_curable(self) -> bool:
+        """Whether loading the window changes something."""
+        return bool(self.missing or self.doubled or self.changed)
+
+
+def difference(source: Source, lake: LakeSide, rows: ComparableRows, window: Window) -> Difference:
+    """Hold a window of a table against its source.
+
+    Both are read once. What does not fit into memory waits in temporary files.
+
+    Raises:
+        LakeError: One of the sides cannot be read.
+    """
+    found = Difference()
+    bounds = (TIME_KEY, window.start_us, window.end_us)
+    with closing(TimeBuckets(rows.schema, *bounds)) as theirs, closing(TimeBuckets(rows.schema, *bounds)) as ours:
+        with source.read(lake.schema, window) as stream:
+            for batch in stream:
+                theirs.add(rows.of_source(batch))
+        for batch in lake.compared(window):
+            ours.add(rows.of_lake(batch, lake.held, lake.nanoseconds))
+        for one, other in filled_pairs(theirs, ours):
+            _add(found, rows, one, other)
+    return found
+
+
+def _add(found: Difference, rows: ComparableRows, theirs: pa.Table, ours: pa.Table) -> None:
+    both = pa.concat_tables([theirs, ours])
+    points = codes([both.column(name) for name in rows.key])
+    source, lake = _counts(points, len(theirs))
+    gone = source == 0
+    found.source_rows += len(theirs)
+    found.lake_rows += len(ours)
+    found.missing += int(np.maximum(source - lake, 0).sum())
+    found.doubled += int(np.maximum(lake - source, 0)[~gone].sum())
+    if gone.any():
+        found.gone += int(lake[gone].sum())
+        _, first = np.unique(points[len(theirs) :], return_index=True)
+        is_gone = gone[points[len(theirs) :][first]]
+        found.keys.append(ours.select(rows.key).take(pa.array(first[is_gone])))
+    shared = int(np.minimum(source, lake).sum())
+    values = [both.column(name) for name in rows.values]
+    changed = shared - _alike(codes(values, points), len(theirs))
+    if changed:
+        found.changed += changed
+        differing = [
+            said
+            for name, said in rows.values.items()
+            if _alike(codes([both.column(name)], points), len(theirs)) < shared
+        ]
+        found.columns = tuple(dict.fromkeys((*found.columns, *differing)))
+
+
+def _counts(numbers: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each number is among the first rows, and among the others."""
+    size = int(numbers.max(initial=-1)) + 1
+    return np.bincount(numbers[:first], minlength=size), np.bincount(numbers[first:], minlength=size)
+
+
+def _alike(numbers: np.ndarray, first: int) -> int:
+    """How many rows have an equal on the other side."""
+    one, other = _counts(numbers, first)
+    return int(np.minimum(one, other).sum())

@@ -1,0 +1,75 @@
+"""A table that others filled, as it was before anything was changed in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config import Measurement, Nanoseconds
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.adoption.repair import SchemaRepair
+from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
+from influx_lake.replication.changed_values import LakeColumns
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSide:
+    """The table that is adopted.
+
+    Attributes:
+        table: The table, for the snapshot that it had when it was looked at.
+        schema: The columns that loads make.
+        held: Those of them that it has, in a type that takes the source's values, with their names in it.
+        repair: What has to change in it.
+        nanoseconds: Its column of whole times, where it has one.
+    """
+
+    table: Table
+    schema: MeasurementSchema
+    held: Mapping[str, str]
+    repair: SchemaRepair
+    nanoseconds: str | None
+
+    @classmethod
+    def of(cls, table: Table, measurement: Measurement, schema: MeasurementSchema, repair: SchemaRepair) -> LakeSide:
+        """A table and its measurement."""
+        names = LakeColumns.of(table, measurement, schema).names
+        held = {name: there for name, there in names.items() if there not in repair.set_aside}
+        whole = measurement.types.nanoseconds_column
+        keeps = measurement.types.nanoseconds is Nanoseconds.KEEP and whole in arrow_schema(table.schema()).names
+        return cls(table, schema, held, repair, whole if keeps else None)
+
+    @property
+    def time(self) -> str:
+        """The column of the time."""
+        return self.schema.time
+
+    @property
+    def extra(self) -> dict[str, pa.Field]:
+        """Columns that the source has no values for, by their names in the table: what they are called afterwards."""
+        known = {*self.held.values(), self.time, self.nanoseconds}
+        fields = {field.name: field for field in arrow_schema(self.table.schema()) if field.name not in known}
+        return {
+            name: pa.field(self.repair.set_aside.get(name, name), field.type)
+            for name, field in fields.items()
+            if name in self.repair.set_aside or self.schema.column(name) is None
+        }
+
+    def compared(self, window: Window) -> pa.RecordBatchReader:
+        """The rows of a window, with the columns that are compared."""
+        names = [self.time, *self.held.values(), *([self.nanoseconds] if self.nanoseconds else [])]
+        return self._read(window, names)
+
+    def whole(self, window: Window) -> pa.RecordBatchReader:
+        """The rows of a window, with every column."""
+        return self._read(window, arrow_schema(self.table.schema()).names)
+
+    def _read(self, window: Window, names: list[str]) -> pa.RecordBatchReader:
+        return read_windows(self.table, [window], self.time, list(dict.fromkeys(names)))
