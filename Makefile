@@ -9,7 +9,7 @@ WRITERS := .venv-bench
 DBT := .venv-dbt
 WORKERS ?= 2
 # All but spark, which is large: `make engines` brings it; and dbt, which needs older versions: `make dbt`.
-EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics trino serve dg demo)
+EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics metrics openlineage trino serve dg demo)
 # What another Python, or other versions of libraries, may break: no processes, no servers.
 PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n $(WORKERS)
 

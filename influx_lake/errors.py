@@ -311,6 +311,12 @@ class AlertNotDelivered(LakeError):
     transient = True
 
 
+class MetricsNotDelivered(LakeError):
+    """Metrics were not taken by who was to get them; the lake is as it was."""
+
+    transient = True
+
+
 class UnforeseenError(LakeError):
     """What no part of the project foresaw: its class, its text and what was being done, with no guess at a cause."""
 

@@ -18,6 +18,7 @@ from influx_lake.cli.commands.history.refs import branch, tag
 from influx_lake.cli.commands.history.rollback import rollback
 from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.maintain import maintain
+from influx_lake.cli.commands.metrics import metrics
 from influx_lake.cli.commands.new import new
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.plugin.adopt import adopt
@@ -49,7 +50,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, import_plugin, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, adopt, status, verify, sql, maintain, pools, serve),
+    _DAILY: (plan, replicate, tail, adopt, status, verify, sql, maintain, pools, serve, metrics),
     _HISTORY: (history, rollback, tag, branch, publish, erase),
 }
 for panel, commands in _COMMANDS.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from influx_lake.cli.failures import note
@@ -14,12 +14,13 @@ __all__ = ["Session", "open_session"]
 
 
 @contextmanager
-def open_session(config: Path | None, branch: str | None = None) -> Iterator[Session]:
+def open_session(config: Path | None, branch: str | None = None, *, command: str = "influx-lake") -> Iterator[Session]:
     """Load a lake and close what was opened of it at the end.
 
     Args:
         config: The lake.yaml.
         branch: The branch that tables are read and loaded on; None: what readers of them get.
+        command: What lineage events say that loads are part of.
 
     Raises:
         ConfigurationError: The lake.yaml is missing or has mistakes, or the branch cannot be called so.
@@ -28,8 +29,8 @@ def open_session(config: Path | None, branch: str | None = None) -> Iterator[Ses
         from influx_lake.iceberg.history.refs import check_name
 
         check_name(branch, "branch")
+    from influx_lake.observing import Observation
+
     session = Session(load_lake(config), branch, tell=lambda remark: note(f"! {remark}"))
-    try:
+    with closing(session), Observation.of(session.lake).of_loads(command):
         yield session
-    finally:
-        session.close()

@@ -37,6 +37,7 @@ class WindowResult:
         schema: The measurement's columns as its table gets them, where the rows are a measurement's.
         seconds: How long all of it took.
         read_seconds: How much of that was spent waiting for the source.
+        commit_seconds: How long its commits took: planning them, writing manifests, asking the catalog, all tries.
     """
 
     window: Window
@@ -56,6 +57,7 @@ class WindowResult:
     schema: MeasurementSchema | None = None
     seconds: float = 0.0
     read_seconds: float = 0.0
+    commit_seconds: float = 0.0
 
     @property
     def total_rows(self) -> int:
@@ -100,4 +102,5 @@ class WindowResult:
             preview=earlier.preview if len(earlier.preview) else self.preview,
             sources={**earlier.sources, **self.sources},
             quarantined_rows=earlier.quarantined_rows + self.quarantined_rows,
+            commit_seconds=earlier.commit_seconds + self.commit_seconds,
         )

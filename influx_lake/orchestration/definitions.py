@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from influx_lake.config import Automation, Lake
+from influx_lake.observing import Observation
 from influx_lake.orchestration.alerts.sensors import alert_sensors
 from influx_lake.orchestration.assets.checks import measurement_checks
 from influx_lake.orchestration.assets.measurement_assets import measurement_asset
@@ -45,7 +46,7 @@ def build_definitions(
         keep: Keeps what the sensor `discovery` finds; by default beside the lake.yaml.
         translation: What the project makes of the assets of measurements and roll-ups.
     """
-    names, upstream = LakeNames.of(lake), source_assets(lake)
+    names, upstream, observation = LakeNames.of(lake), source_assets(lake), Observation.of(lake)
     catalog = IcebergCatalogResource.of(lake.catalog)
     # Other catalogs decide themselves where a table goes.
     warehouse = catalog.properties.get("warehouse") if catalog.properties.get("type") == "sql" else None
@@ -64,12 +65,13 @@ def build_definitions(
             pools[each.path],
             names,
             translation,
+            observation,
         )
         for each in lake.measurements
     ]
     lake = with_translated_keys(lake, (spec for each in tables for spec in each.specs))
     rollups = [
-        rollup_asset(each, rollup, warehouse, following, names, translation)
+        rollup_asset(each, rollup, warehouse, following, names, translation, observation)
         for each in lake.measurements
         for rollup in each.rollups
     ]
@@ -88,7 +90,7 @@ def build_definitions(
             *rollups,
             *tables,
         ],
-        asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names)],
+        asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names, observation)],
         jobs=[*jobs, *tails, *maintaining],
         schedules=[*schedules, *maintenance_schedules],
         sensors=[

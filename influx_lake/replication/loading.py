@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import replace
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -15,6 +16,7 @@ from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.modes import load_window
+from influx_lake.replication.observing import observed
 
 MOST_INTERRUPTIONS = 3
 
@@ -60,8 +62,9 @@ def load_rows(rows: WindowRows) -> WindowResult:
     Raises:
         LakeError: Of the class that says what can be done about it, naming what was loaded; the table is as it was.
     """
-    with naming(rows.subject, rows.window):
-        return rows.loaded(restart_on_interruption(rows.load(), load_window))
+    with observed(rows) as results, naming(rows.subject, rows.window):
+        results.append(rows.loaded(restart_on_interruption(rows.load(), load_window)))
+        return results[-1]
 
 
 def load_windows(windows: Iterable[tuple[K, WindowRows]], at_once: int = 1) -> Iterator[tuple[K, WindowResult]]:
@@ -88,7 +91,7 @@ def load_windows(windows: Iterable[tuple[K, WindowRows]], at_once: int = 1) -> I
         while True:
             room = at_once - len(under_way) if failure is None else 0
             for key, rows in islice(waiting, room):
-                under_way[threads.submit(load_rows, rows)] = key
+                under_way[threads.submit(copy_context().run, load_rows, rows)] = key
             if not under_way:
                 break
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:

@@ -123,7 +123,7 @@ def overview_of(
     Raises:
         LakeError: The catalog is away.
     """
-    due = _counted(now)
+    due = due_counter(now)
     standings = {each.path: _standing(catalog, each, now, gone, due) for each in measurements}
     silence, left_out = None, ""
     if source is not None:
@@ -137,7 +137,7 @@ def overview_of(
     return Overview(now, tuple(standings.values()), silence, left_out)
 
 
-def _counted(now: datetime) -> Callable[[Scheme, timedelta, datetime], int]:
+def due_counter(now: datetime) -> Callable[[Scheme, timedelta, datetime], int]:
     """Counts closed windows from a time on; most measurements share their scheme."""
 
     @cache

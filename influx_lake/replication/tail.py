@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, Publish
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, naming
 from influx_lake.iceberg.window_load import ProgressMeter
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.erased import without_erased
 from influx_lake.replication.loading import restart_on_interruption
 from influx_lake.replication.modes import load_tail
+from influx_lake.replication.observing import observed
 from influx_lake.replication.planning.due import open_windows, tail_lag
 from influx_lake.replication.window import load_of
 from influx_lake.sources.protocol import Source
@@ -21,6 +24,30 @@ from influx_lake.transforms import LoadContext, transformed
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class TailWindow:
+    """An open window of a measurement that is tailed.
+
+    Attributes:
+        source: The source of the window.
+        catalog: The catalog of its table.
+        run_id: Who loads it; kept in the snapshot.
+        schema: The measurement's columns.
+    """
+
+    source: Source
+    catalog: Catalog
+    measurement: Measurement
+    window: Window
+    run_id: str
+    schema: MeasurementSchema
+
+    @property
+    def subject(self) -> str:
+        """The measurement."""
+        return self.measurement.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +120,9 @@ def tail_measurement(
         source = transformed(source, measurement, LoadContext(run_id, now))
         schema = source.schema(measurement.name)
         for window in open_windows(measurement, now):
-            with naming(window=window):
+            work = TailWindow(source, catalog, measurement, window, run_id, schema)
+            with observed(work) as done, naming(window=window):
+                began, read = progress.seconds, progress.read_seconds
                 load = load_of(
                     source,
                     catalog,
@@ -105,5 +134,9 @@ def tail_measurement(
                     declared=declared,
                     progress=progress,
                 )
-                commits += restart_on_interruption(load, lambda load: load_tail(load, until))
+                done.extend(restart_on_interruption(load, lambda load: load_tail(load, until)))
+                if done:
+                    seconds, read_seconds = progress.seconds - began, progress.read_seconds - read
+                    done[-1] = replace(done[-1], schema=schema, seconds=seconds, read_seconds=read_seconds)
+                commits += done
     return TailResult(measurement, until, tuple(commits), progress.seconds, progress.read_seconds)

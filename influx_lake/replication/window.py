@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from influx_lake import recorder
 from influx_lake.config import Measurement, Publish, WriteMode
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
@@ -133,6 +134,8 @@ class MeasurementWindow:
         """
         tell_outside(self.source, self.measurement, datetime.now(UTC))
         _tell_others(done, self.measurement, self.window)
+        if (told := recorder.recorder()) is not None:
+            told.loaded(self.measurement.full_name, self.window)
         progress = self._progress
         return replace(
             done,

@@ -74,7 +74,7 @@ def replicate(
     if changed and (missing_only or every is not None):
         raise typer.BadParameter("it is not for --missing-only and --every", param_hint="--changed")
     only_missing = not changed and (missing_only or (start is None and end is None))
-    with output(as_json) as out, open_session(config, branch) as session:
+    with output(as_json) as out, open_session(config, branch, command="influx-lake replicate") as session:
         if source is not None:
             session.lake.source(source)
         if changed:

@@ -27,7 +27,7 @@ def tail(
     from influx_lake.config.values.windows import utc_text
     from influx_lake.replication.tail import tail_measurement
 
-    with output(as_json) as out, open_session(config) as session:
+    with output(as_json) as out, open_session(config, command="influx-lake tail") as session:
         run_id, done = f"cli-{uuid.uuid4()}", list["TailResult"]()
         for each in session.measurements(names):
             if names or each.tail is not None:

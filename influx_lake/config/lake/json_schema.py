@@ -16,6 +16,7 @@ from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
+from influx_lake.config.lineage.openlineage import OpenLineageOptions
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.guards import Tolerance
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
@@ -80,6 +81,9 @@ class LakeFile(OperationOptions):
         description="The query engines that tables may name as their `maintenance.engine`, and how each is reached.",
     )
     serve: ServeOptions = Field(default=ServeOptions(), description="The HTTP service of `influx-lake serve`.")
+    openlineage: OpenLineageOptions | None = Field(
+        default=None, description="Where OpenLineage's events of loads go. Default: nowhere."
+    )
 
 
 def lake_json_schema() -> dict[str, Any]:

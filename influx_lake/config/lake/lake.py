@@ -14,6 +14,7 @@ from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.table_names import TableNames, with_shares
+from influx_lake.config.lineage.openlineage import OpenLineageOptions
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
@@ -112,6 +113,7 @@ class Lake:
         operation: What starts runs, and how much happens at once.
         first_points: The times of the oldest points that were asked for, by (source, name).
         engines: How the query engines are reached that maintain tables.
+        openlineage: Where lineage events of loads go; None: nowhere.
         too_early: Why others are not among them, by (source, name).
         serve: How the HTTP service is reached, who may ask it, and for how much.
         defaults: What holds for a measurement that says nothing else.
@@ -129,6 +131,7 @@ class Lake:
     operation: OperationOptions = field(default=OperationOptions())
     groups: tuple[DatabaseGroup, ...] = ()
     engines: EngineConnections = field(default=EngineConnections())
+    openlineage: OpenLineageOptions | None = None
     first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     too_early: Mapping[tuple[str, str], str] = field(default_factory=dict)
     serve: ServeOptions = field(default=ServeOptions())

@@ -17,8 +17,6 @@ from influx_lake.config.catalogs.options import (
     CatalogConfig,
     CatalogSection,
     absolute_properties,
-    holds_secret,
-    is_secret_name,
 )
 from influx_lake.config.catalogs.store_properties import name_mistakes
 from influx_lake.config.connections import DEFAULT_TYPE, SOURCE_TYPES, ServerConfig, SourceConfig, source_model
@@ -27,16 +25,19 @@ from influx_lake.config.document.interpolation import interpolate
 from influx_lake.config.document.reading import read_document
 from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.lake.alerts import AlertOptions
+from influx_lake.config.lake.closed_secrets import ClosedSecrets
 from influx_lake.config.lake.closed_values import is_kept_closed
 from influx_lake.config.lake.declarations import STAND_IN, read_declarations
 from influx_lake.config.lake.engine_use import engine_mistakes
 from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
-from influx_lake.config.lake.packages import missing_of_catalog, missing_of_source
+from influx_lake.config.lake.packages import missing_of_catalog, missing_of_openlineage, missing_of_source
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.storage_profiles import Profile, profile_of, read_profiles
 from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.lineage.openlineage import TRANSPORT, OpenLineageOptions
+from influx_lake.config.lineage.openlineage import closed as closed_transport
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
 from influx_lake.config.measurements.measurement import Measurement
@@ -52,12 +53,12 @@ from influx_lake.errors import ConfigurationError
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
-SECTIONS = ("storage", "sources", "catalog", "defaults", "measurements", "alerts", "engines", "serve", *OPERATION)
+SECTIONS = (
+    *("storage", "sources", "catalog", "defaults", "measurements", "alerts", "engines", "serve", "openlineage"),
+    *OPERATION,
+)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-_LITERAL_WARNING = (
-    "a secret is written here: put a reference in its place, such as ${{{}}}, and keep the value elsewhere"
-)
 
 
 def find_config(path: Path | str | None = None) -> Path:
@@ -128,6 +129,7 @@ class _Loader:
     def __init__(self, report: Report, lake: Path | None, discovered: Discovered | None) -> None:
         self._report = report
         self._lake = lake
+        self._secrets = ClosedSecrets(report, lake)
         self._discovered = discovered
         self._path = report.path
         self._root = report.path.parent
@@ -140,7 +142,7 @@ class _Loader:
         sections = {name: self._section(name, written.get(name)) for name in SECTIONS if name not in OPERATION}
         self._profiles = read_profiles(sections["storage"], self._report, self._root, self._lake)
         for name, profile in self._profiles.items():
-            self._warn_of_literals(profile, {key: ("storage", name, key) for key in profile})
+            self._secrets.warn_of_literals(profile, {key: ("storage", name, key) for key in profile})
         groups, entries = self._groups(sections["sources"])
         sources = self._sources(entries, groups)
         known, damage = self._known()
@@ -162,6 +164,7 @@ class _Loader:
             engines=self._engines(sections["engines"]),
             serve=self._serve(sections["serve"]),
             defaults=found.defaults,
+            openlineage=self._openlineage(sections["openlineage"]),
             first_points=known.first_points,
         )
         if damage and (lake.patterns or groups):
@@ -241,7 +244,7 @@ class _Loader:
         def close(text: str, inside: Location) -> Secret:
             where = (*location, *(str(part) for part in inside))
             secret = Secret(text, root=self._root, lake=self._lake, location=where)
-            self._warn_of_literal(secret, where, f"{entry.get('type', DEFAULT_TYPE)}_{inside[-1]}".upper())
+            self._secrets.warn_of_literal(secret, where, f"{entry.get('type', DEFAULT_TYPE)}_{inside[-1]}".upper())
             return secret
 
         entry, shared = model.with_secrets(entry, close), False
@@ -280,7 +283,7 @@ class _Loader:
             place = places.get(key, ("catalog", "storage" if key in shared else key))
             if not self._report.is_lost(place):
                 self._report.mistake(place, mistake)
-        self._warn_of_literals(own.entries, places)
+        self._secrets.warn_of_literals(own.entries, places)
         return catalog
 
     def _check_overlaps(self, catalog: CatalogConfig, sources: Mapping[str, SourceConfig]) -> None:
@@ -298,13 +301,13 @@ class _Loader:
         if not entries:
             return None
         for path in ALERT_SECRETS:
-            entries = self._closed(entries, path, ("alerts", *path))
+            entries = self._secrets.within(entries, path, ("alerts", *path))
         hidden = frozenset(path[-1] for path in ALERT_SECRETS)
         return validated(AlertOptions, entries, ("alerts",), self._report, hide=hidden)[0]
 
     def _engines(self, entries: dict[str, Any]) -> EngineConnections:
         for path in ENGINE_SECRETS:
-            entries = self._closed(entries, path, ("engines", *path))
+            entries = self._secrets.within(entries, path, ("engines", *path))
         spark, conf = entries.get(CONF[0]), CONF[1]
         if isinstance(spark, dict) and isinstance(spark.get(conf), dict):
             # Any of them may be a secret, and need not be.
@@ -317,33 +320,23 @@ class _Loader:
     def _serve(self, entries: dict[str, Any]) -> ServeOptions:
         tokens = entries.get("tokens")
         if isinstance(tokens, list):
-            closed = [self._secret(each, ("serve", "tokens", str(place))) for place, each in enumerate(tokens)]
+            closed = [self._secrets.closed(each, ("serve", "tokens", str(place))) for place, each in enumerate(tokens)]
             entries = {**entries, "tokens": closed}
         found = validated(ServeOptions, entries, ("serve",), self._report, hide=frozenset({"tokens"}))[0]
         return found or ServeOptions()
 
+    def _openlineage(self, entries: dict[str, Any]) -> OpenLineageOptions | None:
+        if not entries:
+            return None
+        place = ("openlineage", TRANSPORT)
+        closed = {TRANSPORT: closed_transport(entries.get(TRANSPORT), place, self._secrets.any_text)}
+        found = validated(OpenLineageOptions, {**entries, **closed}, place[:1], self._report, hide=frozenset(closed))[0]
+        for option, mistake in missing_of_openlineage(found.kind) if found else ():
+            self._report.mistake((*place, option), mistake)
+        return found
+
     def _property(self, name: str, value: Any) -> Any:
-        if not isinstance(value, str) or not value:
-            return value
-        location = ("engines", *CONF, name)
-        secret = Secret(value, root=self._root, lake=self._lake, location=location)
-        if is_secret_name(name):
-            self._warn_of_literal(secret, location, re.sub(r"\W", "_", name).upper())
-        return secret
-
-    def _closed(self, entries: dict[str, Any], path: tuple[str, ...], location: tuple[str, ...]) -> dict[str, Any]:
-        """The entries with the secret at a path closed."""
-        value = entries.get(path[0])
-        if len(path) > 1:
-            return {**entries, path[0]: self._closed(value, path[1:], location)} if isinstance(value, dict) else entries
-        return {**entries, path[0]: self._secret(value, location)} if path[0] in entries else entries
-
-    def _secret(self, value: Any, location: tuple[str, ...]) -> Any:
-        if not isinstance(value, str) or not value:
-            return value
-        secret = Secret(value, root=self._root, lake=self._lake, location=location)
-        self._warn_of_literal(secret, location, "_".join(location).upper())
-        return secret
+        return self._secrets.any_text(value, ("engines", *CONF, name)) if isinstance(value, str) and value else value
 
     def _not_one_of(self, value: Any, known: Iterable[str], location: Location) -> str:
         if not isinstance(value, str):
@@ -353,20 +346,6 @@ class _Loader:
         written = self._report.written.get(location)
         shown = f"the value of {written!r}" if written else repr(value)
         return f"{shown} is not one of {', '.join(known)}{suggestion(value, known)}"
-
-    def _warn_of_literals(self, entries: Mapping[str, str | Secret], places: Mapping[str, tuple[str, ...]]) -> None:
-        for key, value in entries.items():
-            if isinstance(value, Secret) and (value.mistake or holds_secret(key, value)):
-                self._warn_of_literal(value, places[key], re.sub(r"\W", "_", key).upper())
-
-    def _warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
-        if mistake := secret.mistake:
-            self._report.mistake(location, mistake)
-            self._report.lost(location)
-        elif secret.is_literal:
-            # Outside a lake.yaml there is no reference that leads to a value and does not hold it.
-            record = self._report.warn if self._lake else self._report.mistake
-            record(location, _LITERAL_WARNING.format(variable))
 
     def _known(self) -> tuple[Discovered, str | None]:
         """What the sources have, and why that cannot be read: only a lake that needs it is refused for that."""

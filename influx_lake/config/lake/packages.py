@@ -19,11 +19,13 @@ _MODULES = {
     "gcs": "gcsfs",
     "glue": "boto3",
     "hive": "thrift",
+    "openlineage": "openlineage.client",
     "postgres": "psycopg2",
     "s3fs": "s3fs",
 }
 """What each extra brings, by which it is told whether it is there."""
 _OTHERS = {
+    "confluent-kafka": "confluent_kafka",
     "google-auth": "google.auth",
     "google-cloud-bigquery": "google.cloud.bigquery",
     "azure-identity": "azure.identity",
@@ -53,6 +55,12 @@ def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
             if need and not _is_there(need):
                 yield (option,), _mistake(need)
                 break
+
+
+def missing_of_openlineage(kind: str) -> Iterator[tuple[str, str]]:
+    """The options of a transport of lineage events that need packages which are not installed."""
+    needs = ("openlineage", "confluent-kafka") if kind == "kafka" else ("openlineage",)
+    yield from (("type", _mistake(need)) for need in needs if not _is_there(need))
 
 
 def _needs_of_catalog(entries: _Entries) -> Iterable[tuple[str, str]]:

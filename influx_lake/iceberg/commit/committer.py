@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic
 
+from influx_lake import recorder
 from influx_lake.errors import CommitConflict, CommitOutcomeUnknown, LakeError, StorageError
 from influx_lake.iceberg.catalogs.commit_lock import commit_lock
 from influx_lake.iceberg.catalogs.retry import tries
@@ -117,6 +118,8 @@ class Committer(Generic[C]):
             if asked.outcome is Outcome.REFUSED:
                 self._close(asked)
                 raise self._failure from safe_cause(error)
+            if asked.outcome is Outcome.LOST:
+                recorder.count("commit_conflicts", table=self._name)
             return None
         return asked
 

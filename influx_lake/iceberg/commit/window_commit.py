@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from influx_lake import recorder
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.committer import Committer
@@ -15,6 +17,8 @@ from influx_lake.iceberg.staging.staged_table import StagedTable
 from influx_lake.iceberg.table_state import commit_log, ownership
 from influx_lake.iceberg.table_state.commit_record import record
 from influx_lake.iceberg.table_state.erased_rows import check_left_out
+from influx_lake.iceberg.table_state.totals import PROPERTY as TOTALS
+from influx_lake.iceberg.table_state.totals import totals_of
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
     from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
+
+COMMIT_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""The classes of commits by how long they take, in seconds."""
 
 
 @dataclass(slots=True)
@@ -57,8 +64,10 @@ class WindowCommit:
         Raises:
             LakeError: As `Committer.run`.
         """
+        began = time.monotonic()
         done = Committer(self).run()
-        change = done.change
+        change, seconds = done.change, time.monotonic() - began
+        recorder.count_in_class("commit_duration_seconds", seconds, COMMIT_BOUNDS, table=self.target.name)
         return WindowResult(
             window=self.load.window,
             rows=change.rows,
@@ -69,6 +78,7 @@ class WindowCommit:
             files_removed=len(change.removed),
             bytes_written=sum(file.file_size_in_bytes for file in change.added),
             notes=change.notes,
+            commit_seconds=seconds,
         )
 
     @property
@@ -127,7 +137,10 @@ class WindowCommit:
             **change.notes,
         }
         commit = ReplaceCommit(staged, change, summary)
-        taken = {commit_log.PROPERTY: commit_log.recording(table, commit.snapshot_id)}
+        taken = {
+            commit_log.PROPERTY: commit_log.recording(table, commit.snapshot_id),
+            TOTALS: str(totals_of(table.metadata).adding(change.added)),
+        }
         return commit, {**known.properties, **taken, **staged.properties}
 
     def written(self) -> list[DataFile]:

@@ -12,6 +12,7 @@ from influx_lake.checks.suite import MEANINGS, checks_of, evaluate, is_blocking
 from influx_lake.config import Measurement, Severity, redact
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError
+from influx_lake.observing import Observation
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
@@ -34,15 +35,18 @@ _HISTORY = 100
 _EXAMPLE_CHARACTERS = 200
 
 
-def measurement_checks(measurement: Measurement, names: LakeNames = UNNAMED) -> list[dg.AssetChecksDefinition]:
+def measurement_checks(
+    measurement: Measurement, names: LakeNames = UNNAMED, observation: Observation | None = None
+) -> list[dg.AssetChecksDefinition]:
     """The checks of a measurement's asset, all of them one step.
 
     Args:
         measurement: The measurement.
         names: What its lake calls its resources.
+        observation: Who is told of what they compare.
     """
     checks = checks_of(measurement)
-    return [_checks(measurement, checks, names)] if checks else []
+    return [_checks(measurement, checks, names, observation)] if checks else []
 
 
 def check_result(
@@ -73,7 +77,9 @@ def check_evaluation(
     )
 
 
-def _checks(measurement: Measurement, checks: Sequence[str], names: LakeNames) -> dg.AssetChecksDefinition:
+def _checks(
+    measurement: Measurement, checks: Sequence[str], names: LakeNames, observation: Observation | None
+) -> dg.AssetChecksDefinition:
     key, source = asset_key(measurement), names.source(measurement.source)
     specs = [
         dg.AssetCheckSpec(name, asset=key, description=MEANINGS[name], blocking=is_blocking(measurement, name))
@@ -91,6 +97,8 @@ def _checks(measurement: Measurement, checks: Sequence[str], names: LakeNames) -
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         chosen = {selected.name for selected in context.selected_asset_check_keys}
         with failing_clearly(measurement.name), warnings_in(context.log, context.instance), ExitStack() as stack:
+            if observation is not None:
+                stack.enter_context(observation.of_loads(context.run.job_name))
             subject = _subject(context, measurement, stack, names)
             yield from _results(context, subject, [name for name in checks if name in chosen])
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement, OperationOptions
 from influx_lake.config.values.units import format_duration
+from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.freshness_policy import freshness_policy
 from influx_lake.orchestration.assets.translation import Translation, translated
 from influx_lake.orchestration.execution.measurement_rows import MeasurementRows, Upstream
@@ -27,6 +28,7 @@ def measurement_asset(
     pools: SourcePools | None = None,
     names: LakeNames = UNNAMED,
     translation: Translation | None = None,
+    observation: Observation | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
 
@@ -39,6 +41,7 @@ def measurement_asset(
         pools: The pools of its sources; that of its own source alone where they are not given.
         names: What its lake calls its resources and pools.
         translation: What the project makes of it.
+        observation: Who is told of its loads.
     """
     operation = operation or OperationOptions()
     at_once, limit = windows_at_once(operation.run, measurement), operation.pools.table
@@ -75,7 +78,7 @@ def measurement_asset(
     )
     def load(context: dg.AssetExecutionContext) -> MeasurementRows:
         upstreams = {source: Upstream(source_of(context, names, source), asset) for source, asset in assets.items()}
-        return MeasurementRows(measurement, upstreams, at_once, table, pools.claimed if pools else {})
+        return MeasurementRows(measurement, upstreams, at_once, table, pools.claimed if pools else {}, observation)
 
     return load
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.config.connections import ServerConfig
+from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.source_assets import database_places
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
@@ -73,7 +74,7 @@ def _overview_asset(
     key = names.source(source)
     prefix = urlsplit(lake.alerts.base_url or "").path if lake.alerts else ""
     # Counting the rows of files means reading them.
-    is_asked = isinstance(config, ServerConfig)
+    is_asked, observation = isinstance(config, ServerConfig), Observation.of(lake)
 
     spec = dg.AssetSpec(
         ["influx_lake", "overview", *names.placed(*place)],
@@ -98,6 +99,7 @@ def _overview_asset(
         from influx_lake.replication.overview import overview_of
 
         with failing_clearly(), warnings_in(context.log, context.instance), ExitStack() as opened:
+            opened.enter_context(observation.of_loads(context.job_name))
             found = overview_of(
                 measurements,
                 catalog_of(context, names),

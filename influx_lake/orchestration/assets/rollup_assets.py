@@ -6,6 +6,7 @@ import dagster as dg
 
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
+from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.translation import Translation, translated
 from influx_lake.orchestration.execution.rollup_rows import RollupRows
 from influx_lake.orchestration.keys import asset_key, rollup_key, table_metadata
@@ -20,6 +21,7 @@ def rollup_asset(
     automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
     names: LakeNames = UNNAMED,
     translation: Translation | None = None,
+    observation: Observation | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a roll-up: each partition is computed from the same partition of its measurement.
 
@@ -30,6 +32,7 @@ def rollup_asset(
         automation_condition: When it is materialised by itself.
         names: What its lake calls its resources.
         translation: What the project makes of it.
+        observation: Who is told of its loads.
     """
     output = safe_name("__".join(rollup.identifier))
 
@@ -59,7 +62,7 @@ def rollup_asset(
         backfill_policy=backfill_policy(measurement.windows_per_run),
     )
     def compute() -> RollupRows:
-        return RollupRows(measurement, rollup)
+        return RollupRows(measurement, rollup, observation)
 
     return compute
 

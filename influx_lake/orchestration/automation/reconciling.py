@@ -13,6 +13,7 @@ import dagster as dg
 from influx_lake.checks.suite import checks_of
 from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.errors import LakeError
+from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.checks import check_evaluation
 from influx_lake.orchestration.assets.source_assets import source_assets
 from influx_lake.orchestration.automation.run_planning import run_requests
@@ -117,6 +118,7 @@ def reconcile_sensor(
     measurements = [each for each in lake.measurements if each.reconcile is not None]
     upstream = {place: spec.key for place, spec in source_assets(lake).items()}
     running, names = lake.operation.automation is not Automation.OFF, LakeNames.of(lake)
+    observation = Observation.of(lake)
 
     @dg.sensor(
         name=names.scoped("reconcile"),
@@ -135,7 +137,7 @@ def reconcile_sensor(
         due = cursor.due(measurements, now)
         if not due:
             return dg.SkipReason("every measurement was compared a short while ago")
-        with failing_clearly(), ExitStack() as stack:
+        with failing_clearly(), observation.of_loads(names.scoped("reconcile")), ExitStack() as stack:
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
             reconciling = _Reconciling(

@@ -18,6 +18,7 @@ from pydantic import Field
 from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.config.values.units import format_duration
 from influx_lake.errors import LakeError
+from influx_lake.observing import Observation
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import as_failure, failing_clearly
 from influx_lake.orchestration.keys import asset_key
@@ -79,7 +80,8 @@ def tail_jobs(lake: Lake) -> list[dg.JobDefinition]:
     for measurement in lake.measurements:
         if measurement.tail is not None:
             of_source[measurement.source].append(measurement)
-    return [_job(source, measurements, LakeNames.of(lake)) for source, measurements in of_source.items()]
+    names, observation = LakeNames.of(lake), Observation.of(lake)
+    return [_job(source, measurements, names, observation) for source, measurements in of_source.items()]
 
 
 def tail_sensor(
@@ -138,14 +140,16 @@ def chunks_of(measurements: Iterable[Measurement], size: int = TAILS_PER_RUN) ->
     ]
 
 
-def _job(source: str, measurements: Sequence[Measurement], names: LakeNames) -> dg.JobDefinition:
+def _job(
+    source: str, measurements: Sequence[Measurement], names: LakeNames, observation: Observation
+) -> dg.JobDefinition:
     key, name = names.source(source), tail_job_name(source, names)
 
     # Not in the source's pool: a backfill that fills it would keep the newest points out for hours.
     @dg.op(name=f"{name}_windows", required_resource_keys={names.catalog, key}, out={})
     def tail(context: dg.OpExecutionContext, config: TailConfig) -> Iterator[dg.AssetObservation]:
         chosen = [each for each in measurements if each.key in config.measurements or not config.measurements]
-        with failing_clearly(), warnings_in(context.log, context.instance):
+        with failing_clearly(), warnings_in(context.log, context.instance), observation.of_loads(name):
             yield from _tails(context, chosen, source, names)
 
     @dg.job(

@@ -12,6 +12,7 @@ import dagster as dg
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
+from influx_lake.observing import Observation
 from influx_lake.orchestration.execution.partition_rows import PartitionWindow
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.pool_slots import Pool, is_held_by_steps, slot
@@ -44,6 +45,7 @@ class MeasurementRows:
         at_once: How many windows are loaded at the same time.
         pool: Where a place is held meanwhile: the table's pool, if it has one.
         source_pools: Pools of its sources in which a place is held meanwhile too.
+        observation: Who is told of the loads.
     """
 
     measurement: Measurement
@@ -51,6 +53,7 @@ class MeasurementRows:
     at_once: int = 1
     pool: Pool | None = None
     source_pools: Mapping[str, Pool] = field(default_factory=dict)
+    observation: Observation | None = None
 
     @contextmanager
     def opened(
@@ -68,6 +71,8 @@ class MeasurementRows:
             context.log.info(f"{measurement.name}: {now.rows:,} rows so far, {now.rows_per_second:,.0f} rows/s")
 
         with naming(measurement.name), ExitStack() as opened:
+            if self.observation is not None:
+                opened.enter_context(self.observation.of_loads(step_of().run.job_name))
             sources = {name: opened.enter_context(each.source.open()) for name, each in self.upstreams.items()}
             schemas = {name: RecentSchemas(source) for name, source in sources.items()}
             declared = [sources[name].identity for name in measurement.sources]

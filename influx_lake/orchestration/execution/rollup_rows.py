@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ import dagster as dg
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.windows import Window
+from influx_lake.observing import Observation
 from influx_lake.orchestration.execution.partition_rows import PartitionWindow
 from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.window_metadata import rollup_facts
 
 if TYPE_CHECKING:
@@ -26,10 +28,12 @@ class RollupRows:
 
     Attributes:
         rollup: One of its roll-ups.
+        observation: Who is told of the loads.
     """
 
     measurement: Measurement
     rollup: Rollup
+    observation: Observation | None = None
     at_once = 1
 
     @contextmanager
@@ -37,7 +41,9 @@ class RollupRows:
         self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> Iterator[Iterator[PartitionWindow]]:
         """The windows."""
-        yield (self._window(catalog, key, window, context.run_id) for key, window in partitions.items())
+        observed = self.observation.of_loads(step_of().run.job_name) if self.observation else nullcontext()
+        with observed:
+            yield (self._window(catalog, key, window, context.run_id) for key, window in partitions.items())
 
     def _window(self, catalog: Catalog, key: str, window: Window, run_id: str) -> PartitionWindow:
         from influx_lake.rollups.window import RollupWindow

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from influx_lake import recorder
 from influx_lake.config import Measurement, OnChangedValues, OnShrink, WriteMode
 from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.values.source_schema import TIME
@@ -242,12 +243,16 @@ def compare_windows(
         more = [window for window, rows, there in zip(windows, found, held, strict=True) if there > rows]
         others = _others(catalog, measurement, more)
     sides = zip(windows, found, held, strict=True)
-    return [
+    comparisons = [
         Comparison(
             measurement, window, rows, there, changed.get(window, ()), policy, weighed.get(window), others.get(window)
         )
         for window, rows, there in sides
     ]
+    if (told := recorder.recorder()) is not None:
+        for each in comparisons:
+            told.compared(measurement.full_name, each.window, str(each.verdict), each.source_rows, each.lake_rows)
+    return comparisons
 
 
 def _others(

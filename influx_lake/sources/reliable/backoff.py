@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from influx_lake import recorder
 from influx_lake.config.values.read_options import RetryOptions
 from influx_lake.errors import TransientSourceError
 
@@ -57,6 +58,7 @@ class Backoff:
         if wait > left:
             self._tell(error)
             raise error
+        recorder.count("source_retries", reason=type(error).__name__)
         log.warning("%s (try %d failed, the next in %.1f s)", error, self.failures, wait)
         self.sleep(wait)
 

@@ -15,6 +15,7 @@ from influx_lake.config.connections import SOURCE_TYPES
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
+from influx_lake.config.lineage.openlineage import OpenLineageOptions
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake_tests.unit.config.lake.nonsense_yaml import Inline, Raw
 
@@ -360,6 +361,9 @@ def section_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
         yield mutation, {"serve": entry}
     for mutation, entry in repeats(("serve",), ServeOptions, serve):
         yield mutation, {"serve": entry}
+    transport = {"transport": {"type": "file", "log_file_path": "events.jsonl"}}
+    for mutation, entry in _mutations(("openlineage",), OpenLineageOptions, transport, set()):
+        yield mutation, {"openlineage": entry}
     for mutation, entry in _mutations(("catalog",), CatalogSection, {}, set()):
         yield mutation, {"catalog": entry}
     for kind, value in KINDS.items():

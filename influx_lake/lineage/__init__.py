@@ -1,0 +1,1 @@
+"""Lineage of loads, as OpenLineage's events. Knows no Dagster."""

@@ -1,0 +1,96 @@
+"""Delivers lineage events in the order of their making, beside the loads: who takes them may be slow, or away."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING
+
+from influx_lake import recorder
+from influx_lake.config.redaction import redact
+
+if TYPE_CHECKING:
+    from openlineage.client import OpenLineageClient
+    from openlineage.client.event_v2 import RunEvent
+
+MOST_WAITING = 10_000
+"""How many events may wait: a few kilobytes each."""
+LAST_WAIT_SECONDS = 20.0
+"""How long the end of a command or a run waits for events that are not delivered yet."""
+PAUSE_SECONDS = 30.0
+"""How long nothing is sent after a failure: each try may take as long as the transport's timeout and retries."""
+
+log = logging.getLogger("influx_lake.lineage")
+
+
+class Delivery:
+    """A thread that sends events. Nothing of it fails a load; what was not delivered is counted, and said.
+
+    Args:
+        connect: Makes the client.
+        place: Where events go, for messages.
+    """
+
+    def __init__(self, connect: Callable[[], OpenLineageClient], place: str) -> None:
+        self._connect = connect
+        self._place = place
+        self._waiting: Queue[RunEvent | None] = Queue(MOST_WAITING)
+        self._lost = 0
+        self._paused_until = 0.0
+        self._client: OpenLineageClient | None = None
+        context = copy_context()
+        # A daemon: what hangs in a transport must not keep the process from ending.
+        self._thread = threading.Thread(target=lambda: context.run(self._work), name="lineage", daemon=True)
+        self._thread.start()
+
+    def send(self, event: RunEvent) -> None:
+        """Have an event sent."""
+        try:
+            self._waiting.put_nowait(event)
+        except Full:
+            self.lose("too many wait to be delivered")
+
+    def lose(self, why: str) -> None:
+        """Count an event that is not delivered; the first one is told of at once."""
+        recorder.count("lineage_failures")
+        if not self._lost:
+            log.warning("a lineage event was not delivered to %s: %s (loads go on)", self._place, redact(why))
+        self._lost += 1
+
+    def close(self) -> None:
+        """Wait for the events that are left, but not for ever."""
+        with contextlib.suppress(Full):
+            self._waiting.put(None, timeout=LAST_WAIT_SECONDS)
+        self._thread.join(LAST_WAIT_SECONDS)
+        if self._thread.is_alive():
+            while not self._waiting.empty():
+                try:
+                    left = self._waiting.get_nowait()
+                except Empty:
+                    break
+                if left is not None:
+                    self.lose("it took too long")
+        if self._lost > 1:
+            log.warning("%d lineage events were not delivered to %s", self._lost, self._place)
+
+    def _work(self) -> None:
+        while (event := self._waiting.get()) is not None:
+            if time.monotonic() < self._paused_until:
+                self.lose("it failed a moment ago")
+                continue
+            try:
+                self._client = self._client or self._connect()
+                self._client.emit(event)
+            except Exception as error:
+                self._paused_until = time.monotonic() + PAUSE_SECONDS
+                self.lose(f"{type(error).__name__}: {error}")
+        try:
+            if self._client is not None:
+                self._client.close(LAST_WAIT_SECONDS)
+        except Exception as error:
+            self.lose(f"{type(error).__name__}: {error}")

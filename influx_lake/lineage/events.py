@@ -1,0 +1,215 @@
+"""What is told of a load: that it starts, and that it completed, failed or was aborted, each with its data sets."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.facet_v2 import (
+    error_message_run,
+    job_type_job,
+    nominal_time_run,
+    parent_run,
+    processing_engine_run,
+)
+
+from influx_lake.config import Measurement
+from influx_lake.config.redaction import redact
+from influx_lake.config.values.windows import utc_text
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.lineage import datasets
+from influx_lake.replication.observing import Work
+from influx_lake.replication.tail import TailWindow
+from influx_lake.replication.window import MeasurementWindow
+from influx_lake.rollups.window import RollupWindow
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+    from influx_lake.config.values.source_schema import MeasurementSchema
+    from influx_lake.lineage.delivery import Delivery
+
+PRODUCER = f"urn:influx-lake:{version('influx-lake')}"
+_SCHEMA_SECONDS = 60.0
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_Load = MeasurementWindow | TailWindow | RollupWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A load that was begun.
+
+    Attributes:
+        run_id: Its id in OpenLineage.
+        began: When.
+    """
+
+    run_id: str
+    began: datetime
+
+
+@dataclass(slots=True)
+class LoadLineage:
+    """Tells of the loads of a lake. Where it cannot, it says so; no load fails of it.
+
+    Attributes:
+        namespace: The namespace of the jobs.
+        parent: The name of the job that the loads are part of: a command, or a job of Dagster's.
+        delivery: Where events go.
+    """
+
+    namespace: str
+    parent: str
+    delivery: Delivery
+    _begun: dict[int, Begun] = field(default_factory=dict)
+    _schemas: dict[datasets.Name, tuple[float, MeasurementSchema]] = field(default_factory=dict)
+
+    def begun(self, work: Work) -> None:
+        """A load begins."""
+        if isinstance(work, _Load):
+            self._begun[id(work)] = Begun(str(uuid.uuid4()), datetime.now(UTC))
+            self._tell(work, RunState.START, ())
+
+    def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
+        """A load is done."""
+        if isinstance(work, _Load):
+            self._tell(work, RunState.COMPLETE, results)
+            self._begun.pop(id(work), None)
+
+    def failed(self, work: Work, error: BaseException) -> None:
+        """A load failed, or was interrupted."""
+        if isinstance(work, _Load):
+            state = RunState.FAIL if isinstance(error, Exception) else RunState.ABORT
+            self._tell(work, state, (), error)
+            self._begun.pop(id(work), None)
+
+    def _tell(
+        self, work: _Load, state: RunState, results: Sequence[WindowResult], error: BaseException | None = None
+    ) -> None:
+        try:
+            self.delivery.send(self._event(work, state, results, error))
+        except Exception as problem:
+            self.delivery.lose(f"it could not be made: {type(problem).__name__}: {problem}")
+
+    def _event(
+        self, work: _Load, state: RunState, results: Sequence[WindowResult], error: BaseException | None
+    ) -> RunEvent:
+        begun = self._begun[id(work)]
+        if isinstance(work, RollupWindow):
+            inputs, outputs = self._of_rollup(work, results)
+        else:
+            inputs, outputs = self._of_source(work, results)
+        kind = job_type_job.JobTypeJobFacet("BATCH", "INFLUX_LAKE", _kind(work))
+        event = RunEvent(
+            eventTime=(begun.began if state is RunState.START else datetime.now(UTC)).isoformat(),
+            producer=PRODUCER,
+            run=Run(begun.run_id, self._run_facets(work, error)),
+            job=Job(
+                self.namespace,
+                job_name(work),
+                {"jobType": kind},
+            ),
+            eventType=state,
+            inputs=inputs,
+            outputs=outputs,
+        )
+        return _signed(event)
+
+    def _run_facets(self, work: _Load, error: BaseException | None) -> dict[str, Any]:
+        facets: dict[str, Any] = {
+            "nominalTime": nominal_time_run.NominalTimeRunFacet(utc_text(work.window.start), utc_text(work.window.end)),
+            "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
+                version("influx-lake"), "influx-lake", version("openlineage-python")
+            ),
+        }
+        if (found := _UUID.search(work.run_id)) is not None:
+            run, job = parent_run.Run(found[0]), parent_run.Job(self.namespace, self.parent)
+            facets["parent"] = parent_run.ParentRunFacet(run, job)
+        if error is not None:
+            told = str(error) if isinstance(error, LakeError) else f"{type(error).__name__}: {error}"
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(redact(told), "python")
+        return facets
+
+    def _of_source(
+        self, work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]
+    ) -> tuple[list[InputDataset], list[OutputDataset]]:
+        measurement, done = work.measurement, bool(results)
+        source = datasets.source_name(work.source.identity, measurement.name)
+        read = sum(each.rows + each.quarantined_rows for each in results)
+        if isinstance(work, TailWindow):
+            read -= sum(each.previous_rows for each in results)
+        schema = self._schema(work, source) if done else None
+        inputs = [datasets.input_of(source, schema, max(0, read) if done else None)]
+        made_of = {name: columns for each in results for name, columns in each.sources.items()}
+        lineage = datasets.column_lineage(made_of, source, _transformations(measurement, results))
+        return inputs, _outputs(work.catalog, measurement.identifier, results, lineage)
+
+    def _of_rollup(
+        self, work: RollupWindow, results: Sequence[WindowResult]
+    ) -> tuple[list[InputDataset], list[OutputDataset]]:
+        measurement, rollup = work.measurement, work.rollup
+        table = find_table(work.catalog, measurement.identifier)
+        inputs = [] if table is None else [datasets.table_input(table, work.points if results else None)]
+        lineage: datasets.Facets = {}
+        if table is not None and results:
+            how = {name: ("AGGREGATION", "") for name, columns in work.lineage.items() if tuple(columns) != (name,)}
+            how[measurement.time_column] = "TRANSFORMATION", f"start of the bucket of {rollup.bucket}"
+            lineage = datasets.column_lineage(work.lineage, datasets.table_name(table.location()), how)
+        return inputs, _outputs(work.catalog, rollup.identifier, results, lineage)
+
+    def _schema(self, work: MeasurementWindow | TailWindow, source: datasets.Name) -> MeasurementSchema:
+        """The columns of a measurement as its source has them, asked for once a minute."""
+        kept = self._schemas.get(source)
+        if kept is None or time.monotonic() - kept[0] > _SCHEMA_SECONDS:
+            kept = time.monotonic(), work.source.schema(work.measurement.name)
+            self._schemas[source] = kept
+        return kept[1]
+
+
+def job_name(work: _Load) -> str:
+    """What the job of a load is called: the table, and what is done to it."""
+    identifier = work.rollup.identifier if isinstance(work, RollupWindow) else work.measurement.path
+    return f"{'.'.join(identifier)}.{_kind(work).lower()}"
+
+
+def _kind(work: _Load) -> str:
+    return "ROLLUP" if isinstance(work, RollupWindow) else "TAIL" if isinstance(work, TailWindow) else "LOAD"
+
+
+def _outputs(
+    catalog: Catalog, identifier: tuple[str, ...], results: Sequence[WindowResult], lineage: datasets.Facets
+) -> list[OutputDataset]:
+    table: Table | None = results[-1].table if results else find_table(catalog, identifier)
+    return [] if table is None else [datasets.output_of(table, results, lineage)]
+
+
+def _transformations(measurement: Measurement, results: Sequence[WindowResult]) -> Mapping[str, tuple[str, str]]:
+    """How columns are made that are not what the source has."""
+    options, types = measurement.transforms, measurement.types.types
+    schema = next((each.schema for each in reversed(results) if each.schema), None)
+    found = dict.fromkeys(options.map, ("TRANSFORMATION", "values mapped"))
+    found |= {name: ("TRANSFORMATION", f"cast to {kind}") for name, kind in types.items()}
+    for column in schema.columns if schema else ():
+        if column.made_of is not None and column.doc and (len(column.made_of) != 1 or column.name in options.computed):
+            found[column.name] = "TRANSFORMATION", column.doc
+    return found
+
+
+def _signed(event: RunEvent) -> RunEvent:
+    """The event, whose facets say who made them."""
+    sets: list[Any] = [event.run, event.job, *(event.inputs or ()), *(event.outputs or ())]
+    for each in sets:
+        for facets in (each.facets, getattr(each, "inputFacets", None), getattr(each, "outputFacets", None)):
+            for facet in (facets or {}).values():
+                facet._producer = PRODUCER
+    return event

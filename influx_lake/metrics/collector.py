@@ -1,0 +1,213 @@
+"""A lake's metrics, as `prometheus_client` collects them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.errors import MissingExtra
+from influx_lake.iceberg.commit.window_commit import COMMIT_BOUNDS
+from influx_lake.iceberg.table_state.totals import BATCH_BOUNDS
+from influx_lake.metrics import families as of
+from influx_lake.metrics.families import Family, Kind
+from influx_lake.metrics.figures import LakeFigures, TableFigures
+from influx_lake.metrics.journal import Compared, Kept, read_journal
+from influx_lake.replication.comparison.row_counts import Verdict
+
+try:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+    from prometheus_client.registry import Collector
+except ModuleNotFoundError as error:
+    raise MissingExtra("Metrics for Prometheus", "metrics") from error
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+FRESH_SECONDS = 10.0
+"""A scrape that comes sooner than this after another one gets the same figures."""
+READING_SECONDS = 8.0
+"""How long a scrape reads tables: Prometheus waits 10 s for it. The tables that are left come with the next one."""
+Histogram = tuple[list[tuple[str, float]], float]
+"""The classes of a histogram, each with those below it, and the sum of what was counted."""
+Sample = float | Histogram
+Samples = Mapping[tuple[str, ...], Sample]
+"""The samples of a metric by the values of its labels."""
+
+
+class LakeCollector(Collector):
+    """The metrics of a lake, from its tables and its journal, at the moment of a scrape.
+
+    Args:
+        lake: The lake.
+        open_catalog: Opens its catalog.
+        reading_seconds: How long a scrape reads tables; None: until all are read.
+    """
+
+    def __init__(
+        self, lake: Lake, open_catalog: Callable[[], Catalog], *, reading_seconds: float | None = READING_SECONDS
+    ) -> None:
+        self._lake = lake
+        self._figures = LakeFigures(lake, open_catalog)
+        self._reading_seconds = reading_seconds
+        self._lock = threading.Lock()
+        self._collected: tuple[float, tuple[Metric, ...]] | None = None
+
+    def describe(self) -> Iterable[Metric]:
+        """The metrics without their values: a registry asks for them, and nothing is to be read for that."""
+        return [_metric(family) for family in of.FAMILIES]
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics, read anew at most every `FRESH_SECONDS`.
+
+        Raises:
+            OSError: The journal cannot be read.
+        """
+        with self._lock:
+            if self._collected is None or time.monotonic() - self._collected[0] >= FRESH_SECONDS:
+                self._figures.refresh(self._reading_seconds)
+                values = self._values(read_journal(self._lake.root))
+                self._collected = time.monotonic(), tuple(_metric(each, values[each]) for each in of.FAMILIES)
+            return self._collected[1]
+
+    def _values(self, kept: Kept) -> dict[Family, Samples]:
+        tables = list(self._figures.tables.values())
+        found = {
+            **_of_tables(tables),
+            **_of_measurements(tables, kept.comparisons, datetime.now(UTC)),
+            **_of_loads(kept),
+        }
+        return {
+            **found,
+            of.CATALOG_UP: {(): float(self._figures.is_up)},
+            of.UNREADABLE: {(): len(self._figures.unreadable)},
+            of.FIGURES_AGE: {(): self._figures.age},
+            of.COLLECTING: {(): self._figures.seconds},
+            of.BUILD: {(version("influx-lake"),): 1.0},
+        }
+
+
+def _of_tables(tables: Sequence[TableFigures]) -> dict[Family, Samples]:
+    found: dict[Family, dict[tuple[str, ...], Sample]] = {
+        family: {}
+        for family in (
+            *(of.RECORDS, of.BATCHES, of.BYTES, of.FILES, of.BATCH_ROWS, of.QUARANTINED, of.COMMITTED_AT),
+            *(of.TABLE_ROWS, of.TABLE_FILES, of.TABLE_DELETES, of.TABLE_BYTES, of.TABLE_SNAPSHOTS),
+        )
+    }
+    for each in tables:
+        labels, totals = _labels(each.table.target.identifier), each.totals
+        found[of.RECORDS][labels] = totals.rows
+        found[of.BATCHES][labels] = totals.commits
+        found[of.BYTES][labels] = totals.bytes
+        found[of.FILES][labels] = totals.files
+        found[of.BATCH_ROWS][labels] = _buckets(BATCH_BOUNDS, totals.batches), float(totals.rows)
+        found[of.TABLE_ROWS][labels] = each.current.get("total-records", 0)
+        found[of.TABLE_FILES][labels] = each.current.get("total-data-files", 0)
+        found[of.TABLE_DELETES][labels] = each.current.get("total-delete-files", 0)
+        found[of.TABLE_BYTES][labels] = each.current.get("total-files-size", 0)
+        found[of.TABLE_SNAPSHOTS][labels] = each.snapshots
+        if each.committed_at is not None:
+            found[of.COMMITTED_AT][labels] = each.committed_at.timestamp()
+        if each.table.is_quarantine:
+            own = _labels(each.table.measurement.identifier)
+            found[of.QUARANTINED][own] = each.current.get("total-records", 0)
+    return dict(found)
+
+
+def _of_measurements(
+    tables: Sequence[TableFigures], comparisons: Mapping[str, Sequence[Compared]], now: datetime
+) -> dict[Family, Samples]:
+    found: dict[Family, dict[tuple[str, ...], Sample]] = {
+        family: {}
+        for family in (
+            *(of.LAG, of.WATERMARK, of.DUE, of.MISSING),
+            *(of.DIFFERING, of.SOURCE_ROWS, of.LAKE_ROWS, of.COMPARED_AT),
+        )
+    }
+    for each in (measured for table in tables for measured in table.measurements):
+        labels, compared = _labels_of(each.measurement), comparisons.get(each.measurement.full_name, ())
+        found[of.DUE][labels] = each.due
+        found[of.MISSING][labels] = each.missing
+        found[of.DIFFERING][labels] = sum(one.verdict != Verdict.EQUAL for one in compared)
+        if each.newest is not None:
+            found[of.LAG][labels] = (now - each.newest).total_seconds()
+            found[of.WATERMARK][labels] = each.newest.timestamp()
+        if compared:
+            found[of.SOURCE_ROWS][labels] = compared[-1].source_rows
+            found[of.LAKE_ROWS][labels] = compared[-1].lake_rows
+            found[of.COMPARED_AT][labels] = max(one.at for one in compared).timestamp()
+    return dict(found)
+
+
+_COUNTED = {
+    "commit_conflicts": of.CONFLICTS,
+    "load_failures": of.LOAD_FAILURES,
+    "load_seconds": of.LOAD_SECONDS,
+    "loads": of.LOADS,
+    "quarantined_rows": of.LOAD_QUARANTINED,
+    "source_retries": of.RETRIES,
+    "lineage_failures": of.LINEAGE_FAILURES,
+}
+_DURATION = "commit_duration_seconds"
+
+
+def _of_loads(kept: Kept) -> dict[Family, Samples]:
+    found: dict[Family, dict[tuple[str, ...], Sample]] = {family: {} for family in _COUNTED.values()}
+    classes: dict[tuple[str, ...], dict[str, float]] = {}
+    sums: dict[tuple[str, ...], float] = {}
+    for (name, pairs), value in kept.counters.items():
+        labels = dict(pairs)
+        if "table" in labels:
+            labels |= dict(zip(of.TABLE, _labels(labels["table"].split(".")), strict=True))
+        if name in _COUNTED:
+            family = _COUNTED[name]
+            found[family][tuple(labels.get(label, "") for label in family.labels)] = value
+        elif name == f"{_DURATION}_bucket":
+            classes.setdefault(_of_table(labels), {})[labels["le"]] = value
+        elif name == f"{_DURATION}_sum":
+            sums[_of_table(labels)] = value
+    bounds = [f"{bound:g}" for bound in COMMIT_BOUNDS]
+    durations: dict[tuple[str, ...], Sample] = {
+        table: (_buckets(COMMIT_BOUNDS, [counts.get(each, 0.0) for each in (*bounds, "+Inf")]), sums.get(table, 0.0))
+        for table, counts in classes.items()
+    }
+    found[of.LINEAGE_FAILURES].setdefault((), 0.0)
+    return {**found, of.COMMIT_SECONDS: durations}
+
+
+_MADE: dict[Kind, Any] = {
+    Kind.COUNTER: CounterMetricFamily,
+    Kind.GAUGE: GaugeMetricFamily,
+    Kind.HISTOGRAM: HistogramMetricFamily,
+}
+
+
+def _metric(family: Family, values: Samples | None = None) -> Metric:
+    made: Any = _MADE[family.kind](family.name, family.help, labels=family.labels)
+    for labels, sample in (values or {}).items():
+        made.add_metric(labels, *(sample if isinstance(sample, tuple) else (sample,)))
+    metric: Metric = made
+    return metric
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[float]) -> list[tuple[str, float]]:
+    """Classes as Prometheus counts them: each with those below it."""
+    return list(zip([*(str(float(each)) for each in bounds), "+Inf"], accumulate(counts), strict=True))
+
+
+def _labels(identifier: Sequence[str]) -> tuple[str, str]:
+    return ".".join(identifier[:-1]), identifier[-1]
+
+
+def _of_table(labels: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(labels[label] for label in of.TABLE)
+
+
+def _labels_of(measurement: Measurement) -> tuple[str, ...]:
+    return (measurement.source, measurement.name, *_labels(measurement.identifier))

@@ -1,0 +1,158 @@
+"""The figures of a lake's tables, read from their metadata: some at a time, each kept until it is read anew."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.windows import Scheme
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import Coverage
+from influx_lake.iceberg.table_state.totals import Totals, totals_of
+from influx_lake.maintenance.tables import MaintainedTable, tables_of
+from influx_lake.replication.overview import due_counter
+from influx_lake.replication.planning.due import due_windows
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+log = logging.getLogger("influx_lake.metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementFigures:
+    """How much of a measurement is loaded.
+
+    Attributes:
+        due: How many windows have closed, and their lag has passed.
+        missing: How many of them are not loaded.
+        newest: The end of the newest time that is loaded.
+    """
+
+    measurement: Measurement
+    due: int
+    missing: int
+    newest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFigures:
+    """What a table's metadata tell.
+
+    Attributes:
+        table: The table, as the lake declares it.
+        totals: What loads wrote to it.
+        current: What its current snapshot says of itself: Iceberg's `total-records` and the like.
+        snapshots: How many it keeps.
+        committed_at: When its current snapshot was made.
+        measurements: What of measurements it holds; nothing where it is a roll-up's or a quarantine.
+    """
+
+    table: MaintainedTable
+    totals: Totals = field(default_factory=Totals)
+    current: dict[str, int] = field(default_factory=dict)
+    snapshots: int = 0
+    committed_at: datetime | None = None
+    measurements: tuple[MeasurementFigures, ...] = ()
+
+
+@dataclass(slots=True)
+class LakeFigures:
+    """The figures of all tables of a lake, brought up to date by `refresh`.
+
+    Attributes:
+        lake: The lake.
+        open_catalog: Opens its catalog.
+        tables: What is known of each table, by its name.
+        is_up: Whether the catalog answered the last time.
+        unreadable: The tables that could not be read the last time they were tried.
+        seconds: How long the last reading took.
+    """
+
+    lake: Lake
+    open_catalog: Callable[[], Catalog]
+    tables: dict[str, TableFigures] = field(default_factory=dict)
+    is_up: bool = False
+    unreadable: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+    _read_at: dict[str, float] = field(default_factory=dict)
+    _catalog: Catalog | None = None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the table that was read the longest time ago was read."""
+        oldest = min((self._read_at.get(name, 0.0) for name in self.tables), default=None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
+    def refresh(self, seconds: float | None = None) -> None:
+        """Read tables anew, those first that were not read for the longest time; at least one.
+
+        Where the catalog or a table cannot be read, what was known stays.
+
+        Args:
+            seconds: How long; the others are read the next time. Default: until all are read.
+        """
+        began, now = time.monotonic(), datetime.now(UTC)
+        due = due_counter(now)
+        self.is_up = True
+        for table in sorted(tables_of(self.lake), key=lambda each: self._read_at.get(each.name, 0.0)):
+            try:
+                self.tables[table.name] = self._read(table, now, due)
+                self.unreadable.discard(table.name)
+            except LakeError as error:
+                if error.transient or self._catalog is None:
+                    log.warning("the catalog cannot be read for metrics: %s", error)
+                    self.is_up, self._catalog = False, None
+                    break
+                log.warning("the figures of %s cannot be read: %s", table.name, error)
+                self.unreadable.add(table.name)
+            self._read_at[table.name] = time.monotonic()
+            if seconds is not None and time.monotonic() - began >= seconds:
+                break
+        self.seconds = time.monotonic() - began
+
+    def _read(
+        self, table: MaintainedTable, now: datetime, due: Callable[[Scheme, timedelta, datetime], int]
+    ) -> TableFigures:
+        if self._catalog is None:
+            self._catalog = self.open_catalog()
+        there = find_table(self._catalog, table.target.identifier)
+        is_own = table.rollup is None and not table.is_quarantine
+        sharing = table.measurements if is_own else ()
+        measurements = tuple(_measured(each, there, now, due) for each in sharing)
+        if there is None:
+            return TableFigures(table, measurements=measurements)
+        snapshot = there.current_snapshot()
+        said = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+        return TableFigures(
+            table,
+            totals_of(there.metadata),
+            {name: int(value) for name, value in said.items() if name.startswith("total-") and value.isdecimal()},
+            len(there.metadata.snapshots),
+            datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
+            measurements,
+        )
+
+
+def _measured(
+    measurement: Measurement,
+    table: Table | None,
+    now: datetime,
+    due: Callable[[Scheme, timedelta, datetime], int],
+) -> MeasurementFigures:
+    coverage = Coverage() if table is None else table_state(as_known(table, share=measurement.share)).coverage
+    return MeasurementFigures(
+        measurement,
+        due(measurement.scheme, measurement.lag, measurement.kept_since(now)),
+        len(due_windows(measurement, coverage, now)),
+        coverage.newest,
+    )

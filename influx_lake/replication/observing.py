@@ -1,0 +1,89 @@
+"""Who is told of each load: that it begins, what it did, or why it failed.
+
+A door opens `observed_by` around its work. Observers neither change a load nor fail it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from influx_lake import recorder
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.window_result import WindowResult
+
+
+class Work(Protocol):
+    """A load: of a window of a measurement or a roll-up, a tail, or rows of others."""
+
+    @property
+    def subject(self) -> str:
+        """What it is of, for people: a measurement or a table."""
+        ...
+
+    @property
+    def window(self) -> Window: ...
+
+
+class LoadObserver(Protocol):
+    """Told of loads, by the thread that does them."""
+
+    def begun(self, work: Work) -> None:
+        """A load begins."""
+        ...
+
+    def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
+        """A load is done: its commits, none where there was nothing new."""
+        ...
+
+    def failed(self, work: Work, error: BaseException) -> None:
+        """A load failed, or was interrupted."""
+        ...
+
+
+_observers: ContextVar[tuple[LoadObserver, ...]] = ContextVar("influx_lake_load_observers", default=())
+
+
+@contextmanager
+def observed_by(observer: LoadObserver) -> Iterator[None]:
+    """Tell an observer, too, of the loads in the context."""
+    token = _observers.set((*_observers.get(), observer))
+    try:
+        yield
+    finally:
+        _observers.reset(token)
+
+
+@contextmanager
+def observed(work: Work) -> Iterator[list[WindowResult]]:
+    """Tell of a load; what it did goes into the list."""
+    observers, results = _observers.get(), list[WindowResult]()
+    for observer in observers:
+        observer.begun(work)
+    try:
+        yield results
+    except BaseException as error:
+        reason = type(error).__name__ if isinstance(error, LakeError) else "other"
+        recorder.count("load_failures", measurement=work.subject, reason=reason)
+        for observer in observers:
+            observer.failed(work, error)
+        raise
+    _record(work, results)
+    for observer in observers:
+        observer.loaded(work, results)
+
+
+def _record(work: Work, results: Sequence[WindowResult]) -> None:
+    told = recorder.recorder()
+    if told is None:
+        return
+    for each in results:
+        table = each.table_name
+        written = max(0.0, each.write_seconds - each.commit_seconds)
+        for phase, seconds in (("read", each.read_seconds), ("write", written), ("commit", each.commit_seconds)):
+            told.count("load_seconds", seconds, {"table": table, "phase": phase})
+        told.count("quarantined_rows", each.quarantined_rows, {"table": table})
+    told.count("loads", 1, {"measurement": work.subject})

@@ -1,0 +1,157 @@
+"""Lineage of loads, as a server gets it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from influx_lake.config import load_lake
+from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.sandbox import Sandbox
+from influx_lake_tests.integration.cli_lake import CliLake
+from influx_lake_tests.integration.lineage.openlineage_server import LineageServer, lineage_server, mistakes
+
+LAKE = """\
+name: plant
+sources:
+  default: {host: HOST, database: telemetry, token: "${file:token}", retry: {budget: 1s}}
+catalog: {type: sql, uri: "sqlite:///./catalog.db", warehouse: ./warehouse}
+openlineage:
+  transport: TRANSPORT
+measurements:
+  cpu:
+    fields: {exclude: [secret_field]}
+    rename: {host: hostname}
+    computed: {doubled: "value * 2"}
+    tail: {every: 1m}
+    rollups: {hourly: {every: 1h}}
+"""
+HTTP = '{type: http, url: URL, timeout: 2, retry: {total: 0}, auth: {type: api_key, apiKey: "${file:key}"}}'
+
+
+@pytest.fixture
+def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake]:
+    with Sandbox() as box:
+        lake = CliLake(tmp_path, box, capsys)
+        lake.fill("cpu", range(2))
+        box.write("telemetry", "cpu,host=h0 secret_field=1i 1767225600000000000")
+        (tmp_path / "key").write_text("key-of-lineage")
+        yield lake
+
+
+@pytest.fixture
+def server(lake: CliLake) -> Iterator[LineageServer]:
+    with lineage_server() as server:
+        configure(lake, HTTP.replace("URL", server.url))
+        yield server
+        assert [problem for event in server.events for problem in mistakes(event)] == []
+
+
+def configure(lake: CliLake, transport: str) -> None:
+    lake.config.write_text(LAKE.replace("HOST", lake.box.url).replace("TRANSPORT", transport))
+    lake.write_token(str(lake.box.token))
+
+
+def load(lake: CliLake, *more: str) -> int:
+    return lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02", *more).code
+
+
+def fields(facet: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    return {
+        name: [(each["field"], each["transformations"][0]["subtype"]) for each in made["inputFields"]]
+        for name, made in facet["fields"].items()
+    }
+
+
+def test_a_load(lake: CliLake, server: LineageServer) -> None:
+    assert load(lake) == 0
+    [start] = server.of("telemetry.cpu.load", "START")
+    [complete] = server.of("telemetry.cpu.load", "COMPLETE")
+    assert start["run"]["runId"] == complete["run"]["runId"]
+    assert start["job"]["namespace"] == "plant"
+    assert server.tokens == {"Bearer key-of-lineage"}
+    nominal = start["run"]["facets"]["nominalTime"]
+    assert (nominal["nominalStartTime"], nominal["nominalEndTime"]) == ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+    assert start["run"]["facets"]["parent"]["job"]["name"] == "influx-lake replicate"
+    [source], [table] = complete["inputs"], complete["outputs"]
+    assert source["namespace"] == lake.box.url.replace("http://", "influxdb3://")
+    assert source["name"] == "telemetry.cpu"
+    assert {each["name"] for each in source["facets"]["schema"]["fields"]} == {"time", "host", "value", "secret_field"}
+    assert source["inputFacets"]["inputStatistics"]["rowCount"] == 100
+    made = lake.catalog.load_table("telemetry.cpu")
+    assert (table["namespace"], table["name"]) == ("file", made.location().removeprefix("file://"))
+    assert table["facets"]["symlinks"]["identifiers"][0]["name"] == "telemetry.cpu"
+    assert {each["name"] for each in table["facets"]["schema"]["fields"]} == {"time", "hostname", "value", "doubled"}
+    assert table["facets"]["version"]["datasetVersion"] == str(made.metadata.current_snapshot_id)
+    size = made.current_snapshot().summary["added-files-size"]
+    facts = table["outputFacets"]["outputStatistics"]
+    assert (facts["rowCount"], str(facts["size"]), facts["fileCount"]) == (100, size, 1)
+    assert fields(table["facets"]["columnLineage"]) == {
+        "time": [("time", "IDENTITY")],
+        "hostname": [("host", "IDENTITY")],
+        "value": [("value", "IDENTITY")],
+        "doubled": [("value", "TRANSFORMATION")],
+    }
+
+
+def test_a_load_that_fails(lake: CliLake, server: LineageServer) -> None:
+    lake.write_token("a-wrong-token-of-this-lake")
+    assert load(lake) == 1
+    [fail] = server.of("telemetry.cpu.load", "FAIL")
+    assert "token" in fail["run"]["facets"]["errorMessage"]["message"]
+    assert "a-wrong-token-of-this-lake" not in json.dumps(server.events)
+    assert not server.of("telemetry.cpu.load", "COMPLETE")
+
+
+def test_a_server_that_refuses_fails_no_load_and_is_counted(
+    lake: CliLake, server: LineageServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.status = 503
+    told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02")
+    assert told.code == 0
+    assert "a lineage event was not delivered to the transport http of `openlineage`" in caplog.text
+    assert "key-of-lineage" not in caplog.text
+    assert "**" not in told.out
+    assert "influx_lake_lineage_failures_total 2.0" in lake.tell("metrics").out
+
+
+@pytest.mark.slow
+def test_a_file(lake: CliLake) -> None:
+    configure(lake, "{type: file, log_file_path: events.jsonl, append: true}")
+    assert load(lake) == 0
+    events = [json.loads(line) for line in (lake.folder / "events.jsonl").read_text().splitlines()]
+    assert [each["eventType"] for each in events] == ["START", "COMPLETE"]
+    assert [problem for event in events for problem in mistakes(event)] == []
+
+
+@pytest.mark.slow
+def test_dagster_run_rollup_and_tail(lake: CliLake, server: LineageServer) -> None:
+    definitions = build_definitions(load_lake(lake.config))
+    job = definitions.resolve_implicit_global_asset_job_def()
+    keys = [dg.AssetKey(["telemetry", name]) for name in ("cpu", "cpu_hourly")]
+    done = job.execute_in_process(partition_key="2026-01-01", asset_selection=keys)
+    for name in ("telemetry.cpu.load", "telemetry.cpu_hourly.rollup"):
+        [complete] = server.of(name, "COMPLETE")
+        assert complete["run"]["facets"]["parent"]["run"]["runId"] == done.run_id
+    [table], [rolled] = server.of("telemetry.cpu.load", "COMPLETE")[0]["outputs"], complete["outputs"]
+    assert (complete["inputs"][0]["namespace"], complete["inputs"][0]["name"]) == (table["namespace"], table["name"])
+    assert complete["inputs"][0]["inputFacets"]["inputStatistics"]["rowCount"] == 100
+    made = fields(rolled["facets"]["columnLineage"])
+    assert made["value_mean"] == [("value", "AGGREGATION")]
+    assert made["time"] == [("time", "TRANSFORMATION")]
+    assert made["hostname"] == [("hostname", "IDENTITY")]
+    assert lake.tell("tail", "cpu").code == 0
+    assert [len(server.of("telemetry.cpu.tail", state)) for state in ("START", "COMPLETE")] == [1, 1]
+
+
+def test_nothing_is_told_unless_it_is_configured(lake: CliLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:1")
+    lake.write_config()
+    lake.fill("mem", range(1))
+    told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02")
+    assert (told.code, told.err.count("lineage")) == (0, 0)
