@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.cli.loading import window_facts
 from influx_lake.cli.output import Output, counted
 from influx_lake.config import Measurement
 from influx_lake.printable import printable_name
 from influx_lake.replication.adoption.adopting import AdoptedWindow, Adoption, Outcome
+from influx_lake.replication.facts import window_facts
 
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window

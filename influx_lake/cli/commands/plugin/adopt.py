@@ -18,8 +18,8 @@ from influx_lake.errors import LakeError
 
 if TYPE_CHECKING:
     from influx_lake.cli.plugin.adopted import AdoptedTable
-    from influx_lake.cli.session import Session
     from influx_lake.config import Measurement
+    from influx_lake.session import Session
 
 
 def adopt(
@@ -43,13 +43,14 @@ def adopt(
     if bool(names) == everything:
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
     from influx_lake.cli.plugin.adopted import AdoptedTable
-    from influx_lake.cli.session import check_range, open_session
+    from influx_lake.cli.session import open_session
+    from influx_lake.session import check_range
 
     with output(as_json) as out, open_session(config) as session:
         chosen = session.measurements(names)
         if into is not None:
             _check_into(session, chosen, into)
-        check_range(chosen, start, end)
+        check_range(chosen, start, end, session.tell)
         tables = [AdoptedTable(each, into, dry_run=dry_run) for each in chosen]
         failed = list[Failure]()
         try:
