@@ -14,6 +14,7 @@ LakeError
 ├── StorageError            files cannot be written or read, or not now (StorageUnavailable: try again)
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
 ├── EngineError             a query engine that maintains a table: EngineUnavailable (try again)
+├── DaemonSilent            Dagster's daemon gives no sign of life (try again)
 ├── AlertNotDelivered       somebody could not be told (try again)
 ├── UnforeseenError         what nobody foresaw, told as it is
 └── GuardError              a rule that protects the lake stopped the window
@@ -301,6 +302,12 @@ class EngineError(LakeError):
 
 class EngineUnavailable(EngineError):
     """A query engine that maintains tables does not answer."""
+
+    transient = True
+
+
+class DaemonSilent(LakeError):
+    """Dagster's daemon gives no sign of life: what it is to launch waits."""
 
     transient = True
 

@@ -30,6 +30,7 @@ from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.maintenance.assets import maintenance_assets
 from influx_lake.orchestration.maintenance.schedules import maintenance_jobs
 from influx_lake.orchestration.pools import source_pools
+from influx_lake.orchestration.requests.requested_windows import requested_windows_sensor
 from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
 
 
@@ -100,6 +101,7 @@ def build_definitions(
             *alert_sensors(lake),
             *([sensor] if follow and (sensor := discovery_sensor(lake, keep)) else []),
             *([tail_sensor(lake, tails)] if tails else []),
+            *([requested_windows_sensor(lake)] if lake.measurements else []),
             *([changed_windows_sensor(lake)] if lake.measurements and tells_changes(lake) else []),
             *([reconcile_sensor(lake)] if any(each.reconcile for each in lake.measurements) else []),
         ],

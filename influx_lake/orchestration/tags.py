@@ -18,6 +18,9 @@ WINDOW = "influx_lake/window"
 REASON = "influx_lake/reason"
 """Why it does."""
 
+REQUEST = "influx_lake/request"
+"""The request of the HTTP service that a run is for."""
+
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -36,6 +39,8 @@ class Reason(StrEnum):
     """Source and table hold different rows."""
     CHANGED = "changed"
     """Their source told that it got points in them after they were loaded."""
+    REQUESTED = "requested"
+    """The HTTP service was asked for them."""
     TAIL = "tail"
     """They are open, and the source has new points."""
 

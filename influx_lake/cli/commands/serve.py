@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +13,7 @@ from influx_lake.cli.output import output
 
 if TYPE_CHECKING:
     from influx_lake.config import Lake
+    from influx_lake.serve.service import Runs
 
 _MODULES = ("fastapi", "uvicorn", "prometheus_client")
 """What the extra brings."""
@@ -23,6 +26,13 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one. Default: serve.port, 8282.")
     ] = None,
+    dagster: Annotated[
+        bool | None,
+        typer.Option(
+            "--dagster/--no-dagster",
+            help="Have windows loaded by runs of Dagster, not by the service itself. Default: if $DAGSTER_HOME is set.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -34,24 +44,35 @@ def serve(
 
     if not all(find_spec(module) for module in _MODULES):
         raise MissingExtra("influx-lake serve", "serve")
-    with output(as_json) as out:
+    with output(as_json) as out, ExitStack() as stack:
         lake = _with(load_lake(config), host, port)
         from influx_lake.serve.logs import log_to_stderr
         from influx_lake.serve.server import serve as served
         from influx_lake.serve.service import Service
 
         log_to_stderr()
-        service = Service(lake)
+        runs = _runs(lake, stack) if dagster or (dagster is None and os.environ.get("DAGSTER_HOME")) else None
+        service = Service(lake, runs)
 
         def ready(address: str) -> None:
-            out.line(f"✓ {lake.path} is served at {address}. Stop it with Ctrl-C.")
-            out.result({"url": address, "config": str(lake.path)})
+            who = "Runs of Dagster load" if runs else "It loads"
+            out.line(f"✓ {lake.path} is served at {address}. {who} what is asked for. Stop it with Ctrl-C.")
+            out.result({"url": address, "config": str(lake.path), "dagster": runs is not None})
 
         try:
             served(service, ready)
         finally:
             service.close()
     return 0
+
+
+def _runs(lake: Lake, stack: ExitStack) -> Runs:
+    from influx_lake.cli.dagster_dev import dagster_instance
+    from influx_lake.orchestration.requests.following import DagsterRuns
+    from influx_lake.serve.problems import problem_of
+
+    instance = stack.enter_context(dagster_instance(lake))
+    return DagsterRuns(instance, lambda error: problem_of(error).content)
 
 
 def _with(lake: Lake, host: str | None, port: int | None) -> Lake:

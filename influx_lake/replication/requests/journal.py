@@ -15,7 +15,7 @@ from typing import Any
 from influx_lake.config.values.windows import Window, from_nanoseconds
 from influx_lake.errors import StorageError
 from influx_lake.private_folders import OWN_FOLDER, make_private
-from influx_lake.replication.requests.request import Event, Kind, Request, RequestedWindow, Runner, State
+from influx_lake.replication.requests.request import Assigned, Event, Kind, Request, RequestedWindow, Runner, State
 
 FILE = Path(OWN_FOLDER) / "requests.db"
 """Where it is kept next to a lake.yaml."""
@@ -29,7 +29,7 @@ CREATE INDEX IF NOT EXISTS requests_by_state ON requests (state, created);
 CREATE TABLE IF NOT EXISTS windows (
   request TEXT NOT NULL REFERENCES requests (id) ON DELETE CASCADE, number INTEGER NOT NULL, measurement TEXT NOT NULL,
   window TEXT NOT NULL, state TEXT NOT NULL, rows INTEGER NOT NULL DEFAULT 0, facts TEXT, error TEXT,
-  PRIMARY KEY (request, number)) WITHOUT ROWID;
+  run TEXT, asset TEXT, partition TEXT, PRIMARY KEY (request, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
   number INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
   name TEXT NOT NULL, window INTEGER, data TEXT NOT NULL);
@@ -185,6 +185,7 @@ class Journal:
                     State(row["state"]),
                     _read(row["facts"]),
                     _read(row["error"]),
+                    Assigned(row["run"], row["asset"], row["partition"]) if row["run"] else None,
                 )
                 for row in rows
             ]
@@ -218,6 +219,14 @@ class Journal:
             )
             self._do("UPDATE requests SET planned = 1 WHERE id = ?", request)
             self._tell(request, "planned", {"windows": len(rows)})
+
+    def assign(self, request: str, assigned: Mapping[int, Assigned]) -> None:
+        """Note which runs of Dagster load the windows of a request, by their numbers."""
+        with self._transaction():
+            self._database.executemany(
+                "UPDATE windows SET run = ?, asset = ?, partition = ? WHERE request = ? AND number = ?",
+                [(each.run, each.asset, each.partition, request, number) for number, each in assigned.items()],
+            )
 
     def note(
         self,

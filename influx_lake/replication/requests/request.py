@@ -82,6 +82,21 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Assigned:
+    """Which run of Dagster loads a window.
+
+    Attributes:
+        run: The run's key, which its sensor gave it (`dagster/run_key`).
+        asset: The key of the window's asset.
+        partition: The window's partition.
+    """
+
+    run: str
+    asset: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestedWindow:
     """A window of a request.
 
@@ -92,6 +107,7 @@ class RequestedWindow:
         state: How far it is.
         facts: What loading it did.
         error: Why it failed, as a problem of RFC 9457.
+        assigned: Which run of Dagster loads it, where one does.
     """
 
     number: int
@@ -100,6 +116,7 @@ class RequestedWindow:
     state: State = State.WAITING
     facts: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+    assigned: Assigned | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ def load(body: AskedWindows, service: Served, response: Response, key: Idempoten
     """Have windows loaded. The answer comes at once, and says where to follow them."""
     asked = body.model_dump(mode="json")
     check_asked(service.lake, asked)
-    request = service.accept(Kind.LOAD, asked, key)
+    # An asset's run loads its windows as lake.yaml says, and in no other mode.
+    request = service.accept(Kind.LOAD, asked, key, own=body.replace)
     response.headers["Location"] = location_of(request)
     return RequestView.of(request)
 

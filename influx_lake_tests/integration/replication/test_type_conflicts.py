@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 from pyiceberg.table import Table
 
-from influx_lake.cli.loading import window_facts, window_line
+from influx_lake.cli.loading import window_line
 from influx_lake.config import (
     InfluxDB3Config,
     OnChangedValues,
@@ -28,6 +28,7 @@ from influx_lake.errors import SchemaConflict, StorageError, WindowShrank
 from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 from influx_lake.iceberg.writer import writer
 from influx_lake.orchestration.window_metadata import replication_facts
+from influx_lake.replication.facts import window_facts
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.typed_lake import START_NS, Row, TypedLake, day, measurement, through_duckdb
 

@@ -1,0 +1,1 @@
+"""Windows that the HTTP service was asked for, loaded by runs of Dagster."""

@@ -1,0 +1,122 @@
+"""What the HTTP service is asked for, loaded by runs of Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from fastapi.testclient import TestClient
+
+from influx_lake.orchestration.requests.following import DagsterRuns
+from influx_lake.orchestration.requests.requested_windows import RUN_KEY, requested_windows_sensor
+from influx_lake.orchestration.tags import REASON, REQUEST
+from influx_lake.sandbox import Sandbox
+from influx_lake.serve.app import create_app
+from influx_lake.serve.problems import problem_of
+from influx_lake.serve.service import Service
+from influx_lake.serve.work.crew import Crew
+from influx_lake_tests.integration.orchestration.sensed_lake import SensedLake
+from testbed.waiting import wait_until
+
+DAYS = {"measurements": ["cpu", "mem"], "start": "2026-01-01", "end": "2026-01-03"}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[SensedLake]:
+    with Sandbox() as box, dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
+        lake = SensedLake(box, tmp_path, instance)
+        lake.write(0, 1)
+        yield lake
+
+
+@contextmanager
+def served(lake: SensedLake) -> Iterator[tuple[TestClient, Service]]:
+    runs = DagsterRuns(lake.instance, lambda error: problem_of(error).content)
+    service = Service(lake.lake, runs)
+    crew = service.crew = Crew(service)
+    crew.start()
+    try:
+        with TestClient(create_app(service), base_url="http://127.0.0.1") as client:
+            yield client, service
+    finally:
+        crew.stop(10)
+        service.close()
+
+
+def requests_of(lake: SensedLake) -> list[dg.RunRequest]:
+    """What a tick asks for, as the daemon tags it."""
+    data = lake.evaluate(requested_windows_sensor(lake.lake))
+    return [replace_key(each) for each in data.run_requests or ()]
+
+
+def replace_key(request: dg.RunRequest) -> dg.RunRequest:
+    return request.with_replaced_attrs(tags={**request.tags, RUN_KEY: str(request.run_key)})
+
+
+def planned(client: TestClient, location: str) -> None:
+    wait_until(lambda: client.get(location).json()["windows"]["total"], "the request is planned", 30)
+
+
+def test_windows_are_loaded_by_runs_and_followed(lake: SensedLake) -> None:
+    with served(lake) as (client, service):
+        answer = client.post("/v1/windows", json=DAYS)
+        location = answer.headers["location"]
+        assert answer.json()["runner"] == "dagster"
+        planned(client, location)
+        (request,) = requests_of(lake)
+        assert (request.tags[REQUEST], request.tags[REASON]) == (answer.json()["id"], "requested")
+        lake.run_all([request])
+        # A tick that comes again launches nothing twice.
+        assert requests_of(lake) == []
+        assert service.runs is not None
+        service.runs.follow(service.journal)
+        found = client.get(location).json()
+    assert (found["state"], found["windows"], found["rows"]) == ("done", {"done": 4, "total": 4}, lake.rows() * 2)
+    assert all(each["facts"]["run_id"] and each["facts"]["snapshot_id"] for each in found["items"])
+
+
+def test_a_tick_that_is_done_twice_names_the_same_run(lake: SensedLake) -> None:
+    with served(lake) as (client, _):
+        planned(client, client.post("/v1/windows", json=DAYS).headers["location"])
+        first, again = requests_of(lake), requests_of(lake)
+    assert [each.run_key for each in first] == [each.run_key for each in again]
+
+
+def test_why_a_run_failed_is_told(lake: SensedLake) -> None:
+    with served(lake) as (client, service):
+        location = client.post("/v1/windows", json=DAYS | {"measurements": ["cpu"]}).headers["location"]
+        planned(client, location)
+        (request,) = requests_of(lake)
+        lake.box.stop()
+        assert not lake.run(request).success
+        assert service.runs is not None
+        service.runs.follow(service.journal)
+        found = client.get(location).json()
+    assert (found["state"], found["windows"]) == ("failed", {"failed": 2, "total": 2})
+    assert (found["error"]["status"], found["error"]["error"]) == (503, "SourceUnavailable")
+
+
+def test_what_waits_is_taken_back(lake: SensedLake) -> None:
+    with served(lake) as (client, service):
+        location = client.post("/v1/windows", json=DAYS).headers["location"]
+        planned(client, location)
+        client.delete(location)
+        assert requests_of(lake) == []
+        assert service.runs is not None
+        service.runs.follow(service.journal)
+        assert client.get(location).json()["state"] == "canceled"
+
+
+def test_a_daemon_that_is_silent_is_told_of(lake: SensedLake) -> None:
+    with served(lake) as (client, _):
+        found = client.get("/ready")
+    assert found.status_code == 503
+    assert [each["name"] for each in found.json()["checks"] if not each["ready"]] == ["dagster"]
+
+
+def test_no_journal_is_made_where_nothing_was_served(lake: SensedLake) -> None:
+    assert requests_of(lake) == []
+    assert not (lake.folder / ".lake" / "requests.db").exists()
