@@ -11,6 +11,7 @@ import typer
 from influx_lake.cli.commands.check import check
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
+from influx_lake.cli.commands.engine import engine
 from influx_lake.cli.commands.erase import erase
 from influx_lake.cli.commands.history.history import history
 from influx_lake.cli.commands.history.publish import publish
@@ -56,6 +57,9 @@ _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
+
+
+app.add_typer(engine, rich_help_panel=_LAKE)
 
 
 def _print_version(wanted: bool) -> None:

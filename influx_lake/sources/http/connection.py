@@ -36,7 +36,7 @@ class Request:
     """A request to a server.
 
     Attributes:
-        method: GET or POST.
+        method: GET, POST or DELETE.
         path: The path, with its query string.
         body: What is sent along.
         headers: The headers of this request.
@@ -137,7 +137,15 @@ class HttpConnection:
         Raises:
             SourceError: Nothing answers.
         """
-        with self._sent(Request("GET", path), failures) as response:
+        return self.answer_to(Request("GET", path), failures)
+
+    def answer_to(self, request: Request, failures: HttpFailures) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the small answer to a request, whatever the status is.
+
+        Raises:
+            SourceError: Nothing answers.
+        """
+        with self._sent(request, failures) as response:
             return response.status, response.headers, _beginning(response, failures)
 
     def close(self) -> None:

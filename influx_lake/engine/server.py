@@ -1,0 +1,162 @@
+"""A processing engine by its HTTP API and its system tables (InfluxDB 3 Core and Enterprise, 3.3 to 3.10)."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from influx_lake.config import InfluxDB3Config
+from influx_lake.engine.triggers import PLUGIN, Trigger, request_path
+from influx_lake.errors import AuthenticationFailed, QueryRejected, SourceError, UnexpectedAnswer
+from influx_lake.sources.http import HttpConnection, HttpFailures, Request
+from influx_lake.sources.http.credentials import header_value
+from influx_lake.sources.influxdb3.failures import Failures
+from influx_lake.sources.influxdb3.http_queries import HttpQueries
+
+_FILES = "/api/v3/plugins/files"
+_TRIGGER = "/api/v3/configure/processing_engine_trigger"
+_SETTINGS = {"run_async": False, "error_behavior": "log"}
+_TRIGGERS = pa.schema([("trigger_name", pa.string()), ("plugin_filename", pa.string()), ("disabled", pa.bool_())])
+_ARGUMENTS = pa.schema([(name, pa.string()) for name in ("trigger_name", "argument_key", "argument_value")])
+_OK = 200
+_FORBIDDEN = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A trigger as the server has it.
+
+    Attributes:
+        file: The plugin's file.
+        disabled: Whether it is switched off.
+        arguments: What the plugin is told; None where the server does not say.
+    """
+
+    file: str
+    disabled: bool
+    arguments: Mapping[str, str] | None
+
+
+class EngineServer:
+    """The processing engine of one database.
+
+    Args:
+        config: The server and its database.
+    """
+
+    def __init__(self, config: InfluxDB3Config) -> None:
+        self._config = config
+        self._failures = Failures(config)
+        self._http = HttpConnection(config, self._headers)
+        self._queries = HttpQueries(config)
+
+    def upload(self) -> None:
+        """Put the plugin's file into the server's plugin directory, in place of the one that is there.
+
+        Raises:
+            SourceError: The server does not take it: older ones do not, nor those where installing is switched off.
+        """
+        content = {"plugin_name": PLUGIN.name, "content": PLUGIN.read_text(encoding="utf-8")}
+        self._done(Request.json(_FILES, content))
+
+    def triggers(self) -> dict[str, Installed]:
+        """The database's triggers, by name.
+
+        Raises:
+            SourceError: The server does not tell.
+        """
+        rows = self._table("processing_engine_triggers", _TRIGGERS)
+        arguments: dict[str, dict[str, str]] | None = None
+        with suppress(QueryRejected):
+            arguments = defaultdict(dict)
+            for row in self._table("processing_engine_trigger_arguments", _ARGUMENTS):
+                arguments[row["trigger_name"]][row["argument_key"]] = row["argument_value"]
+        return {
+            row["trigger_name"]: Installed(
+                row["plugin_filename"],
+                bool(row["disabled"]),
+                None if arguments is None else dict(arguments.get(row["trigger_name"], {})),
+            )
+            for row in rows
+        }
+
+    def create(self, trigger: Trigger) -> None:
+        """Make a trigger, switched on.
+
+        Raises:
+            SourceError: The server does not: the plugin's file is not there, or there is one of this name.
+        """
+        content = {
+            "db": self._config.database,
+            "plugin_filename": PLUGIN.name,
+            "trigger_name": trigger.name,
+            "trigger_settings": _SETTINGS,
+            "trigger_specification": trigger.specification,
+            "trigger_arguments": dict(trigger.arguments),
+            "disabled": False,
+        }
+        self._done(Request.json(_TRIGGER, content))
+
+    def delete(self, name: str) -> None:
+        """Stop a trigger and remove it.
+
+        Raises:
+            SourceError: The server does not.
+        """
+        query = Request.query(db=self._config.database, trigger_name=name, force="true")
+        self._done(Request("DELETE", f"{_TRIGGER}?{query}"))
+
+    def status(self) -> dict[str, Any]:
+        """What the plugin says of itself.
+
+        Raises:
+            SourceError: It does not answer.
+        """
+        path = f"/api/v3/engine/{request_path(self._config.database)}?action=status"
+        _, _, body = self._done(Request("GET", path))
+        try:
+            said = json.loads(body)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or said.get("plugin") != PLUGIN.stem:
+            raise UnexpectedAnswer(f"{self._failures.where}: something else than the plugin answers at {path}")
+        return said
+
+    def close(self) -> None:
+        self._http.close()
+        self._queries.close()
+
+    def _table(self, name: str, columns: pa.Schema) -> list[dict[str, Any]]:
+        statement = f"SELECT {', '.join(columns.names)} FROM system.{name}"  # noqa: S608 - names of ours
+        rows: list[dict[str, Any]] = self._queries.table(statement, self._failures, columns).to_pylist()
+        return rows
+
+    def _done(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
+        failures = HttpFailures(self._config, self._failures.where, self._refused)
+        status, headers, body = self._http.answer_to(request, failures)
+        if status in _FORBIDDEN:
+            raise AuthenticationFailed(
+                f"{self._failures.where}: the server did not accept the token for {request.method} {request.path}",
+                remedy="What runs inside the server takes an admin token: give the source one for as long as it takes",
+            )
+        if status != _OK:
+            raise failures.of_status(status, body, headers)
+        return status, headers, body
+
+    def _refused(self, message: str) -> SourceError:
+        # The engine answers 500 to whatever is wrong.
+        return QueryRejected(f"{self._failures.where}: the processing engine refuses: {message}")
+
+    def _headers(self) -> Mapping[str, str]:
+        return {} if self._config.token is None else header_value("Bearer", self._config.token, self._config)
+
+
+def told(error: SourceError) -> str:
+    """What a server said, in a line."""
+    return " ".join(error.message.split())

@@ -1,0 +1,149 @@
+"""What runs the plugin inside a database: three triggers, with the same arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from influx_lake.config import Lake
+from influx_lake.config.connections import AutoConfig, InfluxDB3Config
+from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.errors import ConfigurationError
+
+PLUGIN = Path(__file__).with_name("influx_lake_changes.py")
+"""The plugin: one file, to be copied into the server's plugin directory."""
+TICK = "5s"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How the plugin tells `influx-lake serve`; the table of changes where there is no address.
+
+    Attributes:
+        url: The service's address, as the database reaches it.
+        token_variable: The environment variable of the database's server that holds a token for the service.
+        token_file: Or a file there.
+        ca_file: Certificates there to trust.
+    """
+
+    url: str | None = None
+    token_variable: str | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
+
+    def arguments(self) -> dict[str, str]:
+        """The same as arguments of a trigger."""
+        given = {
+            "url": self.url,
+            "token_variable": self.token_variable,
+            "token_file": self.token_file,
+            "ca_file": self.ca_file,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger of the processing engine.
+
+    Attributes:
+        name: Its name; a database has one of each.
+        specification: When it runs: `all_tables`, `every:5s`, `request:...`.
+        arguments: What the plugin is told.
+    """
+
+    name: str
+    specification: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, database: str) -> str:
+        """The command of InfluxDB's own command line that makes it."""
+        arguments = ",".join(f"{name}={value}" for name, value in self.arguments.items())
+        return (
+            f"influxdb3 create trigger --database {database} --plugin-filename {PLUGIN.name} "
+            f"--trigger-spec '{self.specification}' --trigger-arguments '{arguments}' {self.name}"
+        )
+
+
+def request_path(database: str) -> str:
+    """Where the plugin of a database answers, below `/api/v3/engine/`: paths are those of all databases."""
+    return f"influx_lake/{database}"
+
+
+def triggers_of(lake: Lake, source: str, database: str, telling: Telling) -> tuple[Trigger, ...]:
+    """The triggers for a source.
+
+    Args:
+        lake: The lake.
+        source: The source's name.
+        database: Its database.
+        telling: How the lake is told.
+
+    Raises:
+        ConfigurationError: An argument holds a comma, which would begin another one on InfluxDB's command line.
+    """
+    config = lake.source(source)
+    table = config.changes.table if isinstance(config, InfluxDB3Config | AutoConfig) and config.changes else None
+    arguments = {
+        "database": database,
+        "source": source,
+        "younger_than": str(int(younger_than(lake, source).total_seconds())),
+        **({"table": table} if table else {}),
+        **telling.arguments(),
+    }
+    for name, value in arguments.items():
+        if "," in value or "\n" in value or "'" in value:
+            raise ConfigurationError(f"the argument {name} cannot hold a comma, a quote or a line's end: {value}")
+    return (
+        Trigger("influx_lake_writes", "all_tables", arguments),
+        Trigger("influx_lake_tick", f"every:{TICK}", arguments),
+        Trigger("influx_lake_requests", f"request:{request_path(database)}", arguments),
+    )
+
+
+def younger_than(lake: Lake, source: str) -> timedelta:
+    """Up to which age the plugin need not tell a point: its window closed at most the lag ago, or is open, so that it
+    is loaded later anyway. Half of the shortest lag, for the clocks of the database and of the lake may differ.
+    """
+    lags = [each.lag for each in lake.measurements if source in each.sources]
+    lags += [each.options.lag for each in lake.patterns if each.is_for(source) and each.options.lag is not None]
+    return min(lags, default=timedelta()) / 2
+
+
+def find_source(lake: Lake, database: str | None, source: str | None) -> tuple[str, InfluxDB3Config]:
+    """The source that is meant, by its own name or its database's.
+
+    Raises:
+        ConfigurationError: There is none, there are several, or it is no InfluxDB 3.
+    """
+    if source is not None:
+        return source, _of_version_3(lake, source)
+    able = {name: config for name, config in lake.sources.items() if isinstance(config, InfluxDB3Config | AutoConfig)}
+    found = [name for name, config in able.items() if database in (None, config.database)]
+    if len(found) == 1:
+        return found[0], _of_version_3(lake, found[0])
+    if found:
+        raise ConfigurationError(
+            f"several sources are meant: {', '.join(found)}", remedy="Name one: --database or --source"
+        )
+    if database is None:
+        raise ConfigurationError("the lake has no source of InfluxDB 3, which the plugin is for")
+    databases = [config.database for config in able.values()]
+    raise ConfigurationError(
+        f"no source of InfluxDB 3 has the database {database}{suggestion(database, databases)}",
+        remedy="Add it under `sources` of the lake.yaml, so that what is told has somewhere to go",
+    )
+
+
+def _of_version_3(lake: Lake, name: str) -> InfluxDB3Config:
+    config = lake.source(name)
+    if isinstance(config, AutoConfig):
+        config = config.of_version(3)
+    if not isinstance(config, InfluxDB3Config):
+        raise ConfigurationError(
+            f"the source {name} is of type {config.type}, and the plugin runs inside InfluxDB 3",
+            remedy="InfluxDB 1 tells by a subscription: see docs/engine.md",
+        )
+    return config
