@@ -67,6 +67,6 @@ def _command() -> Callable[..., object]:
 
 
 def _help_hint(arguments: Sequence[str]) -> str:
-    commands = {command.name for command in (*app.registered_commands, *app.registered_groups)}
+    commands = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
     command = next((word for word in arguments if word in commands), "")
     return f"See: {' '.join(filter(None, (PROGRAM, command, '--help')))}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +71,7 @@ class EngineServer:
             SourceError: The server does not tell.
         """
         rows = self._table("processing_engine_triggers", _TRIGGERS)
-        arguments: dict[str, dict[str, str]] | None = None
-        with suppress(QueryRejected):
-            arguments = defaultdict(dict)
-            for row in self._table("processing_engine_trigger_arguments", _ARGUMENTS):
-                arguments[row["trigger_name"]][row["argument_key"]] = row["argument_value"]
+        arguments = self._arguments()
         return {
             row["trigger_name"]: Installed(
                 row["plugin_filename"],
@@ -85,6 +80,17 @@ class EngineServer:
             )
             for row in rows
         }
+
+    def _arguments(self) -> Mapping[str, Mapping[str, str]] | None:
+        """The arguments of each trigger; None where the server does not say."""
+        try:
+            rows = self._table("processing_engine_trigger_arguments", _ARGUMENTS)
+        except QueryRejected:
+            return None
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for row in rows:
+            found[row["trigger_name"]][row["argument_key"]] = row["argument_value"]
+        return found
 
     def create(self, trigger: Trigger) -> None:
         """Make a trigger, switched on.

@@ -16,12 +16,12 @@ from influx_lake.errors import LakeError
 from influx_lake.serve.gate.gate import OPEN, Gate
 from influx_lake.serve.problems import Problem, ProblemDetails, problem_of
 from influx_lake.serve.readiness import Readiness
-from influx_lake.serve.routes import health, measurements, replicate, verify, windows
+from influx_lake.serve.routes import changes, health, measurements, replicate, verify, windows
 from influx_lake.serve.service import Service
 
 log = logging.getLogger("influx_lake.serve")
 
-ROUTERS = (health.router, measurements.router, windows.router, verify.router, replicate.router)
+ROUTERS = (health.router, measurements.router, windows.router, verify.router, replicate.router, changes.router)
 
 _ABOUT = """\
 Windows of InfluxDB measurements in Apache Iceberg tables: loaded, compared and looked at on demand. Errors are problem

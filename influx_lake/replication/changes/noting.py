@@ -15,6 +15,9 @@ from influx_lake.replication.changes.change import Change, Told, merged_changes
 from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake.replication.planning.due import newest_closed
 
+HEARD_EVERY = 10_000_000_000
+"""In nanoseconds: how exactly it is known when a source was heard of last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:
@@ -45,7 +48,9 @@ def note_changes(lake: Lake, journal: ChangeJournal, source: str, told: Iterable
         StorageError: It cannot be kept.
     """
     noted = what_to_note(lake, source, told, now)
-    journal.note(noted.changes, source=source)
+    # Most of what is told is of windows that are open: nothing is written for that alone.
+    if noted.changes or nanoseconds(now) - journal.heard().get(source, 0) > HEARD_EVERY:
+        journal.note(noted.changes, source=source)
     return noted
 
 

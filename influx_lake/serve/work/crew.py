@@ -15,6 +15,8 @@ from influx_lake.iceberg.window_load import Progress
 from influx_lake.replication.facts import verification_facts, window_facts
 from influx_lake.replication.requests.request import Kind, Request, RequestedWindow, Runner, State
 from influx_lake.serve.problems import Problem, problem_of
+from influx_lake.serve.work.changed import SECONDS as CHANGES_SECONDS
+from influx_lake.serve.work.changed import ChangedWindows
 from influx_lake.serve.work.planning import chosen, moment, of_request, planned
 from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary
 
@@ -47,6 +49,9 @@ class Crew:
             Thread(target=self._work, name=f"loads-{number}", daemon=True) for number in range(limits.loads)
         ]
         self._threads.append(Thread(target=self._look_around, name="looking", daemon=True))
+        if service.runs is None:
+            # With Dagster at hand its sensor `changed_windows` does it.
+            self._threads.append(Thread(target=self._follow_changes, name="changes", daemon=True))
 
     def start(self) -> None:
         """Go on with what was under way, and begin what waits."""
@@ -235,6 +240,15 @@ class Crew:
             self._journal.finish(request.id, State.FAILED, result=result, error=failures[0])
         else:
             self._journal.finish(request.id, State.DONE, result=result)
+
+    def _follow_changes(self) -> None:
+        """Have windows loaded again that databases told of."""
+        changed = ChangedWindows(self._service)
+        while not self._stopping.wait(CHANGES_SECONDS):
+            try:
+                changed.look()
+            except Exception:  # the next look may succeed
+                log.exception("looking for windows that changed")
 
     def _look_around(self) -> None:
         """Follow Dagster's runs, read the tokens again, forget what is old."""
