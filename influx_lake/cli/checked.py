@@ -15,7 +15,8 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        name: What kind of thing: config, source, measurement, pattern, files, catalog, table, permission, engine.
+        name: What kind of thing: config, source, changes, measurement, pattern, files, catalog, table, permission,
+            engine.
         subject: Which one.
         ok: Whether it is as it should be.
         detail: What was found.

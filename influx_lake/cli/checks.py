@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from influx_lake.cli.catalog_checks import check_catalog
+from influx_lake.cli.change_checks import check_telling
 from influx_lake.cli.checked import Check, attempt
 from influx_lake.cli.output import counted
 from influx_lake.cli.sandboxes import may_be_sandbox
@@ -49,6 +50,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
         yield replace(asked, remedy=_with_sandbox(asked.remedy, session, name))
         return
     yield asked
+    yield from check_telling(session.lake, name)
     yield from check_files(session, name)
     yield from _check_measurements(session, name, found)
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from influx_lake.cli.change_checks import check_telling
 from influx_lake.cli.entry import run as run_command
-from influx_lake.engine.triggers import PLUGIN
+from influx_lake.config import lake_of
+from influx_lake.engine.server import EngineServer
+from influx_lake.engine.triggers import PLUGIN, Telling, find_source, triggers_of
+from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake_tests.unit.engine.engine_server import Engine, serving
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
@@ -154,3 +159,47 @@ def test_a_wrong_token_is_said_and_not_shown(engine: Engine, run: Run) -> None:
     assert code == 1
     assert "AuthenticationFailed" in said["error"]["type"]
     assert "apiv3_test" not in json.dumps(said)
+
+
+def test_the_lakes_check_says_whether_databases_tell(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(engine.token)
+    engine_lake = {
+        "sources": {
+            "default": {
+                "host": engine.url,
+                "database": "telemetry",
+                "token": f"${{file:{tmp_path}/token}}",
+                "changes": {},
+            },
+            "old": {"type": "influxdb1", "host": "http://127.0.0.1:9", "database": "past", "changes": {}},
+            "quiet": {"type": "influxdb1", "host": "http://127.0.0.1:9", "database": "past"},
+        },
+        "catalog": {"type": "sql", "uri": f"sqlite:///{tmp_path}/c.db", "warehouse": f"{tmp_path}/w"},
+        "measurements": {"cpu": {"source": "default"}},
+    }
+    lake = lake_of(engine_lake, tmp_path / "lake.yaml")
+
+    def said() -> list[tuple[str, bool, str]]:
+        found = [each for name in lake.sources for each in check_telling(lake, name)]
+        return [(each.subject, each.ok, each.detail) for each in found]
+
+    assert said() == [
+        (
+            "changes of default",
+            False,
+            "triggers are missing: influx_lake_writes, influx_lake_tick, influx_lake_requests",
+        ),
+        ("changes of old", False, "nothing was told yet"),
+    ]
+    journal = ChangeJournal.of(lake.root)
+    journal.note([], source="old")
+    journal.note([], source="default")
+    assert [(ok, detail[:14]) for _, ok, detail in said()] == [(True, "told last at 2")] * 2
+    for trigger in triggers_of(lake, "default", "telemetry", Telling()):
+        with closing(EngineServer(find_source(lake, None, "default")[1])) as server:
+            if trigger.name == "influx_lake_writes":
+                server.upload()
+            server.create(trigger)
+    assert engine.running is not None
+    engine.running.scheduled()
+    assert [(ok, detail[:16]) for _, ok, detail in said()] == [(True, "the plugin runs:"), (True, "told last at 202")]

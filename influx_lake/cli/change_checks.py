@@ -1,0 +1,62 @@
+"""Whether the databases that are to tell what changed do so, and since when they are silent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+from influx_lake.cli.checked import Check
+from influx_lake.config import Lake, redact
+from influx_lake.config.connections import InfluxDB3Config, ServerConfig
+from influx_lake.config.values.windows import from_nanoseconds, utc_text
+from influx_lake.errors import LakeError
+
+_SILENT = 3_600 * 10**9
+
+
+def check_telling(lake: Lake, name: str) -> Iterator[Check]:
+    """Look at a source that has `changes`: its plugin is asked, and of others it is known when they last told."""
+    config = lake.sources[name]
+    if not isinstance(config, ServerConfig) or config.changes is None:
+        return
+    subject = f"changes of {name}"
+    try:
+        if isinstance(config, InfluxDB3Config):
+            yield from _of_plugin(lake, name, config, subject)
+        else:
+            yield _heard(lake, name, subject)
+    except LakeError as error:
+        yield Check("changes", subject, False, redact(error.message), redact(error.remedy or "") or None)
+
+
+def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> Iterator[Check]:
+    from influx_lake.engine.installing import look
+    from influx_lake.engine.server import EngineServer
+    from influx_lake.engine.triggers import Telling, triggers_of
+
+    with closing(EngineServer(config)) as server:
+        triggers = triggers_of(lake, name, config.database, Telling())
+        if not any(trigger.name in server.triggers() for trigger in triggers) and _heard_of(lake, name) is not None:
+            # Somebody else tells.
+            yield _heard(lake, name, subject)
+            return
+        for found in look(server, triggers):
+            yield Check("changes", subject, found.ok, redact(found.said), found.remedy)
+
+
+def _heard(lake: Lake, name: str, subject: str) -> Check:
+    heard = _heard_of(lake, name)
+    how = "See that `influx-lake serve` runs, and that the database sends to it: docs/engine.md"
+    if heard is None:
+        return Check("changes", subject, False, "nothing was told yet", how)
+    said = f"told last at {utc_text(from_nanoseconds(heard).replace(microsecond=0))}"
+    # A database to which nothing is written is silent, too.
+    silent = time.time_ns() - heard > _SILENT
+    return Check("changes", subject, True, said, how if silent else None, warning=silent)
+
+
+def _heard_of(lake: Lake, name: str) -> int | None:
+    from influx_lake.replication.changes.journal import ChangeJournal
+
+    return ChangeJournal.of(lake.root).heard().get(name)
