@@ -13,7 +13,7 @@ from influx_lake.metrics.journal import recording
 
 if TYPE_CHECKING:
     from influx_lake.config import Lake
-    from influx_lake.config.lineage.openlineage import OpenLineageOptions
+    from influx_lake.config.observation.openlineage import OpenLineageOptions
 
 
 @dataclass(frozen=True, slots=True)

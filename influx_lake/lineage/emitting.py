@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from influx_lake.config.lineage.openlineage import OpenLineageOptions
+from influx_lake.config.observation.openlineage import OpenLineageOptions
 
 NAMESPACE = "influx_lake"
 

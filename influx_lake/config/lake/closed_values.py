@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from influx_lake.config.catalogs.options import is_secret_name
 from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
-from influx_lake.config.lineage.openlineage import TRANSPORT
 from influx_lake.config.maintenance.engines import CONF as ENGINE_CONF
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
+from influx_lake.config.observation.openlineage import TRANSPORT
 from influx_lake.config.report.diagnostics import Location
 
 _SOURCE_SECRETS = ("token", "password")

@@ -16,10 +16,10 @@ from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
-from influx_lake.config.lineage.openlineage import OpenLineageOptions
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.guards import Tolerance
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
+from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake.config.values.units import format_duration
 
 _REFERENCE = {

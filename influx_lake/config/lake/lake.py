@@ -14,12 +14,12 @@ from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.table_names import TableNames, with_shares
-from influx_lake.config.lineage.openlineage import OpenLineageOptions
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.measurements.resolution import resolve_measurement
+from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake.config.report.diagnostics import Problem, suggestion
 from influx_lake.config.sources.archives import archives_of
 from influx_lake.config.sources.databases import SEPARATOR, DatabaseGroup

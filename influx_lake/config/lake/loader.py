@@ -36,11 +36,11 @@ from influx_lake.config.lake.packages import missing_of_catalog, missing_of_open
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.storage_profiles import Profile, profile_of, read_profiles
 from influx_lake.config.lake.table_names import TableNames
-from influx_lake.config.lineage.openlineage import TRANSPORT, OpenLineageOptions
-from influx_lake.config.lineage.openlineage import closed as closed_transport
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
 from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.observation.openlineage import TRANSPORT, OpenLineageOptions
+from influx_lake.config.observation.openlineage import closed as closed_transport
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.report.diagnostics import Location, Place, Report, suggestion
 from influx_lake.config.report.excerpts import text_mistake

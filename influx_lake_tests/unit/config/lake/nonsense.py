@@ -15,8 +15,8 @@ from influx_lake.config.connections import SOURCE_TYPES
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
-from influx_lake.config.lineage.openlineage import OpenLineageOptions
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
+from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake_tests.unit.config.lake.nonsense_yaml import Inline, Raw
 
 Path = tuple[str | int, ...]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from influx_lake.config import load_lake
-from influx_lake.config.lineage.openlineage import OpenLineageOptions
+from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake.config.redaction import redact
 from influx_lake.errors import ConfigurationError
 

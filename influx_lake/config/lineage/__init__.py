@@ -1,1 +1,0 @@
-"""Where lineage events go."""

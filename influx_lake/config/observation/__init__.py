@@ -1,0 +1,1 @@
+"""Who is told of loads: where lineage events and metrics go."""
