@@ -132,9 +132,8 @@ class LoadLineage:
                 version("influx-lake"), "influx-lake", version("openlineage-python")
             ),
         }
-        if (found := _UUID.search(work.run_id)) is not None:
-            run, job = parent_run.Run(found[0]), parent_run.Job(self.namespace, self.parent)
-            facets["parent"] = parent_run.ParentRunFacet(run, job)
+        run, job = parent_run.Run(_run_id(work.run_id)), parent_run.Job(self.namespace, self.parent)
+        facets["parent"] = parent_run.ParentRunFacet(run, job)
         if error is not None:
             told = str(error) if isinstance(error, LakeError) else f"{type(error).__name__}: {error}"
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(redact(told), "python")
@@ -184,6 +183,12 @@ def job_name(work: _Load) -> str:
 
 def _kind(work: _Load) -> str:
     return "ROLLUP" if isinstance(work, RollupWindow) else "TAIL" if isinstance(work, TailWindow) else "LOAD"
+
+
+def _run_id(text: str) -> str:
+    """The UUID in the id of a run; one made of it where there is none."""
+    found = _UUID.search(text)
+    return found[0] if found else str(uuid.uuid5(uuid.NAMESPACE_URL, f"influx-lake:{text}"))
 
 
 def _outputs(

@@ -44,13 +44,17 @@ class LakeCollector(Collector):
     """The metrics of a lake, from its tables and its journal, at the moment of a scrape.
 
     Args:
-        lake: The lake.
+        lake: Gives the lake, as it is now.
         open_catalog: Opens its catalog.
         reading_seconds: How long a scrape reads tables; None: until all are read.
     """
 
     def __init__(
-        self, lake: Lake, open_catalog: Callable[[], Catalog], *, reading_seconds: float | None = READING_SECONDS
+        self,
+        lake: Callable[[], Lake],
+        open_catalog: Callable[[], Catalog],
+        *,
+        reading_seconds: float | None = READING_SECONDS,
     ) -> None:
         self._lake = lake
         self._figures = LakeFigures(lake, open_catalog)
@@ -66,12 +70,12 @@ class LakeCollector(Collector):
         """The metrics, read anew at most every `FRESH_SECONDS`.
 
         Raises:
-            OSError: The journal cannot be read.
+            StorageError: The journal cannot be read.
         """
         with self._lock:
             if self._collected is None or time.monotonic() - self._collected[0] >= FRESH_SECONDS:
                 self._figures.refresh(self._reading_seconds)
-                values = self._values(read_journal(self._lake.root))
+                values = self._values(read_journal(self._lake().root))
                 self._collected = time.monotonic(), tuple(_metric(each, values[each]) for each in of.FAMILIES)
             return self._collected[1]
 

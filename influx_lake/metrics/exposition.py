@@ -23,12 +23,12 @@ _PUSH_SECONDS = 30.0
 
 
 def registry_of(
-    lake: Lake, open_catalog: Callable[[], Catalog], *, reading_seconds: float | None = READING_SECONDS
+    lake: Callable[[], Lake], open_catalog: Callable[[], Catalog], *, reading_seconds: float | None = READING_SECONDS
 ) -> CollectorRegistry:
     """A registry with the metrics of a lake alone. Nothing is read before it is asked for them.
 
     Args:
-        lake: The lake.
+        lake: Gives the lake, as it is now.
         open_catalog: Opens its catalog.
         reading_seconds: How long a scrape reads tables; None: until all are read.
     """
@@ -47,7 +47,7 @@ def exposition(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, st
         accept: The `Accept` header of who asks: OpenMetrics where it is wanted, else Prometheus' own format.
 
     Raises:
-        OSError: The journal cannot be read.
+        StorageError: The journal cannot be read.
     """
     from prometheus_client.exposition import choose_encoder
 

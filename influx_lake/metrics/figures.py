@@ -70,7 +70,7 @@ class LakeFigures:
     """The figures of all tables of a lake, brought up to date by `refresh`.
 
     Attributes:
-        lake: The lake.
+        lake: Gives the lake, as it is now.
         open_catalog: Opens its catalog.
         tables: What is known of each table, by its name.
         is_up: Whether the catalog answered the last time.
@@ -78,7 +78,7 @@ class LakeFigures:
         seconds: How long the last reading took.
     """
 
-    lake: Lake
+    lake: Callable[[], Lake]
     open_catalog: Callable[[], Catalog]
     tables: dict[str, TableFigures] = field(default_factory=dict)
     is_up: bool = False
@@ -104,7 +104,9 @@ class LakeFigures:
         began, now = time.monotonic(), datetime.now(UTC)
         due = due_counter(now)
         self.is_up = True
-        for table in sorted(tables_of(self.lake), key=lambda each: self._read_at.get(each.name, 0.0)):
+        declared = tables_of(self.lake())
+        self._forget({each.name for each in declared})
+        for table in sorted(declared, key=lambda each: self._read_at.get(each.name, 0.0)):
             try:
                 self.tables[table.name] = self._read(table, now, due)
                 self.unreadable.discard(table.name)
@@ -119,6 +121,12 @@ class LakeFigures:
             if seconds is not None and time.monotonic() - began >= seconds:
                 break
         self.seconds = time.monotonic() - began
+
+    def _forget(self, declared: set[str]) -> None:
+        """Forget the tables that the lake no longer declares."""
+        for name in self.tables.keys() - declared:
+            del self.tables[name]
+        self.unreadable &= declared
 
     def _read(
         self, table: MaintainedTable, now: datetime, due: Callable[[Scheme, timedelta, datetime], int]

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
+from influx_lake.errors import StorageError
 from influx_lake.private_folders import OWN_FOLDER, make_private
 from influx_lake.recorder import recorded_by
 
@@ -28,10 +29,12 @@ FLUSH_SECONDS = 2.0
 _LOCK_SECONDS = 1.0
 _LAST_LOCK_SECONDS = 10.0
 _SCHEMA = """
+begin immediate;
 create table if not exists counters (name text, labels text, value real not null, primary key (name, labels));
 create table if not exists comparisons (
   measurement text, start_us integer, end_us integer, verdict text, source_rows integer, lake_rows integer, at real,
   primary key (measurement, start_us, end_us));
+commit;
 """
 
 log = logging.getLogger("influx_lake.metrics")
@@ -79,13 +82,16 @@ def read_journal(root: Path) -> Kept:
         root: The lake's folder.
 
     Raises:
-        OSError: It cannot be read.
+        StorageError: It cannot be read.
     """
     path, kept = root / FILE, Kept({}, {})
     if not path.is_file():
         return kept
     try:
         with closing(_connected(path)) as database:
+            if not database.execute("select 1 from sqlite_master where name = 'comparisons'").fetchone():
+                # Another process is making it just now.
+                return kept
             for name, labels, value in database.execute("select name, labels, value from counters"):
                 kept.counters[name, _labels(labels)] = value
             found = database.execute(
@@ -97,7 +103,8 @@ def read_journal(root: Path) -> Kept:
                 compared = Compared(window, verdict, source_rows, lake_rows, datetime.fromtimestamp(at, UTC))
                 kept.comparisons.setdefault(measurement, []).append(compared)
     except sqlite3.Error as error:
-        raise OSError(f"{path} cannot be read: {error}") from None
+        remedy = "Where it is damaged, delete it: what it counted begins at 0, and nothing else is lost"
+        raise StorageError(f"{path} cannot be read: {error}", remedy=remedy) from None
     return kept
 
 

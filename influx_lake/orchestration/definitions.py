@@ -22,6 +22,7 @@ from influx_lake.orchestration.automation.conditions import (
 from influx_lake.orchestration.automation.discovering import Keep, discovery_sensor, marked_if_gone
 from influx_lake.orchestration.automation.failed_run_windows import salvage_sensor
 from influx_lake.orchestration.automation.freshness_sensor import freshness_sensors
+from influx_lake.orchestration.automation.handing_metrics import metrics_sensor
 from influx_lake.orchestration.automation.reconciling import reconcile_sensor
 from influx_lake.orchestration.automation.schedules import jobs_and_schedules
 from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
@@ -99,6 +100,7 @@ def build_definitions(
             *([automation_sensor(lake, overviews)] if follow else []),
             *freshness_sensors(lake),
             *alert_sensors(lake),
+            *([handing] if (handing := metrics_sensor(lake)) else []),
             *([sensor] if follow and (sensor := discovery_sensor(lake, keep)) else []),
             *([tail_sensor(lake, tails)] if tails else []),
             *([requested_windows_sensor(lake)] if lake.measurements else []),

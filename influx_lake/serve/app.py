@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -13,15 +13,23 @@ from starlette.exceptions import HTTPException
 
 from influx_lake import __version__
 from influx_lake.errors import LakeError
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.metrics.exposition import registry_of
 from influx_lake.serve.gate.gate import OPEN, Gate
 from influx_lake.serve.problems import Problem, ProblemDetails, problem_of
 from influx_lake.serve.readiness import Readiness
-from influx_lake.serve.routes import changes, health, measurements, replicate, verify, windows
+from influx_lake.serve.routes import changes, health, measurements, metrics, replicate, verify, windows
 from influx_lake.serve.service import Service
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 log = logging.getLogger("influx_lake.serve")
 
-ROUTERS = (health.router, measurements.router, windows.router, verify.router, replicate.router, changes.router)
+ROUTERS = (
+    *(health.router, metrics.router, measurements.router, windows.router, verify.router, replicate.router),
+    changes.router,
+)
 
 _ABOUT = """\
 Windows of InfluxDB measurements in Apache Iceberg tables: loaded, compared and looked at on demand. Errors are problem
@@ -45,6 +53,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.readiness = Readiness(service)
+    app.state.metrics = registry_of(lambda: service.lake, lambda: _catalog(service))
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Problem, _problem)
@@ -54,6 +63,11 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(Gate, options=service.options, tokens=service.tokens)
     app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]
     return app
+
+
+def _catalog(service: Service) -> Catalog:
+    found = service.lake.catalog
+    return open_catalog(found.name, found.properties(), found.lock_timeout)
 
 
 async def _problem(_: Request, error: Exception) -> Response:

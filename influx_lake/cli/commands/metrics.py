@@ -33,7 +33,7 @@ def metrics(
     from influx_lake.metrics import exposition
 
     with output(as_json=False) as out, open_session(config) as session:
-        registry = exposition.registry_of(session.lake, lambda: session.catalog, reading_seconds=None)
+        registry = exposition.registry_of(lambda: session.lake, lambda: session.catalog, reading_seconds=None)
         if text_file is not None:
             exposition.write_text_file(registry, text_file)
             out.line(f"✓ written to {text_file}")

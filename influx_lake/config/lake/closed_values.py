@@ -6,6 +6,7 @@ from influx_lake.config.catalogs.options import is_secret_name
 from influx_lake.config.lake.alerts import SECRETS as ALERT_SECRETS
 from influx_lake.config.maintenance.engines import CONF as ENGINE_CONF
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
+from influx_lake.config.observation.metrics import PUSH
 from influx_lake.config.observation.openlineage import TRANSPORT
 from influx_lake.config.report.diagnostics import Location
 
@@ -24,5 +25,5 @@ def is_kept_closed(location: Location) -> bool:
     return (
         (location[0] == "alerts" and location[1:] in ALERT_SECRETS)
         or (location[0] == "engines" and (location[1:] in ENGINE_SECRETS or location[1:3] == ENGINE_CONF))
-        or location[:2] in (("serve", "tokens"), ("openlineage", TRANSPORT))
+        or location[:2] in (("serve", "tokens"), ("openlineage", TRANSPORT), ("metrics", *PUSH))
     )

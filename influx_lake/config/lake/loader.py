@@ -39,6 +39,7 @@ from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
 from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.observation.metrics import PUSH, MetricsOptions
 from influx_lake.config.observation.openlineage import TRANSPORT, OpenLineageOptions
 from influx_lake.config.observation.openlineage import closed as closed_transport
 from influx_lake.config.references.secret import Secret
@@ -54,7 +55,18 @@ DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
 SECTIONS = (
-    *("storage", "sources", "catalog", "defaults", "measurements", "alerts", "engines", "serve", "openlineage"),
+    *(
+        "storage",
+        "sources",
+        "catalog",
+        "defaults",
+        "measurements",
+        "alerts",
+        "engines",
+        "serve",
+        "openlineage",
+        "metrics",
+    ),
     *OPERATION,
 )
 
@@ -165,6 +177,7 @@ class _Loader:
             serve=self._serve(sections["serve"]),
             defaults=found.defaults,
             openlineage=self._openlineage(sections["openlineage"]),
+            metrics=self._metrics(sections["metrics"]),
             first_points=known.first_points,
         )
         if damage and (lake.patterns or groups):
@@ -324,6 +337,13 @@ class _Loader:
             entries = {**entries, "tokens": closed}
         found = validated(ServeOptions, entries, ("serve",), self._report, hide=frozenset({"tokens"}))[0]
         return found or ServeOptions()
+
+    def _metrics(self, entries: dict[str, Any]) -> MetricsOptions | None:
+        if not entries:
+            return None
+        if isinstance(address := entries.get(PUSH[0]), str) and address:
+            entries = {**entries, PUSH[0]: self._secrets.any_text(address, ("metrics", *PUSH))}
+        return validated(MetricsOptions, entries, ("metrics",), self._report, hide=frozenset(PUSH))[0]
 
     def _openlineage(self, entries: dict[str, Any]) -> OpenLineageOptions | None:
         if not entries:

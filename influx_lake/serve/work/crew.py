@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from influx_lake.config import Measurement
 from influx_lake.errors import ConfigurationError, LakeError, StorageError, naming
 from influx_lake.iceberg.window_load import Progress
+from influx_lake.observing import Observation
 from influx_lake.replication.facts import verification_facts, window_facts
 from influx_lake.replication.requests.request import Kind, Request, RequestedWindow, Runner, State
 from influx_lake.serve.problems import Problem, problem_of
@@ -136,7 +137,8 @@ class Crew:
             return
         remarks: list[str] = []
         try:
-            with naming(), self._service.session(remarks.append) as session:
+            observed = Observation.of(self._service.lake).of_loads("influx-lake serve")
+            with naming(), observed, self._service.session(remarks.append) as session:
                 if request.kind is Kind.VERIFY:
                     self._verify(request, session)
                 else:
