@@ -74,6 +74,7 @@ class InfluxLakeChanges:
                 "changes": 0,
                 "failures": 0,
                 "next_try": 0.0,
+                "row": 0,
                 "error": None,
             }
             self.local.cache.put(key, known, None, True)
@@ -206,8 +207,10 @@ class InfluxLakeChanges:
         if alive:
             # A row about itself, of no points, says that the plugin is alive.
             rows.append((self.table, time.time_ns(), time.time_ns(), 0))
-        # Rows of one time would replace each other.
-        moment = time.time_ns()
+        with self.state["lock"]:
+            # Rows of one time would replace each other.
+            moment = max(time.time_ns(), self.state["row"] + 1)
+            self.state["row"] = moment + len(rows)
         try:
             for place, (name, first, last, points) in enumerate(rows):
                 line = LineBuilder(self.table)  # noqa: F821 - the engine brings it

@@ -37,6 +37,7 @@ PACE = timedelta(seconds=30)
 SECONDS = 20.0
 """How long a tick waits for sources; the others' turn comes with the next ones. Dagster gives it a minute."""
 _RUNS = 1_000
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 _FIRST = {"dagster/priority": "2"}
 
 
@@ -101,7 +102,8 @@ def _read_tables(
 ) -> Iterator[LakeError]:
     """Read the tables of changes; what one of them refuses keeps no other from being read."""
     names, tables, began = LakeNames.of(lake), sorted(tables_of_changes(lake)), time.monotonic()
-    first = int(now.timestamp() // TICK.total_seconds()) % max(1, len(tables))
+    # Where it begins is far from where the ticks before began, so that all get their turn.
+    first = int(now.timestamp() // TICK.total_seconds() * _GOLDEN_RATIO % 1 * len(tables))
     for name in (*tables[first:], *tables[:first]):
         if time.monotonic() - began > SECONDS:
             break

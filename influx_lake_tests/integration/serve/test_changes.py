@@ -68,7 +68,7 @@ def test_a_late_point_is_in_the_table_after_the_plugin_told_it_by_http(
         assert (status["pending"], status["error"]) == (0, None)
         wait_until(lambda: lake.rows() == 31, "the late point is in the table")
         wait_until(lambda: not ChangeJournal.of(lake.folder).pending(), "the change is forgotten", 20)
-        # And again, by the plugin's request.
+        # And again, by the plugin's request for windows.
         write_late(lake, LATE + 1)
         wanted = {"action": "replicate", "measurement": "cpu", "start": "2026-01-02", "end": "2026-01-03"}
         status, answer = engine.request({}, json.dumps(wanted).encode())
@@ -78,14 +78,12 @@ def test_a_late_point_is_in_the_table_after_the_plugin_told_it_by_http(
 
 
 def test_a_late_point_is_in_the_table_after_the_plugin_left_it_in_its_table(lake: ServedLake) -> None:
-    with lake.process() as (client, child):
-        followed(client, client.post("/v1/windows", json=DAYS))
-        # What was told while nobody served the lake.
-        child.terminate()
-        child.wait(20)
     engine = ProcessingEngine(PLUGIN, {"database": "telemetry"}, lambda lines: lake.box.write("telemetry", lines))
+    with lake.client() as client:
+        followed(client, client.post("/v1/windows", json=DAYS))
+    # What was told while nobody served the lake.
     engine.flush(cpu=write_late(lake, LATE, LATE + DAY_NS))
-    with lake.process() as (client, _):
+    with lake.client() as client:
         wait_until(lambda: lake.rows() == 32, "the late points are in the table")
         found = client.get("/v1/windows").json()["requests"]
         assert len(found) == 2, "two days beside each other are one request"

@@ -253,3 +253,12 @@ def test_triggers_share_what_is_kept_and_flush_at_once() -> None:
     for thread in threads:
         thread.join()
     assert made.request()[1]["pending"] == 40
+
+
+def test_rows_of_the_table_never_have_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: NOW)
+    made = engine()
+    for hour in range(3):
+        made.flush(cpu=rows(LATE + hour * HOUR, LATE + (hour + 50) * HOUR))
+    times = [parse_line(line.encode()).time for line in made.output]
+    assert len(times) == len(set(times)) == 6
