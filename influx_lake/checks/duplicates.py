@@ -14,7 +14,7 @@ from influx_lake.checks.outcome import SHOWN, Outcome
 from influx_lake.checks.subject import Subject
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.merge.point_key import PointKey, point_key
-from influx_lake.iceberg.merge.time_buckets import BUCKETS, PAIR_BYTES, TimeBuckets
+from influx_lake.iceberg.merge.time_buckets import TimeBuckets, filled
 from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
 
 if TYPE_CHECKING:
@@ -52,16 +52,7 @@ def _slices_of(table: Table, key: PointKey, window: Window) -> Iterator[pa.Table
     with closing(TimeBuckets(reader.schema, key.time, window.start_us, window.end_us)) as slices:
         for batch in reader:
             slices.add(batch)
-        yield from _fitting(slices)
-
-
-def _fitting(slices: TimeBuckets) -> Iterator[pa.Table]:
-    for number in range(BUCKETS):
-        if slices.size(number) > PAIR_BYTES and not slices.is_finest():
-            with closing(slices.finer(number)) as finer:
-                yield from _fitting(finer)
-        elif slices.size(number):
-            yield slices.table(number)
+        yield from filled(slices)
 
 
 def _comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from influx_lake.cli.output import Output, counted
 from influx_lake.config import Measurement
 from influx_lake.printable import printable_name
-from influx_lake.replication.adoption.adopting import AdoptedWindow, Adoption, Outcome
+from influx_lake.replication.adoption.adopted_window import AdoptedWindow, Outcome
+from influx_lake.replication.adoption.adopting import Adoption
 from influx_lake.replication.facts import window_facts
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class AdoptedTable:
         measurement: Its measurement.
         into: The new table, where there is one.
         dry_run: Whether nothing is changed.
+        drop_copies: Whether copies of rows go that the source does not have.
         is_missing: Whether there is no such table.
         is_told: Whether its columns were told of.
     """
@@ -57,6 +59,7 @@ class AdoptedTable:
     measurement: Measurement
     into: str | None
     dry_run: bool
+    drop_copies: bool = False
     is_missing: bool = False
     is_told: bool = False
     _findings: list[Finding] = field(default_factory=list)
@@ -91,7 +94,7 @@ class AdoptedTable:
         """Note a window, and tell of one that differs."""
         self._outcomes[done.outcome] += 1
         self._rows.update({name: getattr(done.found, name) for name in _ROWS})
-        self._rows["kept"] += done.kept
+        self._rows.update({"kept": done.kept, "copies": done.copies})
         if done.outcome is Outcome.EQUAL:
             return
         facts: dict[str, Any] = {
@@ -99,6 +102,7 @@ class AdoptedTable:
             "outcome": str(done.outcome),
             **{name: getattr(done.found, name) for name in _ROWS},
             "kept": done.kept,
+            "copies": done.copies,
             "columns": list(done.found.columns),
             "explanation": done.explanation,
         }
@@ -138,6 +142,7 @@ class AdoptedTable:
                 ("doubled", "doubled"),
                 ("changed", "with other values"),
                 ("gone", "not in the source any more"),
+                ("copies", "of these copies of others"),
             )
             if self._rows[figure]
         ]
@@ -161,7 +166,7 @@ class AdoptedTable:
             "table_exists": not self.is_missing,
             "columns": [each.facts() for each in self._findings],
             "windows": {str(outcome): self._outcomes[outcome] for outcome in Outcome},
-            "rows": {name: self._rows[name] for name in (*_ROWS, "kept")},
+            "rows": {name: self._rows[name] for name in (*_ROWS, "kept", "copies")},
             "rows_outside": self._outside,
             "differing": self._differing,
         }

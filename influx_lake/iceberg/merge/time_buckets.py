@@ -126,6 +126,16 @@ def pairs(
         other.drop(number)
 
 
+def filled(buckets: TimeBuckets) -> Iterator[pa.Table]:
+    """The buckets of a set that is whole, as much as fits in memory at once."""
+    for number in range(BUCKETS):
+        if buckets.size(number) > PAIR_BYTES and not buckets.is_finest():
+            with closing(buckets.finer(number)) as finer:
+                yield from filled(finer)
+        elif buckets.size(number):
+            yield buckets.table(number)
+
+
 def filled_pairs(one: TimeBuckets, other: TimeBuckets) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The buckets of two sets that are whole already, and of the same bounds, as much of both as fits in memory."""
     for number in range(BUCKETS):

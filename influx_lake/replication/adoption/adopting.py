@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from influx_lake.config import Measurement, Nanoseconds, OnChangedValues, OnShrink
-from influx_lake.config.values.units import counted
+from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, LakeError, WindowShrank, naming
 from influx_lake.iceberg.adoption.confirm import SeenWindow, confirm_windows
@@ -25,6 +24,7 @@ from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.adoption.adopted_window import AdoptedWindow, Outcome
 from influx_lake.replication.adoption.carried_rows import CarriedRows
 from influx_lake.replication.adoption.comparable_rows import ComparableRows
 from influx_lake.replication.adoption.difference import Difference, difference
@@ -41,61 +41,12 @@ from influx_lake.transforms.columns import arrow_schema
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 WINDOWS_AT_ONCE = 500
 """How many windows one query counts: see `verify`."""
 CONFIRMED_AT_ONCE = 100
 """After how many windows that need no load they are recorded: what is recorded is not compared again."""
-
-
-class Outcome(StrEnum):
-    """What became of a window, or is to become of it."""
-
-    EQUAL = "equal"
-    """Both sides have the same rows: it is recorded as loaded."""
-    LOADED = "loaded"
-    """It differed, and was loaded from the source."""
-    KEPT = "kept"
-    """The source has none, or no more, of its rows: they stay, and it is recorded as loaded."""
-    DONE = "done"
-    """It was loaded into the new table before."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptedWindow:
-    """A window that was looked at.
-
-    Attributes:
-        window: The window.
-        outcome: What became of it.
-        found: How it differed.
-        kept: How many rows stay that the source does not have.
-        result: What loading it did.
-    """
-
-    window: Window
-    outcome: Outcome
-    found: Difference
-    kept: int = 0
-    result: WindowResult | None = None
-
-    @property
-    def explanation(self) -> str:
-        """How it differed, in words."""
-        found = self.found
-        parts = [
-            f"{counted(rows, 'row')} {what}"
-            for rows, what in (
-                (found.missing, "missing"),
-                (found.doubled, "doubled"),
-                (found.changed, f"with other values in {', '.join(found.columns)}"),
-                (found.gone, "not in the source any more"),
-            )
-            if rows
-        ]
-        if found.gone and not self.kept:
-            parts.append("which go (on_shrink: replace)")
-        return ", ".join(parts) or "equal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +64,7 @@ class Adoption:
         run_id: Who does it; kept in the snapshots.
         declared: The identities of the sources that the measurement has, its own first.
         dry_run: Whether windows are compared, and nothing is changed.
+        drop_copies: Whether rows that the source does not have stay once where they are equal in every column.
     """
 
     source: Source
@@ -125,6 +77,7 @@ class Adoption:
     run_id: str
     declared: Sequence[str] = ()
     dry_run: bool = False
+    drop_copies: bool = False
     _seen: list[SeenWindow] = field(default_factory=list)
 
     @property
@@ -210,8 +163,10 @@ class Adoption:
 
     def _adopted(self, window: Window, found: Difference, *, is_known: bool) -> AdoptedWindow:
         kept = self._kept(found)
+        carried = self._carried(window, found) if kept else None
+        copies = carried.copies if carried and self.drop_copies else 0
         has_rows = bool(found.source_rows or found.lake_rows)
-        if self.is_in_place and not found.is_curable and kept == found.gone:
+        if self.is_in_place and not found.is_curable and kept == found.gone and not copies:
             outcome = Outcome.KEPT if kept else Outcome.EQUAL
             # The open window is loaded when it has closed.
             if not is_known and window.end <= self.now - self.measurement.lag:
@@ -219,17 +174,20 @@ class Adoption:
             return AdoptedWindow(window, outcome, found, kept)
         if not has_rows:
             return AdoptedWindow(window, Outcome.EQUAL, found)
+        adopted = AdoptedWindow(window, Outcome.LOADED, found, kept - copies, copies)
         if self.dry_run:
-            return AdoptedWindow(window, Outcome.LOADED, found, kept)
+            return adopted
         self._confirm()
-        return AdoptedWindow(window, Outcome.LOADED, found, kept, self._load(window, found, kept))
+        return replace(adopted, result=self._load(window, found, carried, copies))
 
-    def _load(self, window: Window, found: Difference, kept: int) -> WindowResult:
-        carried = CarriedRows(self.lake, self._rows, window, _joined(found.keys)) if kept else None
+    def _carried(self, window: Window, found: Difference) -> CarriedRows:
+        return CarriedRows(self.lake, self._rows, window, _joined(found.keys), self.drop_copies)
+
+    def _load(self, window: Window, found: Difference, carried: CarriedRows | None, copies: int) -> WindowResult:
         load = self._load_of(window, carried.after if carried else lambda rows: rows)
         # Of points that the source gives after all, one row comes for each.
-        points = sum(map(len, found.keys)) if found.keys else found.gone
-        load = replace(load, guard=_AllOfThem(found.source_rows + (points if kept else 0)))
+        points = sum(map(len, found.keys)) if found.keys else found.gone - copies
+        load = replace(load, guard=_AllOfThem(found.source_rows + (points if carried else 0)))
         return replace(restart_on_interruption(load, load_window), window=window)
 
     def _load_of(self, window: Window, keeping: Callable[[RowStream], RowStream] = lambda rows: rows) -> WindowLoad:
@@ -297,6 +255,7 @@ def adoption_of(
     into: str | None = None,
     declared: Sequence[str] = (),
     dry_run: bool = False,
+    drop_copies: bool = False,
 ) -> Adoption | None:
     """Look at the table of a measurement, to adopt it.
 
@@ -309,12 +268,14 @@ def adoption_of(
         into: The name of a new table that gets the windows; None: they stay in the measurement's own.
         declared: The identities of the sources that the measurement has, its own first.
         dry_run: Compare windows, and change nothing.
+        drop_copies: Of rows that the source does not have, keep those once that are equal in every column.
 
     Returns:
         None where there is no table yet.
 
     Raises:
-        ConfigurationError: The measurement shares its table.
+        ConfigurationError: The measurement shares its table; or rows may be equal that are of different points, and
+            copies are to be dropped.
         SchemaConflict: The table has no column of time, or one of another type than `time_type` says, which cannot be
             changed in place; or others dropped columns.
         LakeError: One of the sides cannot tell.
@@ -333,6 +294,8 @@ def adoption_of(
         measurement = without_erased(measurement, catalog)
         shaped = transformed(source, measurement, LoadContext(run_id, now))
         schema = shaped.schema(measurement.name)
+        if drop_copies:
+            _check_tags(measurement, schema, table)
         adopting = replace(
             measurement.replacing_all(), adopt=into is None, on_changed_values=OnChangedValues.LOAD, tail=None
         )
@@ -354,6 +317,18 @@ def adoption_of(
             run_id=run_id,
             declared=declared,
             dry_run=dry_run,
+            drop_copies=drop_copies,
+        )
+
+
+def _check_tags(measurement: Measurement, schema: MeasurementSchema, table: Table) -> None:
+    """Check that rows which are equal are of one point: all tags tell them apart."""
+    missing = [name for name in schema.tags if name not in table.schema().column_names]
+    if missing or measurement.transforms.tags.chooses:
+        raise ConfigurationError(
+            f"{measurement.table_name} does not have all tags of {measurement.name}, so that rows of different points "
+            "may be equal: copies cannot be told from them",
+            remedy="Leave --drop-copies out",
         )
 
 

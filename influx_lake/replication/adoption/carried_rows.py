@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from influx_lake.config.values.source_schema import Column
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg.columns.timestamps import floored
-from influx_lake.replication.adoption.comparable_rows import ComparableRows, codes
+from influx_lake.iceberg.merge.time_buckets import TimeBuckets, filled
+from influx_lake.replication.adoption.comparable_rows import ComparableRows, codes, exact
 from influx_lake.replication.adoption.lake_side import LakeSide
 from influx_lake.replication.changed_values import as_in_source
 from influx_lake.sources.protocol import RowStream
@@ -29,12 +31,20 @@ class CarriedRows:
         rows: How points are told apart.
         window: The window.
         keys: Their points; None: every row of the window.
+        once: Whether rows that are equal in every column stay once.
     """
 
     lake: LakeSide
     rows: ComparableRows
     window: Window
     keys: pa.Table | None
+    once: bool = False
+
+    @property
+    def copies(self) -> int:
+        """How many rows are there besides one that is equal in every column."""
+        every = self._rows(self.keys)
+        return sum(len(part) - len(_each_once(part)) for part in self._parts(every))
 
     def after(self, stream: RowStream) -> RowStream:
         """The rows of the source, then those that stay: of points that the source did not give after all.
@@ -71,10 +81,25 @@ class CarriedRows:
             yield from self._kept(left, schema)
 
     def _kept(self, keys: pa.Table | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        kept: Iterable[pa.RecordBatch] = self._rows(keys)
+        if self.once:
+            kept = (batch for part in self._parts(kept) for batch in part.take(_each_once(part)).to_batches())
+        return (self._as_loaded(batch, schema) for batch in kept)
+
+    def _rows(self, keys: pa.Table | None) -> Iterator[pa.RecordBatch]:
+        """The rows as the table has them."""
         for batch in self.lake.whole(self.window):
             kept = batch if keys is None else batch.filter(pa.array(self._are_of(batch, keys)))
             if len(kept):
-                yield self._as_loaded(kept, schema)
+                yield kept
+
+    def _parts(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+        """Rows in pieces that share no time and fit into memory."""
+        schema = self.lake.columns
+        with closing(TimeBuckets(schema, self.lake.time, self.window.start_us, self.window.end_us)) as buckets:
+            for batch in batches:
+                buckets.add(batch)
+            yield from filled(buckets)
 
     def _are_of(self, batch: pa.RecordBatch, keys: pa.Table) -> np.ndarray:
         return _are_in(pa.Table.from_batches([self.rows.keys_of(batch, self._called)]), keys)
@@ -110,6 +135,12 @@ class CarriedRows:
             return cut
         whole = batch.column(self.lake.nanoseconds).cast(pa.timestamp("ns"))
         return pc.coalesce(whole, cut)
+
+
+def _each_once(rows: pa.Table) -> pa.Array:
+    """The places of rows, one for all that are equal in every column."""
+    _, first = np.unique(codes([exact(column) for column in rows.columns]), return_index=True)
+    return pa.array(np.sort(first))
 
 
 def _are_in(one: pa.Table, other: pa.Table) -> np.ndarray:

@@ -143,6 +143,13 @@ def codes(columns: Sequence[pa.ChunkedArray], within: Codes | None = None) -> Co
     return _dense(found)[0]
 
 
+def exact(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values in a form in which floats are equal where they are the same."""
+    if not pa.types.is_floating(values.type):
+        return values
+    return pa.chunked_array([_bits(chunk.cast(pa.float64())) for chunk in values.chunks], pa.int64())
+
+
 def _dense(found: Codes) -> tuple[Codes, int]:
     known, dense = np.unique(found, return_inverse=True)
     return dense.reshape(-1).astype(np.int64), len(known)

@@ -52,10 +52,15 @@ class LakeSide:
         return self.schema.time
 
     @property
+    def columns(self) -> pa.Schema:
+        """The columns of the table."""
+        return arrow_schema(self.table.schema())
+
+    @property
     def extra(self) -> dict[str, pa.Field]:
         """Columns that the source has no values for, by their names in the table: what they are called afterwards."""
         known = {*self.held.values(), self.time, self.nanoseconds}
-        fields = {field.name: field for field in arrow_schema(self.table.schema()) if field.name not in known}
+        fields = {field.name: field for field in self.columns if field.name not in known}
         return {
             name: pa.field(self.repair.set_aside.get(name, name), field.type)
             for name, field in fields.items()
@@ -69,7 +74,7 @@ class LakeSide:
 
     def whole(self, window: Window) -> pa.RecordBatchReader:
         """The rows of a window, with every column."""
-        return self._read(window, arrow_schema(self.table.schema()).names)
+        return self._read(window, self.columns.names)
 
     def _read(self, window: Window, names: list[str]) -> pa.RecordBatchReader:
         return read_windows(self.table, [window], self.time, list(dict.fromkeys(names)))

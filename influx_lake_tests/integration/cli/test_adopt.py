@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.expressions import EqualTo
 
 from influx_lake.sandbox import Sandbox
@@ -152,6 +156,9 @@ def test_rows_that_the_source_does_not_have_any_more_stay(lake: PluginLake) -> N
     assert len(days[0]) == 2 + 2 + 1
     assert lake.rows(TABLE) == 8 + 3 + 2 + 4
     assert lake.adopt()[1]["windows"] == {"equal": 2, "loaded": 0, "kept": 2, "done": 0}
+    # Where every tag is there, rows that are equal in every column are copies of one.
+    _, found = lake.adopt("--drop-copies")
+    assert (lake.rows(TABLE), found["rows"]["copies"], found["rows"]["kept"]) == (4 + 3 + 1 + 4, 5, 5)
     # With on_shrink: replace the source is believed.
     lake.config.write_text(lake.config.read_text().replace("reconcile: off", "reconcile: off, on_shrink: replace"))
     _, found = lake.adopt()
@@ -235,3 +242,56 @@ def test_what_is_not_adopted(lake: PluginLake) -> None:
     assert lake.tell("adopt", "--all", "cpu").code == 2
     assert "no name of a table" in lake.tell("adopt", "cpu", "--into", "a b").err
     assert "default.cpu is the table of cpu in lake.yaml" in lake.tell("adopt", "cpu", "--into", "cpu").err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_it_goes_on_where_it_was_killed(lake: PluginLake, number: signal.Signals) -> None:
+    days = [of_day(day, count=3) for day in range(4)]
+    for points in days:
+        lake.write(points)
+        lake.run_plugin(points)
+        lake.run_plugin(points)
+    adopting = lake.start("adopt", "cpu", *END)
+    assert adopting.stdout is not None
+    loaded = next(line for line in adopting.stdout if line.startswith("✓"))
+    adopting.send_signal(number)
+    _, err = adopting.communicate(timeout=60)
+    assert adopting.returncode != 0
+    assert number is signal.SIGKILL or "The same command goes on" in err
+    assert "2026-01-01" in loaded
+    assert lake.rows(TABLE) < 24
+    _, found = lake.adopt()
+    assert found["windows"]["equal"] >= 1
+    assert lake.rows(TABLE) == 12
+    assert lake.tell("verify", "--profile", *END).code == 0
+
+
+@pytest.mark.slow
+def test_from_the_trigger_to_a_lake_that_is_right(lake: PluginLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    properties = {"type": "sql", "uri": f"sqlite:///{lake.folder}/catalog.db", "warehouse": f"{lake.folder}/warehouse"}
+    with SqlCatalog("iceberg", **properties) as catalog:
+        for day in range(2):
+            lake.write(of_day(day))
+            for _ in range(3):
+                append(catalog, "monitoring.cpu_metrics", as_in_core_3_6(of_day(day), ABSENT))
+    encoded = base64.b64encode(json.dumps(properties).encode()).decode()
+    arguments = f'measurement=cpu,window=24h,catalog_configs="{encoded}",namespace=monitoring,table_name=cpu_metrics'
+    lake.config.unlink()
+    monkeypatch.setenv("INFLUXDB3_TOKEN", str(lake.box.token))
+    monkeypatch.setenv("INFLUXDB3_HOST", lake.box.url)
+    told = lake.tell("import-plugin", arguments, "--database", "telemetry")
+    assert told.code == 0, told.err
+    assert "influx-lake discover, influx-lake check and influx-lake adopt --all" in told.out
+    assert lake.tell("discover").code == 0
+    assert lake.tell("replicate", "--all").code == 1
+    told = lake.tell("adopt", "--all", "--json")
+    assert told.code == 0, told.err
+    [found] = told.object["measurements"]
+    assert (found["table"], found["rows"]["doubled"]) == ("monitoring.cpu_metrics", 16)
+    assert lake.tell("verify", "--profile").code == 0
+    assert lake.tell("replicate", "--all").code == 0
+    table = lake.catalog.load_table("monitoring.cpu_metrics")
+    assert len(table.scan().to_arrow()) == 8
+    # The next loads put it into partitions, as the lake.yaml says.
+    assert [str(each.transform) for each in table.spec().fields] == ["day"]

@@ -20,11 +20,14 @@ from pyiceberg.types import DoubleType, ListType, LongType, NestedField, StringT
 
 from influx_lake.config import Measurement, OnShrink, TimeType, TypeOptions
 from influx_lake.config.tables.shared_tables import Share
+from influx_lake.config.transforms.choice import TagOptions
+from influx_lake.config.transforms.options import Duplicates, TransformOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import CommitConflict, ConfigurationError, DataRefused, SourceUnavailable, WindowShrank
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.adoption.adopting import AdoptedWindow, Adoption, Outcome, adoption_of
+from influx_lake.replication.adoption.adopted_window import AdoptedWindow, Outcome
+from influx_lake.replication.adoption.adopting import Adoption, adoption_of
 from influx_lake.replication.adoption.comparable_rows import ComparableRows, codes
 from influx_lake.replication.adoption.difference import difference
 from influx_lake.sources.protocol import RowStream
@@ -64,8 +67,11 @@ def begin(
     *,
     into: str | None = None,
     dry_run: bool = False,
+    drop_copies: bool = False,
 ) -> Adoption:
-    found = adoption_of(source, catalog, measurement, now=NOW, run_id="test", into=into, dry_run=dry_run)
+    found = adoption_of(
+        source, catalog, measurement, now=NOW, run_id="test", into=into, dry_run=dry_run, drop_copies=drop_copies
+    )
     assert found is not None
     return found
 
@@ -259,6 +265,40 @@ def test_the_source_is_believed_where_that_is_asked_for(filled: FakeSource, cata
     filled.rows = filled.rows.slice(5)
     adopt(filled, catalog, changed(CPU, on_shrink=OnShrink.REPLACE))
     assert exact(filled, catalog)
+
+
+@pytest.mark.parametrize("into", [None, "cpu_new"])
+def test_copies_of_rows_that_the_source_does_not_have_go_where_that_is_asked_for(
+    source: FakeSource, catalog: Catalog, into: str | None
+) -> None:
+    for window in WINDOWS:
+        source.put(window, 4, value=math.nan)
+    rows = source.rows
+    other = rows.slice(0, 1).set_column(2, "value", pa.array([1.0]))
+    foreign(catalog, rows, rows, other)
+    # Nothing of the first day, the first half of the second, all of the third.
+    source.rows = rows.slice(4, 2).slice(0, 2)
+    source.rows = pa.concat_tables([source.rows, rows.slice(8)])
+    found = list(begin(source, catalog, into=into, drop_copies=True).windows(WINDOWS))
+    assert [(each.found.gone, each.kept, each.copies) for each in found] == [(9, 5, 4), (4, 2, 2), (0, 0, 0)]
+    assert outcomes(found) == ["loaded"] * 3
+    assert found[0].explanation == "9 rows not in the source any more, 4 of these copies of others, which go"
+    table = catalog.load_table((*CPU.namespace, into or "cpu")).scan().to_arrow()
+    expected = pa.concat_tables([rows, other])
+    assert Counter(map(repr, table.select(["host", "value"]).to_pylist())) == Counter(
+        map(repr, expected.select(["host", "value"]).to_pylist())
+    )
+    assert len(set(table["time"].to_pylist())) == 12
+    again = list(begin(source, catalog, into=into, drop_copies=True).windows(WINDOWS))
+    assert outcomes(again) == (["kept", "kept", "equal"] if into is None else ["done"] * 3)
+
+
+def test_copies_are_not_told_from_rows_of_other_points_where_a_tag_is_left_out(
+    filled: FakeSource, catalog: Catalog
+) -> None:
+    left_out = TransformOptions(tags=TagOptions(include=()), duplicates=Duplicates.KEEP)
+    with pytest.raises(ConfigurationError, match="does not have all tags of cpu"):
+        begin(filled, catalog, changed(CPU, transforms=left_out), drop_copies=True)
 
 
 @dataclass

@@ -31,6 +31,13 @@ def adopt(
         str | None,
         typer.Option(metavar="TABLE", help="Load into this new table of the same namespace, and leave the old one."),
     ] = None,
+    drop_copies: Annotated[
+        bool,
+        typer.Option(
+            "--drop-copies",
+            help="Of rows that the source does not have any more, keep those once that are equal in every column.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare, tell, and change nothing.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -51,7 +58,7 @@ def adopt(
         if into is not None:
             _check_into(session, chosen, into)
         check_range(chosen, start, end, session.tell)
-        tables = [AdoptedTable(each, into, dry_run=dry_run) for each in chosen]
+        tables = [AdoptedTable(each, into, dry_run=dry_run, drop_copies=drop_copies) for each in chosen]
         failed = list[Failure]()
         try:
             _adopt_all(session, tables, out, failed, start, end)
@@ -114,6 +121,7 @@ def _adopt(
             into=table.into,
             declared=session.identities(measurement),
             dry_run=table.dry_run,
+            drop_copies=table.drop_copies,
         )
         if adoption is None:
             table.is_missing = True
