@@ -28,8 +28,8 @@ ROWS: list[list[dict[str, Any]]] = [
     for day in range(3)
 ]
 POINTS = "\n".join(
-    f'cpu,host=a usage=1.5,state="ok" {first["time"]}\ncpu,host=a cores=2i {second["time"]}\ncpu usage=3 {third["time"]}'
-    for first, second, third in ROWS
+    f'cpu,host=a usage=1.5,state="ok" {one["time"]}\ncpu,host=a cores=2i {other["time"]}\ncpu usage=3 {third["time"]}'
+    for one, other, third in ROWS
 )
 
 
