@@ -99,9 +99,13 @@ def test_a_table_of_the_plugin_in_place(lake: PluginLake) -> None:
     assert (code, lake.metadata(TABLE)) == (1, before)
     assert {each["column"] for each in found["columns"]} == {*ABSENT, ""}
     assert found["windows"] == {"equal": 0, "loaded": 4, "kept": 0, "done": 0}
-    assert found["rows"] == {
-        "source_rows": 16, "lake_rows": 14, "missing": 6, "doubled": 4, "changed": 10, "gone": 0, "kept": 0, "copies": 0,
-    }  # fmt: skip
+    assert found["rows"] == dict.fromkeys(("gone", "kept", "copies"), 0) | {
+        "source_rows": 16,
+        "lake_rows": 14,
+        "missing": 6,
+        "doubled": 4,
+        "changed": 10,
+    }
     assert found["differing"][0]["columns"] == ["region", "cores", "state", "up", "usage"]
 
     code, again = lake.adopt()
