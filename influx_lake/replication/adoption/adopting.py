@@ -30,10 +30,9 @@ from influx_lake.replication.adoption.comparable_rows import ComparableRows
 from influx_lake.replication.adoption.difference import Difference, difference
 from influx_lake.replication.adoption.lake_side import LakeSide
 from influx_lake.replication.erased import without_erased
-from influx_lake.replication.loading import restart_on_interruption
-from influx_lake.replication.modes import load_window
+from influx_lake.replication.loading import load_rows
 from influx_lake.replication.table_columns import table_target
-from influx_lake.replication.window import load_of
+from influx_lake.replication.window import MeasurementWindow, load_of
 from influx_lake.sources.protocol import RowStream, Source
 from influx_lake.sources.window_counts import counts_of
 from influx_lake.transforms import LoadContext, transformed
@@ -188,7 +187,18 @@ class Adoption:
         # Of points that the source gives after all, one row comes for each.
         points = sum(map(len, found.keys)) if found.keys else found.gone - copies
         load = replace(load, guard=_AllOfThem(found.source_rows + (points if carried else 0)))
-        return replace(restart_on_interruption(load, load_window), window=window)
+        return load_rows(
+            _AdoptedRows(
+                self.source,
+                self.catalog,
+                self.into,
+                window,
+                self.run_id,
+                self.declared,
+                prepared=load,
+                columns=self.lake.schema,
+            )
+        )
 
     def _load_of(self, window: Window, keeping: Callable[[RowStream], RowStream] = lambda rows: rows) -> WindowLoad:
         return load_of(
@@ -219,6 +229,24 @@ class Adoption:
             with naming(self.measurement.name, span):
                 confirm_windows(self._load_of(span), arrow_schema(self.lake.schema), self._seen)
         self._seen.clear()
+
+
+@dataclass(slots=True, kw_only=True)
+class _AdoptedRows(MeasurementWindow):
+    """A window whose load is prepared, counted and told of as any other.
+
+    Attributes:
+        prepared: The load.
+        columns: The columns that it makes.
+    """
+
+    prepared: WindowLoad
+    columns: MeasurementSchema
+
+    def load(self) -> WindowLoad:
+        """The load."""
+        self._schema, self._progress = self.columns, self.prepared.progress
+        return self.prepared
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,11 +117,13 @@ class CarriedRows:
             elif field.name in extra:
                 values = batch.column(extra[field.name])
             else:
-                values = self._values(batch, columns[field.name])
+                values = self._values(batch, columns.get(field.name))
             arrays.append(values.cast(field.type))
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    def _values(self, batch: pa.RecordBatch, column: Column) -> pa.Array:
+    def _values(self, batch: pa.RecordBatch, column: Column | None) -> pa.Array:
+        if column is None:
+            return pa.nulls(len(batch))
         name = self.lake.held.get(column.name)
         if name is None and not column.is_compared and column.name in batch.schema.names:
             # It is another with each load, such as the run: these rows keep theirs.

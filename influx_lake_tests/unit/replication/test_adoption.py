@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
@@ -26,10 +26,13 @@ from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import CommitConflict, ConfigurationError, DataRefused, SourceUnavailable, WindowShrank
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.adoption.adopted_window import AdoptedWindow, Outcome
 from influx_lake.replication.adoption.adopting import Adoption, adoption_of
 from influx_lake.replication.adoption.comparable_rows import ComparableRows, codes
 from influx_lake.replication.adoption.difference import difference
+from influx_lake.replication.observing import Work, observed_by
+from influx_lake.replication.window import MeasurementWindow
 from influx_lake.sources.protocol import RowStream
 from influx_lake_tests.unit.replication.fake_source import SCHEMA, FakeSource
 from influx_lake_tests.unit.replication.loading import CPU, day, exact, held, load
@@ -265,6 +268,25 @@ def test_the_source_is_believed_where_that_is_asked_for(filled: FakeSource, cata
     filled.rows = filled.rows.slice(5)
     adopt(filled, catalog, changed(CPU, on_shrink=OnShrink.REPLACE))
     assert exact(filled, catalog)
+
+
+def test_its_loads_are_told_of_as_any_other(filled: FakeSource, catalog: Catalog) -> None:
+    told: list[tuple[str, Window, int]] = []
+
+    class Observer:
+        def begun(self, work: Work) -> None:
+            assert isinstance(work, MeasurementWindow)
+            told.append(("begun", work.window, 0))
+
+        def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
+            told.append(("loaded", work.window, sum(each.rows for each in results)))
+
+        def failed(self, work: Work, error: BaseException) -> None:
+            raise AssertionError(work, error)
+
+    with observed_by(Observer()):
+        adopt(filled, catalog)
+    assert told == [(what, window, rows) for window in WINDOWS[1:] for what, rows in (("begun", 0), ("loaded", 10))]
 
 
 @pytest.mark.parametrize("into", [None, "cpu_new"])

@@ -53,7 +53,7 @@ def adopt(
     from influx_lake.cli.session import open_session
     from influx_lake.session import check_range
 
-    with output(as_json) as out, open_session(config) as session:
+    with output(as_json) as out, open_session(config, command="influx-lake adopt") as session:
         chosen = session.measurements(names)
         if into is not None:
             _check_into(session, chosen, into)
