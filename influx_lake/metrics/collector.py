@@ -84,7 +84,7 @@ class LakeCollector(Collector):
         found = {
             **_of_tables(tables),
             **_of_measurements(tables, kept.comparisons, datetime.now(UTC)),
-            **_of_loads(kept),
+            **_of_loads(kept, tables),
         }
         return {
             **found,
@@ -161,8 +161,13 @@ _COUNTED = {
 _DURATION = "commit_duration_seconds"
 
 
-def _of_loads(kept: Kept) -> dict[Family, Samples]:
+def _of_loads(kept: Kept, tables: Sequence[TableFigures]) -> dict[Family, Samples]:
     found: dict[Family, dict[tuple[str, ...], Sample]] = {family: {} for family in _COUNTED.values()}
+    # A counter that is not there before it is 1 has not grown, to Prometheus.
+    for each in tables:
+        labels = _labels(each.table.target.identifier)
+        found[of.CONFLICTS][labels] = found[of.LOAD_QUARANTINED][labels] = 0.0
+        found[of.LOADS] |= {(measured.measurement.name,): 0.0 for measured in each.measurements}
     classes: dict[tuple[str, ...], dict[str, float]] = {}
     sums: dict[tuple[str, ...], float] = {}
     for (name, pairs), value in kept.counters.items():
