@@ -165,8 +165,8 @@ def _of_loads(kept: Kept, tables: Sequence[TableFigures]) -> dict[Family, Sample
     found: dict[Family, dict[tuple[str, ...], Sample]] = {family: {} for family in _COUNTED.values()}
     # A counter that is not there before it is 1 has not grown, to Prometheus.
     for each in tables:
-        labels = _labels(each.table.target.identifier)
-        found[of.CONFLICTS][labels] = found[of.LOAD_QUARANTINED][labels] = 0.0
+        place = _labels(each.table.target.identifier)
+        found[of.CONFLICTS][place] = found[of.LOAD_QUARANTINED][place] = 0.0
         found[of.LOADS] |= {(measured.measurement.name,): 0.0 for measured in each.measurements}
     classes: dict[tuple[str, ...], dict[str, float]] = {}
     sums: dict[tuple[str, ...], float] = {}
