@@ -139,14 +139,22 @@ class Crew:
         try:
             observed = Observation.of(self._service.lake).of_loads("influx-lake serve")
             with naming(), observed, self._service.session(remarks.append) as session:
-                if request.kind is Kind.VERIFY:
-                    self._verify(request, session)
-                else:
-                    self._load(request, session, remarks)
-        except Problem as problem:
-            self._journal.finish(request.id, State.FAILED, error=problem.content)
+                problem = self._problem(request, session, remarks)
         except LakeError as error:
-            self._journal.finish(request.id, State.FAILED, error=problem_of(error).content)
+            problem = problem_of(error)
+        if problem is not None:
+            self._journal.finish(request.id, State.FAILED, error=problem.content)
+
+    def _problem(self, request: Request, session: Session, remarks: list[str]) -> Problem | None:
+        """Do it; why it cannot be done, where it was asked wrongly."""
+        try:
+            if request.kind is Kind.VERIFY:
+                self._verify(request, session)
+            else:
+                self._load(request, session, remarks)
+        except Problem as problem:
+            return problem
+        return None
 
     def _load(self, request: Request, session: Session, remarks: Iterable[str]) -> None:
         if not request.is_planned:

@@ -21,13 +21,12 @@ from influx_lake.config.transforms.options import Duplicates
 from influx_lake.config.values.patterns import is_pattern
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.validated_names import safe_table_name
-from influx_lake.config.values.windows import parse_moment
+from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.errors import ConfigurationError
 from influx_lake.serve.problems import Problem
 
 if TYPE_CHECKING:
     from influx_lake.config.values.source_schema import MeasurementSchema
-    from influx_lake.config.values.windows import Window
     from influx_lake.replication.requests.request import Request, RequestedWindow
     from influx_lake.session import Session
 
@@ -35,6 +34,8 @@ NAMESPACE = "default"
 """The namespace where a request for a measurement that is not declared names none."""
 BATCH = re.compile(r"([0-9]{1,9})\s*(s|min|h|d|w)")
 """The plugin's lengths of time."""
+WINDOWS_AT_ONCE = 500
+"""How many windows are counted by one query."""
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -123,14 +124,34 @@ def plan_of(
         start = session.reliable_source(measurement.source).first_time(measurement.name)
         if start is None:
             return [(measurement, [])]
-    if check_asked(session.lake, body) is not None:
+    is_declared = check_asked(session.lake, body) is not None
+    if is_declared:
         start = max(start, measurement.kept_since(end))
     if start >= end:
         return [(measurement, [])]
     check_count(session.lake, (end - start) / size)
     every = None if whole_partitions else size
     windows = plan_windows(measurement, Coverage(), end, start=start, end=end, every=every, only_missing=False)
+    if not is_declared:
+        # Of a table that nobody plans for, it need not be kept where there is nothing.
+        windows = _with_rows(session, measurement, windows)
     return [(measurement, windows)]
+
+
+def _with_rows(session: Session, measurement: Measurement, windows: Sequence[Window]) -> list[Window]:
+    """The windows of which the source, or the table, has rows."""
+    from influx_lake.iceberg.scan.reader import find_table
+    from influx_lake.iceberg.scan.row_counts import count_by_window
+    from influx_lake.sources.window_counts import counts_of
+
+    source, found = session.reliable_source(measurement.source), list[Window]()
+    table = find_table(session.catalog, measurement.identifier)
+    for begin in range(0, len(windows), WINDOWS_AT_ONCE):
+        part = windows[begin : begin + WINDOWS_AT_ONCE]
+        there = counts_of(source, measurement.name, part)
+        held = count_by_window(table, part, measurement.time_column) if table else [0] * len(part)
+        found += [window for window, *counts in zip(part, there, held, strict=True) if any(counts)]
+    return found
 
 
 def check_count(lake: Lake, count: float) -> None:
@@ -150,18 +171,21 @@ def check_count(lake: Lake, count: float) -> None:
 def summary(request: Request, windows: Sequence[RequestedWindow]) -> dict[str, Any]:
     """What replicating came to, in the plugin's words."""
     rows = sum(int((each.facts or {}).get("rows", 0)) for each in windows)
-    began = request.began or request.created
-    body = request.body
-    start = windows[0].window.start.isoformat() if windows else body["backfill_start"] or body["backfill_end"]
-    end = windows[-1].window.end.isoformat() if windows else body["backfill_end"]
+    began, body = request.began or request.created, request.body
+    end = parse_moment(body["backfill_end"])
+    start = parse_moment(body["backfill_start"]) if body["backfill_start"] else None
+    if start is None:
+        start = windows[0].window.start if windows else end
+    batches = -((start - end) // batch_size(body["batch_size"]))
     return {
-        "total_batches": len(windows),
+        # Batches without a row need no commit.
+        "total_batches": max(len(windows), batches),
         "execution_time_seconds": round((datetime.now(began.tzinfo) - began).total_seconds(), 2),
         "total_source_records": rows,
         "total_written_records": rows,
         "source_measurement": body["measurement"],
         "target_table": body["target_table"],
-        "time_range": f"{start} to {end}",
+        "time_range": f"{start.isoformat()} to {end.isoformat()}",
     }
 
 
@@ -223,7 +247,8 @@ def _undeclared(session: Session, body: Mapping[str, Any]) -> Measurement:
         "retention": None,
     }
     try:
-        options = MeasurementOptions(**{**defaults, **asked, **choice})
+        # Each of them is checked, and what is left out of them is None.
+        options = MeasurementOptions.model_construct(**{**defaults, **asked, **choice})
         measurement = resolve_measurement(name, name, options, source, lake.source(source))
     except (ValueError, OptionMistake) as mistake:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} cannot be replicated so: {mistake}") from None
