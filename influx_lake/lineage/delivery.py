@@ -6,7 +6,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
@@ -26,6 +27,30 @@ PAUSE_SECONDS = 30.0
 """How long nothing is sent after a failure: each try may take as long as the transport's timeout and retries."""
 
 log = logging.getLogger("influx_lake.lineage")
+
+
+class _Failures(logging.Handler):
+    """Takes the failures that OpenLineage's transports only write to a log: of Kafka's, and of one of several."""
+
+    def __init__(self, lose: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._lose = lose
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lose(record.getMessage())
+
+
+@contextmanager
+def _failures_told_to(lose: Callable[[str], None]) -> Iterator[None]:
+    loggers = [logging.getLogger(f"openlineage.client.transport.{name}") for name in ("kafka", "composite")]
+    handler = _Failures(lose)
+    for each in loggers:
+        each.addHandler(handler)
+    try:
+        yield
+    finally:
+        for each in loggers:
+            each.removeHandler(handler)
 
 
 class Delivery:
@@ -68,6 +93,7 @@ class Delivery:
             self._waiting.put(None, timeout=LAST_WAIT_SECONDS)
         self._thread.join(LAST_WAIT_SECONDS)
         if self._thread.is_alive():
+            self.lose("there was no answer in time")
             while not self._waiting.empty():
                 try:
                     left = self._waiting.get_nowait()
@@ -79,6 +105,10 @@ class Delivery:
             log.warning("%d lineage events were not delivered to %s", self._lost, self._place)
 
     def _work(self) -> None:
+        with _failures_told_to(self.lose):
+            self._send_all()
+
+    def _send_all(self) -> None:
         while (event := self._waiting.get()) is not None:
             if time.monotonic() < self._paused_until:
                 self.lose("it failed a moment ago")
@@ -90,7 +120,7 @@ class Delivery:
                 self._paused_until = time.monotonic() + PAUSE_SECONDS
                 self.lose(f"{type(error).__name__}: {error}")
         try:
-            if self._client is not None:
-                self._client.close(LAST_WAIT_SECONDS)
+            if self._client is not None and not self._client.close(LAST_WAIT_SECONDS):
+                self.lose("there was no answer in time")
         except Exception as error:
             self.lose(f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config import Lake, Measurement
-from influx_lake.errors import MissingExtra
+from influx_lake.errors import MissingExtra, TransientSourceError
 from influx_lake.iceberg.commit.window_commit import COMMIT_BOUNDS
 from influx_lake.iceberg.table_state.totals import BATCH_BOUNDS
 from influx_lake.metrics import families as of
@@ -19,6 +19,7 @@ from influx_lake.metrics.families import Family, Kind
 from influx_lake.metrics.figures import LakeFigures, TableFigures
 from influx_lake.metrics.journal import Compared, Kept, read_journal
 from influx_lake.replication.comparison.row_counts import Verdict
+from influx_lake.replication.observing import OTHER_REASON
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -118,6 +119,7 @@ def _of_tables(tables: Sequence[TableFigures]) -> dict[Family, Samples]:
         found[of.TABLE_SNAPSHOTS][labels] = each.snapshots
         if each.committed_at is not None:
             found[of.COMMITTED_AT][labels] = each.committed_at.timestamp()
+        found[of.QUARANTINED].setdefault(_labels(each.table.measurement.identifier), 0.0)
         if each.table.is_quarantine:
             own = _labels(each.table.measurement.identifier)
             found[of.QUARANTINED][own] = each.current.get("total-records", 0)
@@ -167,7 +169,10 @@ def _of_loads(kept: Kept, tables: Sequence[TableFigures]) -> dict[Family, Sample
     for each in tables:
         place = _labels(each.table.target.identifier)
         found[of.CONFLICTS][place] = found[of.LOAD_QUARANTINED][place] = 0.0
-        found[of.LOADS] |= {(measured.measurement.name,): 0.0 for measured in each.measurements}
+        for measured in each.measurements:
+            name = measured.measurement.name
+            found[of.LOADS][name,] = found[of.LOAD_FAILURES][name, OTHER_REASON] = 0.0
+    found[of.RETRIES] |= {(reason.__name__,): 0.0 for reason in TransientSourceError.__subclasses__()}
     classes: dict[tuple[str, ...], dict[str, float]] = {}
     sums: dict[tuple[str, ...], float] = {}
     for (name, pairs), value in kept.counters.items():

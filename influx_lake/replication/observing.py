@@ -44,6 +44,8 @@ class LoadObserver(Protocol):
         ...
 
 
+OTHER_REASON = "other"
+"""The reason of a load that failed by no error of ours: it was interrupted."""
 _observers: ContextVar[tuple[LoadObserver, ...]] = ContextVar("influx_lake_load_observers", default=())
 
 
@@ -66,7 +68,7 @@ def observed(work: Work) -> Iterator[list[WindowResult]]:
     try:
         yield results
     except BaseException as error:
-        reason = type(error).__name__ if isinstance(error, LakeError) else "other"
+        reason = type(error).__name__ if isinstance(error, LakeError) else OTHER_REASON
         recorder.count("load_failures", measurement=work.subject, reason=reason)
         for observer in observers:
             observer.failed(work, error)

@@ -129,6 +129,31 @@ def test_a_file(lake: CliLake) -> None:
     assert [problem for event in events for problem in mistakes(event)] == []
 
 
+KAFKA = "{type: kafka, topic: lineage, config: {CONFIG, message.timeout.ms: 1000}}"
+
+
+@pytest.mark.slow
+def test_kafka(lake: CliLake, caplog: pytest.LogCaptureFixture) -> None:
+    # librdkafka's own broker, in the process.
+    configure(lake, KAFKA.replace("CONFIG", "test.mock.num.brokers: 1"))
+    assert load(lake) == 0
+    assert "influx_lake_lineage_failures_total 0.0" in lake.tell("metrics").out
+    configure(lake, KAFKA.replace("CONFIG", "bootstrap.servers: '127.0.0.1:1'"))
+    assert load(lake) == 0
+    assert "a lineage event was not delivered to the transport kafka" in caplog.text
+    assert "influx_lake_lineage_failures_total 2.0" in lake.tell("metrics").out
+
+
+@pytest.mark.slow
+def test_one_of_several_transports_that_fails_is_counted(lake: CliLake, server: LineageServer) -> None:
+    away = "{type: http, url: 'http://127.0.0.1:1', retry: {total: 0}}"
+    here = HTTP.replace("URL", server.url)
+    configure(lake, f"{{type: composite, transports: {{away: {away}, here: {here}}}}}")
+    assert load(lake) == 0
+    assert len(server.events) == 2
+    assert "influx_lake_lineage_failures_total 2.0" in lake.tell("metrics").out
+
+
 @pytest.mark.slow
 def test_dagster_run_rollup_and_tail(lake: CliLake, server: LineageServer) -> None:
     definitions = build_definitions(load_lake(lake.config))
