@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli.output import Output, counted
 from influx_lake.config import Measurement
+from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.printable import printable_name
 from influx_lake.replication.adoption.adopted_window import AdoptedWindow, Outcome
 from influx_lake.replication.adoption.adopting import Adoption
@@ -17,6 +18,7 @@ from influx_lake.replication.facts import window_facts
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window
 
+_UNSIGNED = ("long", "decimal(20, 0)")
 _ROWS = ("source_rows", "lake_rows", "missing", "doubled", "changed", "gone")
 
 
@@ -188,10 +190,12 @@ def findings(adoption: Adoption) -> Iterator[Finding]:
         yield Finding(name, f"is {repair.types[name]}", f"the new table has {kind}" if new else f"becomes {kind}")
     for name, aside in repair.set_aside.items():
         has = f"a new {name!r} takes its place" if not new else f"the new table has its own {name!r}"
+        there, wanted_type = str(repair.types[name]), str(iceberg_type(repair.added[name].type))
+        kept = "; `unsigned: long` goes on with the column" if (there, wanted_type) == _UNSIGNED else ""
         yield Finding(
             name,
-            f"is {repair.types[name]}, which does not hold the source's {repair.added[name].type}",
-            f"stays as {aside!r} for rows that the source no longer has, and {has}",
+            f"is {there}, which does not hold the source's {wanted_type}",
+            f"stays as {aside!r} for rows that the source no longer has, and {has}{kept}",
         )
     for name in repair.missing:
         yield Finding(name, "is not in the table", "is added by the loads")

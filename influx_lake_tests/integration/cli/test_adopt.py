@@ -173,7 +173,7 @@ def test_rows_that_the_source_does_not_have_any_more_stay(lake: PluginLake) -> N
 @pytest.mark.slow
 def test_columns_whose_types_were_guessed_wrong(lake: PluginLake) -> None:
     times = [FIRST_DAY_NS + day * DAY_NS for day in range(3)]
-    lake.box.write("telemetry", "\n".join(f"cpu,host=a cores=7i,usage=0.5,state=1i {time}" for time in times[:2]))
+    lake.box.write("telemetry", "\n".join(f"cpu,host=a cores=7i,usage=0.5,state=1u {time}" for time in times[:2]))
     # Whole numbers as floats, floats as texts, and rows of a day that the source has no more.
     rows = [{"time": time, "host": "a", "cores": 7.0, "usage": "0.5", "state": 1} for time in times]
     append(lake.catalog, TABLE, rows)
@@ -182,6 +182,13 @@ def test_columns_whose_types_were_guessed_wrong(lake: PluginLake) -> None:
     assert told == {
         "cores": "stays as 'cores__double' for rows that the source no longer has, and a new 'cores' takes its place",
         "usage": "stays as 'usage__string' for rows that the source no longer has, and a new 'usage' takes its place",
+        "state": "stays as 'state__long' for rows that the source no longer has, and a new 'state' takes its place; "
+        "`unsigned: long` goes on with the column",
+    }
+    assert {each["problem"] for each in found["columns"]} >= {
+        "is double, which does not hold the source's long",
+        "is string, which does not hold the source's double",
+        "is long, which does not hold the source's decimal(20, 0)",
     }
     code, found = lake.adopt()
     assert (code, found["windows"]["loaded"], found["windows"]["kept"]) == (0, 2, 1)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 from pyiceberg.schema import Schema
@@ -366,6 +366,29 @@ def test_rows_are_counted_as_one_by_one(theirs: list[_Row], ours: list[_Row]) ->
     assert found.changed == (source & lake).total() - alike.total()
     keys = {key for table in found.keys for key in zip(*(column.to_pylist() for column in table.columns), strict=True)}
     assert len(keys) == sum(point not in source for point in lake)
+
+
+@pytest.mark.slow
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(theirs=_ROWS, ours=_ROWS)
+def test_a_table_has_the_rows_of_its_source_and_those_of_points_that_it_lacks(
+    theirs: list[_Row], ours: list[_Row], catalog: Catalog
+) -> None:
+    # InfluxDB has no empty tags, and each point once.
+    source = {_point(row): row for row in theirs if row[1] != ""}
+    fields = (FIELDS[0], *(each.model_copy(update={"required": False}) for each in FIELDS[1:]))
+    if catalog.table_exists(CPU.identifier):
+        catalog.drop_table(CPU.identifier)
+    foreign(catalog, _table(ours), fields=fields)
+    fake = FakeSource(rows=_table(list(source.values())))
+    expected = [*source.values(), *(row for row in ours if _point(row) not in source)]
+    for _ in range(2):
+        adopt(fake, catalog)
+        found = held(catalog)
+        moments = [WINDOWS[0].start_us + number for number, _, _ in expected]
+        assert sorted(found["time"].cast(pa.int64()).to_pylist()) == sorted(moments)
+        pairs = zip(found["host"].to_pylist(), found["value"].to_pylist(), strict=True)
+        assert Counter(map(repr, pairs)) == Counter(repr((host, value)) for _, host, value in expected)
 
 
 def test_many_rows_of_one_microsecond_are_compared_whole(source: FakeSource) -> None:
