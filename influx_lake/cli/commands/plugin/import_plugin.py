@@ -67,7 +67,9 @@ def import_plugin(
         out.line("What is different from the plugin:")
         for change in found.changes:
             out.line(f"  {change}")
-        out.line("Next: disable the triggers, then influx-lake discover, influx-lake check and influx-lake adopt --all")
+        out.line(
+            "Next: disable the triggers, then influx-lake discover and influx-lake adopt --all (--dry-run tells before)"
+        )
         out.result(
             {
                 "config": str(lake),
