@@ -9,6 +9,7 @@ from influx_lake.config.values.windows import Window, from_nanoseconds
 
 BUCKET = 3_600_000_000_000
 """An hour in nanoseconds. No window is shorter, so that changes of one hour are one change."""
+_MOST_POINTS = 2**63 - 1
 MOST_RANGES = 1_000
 """Of a table. Where there are more, those with the least time between them are joined: windows are loaded without
 need, and none is forgotten.
@@ -98,5 +99,5 @@ def _joined(one: Change, other: Change) -> Change:
         min(one.first, other.first),
         max(one.last, other.last),
         max(one.noted, other.noted),
-        one.points + other.points,
+        min(one.points + other.points, _MOST_POINTS),
     )

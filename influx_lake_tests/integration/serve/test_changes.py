@@ -109,6 +109,11 @@ def test_what_is_told_is_checked(idle: TestClient, lake: ServedLake) -> None:
     answer = idle.post("/v1/changes", json={"database": "telemetry", "source": None, "changes": [late, fresh, unknown]})
     assert answer.json() == {"source": "default", "noted": 1, "open": 1, "unknown": ["of_nobody"]}
     assert [each.points for each in ChangeJournal.of(lake.folder).pending()] == [3]
+    strange = ["\ud800", "x\x00y", "'; drop table changes; --", "../../etc", "x" * 1_000]
+    for name in strange:
+        body = json.dumps({"source": "default", "changes": [unknown | {"measurement": name}]})
+        answer = idle.post("/v1/changes", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == (422 if name == "\ud800" else 200), name
     refused = {
         404: [{"source": "nobody", "changes": []}, {"database": "other", "changes": []}],
         422: [

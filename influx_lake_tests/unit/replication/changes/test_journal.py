@@ -43,6 +43,12 @@ def test_changes_of_an_hour_are_one_and_stay_where_they_were_noted(tmp_path: Pat
     assert stat.S_IMODE(journal.path.parent.stat().st_mode) == 0o700
 
 
+def test_more_points_than_an_integer_has_are_as_many_as_it_has(tmp_path: Path) -> None:
+    journal = ChangeJournal.of(tmp_path)
+    journal.note([Change("t.cpu", NOON, NOON, 1, 2**63 - 1), Change("t.cpu", NOON, NOON + 1, 1, 2**63 - 1)])
+    assert [each.points for each in journal.pending()] == [2**63 - 1]
+
+
 def test_a_load_takes_what_was_noted_before_it_began(tmp_path: Path) -> None:
     journal = ChangeJournal.of(tmp_path)
     journal.note([change(), change(NOON - BUCKET, noted=300), change(table="t.mem")])

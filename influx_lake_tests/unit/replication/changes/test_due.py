@@ -1,0 +1,95 @@
+"""Which windows are loaded again, out of what was told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from influx_lake.config import Lake, lake_of
+from influx_lake.replication.changes.change import Change, Told
+from influx_lake.replication.changes.due import changed_windows
+from influx_lake.replication.changes.journal import ChangeJournal
+from influx_lake.replication.changes.noting import HEARD_EVERY, nanoseconds, note_changes, what_to_note
+
+NOW = datetime(2026, 6, 10, 0, 5, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def lake(**measurements: Any) -> Lake:
+    source = {"host": "http://127.0.0.1:9", "database": "telemetry", "changes": {}}
+    sections = {
+        "sources": {"default": source, "other": {**source, "database": "past"}},
+        "catalog": {"type": "sql", "uri": "sqlite:///c.db", "warehouse": "w"},
+        "defaults": {"partition": {"start": "2026-01-01"}},
+        "measurements": measurements or {"cpu": {}},
+    }
+    return lake_of(sections, Path("/nowhere/lake.yaml"))
+
+
+def at(moment: str) -> int:
+    return nanoseconds(datetime.fromisoformat(moment).replace(tzinfo=UTC))
+
+
+def change(first: str, last: str, table: str = "telemetry.cpu") -> Change:
+    return Change(table, at(first), at(last), 5)
+
+
+def keys(made: Lake, *changes: Change, **options: Any) -> list[str]:
+    return [f"{each.measurement.table} {each.key}" for each in changed_windows(made, changes, NOW, **options).due]
+
+
+def test_windows_of_a_change_come_the_newest_first() -> None:
+    assert keys(lake(), change("2026-01-30T23:00", "2026-02-01T00:00")) == [
+        "cpu 2026-02-01",
+        "cpu 2026-01-31",
+        "cpu 2026-01-30",
+    ]
+    # A point on a bound is of the window that begins there.
+    assert keys(lake(), change("2026-02-01T00:00", "2026-02-01T00:00")) == ["cpu 2026-02-01"]
+    assert len(keys(lake(), change("2026-01-01", "2026-06-01"), limit=3)) == 3
+    assert keys(lake(), change("2026-01-30", "2026-01-31"), skip=lambda due: due.key.endswith("31")) == [
+        "cpu 2026-01-30"
+    ]
+
+
+def test_each_measurement_has_windows_of_its_own() -> None:
+    made = lake(cpu={}, cpu_hours={"measurement": "cpu", "partition": {"every": "hour"}})
+    told = [Told("cpu", at("2026-02-01T05:30"), at("2026-02-01T06:10"), 2)]
+    changes = what_to_note(made, "default", told, NOW).changes
+    assert keys(made, *changes) == ["cpu 2026-02-01", "cpu_hours 2026-02-01-06:00", "cpu_hours 2026-02-01-05:00"]
+    assert what_to_note(made, "other", told, NOW).unknown == {"cpu"}
+
+
+def test_what_is_not_due_too_old_or_not_loaded_is_left() -> None:
+    made = lake(cpu={"retention": {"keep": "30d"}}, mem={"lag": "2h"})
+    told = [
+        Told("cpu", at("2026-03-01"), at("2026-03-02")),
+        Told("cpu", at("2026-06-09T12:00"), at("2026-06-09T12:00")),
+        Told("mem", at("2026-06-09T12:00"), at("2026-06-09T12:00")),
+        Told("mem", at("2025-12-31"), at("2026-01-01")),
+        Told("influx_lake_changes", 0, 0),
+        Told("nobody", 0, 0),
+    ]
+    noted = what_to_note(made, "default", told, NOW)
+    # Its lag has not passed: it is loaded when it has.
+    assert [(each.table, each.first) for each in noted.changes] == [("telemetry.mem", at("2026-01-01"))]
+    assert (noted.open, noted.unknown) == (3, {"nobody"})
+    later = what_to_note(made, "default", told, NOW + timedelta(minutes=10))
+    assert ("telemetry.cpu", at("2026-06-09T12:00")) in [(each.table, each.first) for each in later.changes]
+
+
+def test_changes_of_a_measurement_that_is_not_there_any_more_are_forgotten() -> None:
+    found = changed_windows(lake(), [change("2026-02-01", "2026-02-02", "telemetry.gone")], NOW)
+    assert (found.due, found.forgotten) == ([], {"telemetry.gone"})
+
+
+def test_a_teller_that_tells_of_open_windows_alone_costs_no_write_each_time(tmp_path: Path) -> None:
+    journal, made = ChangeJournal.of(tmp_path), lake()
+    now = datetime.now(UTC)
+    note_changes(made, journal, "default", [], now)
+    first = journal.heard()["default"]
+    note_changes(made, journal, "default", [Told("cpu", nanoseconds(now), nanoseconds(now))], now)
+    assert journal.heard()["default"] == first
+    note_changes(made, journal, "default", [], now + timedelta(microseconds=2 * HEARD_EVERY / 1_000))
+    assert journal.heard()["default"] > first
