@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pyiceberg.catalog import Catalog
 
+from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
 from influx_lake.engine import influx_lake_changes
 from influx_lake.iceberg.catalogs.opening import open_catalog
@@ -53,8 +54,9 @@ measurements: {{cpu: {{reconcile: off, partition: {{every: month, start: "{YEAR_
         )
         lake = load_lake(tmp_path / "lake.yaml")
         catalog = open_catalog(lake.catalog.name, lake.catalog.properties())
+        assert run(["replicate", "cpu", "-c", str(tmp_path / "lake.yaml")]) == 0
+        assert rows_of(catalog) == 12
         with DagsterSite(tmp_path):
-            wait_until(lambda: rows_of(catalog) == 12, seconds=240, what="the history")
             late = int((YEAR_AGO + timedelta(days=3)).timestamp()) * 10**9 + 7
             box.write(DATABASE, f"cpu,host=late value=2 {late}")
             engine.flush(cpu=[{"host": "late", "value": 2.0, "time": late}])
