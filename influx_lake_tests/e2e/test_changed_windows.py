@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,6 +59,4 @@ measurements: {{cpu: {{reconcile: off, partition: {{every: month, start: "{YEAR_
             late = int((YEAR_AGO + timedelta(days=3)).timestamp()) * 10**9 + 7
             box.write(DATABASE, f"cpu,host=late value=2 {late}")
             engine.flush(cpu=[{"host": "late", "value": 2.0, "time": late}])
-            written = time.monotonic()
             wait_until(lambda: rows_of(catalog) == 13, seconds=PROMISED, what="the late point")
-            print(f"after {time.monotonic() - written:.1f} s")

@@ -85,7 +85,8 @@ def changed_windows_sensor(
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
             found = changed_windows(lake, journal.pending(), now, skip=_in_good_hands(recent, loads, now))
-            journal.forget(found.forgotten)
+            if found.forgotten:
+                journal.forget(found.forgotten)
             room = max(0, AT_ONCE - recent.started_for(Reason.CHANGED, lake.measurements))
             requests = run_requests(found.due, Reason.CHANGED, recent, limit=room, tags=_FIRST)
         said = f"{len(found.due)} windows to be loaded again"
