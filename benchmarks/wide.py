@@ -24,6 +24,7 @@ import pyarrow as pa
 from influx_lake.config import load_lake
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
@@ -68,7 +69,7 @@ def run(fields: int, rows: int, times: int) -> dict[str, dict[str, float]]:
             replicate_window(source, catalog, measurement, DAY, run_id="benchmark")
 
         def compare() -> None:
-            assert not verify(source, catalog, measurement, [DAY], profile=True).differing
+            assert not verify(source, catalog, measurement, [DAY], depth=Depth.PROFILE).differing
 
         load()
         compare()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from influx_lake.iceberg.table_state.coverage import Coverage
     from influx_lake.iceberg.window_load import Progress
     from influx_lake.iceberg.window_result import WindowResult
+    from influx_lake.replication.comparison.row_counts import Depth
     from influx_lake.replication.comparison.verify import Verification
     from influx_lake.sources import Source
 
@@ -210,13 +211,13 @@ class Session:
             auditor=None if self.branch else audit,
         )
 
-    def verify(self, measurement: Measurement, windows: Sequence[Window], *, profile: bool = False) -> Verification:
+    def verify(self, measurement: Measurement, windows: Sequence[Window], depth: Depth) -> Verification:
         """Compare windows of a measurement with its source.
 
         Args:
             measurement: The measurement.
             windows: The windows, oldest first, apart.
-            profile: Compare their values too.
+            depth: How closely windows are looked at that have as many rows on both sides.
 
         Raises:
             LakeError: One of the sides cannot tell.
@@ -224,7 +225,7 @@ class Session:
         from influx_lake.replication.comparison.verify import verify
 
         source, archive = self.reliable_source(measurement.source), self.archive(measurement)
-        return verify(source, self.catalog, measurement, windows, profile=profile, archive=archive)
+        return verify(source, self.catalog, measurement, windows, depth=depth, archive=archive)
 
     def close(self) -> None:
         """Close the sources."""

@@ -11,7 +11,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ValuesWentBack
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.comparison.row_counts import compare_windows, lake_counts
+from influx_lake.replication.comparison.row_counts import Depth, compare_windows, lake_counts
 from influx_lake.replication.corrections.evidence import Newer, known_policy, policy_of
 from influx_lake.replication.corrections.kept import CorrectedPoints, corrected_points
 from influx_lake.replication.definition import is_outdated
@@ -61,7 +61,7 @@ def trusted_source(
     says_something = has_rows and not _is_outdated(catalog, measurement, window)
     if not says_something or (policy := policy_of(measurement, source)) is OnChangedValues.LOAD:
         return Trusted(source)
-    [found] = compare_windows(source, catalog, measurement, [window], profiled=lambda _: True, archive=archive)
+    [found] = compare_windows(source, catalog, measurement, [window], depth=lambda _: Depth.PROFILE, archive=archive)
     if found.evidence is None:
         alike = found.source_rows == found.lake_rows
         return Trusted(source) if alike else _with_more(source, catalog, measurement, window, policy, archive)

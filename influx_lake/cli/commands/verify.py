@@ -23,6 +23,9 @@ def verify(
     profile: Annotated[
         bool, typer.Option("--profile", help="Compare the values of each column too, not only numbers of rows.")
     ] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Compare every value, by digests of the rows of both sides.")
+    ] = False,
     branch: BranchOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -33,10 +36,12 @@ def verify(
     lies outside of the partitions.
     """
     from influx_lake.cli.session import open_session
+    from influx_lake.replication.comparison.row_counts import Depth
     from influx_lake.replication.comparison.verify import closed_windows
     from influx_lake.replication.facts import verification_facts
     from influx_lake.session import check_range
 
+    depth = Depth.VALUES if values else Depth.PROFILE if profile else Depth.ROWS
     with output(as_json) as out, open_session(config, branch) as session:
         now, found, chosen = datetime.now(UTC), list["Verification"](), session.measurements(names)
         check_range(chosen, start, end, session.tell)
@@ -44,7 +49,7 @@ def verify(
         for each in chosen:
             windows = closed_windows(each, now, start, end)
             try:
-                found.append(session.verify(each, windows, profile=profile))
+                found.append(session.verify(each, windows, depth))
             except LakeError as error:
                 # One that cannot be compared does not hide the others.
                 if error.exit_code != 1 or len(chosen) == 1:

@@ -83,6 +83,7 @@ def read_windows(
     time_column: str = TIME,
     columns: Sequence[str] | None = None,
     snapshot_id: int | None = None,
+    encoded: tuple[str, ...] = (),
 ) -> pa.RecordBatchReader:
     """Stream the rows of some windows, file by file, in memory that does not depend on how many there are.
 
@@ -92,6 +93,7 @@ def read_windows(
         time_column: The column the windows apply to.
         columns: Only these columns.
         snapshot_id: As they were in this snapshot; None: as they are now.
+        encoded: Columns of text to give as dictionaries, which is how files keep them.
 
     Raises:
         CatalogRefused: The table has deletes that cannot be read.
@@ -103,10 +105,10 @@ def read_windows(
     scan = table.scan(
         row_filter=wanted.expression(table), selected_fields=tuple(columns or ("*",)), snapshot_id=snapshot_id
     )
-    schema = arrow_schema(scan.projection())
+    schema = pa.schema(list(_columns(scan.projection(), encoded).values()))
     with catalog_errors(f"plan a scan of {'.'.join(table.name())}"):
         tasks = list(scan.plan_files())
-    batches = read_tasks(table, tasks, wanted, scan.projection())
+    batches = read_tasks(table, tasks, wanted, scan.projection(), encoded)
     return pa.RecordBatchReader.from_batches(schema, (conform(batch, schema) for batch in batches))
 
 

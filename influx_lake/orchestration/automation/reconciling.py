@@ -229,6 +229,7 @@ class _Reconciling:
         from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
         from influx_lake.replication.comparison.reconcile import Memory, judge, windows_to_compare
+        from influx_lake.replication.comparison.row_counts import Depth
         from influx_lake.replication.comparison.verify import compare_apart
 
         table = find_table(self.catalog, measurement.identifier, measurement.share)
@@ -241,9 +242,11 @@ class _Reconciling:
         chosen = self._to_profile(measurement, table, windows)
         source = self.open_source(measurement.source)
         archive = self.open_source(measurement.archive) if measurement.archive and chosen else None
-        compared = compare_apart(
-            source, self.catalog, measurement, windows, profiled=chosen.__contains__, archive=archive
-        )
+
+        def depth(window: "Window") -> Depth:
+            return Depth.PROFILE if window in chosen else Depth.ROWS
+
+        compared = compare_apart(source, self.catalog, measurement, windows, depth=depth, archive=archive)
         known = self.cursor.found.get(measurement.full_name, {})
         memories = {key: Memory(**remembered) for key, remembered in known.items()}
         every = measurement.reconcile.every

@@ -44,6 +44,17 @@ class Verdict(StrEnum):
     """Both have as many rows, and columns have other values."""
 
 
+class Depth(StrEnum):
+    """How closely a window is looked at that has as many rows on both sides."""
+
+    ROWS = "rows"
+    """Not at all."""
+    PROFILE = "profile"
+    """By number, smallest, largest and sum of the values of each column."""
+    VALUES = "values"
+    """Value by value, by digests of both sides' rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A window on both sides.
@@ -200,7 +211,7 @@ def compare_windows(
     measurement: Measurement,
     windows: Sequence[Window],
     *,
-    profiled: Callable[[Window], bool] = lambda window: False,
+    depth: Callable[[Window], Depth] = lambda window: Depth.ROWS,
     archive: Source | None = None,
 ) -> list[Comparison]:
     """Compare windows, oldest first, which do not overlap: one query on the source, and the lake's metadata.
@@ -213,7 +224,7 @@ def compare_windows(
         catalog: The catalog of its table.
         measurement: The measurement.
         windows: The windows.
-        profiled: Whether the values of a window are compared too, where it has as many rows on both sides.
+        depth: How closely a window is looked at that has as many rows on both sides.
         archive: What the source's server has persisted, which tells what was written last.
 
     Raises:
@@ -233,7 +244,7 @@ def compare_windows(
             for place, rows in zip(short, again, strict=True):
                 found[place] = max(found[place], rows)
         alike = [window for window, rows, there in zip(windows, found, held, strict=True) if rows == there > 0]
-        changed = _changed(source, catalog, measurement, [window for window in alike if profiled(window)])
+        changed = _changed(source, catalog, measurement, {window: depth(window) for window in alike})
         differing = {window: columns for window, columns in changed.items() if columns}
         policy = policy_of(measurement, source) if differing else OnChangedValues.LOAD
         weighed = {} if policy is OnChangedValues.LOAD else _weighed(source, catalog, measurement, differing, archive)
@@ -298,20 +309,26 @@ def _missed(
 
 
 def _changed(
-    source: Source, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
+    source: Source, catalog: Catalog, measurement: Measurement, depths: Mapping[Window, Depth]
 ) -> dict[Window, tuple[str, ...]]:
-    """The columns of windows that have other values; none where rows are in quarantine, so not in the table."""
-    from influx_lake.replication.changed_values import changed_columns
+    """The columns of windows that have other values.
 
-    table = find_table(catalog, measurement.identifier, measurement.share) if windows else None
+    None of those whose rows are in quarantine, so not in the table, where profiles are compared: those are of all rows.
+    """
+    from influx_lake.replication.changed_values import changed_columns
+    from influx_lake.replication.value_digests import differing_columns
+
+    profiled = [window for window, depth in depths.items() if depth is Depth.PROFILE]
+    by_value = [window for window, depth in depths.items() if depth is Depth.VALUES]
+    table = find_table(catalog, measurement.identifier, measurement.share) if profiled or by_value else None
     if table is None:
         return {}
-    inside, all_of = (
-        count_by_window(table, windows, measurement.time_column),
-        lake_counts(catalog, measurement, windows),
-    )
-    whole = [window for window, rows, every in zip(windows, inside, all_of, strict=True) if rows == every]
-    return dict(zip(whole, changed_columns(source, table, measurement, whole), strict=True))
+    if profiled and measurement.has_quarantine:
+        inside = count_by_window(table, profiled, measurement.time_column)
+        all_of = lake_counts(catalog, measurement, profiled)
+        profiled = [window for window, rows, every in zip(profiled, inside, all_of, strict=True) if rows == every]
+    found = dict(zip(profiled, changed_columns(source, table, measurement, profiled), strict=True))
+    return found | dict(zip(by_value, differing_columns(source, table, measurement, by_value), strict=True))
 
 
 def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> list[int]:

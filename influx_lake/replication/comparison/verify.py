@@ -22,7 +22,7 @@ from influx_lake.errors import (
     StorageError,
     UnexpectedAnswer,
 )
-from influx_lake.replication.comparison.row_counts import Comparison, Verdict, compare_windows
+from influx_lake.replication.comparison.row_counts import Comparison, Depth, Verdict, compare_windows
 from influx_lake.replication.outside import outside_partitions
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.remarks import Outside
@@ -115,7 +115,7 @@ def verify(
     measurement: Measurement,
     windows: Sequence[Window],
     *,
-    profile: bool = False,
+    depth: Depth = Depth.ROWS,
     archive: Source | None = None,
 ) -> Verification:
     """Compare windows of a measurement.
@@ -125,7 +125,7 @@ def verify(
         catalog: The catalog of its table.
         measurement: The measurement.
         windows: The windows, oldest first, apart.
-        profile: Compare their values too.
+        depth: How closely windows are looked at that have as many rows on both sides.
         archive: What the source's server has persisted, which tells what was written last.
 
     Raises:
@@ -134,7 +134,7 @@ def verify(
     found = Compared()
     for begin in range(0, len(windows), WINDOWS_AT_ONCE):
         part = windows[begin : begin + WINDOWS_AT_ONCE]
-        compared = compare_apart(source, catalog, measurement, part, profiled=lambda _: profile, archive=archive)
+        compared = compare_apart(source, catalog, measurement, part, depth=lambda _: depth, archive=archive)
         found.comparisons.extend(compared.comparisons)
         found.failures.extend(compared.failures)
     outside = outside_partitions(source, measurement, datetime.now(UTC))
@@ -147,7 +147,7 @@ def compare_apart(
     measurement: Measurement,
     windows: Sequence[Window],
     *,
-    profiled: Callable[[Window], bool] = lambda window: False,
+    depth: Callable[[Window], Depth] = lambda window: Depth.ROWS,
     archive: Source | None = None,
 ) -> Compared:
     """Compare windows as `compare_windows` does, and where one cannot be compared, the others all the same.
@@ -159,7 +159,7 @@ def compare_apart(
 
     def compare(some: Sequence[Window]) -> None:
         try:
-            comparisons = compare_windows(source, catalog, measurement, some, profiled=profiled, archive=archive)
+            comparisons = compare_windows(source, catalog, measurement, some, depth=depth, archive=archive)
         except _OF_WINDOWS as error:
             if error.transient or (len(some) == 1 and _is_of_all(found, error)):
                 raise

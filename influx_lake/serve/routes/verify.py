@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.requests.request import Kind, State
 from influx_lake.serve.problems import answer_of, documented
 from influx_lake.serve.routes.access import IdempotencyKey, Served, ended
@@ -27,7 +28,9 @@ class AskedComparison(Body):
     )
     start: Moment | None = Field(default=None, description="Not before this time; UTC where it has no zone.")
     end: Moment | None = Field(default=None, description="Before this time.")
-    profile: bool = Field(default=False, description="Compare the values of each column too, not only numbers of rows.")
+    compare: Depth = Field(
+        default=Depth.ROWS, description="By numbers of rows, by profiles of the columns, or value by value."
+    )
 
 
 class ComparisonView(BaseModel):

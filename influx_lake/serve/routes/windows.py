@@ -15,6 +15,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from influx_lake.config.redaction import redacted
+from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.requests.request import Event, Kind, Request, State
 from influx_lake.serve.problems import Problem, documented
 from influx_lake.serve.routes.access import IdempotencyKey, Served
@@ -55,7 +56,10 @@ class AskedWindows(Body):
         description="`missing`: what is not loaded yet, which is the rule where no time is given; `differing`: what "
         "has other rows than its source. Default: every window of the range.",
     )
-    profile: bool = Field(default=False, description="With `differing`: compare values too, not only numbers of rows.")
+    compare: Depth = Field(
+        default=Depth.ROWS,
+        description="With `differing`: by numbers of rows, by profiles of the columns, or value by value.",
+    )
     replace: bool = Field(
         default=False,
         description="Have the source's rows alone in the windows, whatever `write.mode` and `on_shrink` say. Needs "

@@ -63,7 +63,6 @@ class _Wanted:
             "start": utc_text(self.span.start),
             "end": utc_text(self.span.end),
             "only": None,
-            "profile": False,
             "replace": False,
         }
 

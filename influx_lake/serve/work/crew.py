@@ -18,7 +18,7 @@ from influx_lake.replication.requests.request import Kind, Request, RequestedWin
 from influx_lake.serve.problems import Problem, problem_of
 from influx_lake.serve.work.changed import SECONDS as CHANGES_SECONDS
 from influx_lake.serve.work.changed import ChangedWindows
-from influx_lake.serve.work.planning import chosen, moment, of_request, planned
+from influx_lake.serve.work.planning import chosen, depth_of, moment, of_request, planned
 from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Crew:
                 return
             windows = closed_windows(measurement, now, start, end)
             try:
-                verified = session.verify(measurement, windows, profile=bool(body.get("profile")))
+                verified = session.verify(measurement, windows, depth_of(body))
             except LakeError as error:
                 # One that cannot be compared does not hide the others.
                 failures.append(problem_of(error.about(measurement.name)).content)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.errors import ConfigurationError
+from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.serve.problems import Problem
 from influx_lake.session import Session, check_range
 
@@ -36,6 +37,11 @@ def moment(body: Mapping[str, Any], name: str) -> datetime | None:
     return parse_moment(body[name]) if body.get(name) else None
 
 
+def depth_of(body: Mapping[str, Any]) -> Depth:
+    """How closely a request wants windows compared."""
+    return Depth(body.get("compare") or Depth.ROWS)
+
+
 def planned(session: Session, body: Mapping[str, Any]) -> list[tuple[Measurement, list[Window]]]:
     """The windows of a request for loads, by measurement, oldest first.
 
@@ -45,8 +51,7 @@ def planned(session: Session, body: Mapping[str, Any]) -> list[tuple[Measurement
     start, end, only = moment(body, "start"), moment(body, "end"), body.get("only")
     measurements = chosen(session, body["measurements"])
     if only == "differing":
-        profile = bool(body.get("profile"))
-        found = [(each, _differing(session, each, start, end, profile=profile)) for each in measurements]
+        found = [(each, _differing(session, each, start, end, depth_of(body))) for each in measurements]
         return [(of_request(each, body), windows) for each, windows in found]
     only_missing = only == "missing" or (only is None and start is None and end is None)
     plans = session.plan([each.full_name for each in measurements], start, end, None, only_missing=only_missing)
@@ -59,12 +64,12 @@ def of_request(measurement: Measurement, body: Mapping[str, Any]) -> Measurement
 
 
 def _differing(
-    session: Session, measurement: Measurement, start: datetime | None, end: datetime | None, *, profile: bool
+    session: Session, measurement: Measurement, start: datetime | None, end: datetime | None, depth: Depth
 ) -> list[Window]:
     from influx_lake.replication.comparison.verify import closed_windows
 
     windows = closed_windows(measurement, datetime.now(UTC), start, end)
-    found = session.verify(measurement, windows, profile=profile)
+    found = session.verify(measurement, windows, depth)
     return sorted({each.window for each in found.differing})
 
 

@@ -15,7 +15,7 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import InfluxDB3Config, LineProtocolConfig, Measurement, Secret
 from influx_lake.config.tables.shared_tables import LongOptions, Share
 from influx_lake.iceberg.scan.reader import open_table, read_windows
-from influx_lake.replication.comparison.row_counts import Verdict, compare_windows
+from influx_lake.replication.comparison.row_counts import Depth, Verdict, compare_windows
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import Source, open_reliable_source
@@ -128,7 +128,7 @@ def check(source: Source, catalog: Catalog, drawn: dict[str, Any]) -> None:
     rows = expected(HELD, of, columns)
     assert held(catalog, of) == rows
     assert done.rows == len(rows)
-    [compared] = compare_windows(source, catalog, of, [DAY], profiled=lambda _: True)
+    [compared] = compare_windows(source, catalog, of, [DAY], depth=lambda _: Depth.PROFILE)
     assert (compared.verdict, compared.source_rows) == (Verdict.EQUAL, len(rows))
 
 
@@ -153,7 +153,7 @@ def test_the_long_layout(source: Source, catalog: Catalog) -> None:
     rows = [{**row, "tags": sorted(row["tags"])} for batch in _read(catalog, of) for row in as_rows(batch)]
     assert ordered(rows) == ordered(made)
     assert done.rows == len(made)
-    [compared] = compare_windows(source, catalog, of, [DAY], profiled=lambda _: True)
+    [compared] = compare_windows(source, catalog, of, [DAY], depth=lambda _: Depth.PROFILE)
     assert (compared.verdict, compared.source_rows) == (Verdict.EQUAL, len(made))
 
 

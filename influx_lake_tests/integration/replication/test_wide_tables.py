@@ -16,6 +16,7 @@ from influx_lake.config import InfluxDB3Config, Measurement, load_lake
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.columns.schema import file_schema, iceberg_schema, to_file
+from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
@@ -67,7 +68,7 @@ def test_a_profile_plans_the_files_once_and_asks_for_the_columns_in_parts(
 
     monkeypatch.setattr(DataScan, "plan_files", planning)
     monkeypatch.setattr(FlightConnection, "table", asking)
-    [comparison] = verify(source, catalog, measurement, [DAY], profile=True).comparisons
+    [comparison] = verify(source, catalog, measurement, [DAY], depth=Depth.PROFILE).comparisons
     assert (comparison.source_rows, comparison.changed) == (2, ())
     # The time, the tag and the fields: a column more than three parts hold.
     assert sum("octet_length" in sql or "TRY_CAST" in sql for sql in asked) == FIELDS // COLUMNS_AT_ONCE + 1
@@ -83,7 +84,7 @@ def test_a_value_that_changed_is_found_in_any_part(
         fields = ",".join(f"f{number:04}={number + number // (FIELDS - 1)}.5" for number in range(FIELDS))
         other.write("telemetry", f"wide,host=a {fields} {DAY_NS}\nwide,host=b f0000=1 {DAY_NS + 1}")
         changed = InfluxDB3Source(InfluxDB3Config(host=other.url, database="telemetry", token=other.token))
-        [comparison] = verify(changed, catalog, measurement, [DAY], profile=True).comparisons
+        [comparison] = verify(changed, catalog, measurement, [DAY], depth=Depth.PROFILE).comparisons
         changed.close()
     assert comparison.changed == (f"f{FIELDS - 1:04}",)
 

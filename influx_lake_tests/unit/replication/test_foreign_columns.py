@@ -23,7 +23,7 @@ from influx_lake.config.values.source_schema import Column, ColumnType, Measurem
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict, SourceUnavailable
 from influx_lake.orchestration.window_metadata import replication_facts
-from influx_lake.replication.comparison.row_counts import Verdict
+from influx_lake.replication.comparison.row_counts import Depth, Verdict
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.status import measurement_status
 from influx_lake.replication.table_columns import check_or_tell
@@ -57,7 +57,7 @@ def test_rows_of_a_renamed_time_are_replaced_and_not_doubled(source: FakeSource,
     there = catalog.load_table(CPU.identifier).scan().to_arrow()
     assert there.column_names == ["ts", "hostname", "value"]
     assert (there.num_rows, there.column("hostname").null_count) == (144, 0)
-    comparisons = verify(source, catalog, CPU, [day(0), day(1)], profile=False).comparisons
+    comparisons = verify(source, catalog, CPU, [day(0), day(1)]).comparisons
     assert [(each.verdict, each.lake_rows) for each in comparisons] == [(Verdict.EQUAL, 72)] * 2
     with pytest.raises(SchemaConflict, match="'time' is 'ts' now, 'host' is 'hostname' now"):
         verify(source, catalog, REFUSING, [day(0)])
@@ -123,9 +123,9 @@ def test_verify_and_check_refuse_what_loads_do_and_status_names_it(
         others(catalog, change)
     with pytest.raises(SchemaConflict) as refused:
         load(source, catalog, day(0), measurement)
-    for profile in (False, True):
+    for depth in (Depth.ROWS, Depth.PROFILE, Depth.VALUES):
         with pytest.raises(SchemaConflict, match=re.escape(refused.value.message)):
-            verify(source, catalog, measurement, [day(0)], profile=profile)
+            verify(source, catalog, measurement, [day(0)], depth=depth)
     with pytest.raises(SchemaConflict, match=re.escape(refused.value.message)):
         check_or_tell(source, catalog, measurement)
     with pytest.raises(SchemaConflict, match=remark):
@@ -146,7 +146,7 @@ def test_what_others_did_to_columns_that_do_not_come_stops_nothing(source: FakeS
     load(source, catalog, day(0))
     for change in (drop("value"), add("value", DoubleType())):
         others(catalog, change)
-    compared = verify(source, catalog, CPU, [day(0)], profile=True).comparisons
+    compared = verify(source, catalog, CPU, [day(0)], depth=Depth.PROFILE).comparisons
     assert [each.changed for each in compared] == [("value",)]
     [said] = measurement_status(catalog, CPU, day(2).start).remarks
     assert "dropped and added, so that they are null in the rows of before: 'value'" in said
@@ -295,7 +295,7 @@ def test_values_that_the_source_cannot_have_differ(catalog: Catalog, kind: Icebe
     table.overwrite(theirs.set_column(2, "value", wrong))
 
     def differing() -> list[tuple[str, ...]]:
-        return [each.changed for each in verify(source, catalog, beside, [day(0)], profile=True).comparisons]
+        return [each.changed for each in verify(source, catalog, beside, [day(0)], depth=Depth.PROFILE).comparisons]
 
     assert differing() == [("value",)]
     load(source, catalog, day(0), beside)

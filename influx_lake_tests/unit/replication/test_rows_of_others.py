@@ -16,7 +16,7 @@ from influx_lake.config import Measurement, OnShrink
 from influx_lake.config.measurements.guards import parse_tolerance
 from influx_lake.errors import RowsUnaccounted, WindowShrank
 from influx_lake.iceberg.table_state import TableState, reading, table_state
-from influx_lake.replication.comparison.row_counts import Comparison, Verdict, compare_windows
+from influx_lake.replication.comparison.row_counts import Comparison, Depth, Verdict, compare_windows
 from influx_lake.replication.foreign_changes import foreign_changes
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, exact, held, load
@@ -63,7 +63,7 @@ def newest(catalog: Catalog) -> int:
 
 
 def compared(source: FakeSource, catalog: Catalog, of: Measurement, days: int = 3) -> list[Comparison]:
-    return compare_windows(source, catalog, of, [day(number) for number in range(days)], profiled=lambda _: True)
+    return compare_windows(source, catalog, of, [day(number) for number in range(days)], depth=lambda _: Depth.PROFILE)
 
 
 def verdicts(source: FakeSource, catalog: Catalog, of: Measurement, days: int = 3) -> list[Verdict]:

@@ -14,7 +14,7 @@ from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict, WindowShrank
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.comparison.row_counts import compare_windows
+from influx_lake.replication.comparison.row_counts import Depth, compare_windows
 from influx_lake.replication.definition import outdated_windows
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import CPU, day, load
@@ -99,7 +99,7 @@ def test_a_definition_that_is_taken_back_does_not_look_like_a_source_that_went_b
         load(source, catalog, day(0), of)
     assert outdated(catalog, one) == []
     assert catalog.load_table(CPU.identifier).scan().to_arrow()["more"].to_pylist() == [1.0] * 3
-    [compared] = compare_windows(source, catalog, other, [day(0)], profiled=lambda _: True)
+    [compared] = compare_windows(source, catalog, other, [day(0)], depth=lambda _: Depth.PROFILE)
     assert (compared.changed, compared.evidence, compared.is_curable) == (("more",), None, True)
 
 

@@ -16,7 +16,7 @@ from influx_lake.config import Measurement, OnShrink, WriteMode, WriteOptions
 from influx_lake.config.measurements.tail import TailOptions
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.iceberg.scan.reader import read_windows
-from influx_lake.replication.comparison.row_counts import Verdict, compare_windows
+from influx_lake.replication.comparison.row_counts import Depth, Verdict, compare_windows
 from influx_lake.replication.tail import tail_measurement
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.transforms.memory_source import DAY, MemorySource, Row, as_rows, at, measurement
@@ -69,8 +69,9 @@ def follow(folder: Path, mode: str, first: list[Row], second: list[Row], drawn: 
     source.rows = [*source.rows, *({**row, "time": row["time"] + 86_400 * 10**9} for row in first)]
     replicate_window(source, catalog, of, NEXT, run_id="3")
     assert held(catalog, of) == expected(source.rows, of, columns)
-    compared = compare_windows(source, catalog, of, [DAY, NEXT], profiled=lambda _: True)
-    assert [each.verdict for each in compared] == [Verdict.EQUAL, Verdict.EQUAL]
+    for depth in (Depth.PROFILE, Depth.VALUES):
+        compared = compare_windows(source, catalog, of, [DAY, NEXT], depth=lambda _, depth=depth: depth)
+        assert [each.verdict for each in compared] == [Verdict.EQUAL, Verdict.EQUAL]
 
 
 @settings(max_examples=6, deadline=None)

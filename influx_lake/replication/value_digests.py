@@ -1,0 +1,160 @@
+"""Which columns of windows have other values in the lake than in the source: told value by value, by digests.
+
+The source's rows are made rows of the table just as a load makes them, and digested; so are those that the table has.
+Neither side is kept: it takes as much memory for a window of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.arrow_digests import KEY, Digest, RowDigester
+from influx_lake.config import Measurement
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.columns.row_mapping import Shape
+from influx_lake.iceberg.columns.timestamps import FineTimesMet
+from influx_lake.iceberg.scan.reader import read_windows
+from influx_lake.iceberg.staging.staged import stage
+from influx_lake.iceberg.target import TableTarget
+from influx_lake.replication.erased import without_erased_from
+from influx_lake.replication.table_columns import table_target
+from influx_lake.sources.protocol import Source
+from influx_lake.transforms import transformed
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+_UNLIKE = Digest(values=-1)
+"""Of a column with values that loads do not write: no digest equals it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowDigests:
+    """A window, or its rows that the table takes, on one side.
+
+    Attributes:
+        rows: How many rows it has.
+        columns: The digest of each column that has values, by its name in the table.
+        key: The digest of the rows' keys: their times, and what tells rows of one time apart.
+    """
+
+    rows: int
+    columns: dict[str, Digest]
+    key: Digest
+
+
+def differing_columns(
+    source: Source, table: Table, measurement: Measurement, windows: Sequence[Window]
+) -> list[tuple[str, ...]]:
+    """The columns of each window whose values differ in any bit; those of the key where other points are there.
+
+    Columns that change from load to load are not compared, nor rows that belong into quarantine.
+
+    Args:
+        source: The measurement's source.
+        table: Its table, under the names that loads know.
+        measurement: The measurement.
+        windows: The windows.
+
+    Raises:
+        LakeError: One of the sides cannot tell, or the source's rows do not fit the table.
+    """
+    measurement = without_erased_from(measurement, table)
+    source = transformed(source, measurement)
+    schema = source.schema(measurement.name)
+    target = table_target(measurement, schema)
+    found = []
+    for window in windows:
+        try:
+            theirs, types = source_digests(source, table, target, schema, window)
+        except FineTimesMet:
+            # The next load gives the table a column for them.
+            target = replace(target, with_nanoseconds=True)
+            theirs, types = source_digests(source, table, target, schema, window)
+        ours = lake_digests(table, target, types, window)
+        key = [] if theirs.key == ours.key else _key_of(target, types)
+        # Values are digested with the key of their row: where points differ, all columns would.
+        others = [] if key else [name for name in types if theirs.columns.get(name) != ours.columns.get(name)]
+        found.append((*key, *others))
+    return found
+
+
+def source_digests(
+    source: Source, table: Table, target: TableTarget, schema: MeasurementSchema, window: Window
+) -> tuple[WindowDigests, dict[str, pa.DataType]]:
+    """A window as its source has it, in the table's columns; and these columns, with the types that loads give them."""
+    not_compared = {column.name for column in schema.columns if not column.is_compared}
+    with source.read(schema, window) as rows:
+        shape = stage(actual(table), rows.schema, target).shape
+        types = {column.name: column.type for column in shape.columns if column.source not in not_compared}
+        digester = RowDigester(_key_of(target, types))
+        for batch in rows:
+            digester.add(shape.apply(_fitting(batch, shape)).select(list(types)))
+    return _digests(digester), types
+
+
+def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataType], window: Window) -> WindowDigests:
+    """A window as the table has it.
+
+    Args:
+        table: The table, under the names that loads know.
+        target: What is wanted of it.
+        types: The columns, with the types that loads give them.
+        window: The window.
+    """
+    there = {field.name for field in table.schema().fields}
+    names = [name for name in types if name in there]
+    texts = tuple(name for name in names if pa.types.is_dictionary(types[name]) or pa.types.is_string(types[name]))
+    digester, unlike = RowDigester(_key_of(target, types)), set[str]()
+    for batch in read_windows(table, [window], target.time_column, names, encoded=texts):
+        digester.add(_in_types(batch, types, unlike))
+    return _digests(digester, unlike)
+
+
+def _key_of(target: TableTarget, types: Mapping[str, pa.DataType]) -> list[str]:
+    """The columns that tell points apart, as far as rows have them."""
+    times = (target.time_column, target.types.nanoseconds_column)
+    return [name for name in dict.fromkeys((*times, *target.key)) if name in types]
+
+
+def _fitting(batch: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
+    """The rows that the table takes: none with a value that has no place in it."""
+    for misfit in shape.misfits:
+        batch = batch.filter(pc.is_null(batch.column(misfit.column)))
+    return batch
+
+
+def _in_types(batch: pa.RecordBatch, types: Mapping[str, pa.DataType], unlike: set[str]) -> pa.RecordBatch:
+    """Rows of the table with the types that loads give them.
+
+    Args:
+        batch: The rows.
+        types: The columns; one that the table lacks has nothing but null.
+        unlike: Gets the columns with values that loads cannot have written; they come as null.
+    """
+    arrays = []
+    for name, kind in types.items():
+        place = batch.schema.get_field_index(name)
+        values = batch.column(place) if place >= 0 else pa.nulls(len(batch), kind)
+        if values.type != kind and not pa.types.is_dictionary(values.type):
+            try:
+                values = values.cast(kind)
+            except pa.ArrowInvalid:
+                unlike.add(name)
+                values = pa.nulls(len(batch), kind)
+        arrays.append(values)
+    return pa.RecordBatch.from_arrays(arrays, names=list(types))
+
+
+def _digests(digester: RowDigester, unlike: Iterable[str] = ()) -> WindowDigests:
+    found = dict(digester.digests)
+    key = found.pop(KEY, Digest())
+    there = {name: digest for name, digest in found.items() if digest.values}
+    return WindowDigests(key.values, {**there, **dict.fromkeys(unlike, _UNLIKE)}, key)
