@@ -28,9 +28,7 @@ class AskedComparison(Body):
     )
     start: Moment | None = Field(default=None, description="Not before this time; UTC where it has no zone.")
     end: Moment | None = Field(default=None, description="Before this time.")
-    compare: Depth = Field(
-        default=Depth.ROWS, description="By numbers of rows, by profiles of the columns, or value by value."
-    )
+    compare: Depth = Field(default=Depth.ROWS, description="By rows, by profiles of the columns, or value by value.")
 
 
 class ComparisonView(BaseModel):

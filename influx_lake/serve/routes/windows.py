@@ -58,7 +58,7 @@ class AskedWindows(Body):
     )
     compare: Depth = Field(
         default=Depth.ROWS,
-        description="With `differing`: by numbers of rows, by profiles of the columns, or value by value.",
+        description="What `differing` is told by.",
     )
     replace: bool = Field(
         default=False,
