@@ -6,7 +6,7 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -19,6 +19,7 @@ from influx_lake.serve.gate.gate import OPEN, Gate
 from influx_lake.serve.problems import Problem, ProblemDetails, problem_of
 from influx_lake.serve.readiness import Readiness
 from influx_lake.serve.routes import changes, health, measurements, metrics, replicate, verify, windows
+from influx_lake.serve.routes.access import known_query
 from influx_lake.serve.service import Service
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(known_query)],
     )
     app.state.service = service
     app.state.readiness = Readiness(service)

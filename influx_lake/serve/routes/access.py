@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
 
 from influx_lake.replication.requests.request import Request as Asked
+from influx_lake.serve.problems import Problem
 from influx_lake.serve.service import Service
 
+_STRICT = ("/v1/", "/api/")
 _POLL_SECONDS = 0.2
 
 
@@ -30,6 +33,23 @@ IdempotencyKey = Annotated[
         "done again: the answer tells of the first one.",
     ),
 ]
+
+
+def known_query(request: Request) -> None:
+    """Refuse what a path does not take in its query: what is ignored was meant to do something.
+
+    Raises:
+        Problem: There is such a thing.
+    """
+    path = getattr(request.scope.get("route"), "path", "")
+    if not path.startswith(_STRICT):
+        return
+    operation = request.app.openapi()["paths"][path][request.method.lower()]
+    known = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+    if unknown := sorted(request.query_params.keys() - known):
+        takes = f"it takes {', '.join(sorted(known))}" if known else "it takes nothing"
+        shown = ", ".join(name[:100] for name in unknown[:5])
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the query has {shown}, which this path does not take: {takes}")
 
 
 async def ended(service: Service, asked: Asked, client: Request) -> Asked:

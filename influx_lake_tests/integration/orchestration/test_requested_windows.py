@@ -60,6 +60,7 @@ def planned(client: TestClient, location: str) -> None:
     wait_until(lambda: client.get(location).json()["windows"]["total"], "the request is planned", 30)
 
 
+@pytest.mark.slow
 def test_windows_are_loaded_by_runs_and_followed(lake: SensedLake) -> None:
     with served(lake) as (client, service):
         answer = client.post("/v1/windows", json=DAYS)
@@ -85,6 +86,7 @@ def test_a_tick_that_is_done_twice_names_the_same_run(lake: SensedLake) -> None:
     assert [each.run_key for each in first] == [each.run_key for each in again]
 
 
+@pytest.mark.slow
 def test_why_a_run_failed_is_told(lake: SensedLake) -> None:
     with served(lake) as (client, service):
         location = client.post("/v1/windows", json=DAYS | {"measurements": ["cpu"]}).headers["location"]

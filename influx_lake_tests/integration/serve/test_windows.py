@@ -31,6 +31,7 @@ def client(lake: ServedLake) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.slow
 def test_a_range_is_loaded_and_followed(lake: ServedLake, client: TestClient) -> None:
     for _ in range(2):
         found = followed(client, client.post("/v1/windows", json=DAYS))
@@ -41,6 +42,7 @@ def test_a_range_is_loaded_and_followed(lake: ServedLake, client: TestClient) ->
     assert len(client.get("/v1/windows").json()["requests"]) == 2
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_or_differs(lake: ServedLake, client: TestClient) -> None:
     followed(client, client.post("/v1/windows", json=DAYS))
     missing = DAYS | {"end": "2026-01-04", "only": "missing"}
@@ -76,6 +78,7 @@ def test_what_happens_is_told_as_events(client: TestClient) -> None:
     assert [line for line in rest.splitlines() if line.startswith("event: ")] == ["event: done"]
 
 
+@pytest.mark.slow
 def test_a_window_that_fails_does_not_keep_the_others(lake: ServedLake, client: TestClient) -> None:
     followed(client, client.post("/v1/windows", json=DAYS))
     lake.write("{cpu: {max_window_rows: 10}, mem: {}}")
@@ -109,6 +112,7 @@ def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:
     ):
         answer = client.post("/v1/windows", json=body)
         assert answer.status_code == status, (body, answer.text)
+    assert "wiat" in client.post("/v1/windows?wiat=false", json=DAYS).json()["detail"]
     answer = client.post("/v1/windows", content=b"{", headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["status"]) == (400, 400)
     assert client.get("/v1/windows/../../etc/passwd").status_code == 404
@@ -116,6 +120,7 @@ def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:
     assert client.get("/v1/windows/..%2f..%2fetc%2fpasswd").status_code in (404, 422)
 
 
+@pytest.mark.slow
 def test_the_lake_is_held_against_its_source(lake: ServedLake, client: TestClient) -> None:
     followed(client, client.post("/v1/windows", json=DAYS))
     found = client.post("/v1/verify", json=DAYS).json()
@@ -127,6 +132,7 @@ def test_the_lake_is_held_against_its_source(lake: ServedLake, client: TestClien
     assert json.loads(json.dumps(later["result"]))["equal"] is False
 
 
+@pytest.mark.slow
 def test_the_measurements_and_what_is_there_of_them(client: TestClient) -> None:
     found = client.get("/v1/measurements").json()["measurements"]
     assert [(each["measurement"], each["table"]) for each in found] == [
