@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Lake, Measurement
-from influx_lake.config.values.windows import Scheme
+from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.scan.reader import find_table
@@ -19,7 +20,7 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.table_state.totals import Totals, totals_of
 from influx_lake.maintenance.tables import MaintainedTable, tables_of
 from influx_lake.replication.overview import due_counter
-from influx_lake.replication.planning.due import due_windows
+from influx_lake.replication.planning.due import count_due_windows
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -65,6 +66,19 @@ class TableFigures:
     measurements: tuple[MeasurementFigures, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """Counts windows, each kind once for all measurements.
+
+    Attributes:
+        due: Of a scheme, those that have closed and whose lag has passed, from some time on.
+        windows: Of a scheme, those that reach into some time.
+    """
+
+    due: Callable[[Scheme, timedelta, datetime], int]
+    windows: Callable[[Scheme, Window], int]
+
+
 @dataclass(slots=True)
 class LakeFigures:
     """The figures of all tables of a lake, brought up to date by `refresh`.
@@ -102,13 +116,13 @@ class LakeFigures:
             seconds: How long; the others are read the next time. Default: until all are read.
         """
         began, now = time.monotonic(), datetime.now(UTC)
-        due = due_counter(now)
+        counting = _Counting(due_counter(now), cache(_count))
         self.is_up = True
         declared = tables_of(self.lake())
         self._forget({each.name for each in declared})
         for table in sorted(declared, key=lambda each: self._read_at.get(each.name, 0.0)):
             try:
-                self.tables[table.name] = self._read(table, now, due)
+                self.tables[table.name] = self._read(table, now, counting)
                 self.unreadable.discard(table.name)
             except LakeError as error:
                 if error.transient or self._catalog is None:
@@ -128,15 +142,13 @@ class LakeFigures:
             del self.tables[name]
         self.unreadable &= declared
 
-    def _read(
-        self, table: MaintainedTable, now: datetime, due: Callable[[Scheme, timedelta, datetime], int]
-    ) -> TableFigures:
+    def _read(self, table: MaintainedTable, now: datetime, counting: _Counting) -> TableFigures:
         if self._catalog is None:
             self._catalog = self.open_catalog()
         there = find_table(self._catalog, table.target.identifier)
         is_own = table.rollup is None and not table.is_quarantine
         sharing = table.measurements if is_own else ()
-        measurements = tuple(_measured(each, there, now, due) for each in sharing)
+        measurements = tuple(_measured(each, there, now, counting) for each in sharing)
         if there is None:
             return TableFigures(table, measurements=measurements)
         snapshot = there.current_snapshot()
@@ -151,16 +163,20 @@ class LakeFigures:
         )
 
 
+def _count(scheme: Scheme, window: Window) -> int:
+    return sum(1 for _ in scheme.windows(window.start, window.end))
+
+
 def _measured(
     measurement: Measurement,
     table: Table | None,
     now: datetime,
-    due: Callable[[Scheme, timedelta, datetime], int],
+    counting: _Counting,
 ) -> MeasurementFigures:
     coverage = Coverage() if table is None else table_state(as_known(table, share=measurement.share)).coverage
     return MeasurementFigures(
         measurement,
-        due(measurement.scheme, measurement.lag, measurement.kept_since(now)),
-        len(due_windows(measurement, coverage, now)),
+        counting.due(measurement.scheme, measurement.lag, measurement.kept_since(now)),
+        count_due_windows(measurement, coverage, now, counting.windows),
         coverage.newest,
     )

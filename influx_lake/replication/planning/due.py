@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from influx_lake.config import Measurement
-from influx_lake.config.values.windows import MICROSECOND, Window
+from influx_lake.config.values.windows import MICROSECOND, Scheme, Window
 from influx_lake.iceberg.table_state.coverage import Coverage
 
 
@@ -56,6 +56,25 @@ def due_windows(
     return list(islice((due for due in found if not skip(due)), limit))
 
 
+def count_due_windows(
+    measurement: Measurement, coverage: Coverage, now: datetime, count: Callable[[Scheme, Window], int]
+) -> int:
+    """How many windows `due_windows` finds, without a look at each.
+
+    Args:
+        measurement: The measurement.
+        coverage: What its table holds.
+        now: The present.
+        count: Counts the windows of a scheme that reach into some time; measurements share most answers.
+    """
+    scheme, found, last = measurement.scheme, 0, None
+    for gap in _gaps(measurement, coverage, now):
+        # Two gaps may lie in one window.
+        found += count(scheme, gap) - (scheme.window_at(gap.start) == last)
+        last = scheme.window_at(gap.end - MICROSECOND)
+    return found
+
+
 def newest_closed(measurement: Measurement, now: datetime) -> Window | None:
     """The newest window that closed at least the measurement's lag ago; None before the first."""
     scheme, until = measurement.scheme, now - measurement.lag
@@ -78,14 +97,7 @@ def tail_lag(measurement: Measurement) -> timedelta:
 
 
 def _missing(measurement: Measurement, coverage: Coverage, now: datetime, *, newest_first: bool) -> Iterator[Window]:
-    scheme = measurement.scheme
-    newest = newest_closed(measurement, now)
-    if newest is None:
-        return
-    kept = measurement.kept_since(now)
-    if kept >= newest.end:
-        return
-    gaps = coverage.gaps(Window(kept, newest.end))
+    scheme, gaps = measurement.scheme, _gaps(measurement, coverage, now)
     cut = scheme.windows_back if newest_first else scheme.windows
     last = None
     for gap in reversed(gaps) if newest_first else gaps:
@@ -94,3 +106,9 @@ def _missing(measurement: Measurement, coverage: Coverage, now: datetime, *, new
             if window != last:
                 yield window
             last = window
+
+
+def _gaps(measurement: Measurement, coverage: Coverage, now: datetime) -> tuple[Window, ...]:
+    """What is not loaded of the time whose windows have closed and is kept, oldest first."""
+    newest, kept = newest_closed(measurement, now), measurement.kept_since(now)
+    return () if newest is None or kept >= newest.end else tuple(coverage.gaps(Window(kept, newest.end)))

@@ -12,13 +12,15 @@ from influx_lake.serve.problems import documented
 
 router = APIRouter(tags=["health"])
 
+_KINDS = ("text/plain", "application/openmetrics-text")
+
 
 @router.get(
     "/metrics",
     response_class=Response,
     responses={
         **documented(),
-        200: {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        200: {"description": "The metrics.", "content": {kind: {"schema": {"type": "string"}} for kind in _KINDS}},
     },
 )
 def metrics(client: Request, accept: Annotated[str, Header()] = "") -> Response:

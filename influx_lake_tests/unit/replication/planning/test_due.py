@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.replication.planning.due import due_windows, newest_closed
+from influx_lake.replication.planning.due import count_due_windows, due_windows, newest_closed
 
 NOW = parse_moment("2026-01-08T00:05:00")
 
@@ -86,3 +86,5 @@ def test_it_is_what_the_coverage_does_not_hold(every: Every, data: st.DataObject
     expected = coverage.missing(one.scheme.closed_windows(now, one.lag))
     assert [each.window for each in due_windows(one, coverage, now, newest_first=False)] == expected
     assert [each.window for each in due_windows(one, coverage, now)] == expected[::-1]
+    counted = count_due_windows(one, coverage, now, lambda scheme, gap: len([*scheme.windows(gap.start, gap.end)]))
+    assert counted == len(expected)
