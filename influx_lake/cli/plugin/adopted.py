@@ -117,7 +117,7 @@ class AdoptedTable:
     def _said(self, done: AdoptedWindow) -> str:
         if done.outcome is Outcome.LOADED:
             return "to be loaded" if self.dry_run else "loaded"
-        return {Outcome.KEPT: "kept", Outcome.DONE: "loaded before"}.get(done.outcome, str(done.outcome))
+        return {Outcome.KEPT: "kept", Outcome.DONE: "done"}.get(done.outcome, str(done.outcome))
 
     def summarise(self, out: Output) -> None:
         """Say what became of the table."""

@@ -47,6 +47,8 @@ class AdoptedWindow:
     @property
     def explanation(self) -> str:
         """How it differed, in words."""
+        if self.outcome is Outcome.DONE:
+            return "in the new table already"
         found = self.found
         parts = [
             f"{counted(rows, 'row')} {what}"

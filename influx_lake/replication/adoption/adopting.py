@@ -139,10 +139,10 @@ class Adoption:
         coverage = table_state(into).coverage
         for window, rows, ours in zip(windows, there, held, strict=True):
             with naming(name, window):
-                found = self._compared(window, rows, ours)
                 if not self.is_in_place and coverage.holds(window):
-                    yield AdoptedWindow(window, Outcome.DONE, found, self._kept(found))
+                    yield AdoptedWindow(window, Outcome.DONE, Difference(source_rows=rows, lake_rows=ours))
                     continue
+                found = self._compared(window, rows, ours)
                 yield self._adopted(window, found, is_known=coverage.holds(window))
 
     def _compared(self, window: Window, rows: int, ours: int) -> Difference:

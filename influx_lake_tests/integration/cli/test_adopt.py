@@ -198,6 +198,8 @@ def test_columns_whose_types_were_guessed_wrong(lake: PluginLake) -> None:
         {"cores": None, "usage": None, "cores__double": 7.0, "usage__string": "0.5"},
     ]
     assert lake.adopt()[1]["windows"]["loaded"] == 0
+    told = lake.tell("sql", "select cores, cores__double as old from cpu order by time", "--json").object["rows"]
+    assert [(row["cores"], row["old"]) for row in told] == [(7, None), (7, None), (None, 7.0)]
     assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02").code == 0
     # A row that stays in a window which is loaded keeps what was set aside.
     lake.box.write("telemetry", f"cpu,host=b cores=9i {times[2]}")
@@ -306,3 +308,52 @@ def test_from_the_trigger_to_a_lake_that_is_right(lake: PluginLake, monkeypatch:
     assert len(table.scan().to_arrow()) == 8
     # The next loads put it into partitions, as the lake.yaml says.
     assert [str(each.transform) for each in table.spec().fields] == ["day"]
+
+
+@pytest.mark.slow
+def test_a_table_of_a_pipeline_with_names_of_its_own(lake: PluginLake) -> None:
+    shaped = """\
+cpu:
+    time_type: timestamptz
+    rename: {time: ts, host: hostname}
+    types: {cores: int}
+    computed: {busy: "usage * 2"}
+    constants: {plant: north}
+    metadata_columns: {loaded_at: loaded_at, run_id: run_id}
+"""
+    lake.config.write_text(lake.config.read_text().replace("cpu: {}\n", shaped))
+    points = [{"usage": 0.5, "cores": 1} | point for point in of_day(0)]
+    lake.write(points[:3])
+    rows = pa.table(
+        {
+            "ts": pa.array([point["time"] // 1000 for point in points], pa.timestamp("us", "UTC")),
+            "hostname": [point["host"] for point in points],
+            "region": [point.get("region") for point in points],
+            "usage": [point["usage"] for point in points],
+            "run_id": ["theirs"] * 4,
+            "_dlt_id": list("abcd"),
+        }
+    )
+    lake.catalog.create_namespace("default")
+    lake.catalog.create_table(TABLE, rows.schema).append(rows)
+    code, found = lake.adopt()
+    assert (code, found["rows"]["gone"], found["rows"]["changed"]) == (0, 1, 3)
+    assert {*found["differing"][0]["columns"]} == {"plant", "busy", "cores", "state", "up"}
+    names = ["hostname", "usage", "cores", "busy", "plant", "_dlt_id"]
+    found_rows = lake.catalog.load_table(TABLE).scan().to_arrow().sort_by("ts")
+    assert found_rows.select(names).to_pylist() == [
+        dict(zip(names, values, strict=True))
+        for values in (
+            ("h0", 0.5, 0, 1.0, "north", None),
+            ("h1", 1.5, 1, 3.0, "north", None),
+            ("h2", 0.5, 2, 1.0, "north", None),
+            ("h3", 3.5, None, None, None, "d"),
+        )
+    ]
+    # A run that loads a row anew puts its own name in; of those that stay, theirs is kept.
+    runs = found_rows["run_id"].to_pylist()
+    assert runs[3] == "theirs"
+    assert all(run.startswith("adopt-") for run in runs[:3])
+    assert lake.adopt()[1]["windows"] == {"equal": 3, "loaded": 0, "kept": 1, "done": 0}
+    told = lake.tell("sql", "select hostname, busy from cpu order by ts", "--json").object
+    assert [(row["hostname"], row["busy"]) for row in told["rows"]] == [("h0", 1), ("h1", 3), ("h2", 1), ("h3", None)]
