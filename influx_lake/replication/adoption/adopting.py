@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from influx_lake.config import Measurement, Nanoseconds, OnChangedValues, OnShrink
+from influx_lake.config.maintenance.options import ManifestOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, LakeError, WindowShrank, naming
@@ -17,6 +18,8 @@ from influx_lake.iceberg.adoption.confirm import SeenWindow, confirm_windows
 from influx_lake.iceberg.adoption.repair import SchemaRepair, repair_of, repair_table, time_conflict
 from influx_lake.iceberg.columns.known_columns import actual
 from influx_lake.iceberg.load.ensure import check_writable
+from influx_lake.iceberg.maintenance.rewrite_manifests import rewrite_manifests
+from influx_lake.iceberg.maintenance.task import TableTask
 from influx_lake.iceberg.scan.reader import check_readable, find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window, total_rows
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
@@ -121,6 +124,8 @@ class Adoption:
         """
         if self.is_in_place and not self.dry_run:
             repair_table(self.catalog, self.target, arrow_schema(self.lake.schema))
+            # Each commit reads them all, and a table that was appended to every hour has as many.
+            rewrite_manifests(TableTask(self.catalog, self.target, self.run_id, self.now), ManifestOptions())
         try:
             for begin in range(0, len(windows), WINDOWS_AT_ONCE):
                 yield from self._part(windows[begin : begin + WINDOWS_AT_ONCE])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,11 +12,16 @@ from influx_lake.config import Measurement, Nanoseconds
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.adoption.repair import SchemaRepair
-from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
+from influx_lake.iceberg.columns.known_columns import as_known, time_field
+from influx_lake.iceberg.failures.translation import catalog_errors
+from influx_lake.iceberg.scan.manifest_cache import planned_files
+from influx_lake.iceberg.scan.planning import time_bounds
+from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
+from influx_lake.iceberg.scan.row_filter import RowFilter
 from influx_lake.replication.changed_values import LakeColumns
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
+    from pyiceberg.table import FileScanTask, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class LakeSide:
     held: Mapping[str, str]
     repair: SchemaRepair
     nanoseconds: str | None
+    _files: list[FileScanTask] = field(default_factory=list)
 
     @classmethod
     def of(cls, table: Table, measurement: Measurement, schema: MeasurementSchema, repair: SchemaRepair) -> LakeSide:
@@ -60,10 +66,10 @@ class LakeSide:
     def extra(self) -> dict[str, pa.Field]:
         """Columns that the source has no values for, by their names in the table: what they are called afterwards."""
         known = {*self.held.values(), self.time, self.nanoseconds}
-        fields = {field.name: field for field in self.columns if field.name not in known}
+        fields = {each.name: each for each in self.columns if each.name not in known}
         return {
-            name: pa.field(self.repair.set_aside.get(name, name), field.type)
-            for name, field in fields.items()
+            name: pa.field(self.repair.set_aside.get(name, name), each.type)
+            for name, each in fields.items()
             if name in self.repair.set_aside or self.schema.column(name) is None
         }
 
@@ -77,4 +83,25 @@ class LakeSide:
         return self._read(window, self.columns.names)
 
     def _read(self, window: Window, names: list[str]) -> pa.RecordBatchReader:
-        return read_windows(self.table, [window], self.time, list(dict.fromkeys(names)))
+        table = as_known(self.table)
+        projection = table.schema().select(*dict.fromkeys(names))
+        schema, wanted = arrow_schema(projection), RowFilter.of([window], table, self.time)
+        batches = read_tasks(table, self._files_of(window), wanted, projection)
+        return pa.RecordBatchReader.from_batches(schema, (conform(batch, schema) for batch in batches))
+
+    def _files_of(self, window: Window) -> list[FileScanTask]:
+        """The files that may hold rows of a window.
+
+        They are planned once for all windows: tables that are appended to every hour have as many manifests, and each
+        plan reads all of them.
+        """
+        if not self._files:
+            with catalog_errors(f"plan a scan of {'.'.join(self.table.name())}"):
+                self._files.extend(planned_files(as_known(self.table).scan()))
+        time_id = time_field(self.table, self.time).field_id
+
+        def may_hold(task: FileScanTask) -> bool:
+            bounds = time_bounds(task.file, time_id)
+            return bounds is None or (bounds[0] < window.end_us and window.start_us <= bounds[1])
+
+        return list(filter(may_hold, self._files))

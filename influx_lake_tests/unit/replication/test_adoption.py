@@ -253,6 +253,19 @@ def test_into_a_table_of_another_name(filled: FakeSource, catalog: Catalog) -> N
     assert len(catalog.load_table(("telemetry", "cpu_new")).scan().to_arrow()) == 30
 
 
+@pytest.mark.slow
+def test_the_manifests_of_many_appends_become_few(source: FakeSource, catalog: Catalog) -> None:
+    for window in WINDOWS:
+        source.put(window, 8)
+    foreign(catalog, *(source.rows.slice(max(0, number - 1), 2) for number in range(24)))
+    adopt(source, catalog)
+    table = catalog.load_table(CPU.identifier)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    assert len(snapshot.manifests(table.io)) < 10
+    assert exact(source, catalog)
+
+
 def test_what_cannot_be_adopted(filled: FakeSource, catalog: Catalog) -> None:
     shared = changed(CPU, share=Share("measurement", "cpu", is_alone=False))
     with pytest.raises(ConfigurationError, match="may hold several measurements"):
