@@ -45,8 +45,10 @@ class Change:
         table: The measurement, by its `full_name`.
         first: The time of the first point, in nanoseconds since 1970.
         last: The time of the last one.
-        noted: When it became known here, in nanoseconds since 1970, by this machine's clock.
+        noted: When it was known here, and the source had its points for sure: a load that begins later has them. In
+            nanoseconds since 1970, by this machine's clock.
         points: How many points there are, at least.
+        since: From when on a load is of use: as `noted`, of the oldest of the changes that this one is made of.
     """
 
     table: str
@@ -54,6 +56,7 @@ class Change:
     last: int
     noted: int
     points: int = 0
+    since: int = 0
 
     @property
     def window(self) -> Window:
@@ -100,4 +103,5 @@ def _joined(one: Change, other: Change) -> Change:
         max(one.last, other.last),
         max(one.noted, other.noted),
         min(one.points + other.points, _MOST_POINTS),
+        min(one.since, other.since),
     )

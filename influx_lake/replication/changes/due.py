@@ -11,6 +11,7 @@ from itertools import islice
 from influx_lake.config import Lake
 from influx_lake.config.values.windows import Window
 from influx_lake.replication.changes.change import Change
+from influx_lake.replication.changes.noting import nanoseconds
 from influx_lake.replication.planning.due import DueWindow
 
 MOST_WINDOWS = 400
@@ -48,8 +49,11 @@ def changed_windows(
     """
     known = {each.full_name: each for each in lake.measurements}
     of_table: dict[str, list[Change]] = defaultdict(list)
+    moment = nanoseconds(now)
     for change in pending:
-        of_table[change.table].append(change)
+        # The source may not have its points yet.
+        if change.since <= moment:
+            of_table[change.table].append(change)
     due: list[DueWindow] = []
     for table, changes in of_table.items():
         if table not in known:

@@ -23,7 +23,7 @@ _VERSION = 1
 _TABLES = """
 create table if not exists changes (
     "table" text not null, first integer not null, last integer not null,
-    noted integer not null, points integer not null,
+    noted integer not null, points integer not null, since integer not null,
     primary key ("table", first, last)
 ) without rowid;
 create table if not exists tellers (source text primary key, heard integer not null) without rowid;
@@ -106,7 +106,7 @@ class ChangeJournal:
         if not self.path.exists():
             return []
         with self._reading() as connection:
-            rows = connection.execute('select "table", first, last, noted, points from changes').fetchall()
+            rows = connection.execute('select "table", first, last, noted, points, since from changes').fetchall()
         return sorted(Change(*row) for row in rows)
 
     def acknowledge(self, loads: Iterable[Loaded]) -> None:
@@ -232,15 +232,16 @@ def _note(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
 
 def _changes_of(connection: sqlite3.Connection, table: str) -> list[Change]:
     rows = connection.execute(
-        'select "table", first, last, noted, points from changes where "table" = ? order by first, last', (table,)
+        'select "table", first, last, noted, points, since from changes where "table" = ? order by first, last',
+        (table,),
     )
     return [Change(*row) for row in rows]
 
 
 def _replace(connection: sqlite3.Connection, table: str, changes: Iterable[Change]) -> None:
     connection.execute('delete from changes where "table" = ?', (table,))
-    rows = [(each.table, each.first, each.last, each.noted, each.points) for each in changes]
-    connection.executemany("insert into changes values (?, ?, ?, ?, ?)", rows)
+    rows = [(each.table, each.first, each.last, each.noted, each.points, each.since) for each in changes]
+    connection.executemany("insert into changes values (?, ?, ?, ?, ?, ?)", rows)
 
 
 def _heard(connection: sqlite3.Connection, source: str) -> None:

@@ -59,18 +59,19 @@ def told_by_lines(body: bytes, precision: str, now: int) -> list[Told]:
 
 def _lines(body: bytes) -> Iterator[bytes]:
     """The lines; a string may have line breaks in it."""
-    begun, scan = b"", LineScan()
+    begun: list[bytes] = []
+    scan = LineScan()
     for line in body.split(b"\n"):
         if begun or b'"' in line:
-            begun = begun + b"\n" + line if begun else line
+            begun.append(line)
             if not scan.ends(line):
                 continue
-            line, begun, scan = begun, b"", LineScan()  # noqa: PLW2901
+            line, begun, scan = b"\n".join(begun), [], LineScan()  # noqa: PLW2901
         line = line.strip()  # noqa: PLW2901
         if line and not line.startswith(b"#"):
             yield line
     if begun:
-        raise BadLines(f"a string is not closed: {shown(begun)}")
+        raise BadLines(f"a string is not closed: {shown(begun[0])}")
 
 
 def _unescaped(name: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from influx_lake.config import Lake
 from influx_lake.config.connections import ServerConfig
@@ -15,6 +15,10 @@ from influx_lake.replication.changes.change import Change, Told, merged_changes
 from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake.replication.planning.due import newest_closed
 
+ARRIVING = timedelta(seconds=5)
+"""How long after it told of points a database has them for sure: InfluxDB 1 sends them to subscriptions while it writes
+them.
+"""
 HEARD_EVERY = 10_000_000_000
 """In nanoseconds: how exactly it is known when a source was heard of last."""
 
@@ -47,19 +51,28 @@ def note_changes(lake: Lake, journal: ChangeJournal, source: str, told: Iterable
     Raises:
         StorageError: It cannot be kept.
     """
-    noted = what_to_note(lake, source, told, now)
+    noted = what_to_note(lake, source, told, now, now + ARRIVING)
     # Most of what is told is of windows that are open: nothing is written for that alone.
     if noted.changes or nanoseconds(now) - journal.heard().get(source, 0) > HEARD_EVERY:
         journal.note(noted.changes, source=source)
     return noted
 
 
-def what_to_note(lake: Lake, source: str, told: Iterable[Told], now: datetime) -> Noted:
+def what_to_note(
+    lake: Lake, source: str, told: Iterable[Told], now: datetime, there_at: datetime | None = None
+) -> Noted:
     """What is to be kept of what a source told: that of windows that are due, of measurements of the lake.
 
     A window that is not due yet is loaded as a whole once it is, after the points that were told arrived.
+
+    Args:
+        lake: The lake.
+        source: Who told it.
+        told: What was told.
+        now: The present.
+        there_at: From when on the source has the points for sure; now, where it is not given.
     """
-    own, moment = _loaded(lake, source, now), nanoseconds(now)
+    own, moment = _loaded(lake, source, now), nanoseconds(there_at or now)
     config = lake.source(source)
     own_table = config.changes.table if isinstance(config, ServerConfig) and config.changes else CHANGES_TABLE
     changes: dict[str, list[Change]] = defaultdict(list)
@@ -69,7 +82,7 @@ def what_to_note(lake: Lake, source: str, told: Iterable[Told], now: datetime) -
         if each.measurement not in own and each.measurement != own_table:
             unknown.add(each.measurement)
         for table, first, last in own.get(each.measurement, ()):
-            change = Change(table, each.first, each.last, moment, each.points).within(first, last)
+            change = Change(table, each.first, each.last, moment, each.points, moment).within(first, last)
             if change is None:
                 left += 1
             else:

@@ -48,18 +48,22 @@ class _Wanted:
     noted: int
 
     @property
+    def table(self) -> str:
+        return self.measurement.full_name
+
+    @property
     def span(self) -> Window:
         return Window(self.windows[0].start, self.windows[-1].end)
 
-    @property
-    def key(self) -> str:
-        said = f"{self.measurement.full_name} {self.span} {self.noted}"
+    def key(self, failures: int) -> str:
+        """Tells which changes the request is for, so that a service that was killed finds it again."""
+        said = f"{self.table} {self.span} {self.noted} {failures}"
         return f"changed {hashlib.sha256(said.encode()).hexdigest()}"
 
     @property
     def body(self) -> dict[str, Any]:
         return {
-            "measurements": [self.measurement.full_name],
+            "measurements": [self.table],
             "start": utc_text(self.span.start),
             "end": utc_text(self.span.end),
             "only": None,
@@ -67,10 +71,27 @@ class _Wanted:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that was made.
+
+    Attributes:
+        wanted: What for.
+        request: Its id.
+        failures: How many before it failed, one after the other.
+    """
+
+    wanted: _Wanted
+    request: str
+    failures: int
+
+    def shares_time_with(self, wanted: _Wanted) -> bool:
+        own, other = self.wanted.span, wanted.span
+        return self.wanted.table == wanted.table and own.start < other.end and other.start < own.end
+
+
 class ChangedWindows:
     """Makes requests of the service for windows that changed, and forgets changes whose windows were loaded.
-
-    A request is told by its key which change it is for, so that a service that was killed finds it again.
 
     Args:
         service: The service.
@@ -78,7 +99,7 @@ class ChangedWindows:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._loaded: dict[tuple[str, Window], datetime] = {}
+        self._asked: list[_Asked] = []
 
     def look(self) -> None:
         """Read the tables of changes, and have loaded what has to be.
@@ -89,16 +110,18 @@ class ChangedWindows:
         now, lake = datetime.now(UTC), self._service.lake
         journal = ChangeJournal.of(lake.root)
         self._read_tables(journal, now)
-        pending = journal.pending()
-        if not pending:
+        if not journal.pending():
             return
+        loaded, busy = self._outcome(now)
+        journal.acknowledge(loaded)
+        pending = journal.pending()
         found = changed_windows(lake, pending, now)
         if found.forgotten:
             journal.forget(found.forgotten)
         for wanted in islice(_requests(found.due, pending), MOST_REQUESTS):
-            loads = self._ask(wanted, now)
-            if loads:
-                journal.acknowledge(loads)
+            known = [each for each in self._asked if each.shares_time_with(wanted)]
+            if not any(each in busy for each in known) and not self._ask(wanted, known):
+                break
 
     def _read_tables(self, journal: ChangeJournal, now: datetime) -> None:
         lake = self._service.lake
@@ -111,28 +134,45 @@ class ChangedWindows:
                 except LakeError as error:
                     log.warning("the table of changes of %s cannot be read: %s", name, error)
 
-    def _ask(self, wanted: _Wanted, now: datetime) -> list[Loaded]:
-        """Have windows loaded, unless that is under way, failed or was done just now.
-
-        Returns:
-            What was loaded since the change.
+    def _outcome(self, now: datetime) -> tuple[list[Loaded], list[_Asked]]:
+        """What the requests loaded, and which of them are under way, or ended so short a while ago that their windows
+        are left alone.
         """
-        loaded = self._loaded.get((wanted.measurement.full_name, wanted.span))
-        if loaded is not None and now - loaded < PACE:
-            return []
-        for attempt in range(_TRIES):
-            try:
-                request = self._service.accept(Kind.LOAD, wanted.body, f"{wanted.key} {attempt}", own=True)
-            except Problem as problem:
-                log.warning("windows that changed wait: %s", problem)
-                return []
+        loaded: list[Loaded] = []
+        busy: list[_Asked] = []
+        kept: list[_Asked] = []
+        for each in self._asked:
+            request = self._service.journal.find(each.request)
+            if request is None:
+                continue
             if request.state is State.DONE and request.began is not None:
-                self._loaded[wanted.measurement.full_name, wanted.span] = request.began
                 began = nanoseconds(request.began)
-                return [Loaded(wanted.measurement.full_name, window, began) for window in wanted.windows]
-            if not request.state.is_final or not _may_be_tried_again(request, attempt, now):
-                return []
-        return []
+                loaded += [Loaded(each.wanted.table, window, began) for window in each.wanted.windows]
+            if now < _left_alone_until(request, each.failures):
+                busy.append(each)
+            if request.state is not State.DONE or each in busy:
+                kept.append(each)
+        self._asked = kept
+        return loaded, busy
+
+    def _ask(self, wanted: _Wanted, known: Sequence[_Asked]) -> bool:
+        """Make the request, in place of those that failed; whether there was room for it."""
+        failures = max((each.failures + 1 for each in known), default=0)
+        try:
+            request = self._service.accept(Kind.LOAD, wanted.body, wanted.key(failures), own=True)
+        except Problem as problem:
+            log.warning("windows that changed wait: %s", problem)
+            return False
+        self._asked = [*(each for each in self._asked if each not in known), _Asked(wanted, request.id, failures)]
+        return True
+
+
+def _left_alone_until(request: Request, failures: int) -> datetime:
+    if not request.state.is_final or request.ended is None:
+        return datetime.max.replace(tzinfo=UTC)
+    if request.state is State.DONE:
+        return (request.began or request.ended) + PACE
+    return request.ended + min(FIRST_PAUSE * (1 << min(failures, 16)), LONGEST_PAUSE)
 
 
 def _requests(due: Sequence[DueWindow], pending: Sequence[Change]) -> Iterator[_Wanted]:
@@ -144,10 +184,8 @@ def _requests(due: Sequence[DueWindow], pending: Sequence[Change]) -> Iterator[_
         changes = [change for change in pending if change.table == table]
         for stretch in _stretches(sorted(windows), measurement.windows_per_run):
             span = Window(stretch[0].start, stretch[-1].end)
-            noted = [
-                change.noted for change in changes if change.window.start < span.end and span.start < change.window.end
-            ]
-            yield _Wanted(measurement, stretch, max(noted, default=0))
+            inside = (each for each in changes if each.window.start < span.end and span.start < each.window.end)
+            yield _Wanted(measurement, stretch, max((each.noted for each in inside), default=0))
 
 
 def _stretches(windows: Sequence[Window], most: int) -> Iterator[tuple[Window, ...]]:
@@ -155,8 +193,3 @@ def _stretches(windows: Sequence[Window], most: int) -> Iterator[tuple[Window, .
         inside = [window for window in windows if whole.start <= window.start and window.end <= whole.end]
         for begin in range(0, len(inside), most):
             yield tuple(inside[begin : begin + most])
-
-
-def _may_be_tried_again(request: Request, attempt: int, now: datetime) -> bool:
-    pause = min(FIRST_PAUSE * (1 << min(attempt, 16)), LONGEST_PAUSE)
-    return request.ended is not None and now >= request.ended + pause

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from influx_lake.engine import influx_lake_changes
+from influx_lake.replication.changes.change import Change
 from influx_lake.replication.changes.journal import ChangeJournal
+from influx_lake.replication.requests.request import State
 from influx_lake.sandbox import Sandbox
+from influx_lake.serve.work import changed as changed_module
+from influx_lake.serve.work.changed import ChangedWindows
 from influx_lake_tests.integration.serve.served_lake import DAY_NS, FIRST_DAY_NS, TOKEN, ServedLake, followed
 from testbed.influxdb_servers import influxdb1
 from testbed.processing_engine import ProcessingEngine
@@ -202,3 +207,39 @@ def subscribe(server: object, client: httpx.Client, token: str) -> None:
     """What docs/engine.md says."""
     address = f"http://influxdb:{token}@{client.base_url.host}:{client.base_url.port}"
     server.query(f"CREATE SUBSCRIPTION lake ON telemetry.autogen DESTINATIONS ALL '{address}'")  # type: ignore[attr-defined]
+
+
+def test_points_that_trickle_in_make_one_request_at_a_time(lake: ServedLake) -> None:
+    with lake.client(working=False) as client:
+        changed = ChangedWindows(client.app.state.service)  # type: ignore[attr-defined]
+        journal = ChangeJournal.of(lake.folder)
+        for second in range(5):
+            journal.note([Change("telemetry.cpu", LATE, LATE + second, noted=time.time_ns())])
+            changed.look()
+        [request] = client.get("/v1/windows").json()["requests"]
+        assert request["asked"]["start"] == "2026-01-02T00:00:00Z"
+        # A service that was killed and knows of none: the same change is the same request.
+        ChangedWindows(client.app.state.service).look()  # type: ignore[attr-defined]
+        assert len(client.get("/v1/windows").json()["requests"]) == 2
+        ChangedWindows(client.app.state.service).look()  # type: ignore[attr-defined]
+        assert len(client.get("/v1/windows").json()["requests"]) == 2
+
+
+def test_a_request_that_fails_is_made_again_after_a_pause(lake: ServedLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changed_module, "FIRST_PAUSE", timedelta(0))
+    with lake.client(working=False) as client:
+        service = client.app.state.service  # type: ignore[attr-defined]
+        changed, journal = ChangedWindows(service), ChangeJournal.of(lake.folder)
+        journal.note([Change("telemetry.cpu", LATE, LATE, noted=time.time_ns())])
+        for number in range(1, 4):
+            changed.look()
+            found = client.get("/v1/windows").json()["requests"]
+            assert len(found) == number
+            service.journal.begin(found[0]["id"])
+            service.journal.finish(found[0]["id"], State.FAILED, error={"status": 502})
+        changed.look()
+        last = client.get("/v1/windows").json()["requests"][0]["id"]
+        service.journal.begin(last)
+        service.journal.finish(last, State.DONE)
+        changed.look()
+        assert journal.pending() == []

@@ -9,7 +9,7 @@ from typing import Any
 from influx_lake.config import Lake, lake_of
 from influx_lake.replication.changes.change import Change, Told
 from influx_lake.replication.changes.due import changed_windows
-from influx_lake.replication.changes.journal import ChangeJournal
+from influx_lake.replication.changes.journal import ChangeJournal, Loaded
 from influx_lake.replication.changes.noting import HEARD_EVERY, nanoseconds, note_changes, what_to_note
 
 NOW = datetime(2026, 6, 10, 0, 5, tzinfo=UTC)
@@ -93,3 +93,21 @@ def test_a_teller_that_tells_of_open_windows_alone_costs_no_write_each_time(tmp_
     assert journal.heard()["default"] == first
     note_changes(made, journal, "default", [], now + timedelta(microseconds=2 * HEARD_EVERY / 1_000))
     assert journal.heard()["default"] > first
+
+
+def test_points_that_trickle_in_do_not_keep_those_before_them_waiting(tmp_path: Path) -> None:
+    journal, made, late = ChangeJournal.of(tmp_path), lake(), at("2026-02-01T05:00")
+    for second in range(10):
+        now = NOW + timedelta(seconds=second)
+        note_changes(made, journal, "default", [Told("cpu", late + second, late + second, 1)], now)
+        found = changed_windows(made, journal.pending(), now).due
+        # The source may not have the first one yet.
+        assert [each.key for each in found] == ([] if second < 5 else ["2026-02-01"])
+    [only] = journal.pending()
+    assert (only.points, only.noted - only.since) == (10, 9 * 10**9)
+    # A load that began before the last one was there is not enough.
+    window = made.measurements[0].scheme.window_at(datetime(2026, 2, 1, tzinfo=UTC))
+    journal.acknowledge([Loaded("telemetry.cpu", window, only.noted)])
+    assert journal.pending() == [only]
+    journal.acknowledge([Loaded("telemetry.cpu", window, only.noted + 1)])
+    assert journal.pending() == []

@@ -49,6 +49,11 @@ def test_names_and_times_are_found_in_lines_of_any_kind(line: str, name: str, mo
     assert told(line) == [Told(name, moment, moment, 1)]
 
 
+def test_a_string_that_is_never_closed_takes_no_longer_than_others() -> None:
+    with pytest.raises(BadLines, match="not closed"):
+        told_by_lines(b'cpu text="' + b"a\n" * 300_000, "n", NOW)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
