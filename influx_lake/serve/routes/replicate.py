@@ -16,10 +16,13 @@ from starlette.concurrency import run_in_threadpool
 from influx_lake.config.values.validated_names import Namespace, TableName
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.replication.requests.request import Kind, State
+from influx_lake.replication.requests.request import Request as Asked
 from influx_lake.serve.problems import Problem, answer_of, documented
 from influx_lake.serve.routes.access import IdempotencyKey, Served, ended
 from influx_lake.serve.routes.views import Body, Name, RequestView, location_of
+from influx_lake.serve.service import Service
 from influx_lake.serve.work.replicating import batch_size, check_asked, target_table
+from influx_lake.serve.work.replicating import summary as summary_of
 
 router = APIRouter(tags=["replicate"])
 
@@ -124,7 +127,8 @@ async def replicate(
     if wait:
         request = await ended(service, request, client)
     if request.state is State.DONE:
-        summary = dict(request.result or {})
+        found = dict(request.result or {})
+        summary = found or await run_in_threadpool(_summary, service, request)
         message = f"[{uuid.UUID(request.id)}] Replication to Iceberg completed with summary: {_repr(summary)}"
         return {"message": message, "summary": summary, "request": request.id}
     if request.state is State.FAILED and request.error:
@@ -133,6 +137,11 @@ async def replicate(
         raise Problem(HTTPStatus.CONFLICT, "the request was canceled while it was worked on", request=request.id)
     view = RequestView.of(request).model_dump(mode="json")
     return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(request)})
+
+
+def _summary(service: Service, request: Asked) -> dict[str, Any]:
+    """What runs of Dagster came to, which tell of windows alone."""
+    return summary_of(request, service.journal.windows(request.id))
 
 
 def _repr(summary: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.errors import ConfigurationError
+from influx_lake.replication.requests.request import Runner
 from influx_lake.serve.problems import Problem
 
 if TYPE_CHECKING:
@@ -176,11 +177,12 @@ def summary(request: Request, windows: Sequence[RequestedWindow]) -> dict[str, A
     start = parse_moment(body["backfill_start"]) if body["backfill_start"] else None
     if start is None:
         start = windows[0].window.start if windows else end
-    batches = -((start - end) // batch_size(body["batch_size"]))
+    # Runs load whole partitions; and batches without a row need no commit.
+    batches = 0 if request.runner is Runner.DAGSTER else -((start - end) // batch_size(body["batch_size"]))
+    seconds = ((request.ended or datetime.now(UTC)) - began).total_seconds()
     return {
-        # Batches without a row need no commit.
         "total_batches": max(len(windows), batches),
-        "execution_time_seconds": round((datetime.now(began.tzinfo) - began).total_seconds(), 2),
+        "execution_time_seconds": round(seconds, 2),
         "total_source_records": rows,
         "total_written_records": rows,
         "source_measurement": body["measurement"],

@@ -79,6 +79,22 @@ def test_windows_are_loaded_by_runs_and_followed(lake: SensedLake) -> None:
     assert all(each["facts"]["run_id"] and each["facts"]["snapshot_id"] for each in found["items"])
 
 
+@pytest.mark.slow
+def test_the_plugins_request_is_answered_when_its_runs_are_done(lake: SensedLake) -> None:
+    body = {"measurement": "cpu", "catalog_configs": {}, "backfill_end": "2026-01-03T00:00:00Z", "batch_size": "1h"}
+    path, headers = "/api/v3/engine/replicate", {"Idempotency-Key": "a"}
+    with served(lake) as (client, service):
+        location = client.post(f"{path}?wait=false", json=body, headers=headers).headers["location"]
+        planned(client, location)
+        lake.run_all(requests_of(lake))
+        assert service.runs is not None
+        service.runs.follow(service.journal)
+        told = client.post(path, json=body, headers=headers).json()
+    assert told["summary"]["total_written_records"] == lake.rows()
+    assert told["summary"]["total_batches"] == 2
+    assert "'total_batches': 2" in told["message"]
+
+
 def test_a_tick_that_is_done_twice_names_the_same_run(lake: SensedLake) -> None:
     with served(lake) as (client, _):
         planned(client, client.post("/v1/windows", json=DAYS).headers["location"])
