@@ -64,6 +64,7 @@ class AdoptedTable:
     drop_copies: bool = False
     is_missing: bool = False
     is_told: bool = False
+    _is_to_change: bool = False
     _findings: list[Finding] = field(default_factory=list)
     _outside: int = 0
     _outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -73,7 +74,7 @@ class AdoptedTable:
     @property
     def differs(self) -> bool:
         """Whether windows are to be loaded, or columns are to be changed."""
-        return bool(self._outcomes[Outcome.LOADED]) or any(each.column for each in self._findings)
+        return bool(self._outcomes[Outcome.LOADED]) or self._is_to_change
 
     def tell(self, adoption: Adoption, windows: Sequence[Window] | None, out: Output) -> None:
         """Say what is wrong with the columns, and which rows lie in no window.
@@ -85,6 +86,7 @@ class AdoptedTable:
         """
         self.is_told = True
         self._findings = list(findings(adoption))
+        self._is_to_change = adoption.is_in_place and (bool(adoption.repair) or adoption.repair.time is not None)
         name = self.measurement.table_name
         if self._findings:
             out.line(f"{self.measurement.name}, table {name}:")

@@ -198,6 +198,7 @@ def test_columns_whose_types_were_guessed_wrong(lake: PluginLake) -> None:
         {"cores": None, "usage": None, "cores__double": 7.0, "usage__string": "0.5"},
     ]
     assert lake.adopt()[1]["windows"]["loaded"] == 0
+    assert lake.adopt("--dry-run")[0] == 0
     told = lake.tell("sql", "select cores, cores__double as old from cpu order by time", "--json").object["rows"]
     assert [(row["cores"], row["old"]) for row in told] == [(7, None), (7, None), (None, 7.0)]
     assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02").code == 0
