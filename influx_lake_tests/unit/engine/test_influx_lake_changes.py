@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import ssl
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from influx_lake.engine import influx_lake_changes
 from influx_lake.sources.line_protocol.grammar import parse_line
+from influx_lake_tests.unit.sources.certificates import make_certificate
 from testbed.processing_engine import ProcessingEngine
 
 PLUGIN = Path(influx_lake_changes.__file__)
@@ -48,6 +50,7 @@ class Service:
 
     url: str
     asked: list[tuple[str, str | None, Any]]
+    server: ThreadingHTTPServer
     status: int = 200
 
 
@@ -66,7 +69,7 @@ def service() -> Iterator[Service]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found = Service(f"http://127.0.0.1:{server.server_port}", [])
+    found = Service(f"http://127.0.0.1:{server.server_port}", [], server)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield found
     server.shutdown()
@@ -198,6 +201,20 @@ def test_the_token_is_for_the_address_that_was_named(service: Service) -> None:
     made.scheduled()
     assert [path for path, *_ in service.asked] == ["/v1/changes"]
     assert made.request()[1]["pending"] == 1
+
+
+def test_a_service_is_known_by_its_certificate(service: Service, tmp_path: Path) -> None:
+    own, other = (make_certificate(tmp_path, name, "127.0.0.1") for name in ("own", "other"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*own)
+    service.server.socket = context.wrap_socket(service.server.socket, server_side=True)
+    url = service.url.replace("http:", "https:")
+    for trusted, pending in ((other, 1), (own, 0)):
+        made = engine(url=url, ca_file=str(trusted.cert_file))
+        made.flush(cpu=rows(LATE))
+        made.scheduled()
+        assert made.request()[1]["pending"] == pending, made.logged
+    assert len(service.asked) == 1
 
 
 def test_a_restart_begins_anew() -> None:
