@@ -1,8 +1,8 @@
-"""A table that was loaded hour by hour for a year, and maintained each night: what `benchmarks.engines` asks.
+"""A table that was loaded hour by hour for a year, and maintained each week: what `benchmarks.engines` asks.
 
 `python -m benchmarks.hourly_lake FOLDER [--days N]` makes it with the product: 24 commits and files a day, snapshots
-expired after each day but those of the last week, manifests rewritten, as the defaults of `maintenance` have it. Files
-are not compacted.
+expired after each week but the last one, manifests rewritten, as the defaults of `maintenance` have it. Files are not
+compacted.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def make(folder: Path, days: int) -> None:
             start = START + timedelta(hours=hour)
             window = Window(start, start + timedelta(hours=1))
             replace_window(load_of(catalog, TARGET, Hour(hour), window, _PROVENANCE))
-        _maintain(catalog, expire=day < days - _WEEK)
+        if day % _WEEK == 0 or day == days - 1:
+            _maintain(catalog, expire=day < days - _WEEK)
 
 
 def _maintain(catalog: Catalog, *, expire: bool) -> None:
