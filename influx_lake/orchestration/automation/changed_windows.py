@@ -34,6 +34,8 @@ AT_ONCE = 10
 """How many of its runs wait or run at most."""
 PACE = timedelta(seconds=30)
 """How long after a load of a window the next one begins: late points may trickle in for hours."""
+MOST = 2_000
+"""How many windows a tick chooses from."""
 SECONDS = 20.0
 """How long a tick waits for sources; the others' turn comes with the next ones. Dagster gives it a minute."""
 _RUNS = 1_000
@@ -80,11 +82,11 @@ def changed_windows_sensor(
                 if failed:
                     raise failed[0]
                 return dg.SkipReason("no source told of points in a window that was loaded")
-            loads = _loads(context.instance, pending, changed_windows(lake, pending, now).due)
+            loads = _loads(context.instance, lake, pending, now)
             journal.acknowledge(loads)
             graph = context.repository_def.asset_graph if context.repository_def else None
             recent = RecentRuns.of(context.instance, now, graph)
-            found = changed_windows(lake, journal.pending(), now, skip=_in_good_hands(recent, loads, now))
+            found = changed_windows(lake, journal.pending(), now, _in_good_hands(recent, loads, now), most=MOST)
             if found.forgotten:
                 journal.forget(found.forgotten)
             room = max(0, AT_ONCE - recent.started_for(Reason.CHANGED, lake.measurements))
@@ -118,7 +120,7 @@ def _read_tables(
             context.log.info(f"{name} told of {counted(len(noted.changes), 'change')}")
 
 
-def _loads(instance: dg.DagsterInstance, pending: Sequence[Change], due: Sequence[DueWindow]) -> list[Loaded]:
+def _loads(instance: dg.DagsterInstance, lake: Lake, pending: Sequence[Change], now: datetime) -> list[Loaded]:
     """Which windows runs loaded that succeeded and began after the first of some changes was noted."""
     oldest = min(change.noted for change in pending)
     since = datetime.fromtimestamp(oldest / 1e9, UTC)
@@ -129,6 +131,8 @@ def _loads(instance: dg.DagsterInstance, pending: Sequence[Change], due: Sequenc
         if partitions is not None and began is not None:
             for key in record.dagster_run.asset_selection or ():
                 spans[key].append((*partitions, int(began * 1e9)))
+    loaded = {each.full_name for each in lake.measurements if asset_key(each) in spans}
+    due = changed_windows(lake, (change for change in pending if change.table in loaded), now).due
     return [
         Loaded(each.measurement.full_name, each.window, began)
         for each in due

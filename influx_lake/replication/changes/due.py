@@ -37,6 +37,7 @@ def changed_windows(
     now: datetime,
     skip: Callable[[DueWindow], bool] = lambda due: False,
     limit: int = MOST_WINDOWS,
+    most: int | None = None,
 ) -> ChangedWindows:
     """The windows of kept changes.
 
@@ -46,6 +47,7 @@ def changed_windows(
         now: The present.
         skip: Which windows to leave out: they are in good hands already.
         limit: How many windows of a measurement are found at most.
+        most: With so many windows of all measurements it is enough: those that wait longest come first.
     """
     known = {each.full_name: each for each in lake.measurements}
     of_table: dict[str, list[Change]] = defaultdict(list)
@@ -55,9 +57,11 @@ def changed_windows(
         if change.since <= moment:
             of_table[change.table].append(change)
     due: list[DueWindow] = []
-    for table, changes in of_table.items():
-        if table not in known:
-            continue
+    waiting = {table: min(change.since for change in changes) for table, changes in of_table.items()}
+    for table in sorted(of_table.keys() & known.keys(), key=lambda each: (waiting[each], each)):
+        if most is not None and len(due) >= most:
+            break
+        changes = of_table[table]
         measurement, until, kept = known[table], now - known[table].lag, known[table].kept_since(now)
         found: dict[Window, None] = {}
         for change in sorted(changes, key=lambda each: each.last, reverse=True):

@@ -53,6 +53,17 @@ def test_windows_of_a_change_come_the_newest_first() -> None:
     ]
 
 
+def test_those_that_wait_longest_come_first() -> None:
+    made = lake(cpu={}, mem={}, disk={})
+    waiting = {"cpu": 3, "mem": 1, "disk": 2}
+    changes = [
+        Change(f"telemetry.{name}", at("2026-02-01"), at("2026-02-02"), 5, since=since)
+        for name, since in waiting.items()
+    ]
+    assert [key[:4] for key in keys(made, *changes)] == ["mem ", "mem ", "disk", "disk", "cpu ", "cpu "]
+    assert [key[:4] for key in keys(made, *changes, most=3)] == ["mem ", "mem ", "disk", "disk"]
+
+
 def test_each_measurement_has_windows_of_its_own() -> None:
     made = lake(cpu={}, cpu_hours={"measurement": "cpu", "partition": {"every": "hour"}})
     told = [Told("cpu", at("2026-02-01T05:30"), at("2026-02-01T06:10"), 2)]
