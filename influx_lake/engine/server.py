@@ -70,7 +70,14 @@ class EngineServer:
         Raises:
             SourceError: The server does not tell.
         """
-        rows = self._table("processing_engine_triggers", _TRIGGERS)
+        try:
+            rows = self._table("processing_engine_triggers", _TRIGGERS)
+        except QueryRejected as error:
+            raise QueryRejected(
+                f"{self._failures.where} has no processing engine, or does not tell of its triggers: {told(error)}",
+                remedy="The plugin needs InfluxDB 3 Core or Enterprise with a --plugin-dir; without it leave `changes` "
+                "out, or tell what changed by `POST /v1/changes` of influx-lake serve",
+            ) from None
         arguments = self._arguments()
         return {
             row["trigger_name"]: Installed(

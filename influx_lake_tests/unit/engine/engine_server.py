@@ -23,6 +23,7 @@ class Engine:
         plugin_dir: Where plugins are.
         takes_files: Whether files can be uploaded: from 3.6 on they can, unless it is switched off.
         has_arguments: Whether the system table of arguments is there.
+        has_engine: Whether any of it is.
         triggers: The triggers, by name.
         running: The engine that runs the plugin.
     """
@@ -30,6 +31,7 @@ class Engine:
     plugin_dir: Path
     takes_files: bool = True
     has_arguments: bool = True
+    has_engine: bool = True
     url: str = ""
     token: str = "apiv3_test"
     triggers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -71,6 +73,9 @@ class Engine:
         return 200, None
 
     def _system(self, sql: str) -> tuple[int, Any]:
+        if not self.has_engine:
+            said = "table 'public.system.processing_engine_triggers' not found"
+            return 500, f"query error: error while planning query: Error during planning: {said}"
         if "processing_engine_triggers" in sql:
             return 200, [
                 {"trigger_name": name, "plugin_filename": each["plugin_filename"], "disabled": each["disabled"]}

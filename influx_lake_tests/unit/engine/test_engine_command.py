@@ -127,6 +127,15 @@ def test_a_server_that_takes_no_files_has_to_be_given_it(engine: Engine, run: Ru
     assert set(run("install")[1]["triggers"].values()) == {"kept"}
 
 
+def test_a_server_without_an_engine_is_said(engine: Engine, run: Run) -> None:
+    engine.has_engine = engine.takes_files = False
+    for command in ("install", "check", "remove"):
+        code, said = run(command)
+        assert code == 1
+        assert "has no processing engine" in said["error"]["message"]
+        assert "--plugin-dir" in said["error"]["remedy"]
+
+
 def test_the_commands_are_printed_and_nothing_is_asked(engine: Engine, run: Run) -> None:
     commands = run("install", "--print")[1]["commands"]
     assert commands[0] == f"cp {PLUGIN} PLUGIN_DIR/"
