@@ -32,14 +32,19 @@ from influx_lake.config.lake.engine_use import engine_mistakes
 from influx_lake.config.lake.lake import Lake
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.overlaps import overlaps
-from influx_lake.config.lake.packages import missing_of_catalog, missing_of_openlineage, missing_of_source
+from influx_lake.config.lake.packages import (
+    missing_of_catalog,
+    missing_of_metrics,
+    missing_of_openlineage,
+    missing_of_source,
+)
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.lake.storage_profiles import Profile, profile_of, read_profiles
 from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
 from influx_lake.config.measurements.measurement import Measurement
-from influx_lake.config.observation.metrics import PUSH, MetricsOptions
+from influx_lake.config.observation.metrics import PUSH, TAKERS, MetricsOptions
 from influx_lake.config.observation.openlineage import TRANSPORT, OpenLineageOptions
 from influx_lake.config.observation.openlineage import closed as closed_transport
 from influx_lake.config.references.secret import Secret
@@ -343,6 +348,10 @@ class _Loader:
             return None
         if isinstance(address := entries.get(PUSH[0]), str) and address:
             entries = {**entries, PUSH[0]: self._secrets.any_text(address, ("metrics", *PUSH))}
+        if not (TAKERS & entries.keys() or self._report.has_lost_below(("metrics",))):
+            self._report.mistake(("metrics",), "nobody would get them: give a push or a text_file")
+        if mistake := missing_of_metrics():
+            self._report.mistake(("metrics",), mistake)
         return validated(MetricsOptions, entries, ("metrics",), self._report, hide=frozenset(PUSH))[0]
 
     def _openlineage(self, entries: dict[str, Any]) -> OpenLineageOptions | None:

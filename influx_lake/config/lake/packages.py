@@ -19,6 +19,7 @@ _MODULES = {
     "gcs": "gcsfs",
     "glue": "boto3",
     "hive": "thrift",
+    "metrics": "prometheus_client",
     "openlineage": "openlineage.client",
     "postgres": "psycopg2",
     "s3fs": "s3fs",
@@ -61,6 +62,11 @@ def missing_of_openlineage(kind: str) -> Iterator[tuple[str, str]]:
     """The options of a transport of lineage events that need packages which are not installed."""
     needs = ("openlineage", "confluent-kafka") if kind == "kafka" else ("openlineage",)
     yield from (("type", _mistake(need)) for need in needs if not _is_there(need))
+
+
+def missing_of_metrics() -> str | None:
+    """What to install for metrics to be handed over, where it is not installed."""
+    return None if _is_there("metrics") else _mistake("metrics")
 
 
 def _needs_of_catalog(entries: _Entries) -> Iterable[tuple[str, str]]:

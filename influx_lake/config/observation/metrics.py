@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from influx_lake.config.references.secret import Secret
 from influx_lake.config.values.locations import scheme_of, web_mistake
@@ -25,7 +25,11 @@ class MetricsOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    push: Annotated[Secret | None, AfterValidator(_check_push)] = Field(
+    push: Annotated[
+        Secret | None,
+        AfterValidator(_check_push),
+        WithJsonSchema({"type": "string", "pattern": r"^https?://[^\s/?#]+|\$\{"}),
+    ] = Field(
         default=None,
         description="A Pushgateway. Its address may have `user:password@` before the host, so that it is a secret.",
         examples=["http://pushgateway:9091", "${PUSHGATEWAY}"],
@@ -39,12 +43,6 @@ class MetricsOptions(BaseModel):
         default=timedelta(minutes=1), description="How often."
     )
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.push is None and self.text_file is None:
-            raise ValueError("nobody would get them: give a push or a text_file")
-        return self
-
     def path(self, root: Path) -> Path | None:
         """The file, absolute.
 
@@ -56,3 +54,5 @@ class MetricsOptions(BaseModel):
 
 PUSH = ("push",)
 """The option that is a secret."""
+TAKERS = frozenset({"push", "text_file"})
+"""Who may get them: one at least."""

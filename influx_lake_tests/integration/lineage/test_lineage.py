@@ -108,6 +108,16 @@ def test_a_load_that_fails(lake: CliLake, server: LineageServer) -> None:
     assert not server.of("telemetry.cpu.load", "COMPLETE")
 
 
+@pytest.mark.slow
+def test_a_load_that_is_interrupted(lake: CliLake, server: LineageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("influx_lake.replication.loading.load_window", interrupted)
+    assert load(lake) == 130
+    assert [each["eventType"] for each in server.events] == ["START", "ABORT"]
+
+
 def test_a_server_that_refuses_fails_no_load_and_is_counted(
     lake: CliLake, server: LineageServer, caplog: pytest.LogCaptureFixture
 ) -> None:

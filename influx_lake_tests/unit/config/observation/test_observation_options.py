@@ -1,4 +1,4 @@
-"""The section `openlineage`."""
+"""The sections `openlineage` and `metrics`."""
 
 from __future__ import annotations
 
@@ -67,6 +67,28 @@ def test_mistakes(tmp_path: Path, section: str, told: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         options(tmp_path, section)
     assert told in str(caught.value)
+
+
+def test_metrics_are_handed_to_somebody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lake.yaml"
+    source = LAKE.partition("openlineage")[0].format()
+    for section, told in (
+        ("{every: 1m}", "nobody would get them"),
+        ("{push: pushgateway}", "is not the address of a Pushgateway"),
+        ("{text_file: a.prom, every: 1s}", "every"),
+    ):
+        path.write_text(f"{source}metrics: {section}\n")
+        with pytest.raises(ConfigurationError, match=told):
+            load_lake(path)
+    monkeypatch.setenv("GATEWAY", "http://lake:sesame@pushgateway:9091")
+    path.write_text(f"{source}metrics: {{push: '${{GATEWAY}}', text_file: a.prom}}\n")
+    found = load_lake(path).metrics
+    assert found is not None
+    assert found.path(tmp_path) == tmp_path / "a.prom"
+    assert "sesame" not in repr(found)
+    monkeypatch.setattr("influx_lake.config.lake.packages.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'influx-lake\[metrics\]'"):
+        load_lake(path)
 
 
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
