@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -30,6 +31,7 @@ STOP_SECONDS = 20.0
 _ANSWER_SECONDS = 5
 _IDLE_SECONDS = 30
 _LARGEST_HEAD = 65_536
+_OTHER_FILES = 512
 _LOCK = Path(OWN_FOLDER) / "serve.lock"
 
 
@@ -84,6 +86,7 @@ def serve(service: Service, ready: Callable[[str], None]) -> None:
     """
     options = service.options
     context = _tls(options)
+    _allow_connections(options.limits.connections)
     with _alone(service.lake.root), _listening(options) as listening:
         crew = service.crew = Crew(service)
         protocol = type("Protocol", (_PatientH11,), {"patience": options.limits.patience.total_seconds()})
@@ -170,6 +173,18 @@ def _alone(root: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _allow_connections(number: int) -> None:
+    """Let this process have as many files open as it takes connections, as far as the system lets it."""
+    wanted = number + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("%d connections (serve.limits.connections) are more than the system's %d open files", number, hard)
 
 
 def _tls(options: ServeOptions) -> ssl.SSLContext | None:

@@ -39,6 +39,12 @@ _FINAL = tuple(state.value for state in State if state.is_final)
 _OPEN = tuple(state.value for state in State if not state.is_final)
 
 
+class JournalFailed(StorageError):
+    """The journal cannot be read or written now."""
+
+    transient = True
+
+
 class KeyReused(Exception):
     """The key of a request came before with other content."""
 
@@ -348,7 +354,7 @@ class Journal:
             try:
                 yield
             except sqlite3.Error as error:
-                raise StorageError(f"the journal {self._path} cannot be read: {error}") from None
+                raise JournalFailed(f"the journal {self._path} cannot be read: {error}") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -362,7 +368,7 @@ class Journal:
                     raise
                 self._database.execute("COMMIT")
             except sqlite3.Error as error:
-                raise StorageError(f"the journal {self._path} cannot be written: {error}") from None
+                raise JournalFailed(f"the journal {self._path} cannot be written: {error}") from None
 
 
 def _named(window: RequestedWindow) -> dict[str, Any]:

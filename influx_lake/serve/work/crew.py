@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Condition, Event, Thread
 from time import monotonic
@@ -14,6 +15,7 @@ from influx_lake.errors import ConfigurationError, LakeError, StorageError, nami
 from influx_lake.iceberg.window_load import Progress
 from influx_lake.observing import Observation
 from influx_lake.replication.facts import verification_facts, window_facts
+from influx_lake.replication.requests.journal import JournalFailed
 from influx_lake.replication.requests.request import Kind, Request, RequestedWindow, Runner, State
 from influx_lake.serve.problems import Problem, problem_of
 from influx_lake.serve.work.changed import SECONDS as CHANGES_SECONDS
@@ -58,6 +60,11 @@ class Crew:
         """Go on with what was under way, and begin what waits."""
         for request in self._journal.resume():
             log.warning("the service was stopped in the middle of request %s, which goes on", request)
+        if self._service.runs is None and (left := self._journal.open(Runner.DAGSTER)):
+            log.warning(
+                "%d requests are Dagster's, and nobody follows its runs: start this with --dagster, or DELETE them",
+                len(left),
+            )
         for thread in self._threads:
             thread.start()
 
@@ -102,25 +109,33 @@ class Crew:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            request = self._take()
-            if request is None:
-                continue
             try:
-                self._do(request)
-            except Exception:  # nobody foresaw it; the request is told, and the thread lives
-                log.exception("request %s", request.id)
-                problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
-                self._journal.finish(request.id, State.FAILED, error={**problem, "detail": "see the service's log"})
-            finally:
-                with self._something:
-                    self._taken.pop(request.id, None)
-                    self._something.notify_all()
+                if (request := self._take()) is not None:
+                    self._attempt(request)
+            except JournalFailed as error:
+                # Whatever was under way is done again when it can be written.
+                log.error("%s", error)  # noqa: TRY400 - all that there is to say
+                self._stopping.wait(_LOOK_SECONDS)
+
+    def _attempt(self, request: Request) -> None:
+        try:
+            self._do(request)
+        except JournalFailed:
+            raise
+        except Exception:  # nobody foresaw it; the request is told, and the thread lives
+            log.exception("request %s", request.id)
+            problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+            self._journal.finish(request.id, State.FAILED, error={**problem, "detail": "see the service's log"})
+        finally:
+            with self._something:
+                self._taken.pop(request.id, None)
+                self._something.notify_all()
 
     def _take(self) -> Request | None:
         """The oldest request of which no measurement is worked on by another thread."""
         with self._something:
             for request in self._journal.open():
-                if request.id in self._taken or (request.runner is Runner.DAGSTER and request.is_planned):
+                if request.id in self._taken or self._is_in_dagsters_hands(request):
                     continue
                 names = _names(request)
                 if not any(names & taken or "*" in (names | taken) for taken in self._taken.values()):
@@ -128,6 +143,10 @@ class Crew:
                     return request
             self._something.wait(_LOOK_SECONDS)
             return None
+
+    def _is_in_dagsters_hands(self, request: Request) -> bool:
+        abandoned = self._service.runs is None and request.is_canceled
+        return request.runner is Runner.DAGSTER and request.is_planned and not abandoned
 
     def _do(self, request: Request) -> None:
         if request.is_canceled:
@@ -140,6 +159,8 @@ class Crew:
             observed = Observation.of(self._service.lake).of_loads("influx-lake serve")
             with naming(), observed, self._service.session(remarks.append) as session:
                 problem = self._problem(request, session, remarks)
+        except JournalFailed:
+            raise
         except LakeError as error:
             problem = problem_of(error)
         if problem is not None:
@@ -165,7 +186,9 @@ class Crew:
             return
         wanted = self._measurements(request, session)
         measurements = {each.full_name: each for each in wanted}
-        for window in self._journal.windows(request.id, state=State.WAITING):
+        for window in self._journal.windows(request.id):
+            if window.state.is_final:
+                continue
             if self._stopping.is_set():
                 return
             now = self._journal.find(request.id)
@@ -194,7 +217,9 @@ class Crew:
         """
 
         def tell(progress: Progress) -> None:
-            self._journal.progress(request.id, window, progress.rows)
+            # No window fails for want of a word on it.
+            with suppress(JournalFailed):
+                self._journal.progress(request.id, window, progress.rows)
 
         self._journal.note(request.id, window, State.RUNNING)
         try:

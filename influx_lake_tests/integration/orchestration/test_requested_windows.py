@@ -33,9 +33,9 @@ def lake(tmp_path: Path) -> Iterator[SensedLake]:
 
 
 @contextmanager
-def served(lake: SensedLake) -> Iterator[tuple[TestClient, Service]]:
+def served(lake: SensedLake, *, dagster: bool = True) -> Iterator[tuple[TestClient, Service]]:
     runs = DagsterRuns(lake.instance, lambda error: problem_of(error).content)
-    service = Service(lake.lake, runs)
+    service = Service(lake.lake, runs if dagster else None)
     crew = service.crew = Crew(service)
     crew.start()
     try:
@@ -126,6 +126,16 @@ def test_what_waits_is_taken_back(lake: SensedLake) -> None:
         assert service.runs is not None
         service.runs.follow(service.journal)
         assert client.get(location).json()["state"] == "canceled"
+
+
+def test_what_was_dagsters_can_be_taken_back_without_it(lake: SensedLake) -> None:
+    with served(lake) as (client, _):
+        location = client.post("/v1/windows", json=DAYS).headers["location"]
+        planned(client, location)
+    with served(lake, dagster=False) as (client, _):
+        assert client.get(location).json()["state"] == "running"
+        client.delete(location)
+        wait_until(lambda: client.get(location).json()["state"] == "canceled", "it is taken back", 30)
 
 
 def test_a_daemon_that_is_silent_is_told_of(lake: SensedLake) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from influx_lake.replication.requests.journal import Journal, JournalFailed
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.serve.served_lake import ServedLake, followed
 
@@ -157,3 +158,21 @@ def test_what_the_service_needs_is_asked(lake: ServedLake, client: TestClient) -
         answer = other.get("/ready")
     assert answer.status_code == 503
     assert [each["name"] for each in answer.json()["checks"] if not each["ready"]] == ["source default"]
+
+
+@pytest.mark.slow
+def test_a_journal_that_cannot_be_written_for_a_while(lake: ServedLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A disk that is full for a moment, which cannot be had here.
+    noted, failures = Journal.note, [2]
+
+    def note(self: Journal, *arguments: object, **options: object) -> None:
+        if failures[0]:
+            failures[0] -= 1
+            raise JournalFailed("the journal cannot be written: database or disk is full")
+        noted(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Journal, "note", note)
+    with lake.client() as client:
+        found = followed(client, client.post("/v1/windows", json=DAYS))
+    assert (found["state"], found["windows"]) == ("done", {"done": 2, "total": 2})
+    assert lake.rows() == 20
