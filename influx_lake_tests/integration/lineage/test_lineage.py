@@ -68,6 +68,7 @@ def fields(facet: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     }
 
 
+@pytest.mark.slow
 def test_a_load(lake: CliLake, server: LineageServer) -> None:
     assert load(lake) == 0
     [start] = server.of("telemetry.cpu.load", "START")

@@ -24,6 +24,7 @@ def lake(tmp_path: Path) -> Iterator[ServedLake]:
         yield lake
 
 
+@pytest.mark.slow
 def test_a_scrape_tells_what_the_service_loaded(lake: ServedLake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collector, "FRESH_SECONDS", 0.0)
     with lineage_server() as server:
