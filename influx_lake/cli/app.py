@@ -27,13 +27,13 @@ from influx_lake.cli.commands.plugin.import_plugin import import_plugin
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
 from influx_lake.cli.commands.replicate import replicate
-from influx_lake.cli.commands.sandbox import sandbox
 from influx_lake.cli.commands.schema import schema
-from influx_lake.cli.commands.serve import serve
+from influx_lake.cli.commands.services.sandbox import sandbox
+from influx_lake.cli.commands.services.serve import serve
+from influx_lake.cli.commands.services.ui import ui
 from influx_lake.cli.commands.sql import sql
 from influx_lake.cli.commands.status import status
 from influx_lake.cli.commands.tail import tail
-from influx_lake.cli.commands.ui import ui
 from influx_lake.cli.commands.verify import verify
 
 DEBUG_VARIABLE = "INFLUX_LAKE_DEBUG"

@@ -8,14 +8,14 @@ from influx_lake.cli.options import ConfigOption, JsonOption
 from influx_lake.cli.output import Output, output
 
 if TYPE_CHECKING:
-    from influx_lake.cli.checked import Check
+    from influx_lake.cli.checking.checked import Check
 
 _MARKS = {True: "✓", False: "✗"}
 
 
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     """Check the lake.yaml, each InfluxDB and its measurements, and the catalog; say what to do about what is wrong."""
-    from influx_lake.cli.checks import run_checks
+    from influx_lake.cli.checking.checks import run_checks
     from influx_lake.cli.session import open_session
 
     with output(as_json) as out, open_session(config) as session:

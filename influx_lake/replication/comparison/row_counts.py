@@ -316,7 +316,7 @@ def _changed(
     None of those whose rows are in quarantine, so not in the table, where profiles are compared: those are of all rows.
     """
     from influx_lake.replication.changed_values import changed_columns
-    from influx_lake.replication.value_digests import differing_columns
+    from influx_lake.replication.comparison.value_digests import differing_columns
 
     profiled = [window for window, depth in depths.items() if depth is Depth.PROFILE]
     by_value = [window for window, depth in depths.items() if depth is Depth.VALUES]

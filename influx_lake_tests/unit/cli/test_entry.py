@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from influx_lake.cli import checks
+from influx_lake.cli.checking import checks
 from influx_lake.cli.entry import run
 
 TEN_MISTAKES = """\

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from influx_lake.cli.commands.ui import lakes_of_the_ui
+from influx_lake.cli.commands.services.ui import lakes_of_the_ui
 from influx_lake.cli.dagster_dev import dagster_instance, report_loaded
 from influx_lake.cli.entry import run
 from influx_lake.cli.output import output

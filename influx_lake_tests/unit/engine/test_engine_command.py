@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from influx_lake.cli.change_checks import check_telling
+from influx_lake.cli.checking.change_checks import check_telling
 from influx_lake.cli.entry import run as run_command
 from influx_lake.config import lake_of
 from influx_lake.engine.server import EngineServer

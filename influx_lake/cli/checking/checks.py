@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from influx_lake.cli.catalog_checks import check_catalog
-from influx_lake.cli.change_checks import check_telling
-from influx_lake.cli.checked import Check, attempt
+from influx_lake.cli.checking.catalog_checks import check_catalog
+from influx_lake.cli.checking.change_checks import check_telling
+from influx_lake.cli.checking.checked import Check, attempt
 from influx_lake.cli.output import counted
 from influx_lake.cli.sandboxes import may_be_sandbox
 from influx_lake.cli.session import Session
@@ -32,7 +32,7 @@ def run_checks(session: Session) -> Iterator[Check]:
 
 
 def _check_source(session: Session, name: str) -> Iterator[Check]:
-    from influx_lake.cli.file_checks import check_files
+    from influx_lake.cli.checking.file_checks import check_files
     from influx_lake.sources.listing import listing_of
 
     found: list[str] = []

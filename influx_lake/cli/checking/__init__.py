@@ -1,0 +1,1 @@
+"""What `influx-lake check` looks at: the lake.yaml, its sources, its catalog, its tables."""
