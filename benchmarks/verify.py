@@ -12,35 +12,21 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from influx_lake.config import load_lake
+from benchmarks.served_lake import TOKEN, medians, served_lake
 from influx_lake.config.values.windows import Window, parse_moment
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
-from influx_lake.sources import open_source
 
-TOKEN = "apiv3_benchmark"
 DAY = Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
 DAY_NS = 1_767_225_600 * 10**9
 HOSTS = 200
-LAKE = """\
-sources: {{default: {{host: "{url}", database: proof, token: {token}}}}}
-catalog: {{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}}
-measurements: {{cpu: {{partition: {{start: 2026-01-01}}}}}}
-"""
 
 
 def points(rows: int) -> pa.Table:
@@ -62,25 +48,14 @@ def points(rows: int) -> pa.Table:
 def serve(rows: int) -> None:
     """Answer for the measurement until stdin ends."""
     with Sandbox(token=TOKEN) as box:
-        box.load("proof", "cpu", points(rows), tags=("host", "region"))
+        box.load("cpu", "cpu", points(rows), tags=("host", "region"))
         print(box.url, flush=True)
         sys.stdin.read()
 
 
 def run(rows: int, times: int) -> dict[str, object]:
     """Load the window and prove it, and say what each costs; in a process that did nothing before."""
-    command = [sys.executable, "-m", "benchmarks.verify", "--serve", "--rows", str(rows)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
-    ):
-        assert server.stdin is not None
-        assert server.stdout is not None
-        path = Path(folder, "lake.yaml")
-        path.write_text(LAKE.format(url=server.stdout.readline().strip(), token=TOKEN))
-        lake = load_lake(path)
-        [measurement] = lake.measurements
-        catalog, source = open_catalog("lake", lake.catalog.properties()), open_source(lake.sources["default"])
+    with served_lake("cpu", "benchmarks.verify", ["--serve", "--rows", str(rows)]) as (measurement, catalog, source):
 
         def load() -> None:
             replicate_window(source, catalog, measurement, DAY, run_id="benchmark")
@@ -91,23 +66,10 @@ def run(rows: int, times: int) -> dict[str, object]:
 
         load()
         prove()
-        costs = {"load": _medians(load, times), "verify_values": _medians(prove, times)}
-        source.close()
-        server.stdin.close()
-        server.wait(60)
+        costs = {"load": medians(load, times), "verify_values": medians(prove, times)}
     ratio = {figure: round(costs["verify_values"][figure] / costs["load"][figure], 3) for figure in ("cpu", "wall")}
     peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return {"rows": rows, "times": times, "seconds": costs, "verify_vs_load": ratio, "peak_mb": peak}
-
-
-def _medians(work: Callable[[], None], times: int) -> dict[str, float]:
-    costs = []
-    for _ in range(times):
-        wall, cpu = time.monotonic(), time.process_time()
-        work()
-        costs.append((time.monotonic() - wall, time.process_time() - cpu))
-    walls, cpus = zip(*costs, strict=True)
-    return {"wall": round(statistics.median(walls), 3), "cpu": round(statistics.median(cpus), 3)}
 
 
 def main() -> None:

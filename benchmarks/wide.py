@@ -11,33 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow as pa
 
-from influx_lake.config import load_lake
+from benchmarks.served_lake import TOKEN, medians, served_lake
 from influx_lake.config.values.windows import Window, parse_moment
-from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
-from influx_lake.sources import open_source
 
-TOKEN = "apiv3_benchmark"
 DAY = Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
 DAY_NS = 1_767_225_600 * 10**9
-LAKE = """\
-sources: {{default: {{host: "{url}", database: wide, token: {token}}}}}
-catalog: {{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}}
-measurements: {{wide: {{partition: {{start: 2026-01-01}}}}}}
-"""
 
 
 def serve(fields: int, rows: int) -> None:
@@ -52,18 +38,11 @@ def serve(fields: int, rows: int) -> None:
 
 def run(fields: int, rows: int, times: int) -> dict[str, dict[str, float]]:
     """Load the day again and verify it, and say what each costs."""
-    command = [sys.executable, "-m", "benchmarks.wide", "--serve", str(fields), "--rows", str(rows)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
+    with served_lake("wide", "benchmarks.wide", ["--serve", str(fields), "--rows", str(rows)]) as (
+        measurement,
+        catalog,
+        source,
     ):
-        assert server.stdin is not None
-        assert server.stdout is not None
-        path = Path(folder, "lake.yaml")
-        path.write_text(LAKE.format(url=server.stdout.readline().strip(), token=TOKEN))
-        lake = load_lake(path)
-        [measurement] = lake.measurements
-        catalog, source = open_catalog("lake", lake.catalog.properties()), open_source(lake.sources["default"])
 
         def load() -> None:
             replicate_window(source, catalog, measurement, DAY, run_id="benchmark")
@@ -73,21 +52,7 @@ def run(fields: int, rows: int, times: int) -> dict[str, dict[str, float]]:
 
         load()
         compare()
-        found = {"load_again": _medians(load, times), "verify_profile": _medians(compare, times)}
-        source.close()
-        server.stdin.close()
-        server.wait(60)
-    return found
-
-
-def _medians(work: Callable[[], None], times: int) -> dict[str, float]:
-    costs = []
-    for _ in range(times):
-        wall, cpu = time.monotonic(), time.process_time()
-        work()
-        costs.append((time.monotonic() - wall, time.process_time() - cpu))
-    walls, cpus = zip(*costs, strict=True)
-    return {"wall": round(statistics.median(walls), 3), "cpu": round(statistics.median(cpus), 3)}
+        return {"load_again": medians(load, times), "verify_profile": medians(compare, times)}
 
 
 def report(widths: list[int], rows: int, times: int) -> dict[str, object]:

@@ -1,20 +1,16 @@
-"""What routes take out of the application, and how they wait."""
+"""What routes take out of the application and of headers."""
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
-from starlette.concurrency import run_in_threadpool
 
-from influx_lake.replication.requests.request import Request as Asked
 from influx_lake.serve.problems import Problem
 from influx_lake.serve.service import Service
 
 _STRICT = ("/v1/", "/api/")
-_POLL_SECONDS = 0.2
 
 
 def _service(request: Request) -> Service:
@@ -50,18 +46,3 @@ def known_query(request: Request) -> None:
         takes = f"it takes {', '.join(sorted(known))}" if known else "it takes nothing"
         shown = ", ".join(name[:100] for name in unknown[:5])
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the query has {shown}, which this path does not take: {takes}")
-
-
-async def ended(service: Service, asked: Asked, client: Request) -> Asked:
-    """Wait until a request has ended; one of a client that went away goes on, and so does one when the service stops.
-
-    Returns:
-        The request as it is then.
-    """
-    while not asked.state.is_final:
-        if service.is_stopping or await client.is_disconnected():
-            break
-        await asyncio.sleep(_POLL_SECONDS)
-        found: Asked | None = await run_in_threadpool(service.journal.find, asked.id)
-        asked = found or asked
-    return asked

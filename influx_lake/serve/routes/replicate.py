@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 
@@ -17,9 +16,10 @@ from influx_lake.config.values.validated_names import Namespace, TableName
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.replication.requests.request import Kind, State
 from influx_lake.replication.requests.request import Request as Asked
-from influx_lake.serve.problems import Problem, answer_of, documented
-from influx_lake.serve.routes.access import IdempotencyKey, Served, ended
-from influx_lake.serve.routes.views import Body, Name, RequestView, location_of
+from influx_lake.serve.problems import Problem, answer_of
+from influx_lake.serve.routes.access import IdempotencyKey, Served
+from influx_lake.serve.routes.views import Body, Name
+from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
 from influx_lake.serve.service import Service
 from influx_lake.serve.work.replicating import batch_size, check_asked, target_table
 from influx_lake.serve.work.replicating import summary as summary_of
@@ -93,23 +93,14 @@ class Replicated(BaseModel):
 @router.post(
     "/api/v3/engine/replicate",
     response_model=Replicated,
-    responses={
-        HTTPStatus.ACCEPTED.value: {
-            "model": RequestView,
-            "description": "It goes on, and is followed at `Location`.",
-            "headers": {"Location": {"description": "Where it is followed.", "schema": {"type": "string"}}},
-        },
-        **documented(
-            HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY
-        ),
-    },
+    responses=RESPONSES,
 )
 async def replicate(
     body: AskedReplication,
     service: Served,
     client: Request,
     key: IdempotencyKey = None,
-    wait: Annotated[bool, Query(description="`false`: answer at once, with 202 and a `Location` to follow.")] = True,
+    wait: Wait = True,
 ) -> Any:
     """Have the table hold what InfluxDB holds for a time, in place of what it held: asked twice, it holds the same."""
     asked = body.model_dump(mode="json")
@@ -135,8 +126,7 @@ async def replicate(
         return answer_of({**request.error, "request": request.id})
     if request.state is State.CANCELED:
         raise Problem(HTTPStatus.CONFLICT, "the request was canceled while it was worked on", request=request.id)
-    view = RequestView.of(request).model_dump(mode="json")
-    return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(request)})
+    return later(request)
 
 
 def _summary(service: Service, request: Asked) -> dict[str, Any]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.requests.request import Kind, State
-from influx_lake.serve.problems import answer_of, documented
-from influx_lake.serve.routes.access import IdempotencyKey, Served, ended
-from influx_lake.serve.routes.views import Body, Moment, Name, RequestView, location_of
+from influx_lake.serve.problems import answer_of
+from influx_lake.serve.routes.access import IdempotencyKey, Served
+from influx_lake.serve.routes.views import Body, Moment, Name
+from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
 from influx_lake.serve.work.planning import check_asked
 
 router = APIRouter(prefix="/v1/verify", tags=["verify"])
@@ -43,23 +42,14 @@ class ComparisonView(BaseModel):
     "",
     response_model=ComparisonView,
     response_model_exclude_none=True,
-    responses={
-        HTTPStatus.ACCEPTED.value: {
-            "model": RequestView,
-            "description": "It goes on, and is followed at `Location`.",
-            "headers": {"Location": {"description": "Where it is followed.", "schema": {"type": "string"}}},
-        },
-        **documented(
-            HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY
-        ),
-    },
+    responses=RESPONSES,
 )
 async def verify(
     body: AskedComparison,
     service: Served,
     client: Request,
     key: IdempotencyKey = None,
-    wait: Annotated[bool, Query(description="`false`: answer at once, with 202 and a `Location` to follow.")] = True,
+    wait: Wait = True,
 ) -> Any:
     """Compare windows with their sources. Nothing is changed."""
     asked = body.model_dump(mode="json")
@@ -71,5 +61,4 @@ async def verify(
         return request.result
     if request.state is State.FAILED and request.error:
         return answer_of(request.error)
-    view = RequestView.of(request).model_dump(mode="json")
-    return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(request)})
+    return later(request)

@@ -31,6 +31,7 @@ from influx_lake.serve.routes.views import (
     WindowView,
     location_of,
 )
+from influx_lake.serve.routes.waiting import FOLLOWED
 from influx_lake.serve.service import Service
 from influx_lake.serve.work.planning import check_asked
 
@@ -56,10 +57,7 @@ class AskedWindows(Body):
         description="`missing`: what is not loaded yet, which is the rule where no time is given; `differing`: what "
         "has other rows than its source. Default: every window of the range.",
     )
-    compare: Depth = Field(
-        default=Depth.ROWS,
-        description="What `differing` is told by.",
-    )
+    compare: Depth = Field(default=Depth.ROWS, description="What `differing` is told by.")
     replace: bool = Field(
         default=False,
         description="Have the source's rows alone in the windows, whatever `write.mode` and `on_shrink` say. Needs "
@@ -71,9 +69,7 @@ class AskedWindows(Body):
     "",
     status_code=HTTPStatus.ACCEPTED,
     responses={
-        HTTPStatus.ACCEPTED.value: {
-            "headers": {"Location": {"description": "Where it is followed.", "schema": {"type": "string"}}}
-        },
+        HTTPStatus.ACCEPTED.value: {"headers": FOLLOWED},
         **documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
     },
 )

@@ -1,0 +1,54 @@
+"""Answers that wait until a request has ended, or say where it is followed."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from influx_lake.replication.requests.request import Request as Asked
+from influx_lake.serve.problems import documented
+from influx_lake.serve.routes.views import RequestView, location_of
+from influx_lake.serve.service import Service
+
+_POLL_SECONDS = 0.2
+
+Wait = Annotated[bool, Query(description="`false`: answer at once, with 202 and a `Location` to follow.")]
+FOLLOWED: dict[str, Any] = {
+    "Location": {"description": "Where it is followed.", "schema": {"type": "string"}},
+}
+"""The header of an answer that comes before its request has ended, for OpenAPI."""
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.ACCEPTED.value: {
+        "model": RequestView,
+        "description": "It goes on, and is followed at `Location`.",
+        "headers": FOLLOWED,
+    },
+    **documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY),
+}
+"""What a path that waits answers besides its result, for OpenAPI."""
+
+
+async def ended(service: Service, asked: Asked, client: Request) -> Asked:
+    """Wait until a request has ended; one of a client that went away goes on, and so does one when the service stops.
+
+    Returns:
+        The request as it is then.
+    """
+    while not asked.state.is_final:
+        if service.is_stopping or await client.is_disconnected():
+            break
+        await asyncio.sleep(_POLL_SECONDS)
+        found: Asked | None = await run_in_threadpool(service.journal.find, asked.id)
+        asked = found or asked
+    return asked
+
+
+def later(asked: Asked) -> JSONResponse:
+    """The answer where a request goes on: 202, and where it is followed."""
+    view = RequestView.of(asked).model_dump(mode="json")
+    return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(asked)})
