@@ -12,7 +12,7 @@ from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.requests.request import Kind, State
 from influx_lake.serve.problems import answer_of
 from influx_lake.serve.routes.access import IdempotencyKey, Served
-from influx_lake.serve.routes.views import Body, Moment, Name
+from influx_lake.serve.routes.views import Body, Compare, Moment, Name
 from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
 from influx_lake.serve.work.planning import check_asked
 
@@ -27,7 +27,7 @@ class AskedComparison(Body):
     )
     start: Moment | None = Field(default=None, description="Not before this time; UTC where it has no zone.")
     end: Moment | None = Field(default=None, description="Before this time.")
-    compare: Depth = Field(default=Depth.ROWS, description="By rows, by profiles of the columns, or value by value.")
+    compare: Compare = Field(default=Depth.ROWS, description="By rows, by profiles of the columns, or value by value.")
 
 
 class ComparisonView(BaseModel):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from influx_lake.config.redaction import redacted
 from influx_lake.config.values.windows import parse_moment, utc_text
+from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.requests.request import Request, RequestedWindow, State
 
 PATH = "/v1/windows"
@@ -27,6 +28,8 @@ Moment = Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """What names a request."""
+Compare = Annotated[Depth, Field(strict=False)]
+"""How closely windows are compared. JSON has no enumerations: the value is told as text, in a strict body too."""
 
 
 class WindowView(BaseModel):

@@ -22,6 +22,7 @@ from influx_lake.serve.routes.access import IdempotencyKey, Served
 from influx_lake.serve.routes.views import (
     PATH,
     Body,
+    Compare,
     Id,
     Moment,
     Name,
@@ -57,7 +58,7 @@ class AskedWindows(Body):
         description="`missing`: what is not loaded yet, which is the rule where no time is given; `differing`: what "
         "has other rows than its source. Default: every window of the range.",
     )
-    compare: Depth = Field(default=Depth.ROWS, description="What `differing` is told by.")
+    compare: Compare = Field(default=Depth.ROWS, description="What `differing` is told by.")
     replace: bool = Field(
         default=False,
         description="Have the source's rows alone in the windows, whatever `write.mode` and `on_shrink` say. Needs "

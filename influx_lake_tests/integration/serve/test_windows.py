@@ -134,6 +134,19 @@ def test_the_lake_is_held_against_its_source(lake: ServedLake, client: TestClien
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("depth", "finds"), [("rows", False), ("profile", True), ("values", True)])
+def test_how_closely_it_is_compared_is_said(lake: ServedLake, client: TestClient, depth: str, finds: bool) -> None:
+    followed(client, client.post("/v1/windows", json=DAYS))
+    lake.box.write("telemetry", "cpu,host=h0 value=70i 1767225600000000000")
+    verified = client.post("/v1/verify", json=DAYS | {"compare": depth})
+    assert (verified.status_code, verified.json()["equal"]) == (200, not finds), verified.text
+    found = followed(client, client.post("/v1/windows", json=DAYS | {"only": "differing", "compare": depth}))
+    assert len(found["items"]) == finds
+    refused = client.post("/v1/verify", json=DAYS | {"compare": "guess"})
+    assert (refused.status_code, "'rows', 'profile' or 'values'" in refused.json()["detail"]) == (422, True)
+
+
+@pytest.mark.slow
 def test_the_measurements_and_what_is_there_of_them(client: TestClient) -> None:
     found = client.get("/v1/measurements").json()["measurements"]
     assert [(each["measurement"], each["table"]) for each in found] == [
