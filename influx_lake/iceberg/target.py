@@ -18,6 +18,9 @@ DEFAULT_TYPES = TypeOptions(nanoseconds=Nanoseconds.REFUSE)
 
 OWNER = "influx-lake.owner"
 """The table property: the identity of the source whose rows the table holds."""
+MEASUREMENT = "influx-lake.measurement"
+"""The table property: the measurement whose rows the table holds, where nothing else says so: the lake declares none
+for it."""
 
 
 @dataclass(frozen=True, slots=True)

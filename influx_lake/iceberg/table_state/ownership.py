@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.errors import ForeignTable
 from influx_lake.iceberg.columns.known_columns import as_known, holds_rows, is_shared, share_of
+from influx_lake.iceberg.own_properties import own_properties
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.shares import holds_rows_of, shares_in, sole_measurement
-from influx_lake.iceberg.target import Provenance, TableTarget
+from influx_lake.iceberg.target import MEASUREMENT, Provenance, TableTarget
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -22,8 +23,9 @@ def check_owner(table: Table, target: TableTarget, provenance: Provenance) -> No
     """Make sure that a table may be written to: all of it, or the rows that a measurement has of it.
 
     Raises:
-        ForeignTable: It belongs to another source, or somebody else put rows into it.
+        ForeignTable: It belongs to another source or measurement, or somebody else put rows into it.
     """
+    _check_measurement(table, target)
     table = as_known(table, share=target.share)
     share = share_of(table)
     if share is None:
@@ -42,6 +44,17 @@ def check_owner(table: Table, target: TableTarget, provenance: Provenance) -> No
         remedy="Load it into another table (`table:` in lake.yaml), or make this table its own: `influx-lake adopt` "
         "checks its windows against the source first, `adopt: true` does not (for an asset of yours: in its metadata)",
     )
+
+
+def _check_measurement(table: Table, target: TableTarget) -> None:
+    """Refuse the table of another measurement, where the target states whose it is to be."""
+    wanted, held = target.properties.get(MEASUREMENT), own_properties(table.metadata).get(MEASUREMENT)
+    if None not in (wanted, held) and wanted != held and holds_rows(table):
+        raise ForeignTable(
+            f"the table {target.name} holds the rows of the measurement {held}, and this load is of {wanted}, which "
+            "would take their place; nothing was changed",
+            remedy="Load it into another table, or drop this one",
+        )
 
 
 def _check_not_shared(table: Table, name: str) -> None:

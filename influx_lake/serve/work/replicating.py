@@ -12,27 +12,17 @@ from typing import TYPE_CHECKING, Any
 from influx_lake.config import Lake, Measurement, SchemaEvolution
 from influx_lake.config.catalogs.options import absolute_properties, is_secret_name
 from influx_lake.config.lake.serving import Replicate
-from influx_lake.config.lake.table_names import TableNames
-from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions, PartitionOptions
-from influx_lake.config.measurements.resolution import resolve_measurement
-from influx_lake.config.report.diagnostics import OptionMistake
-from influx_lake.config.transforms.choice import FieldOptions, TagOptions
-from influx_lake.config.transforms.options import Duplicates
-from influx_lake.config.values.patterns import is_pattern
-from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.errors import ConfigurationError
 from influx_lake.replication.requests.request import Runner
 from influx_lake.serve.problems import Problem
+from influx_lake.serve.work.undeclared import NAMESPACE, columns_asked, source_of, undeclared
 
 if TYPE_CHECKING:
-    from influx_lake.config.values.source_schema import MeasurementSchema
     from influx_lake.replication.requests.request import Request, RequestedWindow
     from influx_lake.session import Session
 
-NAMESPACE = "default"
-"""The namespace where a request for a measurement that is not declared names none."""
 BATCH = re.compile(r"([0-9]{1,9})\s*(s|min|h|d|w)")
 """The plugin's lengths of time."""
 WINDOWS_AT_ONCE = 500
@@ -76,7 +66,7 @@ def check_asked(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
                 f"the lake does not declare the measurement {body['measurement']}. List it under `measurements` in "
                 "lake.yaml, or let any be asked for: `serve: {replicate: any}`",
             )
-        _source_of(lake)
+        source_of(lake)
         return None
     if body["auto_update_schema"] and declared.schema_evolution is SchemaEvolution.STRICT:
         raise _forbidden(declared, "auto_update_schema", "schema_evolution: strict")
@@ -95,12 +85,12 @@ def asked_measurement(session: Session, body: Mapping[str, Any]) -> Measurement:
     """
     declared = check_asked(session.lake, body)
     if declared is None:
-        return _undeclared(session, body)
+        return undeclared(session, body)
     if body["included_fields"] or body["excluded_fields"]:
         schema = session.reliable_source(declared.source).schema(declared.name)
         chosen = declared.transforms
         own = {*chosen.fields.chosen(schema.fields), *chosen.tags.chosen(schema.tags)}
-        if (others := own ^ set(_columns(schema, body))) != set():
+        if (others := own ^ set(columns_asked(schema, body))) != set():
             named = ", ".join(sorted(others)[:10])
             raise _forbidden(declared, "included_fields or excluded_fields", f"other columns (they differ in {named})")
     return declared
@@ -225,92 +215,6 @@ def _declared(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
             measurement=body["measurement"],
         )
     return fitting[0]
-
-
-def _undeclared(session: Session, body: Mapping[str, Any]) -> Measurement:
-    """A measurement of a declared source that the lake does not declare, for a table that it does not declare either.
-
-    Raises:
-        Problem: The table is one of the lake's, or the columns cannot be chosen so.
-        LakeError: The source cannot tell the measurement's columns.
-    """
-    lake, name = session.lake, body["measurement"]
-    source = _source_of(lake)
-    defaults = {each: getattr(lake.defaults, each) for each in DefaultOptions.model_fields}
-    choice = _choice(session.reliable_source(source).schema(name), body)
-    asked: dict[str, Any] = {
-        "namespace": body["namespace"] or NAMESPACE,
-        "table": body["table_name"] or safe_table_name(name),
-        "partition": PartitionOptions(every=lake.defaults.partition.every, timezone=lake.defaults.partition.timezone),
-        "schema_evolution": SchemaEvolution.ADD_COLUMNS if body["auto_update_schema"] else SchemaEvolution.STRICT,
-        "history": None,
-        "tail": None,
-        "rollups": {},
-        "retention": None,
-    }
-    try:
-        # Each of them is checked, and what is left out of them is None.
-        options = MeasurementOptions.model_construct(**{**defaults, **asked, **choice})
-        measurement = resolve_measurement(name, name, options, source, lake.source(source))
-    except (ValueError, OptionMistake) as mistake:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} cannot be replicated so: {mistake}") from None
-    if clash := TableNames(lake.measurements).claim(measurement):
-        raise Problem(HTTPStatus.CONFLICT, f"{clash.reason}: name another namespace or table_name", measurement=name)
-    return measurement
-
-
-def _source_of(lake: Lake) -> str:
-    """The source of measurements that are not declared.
-
-    Raises:
-        Problem: There are several, and it cannot be told which one is meant.
-    """
-    wanted = lake.defaults.source or "default"
-    if wanted in lake.sources:
-        return wanted
-    if len(lake.sources) == 1:
-        return next(iter(lake.sources))
-    raise Problem(
-        HTTPStatus.CONFLICT,
-        f"the lake has the sources {', '.join(lake.sources)}, none called default: declare the measurement",
-    )
-
-
-def _choice(schema: MeasurementSchema, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that choose the columns of a request.
-
-    Raises:
-        Problem: There are no such columns.
-    """
-    if not (body["included_fields"] or body["excluded_fields"]):
-        return {}
-    columns = _columns(schema, body)
-    fields = tuple(name for name in schema.fields if name in columns)
-    tags = tuple(name for name in schema.tags if name in columns)
-    if strange := [name for name in columns if is_pattern(name)]:
-        message = f"columns with names such as {strange[0]!r} cannot be chosen by a request: declare the measurement"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
-    if not fields:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no field is left: a row needs one")
-    kept = {"duplicates": Duplicates.KEEP} if len(tags) < len(schema.tags) else {}
-    return {"fields": FieldOptions(include=fields), "tags": TagOptions(include=tags), **kept}
-
-
-def _columns(schema: MeasurementSchema, body: Mapping[str, Any]) -> list[str]:
-    """The columns of a request but for the time, as the plugin chooses them: who includes does not exclude.
-
-    Raises:
-        Problem: A column is named that is not there.
-    """
-    known = [*schema.tags, *schema.fields]
-    included, excluded = body["included_fields"], body["excluded_fields"]
-    unknown = [name for name in included or excluded if name not in known and name != TIME]
-    if unknown:
-        message = f"{schema.measurement} has no {', '.join(unknown[:10])}: it has {', '.join(known[:50])}"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, measurement=schema.measurement)
-    if included:
-        return [name for name in known if name in included]
-    return [name for name in known if name not in excluded]
 
 
 def _check_catalog(lake: Lake, asked: Mapping[str, Any]) -> None:

@@ -197,3 +197,35 @@ def test_new_columns_are_added_where_they_may_be(lake: ServedLake) -> None:
         assert (answer := ask(client, json.dumps(body))).status_code == 409, answer.text
         assert ask(client, json.dumps(body | {"auto_update_schema": "true"})).status_code == 200
     assert [row["two"] for row in rows_of(lake, "default.cpu")] == [None, 2]
+
+
+def test_no_measurement_takes_the_table_of_another(lake: ServedLake) -> None:
+    write(lake)
+    lake.box.write("telemetry", f"cpu,host=a one=1i {FIRST_NS}")
+    lake.box.write("telemetry", f"mem,host=a one=2i {FIRST_NS}")
+    body = {"catalog_configs": {}, "namespace": "plant", "table_name": "both"}
+    body |= {"backfill_start": "2024-01-01T00:00:00Z", "backfill_end": "2024-01-02T00:00:00Z"}
+    with lake.client() as client:
+        for name, status in (("cpu", 200), ("mem", 409), ("cpu", 200)):
+            answer = ask(client, json.dumps(body | {"measurement": name}))
+            assert answer.status_code == status, answer.text
+            if status == 409:
+                assert "plant.both holds the rows of the measurement cpu" in answer.json()["detail"]
+    assert [row["one"] for row in rows_of(lake, "plant.both")] == [1]
+
+
+@pytest.mark.parametrize("fewer", [{"included_fields": ["one", "host"]}, {"excluded_fields": ["two"]}], ids=str)
+def test_fewer_columns_do_not_empty_the_others(lake: ServedLake, fewer: dict[str, Any]) -> None:
+    write(lake)
+    lake.box.write("telemetry", f"cpu,host=a one=1i,two=2i,three=3i {FIRST_NS}")
+    body: dict[str, Any] = {"measurement": "cpu", "catalog_configs": {}, "excluded_fields": ["three"]}
+    body |= {"backfill_start": "2024-01-01T00:00:00Z", "backfill_end": "2024-01-02T00:00:00Z"}
+    with lake.client() as client:
+        # Neither is emptied what the table does not have.
+        for asked, status in ((body, 200), (body | {"excluded_fields": None} | fewer, 409), (body, 200)):
+            answer = ask(client, json.dumps(asked))
+            assert answer.status_code == status, answer.text
+            if status == 409:
+                assert "two" in answer.json()["detail"]
+                assert "three" not in answer.json()["detail"]
+    assert [row["two"] for row in rows_of(lake, "default.cpu")] == [2]

@@ -1,0 +1,155 @@
+"""Measurements that a request in the plugin's words asks for, and that the lake does not declare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config import Lake, Measurement, SchemaEvolution
+from influx_lake.config.lake.table_names import TableNames
+from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions, PartitionOptions
+from influx_lake.config.measurements.resolution import resolve_measurement
+from influx_lake.config.report.diagnostics import OptionMistake
+from influx_lake.config.transforms.choice import FieldOptions, TagOptions
+from influx_lake.config.transforms.options import Duplicates
+from influx_lake.config.values.patterns import is_pattern
+from influx_lake.config.values.source_schema import TIME
+from influx_lake.config.values.validated_names import safe_table_name
+from influx_lake.iceberg.target import MEASUREMENT
+from influx_lake.serve.problems import Problem
+
+if TYPE_CHECKING:
+    from influx_lake.config.values.source_schema import MeasurementSchema
+    from influx_lake.session import Session
+
+NAMESPACE = "default"
+"""The namespace where a request for a measurement that is not declared names none."""
+
+
+def undeclared(session: Session, body: Mapping[str, Any]) -> Measurement:
+    """A measurement of a declared source that the lake does not declare, for a table that it does not declare either.
+
+    Raises:
+        Problem: The table is one of the lake's, or the columns cannot be chosen so: the table has some that are left
+            out, which the load would empty.
+        LakeError: The source cannot tell the measurement's columns, or the catalog the table's.
+    """
+    choice = _choice(session.reliable_source(source_of(session.lake)).schema(body["measurement"]), body)
+    measurement = _resolved(session.lake, body, choice)
+    if choice:
+        _check_left_out(session, measurement, _resolved(session.lake, body, {}))
+    return measurement
+
+
+def _resolved(lake: Lake, body: Mapping[str, Any], choice: Mapping[str, Any]) -> Measurement:
+    """The measurement with some of its columns.
+
+    Raises:
+        Problem: The table is one of the lake's, or the lake's defaults do not go with it.
+    """
+    name, source = body["measurement"], source_of(lake)
+    defaults = {each: getattr(lake.defaults, each) for each in DefaultOptions.model_fields}
+    asked: dict[str, Any] = {
+        "namespace": body["namespace"] or NAMESPACE,
+        "table": body["table_name"] or safe_table_name(name),
+        "partition": PartitionOptions(every=lake.defaults.partition.every, timezone=lake.defaults.partition.timezone),
+        "schema_evolution": SchemaEvolution.ADD_COLUMNS if body["auto_update_schema"] else SchemaEvolution.STRICT,
+        "history": None,
+        "tail": None,
+        "rollups": {},
+        "retention": None,
+    }
+    try:
+        # Each of them is checked, and what is left out of them is None.
+        options = MeasurementOptions.model_construct(**{**defaults, **asked, **choice})
+        measurement = resolve_measurement(name, name, options, source, lake.source(source))
+    except (ValueError, OptionMistake) as mistake:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} cannot be replicated so: {mistake}") from None
+    if clash := TableNames(lake.measurements).claim(measurement):
+        raise Problem(HTTPStatus.CONFLICT, f"{clash.reason}: name another namespace or table_name", measurement=name)
+    if measurement.share is not None and not measurement.share.is_alone:
+        # Its rows say which measurement they are of, and a load replaces no others.
+        return measurement
+    return replace(measurement, table_properties={**measurement.table_properties, MEASUREMENT: name})
+
+
+def _check_left_out(session: Session, asked: Measurement, whole: Measurement) -> None:
+    """Refuse to load without columns that the table has, and the source too: its batches would empty them.
+
+    Raises:
+        Problem: There are such columns.
+        LakeError: The source cannot tell the measurement's columns, or the catalog the table's.
+    """
+    from influx_lake.iceberg.scan.reader import find_table
+    from influx_lake.transforms import transformed
+
+    table = find_table(session.catalog, asked.identifier, asked.share)
+    if table is None:
+        return
+    source = session.reliable_source(asked.source)
+    kept, known = (
+        {column.name for column in transformed(source, each).schema(each.name).columns} for each in (asked, whole)
+    )
+    if emptied := [name for name in table.schema().column_names if name in known - kept]:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"the table {asked.table_name} has columns that the request leaves out, and each batch would empty them: "
+            f"{', '.join(emptied[:10])}. Ask for them too, or for another table_name",
+            measurement=asked.name,
+        )
+
+
+def source_of(lake: Lake) -> str:
+    """The source of measurements that are not declared.
+
+    Raises:
+        Problem: There are several, and it cannot be told which one is meant.
+    """
+    wanted = lake.defaults.source or "default"
+    if wanted in lake.sources:
+        return wanted
+    if len(lake.sources) == 1:
+        return next(iter(lake.sources))
+    raise Problem(
+        HTTPStatus.CONFLICT,
+        f"the lake has the sources {', '.join(lake.sources)}, none called default: declare the measurement",
+    )
+
+
+def _choice(schema: MeasurementSchema, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that choose the columns of a request.
+
+    Raises:
+        Problem: There are no such columns.
+    """
+    if not (body["included_fields"] or body["excluded_fields"]):
+        return {}
+    columns = columns_asked(schema, body)
+    fields = tuple(name for name in schema.fields if name in columns)
+    tags = tuple(name for name in schema.tags if name in columns)
+    if strange := [name for name in columns if is_pattern(name)]:
+        message = f"columns with names such as {strange[0]!r} cannot be chosen by a request: declare the measurement"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message)
+    if not fields:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no field is left: a row needs one")
+    kept = {"duplicates": Duplicates.KEEP} if len(tags) < len(schema.tags) else {}
+    return {"fields": FieldOptions(include=fields), "tags": TagOptions(include=tags), **kept}
+
+
+def columns_asked(schema: MeasurementSchema, body: Mapping[str, Any]) -> list[str]:
+    """The columns of a request but for the time, as the plugin chooses them: who includes does not exclude.
+
+    Raises:
+        Problem: A column is named that is not there.
+    """
+    known = [*schema.tags, *schema.fields]
+    included, excluded = body["included_fields"], body["excluded_fields"]
+    unknown = [name for name in included or excluded if name not in known and name != TIME]
+    if unknown:
+        message = f"{schema.measurement} has no {', '.join(unknown[:10])}: it has {', '.join(known[:50])}"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, measurement=schema.measurement)
+    if included:
+        return [name for name in known if name in included]
+    return [name for name in known if name not in excluded]
