@@ -12,10 +12,11 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.errors import ConfigurationError, StorageError
@@ -35,29 +36,46 @@ _OTHER_FILES = 512
 _LOCK = Path(OWN_FOLDER) / "serve.lock"
 
 
-class _PatientH11(H11Protocol):
-    """Connections that are closed when no request comes: uvicorn waits for the first one for ever."""
+class PatientH11(H11Protocol):
+    """Connections that are closed when no request comes, be it the first one or the next: uvicorn waits for the first
+    one, and for the rest of a head that has begun, for ever.
+    """
 
     patience = 30.0
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
         super().connection_made(transport)
-        self._waiting = self.loop.call_later(self.patience, self._close_if_silent)
+        self._expect_request()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, and for what is left of the body of this one."""
+        super().on_response_complete()
+        self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
+        """Wait for nothing more."""
+        self._stop_waiting()
         super().connection_lost(exc)
 
+    def _expect_request(self) -> None:
+        self._stop_waiting()
+        if not self.transport.is_closing():
+            self._waiting = self.loop.call_later(self.patience, self._close_if_silent)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+
     def _close_if_silent(self) -> None:
-        if not self._has_asked() and not self.transport.is_closing():
+        if not self._is_answering() and not self.transport.is_closing():
             self.transport.close()
 
-    def _has_asked(self) -> bool:
+    def _is_answering(self) -> bool:
         # Declared as what it is from the first request on.
-        cycle: object | None = self.cycle
-        return cycle is not None
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
 
 class _Server(uvicorn.Server):
@@ -89,7 +107,8 @@ def serve(service: Service, ready: Callable[[str], None]) -> None:
     _allow_connections(options.limits.connections)
     with _alone(service.lake.root), _listening(options) as listening:
         crew = service.crew = Crew(service)
-        protocol = type("Protocol", (_PatientH11,), {"patience": options.limits.patience.total_seconds()})
+        patience = options.limits.patience.total_seconds()
+        protocol = type("Protocol", (PatientH11,), {"patience": patience})
         config = uvicorn.Config(
             create_app(service),
             http=protocol,
@@ -109,13 +128,17 @@ def serve(service: Service, ready: Callable[[str], None]) -> None:
         server = _Server(config)
         crew.start()
         try:
-            asyncio.run(_until_stopped(server, listening, crew, lambda: ready(address_of(options, listening))))
+            asyncio.run(
+                _until_stopped(server, listening, crew, patience, lambda: ready(address_of(options, listening)))
+            )
         finally:
             if not crew.stop(STOP_SECONDS):
                 log.warning("windows are under way still: they are loaded again when the service starts")
 
 
-async def _until_stopped(server: _Server, listening: socket.socket, crew: Crew, ready: Callable[[], None]) -> None:
+async def _until_stopped(
+    server: _Server, listening: socket.socket, crew: Crew, patience: float, ready: Callable[[], None]
+) -> None:
     async def tell() -> None:
         while not server.started:
             await asyncio.sleep(0.01)
@@ -127,6 +150,10 @@ async def _until_stopped(server: _Server, listening: socket.socket, crew: Crew, 
             await asyncio.sleep(0.1)
         crew.begin_stop()
 
+    if server.config.ssl is not None:
+        # uvicorn has no option for it, and asyncio waits for a minute.
+        loop = asyncio.get_running_loop()
+        loop.create_server = partial(loop.create_server, ssl_handshake_timeout=patience)  # type: ignore[method-assign]
     tasks = [asyncio.create_task(tell()), asyncio.create_task(watch())]
     await server.serve([listening])
     for task in tasks:

@@ -143,11 +143,10 @@ class _Body:
         return self._messages.pop(0) if self._messages else await self._receive()
 
     def _too_large(self) -> Problem:
-        return Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the body is larger than {self._largest:,} bytes (`serve.limits.body`)",
-            headers={"Connection": "close"},
-        )
+        # Not closed at once: the rest of the body is thrown away for as long as patience lasts (`PatientH11`), since
+        # clients that send all of it before they read would not get the answer.
+        detail = f"the body is larger than {self._largest:,} bytes (`serve.limits.body`)"
+        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 class _Told:

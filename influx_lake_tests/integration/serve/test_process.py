@@ -149,13 +149,16 @@ def test_one_service_by_tls_alone(lake: ServedLake, capsys: pytest.CaptureFixtur
         check=True,
         capture_output=True,
     )
-    lake.write(serve='{port: 0, tokens: ["${file:serve_token}"], tls: {certificate: cert.pem, key: key.pem}}')
+    lake.write(serve=SERVE.removesuffix("}") + ", tls: {certificate: cert.pem, key: key.pem}}")
     trusting = ssl.create_default_context(cafile=str(lake.folder / "cert.pem"))
     body = '{"measurement": "cpu", "catalog_configs": {}, "backfill_end": "2026-01-03T00:00:00+00:00"}'
     with start(lake.config) as (url, _):
         assert httpx.get(f"{url}/health", verify=trusting).json() == {"status": "ok"}
         with pytest.raises(httpx.TransportError):
             httpx.get(url.replace("https", "http") + "/health")
+        with socket.create_connection(address(url), timeout=20) as silent:
+            # No handshake comes.
+            assert silent.recv(1) == b""
         assert run(["serve", "-c", str(lake.config)]) == 2
         assert "another `influx-lake serve`" in capsys.readouterr().err
         for _ in range(2):

@@ -145,8 +145,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
     for length in ("1001", "9" * 30):
         assert asked(headers={**token, "Content-Length": length}, messages=[])[0] == 413
     chunk: Message = {"type": "http.request", "body": b"x" * 600, "more_body": True}
-    status, told, _ = asked(headers=token, messages=[chunk, chunk, chunk])
-    assert (status, told["connection"]) == (413, "close")
+    assert asked(headers=token, messages=[chunk, chunk, chunk])[0] == 413
     last: Message = {"type": "http.request", "body": b"y" * 400, "more_body": False}
     assert asked(headers=token, messages=[chunk, last])[2] == b"x" * 600 + b"y" * 400
 
