@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from filelock import FileLock, Timeout
 
 from influx_lake.cli.dg_project import code_location
 from influx_lake.config import Lake
@@ -29,6 +32,8 @@ _POLL_SECONDS = 0.25
 _STOP_SECONDS = 90
 _CHECKING_SECONDS = 30
 """How long the UI may wait for checks of what was loaded without Dagster."""
+_OPENING_SECONDS = 60
+_LOCK = ".influx-lake-opening.lock"
 # `dagster dev` is all that is needed, and its successor `dg dev` wants a project of its own.
 _SILENCED = ("Function `dev_command` is superseded", "Function `load_definitions_from_module")
 
@@ -166,12 +171,22 @@ def report_loaded(lake: Lake) -> Reported:
 def dagster_instance(lake: Lake) -> DagsterInstance:
     """The Dagster instance of a lake: that of $DAGSTER_HOME, or of the folder below the lake.
 
+    Commands that are started at once open it one after the other: of two that make Dagster's SQLite databases at the
+    same time each stamps the version of its schema, and with two of them no database can be opened any more.
+
     Raises:
         StorageError: The folder cannot be made.
     """
     from dagster import DagsterInstance
 
-    return DagsterInstance.from_config(str(_dagster_home(lake.root)))
+    home = _dagster_home(lake.root)
+    with _alone(home):
+        instance = DagsterInstance.from_config(str(home))
+        # They make their databases by now, should the instance have left it for later.
+        for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+            if storage is not None:
+                storage.alembic_version()
+        return instance
 
 
 def _kill_session(pid: int) -> None:
@@ -197,6 +212,23 @@ def _dagster_home(root: Path) -> Path:
     except OSError as error:
         raise StorageError(f"Dagster's folder {home} cannot be made: {error.strerror or error}") from None
     return home
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Keep other commands of ours from opening the instance of a folder meanwhile."""
+    if not os.access(home, os.W_OK):
+        # It makes no databases there either.
+        yield
+        return
+    try:
+        with FileLock(home / _LOCK, timeout=_OPENING_SECONDS):
+            yield
+    except Timeout:
+        raise StorageError(
+            f"Dagster's instance in {home} was being opened by another command for {_OPENING_SECONDS} s",
+            remedy="Look what uses it, and try again",
+        ) from None
 
 
 def _free_port(port: int) -> int:

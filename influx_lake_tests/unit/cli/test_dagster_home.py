@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from influx_lake.cli.dagster_dev import DagsterDev
+from influx_lake.cli.dagster_dev import DagsterDev, dagster_instance
 from influx_lake.config import example_lake, load_lake
 from influx_lake.errors import ConfigurationError, StorageError
 
@@ -58,3 +60,20 @@ def test_a_folder_that_cannot_be_made(root: Path) -> None:
     (root / ".lake").write_text("")
     with pytest.raises(StorageError, match="cannot be made"):
         DagsterDev(load_lake(root / "lake.yaml"), 0)
+
+
+@pytest.mark.slow
+def test_commands_that_start_at_once_open_one_instance(root: Path) -> None:
+    lake, ready = load_lake(root / "lake.yaml"), Barrier(4)
+
+    def open_it() -> None:
+        ready.wait(30)
+        dagster_instance(lake).dispose()
+
+    with ThreadPoolExecutor(4) as threads:
+        for opened in [threads.submit(open_it) for _ in range(4)]:
+            opened.result(60)
+    with dagster_instance(lake) as instance:
+        for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+            found, newest = storage.alembic_version()
+            assert found == newest
