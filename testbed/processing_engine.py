@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -25,9 +26,10 @@ Row = dict[str, Any]
 class LineBuilder:
     """A line of line protocol, with the methods that the engine's has."""
 
-    def __init__(self, measurement: str) -> None:
+    def __init__(self, measurement: str, quotes_first: bool = False) -> None:
         if " " in measurement:
             raise ValueError("a blank in a measurement's name")
+        self._escapes = '"\\' if quotes_first else '\\"'
         self._name, self._tags, self._fields = measurement, dict[str, str](), dict[str, str]()
         self._time: int | None = None
 
@@ -44,7 +46,9 @@ class LineBuilder:
         return self
 
     def string_field(self, key: str, value: str) -> LineBuilder:
-        self._fields[key] = '"' + "".join(f"\\{char}" if char in '\\"' else char for char in value) + '"'
+        for char in self._escapes:
+            value = value.replace(char, f"\\{char}")
+        self._fields[key] = f'"{value}"'
         return self
 
     def time_ns(self, moment: int) -> LineBuilder:
@@ -110,6 +114,8 @@ class ProcessingEngine:
         sink: Gets the lines that the plugin writes.
         logged: What the plugin logged.
         output: The lines that it wrote.
+        quotes_first: Whether it escapes the quotes of a text before its backslashes, as some versions do: a line with
+            a quote is then refused.
     """
 
     plugin: Path
@@ -117,6 +123,7 @@ class ProcessingEngine:
     sink: Callable[[str], object] = lambda lines: None
     logged: list[tuple[str, str]] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
+    quotes_first: bool = False
     _shared: dict[str, Any] = field(default_factory=dict)
     _caches: dict[str, Cache] = field(default_factory=dict)
 
@@ -149,7 +156,7 @@ class ProcessingEngine:
     def _call(self, function: str, *arguments: Any) -> Any:
         cache = self._caches.setdefault(function, Cache(self._shared))
         local = Local(cache, self.logged)
-        with _line_builder():
+        with _line_builder(self.quotes_first):
             names: dict[str, Any] = {}
             exec(self._code(), names)
             answer = names[function](local, *arguments, dict(self.arguments) if self.arguments else None)
@@ -180,9 +187,12 @@ _LOCK = threading.RLock()
 class _line_builder:  # noqa: N801
     """The engine puts its `LineBuilder` where every plugin sees it."""
 
+    def __init__(self, quotes_first: bool) -> None:
+        self._quotes_first = quotes_first
+
     def __enter__(self) -> None:
         _LOCK.acquire()
-        builtins.LineBuilder = LineBuilder  # type: ignore[attr-defined]
+        builtins.LineBuilder = partial(LineBuilder, quotes_first=self._quotes_first)  # type: ignore[attr-defined]
 
     def __exit__(self, *_: object) -> None:
         if hasattr(builtins, "LineBuilder"):

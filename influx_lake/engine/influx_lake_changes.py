@@ -42,9 +42,11 @@ class InfluxLakeChanges:
     MOST_RANGES = 1_000
     MOST_ROWS_PER_CALL = 5_000
     TIMEOUT_SECONDS = 10
-    LONGEST_PAUSE_SECONDS = 60
-    ALIVE_EVERY_SECONDS = 60
+    LONGEST_PAUSE_SECONDS = ALIVE_EVERY_SECONDS = 60
     MOST_ANSWER_BYTES = 1_000_000
+    # By what was told, and not by who tells it: other changes may be taken.
+    REFUSED = (400, 413, 422)
+    INT64 = 2**63 - 1
 
     def __init__(self, local: Any, args: dict[str, str] | None) -> None:
         args = args or {}
@@ -65,29 +67,24 @@ class InfluxLakeChanges:
             known = {
                 "lock": threading.Lock(),
                 "pending": {},
+                "refused": {},
                 "since": time.time_ns(),
-                "flushes": 0,
-                "points": 0,
-                "flushed": None,
-                "ticked": None,
-                "told": None,
-                "changes": 0,
-                "failures": 0,
                 "next_try": 0.0,
-                "row": 0,
-                "error": None,
+                **dict.fromkeys(("flushes", "points", "changes", "failures", "row"), 0),
+                **dict.fromkeys(("flushed", "ticked", "told", "error")),
             }
             self.local.cache.put(key, known, None, True)
         return known
-
-    # --- points in ------------------------------------------------------------------------------------------------
 
     def flush(self, batches: list[Any]) -> None:
         newest = time.time_ns() - self.younger_than
         found: dict[str, Ranges] = {}
         points = 0
         for batch in batches:
-            name, rows = self._parts(batch)
+            parts = (
+                batch if isinstance(batch, dict) else {each: getattr(batch, each) for each in ("table_name", "rows")}
+            )
+            name, rows = parts["table_name"], parts["rows"]
             # A trigger on all tables gets what plugins write, too.
             if name == self.table or not rows:
                 continue
@@ -104,12 +101,6 @@ class InfluxLakeChanges:
             self.keep(found)
             if not self.url:
                 self.write_table()
-
-    @staticmethod
-    def _parts(batch: Any) -> tuple[str, list[Any]]:
-        if isinstance(batch, dict):
-            return batch["table_name"], batch["rows"]
-        return batch.table_name, batch.rows
 
     def _ranges(self, rows: list[Any], newest: int) -> Ranges:
         """The first time, the last time and the number of the points of each hour that has any."""
@@ -163,14 +154,12 @@ class InfluxLakeChanges:
                 joined.append([first, last, points])
         return joined
 
-    # --- changes out ----------------------------------------------------------------------------------------------
-
     def keep(self, found: dict[str, Ranges]) -> None:
         """Note changes that are to be told."""
         with self.state["lock"]:
-            pending = self.state["pending"]
             for name, ranges in found.items():
-                pending[name] = self._merged(pending[name], ranges) if name in pending else ranges
+                kept = self.state["refused" if name in self.state["refused"] else "pending"]
+                kept[name] = self._merged(kept[name], ranges) if name in kept else ranges
 
     def _taken(self) -> dict[str, Ranges]:
         with self.state["lock"]:
@@ -194,6 +183,10 @@ class InfluxLakeChanges:
         now = time.time_ns()
         alive = self.state["ticked"] is None or now - self.state["ticked"] >= self.ALIVE_EVERY_SECONDS * 10**9
         if self.url:
+            if alive and self.state["refused"]:
+                with self.state["lock"]:
+                    refused, self.state["refused"] = self.state["refused"], {}
+                self.keep(refused)
             if self.state["pending"] or alive:
                 self.tell()
         else:
@@ -214,7 +207,9 @@ class InfluxLakeChanges:
         try:
             for place, (name, first, last, points) in enumerate(rows):
                 line = LineBuilder(self.table)  # noqa: F821 - the engine brings it
-                line.string_field("measurement", name).int64_field("first", first).int64_field("last", last)
+                line.string_field("measurement", self._encoded(name)).int64_field("first", first).int64_field(
+                    "last", last
+                )
                 self.local.write(line.int64_field("points", points).time_ns(moment + place))
         except Exception as error:
             self._failed(taken, error)
@@ -222,28 +217,49 @@ class InfluxLakeChanges:
         if rows:
             self._succeeded(taken)
 
+    @staticmethod
+    def _encoded(name: str) -> str:
+        """A name without what versions of the engine escape differently; who reads the table takes it for an URL's."""
+        return "".join(f"%{ord(each):02X}" if each in '%"\\' or each < " " else each for each in name)
+
     def tell(self) -> None:
         """Tell `influx-lake serve`, unless it did not answer a short while ago."""
         if time.monotonic() < self.state["next_try"]:
             return
-        taken = self._taken()
-        changes = [
-            {"measurement": name, "first": first, "last": last, "points": points}
-            for name, ranges in taken.items()
-            for first, last, points in ranges
-        ]
-        try:
-            self._ask("/v1/changes", {"database": self.database, "source": self.source or None, "changes": changes})
-        except Exception as error:
-            self._failed(taken, error)
-            return
-        self._succeeded(taken)
+        waiting = [self._taken()]
+        while waiting:
+            taken = waiting.pop()
+            told = ("measurement", "first", "last", "points")
+            changes = [dict(zip(told, (name, *each), strict=True)) for name, ranges in taken.items() for each in ranges]
+            try:
+                self._ask("/v1/changes", {"database": self.database, "source": self.source or None, "changes": changes})
+            except Exception as error:
+                if getattr(error, "code", None) not in self.REFUSED:
+                    self._failed({name: ranges for some in (taken, *waiting) for name, ranges in some.items()}, error)
+                    return
+                if len(taken) > 1:
+                    # What is refused of it must not hold up the others.
+                    tables = list(taken.items())
+                    waiting += [dict(tables[: len(tables) // 2]), dict(tables[len(tables) // 2 :])]
+                else:
+                    self._refused(taken, error)
+            else:
+                self._succeeded(taken)
 
     def _succeeded(self, taken: dict[str, Ranges]) -> None:
         with self.state["lock"]:
             self.state["told"] = time.time_ns()
             self.state["changes"] += sum(map(len, taken.values()))
-            self.state["failures"], self.state["next_try"], self.state["error"] = 0, 0.0, None
+            if not self.state["refused"]:
+                self.state["failures"], self.state["next_try"], self.state["error"] = 0, 0.0, None
+
+    def _refused(self, taken: dict[str, Ranges], error: Exception) -> None:
+        """Lay a table's changes aside until the next minute: the service takes what is told of others."""
+        with self.state["lock"]:
+            self.state["refused"].update(taken)
+            self.state["failures"] += 1
+            self.state["error"] = f"{', '.join(name[:100] for name in taken)}: {self._said(error)}"
+        self.local.warn(f"influx_lake: changes were refused, and are kept: {self.state['error']}")
 
     def _failed(self, taken: dict[str, Ranges], error: Exception) -> None:
         self.keep(taken)
@@ -252,15 +268,11 @@ class InfluxLakeChanges:
             self.state["failures"] += 1
             self.state["next_try"] = time.monotonic() + pause
             self.state["error"] = self._said(error)
-        self.local.warn(
-            f"influx_lake: changes could not be told, and are kept: {self.state['error']} (again in {pause} s)"
-        )
+        self.local.warn(f"influx_lake: changes are kept, and told again in {pause} s: {self.state['error']}")
 
     @staticmethod
     def _said(error: Exception) -> str:
-        body = ""
-        if hasattr(error, "read"):
-            body = error.read(300).decode("utf-8", "replace")
+        body = error.read(300).decode("utf-8", "replace") if hasattr(error, "read") else ""
         return f"{type(error).__name__}: {error} {body}".strip()
 
     def _ask(self, path: str, content: dict[str, Any]) -> tuple[int, Any]:
@@ -303,8 +315,6 @@ class InfluxLakeChanges:
                 return file.read().strip()
         return os.environ.get(self.token_variable, "")
 
-    # --- requests -------------------------------------------------------------------------------------------------
-
     def request(self, query: dict[str, str] | None, body: bytes) -> Answer:
         import json
 
@@ -324,22 +334,15 @@ class InfluxLakeChanges:
     def status(self) -> dict[str, Any]:
         state = self.state
         with state["lock"]:
+            counted = ("since", "flushes", "points", "flushed", "ticked", "told", "changes", "failures", "error")
             return {
                 "plugin": "influx_lake_changes",
                 "version": INFLUX_LAKE_CHANGES_VERSION,
                 "database": self.database,
                 "source": self.source,
                 "tells": self.url or self.table,
-                "since": state["since"],
-                "flushes": state["flushes"],
-                "points": state["points"],
-                "flushed": state["flushed"],
-                "ticked": state["ticked"],
-                "told": state["told"],
-                "changes": state["changes"],
-                "pending": sum(map(len, state["pending"].values())),
-                "failures": state["failures"],
-                "error": state["error"],
+                "pending": sum(map(len, [*state["pending"].values(), *state["refused"].values()])),
+                **{name: state[name] for name in counted},
             }
 
     def replicate(self, asked: dict[str, Any]) -> Answer:
@@ -352,7 +355,7 @@ class InfluxLakeChanges:
         except (TypeError, ValueError, OverflowError):
             return {"error": "start and end are times, such as 2026-01-31T00:00:00Z"}, 400
         if first >= end:
-            return {"error": "start is not before end"}, 400
+            return {"error": "start is not before end, or no point can lie between them"}, 400
         if not self.url:
             self.keep({name: [[first, end - 1, 0]]})
             self.write_table()
@@ -373,7 +376,8 @@ class InfluxLakeChanges:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=datetime.UTC)
         epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-        return (moment - epoch) // datetime.timedelta(microseconds=1) * 1_000
+        nanoseconds = (moment - epoch) // datetime.timedelta(microseconds=1) * 1_000
+        return max(-InfluxLakeChanges.INT64, min(nanoseconds, InfluxLakeChanges.INT64))
 
 
 def process_writes(influxdb3_local: Any, table_batches: list[Any], args: dict[str, str] | None = None) -> None:

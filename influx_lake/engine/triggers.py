@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from influx_lake.config import Lake
 from influx_lake.config.connections import AutoConfig, InfluxDB3Config
 from influx_lake.config.report.diagnostics import suggestion
+from influx_lake.config.values.locations import web_mistake
 from influx_lake.errors import ConfigurationError
 
 PLUGIN = Path(__file__).with_name("influx_lake_changes.py")
@@ -34,7 +36,15 @@ class Telling:
     ca_file: str | None = None
 
     def arguments(self) -> dict[str, str]:
-        """The same as arguments of a trigger."""
+        """The same as arguments of a trigger.
+
+        Raises:
+            ConfigurationError: The address is none of a service, or holds what everybody who may query could read.
+        """
+        if self.url is not None and (mistake := _mistake(self.url)):
+            raise ConfigurationError(
+                f"--url {mistake}", remedy="Write the service's address alone, such as https://lake.example.com:8282"
+            )
         given = {
             "url": self.url,
             "token_variable": self.token_variable,
@@ -67,6 +77,21 @@ class Trigger:
         )
 
 
+def _mistake(url: str) -> str | None:
+    """What is wrong with the service's address. It is not repeated: it may hold a password."""
+    parts = urlsplit(url) if web_mistake(url) is None else None
+    if parts is None or not parts.hostname:
+        return "is not the address of a web server"
+    if "@" in parts.netloc:
+        return (
+            "holds a user or a password, which everybody who may query the database could read in the triggers: the "
+            "token belongs into the environment of the database's server (--token-variable), or a file (--token-file)"
+        )
+    if "?" in url or "#" in url:
+        return "holds a query or a fragment"
+    return None
+
+
 def request_path(database: str) -> str:
     """Where the plugin of a database answers, below `/api/v3/engine/`: paths are those of all databases."""
     return f"influx_lake/{database}"
@@ -82,7 +107,8 @@ def triggers_of(lake: Lake, source: str, database: str, telling: Telling) -> tup
         telling: How the lake is told.
 
     Raises:
-        ConfigurationError: An argument holds a comma, which would begin another one on InfluxDB's command line.
+        ConfigurationError: An argument holds a comma, which would begin another one on InfluxDB's command line, or the
+            address is none.
     """
     config = lake.source(source)
     table = config.changes.table if isinstance(config, InfluxDB3Config | AutoConfig) and config.changes else None

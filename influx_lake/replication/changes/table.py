@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from influx_lake.config import Lake
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, ServerConfig
@@ -58,7 +59,10 @@ def note_table(lake: Lake, journal: ChangeJournal, name: str, source: Source, no
     except MeasurementNotFound:
         return Noted()
     new = journal.unseen(name, rows.keys())
-    told = [Told(row.measurement, row.first, row.last, rows[row]) for row in sorted(new) if row.first <= row.last]
+    # The plugin percent-encodes quotes, backslashes and control characters of names.
+    told = [
+        Told(unquote(row.measurement), row.first, row.last, rows[row]) for row in sorted(new) if row.first <= row.last
+    ]
     noted = what_to_note(lake, name, told, now)
     newest = max([until or nanoseconds(begin), *(min(row.time, nanoseconds(now)) for row in new)])
     if new or until is None:

@@ -26,6 +26,7 @@ router = APIRouter(tags=["changes"])
 MOST_BYTES = 64_000_000
 """Of lines, unpacked."""
 _INT64 = 2**63 - 1
+_LONGEST_NAME_TOLD = 1_000
 
 Nanoseconds = Annotated[int, Field(ge=-_INT64, le=_INT64)]
 
@@ -33,7 +34,8 @@ Nanoseconds = Annotated[int, Field(ge=-_INT64, le=_INT64)]
 class ToldChange(Body):
     """Time of a measurement that got points."""
 
-    measurement: Name = Field(description="By its name in InfluxDB.", examples=["cpu"])
+    # Of any length: one name that no lake has must not have the others refused with it.
+    measurement: str = Field(min_length=1, description="By its name in InfluxDB.", examples=["cpu"])
     first: Nanoseconds = Field(description="The time of the first point, in nanoseconds since 1970.")
     last: Nanoseconds = Field(description="The time of the last one.")
     points: int = Field(default=0, ge=0, le=_INT64, description="How many there are, at least.")
@@ -72,7 +74,7 @@ def changes(body: ToldChanges, service: Served) -> NotedChanges:
     told = [Told(each.measurement, each.first, each.last, each.points) for each in body.changes]
     lake = service.lake
     noted = note_changes(lake, ChangeJournal.of(lake.root), source, told, datetime.now(UTC))
-    unknown = sorted(noted.unknown)[:10]
+    unknown = sorted(name[:_LONGEST_NAME_TOLD] for name in noted.unknown)[:10]
     return NotedChanges(source=source, noted=len(noted.changes), open=noted.open, unknown=unknown)
 
 

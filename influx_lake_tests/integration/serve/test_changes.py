@@ -119,6 +119,10 @@ def test_what_is_told_is_checked(idle: TestClient, lake: ServedLake) -> None:
         body = json.dumps({"source": "default", "changes": [unknown | {"measurement": name}]})
         answer = idle.post("/v1/changes", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == (422 if name == "\ud800" else 200), name
+    # A name that is longer than any of the lake's has the others refused as little as another that it does not have.
+    body = {"source": "default", "changes": [unknown | {"measurement": "x" * 70_000}, late]}
+    answer = idle.post("/v1/changes", json=body)
+    assert (answer.json()["noted"], answer.json()["unknown"]) == (1, ["x" * 1_000])
     refused = {
         404: [{"source": "nobody", "changes": []}, {"database": "other", "changes": []}],
         422: [

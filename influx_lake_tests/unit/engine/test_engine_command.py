@@ -153,13 +153,27 @@ def test_the_commands_are_printed_and_nothing_is_asked(engine: Engine, run: Run)
         (["--database", "telemetri"], "no source of InfluxDB 3 has the database telemetri"),
         (["--source", "old"], "of type influxdb1"),
         (["--source", "nobody"], "has no source nobody"),
-        (["--url", "http://a,b"], "cannot hold a comma"),
+        (["--token-file", "a,b"], "cannot hold a comma"),
+        (["--url", "http://user:very-secret@h:1/"], "holds a user or a password"),
+        (["--url", "http://very-secret@h:1"], "holds a user or a password"),
+        (["--url", "lake.example.com:8282"], "not the address of a web server"),
+        (["--url", "ftp://h"], "not the address of a web server"),
+        (["--url", "http://"], "not the address of a web server"),
+        (["--url", "http://:80"], "not the address of a web server"),
+        (["--url", ""], "not the address of a web server"),
+        (["--url", "https://h/?token=very-secret"], "holds a query"),
+        (["--url", "https://h/#very-secret"], "holds a query or a fragment"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(run: Run, arguments: list[str], said: str) -> None:
-    code, answer = run("install", *arguments)
-    assert code == 2
-    assert said in answer["error"]["message"]
+def test_what_cannot_be_meant_is_refused_before_anything_is_asked(
+    engine: Engine, run: Run, arguments: list[str], said: str
+) -> None:
+    for more in ([], ["--print"]):
+        code, answer = run("install", *arguments, *more)
+        assert code == 2
+        assert said in answer["error"]["message"]
+        assert "very-secret" not in json.dumps(answer)
+    assert engine.requests == []
 
 
 def test_a_wrong_token_is_said_and_not_shown(engine: Engine, run: Run) -> None:

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def rows(*times: int) -> list[dict[str, Any]]:
 def told(made: ProcessingEngine) -> list[tuple[str, int, int, int]]:
     """What the table of changes was given."""
     lines = [{field.name: field.value for field in parse_line(line.encode()).fields} for line in made.output]
-    return [(line["measurement"], line["first"], line["last"], line["points"]) for line in lines]  # type: ignore[misc]
+    return [(unquote(line["measurement"]), line["first"], line["last"], line["points"]) for line in lines]  # type: ignore[misc]
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Service:
     asked: list[tuple[str, str | None, Any]]
     server: ThreadingHTTPServer
     status: int = 200
+    refuses: str | None = None
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def service() -> Iterator[Service]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             found.asked.append((self.path, self.headers["Authorization"], body))
-            self.send_response(found.status)
+            names = [each["measurement"] for each in body.get("changes", ())]
+            self.send_response(422 if found.refuses in names else found.status)
             if found.status == 307:
                 self.send_header("Location", f"{found.url}/elsewhere")
             self.end_headers()
@@ -123,9 +126,11 @@ def test_batches_may_be_objects() -> None:
     assert [name for name, *_ in told(made)] == ["cpu", "mem"]
 
 
-@pytest.mark.parametrize("name", ["cpu load", 'a"b', "back\\slash", "é,=x"])
-def test_names_of_any_kind_arrive(name: str) -> None:
+@pytest.mark.parametrize("quotes_first", [False, True])
+@pytest.mark.parametrize("name", ["cpu load", 'a"b', "back\\slash", 'b\\"', "50%22", "a\nb", "é,=x"])
+def test_names_of_any_kind_arrive(name: str, quotes_first: bool) -> None:
     made = engine()
+    made.quotes_first = quotes_first
     made.flush(**{name: rows(LATE)})
     assert told(made) == [(name, LATE, LATE, 1)]
 
@@ -194,6 +199,44 @@ def test_what_could_not_be_told_is_told_later(service: Service, tmp_path: Path) 
     assert (status["pending"], status["error"], status["changes"]) == (0, None, 2)
 
 
+def test_a_change_that_is_refused_holds_up_no_others(service: Service) -> None:
+    made = engine(url=service.url)
+    state = next(iter(made._shared.values())) if made.request()[0] == 200 else {}
+    made.scheduled()
+    service.asked.clear()
+    service.refuses = "bad"
+    made.flush(**{name: rows(LATE) for name in ("cpu", "mem", "bad", "disk", "net")})
+    made.scheduled()
+    alone = [[each["measurement"] for each in body["changes"]] for _, _, body in service.asked]
+    accepted = sorted(name for names in alone if "bad" not in names for name in names)
+    assert accepted == ["cpu", "disk", "mem", "net"]
+    status = made.request()[1]
+    assert (status["pending"], status["changes"], status["failures"]) == (1, 4, 1)
+    assert "bad" in status["error"]
+    assert "422" in status["error"]
+    # It is told again, with what came later, after a minute; that of others at once.
+    service.asked.clear()
+    made.flush(bad=rows(LATE + HOUR), cpu=rows(LATE))
+    made.scheduled()
+    assert [[each["measurement"] for each in body["changes"]] for _, _, body in service.asked] == [["cpu"]]
+    assert made.request()[1]["error"] is not None
+    service.refuses = None
+    state["ticked"] -= 60 * 10**9
+    made.scheduled()
+    assert [each["first"] for each in service.asked[-1][2]["changes"]] == [LATE, LATE + HOUR]
+    status = made.request()[1]
+    assert (status["pending"], status["failures"], status["error"]) == (0, 0, None)
+
+
+@pytest.mark.parametrize("status", [401, 404, 409, 429, 500])
+def test_a_refusal_of_the_teller_is_asked_for_once(service: Service, status: int) -> None:
+    made = engine(url=service.url)
+    service.status = status
+    made.flush(cpu=rows(LATE), mem=rows(LATE))
+    made.scheduled()
+    assert (len(service.asked), made.request()[1]["pending"]) == (1, 2)
+
+
 def test_the_token_is_for_the_address_that_was_named(service: Service) -> None:
     made = engine(url=service.url)
     service.status = 307
@@ -242,6 +285,13 @@ def test_a_request_has_windows_loaded_again(service: Service) -> None:
     assert asked_for(made, **wanted)[0] == 409
     service.status = 500
     assert asked_for(made, **wanted)[0] == 502
+
+
+def test_a_request_of_all_time_is_one_of_the_time_that_points_can_have() -> None:
+    made = engine()
+    assert asked_for(made, action="replicate", measurement="cpu", start="0001-01-01", end="9999-12-31")[0] == 202
+    assert told(made) == [("cpu", 1 - 2**63, 2**63 - 2, 0)]
+    assert asked_for(made, action="replicate", measurement="cpu", start="9998-01-01", end="9999-12-31")[0] == 400
 
 
 @pytest.mark.parametrize(
