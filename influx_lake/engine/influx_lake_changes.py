@@ -144,11 +144,10 @@ class InfluxLakeChanges:
         over = len(ranges) - self.MOST_RANGES
         if over <= 0:
             return ranges
-        gaps = sorted(range(1, len(ranges)), key=lambda at: ranges[at][0] - ranges[at - 1][1])
-        joined_to_previous = set(gaps[:over])
+        to_previous = set(sorted(range(1, len(ranges)), key=lambda at: ranges[at][0] - ranges[at - 1][1])[:over])
         joined: Ranges = []
         for at, (first, last, points) in enumerate(ranges):
-            if at in joined_to_previous:
+            if at in to_previous:
                 joined[-1] = [joined[-1][0], last, joined[-1][2] + points]
             else:
                 joined.append([first, last, points])
@@ -291,8 +290,7 @@ class InfluxLakeChanges:
                 return None
 
         headers = {"Content-Type": "application/json"}
-        token = self._token()
-        if token:
+        if token := self._token():
             headers["Authorization"] = "Bearer " + token
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"the argument url is no http address: {self.url}")

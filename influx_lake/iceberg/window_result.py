@@ -35,6 +35,7 @@ class WindowResult:
         sources: Which columns of the measurement, or of the rows, each column of the table was made of.
         quarantined_rows: How many rows went to the table's quarantine, for they did not fit the table.
         schema: The measurement's columns as its table gets them, where the rows are a measurement's.
+        declared: All columns that the source had of it.
         seconds: How long all of it took.
         read_seconds: How much of that was spent waiting for the source.
         commit_seconds: How long its commits took: planning them, writing manifests, asking the catalog, all tries.
@@ -55,6 +56,7 @@ class WindowResult:
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quarantined_rows: int = 0
     schema: MeasurementSchema | None = None
+    declared: MeasurementSchema | None = None
     seconds: float = 0.0
     read_seconds: float = 0.0
     commit_seconds: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 Name = tuple[str, str]
 """A data set's namespace and name."""
 Facets = dict[str, Any]
+_CREDENTIALS = re.compile(r"^([\w.+-]+://)[^:/@]*(?::[^@]*)?@")
+"""As SQLAlchemy reads them: a password may hold anything but `@`."""
 
 
 def source_name(identity: str, measurement: str) -> Name:
@@ -176,5 +179,5 @@ def _type(kind: IcebergType) -> str:
 
 
 def _without_credentials(uri: str) -> str:
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    # Put together again from its parts, `sqlite:////path` would lose slashes.
+    return re.split("[?#]", _CREDENTIALS.sub(r"\1", uri), maxsplit=1)[0]

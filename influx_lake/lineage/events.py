@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import (
@@ -36,26 +36,31 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
-    from influx_lake.config.values.source_schema import MeasurementSchema
     from influx_lake.lineage.delivery import Delivery
 
 PRODUCER = f"urn:influx-lake:{version('influx-lake')}"
-_SCHEMA_SECONDS = 60.0
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _Load = MeasurementWindow | TailWindow | RollupWindow
+T = TypeVar("T")
+
+log = logging.getLogger("influx_lake.lineage")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Begun:
     """A load that was begun.
 
     Attributes:
         run_id: Its id in OpenLineage.
         began: When.
+        inputs: What it reads, as far as it was known then.
+        outputs: What it writes, as far as it was known then.
     """
 
     run_id: str
     began: datetime
+    inputs: list[InputDataset] = field(default_factory=list)
+    outputs: list[OutputDataset] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -72,7 +77,6 @@ class LoadLineage:
     parent: str
     delivery: Delivery
     _begun: dict[int, Begun] = field(default_factory=dict)
-    _schemas: dict[datasets.Name, tuple[float, MeasurementSchema]] = field(default_factory=dict)
 
     def begun(self, work: Work) -> None:
         """A load begins."""
@@ -105,10 +109,15 @@ class LoadLineage:
         self, work: _Load, state: RunState, results: Sequence[WindowResult], error: BaseException | None
     ) -> RunEvent:
         begun = self._begun[id(work)]
+        # The end of a load is told also where the catalog is away just then: by what was known when it began.
         if isinstance(work, RollupWindow):
-            inputs, outputs = self._of_rollup(work, results)
+            inputs = _told(lambda: _inputs_of_rollup(work, results), begun.inputs)
+            outputs = _told(lambda: _outputs_of_rollup(work, results), begun.outputs)
         else:
-            inputs, outputs = self._of_source(work, results)
+            inputs = _told(lambda: _inputs_of_source(work, results), begun.inputs)
+            outputs = _told(lambda: _outputs_of_source(work, results), begun.outputs)
+        if state is RunState.START:
+            begun.inputs, begun.outputs = inputs, outputs
         kind = job_type_job.JobTypeJobFacet("BATCH", "INFLUX_LAKE", _kind(work))
         event = RunEvent(
             eventTime=(begun.began if state is RunState.START else datetime.now(UTC)).isoformat(),
@@ -139,40 +148,48 @@ class LoadLineage:
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(redact(told), "python")
         return facets
 
-    def _of_source(
-        self, work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]
-    ) -> tuple[list[InputDataset], list[OutputDataset]]:
-        measurement, done = work.measurement, bool(results)
-        source = datasets.source_name(work.source.identity, measurement.name)
-        read = sum(each.rows + each.quarantined_rows for each in results)
-        if isinstance(work, TailWindow):
-            read -= sum(each.previous_rows for each in results)
-        schema = self._schema(work, source) if done else None
-        inputs = [datasets.input_of(source, schema, max(0, read) if done else None)]
-        made_of = {name: columns for each in results for name, columns in each.sources.items()}
-        lineage = datasets.column_lineage(made_of, source, _transformations(measurement, results))
-        return inputs, _outputs(work.catalog, measurement.identifier, results, lineage)
 
-    def _of_rollup(
-        self, work: RollupWindow, results: Sequence[WindowResult]
-    ) -> tuple[list[InputDataset], list[OutputDataset]]:
-        measurement, rollup = work.measurement, work.rollup
-        table = find_table(work.catalog, measurement.identifier)
-        inputs = [] if table is None else [datasets.table_input(table, work.points if results else None)]
-        lineage: datasets.Facets = {}
-        if table is not None and results:
-            how = {name: ("AGGREGATION", "") for name, columns in work.lineage.items() if tuple(columns) != (name,)}
-            how[measurement.time_column] = "TRANSFORMATION", f"start of the bucket of {rollup.bucket}"
-            lineage = datasets.column_lineage(work.lineage, datasets.table_name(table.location()), how)
-        return inputs, _outputs(work.catalog, rollup.identifier, results, lineage)
+def _told(made: Callable[[], T], otherwise: T) -> T:
+    """What can be told of data sets; something else where that fails, so that the event is not lost with it."""
+    try:
+        return made()
+    except Exception as problem:
+        log.warning("a lineage event tells less than it could: %s: %s", type(problem).__name__, redact(str(problem)))
+        return otherwise
 
-    def _schema(self, work: MeasurementWindow | TailWindow, source: datasets.Name) -> MeasurementSchema:
-        """The columns of a measurement as its source has them, asked for once a minute."""
-        kept = self._schemas.get(source)
-        if kept is None or time.monotonic() - kept[0] > _SCHEMA_SECONDS:
-            kept = time.monotonic(), work.source.schema(work.measurement.name)
-            self._schemas[source] = kept
-        return kept[1]
+
+def _inputs_of_source(work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]) -> list[InputDataset]:
+    read = sum(each.rows + each.quarantined_rows for each in results)
+    if isinstance(work, TailWindow):
+        read -= sum(each.previous_rows for each in results)
+    # The source itself is asked for nothing: no load waits for that.
+    schema = next((each.declared for each in reversed(results) if each.declared), None)
+    source = datasets.source_name(work.source.identity, work.measurement.name)
+    return [datasets.input_of(source, schema, max(0, read) if results else None)]
+
+
+def _outputs_of_source(work: MeasurementWindow | TailWindow, results: Sequence[WindowResult]) -> list[OutputDataset]:
+    measurement = work.measurement
+    source = datasets.source_name(work.source.identity, measurement.name)
+    made_of = {name: columns for each in results for name, columns in each.sources.items()}
+    lineage = datasets.column_lineage(made_of, source, _transformations(measurement, results))
+    return _outputs(work.catalog, measurement.identifier, results, lineage)
+
+
+def _inputs_of_rollup(work: RollupWindow, results: Sequence[WindowResult]) -> list[InputDataset]:
+    table = find_table(work.catalog, work.measurement.identifier)
+    return [] if table is None else [datasets.table_input(table, work.points if results else None)]
+
+
+def _outputs_of_rollup(work: RollupWindow, results: Sequence[WindowResult]) -> list[OutputDataset]:
+    measurement, rollup = work.measurement, work.rollup
+    table = _told(lambda: find_table(work.catalog, measurement.identifier), None) if results else None
+    lineage: datasets.Facets = {}
+    if table is not None:
+        how = {name: ("AGGREGATION", "") for name, columns in work.lineage.items() if tuple(columns) != (name,)}
+        how[measurement.time_column] = "TRANSFORMATION", f"start of the bucket of {rollup.bucket}"
+        lineage = datasets.column_lineage(work.lineage, datasets.table_name(table.location()), how)
+    return _outputs(work.catalog, rollup.identifier, results, lineage)
 
 
 def job_name(work: _Load) -> str:

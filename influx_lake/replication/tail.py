@@ -20,7 +20,7 @@ from influx_lake.replication.observing import observed
 from influx_lake.replication.planning.due import open_windows, tail_lag
 from influx_lake.replication.window import load_of
 from influx_lake.sources.protocol import Source
-from influx_lake.transforms import LoadContext, transformed
+from influx_lake.transforms import LoadContext, declared_columns, transformed
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -137,6 +137,9 @@ def tail_measurement(
                 done.extend(restart_on_interruption(load, lambda load: load_tail(load, until)))
                 if done:
                     seconds, read_seconds = progress.seconds - began, progress.read_seconds - read
-                    done[-1] = replace(done[-1], schema=schema, seconds=seconds, read_seconds=read_seconds)
+                    declared_now = declared_columns(source, schema)
+                    done[-1] = replace(
+                        done[-1], schema=schema, declared=declared_now, seconds=seconds, read_seconds=read_seconds
+                    )
                 commits += done
     return TailResult(measurement, until, tuple(commits), progress.seconds, progress.read_seconds)

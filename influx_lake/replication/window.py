@@ -28,7 +28,7 @@ from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.trusted_source import trusted_source
 from influx_lake.sources.protocol import RowStream, Source
-from influx_lake.transforms import LoadContext, transformed
+from influx_lake.transforms import LoadContext, declared_columns, transformed
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -83,6 +83,7 @@ class MeasurementWindow:
     auditor: Auditor | None = None
     _progress: ProgressMeter = field(default_factory=ProgressMeter)
     _schema: MeasurementSchema | None = None
+    _declared: MeasurementSchema | None = None
 
     @property
     def subject(self) -> str:
@@ -104,6 +105,7 @@ class MeasurementWindow:
         origin = trusted.source
         asked = self.schemas if self.schemas and origin is self.source else origin
         self._schema = asked.schema(measurement.name)
+        self._declared = declared_columns(source, self._schema)
         load = load_of(
             origin,
             self.catalog,
@@ -141,6 +143,7 @@ class MeasurementWindow:
             done,
             window=self.window,
             schema=self._schema,
+            declared=self._declared,
             seconds=progress.seconds,
             read_seconds=progress.read_seconds,
         )

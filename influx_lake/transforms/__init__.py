@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from influx_lake.transforms.provenance import LoadContext
 from influx_lake.transforms.source import TransformedSource
-from influx_lake.transforms.transformed import is_transformed, transformed
+from influx_lake.transforms.transformed import declared_columns, is_transformed, transformed
 
-__all__ = ["LoadContext", "TransformedSource", "is_transformed", "transformed"]
+__all__ = ["LoadContext", "TransformedSource", "declared_columns", "is_transformed", "transformed"]

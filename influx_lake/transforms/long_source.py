@@ -46,6 +46,11 @@ class LongSource:
         return self._wide.plain
 
     @property
+    def declared(self) -> MeasurementSchema | None:
+        """The columns that its source had when it was asked for them last; None before that."""
+        return self._wide.declared
+
+    @property
     def identity(self) -> str:
         return self._wide.identity
 

@@ -61,6 +61,12 @@ class TransformedSource:
         return self._source
 
     @property
+    def declared(self) -> MeasurementSchema | None:
+        """The columns that its source had when it was asked for them last; None before that."""
+        with self._lock:
+            return next(reversed(self._plans), None)
+
+    @property
     def identity(self) -> str:
         return self._source.identity
 

@@ -36,6 +36,18 @@ def transformed(
     return wide if measurement.layout is None else LongSource(wide, measurement)
 
 
+def declared_columns(source: Source, schema: MeasurementSchema) -> MeasurementSchema:
+    """The columns that a measurement has where its rows come from, as they were when a schema was read.
+
+    Args:
+        source: The source, transformed or not.
+        schema: What it said.
+    """
+    if isinstance(source, TransformedSource | LongSource):
+        return source.declared or schema
+    return schema
+
+
 def is_transformed(measurement: Measurement) -> bool:
     """Whether anything is done with the rows of a measurement before they are written."""
     types = measurement.types

@@ -11,8 +11,12 @@ import dagster as dg
 import pytest
 
 from influx_lake.config import load_lake
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.errors import CatalogError
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
+from influx_lake.sources.reliable.source import ReliableSource
 from influx_lake_tests.integration.cli_lake import CliLake
 from influx_lake_tests.integration.lineage.openlineage_server import LineageServer, lineage_server, mistakes
 
@@ -191,3 +195,48 @@ def test_nothing_is_told_unless_it_is_configured(lake: CliLake, monkeypatch: pyt
     lake.fill("mem", range(1))
     told = lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-02")
     assert (told.code, told.err.count("lineage")) == (0, 0)
+
+
+def test_the_end_of_a_load_is_told_where_the_catalog_is_away_just_then(
+    lake: CliLake, server: LineageServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load(lake) == 0
+    asked: list[object] = []
+
+    def away(*arguments: object, **options: object) -> object:
+        asked.append(arguments)
+        if len(asked) > 1:
+            raise CatalogError("the catalog does not answer")
+        return find_table(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("influx_lake.lineage.events.find_table", away)
+    lake.write_token("a-wrong-token-of-this-lake")
+    assert load(lake) == 1
+    [fail] = server.of("telemetry.cpu.load", "FAIL")
+    [complete] = server.of("telemetry.cpu.load", "COMPLETE")
+    for kind in ("inputs", "outputs"):
+        [failed], [loaded] = fail[kind], complete[kind]
+        assert (failed["namespace"], failed["name"]) == (loaded["namespace"], loaded["name"])
+    assert "tells less than it could: CatalogError: the catalog does not answer" in caplog.text
+
+
+@pytest.mark.slow
+def test_no_load_waits_for_what_the_source_says_to_lineage(
+    lake: CliLake, server: LineageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    own = ReliableSource.schema
+
+    def schema(self: ReliableSource, measurement: str) -> MeasurementSchema:
+        asked.append(measurement)
+        return own(self, measurement)
+
+    monkeypatch.setattr(ReliableSource, "schema", schema)
+    configure(lake, HTTP.replace("URL", server.url))
+    assert load(lake) == 0
+    told = len(asked)
+    assert server.of("telemetry.cpu.load", "COMPLETE")[0]["inputs"][0]["facets"]["schema"]["fields"]
+    asked.clear()
+    lake.config.write_text(lake.config.read_text().replace("openlineage:\n  transport: ", "# "))
+    assert load(lake) == 0
+    assert told == len(asked) > 0
