@@ -42,6 +42,10 @@ class Installed:
     arguments: Mapping[str, str] | None
 
 
+class NoProcessingEngine(QueryRejected):
+    """The server has no processing engine, or none that plugins can be put into."""
+
+
 class EngineServer:
     """The processing engine of one database.
 
@@ -68,12 +72,13 @@ class EngineServer:
         """The database's triggers, by name.
 
         Raises:
+            NoProcessingEngine: It has none.
             SourceError: The server does not tell.
         """
         try:
             rows = self._table("processing_engine_triggers", _TRIGGERS)
         except QueryRejected as error:
-            raise QueryRejected(
+            raise NoProcessingEngine(
                 f"{self._failures.where} has no processing engine, or does not tell of its triggers: {told(error)}",
                 remedy="The plugin needs InfluxDB 3 Core or Enterprise with a --plugin-dir; without it leave `changes` "
                 "out, or tell what changed by `POST /v1/changes` of influx-lake serve",

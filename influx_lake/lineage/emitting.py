@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from influx_lake.config.observation.openlineage import OpenLineageOptions
 
 NAMESPACE = "influx_lake"
+_CONSOLE = logging.getLogger("openlineage.client.transport.console")
 
 
 @contextmanager
@@ -41,9 +43,19 @@ def emitting(options: OpenLineageOptions | None, root: Path, lake: str | None, p
     def connect() -> OpenLineageClient:
         return OpenLineageClient(config=options.client_config(root))
 
+    if options.prints:
+        _print_events()
     delivery = Delivery(connect, f"the transport {options.kind} of `openlineage`")
     try:
         with observed_by(LoadLineage(options.namespace or lake or NAMESPACE, parent, delivery)):
             yield
     finally:
         delivery.close()
+
+
+def _print_events() -> None:
+    """Have what OpenLineage's transport `console` logs, at INFO, arrive: where nothing takes it, on stderr."""
+    if _CONSOLE.level == logging.NOTSET:
+        _CONSOLE.setLevel(logging.INFO)
+    if not _CONSOLE.hasHandlers():
+        _CONSOLE.addHandler(logging.StreamHandler())

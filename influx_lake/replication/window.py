@@ -13,6 +13,7 @@ from influx_lake import recorder
 from influx_lake.config import Measurement, Publish, WriteMode
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.load.ensure import check_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
@@ -136,7 +137,8 @@ class MeasurementWindow:
         """
         tell_outside(self.source, self.measurement, datetime.now(UTC))
         _tell_others(done, self.measurement, self.window)
-        if (told := recorder.recorder()) is not None:
+        # What readers of the table get differs as before until the branch is published.
+        if (told := recorder.recorder()) is not None and branch_of(self.catalog) is None:
             told.loaded(self.measurement.full_name, self.window)
         progress = self._progress
         return replace(

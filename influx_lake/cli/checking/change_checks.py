@@ -13,6 +13,10 @@ from influx_lake.config.values.windows import from_nanoseconds, utc_text
 from influx_lake.errors import LakeError
 
 _SILENT = 3_600 * 10**9
+_NO_ENGINE = (
+    "the server has no processing engine for the plugin, and nothing was told yet; changes that are told by HTTP "
+    "(`POST /v1/changes` of influx-lake serve) are taken"
+)
 
 
 def check_telling(lake: Lake, name: str) -> Iterator[Check]:
@@ -32,12 +36,29 @@ def check_telling(lake: Lake, name: str) -> Iterator[Check]:
 
 def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> Iterator[Check]:
     from influx_lake.engine.installing import look
-    from influx_lake.engine.server import EngineServer
+    from influx_lake.engine.server import EngineServer, NoProcessingEngine
     from influx_lake.engine.triggers import Telling, triggers_of
 
     with closing(EngineServer(config)) as server:
         triggers = triggers_of(lake, name, config.database, Telling())
-        if not any(trigger.name in server.triggers() for trigger in triggers) and _heard_of(lake, name) is not None:
+        heard = _heard_of(lake, name) is not None
+        try:
+            there = server.triggers()
+        except NoProcessingEngine:
+            yield (
+                _heard(lake, name, subject)
+                if heard
+                else Check(
+                    "changes",
+                    subject,
+                    True,
+                    _NO_ENGINE,
+                    "Who knows of late points tells them: docs/engine.md",
+                    warning=True,
+                )
+            )
+            return
+        if heard and not any(trigger.name in there for trigger in triggers):
             # Somebody else tells.
             yield _heard(lake, name, subject)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,6 +95,11 @@ class OpenLineageOptions(BaseModel):
         """The type of the transport."""
         return _plain(self.transport["type"]) or ""
 
+    @property
+    def prints(self) -> bool:
+        """Whether events go to the log of the process, among others or alone."""
+        return "console" in _kinds(self.transport)
+
     def client_config(self, root: Path) -> dict[str, Any]:
         """What OpenLineage's client takes: secrets revealed, numbers and switches as such, a file's path absolute.
 
@@ -110,6 +115,15 @@ class OpenLineageOptions(BaseModel):
             transport["log_file_path"] = str(root / path)
         # The client would add the address of the git repository that it is started in.
         return {"transport": transport, "facets": {"source_code_location": {"disabled": True}}}
+
+
+def _kinds(transport: Any) -> Iterator[str | None]:
+    """The types of a transport and of those that it consists of."""
+    if isinstance(transport, Mapping):
+        yield _plain(transport.get("type"))
+        parts = transport.get("transports")
+        for each in parts.values() if isinstance(parts, Mapping) else parts or ():
+            yield from _kinds(each)
 
 
 def _revealed(name: str, value: Any) -> Any:

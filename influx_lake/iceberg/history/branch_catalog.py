@@ -39,11 +39,20 @@ def on_branch(catalog: Catalog, branch: str, dropping: Dropped = lambda metadata
     return cast("Catalog", _BranchCatalog(catalog, branch, dropping))
 
 
+def branch_of(catalog: Catalog) -> str | None:
+    """The branch that a catalog has tables on; None: what readers of them get."""
+    return catalog.branch if isinstance(catalog, _BranchCatalog) else None
+
+
 class _BranchCatalog:
     def __init__(self, catalog: Catalog, branch: str, dropping: Dropped) -> None:
         self._catalog = catalog
         self._branch = branch
         self._dropping = dropping
+
+    @property
+    def branch(self) -> str | None:
+        return None if self._branch == MAIN else self._branch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._catalog, name)

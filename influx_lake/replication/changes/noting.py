@@ -30,11 +30,13 @@ class Noted:
     Attributes:
         changes: What is to be loaded again.
         open: How many changes are of windows that are not due yet: those are loaded when they are.
+        too_old: How many are of time that the lake does not keep, or does not load: before `partition.start`.
         unknown: The measurements that the lake does not load from this source.
     """
 
     changes: list[Change] = field(default_factory=list)
     open: int = 0
+    too_old: int = 0
     unknown: frozenset[str] = frozenset()
 
 
@@ -70,24 +72,28 @@ def what_to_note(
         source: Who told it.
         told: What was told.
         now: The present.
-        there_at: From when on the source has the points for sure; now, where it is not given.
+        there_at: From when on the source has the points for sure; now, where it is not given. A window that becomes due
+            before may be loaded without them.
     """
-    own, moment = _loaded(lake, source, now), nanoseconds(there_at or now)
+    own, moment = _loaded(lake, source, now, there_at or now), nanoseconds(there_at or now)
     config = lake.source(source)
     own_table = config.changes.table if isinstance(config, ServerConfig) and config.changes else CHANGES_TABLE
     changes: dict[str, list[Change]] = defaultdict(list)
     unknown: set[str] = set()
-    left = 0
+    left, too_old = 0, 0
     for each in told:
         if each.measurement not in own and each.measurement != own_table:
             unknown.add(each.measurement)
         for table, first, last in own.get(each.measurement, ()):
             change = Change(table, each.first, each.last, moment, each.points, moment).within(first, last)
-            if change is None:
+            if each.last < first:
+                too_old += 1
+            elif change is None:
                 left += 1
             else:
                 changes[table].append(change)
-    return Noted([each for some in changes.values() for each in merged_changes(some)], left, frozenset(unknown))
+    kept = [each for some in changes.values() for each in merged_changes(some)]
+    return Noted(kept, left, too_old, frozenset(unknown))
 
 
 def nanoseconds(moment: datetime) -> int:
@@ -95,12 +101,12 @@ def nanoseconds(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND * 1_000
 
 
-def _loaded(lake: Lake, source: str, now: datetime) -> dict[str, list[tuple[str, int, int]]]:
-    """By name, the measurements of the lake that come from a source, and the time whose windows are due of each."""
+def _loaded(lake: Lake, source: str, now: datetime, later: datetime) -> dict[str, list[tuple[str, int, int]]]:
+    """By name, the measurements that come from a source, and of each the time whose windows are due `later`."""
     found: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for each in lake.present:
         if source in each.sources:
-            newest = newest_closed(each, now)
+            newest = newest_closed(each, later)
             until = nanoseconds(newest.end) if newest else 0
             found[each.name].append((each.full_name, nanoseconds(each.kept_since(now)), until - 1))
     return found

@@ -14,6 +14,7 @@ from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
+from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import ForeignChange, TableState, table_state
@@ -260,7 +261,7 @@ def compare_windows(
         )
         for window, rows, there in sides
     ]
-    if (told := recorder.recorder()) is not None:
+    if (told := recorder.recorder()) is not None and branch_of(catalog) is None:
         for each in comparisons:
             told.compared(measurement.full_name, each.window, str(each.verdict), each.source_rows, each.lake_rows)
     return comparisons

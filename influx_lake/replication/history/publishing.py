@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from influx_lake import recorder
 from influx_lake.config import Measurement
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.history.publishing import Published, publish_with_aside
@@ -36,4 +37,8 @@ def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> P
         partition=measurement.iceberg_partition,
         share=measurement.share,
     )
-    return publish_with_aside(catalog, target, quarantine_of(target), branch)
+    done = publish_with_aside(catalog, target, quarantine_of(target), branch)
+    if (told := recorder.recorder()) is not None:
+        for window in done.windows:
+            told.loaded(measurement.full_name, window)
+    return done

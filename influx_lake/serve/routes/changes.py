@@ -61,6 +61,7 @@ class NotedChanges(BaseModel):
     source: str = Field(description="The source that told it.")
     noted: int = Field(description="Changes that are kept until their windows are loaded again.")
     open: int = Field(description="Those of windows that are not due yet: they are loaded when they are.")
+    too_old: int = Field(description="Those of time before the lake's: before `partition.start`, or not kept any more.")
     unknown: list[str] = Field(description="Measurements that the lake does not load from this source, ten at most.")
 
 
@@ -75,7 +76,9 @@ def changes(body: ToldChanges, service: Served) -> NotedChanges:
     lake = service.lake
     noted = note_changes(lake, ChangeJournal.of(lake.root), source, told, datetime.now(UTC))
     unknown = sorted(name[:_LONGEST_NAME_TOLD] for name in noted.unknown)[:10]
-    return NotedChanges(source=source, noted=len(noted.changes), open=noted.open, unknown=unknown)
+    return NotedChanges(
+        source=source, noted=len(noted.changes), open=noted.open, too_old=noted.too_old, unknown=unknown
+    )
 
 
 @router.post(

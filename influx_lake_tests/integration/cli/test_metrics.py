@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from influx_lake.metrics.families import FAMILIES, Kind
-from influx_lake.metrics.journal import FILE
+from influx_lake.metrics.journal import FILE, read_journal
 from influx_lake.sandbox import Sandbox
-from influx_lake_tests.integration.cli_lake import CliLake
+from influx_lake_tests.integration.cli_lake import FIRST_DAY_NS, CliLake
 from testbed.http_server import http_server
 
 CPU = {"namespace": "telemetry", "table": "cpu"}
@@ -51,6 +51,25 @@ def of(samples: Samples, name: str, **labels: str) -> float:
 def load(lake: CliLake, start: int, end: int) -> None:
     told = lake.tell("replicate", "cpu", "--start", f"2026-01-0{start}", "--end", f"2026-01-0{end}")
     assert told.code == 0
+
+
+@pytest.mark.slow
+def test_what_was_found_to_differ_stays_until_a_branch_is_published(lake: CliLake) -> None:
+    load(lake, 1, 3)
+    lake.box.write("telemetry", f"cpu,host=late value=1i {FIRST_DAY_NS + 5}")
+    assert lake.tell("verify", "cpu", "--start", "2026-01-01", "--end", "2026-01-03").code == 1
+
+    def differing() -> list[str]:
+        found = read_journal(lake.folder).comparisons.get("telemetry.cpu", [])
+        return [str(each.window.start.date()) for each in found if each.verdict != "equal"]
+
+    assert differing() == ["2026-01-01"]
+    days = ("--start", "2026-01-01", "--end", "2026-01-02")
+    assert lake.tell("replicate", "cpu", *days, "--branch", "audit").code == 0
+    assert lake.tell("verify", "cpu", *days, "--branch", "audit").code == 0
+    assert differing() == ["2026-01-01"]
+    assert lake.tell("publish", "cpu", "--branch", "audit").code == 0
+    assert differing() == []
 
 
 def test_counters_follow_the_tables(lake: CliLake) -> None:

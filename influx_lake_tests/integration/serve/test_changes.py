@@ -111,8 +111,16 @@ def test_what_is_told_is_checked(idle: TestClient, lake: ServedLake) -> None:
     now = int(datetime.now(UTC).timestamp() * 10**9)
     late, fresh = ({"measurement": "cpu", "first": at, "last": at, "points": 3} for at in (LATE, now))
     unknown = {"measurement": "of_nobody", "first": LATE, "last": LATE}
-    answer = idle.post("/v1/changes", json={"database": "telemetry", "source": None, "changes": [late, fresh, unknown]})
-    assert answer.json() == {"source": "default", "noted": 1, "open": 1, "unknown": ["of_nobody"]}
+    old = late | {"first": 0, "last": 0}
+    told = {"database": "telemetry", "source": None, "changes": [late, fresh, old, unknown]}
+    answer = idle.post("/v1/changes", json=told)
+    assert answer.json() == {
+        "source": "default",
+        "noted": 1,
+        "open": 1,
+        "too_old": 1,
+        "unknown": ["of_nobody"],
+    }
     assert [each.points for each in ChangeJournal.of(lake.folder).pending()] == [3]
     strange = ["\ud800", "x\x00y", "'; drop table changes; --", "../../etc", "x" * 1_000]
     for name in strange:

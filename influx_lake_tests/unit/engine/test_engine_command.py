@@ -214,7 +214,17 @@ def test_the_lakes_check_says_whether_databases_tell(engine: Engine, tmp_path: P
         ),
         ("changes of old", False, "nothing was told yet"),
     ]
+    # By HTTP a server is told of whatever it is.
+    engine.has_engine = False
+    [without] = check_telling(lake, "default")
+    assert (without.ok, without.warning) == (True, True)
+    assert "has no processing engine" in without.detail
+    assert "POST /v1/changes" in without.detail
     journal = ChangeJournal.of(lake.root)
+    journal.note([], source="default")
+    [without] = check_telling(lake, "default")
+    assert (without.ok, without.warning, without.detail[:9]) == (True, False, "told last")
+    engine.has_engine = True
     journal.note([], source="old")
     journal.note([], source="default")
     assert [(ok, detail[:14]) for _, ok, detail in said()] == [(True, "told last at 2")] * 2

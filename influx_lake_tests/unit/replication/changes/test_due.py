@@ -85,9 +85,23 @@ def test_what_is_not_due_too_old_or_not_loaded_is_left() -> None:
     noted = what_to_note(made, "default", told, NOW)
     # Its lag has not passed: it is loaded when it has.
     assert [(each.table, each.first) for each in noted.changes] == [("telemetry.mem", at("2026-01-01"))]
-    assert (noted.open, noted.unknown) == (3, {"nobody"})
+    assert (noted.open, noted.too_old, noted.unknown) == (2, 1, {"nobody"})
     later = what_to_note(made, "default", told, NOW + timedelta(minutes=10))
     assert ("telemetry.cpu", at("2026-06-09T12:00")) in [(each.table, each.first) for each in later.changes]
+
+
+def test_points_told_just_before_their_window_is_due_are_kept(tmp_path: Path) -> None:
+    journal, made, last = ChangeJournal.of(tmp_path), lake(), at("2026-06-09T23:59")
+    due = datetime(2026, 6, 10, tzinfo=UTC) + made.measurements[0].lag
+    for seconds, kept in ((6, 0), (2, 1)):
+        now = due - timedelta(seconds=seconds)
+        noted = note_changes(made, journal, "default", [Told("cpu", last, last)], now)
+        assert (len(noted.changes), noted.open) == (kept, 1 - kept)
+    # A load that begins with the window's being due may come before the points.
+    [change] = journal.pending()
+    assert change.noted == nanoseconds(due + timedelta(seconds=3))
+    assert changed_windows(made, [change], due).due == []
+    assert [each.key for each in changed_windows(made, [change], due + timedelta(seconds=3)).due] == ["2026-06-09"]
 
 
 def test_changes_of_a_measurement_that_is_not_there_any_more_are_forgotten() -> None:
