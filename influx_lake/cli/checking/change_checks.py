@@ -45,18 +45,7 @@ def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> 
         try:
             there = server.triggers()
         except NoProcessingEngine:
-            yield (
-                _heard(lake, name, subject)
-                if heard
-                else Check(
-                    "changes",
-                    subject,
-                    True,
-                    _NO_ENGINE,
-                    "Who knows of late points tells them: docs/engine.md",
-                    warning=True,
-                )
-            )
+            yield _heard(lake, name, subject) if heard else _without_engine(subject)
             return
         if heard and not any(trigger.name in there for trigger in triggers):
             # Somebody else tells.
@@ -64,6 +53,11 @@ def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> 
             return
         for found in look(server, triggers):
             yield Check("changes", subject, found.ok, redact(found.said), found.remedy)
+
+
+def _without_engine(subject: str) -> Check:
+    who = "Who knows of late points tells them: docs/engine.md"
+    return Check("changes", subject, True, _NO_ENGINE, who, warning=True)
 
 
 def _heard(lake: Lake, name: str, subject: str) -> Check:
