@@ -84,6 +84,8 @@ async def _lake_error(_: Request, error: Exception) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST and error.__cause__ is not None:
+        return Problem(HTTPStatus.BAD_REQUEST, f"the body cannot be read: {_unread(error.__cause__)}").answer()
     return Problem(HTTPStatus(error.status_code), error.detail, headers=error.headers).answer()
 
 
@@ -91,11 +93,26 @@ async def _invalid(_: Request, error: Exception) -> Response:
     """What is wrong, and where; not what was written there, which may be a secret."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        return Problem(HTTPStatus.BAD_REQUEST, "the body is no JSON").answer()
+    if broken := next((each for each in found if each["type"] == "json_invalid"), None):
+        # What the reader expected, and where; nothing of what is there.
+        why = f"{broken['ctx']['error']}, at character {broken['loc'][-1]}"
+        return Problem(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {why}").answer()
     places = [{"location": ".".join(map(str, each["loc"])), "message": _told(each)} for each in found]
     detail = "; ".join(f"{each['location']}: {each['message']}" for each in places[:10])
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=places[:100]).answer()
+
+
+def _unread(cause: BaseException) -> str:
+    """Why a body could not be read that the reader of JSON did not refuse itself."""
+    match cause:
+        case UnicodeDecodeError():
+            return f"it is no {cause.encoding.upper()}, at byte {cause.start}"
+        case RecursionError():
+            return "its lists and objects are nested too deep"
+        case ValueError():
+            return "it has a number with too many digits"
+        case _:
+            return f"unexpected {type(cause).__name__}"
 
 
 def _told(error: dict[str, Any]) -> str:

@@ -61,6 +61,7 @@ def _parts(measurement: Measurement, window: Window) -> list[Window]:
 
 def _cut(begin: datetime, until: datetime, every: timedelta) -> Iterator[Window]:
     while begin < until:
-        end = min(begin + every, until)
+        # Not `begin + every` where that is after the end: it may be no moment any more.
+        end = until if until - begin <= every else begin + every
         yield Window(begin, end)
         begin = end

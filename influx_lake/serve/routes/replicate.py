@@ -26,6 +26,9 @@ from influx_lake.serve.work.replicating import summary as summary_of
 
 router = APIRouter(tags=["replicate"])
 
+FIRST, LAST = datetime(1677, 9, 22, tzinfo=UTC), datetime(2262, 4, 11, tzinfo=UTC)
+"""The days that InfluxDB's nanoseconds since 1970 reach, in 64 bits."""
+
 
 def _check_batch(text: str) -> str:
     batch_size(text)
@@ -40,6 +43,8 @@ def _check_zoned(text: str) -> str:
         raise ValueError("is not a time of ISO 8601") from None
     if moment.tzinfo is None:
         raise ValueError("needs a time zone: write +00:00 behind it")
+    if not FIRST <= parse_moment(text) <= LAST:
+        raise ValueError(f"is no time that InfluxDB counts: {FIRST:%Y-%m-%d} to {LAST:%Y-%m-%d}")
     return text
 
 

@@ -247,7 +247,9 @@ def _is_same(own: str | None, asked: str) -> bool:
         return False
     if own.lower() in ("true", "false"):
         own, asked = own.lower(), asked.lower()
-    return hmac.compare_digest(own.rstrip("/").encode(), asked.rstrip("/").encode())
+    # JSON may hold halves of characters, which are in no property.
+    mine, theirs = (text.rstrip("/").encode(errors="surrogatepass") for text in (own, asked))
+    return hmac.compare_digest(mine, theirs)
 
 
 def _forbidden(declared: Measurement, asked: str, declares: str) -> Problem:

@@ -138,6 +138,7 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"backfill_start": "2024-02-01T00:00:00Z"}, 422, "not before"),
     ({"backfill_start": "2024-01-01T00:00:00"}, 422, "time zone"),
     ({"backfill_start": "2024-13-01"}, 422, "ISO 8601"),
+    ({"backfill_end": "9999-12-31T00:00:00Z", "batch_size": "90000w"}, 422, "2262-04-11"),
     ({"batch_size": "12 parsecs"}, 422, "length of time"),
     ({"batch_size": "0s"}, 422, "no time"),
     ({"batch_size": "1s"}, 422, "windows"),

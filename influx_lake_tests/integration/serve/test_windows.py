@@ -121,6 +121,18 @@ def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:
     assert client.get("/v1/windows/..%2f..%2fetc%2fpasswd").status_code in (404, 422)
 
 
+def test_a_body_that_cannot_be_read_is_told_why(client: TestClient) -> None:
+    for body, said in (
+        (b'{"start": "\xff"}', "no UTF-8, at byte 11"),
+        (b"[" * 200_000, "nested too deep"),
+        (b"1" * 5_000, "too many digits"),
+        (b"{'start'}", "no JSON: Expecting property name enclosed in double quotes, at character 1"),
+    ):
+        answer = client.post("/v1/windows", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert said in answer.json()["detail"]
+
+
 @pytest.mark.slow
 def test_the_lake_is_held_against_its_source(lake: ServedLake, client: TestClient) -> None:
     followed(client, client.post("/v1/windows", json=DAYS))

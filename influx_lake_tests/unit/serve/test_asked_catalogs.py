@@ -60,8 +60,9 @@ def test_the_lakes_own(lake: Lake, catalog: dict[str, Any]) -> None:
         {"py-io-impl": "os.system"},
         {"catalog-impl": "os.system"},
         {"warehouse": "s3://other/"},
+        {"uri": "\ud800"},
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_no_other(lake: Lake, catalog: dict[str, Any]) -> None:
     with pytest.raises(Problem) as refused:

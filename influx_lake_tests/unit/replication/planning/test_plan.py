@@ -85,3 +85,9 @@ def test_nothing_is_due_before_the_first_window_closed() -> None:
 def test_a_range_that_ends_before_it_starts_is_a_mistake() -> None:
     with pytest.raises(ConfigurationError, match="empty"):
         plan_windows(measurement(), Coverage(), NOW, start=at("2026-01-02"), end=at("2026-01-02"))
+
+
+def test_a_piece_may_be_longer_than_time_is_counted() -> None:
+    start, end, every = at("2026-01-01"), at("9999-12-31"), timedelta(weeks=999_999)
+    found = plan_windows(measurement(), Coverage(), NOW, start=start, end=end, every=every)
+    assert found == [Window(start, end)]
