@@ -20,8 +20,9 @@ from influx_lake.replication.requests.request import Kind, Request, RequestedWin
 from influx_lake.serve.problems import Problem, problem_of
 from influx_lake.serve.work.changed import SECONDS as CHANGES_SECONDS
 from influx_lake.serve.work.changed import ChangedWindows
-from influx_lake.serve.work.planning import chosen, depth_of, moment, of_request, planned
+from influx_lake.serve.work.planning import EVERYTHING, chosen, depth_of, moment, of_request, planned
 from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary
+from influx_lake.serve.work.tables import Tables
 
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window
@@ -47,6 +48,7 @@ class Crew:
         self._something = Condition()
         self._stopping = Event()
         self._taken: dict[str, frozenset[str]] = {}
+        self._tables = Tables(service.lake)
         limits = service.options.limits
         self._threads = [
             Thread(target=self._work, name=f"loads-{number}", daemon=True) for number in range(limits.loads)
@@ -133,12 +135,15 @@ class Crew:
 
     def _take(self) -> Request | None:
         """The oldest request of which no measurement is worked on by another thread."""
+        lake = self._service.lake
         with self._something:
+            if self._tables.lake is not lake:
+                self._tables = Tables(lake)
             for request in self._journal.open():
                 if request.id in self._taken or self._is_in_dagsters_hands(request):
                     continue
-                names = _names(request)
-                if not any(names & taken or "*" in (names | taken) for taken in self._taken.values()):
+                names = self._tables.of(request)
+                if not any(names & taken or EVERYTHING in (names | taken) for taken in self._taken.values()):
                     self._taken[request.id] = names
                     return request
             self._something.wait(_LOOK_SECONDS)
@@ -298,12 +303,3 @@ class Crew:
                     self._journal.forget(datetime.now(UTC) - limits.kept)
             except Exception:  # the next look may succeed
                 log.exception("looking around")
-
-
-def _names(request: Request) -> frozenset[str]:
-    """What a request works on, for threads not to write to the same tables at once."""
-    if request.kind is Kind.VERIFY or request.runner is Runner.DAGSTER:
-        return frozenset({request.id})
-    if request.kind is Kind.REPLICATE:
-        return frozenset({str(request.body["measurement"])})
-    return frozenset(request.body["measurements"])

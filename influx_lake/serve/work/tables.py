@@ -1,0 +1,40 @@
+"""What requests write to, by one name each, however they call it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from influx_lake.config import Lake
+from influx_lake.replication.requests.request import Kind, Request, Runner
+
+
+class Tables:
+    """The tables of a lake, and the rows that measurements have of shared ones, by every name that means one alone.
+
+    Args:
+        lake: The lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._called: dict[str, str] = {}
+        self._replicated = {(each.name, each.table_name): each.full_name for each in lake.measurements}
+        # In the order of `Lake.find`, the last of which says most.
+        for names in (
+            [each.name for each in lake.measurements],
+            [each.full_name for each in lake.measurements],
+            [each.key for each in lake.measurements],
+        ):
+            counts = Counter(names)
+            called = zip(names, lake.measurements, strict=True)
+            self._called |= {name: each.full_name for name, each in called if counts[name] == 1}
+
+    def of(self, request: Request) -> frozenset[str]:
+        """What a request writes to, for threads not to write to the same at once; catalogs may not tell cases apart."""
+        if request.kind is Kind.VERIFY or request.runner is Runner.DAGSTER:
+            return frozenset({request.id})
+        if request.kind is Kind.REPLICATE:
+            table = str(request.body["target_table"])
+            return frozenset({self._replicated.get((request.body["measurement"], table), table).casefold()})
+        # `*` stays what it is, and so does what is not in the lake any more: that is told when it is worked on.
+        return frozenset(self._called.get(name, name).casefold() for name in request.body["measurements"])
