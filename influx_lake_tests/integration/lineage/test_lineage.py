@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.errors import CatalogError
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.orchestration.definitions import build_definitions
+from influx_lake.replication.changes.noting import nanoseconds
+from influx_lake.replication.planning.due import tail_lag
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.reliable.source import ReliableSource
 from influx_lake_tests.integration.cli_lake import CliLake
@@ -251,3 +254,13 @@ def test_no_load_waits_for_what_the_source_says_to_lineage(
     # As without lineage: by the load alone.
     assert asked == ["cpu"]
     assert server.of("telemetry.cpu.load", "COMPLETE")[0]["inputs"][0]["facets"]["schema"]["fields"]
+
+
+@pytest.mark.slow
+def test_a_tail_tells_the_columns_of_its_source(lake: CliLake, server: LineageServer) -> None:
+    arrived = datetime.now(UTC) - tail_lag(load_lake(lake.config).find("cpu")) - timedelta(seconds=1)
+    lake.box.write("telemetry", f"cpu,host=h0 value=1i {nanoseconds(arrived)}")
+    assert lake.tell("tail", "cpu").code == 0
+    completes = server.of("telemetry.cpu.tail", "COMPLETE")
+    [schema] = [each["inputs"][0]["facets"]["schema"] for each in completes if "schema" in each["inputs"][0]["facets"]]
+    assert {each["name"] for each in schema["fields"]} == {"time", "host", "value", "secret_field"}
