@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from influx_lake.cli.plugin.catalogs import CatalogEntry, Credential, catalog_entry
 from influx_lake.cli.plugin.triggers import Trigger
 from influx_lake.config.lake.lake_file import escaped, stored_secret
@@ -14,7 +16,7 @@ from influx_lake.config.measurements.tail import SHORTEST_EVERY
 from influx_lake.config.values.patterns import is_pattern
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import format_duration
-from influx_lake.config.values.validated_names import safe_table_name
+from influx_lake.config.values.validated_names import Namespace, TableName, safe_table_name
 from influx_lake.errors import ConfigurationError
 
 _DAY = timedelta(days=1)
@@ -113,9 +115,11 @@ def imported(
         start: The oldest day to load; None: that of the earliest request that says one, else of each first point.
 
     Raises:
-        ConfigurationError: The triggers have several catalogs, or two of them are of one table and of different
-            measurements.
+        ConfigurationError: The triggers have several catalogs, two of them are of one table and of different
+            measurements, or one is of a table that cannot be called so in a lake.yaml.
     """
+    for trigger in triggers:
+        _check_names(trigger)
     catalog = _catalog(triggers)
     sources = _sources(triggers, host, database)
     changes = [Change("", setting, text) for setting, text in _FOR_ALL]
@@ -163,6 +167,27 @@ def imported(
             if any(f"${{{variable}:-" in str(entry) for _, entry in sources.values())
         },
     )
+
+
+def _check_names(trigger: Trigger) -> None:
+    """Refuse what no lake.yaml may call a table, in the words of the trigger."""
+    setting = "table_name" if trigger.table else "measurement"
+    *namespace, table = trigger.identifier
+    for of, kind, name in (
+        ("namespace", Namespace, trigger.namespace),
+        # A dot in the name of a table begins another part.
+        (setting, Namespace, ".".join(namespace)),
+        (setting, TableName, table),
+    ):
+        try:
+            TypeAdapter[str](kind).validate_python(name)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(
+                f"{trigger.origin}: {of}: {name!r} {said}",
+                remedy="Give the trigger a namespace and a table_name that a lake.yaml takes, or write the measurement "
+                "into the lake.yaml by hand, with a `table`: its rows are loaded anew",
+            ) from None
 
 
 def _catalog(triggers: Sequence[Trigger]) -> CatalogEntry:

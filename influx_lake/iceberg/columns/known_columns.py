@@ -263,7 +263,8 @@ def check_fillable(schema: Schema, target: TableTarget) -> None:
     if required:
         raise SchemaConflict(
             f"columns of {target.name} are required, and points may lack them: {', '.join(map(repr, required))}",
-            remedy="Make them optional again (in Spark: ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL)",
+            remedy="Make them optional: `influx-lake adopt` does, for it checks the rows of tables that others "
+            "filled (or, in Spark, ALTER TABLE ... ALTER COLUMN ... DROP NOT NULL)",
         )
 
 

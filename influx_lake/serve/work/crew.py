@@ -264,6 +264,10 @@ class Crew:
         for measurement in chosen(session, body["measurements"]):
             if self._stopping.is_set():
                 return
+            asked = self._journal.find(request.id)
+            if asked is None or asked.is_canceled:
+                self._journal.finish(request.id, State.CANCELED)
+                return
             windows = closed_windows(measurement, now, start, end)
             try:
                 verified = session.verify(measurement, windows, depth_of(body))

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from influx_lake.config import Measurement
+from influx_lake.errors import SourceUnavailable
 from influx_lake.replication.requests.journal import Journal, JournalFailed
 from influx_lake.sandbox import Sandbox
+from influx_lake.session import Session
 from influx_lake_tests.integration.serve.served_lake import ServedLake, followed
 
 DAYS = {"measurements": ["cpu"], "start": "2026-01-01", "end": "2026-01-03"}
@@ -99,6 +102,22 @@ def test_a_request_is_taken_back(lake: ServedLake) -> None:
         found = followed(client, answer)
         assert (found["state"], found["rows"]) == ("canceled", 0)
         assert client.delete(answer.headers["location"]).status_code == 409
+
+
+def test_comparing_is_taken_back_between_measurements(
+    lake: ServedLake, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    def verify(session: Session, measurement: Measurement, *_: object) -> None:
+        (request,) = client.get("/v1/windows").json()["requests"]
+        assert client.delete(request["location"]).status_code == 202
+        compared.append(measurement.name)
+        raise SourceUnavailable("the source is away")
+
+    monkeypatch.setattr(Session, "verify", verify)
+    found = followed(client, client.post("/v1/verify?wait=false", json=DAYS | {"measurements": ["*"]}))
+    assert (found["state"], compared) == ("canceled", ["cpu"])
 
 
 def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:

@@ -193,6 +193,12 @@ def test_credentials_become_references(
         ("config_file_path=nowhere.toml", "nowhere.toml is not in"),
         ('{"measurement": "cpu", "catalog_configs": "text"}', "is no table of properties"),
         ('{"measurement": 1, "catalog_configs": {"uri": "x"}}', "measurement is no text"),
+        (
+            f"measurement=cpu,table_name=../x,catalog_configs={encoded(NESSIE)}",
+            "argument 1: table_name: 'default..' is",
+        ),
+        (f'measurement=a"b,catalog_configs={encoded(NESSIE)}', "argument 1: measurement: 'a\"b' is not a table's name"),
+        (f"measurement=cpu,namespace=a/b,catalog_configs={encoded(NESSIE)}", "argument 1: namespace: 'a/b' is not"),
         ("{", "not JSON"),
         ("influxdb3 create trigger --trigger-arguments 'measurement", "not the commands of a shell"),
     ],

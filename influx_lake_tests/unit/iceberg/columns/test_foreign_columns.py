@@ -125,7 +125,7 @@ def test_renames_are_refused_where_that_is_asked_for(catalog: Catalog) -> None:
             [renaming("value", "old"), lambda update: update.add_column("value", StringType())],
             "'value' of telemetry.cpu was renamed 'old', and another column is called 'value' now",
         ),
-        ([lambda update: update.update_column("host", required=True)], "are required.*'host'"),
+        ([lambda update: update.update_column("host", required=True)], "are required.*'host'.*influx-lake adopt"),
         ([lambda update: update.add_column("site", StringType(), required=True)], "are required.*'site'"),
         (
             [lambda update: update.delete_column("value"), lambda update: update.add_column("value", StringType())],
