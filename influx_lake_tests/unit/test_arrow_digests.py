@@ -92,7 +92,7 @@ def words(batch: pa.RecordBatch, name: str) -> list[Any]:
     return [dict(each) if name == "labels" and each is not None else each for each in values.to_pylist()]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ROWS, st.data())
 def test_any_other_value_is_found_in_its_column(rows: list[dict[str, Any]], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(rows) - 1))
