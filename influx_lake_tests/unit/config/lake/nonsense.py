@@ -18,7 +18,8 @@ from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.observation.metrics import MetricsOptions
 from influx_lake.config.observation.openlineage import OpenLineageOptions
-from influx_lake_tests.unit.config.lake.nonsense_yaml import Inline, Raw
+from influx_lake_tests.unit.config.lake.nonsense_values import KINDS
+from influx_lake_tests.unit.config.lake.nonsense_yaml import Inline
 
 Path = tuple[str | int, ...]
 
@@ -39,91 +40,6 @@ class Mutation:
 
     def __str__(self) -> str:
         return f"{'.'.join(map(str, self.entry))}: {self.kind}"
-
-
-LONG = "x" * 10_000
-KINDS: dict[str, Any] = {
-    "null": None,
-    "empty": "",
-    "blank": "   ",
-    "empty list": [],
-    "empty mapping": {},
-    "list": ["a"],
-    "list of lists": [["a"]],
-    "list of mappings": [{"a": "b"}],
-    "list of nulls": [None],
-    "list of empties": [""],
-    "mapping": {"a": "b"},
-    "mapping of mappings": {"a": {"b": "c"}},
-    "mapping with an empty name": {"": "b"},
-    "mapping to null": {"a": None},
-    "negative": Raw("-1"),
-    "zero": Raw("0"),
-    "negative zero": Raw("-0"),
-    "plus": Raw("+"),
-    "fraction": Raw("1.5"),
-    "negative fraction": Raw("-0.5"),
-    "exponent": Raw("1e3"),
-    "huge exponent": Raw("1e400"),
-    "infinity": Raw(".inf"),
-    "inf": Raw("inf"),
-    "nan": Raw("nan"),
-    "not a number": Raw(".nan"),
-    "underscore": Raw("1_0"),
-    "hexadecimal": Raw("0x1F"),
-    "octal": Raw("0o17"),
-    "leading zero": Raw("012"),
-    "binary": Raw("0b11"),
-    "sexagesimal": Raw("1:30"),
-    "huge": Raw("99999999999999999999"),
-    "400 digits": Raw("9" * 400),
-    "other digits": "١٢",
-    "thousands": Raw("1,000"),
-    "boolean": Raw("true"),
-    "yes": Raw("yes"),
-    "y": Raw("y"),
-    "maybe": Raw("maybe"),
-    "word": "banana",
-    "upper case word": "BANANA",
-    "line break": "a\nb",
-    "carriage return": "a\rb",
-    "tab": "a\tb",
-    "NUL": "a\0b",
-    "control character": "a\x07b",
-    "escape": "a\x1b[31mb",
-    "direction": "a\u202eb",
-    "line separator": "a\u2028b",
-    "byte order mark": "\ufeffa",
-    "space without width": "a\u200bb",
-    "very long": LONG,
-    "long name": "x" * 300,
-    "reference without end": "${A",
-    "reference to nothing": "${}",
-    "reference that is not set": "${NOT_SET_ANYWHERE}",
-    "other reference": "${vault:a}",
-    "date that is none": Raw("2026-02-30"),
-    "month that is none": Raw("2026-13-01"),
-    "date without padding": Raw("2026-1-1"),
-    "week date": Raw("2026-W01-1"),
-    "far year": Raw("9999-12-31"),
-    "early year": Raw("0001-01-01"),
-    "duration": Raw("10x"),
-    "duration twice": Raw("1h1h"),
-    "negative duration": Raw("-1h"),
-    "duration without end": Raw("9" * 12 + "w"),
-    "percent": Raw("150%"),
-    "negative size": Raw("-1GB"),
-    "size without end": Raw("9" * 18 + "TB"),
-    "home of nobody": "~nobody-of-this-name/x",
-    "unknown scheme": "ftpx://host/path",
-    "scheme alone": "s3://",
-    "half a template": "a{b",
-    "unknown template": "a{b}",
-    "quote": "it's \"quoted\"",
-    "tag": "!!python/object:os.system",
-    "SQL": "1; DROP TABLE x",
-    "path up": "../../../etc/passwd",
-}  # fmt: skip
 
 
 def options(model: type[BaseModel], known: set[Any], inside: Path = ()) -> Iterator[Path]:

@@ -20,7 +20,6 @@ from influx_lake.config.measurements.options import MeasurementOptions
 from influx_lake.config.report.diagnostics import Problem
 from influx_lake_tests.unit.config.lake.nonsense import (
     COMPANIONS,
-    KINDS,
     RANGES,
     SOURCES,
     Mutation,
@@ -31,6 +30,7 @@ from influx_lake_tests.unit.config.lake.nonsense import (
     source_mutations,
 )
 from influx_lake_tests.unit.config.lake.nonsense_schema import valid_in_schema
+from influx_lake_tests.unit.config.lake.nonsense_values import KINDS
 from influx_lake_tests.unit.config.lake.nonsense_yaml import Raw, flow, yaml_lines
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
