@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import struct
 from typing import Any
@@ -76,11 +77,31 @@ def test_equal_in_any_order_of_rows_batches_and_encodings(rows: list[dict[str, A
     check_order(rows, seed)
 
 
-@pytest.mark.slow
-@settings(max_examples=10_000, deadline=None)
-@given(ROWS, st.integers(0, 2**32))
-def test_no_false_alarm_in_ten_thousand_tables(rows: list[dict[str, Any]], seed: int) -> None:
-    check_order(rows, seed)
+POOLS: dict[str, list[Any]] = {
+    "host": [None, "a", "b"],
+    "usage": [None, 0.0, -0.0, 0.1, 1e300, math.nan, math.inf],
+    "count": [None, 0, -1, 2**63 - 1],
+    "big": [None, 0, 2**64 - 1],
+    "up": [None, True, False],
+    "note": [None, "", "a", "é", "a" * 40],
+    "labels": [None, [], [("a", "b")], [("a", "b"), ("c", "")]],
+    "small": [None, 0.5, -0.0],
+}
+
+
+@pytest.mark.parametrize(
+    "tables", [pytest.param(1_000, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.long)]
+)
+def test_no_false_alarm_in_random_tables(tables: int) -> None:
+    for seed in range(tables):
+        draw = random.Random(seed)
+        check_order(
+            [
+                {"time": draw.randrange(10), **{name: draw.choice(pool) for name, pool in POOLS.items()}}
+                for _ in range(draw.randint(1, 12))
+            ],
+            seed,
+        )
 
 
 def words(batch: pa.RecordBatch, name: str) -> list[Any]:
