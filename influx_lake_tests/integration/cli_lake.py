@@ -87,7 +87,7 @@ class CliLake:
         told = self.capsys.readouterr()
         for token in (str(self.box.token), (self.folder / "token").read_text().strip()):
             assert not token or token not in told.out + told.err
-        assert "Traceback" not in told.err
+        assert "Traceback" not in told.err, told.err
         return Told(code, told.out, told.err)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
