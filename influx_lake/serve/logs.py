@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from influx_lake.config.redaction import redact
 from influx_lake.printable import printable
 
-_QUIET = ("uvicorn.error", "uvicorn.access")
+_LEVELS = {"influx_lake": logging.INFO, "uvicorn.error": logging.WARNING, "uvicorn.access": logging.WARNING}
 
 
 class _Lines(logging.Formatter):
@@ -17,16 +19,21 @@ class _Lines(logging.Formatter):
         return printable(redact(super().format(record))).replace("\r", " ")
 
 
-def log_to_stderr() -> None:
-    """Have the service's own log, and the project's warnings, on stderr."""
+@contextmanager
+def log_to_stderr() -> Iterator[None]:
+    """Have the service's own log, and the project's warnings, on stderr; afterwards loggers are as they were."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    own = logging.getLogger("influx_lake")
-    own.addHandler(handler)
-    own.setLevel(logging.INFO)
-    own.propagate = False
-    for name in _QUIET:
-        logger = logging.getLogger(name)
+    loggers = [(logging.getLogger(name), level) for name, level in _LEVELS.items()]
+    before = [(logger, logger.level, logger.propagate) for logger, _ in loggers]
+    for logger, level in loggers:
         logger.addHandler(handler)
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(level)
         logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, level, propagate in before:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import socket
 import ssl
@@ -186,3 +187,4 @@ def test_how_it_may_not_be_served(lake: ServedLake, capsys: pytest.CaptureFixtur
     lake.write(serve="{port: 0, tls: {certificate: lake.yaml, key: lake.yaml}}")
     assert run(["serve", "-c", str(lake.config)]) == 2
     assert "certificate" in capsys.readouterr().err
+    assert not [each for each in logging.getLogger("influx_lake").handlers if isinstance(each, logging.StreamHandler)]

@@ -50,7 +50,7 @@ def serve(
         from influx_lake.serve.server import serve as served
         from influx_lake.serve.service import Service
 
-        log_to_stderr()
+        stack.enter_context(log_to_stderr())
         runs = _runs(lake, stack) if dagster or (dagster is None and os.environ.get("DAGSTER_HOME")) else None
         service = Service(lake, runs)
 
