@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,9 +54,16 @@ def emitting(options: OpenLineageOptions | None, root: Path, lake: str | None, p
         delivery.close()
 
 
+class _Stderr(logging.Handler):
+    """Writes to what stderr is by then: one that was kept may be closed when the next lake of a process is loaded."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{self.format(record)}\n")
+
+
 def _print_events() -> None:
     """Have what OpenLineage's transport `console` logs, at INFO, arrive: where nothing takes it, on stderr."""
     if _CONSOLE.level == logging.NOTSET:
         _CONSOLE.setLevel(logging.INFO)
     if not _CONSOLE.hasHandlers():
-        _CONSOLE.addHandler(logging.StreamHandler())
+        _CONSOLE.addHandler(_Stderr())
