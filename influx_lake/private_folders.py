@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,26 @@ def make_private_file(path: Path) -> Path:
     finally:
         os.close(descriptor)
     return path
+
+
+def replace_private_file(path: Path, content: bytes) -> None:
+    """Write a file that this user alone can read: whoever reads it sees the old one or the new one, never a part.
+
+    Args:
+        path: The file, in a folder that is there.
+        content: What it says.
+
+    Raises:
+        OSError: It cannot be written; the one that is there stays.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+        try:
+            file.write(content)
+            file.close()
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
 def _close_to_others(folder: Path) -> None:

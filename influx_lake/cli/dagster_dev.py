@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ from filelock import FileLock, Timeout
 from influx_lake.cli.dg_project import code_location
 from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, LakeError, StorageError
-from influx_lake.private_folders import make_private, make_private_file
+from influx_lake.private_folders import make_private, replace_private_file
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -203,12 +202,10 @@ def _dagster_home(root: Path) -> Path:
     settings = home / "dagster.yaml"
     try:
         make_private(home)
-        if own.is_file():
-            shutil.copyfile(own, settings)
-        elif not settings.exists():
-            make_private_file(settings).write_text(
-                (files(__package__) / "dagster.yaml").read_text(encoding="utf-8"), encoding="utf-8"
-            )
+        if own.is_file() or not settings.exists():
+            chosen = own if own.is_file() else files(__package__) / "dagster.yaml"
+            # Another command may open the instance at this moment.
+            replace_private_file(settings, chosen.read_bytes())
     except OSError as error:
         raise StorageError(f"Dagster's folder {home} cannot be made: {error.strerror or error}") from None
     return home

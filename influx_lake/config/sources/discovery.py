@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from influx_lake.config.values.windows import parse_moment, utc_text
 from influx_lake.errors import ConfigurationError
-from influx_lake.private_folders import make_private
+from influx_lake.private_folders import make_private, replace_private_file
 
 STATE = Path(".lake") / "measurements.json"
 """Where it is kept next to a lake.yaml. Dagster keeps that of a component, as the same text."""
@@ -155,11 +153,7 @@ def replace_discovered(root: Path, known: Discovered) -> Path:
     path = root / STATE
     try:
         make_private(path.parent)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False
-        ) as file:
-            file.write(known.as_text())
-        os.replace(file.name, path)
+        replace_private_file(path, known.as_text().encode())
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from None
     return path

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from influx_lake.config.values.source_schema import Column, ColumnType, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SourceError
-from influx_lake.private_folders import make_private
+from influx_lake.private_folders import make_private, replace_private_file
 from influx_lake.sources.influxdb3_parquet.footers import Footer, Odd, read_footer
 from influx_lake.sources.influxdb3_parquet.paths import PersistedPath
 
@@ -163,10 +161,8 @@ class FooterIndex:
         ]
         columns = [[[column.name, column.role, column.type] for column in each] for each in places]
         make_private(self.folder)
-        # A reader sees the old index or the new one, never a part.
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.folder, delete=False) as file:
-            json.dump({"format": _FORMAT, "table": table, "columns": columns, "files": files}, file)
-        os.replace(file.name, self._place(table))
+        index = {"format": _FORMAT, "table": table, "columns": columns, "files": files}
+        replace_private_file(self._place(table), json.dumps(index).encode())
 
 
 def _column(entry: list[Any]) -> Column:

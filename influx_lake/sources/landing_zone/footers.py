@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ import pyarrow as pa
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.errors import FileUnreadable
-from influx_lake.private_folders import make_private
+from influx_lake.private_folders import make_private, replace_private_file
 from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
 from influx_lake.sources.files.file_check import check_parquet
@@ -114,10 +112,7 @@ class Footers:
         folder = self._place.parent
         with storage_errors(folder):
             make_private(folder)
-            # A reader sees the old file or the new one, never a part.
-            with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, suffix=".tmp", delete=False) as file:
-                json.dump(written, file)
-            os.replace(file.name, self._place)
+            replace_private_file(self._place, json.dumps(written).encode())
 
     def _load(self) -> dict[str, FileColumns]:
         """What is known; nothing where the file is damaged, for it can be made again."""

@@ -45,6 +45,23 @@ def test_a_dagster_yaml_beside_the_lake_is_the_one(root: Path) -> None:
     assert (home / "dagster.yaml").read_text() == "nux: {enabled: false}\n"
 
 
+def test_a_dagster_yaml_that_cannot_be_written_leaves_the_one_that_is_there(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = load_lake(root / "lake.yaml")
+    home = DagsterDev(lake, 0).home
+    (root / "dagster.yaml").write_text("nux: {enabled: false}\n")
+
+    def full(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(StorageError, match="No space left"):
+        DagsterDev(lake, 0)
+    assert (home / "dagster.yaml").read_text() == (REPOSITORY / "dagster.yaml").read_text()
+    assert [each.name for each in home.iterdir()] == ["dagster.yaml"]
+
+
 def test_the_users_own_home_is_used_as_it_is(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
     assert DagsterDev(load_lake(root / "lake.yaml"), 0).home == tmp_path / "home"
