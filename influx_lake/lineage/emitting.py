@@ -6,11 +6,20 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from influx_lake.config.observation.openlineage import OpenLineageOptions
 
+if TYPE_CHECKING:
+    from influx_lake.lineage.events import LoadLineage
+
 NAMESPACE = "influx_lake"
+RUNNING_SECONDS = 60.0
+"""How long after its beginning a load is told of again, and how often."""
 _CONSOLE = logging.getLogger("openlineage.client.transport.console")
 
 
@@ -47,11 +56,30 @@ def emitting(options: OpenLineageOptions | None, root: Path, lake: str | None, p
     if options.prints:
         _print_events()
     delivery = Delivery(connect, f"the transport {options.kind} of `openlineage`")
+    lineage = LoadLineage(options.namespace or lake or NAMESPACE, parent, delivery)
     try:
-        with observed_by(LoadLineage(options.namespace or lake or NAMESPACE, parent, delivery)):
+        with observed_by(lineage), _telling_of_long_loads(lineage):
             yield
     finally:
         delivery.close()
+
+
+@contextmanager
+def _telling_of_long_loads(lineage: LoadLineage) -> Iterator[None]:
+    """Tell of loads that are under way for long, again and again: who hears nothing of a load takes it for dead."""
+    ended = Event()
+
+    def tell() -> None:
+        while not ended.wait(RUNNING_SECONDS):
+            lineage.tell_running(datetime.now(UTC) - timedelta(seconds=RUNNING_SECONDS))
+
+    thread = Thread(target=copy_context().run, args=(tell,), name="lineage of long loads", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class _Stderr(logging.Handler):

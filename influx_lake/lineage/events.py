@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,12 +53,14 @@ class Begun:
     """A load that was begun.
 
     Attributes:
+        work: The load.
         run_id: Its id in OpenLineage.
         began: When.
         inputs: What it reads, as far as it was known then.
         outputs: What it writes, as far as it was known then.
     """
 
+    work: _Load
     run_id: str
     began: datetime
     inputs: list[InputDataset] = field(default_factory=list)
@@ -77,38 +81,59 @@ class LoadLineage:
     parent: str
     delivery: Delivery
     _begun: dict[int, Begun] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begun(self, work: Work) -> None:
         """A load begins."""
         if isinstance(work, _Load):
-            self._begun[id(work)] = Begun(str(uuid.uuid4()), datetime.now(UTC))
-            self._tell(work, RunState.START, ())
+            begun = Begun(work, str(uuid.uuid4()), datetime.now(UTC))
+            self._tell(begun, RunState.START)
+            with self._lock:
+                self._begun[id(work)] = begun
 
     def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
         """A load is done."""
-        if isinstance(work, _Load):
-            self._tell(work, RunState.COMPLETE, results)
-            self._begun.pop(id(work), None)
+        self._end(work, RunState.COMPLETE, results)
 
     def failed(self, work: Work, error: BaseException) -> None:
         """A load failed, or was interrupted."""
-        if isinstance(work, _Load):
-            state = RunState.FAIL if isinstance(error, Exception) else RunState.ABORT
-            self._tell(work, state, (), error)
-            self._begun.pop(id(work), None)
+        self._end(work, RunState.FAIL if isinstance(error, Exception) else RunState.ABORT, error=error)
+
+    def tell_running(self, since: datetime) -> None:
+        """Tell of the loads under way, by what was known when they began.
+
+        Args:
+            since: Of those that began before.
+        """
+        # Nothing is told of a load after its end.
+        with self._lock:
+            for begun in self._begun.values():
+                if begun.began < since:
+                    self._send(partial(self._event, begun, RunState.RUNNING, begun.inputs, begun.outputs, None))
+
+    def _end(
+        self, work: Work, state: RunState, results: Sequence[WindowResult] = (), error: BaseException | None = None
+    ) -> None:
+        with self._lock:
+            begun = self._begun.pop(id(work), None)
+        if begun is not None:
+            self._tell(begun, state, results, error)
 
     def _tell(
-        self, work: _Load, state: RunState, results: Sequence[WindowResult], error: BaseException | None = None
+        self, begun: Begun, state: RunState, results: Sequence[WindowResult] = (), error: BaseException | None = None
     ) -> None:
+        self._send(lambda: self._made(begun, state, results, error))
+
+    def _send(self, made: Callable[[], RunEvent]) -> None:
         try:
-            self.delivery.send(self._event(work, state, results, error))
+            self.delivery.send(made())
         except Exception as problem:
             self.delivery.lose(f"it could not be made: {type(problem).__name__}: {problem}")
 
-    def _event(
-        self, work: _Load, state: RunState, results: Sequence[WindowResult], error: BaseException | None
+    def _made(
+        self, begun: Begun, state: RunState, results: Sequence[WindowResult], error: BaseException | None
     ) -> RunEvent:
-        begun = self._begun[id(work)]
+        work = begun.work
         # The end of a load is told also where the catalog is away just then: by what was known when it began.
         if isinstance(work, RollupWindow):
             inputs = _told(lambda: _inputs_of_rollup(work, results), begun.inputs)
@@ -118,6 +143,17 @@ class LoadLineage:
             outputs = _told(lambda: _outputs_of_source(work, results), begun.outputs)
         if state is RunState.START:
             begun.inputs, begun.outputs = inputs, outputs
+        return self._event(begun, state, inputs, outputs, error)
+
+    def _event(
+        self,
+        begun: Begun,
+        state: RunState,
+        inputs: list[InputDataset],
+        outputs: list[OutputDataset],
+        error: BaseException | None,
+    ) -> RunEvent:
+        work = begun.work
         kind = job_type_job.JobTypeJobFacet("BATCH", "INFLUX_LAKE", _kind(work))
         event = RunEvent(
             eventTime=(begun.began if state is RunState.START else datetime.now(UTC)).isoformat(),

@@ -13,7 +13,7 @@ from influx_lake.orchestration.assets.overview import overview_assets, overview_
 from influx_lake.orchestration.assets.rollup_assets import rollup_asset
 from influx_lake.orchestration.assets.source_assets import source_assets
 from influx_lake.orchestration.assets.translation import Translation, with_translated_keys
-from influx_lake.orchestration.automation.changed_windows import changed_windows_sensor, tells_changes
+from influx_lake.orchestration.automation.changed_windows import changed_windows_sensor
 from influx_lake.orchestration.automation.conditions import (
     automation_sensor,
     follows_upstream,
@@ -104,7 +104,7 @@ def build_definitions(
             *([sensor] if follow and (sensor := discovery_sensor(lake, keep)) else []),
             *([tail_sensor(lake, tails)] if tails else []),
             *([requested_windows_sensor(lake)] if lake.measurements else []),
-            *([changed_windows_sensor(lake)] if lake.measurements and tells_changes(lake) else []),
+            *([changed_windows_sensor(lake)] if lake.measurements and lake.tells_changes else []),
             *([reconcile_sensor(lake)] if any(each.reconcile for each in lake.measurements) else []),
         ],
         resources={names.catalog: catalog, names.io_manager: IcebergIOManager(catalog=catalog), **sources},

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from influx_lake.config.catalogs.options import CatalogConfig
-from influx_lake.config.connections import SourceConfig
+from influx_lake.config.connections import ServerConfig, SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
@@ -165,6 +165,11 @@ class Lake:
             each.key is not None and each.needs_first_point and (each.source, each.text) not in self.first_points
             for each in self.patterns
         )
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether a source tells what changed."""
+        return any(isinstance(each, ServerConfig) and each.changes is not None for each in self.sources.values())
 
     def named(self, source: str) -> frozenset[str]:
         """The measurements of a source that lake.yaml names letter by letter, not by a pattern."""

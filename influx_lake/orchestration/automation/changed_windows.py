@@ -6,11 +6,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import dagster as dg
 
 from influx_lake.config import Automation, Lake
-from influx_lake.config.connections import ServerConfig
 from influx_lake.config.values.units import counted
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.automation.run_planning import run_requests
@@ -19,7 +19,7 @@ from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import asked_source_of
-from influx_lake.orchestration.tags import Reason, partitions_of
+from influx_lake.orchestration.tags import REASON, Reason, partitions_of
 from influx_lake.replication.changes.change import Change
 from influx_lake.replication.changes.due import changed_windows
 from influx_lake.replication.changes.journal import ChangeJournal, Loaded
@@ -41,11 +41,6 @@ SECONDS = 20.0
 _RUNS = 1_000
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 _FIRST = {"dagster/priority": "2"}
-
-
-def tells_changes(lake: Lake) -> bool:
-    """Whether a source of the lake tells what changed."""
-    return any(isinstance(config, ServerConfig) and config.changes is not None for config in lake.sources.values())
 
 
 def changed_windows_sensor(
@@ -121,12 +116,17 @@ def _read_tables(
 
 
 def _loads(instance: dg.DagsterInstance, lake: Lake, pending: Sequence[Change], now: datetime) -> list[Loaded]:
-    """Which windows runs loaded that succeeded and began after the first of some changes was noted."""
-    oldest = min(change.noted for change in pending)
-    since = datetime.fromtimestamp(oldest / 1e9, UTC)
-    succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=since)
+    """Which windows of some changes runs loaded that succeeded: since the first of the changes was noted; and just now
+    those that were started for changes, which acknowledged them themselves where they share the lake's folder.
+    """
+    oldest = datetime.fromtimestamp(min(change.noted for change in pending) / 1e9, UTC)
+    done = [dg.DagsterRunStatus.SUCCESS]
+    wanted = [
+        dg.RunsFilter(statuses=done, updated_after=oldest),
+        dg.RunsFilter(statuses=done, updated_after=now - PACE, tags={REASON: Reason.CHANGED}),
+    ]
     spans: dict[dg.AssetKey, list[tuple[str, str, int]]] = defaultdict(list)
-    for record in instance.get_run_records(succeeded, limit=_RUNS):
+    for record in chain.from_iterable(instance.get_run_records(each, limit=_RUNS) for each in wanted):
         partitions, began = partitions_of(record.dagster_run), record.start_time
         if partitions is not None and began is not None:
             for key in record.dagster_run.asset_selection or ():

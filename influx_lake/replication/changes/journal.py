@@ -118,10 +118,16 @@ class ChangeJournal:
         of_table: dict[str, list[Loaded]] = defaultdict(list)
         for load in loads:
             of_table[load.table].append(load)
-        if not of_table:
+        if not of_table or not self.path.exists():
+            return
+        with self._reading() as connection:
+            # Most loads have nothing to acknowledge: they wait for no other's write.
+            told = [table for table in of_table if _changes_of(connection, table)]
+        if not told:
             return
         with self._writing() as connection:
-            for table, loaded in of_table.items():
+            for table in told:
+                loaded = of_table[table]
                 known = _changes_of(connection, table)
                 left = [part for change in known for part in _not_in(change, loaded)]
                 if left != known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,15 +215,22 @@ class Journal:
                 self._tell(request, "running", {})
             return begun > 0
 
-    def plan(self, request: str, windows: Iterable[tuple[str, Window]]) -> None:
-        """Note which windows a request has, as (measurement, window)."""
+    def plan(self, request: str, windows: Iterable[tuple[str, Window]], remarks: Sequence[str] = ()) -> None:
+        """Note which windows a request has.
+
+        Args:
+            request: The request.
+            windows: Its windows, as (measurement, window).
+            remarks: What whoever asked should know of them.
+        """
         with self._transaction():
             rows = [(request, number, name, str(window)) for number, (name, window) in enumerate(windows)]
             self._do("DELETE FROM windows WHERE request = ?", request)
             self._database.executemany(
                 "INSERT INTO windows (request, number, measurement, window, state) VALUES (?, ?, ?, ?, 'waiting')", rows
             )
-            self._do("UPDATE requests SET planned = 1 WHERE id = ?", request)
+            result = {"remarks": list(remarks)} if remarks else None
+            self._do("UPDATE requests SET planned = 1, result = ? WHERE id = ?", _written(result), request)
             self._tell(request, "planned", {"windows": len(rows)})
 
     def assign(self, request: str, assigned: Mapping[int, Assigned]) -> None:
@@ -270,11 +277,23 @@ class Journal:
         *,
         result: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
+        unless_canceled: bool = False,
     ) -> None:
-        """Note how a request ended; windows that nobody got to were canceled with it."""
+        """Note how a request ended; windows that nobody got to were canceled with it.
+
+        Args:
+            request: The request.
+            state: How it ended.
+            result: What it came to. None: what was known of it before.
+            error: Why it failed.
+            unless_canceled: Whether it ends as canceled where it was taken back up to now.
+        """
         with self._transaction():
+            if unless_canceled and self._one("SELECT 1 FROM requests WHERE id = ? AND canceled", request):
+                state = State.CANCELED
             ended = self._do(
-                "UPDATE requests SET state = ?, ended = ?, result = ?, error = ? WHERE id = ? AND state IN (?, ?)",
+                "UPDATE requests SET state = ?, ended = ?, result = coalesce(?, result), error = ? "
+                "WHERE id = ? AND state IN (?, ?)",
                 state, _now(), _written(result), _written(error), request, *_OPEN,
             )  # fmt: skip
             if ended:

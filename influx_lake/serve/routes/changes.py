@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -135,17 +137,16 @@ def _unpacked(body: bytes, encoding: str | None) -> bytes:
         return body
     if encoding != "gzip":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body may be packed by gzip, and by nothing else")
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        found = unpacking.decompress(body, MOST_BYTES)
-        if unpacking.unconsumed_tail:
-            raise Problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES:,} bytes, unpacked"
-            )
-        if not unpacking.eof:
-            raise Problem(HTTPStatus.BAD_REQUEST, "the body breaks off: its gzip has no end")
-    except zlib.error:
+        # A body may have several members (RFC 1952, 2.2), each of which is checked.
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as unpacking:
+            found = unpacking.read(MOST_BYTES + 1)
+    except EOFError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body breaks off: its gzip has no end") from None
+    except (gzip.BadGzipFile, zlib.error):
         raise Problem(HTTPStatus.BAD_REQUEST, "the body is no gzip") from None
+    if len(found) > MOST_BYTES:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {MOST_BYTES:,} bytes, unpacked")
     return found
 
 

@@ -14,13 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from influx_lake.config.values.validated_names import Namespace, TableName
 from influx_lake.config.values.windows import parse_moment
-from influx_lake.replication.requests.request import Kind, State
-from influx_lake.replication.requests.request import Request as Asked
+from influx_lake.replication.requests.request import Kind, Runner, State
 from influx_lake.serve.problems import Problem, answer_of
 from influx_lake.serve.routes.access import IdempotencyKey, Served
 from influx_lake.serve.routes.views import Body, Name
 from influx_lake.serve.routes.waiting import RESPONSES, Wait, ended, later
-from influx_lake.serve.service import Service
 from influx_lake.serve.work.replicating import batch_size, check_asked, target_table
 from influx_lake.serve.work.replicating import summary as summary_of
 
@@ -75,7 +73,7 @@ class AskedReplication(Body):
     batch_size: Annotated[str, StringConstraints(max_length=32), AfterValidator(_check_batch)] = Field(
         default="1d",
         description="How much time a commit holds: a number and one of s, min, h, d, w. Runs of Dagster load whole "
-        "partitions.",
+        "partitions, whatever it says; `remarks` of the answer tell of that.",
         examples=["12h"],
     )
     backfill_start: Zoned | None = Field(
@@ -123,8 +121,10 @@ async def replicate(
     if wait:
         request = await ended(service, request, client)
     if request.state is State.DONE:
-        found = dict(request.result or {})
-        summary = found or await run_in_threadpool(_summary, service, request)
+        summary = dict(request.result or {})
+        if request.runner is Runner.DAGSTER:
+            # Runs tell of windows alone.
+            summary = summary_of(request, await run_in_threadpool(service.journal.windows, request.id)) | summary
         message = f"[{uuid.UUID(request.id)}] Replication to Iceberg completed with summary: {_repr(summary)}"
         return {"message": message, "summary": summary, "request": request.id}
     if request.state is State.FAILED and request.error:
@@ -132,11 +132,6 @@ async def replicate(
     if request.state is State.CANCELED:
         raise Problem(HTTPStatus.CONFLICT, "the request was canceled while it was worked on", request=request.id)
     return later(request)
-
-
-def _summary(service: Service, request: Asked) -> dict[str, Any]:
-    """What runs of Dagster came to, which tell of windows alone."""
-    return summary_of(request, service.journal.windows(request.id))
 
 
 def _repr(summary: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from influx_lake.serve.problems import Problem, problem_of
 from influx_lake.serve.work.changed import SECONDS as CHANGES_SECONDS
 from influx_lake.serve.work.changed import ChangedWindows
 from influx_lake.serve.work.planning import EVERYTHING, chosen, depth_of, moment, of_request, planned
-from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary
+from influx_lake.serve.work.replicating import asked_measurement, plan_of, summary, unused_batch_size
 from influx_lake.serve.work.tables import Tables
 
 if TYPE_CHECKING:
@@ -182,10 +182,13 @@ class Crew:
             return problem
         return None
 
-    def _load(self, request: Request, session: Session, remarks: Iterable[str]) -> None:
+    def _load(self, request: Request, session: Session, remarks: list[str]) -> None:
         if not request.is_planned:
             plans = self._plan(request, session)
-            self._journal.plan(request.id, [(each.full_name, window) for each, windows in plans for window in windows])
+            windows = [(each.full_name, window) for each, windows in plans for window in windows]
+            if request.kind is Kind.REPLICATE and request.runner is Runner.DAGSTER:
+                remarks += unused_batch_size(request.body, [window for _, window in windows])
+            self._journal.plan(request.id, windows, remarks)
         if request.runner is Runner.DAGSTER:
             # The sensor `requested_windows` has runs launched for them.
             return
@@ -281,9 +284,9 @@ class Crew:
         if failures:
             result["failures"] = failures
         if failures and not found:
-            self._journal.finish(request.id, State.FAILED, result=result, error=failures[0])
+            self._journal.finish(request.id, State.FAILED, result=result, error=failures[0], unless_canceled=True)
         else:
-            self._journal.finish(request.id, State.DONE, result=result)
+            self._journal.finish(request.id, State.DONE, result=result, unless_canceled=True)
 
     def _follow_changes(self) -> None:
         """Have windows loaded again that databases told of."""

@@ -181,6 +181,22 @@ def summary(request: Request, windows: Sequence[RequestedWindow]) -> dict[str, A
     }
 
 
+def unused_batch_size(body: Mapping[str, Any], windows: Sequence[Window]) -> list[str]:
+    """What to tell of a request whose batches are not of the size that it asks for, since runs load whole partitions.
+
+    Args:
+        body: The request.
+        windows: What its runs load, each in a commit of its own.
+    """
+    size = batch_size(body["batch_size"])
+    if all(window.end - window.start == size for window in windows):
+        return []
+    return [
+        f"batch_size ({body['batch_size']}) decides nothing: runs of Dagster load whole partitions, each in a commit, "
+        "as long as `partition.every` of the measurement in lake.yaml says"
+    ]
+
+
 def target_table(body: Mapping[str, Any], declared: Measurement | None) -> str:
     """The table that a request writes to."""
     if declared is not None:

@@ -17,13 +17,17 @@ from influx_lake.config import load_lake
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.errors import CatalogError
 from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.replication.changes.noting import nanoseconds
+from influx_lake.replication.modes import load_window
 from influx_lake.replication.planning.due import tail_lag
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.reliable.source import ReliableSource
 from influx_lake_tests.integration.cli_lake import CliLake
 from influx_lake_tests.integration.lineage.openlineage_server import LineageServer, lineage_server, mistakes
+from testbed.waiting import wait_until
 
 LAKE = """\
 name: plant
@@ -204,6 +208,41 @@ def test_dagster_run_rollup_and_tail(lake: CliLake, server: LineageServer) -> No
     assert made["hostname"] == [("hostname", "IDENTITY")]
     assert lake.tell("tail", "cpu").code == 0
     assert [len(server.of("telemetry.cpu.tail", state)) for state in ("START", "COMPLETE")] == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_tail_of_dagster(lake: CliLake, server: LineageServer) -> None:
+    arrived = datetime.now(UTC) - tail_lag(load_lake(lake.config).find("cpu")) - timedelta(seconds=1)
+    lake.box.write("telemetry", f"cpu,host=h0 value=1i {nanoseconds(arrived)}")
+    job = build_definitions(load_lake(lake.config)).resolve_job_def("plant_tail_default")
+    done = job.execute_in_process()
+    completes = server.of("telemetry.cpu.tail", "COMPLETE")
+    assert completes
+    assert len(completes) == len(server.of("telemetry.cpu.tail", "START"))
+    for each in completes:
+        parent = each["run"]["facets"]["parent"]
+        assert (parent["run"]["runId"], parent["job"]["name"]) == (done.run_id, "plant_tail_default")
+    assert sum(each["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] for each in completes) == 1
+
+
+@pytest.mark.slow
+def test_a_load_that_takes_long_is_told_of_while_it_runs(
+    lake: CliLake, server: LineageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("influx_lake.lineage.emitting.RUNNING_SECONDS", 0.05)
+
+    def slow(load: WindowLoad) -> WindowResult:
+        wait_until(lambda: len(server.of("telemetry.cpu.load", "RUNNING")) >= 2, "it is told of, and again", 20)
+        return load_window(load)
+
+    monkeypatch.setattr("influx_lake.replication.loading.load_window", slow)
+    assert load(lake) == 0
+    states = [each["eventType"] for each in server.events]
+    assert (states[0], set(states[1:-1]), states[-1]) == ("START", {"RUNNING"}, "COMPLETE")
+    assert len({each["run"]["runId"] for each in server.events}) == 1
+    running = server.of("telemetry.cpu.load", "RUNNING")[0]
+    assert running["inputs"] == server.events[0]["inputs"]
+    assert running["eventTime"] > server.events[0]["eventTime"]
 
 
 def test_nothing_is_told_unless_it_is_configured(lake: CliLake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,16 @@ def test_points_that_come_while_a_window_is_loaded_are_loaded_after_it(make: Cal
     assert (lake.rows(), lake.tick().run_requests, lake.journal.pending()) == (12, [], [])
 
 
+def test_a_run_of_anybody_else_acknowledges_what_it_loads(make: Callable[[], ToldLake]) -> None:
+    lake = make()
+    lake.write_late(START + 1.2 * DAY, START + 3.2 * DAY)
+    assert len(asked(lake.tick().run_requests or [])) == 2
+    # A schedule's run, or one that somebody started: the sensor does not have to see it.
+    lake.load("2026-01-02", "2026-01-03")
+    assert [each.window.start.day for each in lake.journal.pending()] == [4]
+    assert asked(lake.tick().run_requests or []) == [("changed", "cpu", "01-04/01-05")]
+
+
 def test_windows_that_are_not_due_are_left_to_the_schedules(make: Callable[[], ToldLake]) -> None:
     lake = make()
     now = datetime.now(UTC)

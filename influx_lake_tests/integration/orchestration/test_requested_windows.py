@@ -86,10 +86,17 @@ def test_the_plugins_request_is_answered_when_its_runs_are_done(lake: SensedLake
     with served(lake) as (client, service):
         location = client.post(f"{path}?wait=false", json=body, headers=headers).headers["location"]
         planned(client, location)
+        # Whoever asked is told at once that the runs do not do it in batches of an hour.
+        [remark] = client.get(location).json()["result"]["remarks"]
+        assert remark.startswith("batch_size (1h) decides nothing: runs of Dagster load whole partitions")
         lake.run_all(requests_of(lake))
         assert service.runs is not None
         service.runs.follow(service.journal)
         told = client.post(path, json=body, headers=headers).json()
+        again = client.post(path, json=body | {"batch_size": "1d"}, params={"wait": "false"}).headers["location"]
+        planned(client, again)
+        assert client.get(again).json()["result"] is None
+    assert told["summary"]["remarks"] == [remark]
     assert told["summary"]["total_written_records"] == lake.rows()
     assert told["summary"]["total_batches"] == 2
     assert "'total_batches': 2" in told["message"]

@@ -173,8 +173,20 @@ def test_lines_are_taken_as_influxdb_sends_them(idle: TestClient, lake: ServedLa
         for path, bodies in asked.items():
             for body, headers, status in bodies:
                 assert client.post(path, content=body, headers=headers).status_code == status
+        # As writers that append send it: one member after the other (RFC 1952), each of which counts.
+        later = seconds + 86_400
+        members = packed + gzip.compress(b"") + gzip.compress(lines % later)
+        sent = client.post("/write?db=plant&precision=s", content=members, headers={"Content-Encoding": "gzip"})
+        assert sent.status_code == 204
+        noted = [each.first for each in ChangeJournal.of(lake.folder).pending()]
+        assert noted == [seconds * 10**9, later * 10**9]
+        wrong_sum = packed[:-8] + b"\0\0\0\0" + packed[-4:]
+        for body in (packed + b"no gzip", members[:-4], wrong_sum):
+            sent = client.post("/write?db=plant", content=body, headers={"Content-Encoding": "gzip"})
+            assert sent.status_code == 400
         bomb = gzip.compress(b" " * 70_000_000)
-        for body, status in ((bomb, 413), (packed[:-4], 400), (b"no gzip", 400)):
+        bomb_of_two = gzip.compress(b" " * 40_000_000) * 2
+        for body, status in ((bomb, 413), (bomb_of_two, 413), (packed[:-4], 400), (b"no gzip", 400)):
             assert (
                 client.post("/write?db=plant", content=body, headers={"Content-Encoding": "gzip"}).status_code == status
             )

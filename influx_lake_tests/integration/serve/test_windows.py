@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from influx_lake.config import Measurement
 from influx_lake.errors import SourceUnavailable
+from influx_lake.replication.comparison.verify import Verification
 from influx_lake.replication.requests.journal import Journal, JournalFailed
 from influx_lake.sandbox import Sandbox
 from influx_lake.session import Session
@@ -118,6 +119,22 @@ def test_comparing_is_taken_back_between_measurements(
     monkeypatch.setattr(Session, "verify", verify)
     found = followed(client, client.post("/v1/verify?wait=false", json=DAYS | {"measurements": ["*"]}))
     assert (found["state"], compared) == ("canceled", ["cpu"])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_comparing_is_taken_back_while_the_last_measurement_is_compared(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    def verify(session: Session, measurement: Measurement, *_: object) -> Verification:
+        (request,) = client.get("/v1/windows").json()["requests"]
+        assert client.delete(request["location"]).status_code == 202
+        if fails:
+            raise SourceUnavailable("the source is away")
+        return Verification(measurement, ())
+
+    monkeypatch.setattr(Session, "verify", verify)
+    found = followed(client, client.post("/v1/verify?wait=false", json=DAYS))
+    assert (found["state"], found["canceled"]) == ("canceled", True)
 
 
 def test_what_cannot_be_asked_is_told_at_once(client: TestClient) -> None:

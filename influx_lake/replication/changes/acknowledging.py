@@ -1,0 +1,61 @@
+"""Loads of windows forget the changes that they have read, whoever does them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from influx_lake.errors import LakeError
+from influx_lake.iceberg.history.branch_catalog import branch_of
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.changes.journal import ChangeJournal, Loaded
+from influx_lake.replication.observing import Work, observed_by
+from influx_lake.replication.window import MeasurementWindow
+
+log = logging.getLogger("influx_lake.replication")
+
+
+class AcknowledgingLoads:
+    """Told of loads: acknowledges the changes that were noted before a load began, of the time that it loaded.
+
+    Args:
+        journal: Keeps the changes.
+    """
+
+    def __init__(self, journal: ChangeJournal) -> None:
+        self._journal = journal
+        self._began: dict[int, int] = {}
+
+    def begun(self, work: Work) -> None:
+        """A load begins."""
+        if isinstance(work, MeasurementWindow) and branch_of(work.catalog) is None:
+            self._began[id(work)] = time.time_ns()
+
+    def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
+        """A load is done."""
+        began = self._began.pop(id(work), None)
+        if began is None or not isinstance(work, MeasurementWindow):
+            return
+        try:
+            self._journal.acknowledge(Loaded(work.measurement.full_name, each.window, began) for each in results)
+        except LakeError as error:
+            # The window is loaded once more then, and is the same afterwards.
+            log.warning("a change that was loaded is not forgotten: %s", error)
+
+    def failed(self, work: Work, error: BaseException) -> None:  # noqa: ARG002
+        """A load failed, or was interrupted."""
+        self._began.pop(id(work), None)
+
+
+@contextmanager
+def acknowledging(root: Path) -> Iterator[None]:
+    """Forget the changes that loads in the context have read.
+
+    Args:
+        root: The lake's folder.
+    """
+    with observed_by(AcknowledgingLoads(ChangeJournal.of(root))):
+        yield
