@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.errors import MissingExtra
-from influx_lake.iceberg.columns.known_columns import share_of, time_field
+from influx_lake.iceberg.columns.known_columns import is_zoned_time, share_of
+from influx_lake.live.open_time import Between
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.table_files import serve
-from influx_lake.sql.table_scan import TableScan, identifier, text
+from influx_lake.sql.table_scan import TableScan, identifier, moment, text
 
 if TYPE_CHECKING:
     import duckdb
     from pyiceberg.table import Table
 
+    from influx_lake.live.beyond import Beyond
+
 _FEATURE = "a table as a DuckDB relation"
 
 
 def relation(
-    table: Table,
-    scan: TableScan,
+    table: Table | None,
+    scan: TableScan | None,
     columns: Sequence[str],
-    between: tuple[datetime | None, datetime | None],
+    between: Between,
     time_column: str,
     connection: duckdb.DuckDBPyConnection | None,
+    live: Beyond | None = None,
 ) -> duckdb.DuckDBPyRelation:
     """Some columns and rows of a table. Nothing of its data files is read yet.
 
     Args:
-        table: The table; its columns are called as its loads know them.
+        table: The table; its columns are called as its loads know them. None where there is none yet.
         scan: The same table, at the snapshot that is read.
         columns: The columns.
         between: The half-open interval of time.
         time_column: The column it applies to.
         connection: Where the relation belongs; None for DuckDB's default one, which `duckdb.sql` asks.
+        live: What the source has beyond it.
 
     Raises:
         MissingExtra: DuckDB or its extensions are not installed.
@@ -44,29 +48,59 @@ def relation(
         import duckdb
     except ImportError as error:
         raise MissingExtra(_FEATURE, "duckdb") from error
-    from pyiceberg.types import TimestamptzType
 
     connection = connection or duckdb.default_connection()
     load_iceberg(connection, _FEATURE)
+    parts = []
+    if table is not None and scan is not None:
+        parts.append(_held(connection, table, scan, columns, between, time_column, live))
+    if live is not None:
+        parts.append(_newest(connection, live, columns, between, time_column))
+    return parts[0].union(parts[1]) if len(parts) > 1 else parts[0]
+
+
+def _held(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    scan: TableScan,
+    columns: Sequence[str],
+    between: Between,
+    time_column: str,
+    live: Beyond | None,
+) -> duckdb.DuckDBPyRelation:
+    """The table's own rows, but for those in whose place a load would put the source's."""
     served = serve(connection, scan.table)
     known = {field.field_id: field.name for field in table.schema().fields}
     # By their places: DuckDB finds no two names that differ in case only.
     places = {known[field.field_id]: f"c{at}" for at, field in enumerate(scan.schema.fields) if field.field_id in known}
     listed = ", ".join(f"c{at}" for at in range(len(scan.schema.fields)))
-    chosen = ", ".join(f"{places[name]} AS {identifier(name)}" for name in columns)
-    is_zoned = isinstance(time_field(table, time_column).field_type, TimestamptzType)
-    wanted = [
-        f"{places[time_column]} {sign} {_moment(value, is_zoned=is_zoned)}"
-        for sign, value in ((">=", between[0]), ("<", between[1]))
-        if value is not None
-    ]
+    # A column that only the source has is one of the union.
+    chosen = ", ".join(f"{places.get(name, 'NULL')} AS {identifier(name)}" for name in columns)
+    is_zoned, time = is_zoned_time(table, time_column), places[time_column]
+    wanted = [_within(time, between, is_zoned=is_zoned)] if between != (None, None) else []
     if (share := share_of(table)) is not None:
         wanted.append(f"{places[share.column]} = {text(share.value)}")
+    hidden = live.hidden if live is not None else ()
+    wanted += [f"NOT ({_within(time, (each.start, each.end), is_zoned=is_zoned)})" for each in hidden]
     where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
     return connection.sql(f"SELECT {chosen} FROM {scan.sql(served)} AS t({listed}){where}")  # noqa: S608
 
 
-def _moment(value: datetime, *, is_zoned: bool) -> str:
-    """A moment in SQL; a time without a zone holds UTC."""
-    moment = value.astimezone(UTC).replace(tzinfo=None).isoformat()
-    return f"TIMESTAMPTZ {text(moment + '+00')}" if is_zoned else f"TIMESTAMP {text(moment)}"
+def _newest(
+    connection: duckdb.DuckDBPyConnection, live: Beyond, columns: Sequence[str], between: Between, time_column: str
+) -> duckdb.DuckDBPyRelation:
+    """The source's rows."""
+    schema = live.rows.schema
+    places = {name: f"c{at}" for at, name in enumerate(schema.names)}
+    rows = connection.from_arrow(live.rows.named(list(places.values())))
+    if between != (None, None):
+        is_zoned = schema.field(time_column).type.tz is not None
+        rows = rows.filter(_within(places[time_column], between, is_zoned=is_zoned))
+    return rows.project(", ".join(f"{places[name]} AS {identifier(name)}" for name in columns))
+
+
+def _within(time: str, between: Between, *, is_zoned: bool) -> str:
+    bounds = ((">=", between[0]), ("<", between[1]))
+    return " AND ".join(
+        f"{time} {sign} {moment(value, is_zoned=is_zoned)}" for sign, value in bounds if value is not None
+    )

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from influx_lake.errors import MissingExtra
-from influx_lake.iceberg.columns.known_columns import share_of, time_field
+from influx_lake.iceberg.columns.known_columns import is_zoned_time, share_of
 from influx_lake.iceberg.scan.reader import check_readable
+from influx_lake.live.open_time import Between
 
 if TYPE_CHECKING:
     import polars as pl
     from pyiceberg.table import Table
 
-Between = tuple[datetime | None, datetime | None]
-"""A half-open interval of time; None where it has no bound, which is at one end at most."""
-
-
+    from influx_lake.live.beyond import Beyond
 _KNOWN_TO_POLARS = frozenset(
     {
         "s3.access-key-id",
@@ -62,20 +60,54 @@ def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) 
         frame = frame.filter(pl.col(share.column) == share.value)
     if times is None:
         return frame
-    from pyiceberg.types import TimestamptzType
+    return frame.filter(_within(times, time_column, is_zoned=is_zoned_time(table, time_column)))
 
-    zoned = isinstance(time_field(table, time_column).field_type, TimestamptzType)
+
+def united_frame(
+    table: Table | None, between: Between, time_column: str, columns: Sequence[str], live: Beyond
+) -> pl.LazyFrame:
+    """Some columns of a table and of what the source has beyond it. Nothing of either is read yet.
+
+    Args:
+        table: The table; None where there is none yet.
+        between: The interval of time.
+        time_column: The column that it applies to.
+        columns: The columns.
+        live: What the source has.
+    """
+    import polars as pl
+
+    newest = pl.scan_pyarrow_dataset(live.rows)
+    times = None if between == (None, None) else [between]
+    if times is not None:
+        is_zoned = live.rows.schema.field(time_column).type.tz is not None
+        newest = newest.filter(_within(times, time_column, is_zoned=is_zoned))
+    newest = newest.select(columns)
+    if table is None:
+        return newest
+    held = lazy_frame(table, times, time_column)
+    if live.hidden:
+        hidden = [(window.start, window.end) for window in live.hidden]
+        held = held.filter(~_within(hidden, time_column, is_zoned=is_zoned_time(table, time_column)))
+    there = {field.name for field in table.schema().fields}
+    # A column that only the source has is one of the union.
+    held = held.with_columns(pl.lit(None).alias(name) for name in columns if name not in there)
+    return pl.concat([held.select(columns), newest], how="vertical_relaxed")
+
+
+def _within(times: Iterable[Between], time_column: str, *, is_zoned: bool) -> pl.Expr:
+    import polars as pl
+
     time = pl.col(time_column)
 
     def moment(value: datetime) -> pl.Expr:
         # A time without a zone holds UTC.
-        return pl.lit(value if zoned else value.astimezone(UTC).replace(tzinfo=None))
+        return pl.lit(value if is_zoned else value.astimezone(UTC).replace(tzinfo=None))
 
-    within = [
+    return pl.any_horizontal(
         pl.all_horizontal([*([time >= moment(start)] if start else []), *([time < moment(end)] if end else [])])
         for start, end in times
-    ]
-    return frame.filter(pl.any_horizontal(within))
+    )
 
 
 def _how_stored(table: Table) -> dict[str, Any]:

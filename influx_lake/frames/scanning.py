@@ -8,15 +8,16 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
-from influx_lake.config import Lake, load_lake
+from influx_lake.config import Lake, Measurement, load_lake
 from influx_lake.config.report.diagnostics import suggestion
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.errors import ConfigurationError
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.history.snapshot_view import as_of as table_as_of
-from influx_lake.iceberg.scan.reader import open_table
-from influx_lake.sql.lake_tables import LakeTables
+from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.live.beyond import beyond
+from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.table_scan import Moment, TableScan
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 Time = datetime | date | str
 """A moment: of a date its midnight, in UTC where no zone is given."""
+Live = bool | Literal["prefer"]
+"""Whether the source's newest points belong to a frame; `prefer`: where the source answers."""
 _ENGINES = ("polars", "duckdb")
+_LIVE = (False, True, "prefer")
 
 
 @overload
@@ -38,6 +42,7 @@ def scan(
     columns: Sequence[str] | None = None,
     lake: Lake | Path | str | None = None,
     as_of: Moment | None = None,
+    live: Live = False,
     engine: Literal["polars"] = "polars",
 ) -> pl.LazyFrame: ...
 
@@ -51,6 +56,7 @@ def scan(
     columns: Sequence[str] | None = None,
     lake: Lake | Path | str | None = None,
     as_of: Moment | None = None,
+    live: Live = False,
     engine: Literal["duckdb"],
     connection: duckdb.DuckDBPyConnection | None = None,
 ) -> duckdb.DuckDBPyRelation: ...
@@ -64,6 +70,7 @@ def scan(
     columns: Sequence[str] | None = None,
     lake: Lake | Path | str | None = None,
     as_of: Moment | None = None,
+    live: Live = False,
     engine: Literal["polars", "duckdb"] = "polars",
     connection: duckdb.DuckDBPyConnection | None = None,
 ) -> pl.LazyFrame | duckdb.DuckDBPyRelation:
@@ -81,6 +88,10 @@ def scan(
         lake: The lake, or its lake.yaml. Default: `$INFLUX_LAKE_CONFIG`, else `./lake.yaml`.
         as_of: As readers got the table at this time; or a tag, a branch, or a snapshot's id. A text is a time if it
             can be one. Columns that came later are left out.
+        live: Beside what the lake holds, what the source has of the time that neither a load nor a tail brought, as a
+            load would make it; each point once. Without a start, of the newest window that has closed and of the open
+            one: what is older and not in the lake is told as a warning. The source is asked for columns now, and for
+            rows when the frame is. `prefer`: the lake alone, with a warning, where the source does not answer.
         engine: `polars` for a LazyFrame, `duckdb` for a relation.
         connection: Where the relation belongs. Default: DuckDB's own, which `duckdb.sql` asks.
 
@@ -90,30 +101,68 @@ def scan(
             of those above, or the table had no snapshot then.
         CatalogError: The table cannot be loaded, or there is none yet; or it has equality deletes, which only DuckDB
             reads.
+        SourceError: The source of a measurement that is wanted live does not answer.
     """
+    if live not in _LIVE:
+        raise ConfigurationError(f"live={live!r} is none of its values", remedy="It is True, False or 'prefer'")
+    if live and as_of is not None:
+        raise ConfigurationError("live asks for what is new, and as_of for what was", remedy="Leave out one of them")
     if engine not in _ENGINES:
         raise ConfigurationError(f"there is no engine {engine!r}", remedy=f"It is one of {', '.join(_ENGINES)}")
     between = (_moment(start), _moment(end))
     lake = lake if isinstance(lake, Lake) else load_lake(None if lake is None else Path(lake))
     found = LakeTables(lake).find(name)
     catalog = open_catalog(lake.catalog.name, lake.catalog.properties(), lake.catalog.lock_timeout)
-    table = open_table(catalog, found.identifier, found.share)
-    at = TableScan.of(table, _as_of(as_of))
-    if at.snapshot is not None:
+    measurement = _measurement(lake, found) if live else None
+    table = find_table(catalog, found.identifier, found.share)
+    newest = None
+    if measurement is not None:
+        newest = beyond(lake, measurement, table, between, lenient=live == "prefer")
+    if table is None and newest is None:
+        table = open_table(catalog, found.identifier, found.share)
+    at = TableScan.of(table, _as_of(as_of)) if table is not None else None
+    if table is not None and at is not None and at.snapshot is not None:
         table = as_known(table_as_of(table, at.snapshot), share=found.share)
-    chosen = _columns(table, at, columns)
+    there = _there(table, at) if table is not None and at is not None else []
+    if newest is not None:
+        there += [name for name in newest.rows.schema.names if name not in there]
+    chosen = _columns(found.full_name, there, columns)
     if engine == "duckdb":
         from influx_lake.frames.duckdb_scan import relation
 
-        return relation(table, at, chosen, between, found.time_column, connection)
-    from influx_lake.frames.polars_scan import lazy_frame
+        return relation(table, at, chosen, between, found.time_column, connection, newest)
+    from influx_lake.frames.polars_scan import lazy_frame, united_frame
 
+    if newest is not None:
+        return united_frame(table, between, found.time_column, chosen, newest)
+    assert table is not None
     times = None if between == (None, None) else [between]
     return lazy_frame(table, times, found.time_column).select(chosen)
 
 
-def _columns(table: Table, at: TableScan, asked: Sequence[str] | None) -> list[str]:
-    """The columns that are wanted, and were there.
+def _measurement(lake: Lake, table: LakeTable) -> Measurement | None:
+    """The measurement whose rows a table has; None where it is a roll-up's, or a quarantine.
+
+    Raises:
+        ConfigurationError: It has those of several.
+    """
+    found = table.measurements(lake)
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise ConfigurationError(
+            f"{table.full_name} holds the rows of several measurements: {names}", remedy="Name one of them"
+        )
+    return found[0] if found else None
+
+
+def _there(table: Table, at: TableScan) -> list[str]:
+    """The columns that a table has, and had."""
+    had = {field.field_id for field in at.schema.fields}
+    return [field.name for field in table.schema().fields if field.field_id in had]
+
+
+def _columns(name: str, there: list[str], asked: Sequence[str] | None) -> list[str]:
+    """The columns of a table that are wanted, of those that are there.
 
     Raises:
         ConfigurationError: One is not, or is asked for twice; or none is.
@@ -122,12 +171,10 @@ def _columns(table: Table, at: TableScan, asked: Sequence[str] | None) -> list[s
         raise ConfigurationError(f"columns={asked!r} is no list of columns", remedy=f"Write columns=[{asked!r}]")
     if asked is not None and not asked:
         raise ConfigurationError("columns=[] asks for no column", remedy="Name at least one, or leave it out for all")
-    had = {field.field_id for field in at.schema.fields}
-    there = [field.name for field in table.schema().fields if field.field_id in had]
-    for name in asked or ():
-        if name not in there:
+    for column in asked or ():
+        if column not in there:
             raise ConfigurationError(
-                f"{'.'.join(table.name())} has no column {name}{suggestion(name, there)}",
+                f"{name} has no column {column}{suggestion(column, there)}",
                 remedy=f"It has: {', '.join(there)}",
             )
     if asked is None:

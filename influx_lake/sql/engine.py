@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from influx_lake.config import Lake
 from influx_lake.errors import ConfigurationError, EngineError, LakeError, MissingExtra, StorageError
+from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.failures.store import store_error
 from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.live.beyond import Beyond, beyond
+from influx_lake.live.rows import LiveRows
 from influx_lake.sql.arrow_types import exact, is_lossy
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.interruptible import Run, interruptible
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.statement import Statement, TableName, parse, told
 from influx_lake.sql.table_scan import Moment, TableScan, identifier, text
-from influx_lake.sql.views import make_views
+from influx_lake.sql.views import Viewed, make_views
 
 if TYPE_CHECKING:
     import duckdb
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 BATCH_ROWS = 65_536
 _OF_FILE = re.compile(r"IO Error|HTTP Error|\n\nAt:\n")
@@ -70,7 +76,9 @@ class Answer:
 
 
 @contextmanager
-def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None) -> Iterator[Answer]:
+def answered(
+    sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None, live: LiveTime | None = None
+) -> Iterator[Answer]:
     """Answer a statement from the lake's tables, a batch at a time; for as long as the context is open.
 
     Args:
@@ -78,6 +86,7 @@ def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None
         lake: The lake.
         catalog: Its catalog.
         as_of: The tables as they were read then; None: as they are.
+        live: The tables that are named, with what their sources have beyond them; None: the tables alone.
 
     Raises:
         MissingExtra: DuckDB or its extensions are not installed.
@@ -85,7 +94,10 @@ def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None
         CatalogError: A table cannot be loaded.
         StorageError: A file of a table cannot be read (also while the answer is).
         EngineError: DuckDB cannot compute the answer (likewise).
+        SourceError: A source does not answer (likewise).
     """
+    if live is not None and as_of is not None:
+        raise ConfigurationError("live asks for what is new, and as-of for what was", remedy="Leave out one of them")
     try:
         import duckdb
     except ImportError as error:
@@ -98,40 +110,77 @@ def answered(sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None
         load_iceberg(connection, _FEATURE)
         tables = LakeTables(lake)
         statement = parse(sql, connection)
-        scans = _scans(tables.asked(statement), statement, catalog, as_of)
-        with _errors(tables):
-            _open(connection, scans)
-            reader = run(lambda: _rows(connection, statement.text))
-        yield Answer(reader, run)
+        views = _views(tables, statement, catalog, as_of, live)
+        newest = [each.rows for view in views.values() for each in view.beyond]
+        with _told_by_sources(newest):
+            with _errors(tables):
+                _open(connection, views)
+                reader = run(lambda: _rows(connection, statement.text))
+            yield Answer(reader, run)
 
 
-def _scans(
-    names: Mapping[TableName, LakeTable], statement: Statement, catalog: Catalog, as_of: Moment | None
-) -> dict[TableName, tuple[LakeTable, TableScan]]:
-    found: dict[TableName, tuple[LakeTable, TableScan]] = {}
-    for name, table in names.items():
+@dataclass(frozen=True, slots=True)
+class LiveTime:
+    """That what sources have beyond the lake is wanted, and how much of it.
+
+    Attributes:
+        since: No older rows of sources; None: from the newest window on that has closed.
+        lenient: Whether the lake alone will do, and a warning, where a source does not answer.
+    """
+
+    since: datetime | None = None
+    lenient: bool = False
+
+    def beyond(self, lake: Lake, table: LakeTable, loaded: Table | None) -> tuple[Beyond, ...]:
+        """What the sources of a table's measurements have beyond it; errors as of `beyond`."""
+        found = []
+        for each in table.measurements(lake):
+            known = None if loaded is None else as_known(loaded, share=each.share)
+            newest = beyond(lake, each, known, (self.since, None), lenient=self.lenient)
+            found += [newest] if newest is not None else []
+        return tuple(found)
+
+
+def _views(
+    tables: LakeTables, statement: Statement, catalog: Catalog, as_of: Moment | None, live: LiveTime | None
+) -> dict[TableName, Viewed]:
+    found: dict[TableName, Viewed] = {}
+    for name, table in tables.asked(statement).items():
         is_named = any(each.table.lower() == name.table.lower() for each in statement.tables)
         loaded = find_table(catalog, table.identifier)
-        if loaded is None and is_named and table.is_of_lake:
+        newest = live.beyond(tables.lake, table, loaded) if is_named and live else ()
+        if loaded is None and is_named and table.is_of_lake and not newest:
             loaded = open_table(catalog, table.identifier)
-        if loaded is None:
+        if loaded is None and not newest:
             continue
         try:
-            found[name] = table, TableScan.of(loaded, as_of)
+            found[name] = Viewed(table, TableScan.of(loaded, as_of) if loaded is not None else None, newest)
         except ConfigurationError:
             if is_named:
                 raise
     return found
 
 
-def _open(connection: duckdb.DuckDBPyConnection, scans: Mapping[TableName, tuple[LakeTable, TableScan]]) -> None:
+@contextmanager
+def _told_by_sources(newest: Sequence[LiveRows]) -> Iterator[None]:
+    """The errors of sources as they are: an engine hands on their text at most."""
+    try:
+        yield
+    except LakeError as error:
+        failure = next((failure for each in newest for failure in each.failures), None)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _open(connection: duckdb.DuckDBPyConnection, views: Mapping[TableName, Viewed]) -> None:
     """Make the views, and close everything else."""
-    folders = make_views(connection, scans)
+    folders = make_views(connection, views)
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_directories = [{', '.join(map(text, sorted(folders)))}]")
     connection.execute("SET enable_external_access = false")
-    if schemas := list(dict.fromkeys(name.schema for name in scans if name.schema)):
+    if schemas := list(dict.fromkeys(name.schema for name in views if name.schema)):
         path = ",".join(map(identifier, ("main", *schemas)))
         connection.execute(f"SET search_path = {text(path)}")
     connection.execute("SET lock_configuration = true")

@@ -45,6 +45,14 @@ class LakeTable:
         """`namespace.table`."""
         return ".".join(self.identifier)
 
+    def measurements(self, lake: Lake) -> list[Measurement]:
+        """The measurements whose rows are meant; none where it is a roll-up's, or a quarantine."""
+        return [
+            each
+            for each in lake.measurements
+            if each.identifier == self.identifier and self.share in (None, each.share)
+        ]
+
 
 @dataclass(frozen=True)
 class LakeTables:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.iceberg.columns.known_columns import actual
@@ -62,6 +62,12 @@ class TableScan:
         if served.is_moved:
             options += ", allow_moved_paths => true"
         return f"iceberg_scan({text(served.metadata)}{options})"
+
+
+def moment(value: datetime, *, is_zoned: bool) -> str:
+    """A moment in SQL; a time without a zone holds UTC."""
+    said = value.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return f"TIMESTAMPTZ {text(said + '+00')}" if is_zoned else f"TIMESTAMP {text(said)}"
 
 
 def identifier(name: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Lake
 from influx_lake.iceberg.columns.known_columns import as_known, share_of
 from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.live.beyond import Beyond
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
+from influx_lake.sql.live_parts import live_parts
 from influx_lake.sql.statement import TableName
 from influx_lake.sql.table_files import serve
 from influx_lake.sql.table_scan import TableScan, identifier, text
@@ -19,29 +22,48 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """What a view shows.
+
+    Attributes:
+        table: The table, or a measurement's rows of it.
+        scan: The same as it is read; None where there is none yet.
+        beyond: What sources have beyond it.
+    """
+
+    table: LakeTable
+    scan: TableScan | None
+    beyond: tuple[Beyond, ...] = ()
+
+
 def make_views(
-    connection: duckdb.DuckDBPyConnection,
-    scans: Mapping[TableName, tuple[LakeTable, TableScan]],
-    database: str | None = None,
+    connection: duckdb.DuckDBPyConnection, views: Mapping[TableName, Viewed], database: str | None = None
 ) -> set[str]:
     """Make a view of each table, in the schema of its name.
 
     Args:
         connection: The connection; it reads Iceberg tables.
-        scans: The tables, by the names of the views.
+        views: What they show, by their names.
         database: The attached database that gets the views; None for the connection's own.
 
     Returns:
         The folders that hold the tables' files, as DuckDB names them.
     """
     folders: set[str] = set()
-    for name, (table, scan) in scans.items():
-        served = serve(connection, scan.table)
-        folders |= served.folders
+    for name, shown in views.items():
+        parts = []
+        if shown.scan is not None:
+            served = serve(connection, shown.scan.table)
+            folders |= served.folders
+            condition = _only_share(shown.table, shown.scan)
+            parts.append(f"FROM {shown.scan.sql(served)}{condition}")
+        if shown.beyond:
+            parts = live_parts(connection, shown.table.time_column, shown.scan, parts, shown.beyond)
         schema = ".".join(map(identifier, filter(None, (database, name.schema or "main"))))
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         view = f"{schema}.{identifier(name.table)}"
-        connection.execute(f"CREATE OR REPLACE VIEW {view} AS FROM {scan.sql(served)}{_only_share(table, scan)}")
+        connection.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(parts)}")
     return folders
 
 
@@ -75,8 +97,8 @@ def attach_lake(
         found = [(each, find_table(catalog, each.identifier)) for each in tables.all]
         loaded = [(each, table) for each, table in found if table is not None]
     connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {identifier(database)}")
-    scans = {TableName(each.schema, each.name): (each, TableScan.of(table)) for each, table in loaded}
-    make_views(connection, scans, database)
+    views = {TableName(each.schema, each.name): Viewed(each, TableScan.of(table)) for each, table in loaded}
+    make_views(connection, views, database)
 
 
 def _only_share(table: LakeTable, scan: TableScan) -> str:

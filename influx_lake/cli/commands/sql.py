@@ -7,12 +7,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from influx_lake.cli.options import ConfigOption, JsonOption, where
+from influx_lake.cli.options import ConfigOption, JsonOption, moment, where
 from influx_lake.cli.output import Output, add_row, counted, output, plain_table
 from influx_lake.cli.results.format import Format
 from influx_lake.printable import printable_name
@@ -38,20 +39,39 @@ def sql(
             metavar="TIME", help="The tables as readers got them then; or as a tag, branch or snapshot has them."
         ),
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="With what sources have beyond the lake, as a load would make it.")
+    ] = False,
+    prefer_live: Annotated[
+        bool, typer.Option("--prefer-live", help="The same, and the lake alone where a source does not answer.")
+    ] = False,
+    live_since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=moment,
+            metavar="TIME",
+            help="How far back sources are asked for what the lake lacks. Default: the newest window that has closed.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the lake's tables with DuckDB, which only reads."""
     kind = _format(form, out_file, as_json=as_json)
+    if live_since is not None and not (live or prefer_live):
+        raise typer.BadParameter("it says how far --live, or --prefer-live, goes back", param_hint="--live-since")
+    if as_of is not None and (live or prefer_live):
+        raise typer.BadParameter("it asks for what was, and --live for what is new", param_hint="--as-of")
     from influx_lake.cli.session import open_session
-    from influx_lake.sql.engine import answered
+    from influx_lake.sql.engine import LiveTime, answered
 
-    moment = where(as_of) if as_of is not None else None
+    newest = LiveTime(live_since, lenient=prefer_live) if live or prefer_live else None
+    then = where(as_of) if as_of is not None else None
     text = _of_stdin() if statement == "-" else statement
     with (
         output(as_json) as out,
         open_session(config) as session,
-        answered(text, session.lake, session.catalog, moment) as answer,
+        answered(text, session.lake, session.catalog, then, newest) as answer,
     ):
         if out_file is not None:
             _to_file(out, answer, kind, out_file)

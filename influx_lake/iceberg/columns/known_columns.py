@@ -230,6 +230,13 @@ def no_time(table: Table, time_column: str) -> SchemaConflict:
     )
 
 
+def is_zoned_time(table: Table, time_column: str) -> bool:
+    """Whether the column that places a table's rows in windows has a zone; errors as of `time_field`."""
+    from pyiceberg.types import TimestamptzType
+
+    return isinstance(time_field(table, time_column).field_type, TimestamptzType)
+
+
 def time_field(table: Table, time_column: str) -> NestedField:
     """The column that places a table's rows in windows.
 

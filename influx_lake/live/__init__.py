@@ -1,0 +1,1 @@
+"""What a source has beyond the lake's tables, as rows of these: one view over both."""

@@ -1,0 +1,111 @@
+"""Rows of a source as an Arrow dataset: what a query does not ask for is not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pyarrow import fs
+
+from influx_lake.config.values.windows import Window, merged
+from influx_lake.errors import LakeError
+
+_MOST_SLICES = 1_000
+_SHORTEST = timedelta(minutes=1)
+
+Read = Callable[[Window], Iterator[pa.RecordBatch]]
+"""Reads the rows of some time."""
+
+
+class LiveRows(ds.Dataset):  # type: ignore[misc]
+    """The rows of some time. DuckDB and Polars take it as they take any dataset, and read it when a query runs.
+
+    Conditions on the time decide which of it is asked for; all conditions are applied.
+
+    Args:
+        schema: The columns.
+        time_column: The one that places rows.
+        windows: The time.
+        read: Reads the rows of a part of it; again for each query.
+
+    Attributes:
+        windows: The time.
+        failures: Why rows could not be read: engines tell no more than a text.
+    """
+
+    def __init__(
+        self,
+        schema: pa.Schema,
+        time_column: str,
+        windows: Sequence[Window],
+        read: Read,
+        failures: list[LakeError] | None = None,
+    ) -> None:
+        self._schema = schema
+        self._time = schema.get_field_index(time_column)
+        self._read = read
+        self.windows = tuple(windows)
+        self.failures = [] if failures is None else failures
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self._schema
+
+    def named(self, names: Sequence[str]) -> LiveRows:
+        """The same rows, their columns called otherwise."""
+        schema = pa.schema([field.with_name(name) for field, name in zip(self._schema, names, strict=True)])
+        return LiveRows(schema, names[self._time], self.windows, self._read, self.failures)
+
+    def scanner(self, columns: Any = None, filter: Any = None, **_: Any) -> ds.Scanner:  # noqa: A002
+        """What a query reads."""
+        batches = self._batches(self._asked(filter))
+        return ds.Scanner.from_batches(batches, schema=self._schema, columns=columns, filter=filter)
+
+    def to_batches(self, **options: Any) -> Iterator[pa.RecordBatch]:
+        """The rows that are asked for."""
+        found: Iterator[pa.RecordBatch] = self.scanner(**options).to_batches()
+        return found
+
+    def _batches(self, windows: Sequence[Window]) -> Iterator[pa.RecordBatch]:
+        for window in windows:
+            try:
+                for batch in self._read(window):
+                    yield pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
+            except LakeError as error:
+                self.failures.append(error)
+                raise
+
+    def _asked(self, condition: Any) -> tuple[Window, ...]:
+        """The time that a condition can be true in: Arrow tells, as it does of the files of a dataset."""
+        if condition is None:
+            return self.windows
+        field, nowhere, form = self._schema.field(self._time), fs.LocalFileSystem(), ds.ParquetFileFormat()
+        pieces = [piece for window in self.windows for piece in _slices(window)]
+
+        def moment(value: datetime) -> pa.Scalar:
+            return pa.scalar(value.replace(tzinfo=None), pa.timestamp("us", field.type.tz)).cast(field.type)
+
+        fragments = [
+            form.make_fragment(
+                str(number),
+                nowhere,
+                (pc.field(field.name) >= moment(piece.start)) & (pc.field(field.name) < moment(piece.end)),
+            )
+            for number, piece in enumerate(pieces)
+        ]
+        kept = ds.FileSystemDataset(fragments, self._schema, form).get_fragments(condition)
+        return merged(pieces[int(fragment.path)] for fragment in kept)
+
+
+def _slices(window: Window) -> Iterator[Window]:
+    length = max((window.end - window.start) / _MOST_SLICES, _SHORTEST)
+    start = window.start
+    while start < window.end:
+        end = min(start + length, window.end)
+        yield Window(start, end)
+        start = end
