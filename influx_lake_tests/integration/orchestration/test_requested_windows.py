@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from fastapi.testclient import TestClient
 
-from influx_lake.orchestration.requests.following import DagsterRuns
-from influx_lake.orchestration.requests.requested_windows import RUN_KEY, requested_windows_sensor
 from influx_lake.orchestration.tags import REASON, REQUEST
 from influx_lake.sandbox import Sandbox
-from influx_lake.serve.app import create_app
-from influx_lake.serve.problems import problem_of
-from influx_lake.serve.service import Service
-from influx_lake.serve.work.crew import Crew
+from influx_lake_tests.integration.orchestration.requested_lake import planned, requests_of, served
 from influx_lake_tests.integration.orchestration.sensed_lake import SensedLake
 from testbed.waiting import wait_until
 
@@ -30,34 +23,6 @@ def lake(tmp_path: Path) -> Iterator[SensedLake]:
         lake = SensedLake(box, tmp_path, instance)
         lake.write(0, 1)
         yield lake
-
-
-@contextmanager
-def served(lake: SensedLake, *, dagster: bool = True) -> Iterator[tuple[TestClient, Service]]:
-    runs = DagsterRuns(lake.instance, lambda error: problem_of(error).content)
-    service = Service(lake.lake, runs if dagster else None)
-    crew = service.crew = Crew(service)
-    crew.start()
-    try:
-        with TestClient(create_app(service), base_url="http://127.0.0.1") as client:
-            yield client, service
-    finally:
-        crew.stop(10)
-        service.close()
-
-
-def requests_of(lake: SensedLake) -> list[dg.RunRequest]:
-    """What a tick asks for, as the daemon tags it."""
-    data = lake.evaluate(requested_windows_sensor(lake.lake))
-    return [replace_key(each) for each in data.run_requests or ()]
-
-
-def replace_key(request: dg.RunRequest) -> dg.RunRequest:
-    return request.with_replaced_attrs(tags={**request.tags, RUN_KEY: str(request.run_key)})
-
-
-def planned(client: TestClient, location: str) -> None:
-    wait_until(lambda: client.get(location).json()["windows"]["total"], "the request is planned", 30)
 
 
 @pytest.mark.slow
