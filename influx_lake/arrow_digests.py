@@ -1,10 +1,11 @@
 """Digests of the columns of rows that do not depend on the rows' order.
 
-Each row has two weights of 64 bits, made of its key: its time, and what tells rows of one time apart. The digest of a
-column is the sum of its values' hashes, each multiplied by the weight of its row, with either weight, modulo 2**64. So
-a value that is altered, missing or exchanged with that of another row changes the digest of its column, by its bits:
-0.0 and -0.0 differ, and NaN of other payloads. The digest of the key, the sum of the weights, tells of rows that are
-missing or there twice. Null adds nothing: a column that one side does not have equals one of nulls.
+Each row has two weights of 64 bits, made of its key: its time, and what tells rows of one time apart, in any order;
+null adds nothing to them, so that a tag that nobody set is one that is not there. The digest of a column is the sum of
+its values' hashes, each multiplied by the weight of its row, with either weight, modulo 2**64. So a value that is
+altered, missing or exchanged with that of another row changes the digest of its column, by its bits: 0.0 and -0.0
+differ, and NaN of other payloads. The digest of the key, the sum of the weights, tells of rows that are missing or
+there twice. Null adds nothing: a column that one side does not have equals one of nulls.
 
 Digests of parts add up to that of the whole. They are the same on every machine and in every version that says
 `ALGORITHM`. They are no protection from somebody who makes up rows to fit.
@@ -13,7 +14,7 @@ Digests of parts add up to that of the whole. They are the same on every machine
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,9 +23,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from influx_lake.arrow_maps import as_texts
-from influx_lake.arrow_words import Bits, Words, fold, words_of
+from influx_lake.arrow_words import Bits, HashTexts, Words, fold, words_of
 
-ALGORITHM = "influx-lake-1"
+ALGORITHM = "influx-lake-2"
 """Names how digests are made."""
 CHUNK_ROWS = 8_192
 """How many rows are hashed at once: what is computed for them stays in the processor's cache."""
@@ -32,7 +33,11 @@ KEY = ""
 """What the digest of the rows' keys is called: it differs where a row is missing, or there twice."""
 _LANES = 2
 _MOST_WORDS = 2
-_ABSENT = np.uint64(0x5851F42D4C957F2D)
+_MIX = np.uint64(0x5851F42D4C957F2D)
+_REMEMBERED = 10_000
+"""How many texts of a column have their hashes kept, and those of one batch more."""
+_WHOLE = _MOST_WORDS + 1
+"""Which of a column's numbers its digest is multiplied by where it becomes part of one of whole rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,38 @@ class Digest:
         (first, second), (more, still_more) = self.lanes, other.lanes
         return Digest(self.values + other.values, ((first + more) % 2**64, (second + still_more) % 2**64))
 
+    def __sub__(self, other: Digest) -> Digest:
+        (first, second), (less, still_less) = self.lanes, other.lanes
+        return Digest(self.values - other.values, ((first - less) % 2**64, (second - still_less) % 2**64))
+
     def __str__(self) -> str:
         return "".join(f"{lane:016x}" for lane in self.lanes)
+
+    @classmethod
+    def parse(cls, values: int, text: str) -> Digest:
+        """Read what `str()` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        if len(text) != 32:
+            raise ValueError(f"not a digest: {text!r}")
+        return cls(values, (int(text[:16], 16), int(text[16:], 16)))
+
+
+def combined(key: Digest, columns: Mapping[str, Digest]) -> Digest:
+    """One digest of rows: that of their keys, and those of their columns, each multiplied by an odd number that the
+    column's name makes. Those of parts add up here too; `values` is the number of rows.
+
+    Args:
+        key: The digest of the keys.
+        columns: The digests of the other columns, by name; one without values counts as one that is not there.
+    """
+    lanes = list(key.lanes)
+    for name, digest in columns.items():
+        for lane in range(_LANES):
+            lanes[lane] = (lanes[lane] + digest.lanes[lane] * int(_factors(name)[lane][_WHOLE])) % 2**64
+    return Digest(key.values, (lanes[0], lanes[1]))
 
 
 class RowDigester:
@@ -71,11 +106,12 @@ class RowDigester:
         # Made once: memory that is asked for anew for each step costs more than the step.
         self._weights = [np.empty(CHUNK_ROWS, np.uint64) for _ in range(_LANES)]
         self._hashes, self._scratch = np.empty(CHUNK_ROWS, np.uint64), np.empty(CHUNK_ROWS, np.uint64)
+        self._texts: dict[str, _Texts] = {}
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch."""
         columns = {
-            name: _Column(tuple(_words(values)), _factors(name), is_text=_is_text(values.type))
+            name: _Column(tuple(self._words(name, values)), _factors(name), is_text=_is_text(values.type))
             for name, values in zip(batch.schema.names, batch.columns, strict=True)
         }
         key = [columns.pop(name) for name in self._key]
@@ -87,6 +123,10 @@ class RowDigester:
             for name, column in columns.items():
                 self._count(name, self._digest(column, weights, rows))
 
+    def _words(self, name: str, values: pa.Array) -> Iterator[Words]:
+        texts = self._texts.setdefault(name, _Texts())
+        return _words(values, texts.hashes)
+
     def _count(self, name: str, digest: Digest) -> None:
         self.digests[name] = self.digests.get(name, Digest()) + digest
 
@@ -97,13 +137,13 @@ class RowDigester:
         weights.fill(0)
         for column in key:
             self._hash(column, lane, rows, hashes, scratch)
+            np.multiply(hashes, column.factors[1 - lane][0], out=hashes)
             absent = column.absent(rows)
             if absent is not None:
-                hashes[absent] = _ABSENT
+                hashes[absent] = 0
             np.add(weights, hashes, out=weights)
-            np.multiply(weights, column.factors[1 - lane][0], out=weights)
         fold(weights, scratch)
-        np.multiply(scratch, _ABSENT | np.uint64(lane + 1), out=scratch)
+        np.multiply(scratch, _MIX | np.uint64(lane + 1), out=scratch)
         fold(scratch, weights)
         return weights
 
@@ -134,7 +174,7 @@ class RowDigester:
             fold(words.of(rows), scratch)
             np.multiply(scratch, factors[place], out=scratch)
             # Zero is to count too.
-            np.add(scratch, hashes if place else factors[-1], out=hashes)
+            np.add(scratch, hashes if place else factors[_MOST_WORDS], out=hashes)
         np.copyto(scratch, hashes)
         fold(scratch, hashes)
 
@@ -159,11 +199,30 @@ class _Column:
         return None if absent is None else absent[rows]
 
 
+class _Texts:
+    """The hashes of a column's texts: most batches have the same ones as those before."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes | None, bytes] = {}
+
+    def hashes(self, values: pa.Array) -> tuple[Bits, ...]:
+        """A hash of each text for each lane."""
+        texts = (values if pa.types.is_binary(values.type) else values.cast(pa.binary())).to_pylist()
+        known = self._known
+        if len(known) > _REMEMBERED:
+            known.clear()
+        for text in texts:
+            if text not in known:
+                known[text] = hashlib.blake2b(text or b"", digest_size=8 * _LANES).digest()
+        words = np.frombuffer(b"".join([known[text] for text in texts]), "<u8").reshape(-1, _LANES)
+        return tuple(np.ascontiguousarray(words[:, lane]) for lane in range(_LANES))
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return not (pa.types.is_primitive(kind) or pa.types.is_decimal128(kind))
 
 
-def _words(values: pa.Array) -> Iterator[Words]:
+def _words(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
     if pa.types.is_map(values.type):
         values = as_texts(values)
     is_encoded = pa.types.is_dictionary(values.type)
@@ -172,23 +231,17 @@ def _words(values: pa.Array) -> Iterator[Words]:
     if _is_text(values.type) and not is_encoded:
         # Each text that is there often is hashed once.
         values = values.dictionary_encode()
-    return words_of(values, _hashes)
-
-
-def _hashes(values: pa.Array) -> tuple[Bits, ...]:
-    """A hash of each text for each lane."""
-    texts = values if pa.types.is_binary(values.type) else values.cast(pa.binary())
-    digests = b"".join(hashlib.blake2b(text or b"", digest_size=8 * _LANES).digest() for text in texts.to_pylist())
-    words = np.frombuffer(digests, "<u8").reshape(-1, _LANES)
-    return tuple(np.ascontiguousarray(words[:, lane]) for lane in range(_LANES))
+    return words_of(values, hash_texts)
 
 
 @cache
 def _factors(name: str) -> list[list[np.uint64]]:
-    """The odd numbers that a column's words are multiplied by, of each lane, and one more; its name makes them."""
+    """The odd numbers that a column's words are multiplied by, of each lane, one that is added, and one for its digest;
+    its name makes them.
+    """
 
     def factor(lane: int, place: int) -> np.uint64:
         told = hashlib.blake2b(f"{ALGORITHM}/{lane}/{place}/{name}".encode(), digest_size=8).digest()
         return np.uint64(int.from_bytes(told, "little") | 1)
 
-    return [[factor(lane, place) for place in range(_MOST_WORDS + 1)] for lane in range(_LANES)]
+    return [[factor(lane, place) for place in range(_WHOLE + 1)] for lane in range(_LANES)]

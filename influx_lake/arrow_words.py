@@ -16,6 +16,7 @@ HashTexts: TypeAlias = Callable[[pa.Array], tuple[Bits, ...]]
 
 _HALF = np.uint64(32)
 _WIDTHS: dict[int, type[np.unsignedinteger]] = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
+_SIGNED: dict[int, type[np.signedinteger]] = {8: np.int8, 16: np.int16, 32: np.int32, 64: np.int64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,15 @@ class Words:
 
 
 def words_of(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
-    """The values of a column as a word each, or several where they are wider.
+    """The values of a column as a word each, or several where they are wider; those of a number are the same in each
+    of the types that Iceberg may promote a column to.
 
     Args:
         values: The values.
         hash_texts: Makes words of what has no fixed width.
     """
+    if pa.types.is_float32(values.type):
+        values = values.cast(pa.float64())
     kind = values.type
     absent = values.is_null().to_numpy(zero_copy_only=False) if values.null_count else None
     if pa.types.is_dictionary(kind):
@@ -57,7 +61,8 @@ def words_of(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
         pairs = _buffer(values, np.uint64, words=2).reshape(-1, 2)
         yield from (Words(np.ascontiguousarray(pairs[:, place]), None, absent) for place in range(2))
     elif pa.types.is_primitive(kind) and kind.bit_width in _WIDTHS:
-        yield Words(_buffer(values, _WIDTHS[kind.bit_width]), None, absent)
+        widths = _SIGNED if pa.types.is_signed_integer(kind) else _WIDTHS
+        yield Words(_buffer(values, widths[kind.bit_width]), None, absent)
     else:
         yield from (Words(each, None, absent) for each in hash_texts(values))
 
@@ -68,7 +73,7 @@ def fold(words: Bits, out: Bits) -> None:
     np.bitwise_xor(out, words, out=out)
 
 
-def _buffer(values: pa.Array, kind: type[np.unsignedinteger], words: int = 1) -> npt.NDArray[np.unsignedinteger]:
+def _buffer(values: pa.Array, kind: type[np.integer], words: int = 1) -> npt.NDArray[np.integer]:
     if not len(values):
         return np.empty(0, kind)
     whole = np.frombuffer(values.buffers()[1], kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from influx_lake.config.values.windows import utc_text
+from influx_lake.config.values.windows import merged, utc_text
 
 if TYPE_CHECKING:
     from influx_lake.iceberg.table_state import ForeignChange
@@ -44,6 +44,9 @@ def verification_facts(found: Verification) -> dict[str, Any]:
         "differing": [_comparison_facts(each) for each in found.differing],
         "with_more_rows": [_comparison_facts(each) for each in found.keeping],
         "outside_partitions": _outside_facts(found.outside) if found.outside else None,
+        "proved": [str(window) for window in merged(found.proved.windows)],
+        "unproved": [{"window": str(window), "why": why} for window, why in found.proved.unproved.items()],
+        "proof_failure": found.proved.failure.message if found.proved.failure else None,
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influx_lake.arrow_digests import KEY, Digest, RowDigester
+from influx_lake.arrow_digests import KEY, Digest, RowDigester, combined
 
 SCHEMA = pa.schema(
     [
@@ -182,13 +182,58 @@ def test_digests_stay_the_same_from_version_to_version() -> None:
     rows = [{"time": 1, "host": "a", "usage": 0.5, "count": -1, "big": 2**64 - 1, "up": True, "note": "é"}]
     found = digests(batch_of(rows))
     assert {name: str(each) for name, each in found.items() if each.values} == EXPECTED
+    key = found.pop(KEY)
+    assert str(combined(key, found)) == "8274d626ce5d1b94ec671110ea9d6620"
+
+
+def whole(rows: list[dict[str, Any]]) -> Digest:
+    """One digest of rows."""
+    found = digests(batch_of(rows))
+    return combined(found.pop(KEY), found)
+
+
+@settings(max_examples=20, deadline=None)
+@given(ROWS, st.integers(0, 20))
+def test_digests_of_whole_rows_add_up_and_are_read_again(rows: list[dict[str, Any]], cut: int) -> None:
+    parts = [whole(part) for part in (rows[:cut], rows[cut:]) if part]
+    found = sum(parts[1:], parts[0])
+    assert found == whole(rows)
+    assert Digest.parse(found.values, str(found)) == found
+    assert found - parts[-1] + parts[-1] == found
+
+
+def test_values_that_two_columns_exchange_are_found_in_the_digest_of_whole_rows() -> None:
+    columns = [pa.array([0], pa.timestamp("us")), pa.array(["a"]), pa.array(["b"])]
+    one, other = (
+        digests(pa.RecordBatch.from_arrays(columns, names), key=("time",))
+        for names in (["time", "x", "y"], ["time", "y", "x"])
+    )
+    assert combined(one.pop(KEY), one) != combined(other.pop(KEY), other)
+
+
+def test_a_tag_that_nobody_set_is_one_that_is_not_there() -> None:
+    batch = batch_of([{"time": 1, "host": "a", "count": 1}])
+    without, found = digests(batch, key=("time", "host")), digests(batch, key=("note", "host", "time"))
+    assert (found[KEY], found["count"]) == (without[KEY], without["count"])
+
+
+def test_a_column_that_was_promoted_has_the_same_digest() -> None:
+    for narrow, wide in ((pa.int32(), pa.int64()), (pa.float32(), pa.float64())):
+        found = [
+            digests(
+                pa.RecordBatch.from_arrays([pa.array([0], pa.timestamp("us")), pa.array([-5], kind)], ["time", "v"]),
+                key=("time",),
+            )
+            for kind in (narrow, wide)
+        ]
+        assert found[0] == found[1]
 
 
 EXPECTED = {
-    "": "b8a048c308c8f296bfcb51ed7dd9290f",
-    "big": "67232a7d81a657f0942f370fa9c17598",
-    "count": "08c7ed21bd0a5a029a9235e083cc21cd",
-    "note": "0ad25841bd429a38fc5d2afb9e48797a",
-    "up": "a15869cbfffa9ffc16364b6fc57ade66",
-    "usage": "eb36d39afec7589434aee7a1320de742",
+    "": "a7f7722cea75450bf92ef524de305864",
+    "big": "735b4e4e5132c64b818e2e9e4141ef64",
+    "count": "6f4282a66e493b0e0488de2223469f68",
+    "note": "e5ad78671569c81c2094c8c1ceb751d8",
+    "up": "0b7a511f18fa55fbf25d72e9dd76c9a4",
+    "usage": "a1c62e810d6e70db82403fac063df824",
 }

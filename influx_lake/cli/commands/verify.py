@@ -24,7 +24,12 @@ def verify(
         bool, typer.Option("--profile", help="Compare the values of each column too, not only numbers of rows.")
     ] = False,
     values: Annotated[
-        bool, typer.Option("--values", help="Compare every value, by digests of the rows of both sides.")
+        bool,
+        typer.Option(
+            "--values",
+            help="Compare every value, by digests of the rows of both sides. What is equal counts as proved from then "
+            "on: the table keeps it.",
+        ),
     ] = False,
     branch: BranchOption = None,
     config: ConfigOption = None,
@@ -76,6 +81,17 @@ def verify(
         return 0 if equal else 1
 
 
+def _show_proofs(out: Output, found: list[Verification]) -> None:
+    for each in found:
+        proved = each.proved
+        for window, why in proved.unproved.items():
+            out.line(f"! {each.measurement.name} {window} is not proved: {why}")
+        if proved.failure is not None:
+            out.line(f"! What is proved of {each.measurement.name} could not be kept: {proved.failure.message}")
+        elif proved.windows:
+            out.line(f"{each.measurement.name}: {counted(len(proved.windows), 'window')} proved, value by value.")
+
+
 def _show(out: Output, found: list[Verification]) -> None:
     from influx_lake.replication.outside import outside_remark
 
@@ -103,6 +119,7 @@ def _show(out: Output, found: list[Verification]) -> None:
             remark = outside_remark(each.outside, each.measurement)
             out.line(f"! {remark.text}")
             out.line(f"    → {remark.remedy}")
+    _show_proofs(out, found)
     if not any(each.comparisons for each in found):
         out.line("Nothing was compared" + (": no window in the range is closed." if found else "."))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,15 @@ from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.maintenance.expire_snapshots import drop_snapshots
 from influx_lake.iceberg.maintenance.retained_snapshots import Expiry, expiry_of
 from influx_lake.iceberg.maintenance.task import TableTask, kept_files, open_actual
+from influx_lake.iceberg.proofs.changed_time import time_told
 from influx_lake.iceberg.scan.reader import check_readable
 from influx_lake.iceberg.storage.deletion import delete_for_good
 from influx_lake.iceberg.storage.listing import files_below
 from influx_lake.iceberg.storage.named_files import NamedFiles, live_files, manifests_of_all, name_of
 from influx_lake.iceberg.storage.table_folders import check_alone, folders_of
+from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.erased_rows import recording
+from influx_lake.iceberg.table_state.reading import time_id_of
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
@@ -79,6 +82,8 @@ class _EraseCommit(MaintenanceCommit):
     of: Matching
 
     def ask_for(self, table: Table, staged: StagedTable, change: FileChange) -> tuple[ReplaceCommit, dict[str, str]]:
+        time_id = time_id_of(staged.table, table_state(staged.table))
+        change = replace(change, notes={**change.notes, **time_told(change.removed, time_id)})
         commit, properties = MaintenanceCommit.ask_for(self, table, staged, change)
         return commit, {**properties, **recording(table.metadata, self.rows, self.of.share)}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config.maintenance.options import ExpireOptions
 from influx_lake.config.values.windows import EPOCH
+from influx_lake.iceberg.proofs.current import catching_up
 from influx_lake.iceberg.table_state.changes import summary_of
 from influx_lake.iceberg.table_state.kept_states import PROPERTY, KeptState, kept_states, property_text
 from influx_lake.iceberg.table_state.lineage import Lineage, is_ours
@@ -128,7 +129,8 @@ def _without(table: Table, kept: set[int], refs: tuple[str, ...]) -> Expiry:
     text = property_text(states)
     there = metadata.properties.get(PROPERTY, "")
     snapshots = tuple(each.snapshot_id for each in metadata.snapshots if each.snapshot_id not in kept)
-    return Expiry(snapshots, refs, {} if text == there else {PROPERTY: text})
+    proved = catching_up(table) if snapshots else {}
+    return Expiry(snapshots, refs, proved | ({} if text == there else {PROPERTY: text}))
 
 
 def _said(lineage: Lineage, snapshot_id: int) -> str | None:

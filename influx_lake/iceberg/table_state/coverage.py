@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,6 +101,15 @@ def parse_windows(text: str) -> tuple[Window, ...]:
 def windows_text(windows: Iterable[Window]) -> str:
     """`start/end,start/end`."""
     return ",".join(str(window) for window in windows)
+
+
+def at_most(windows: Sequence[Window], most: int) -> tuple[Window, ...]:
+    """Windows, at most so many: those with the least time between them become one."""
+    found = list(windows)
+    while len(found) > most:
+        place = min(range(len(found) - 1), key=lambda each: found[each + 1].start - found[each].end)
+        found[place : place + 2] = [Window(found[place].start, found[place + 1].end)]
+    return tuple(found)
 
 
 def _without(windows: Iterable[Window], *cut: Window) -> tuple[Window, ...]:

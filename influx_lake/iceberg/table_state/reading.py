@@ -176,7 +176,7 @@ def _with_added_rows(table: Table, state: TableState, lineage: Lineage, foreign:
     # What reads files builds on this module.
     from influx_lake.iceberg.table_state.added_rows import rows_added_by
 
-    time_id = _time_id(table, state)
+    time_id = time_id_of(table, state)
     if time_id is None or not {Kind.APPEND, Kind.OVERWRITE} & {change_of(each).kind for each in foreign}:
         return state
     loaded = state.coverage.intervals
@@ -202,7 +202,7 @@ def _after(
 
     if all(change_of(each).kind in (Kind.APPEND, Kind.REPLACE) for each in foreign):
         return state
-    head, time_id = foreign[-1], _time_id(table, state)
+    head, time_id = foreign[-1], time_id_of(table, state)
     if summary_of(head).get("total-records") == "0" and (ancestor is None or number(ancestor, "total-records")):
         return replace(state, coverage=Coverage(), altered=(), added=())
     try:
@@ -220,7 +220,7 @@ def _after(
 def _rebuilt(table: Table, known: TableState, lineage: Lineage, ancestor: Snapshot | None) -> TableState:
     from influx_lake.iceberg.table_state.rebuilding import rebuilt
 
-    time_id = _time_id(table, known)
+    time_id = time_id_of(table, known)
     column = table.schema().find_column_name(time_id) if time_id is not None else None
     if column is None:
         return replace(known, coverage=Coverage(), is_rebuilt=True)
@@ -240,7 +240,8 @@ def _state_of_loads(table: Table, stated: TableState, lineage: Lineage, ancestor
     return replace(stated, coverage=coverage, owner=owner, is_rebuilt=True)
 
 
-def _time_id(table: Table, state: TableState) -> int | None:
+def time_id_of(table: Table, state: TableState) -> int | None:
+    """The field id of the column that places a row in a window; None where the table has none."""
     if state.time_id is not None:
         return state.time_id
     return next((column.field_id for column in table.schema().fields if column.name == TIME), None)

@@ -13,7 +13,7 @@ from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import naming
+from influx_lake.errors import MeasurementNotFound, naming
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.scan.reader import find_table, open_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
@@ -29,6 +29,8 @@ from influx_lake.transforms import transformed
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+
+    from influx_lake.replication.comparison.value_digests import ValueComparison
 
 
 class Verdict(StrEnum):
@@ -70,6 +72,7 @@ class Comparison:
         evidence: What tells which side is newer, where they differ and that matters.
         others: What others did to the window where they added rows to it and the lake has more; None: nothing tells of
             such rows.
+        values: What comparing value by value came to, where that was done.
     """
 
     measurement: Measurement
@@ -80,6 +83,7 @@ class Comparison:
     policy: OnChangedValues = OnChangedValues.LOAD
     evidence: Evidence | None = None
     others: tuple[ForeignChange, ...] | None = None
+    values: ValueComparison | None = None
 
     def __str__(self) -> str:
         return f"{self.window} (source {self.source_rows:,}, lake {self.lake_rows:,})"
@@ -244,8 +248,15 @@ def compare_windows(
             again = counts_of(source, measurement.name, [windows[place] for place in short])
             for place, rows in zip(short, again, strict=True):
                 found[place] = max(found[place], rows)
-        alike = [window for window, rows, there in zip(windows, found, held, strict=True) if rows == there > 0]
-        changed = _changed(source, catalog, measurement, {window: depth(window) for window in alike})
+        # That there is nothing is proved too: by reading, for counts may be wrong.
+        alike = {
+            window: depth(window) if rows else Depth.VALUES
+            for window, rows, there in zip(windows, found, held, strict=True)
+            if rows == there and (rows or depth(window) is Depth.VALUES)
+        }
+        values = _values(source, catalog, measurement, alike, is_empty=not any(found))
+        changed = _profiled(source, catalog, measurement, alike)
+        changed |= {window: each.differing for window, each in values.items()}
         differing = {window: columns for window, columns in changed.items() if columns}
         policy = policy_of(measurement, source) if differing else OnChangedValues.LOAD
         weighed = {} if policy is OnChangedValues.LOAD else _weighed(source, catalog, measurement, differing, archive)
@@ -257,7 +268,15 @@ def compare_windows(
     sides = zip(windows, found, held, strict=True)
     comparisons = [
         Comparison(
-            measurement, window, rows, there, changed.get(window, ()), policy, weighed.get(window), others.get(window)
+            measurement,
+            window,
+            rows,
+            there,
+            changed.get(window, ()),
+            policy,
+            weighed.get(window),
+            others.get(window),
+            values.get(window),
         )
         for window, rows, there in sides
     ]
@@ -309,27 +328,42 @@ def _missed(
     return {window: missed for window, missed in found.items() if missed is not None}
 
 
-def _changed(
+def _profiled(
     source: Source, catalog: Catalog, measurement: Measurement, depths: Mapping[Window, Depth]
 ) -> dict[Window, tuple[str, ...]]:
-    """The columns of windows that have other values.
+    """The columns of windows that have another profile.
 
-    None of those whose rows are in quarantine, so not in the table, where profiles are compared: those are of all rows.
+    None of those whose rows are in quarantine, so not in the table: profiles are of all rows.
     """
     from influx_lake.replication.changed_values import changed_columns
-    from influx_lake.replication.comparison.value_digests import differing_columns
 
     profiled = [window for window, depth in depths.items() if depth is Depth.PROFILE]
-    by_value = [window for window, depth in depths.items() if depth is Depth.VALUES]
-    table = find_table(catalog, measurement.identifier, measurement.share) if profiled or by_value else None
+    table = find_table(catalog, measurement.identifier, measurement.share) if profiled else None
     if table is None:
         return {}
-    if profiled and measurement.has_quarantine:
+    if measurement.has_quarantine:
         inside = count_by_window(table, profiled, measurement.time_column)
         all_of = lake_counts(catalog, measurement, profiled)
         profiled = [window for window, rows, every in zip(profiled, inside, all_of, strict=True) if rows == every]
-    found = dict(zip(profiled, changed_columns(source, table, measurement, profiled), strict=True))
-    return found | dict(zip(by_value, differing_columns(source, table, measurement, by_value), strict=True))
+    return dict(zip(profiled, changed_columns(source, table, measurement, profiled), strict=True))
+
+
+def _values(
+    source: Source, catalog: Catalog, measurement: Measurement, depths: Mapping[Window, Depth], *, is_empty: bool
+) -> dict[Window, ValueComparison]:
+    """Windows value by value; none of a measurement that its source no longer has, and so has no rows of."""
+    from influx_lake.replication.comparison.value_digests import compare_values
+
+    windows = [window for window, depth in depths.items() if depth is Depth.VALUES]
+    table = find_table(catalog, measurement.identifier, measurement.share) if windows else None
+    if table is None:
+        return {}
+    try:
+        return dict(zip(windows, compare_values(source, table, measurement, windows), strict=True))
+    except MeasurementNotFound:
+        if is_empty:
+            return {}
+        raise
 
 
 def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> list[int]:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.arrow_digests import KEY, Digest, RowDigester
+from influx_lake.arrow_digests import KEY, Digest, RowDigester, combined
 from influx_lake.config import Measurement
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
-from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.columns.known_columns import actual, remembered
 from influx_lake.iceberg.columns.row_mapping import Shape
 from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.scan.reader import read_windows
@@ -49,11 +49,40 @@ class WindowDigests:
     columns: dict[str, Digest]
     key: Digest
 
+    @property
+    def whole(self) -> Digest:
+        """One digest of all of it."""
+        return combined(self.key, self.columns)
 
-def differing_columns(
+
+@dataclass(frozen=True, slots=True)
+class ValueComparison:
+    """A window that was compared value by value.
+
+    Attributes:
+        differing: The columns whose values differ in any bit; those of the key where other points are there.
+        lake: The window as the lake has it.
+        snapshot_id: The snapshot of the table that was read; None: it has none.
+        key: The columns that told rows apart.
+        left_out: Columns that have values there and were not compared: they change from load to load, or others added
+            them.
+        beside: Columns of loads that have values there, and that the source does not have.
+        unlike: Columns whose type in the table is none that loads write.
+    """
+
+    differing: tuple[str, ...]
+    lake: WindowDigests
+    snapshot_id: int | None
+    key: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
+
+
+def compare_values(
     source: Source, table: Table, measurement: Measurement, windows: Sequence[Window]
-) -> list[tuple[str, ...]]:
-    """The columns of each window whose values differ in any bit; those of the key where other points are there.
+) -> list[ValueComparison]:
+    """Compare windows value by value.
 
     Columns that change from load to load are not compared, nor rows that belong into quarantine.
 
@@ -70,6 +99,7 @@ def differing_columns(
     source = transformed(source, measurement)
     schema = source.schema(measurement.name)
     target = table_target(measurement, schema)
+    snapshot, ids = table.current_snapshot(), remembered(table) or {}
     found = []
     for window in windows:
         try:
@@ -79,11 +109,37 @@ def differing_columns(
             target = replace(target, with_nanoseconds=True)
             theirs, types = source_digests(source, table, target, schema, window)
         ours = lake_digests(table, target, types, window)
-        key = [] if theirs.key == ours.key else _key_of(target, types)
+        key = [] if theirs.key == ours.digests.key else _key_of(target, types)
         # Values are digested with the key of their row: where points differ, all columns would.
-        others = [] if key else [name for name in types if theirs.columns.get(name) != ours.columns.get(name)]
-        found.append((*key, *others))
+        others = [] if key else [name for name in types if theirs.columns.get(name) != ours.digests.columns.get(name)]
+        changing = {column.name for column in schema.columns if not column.is_compared}
+        found.append(
+            ValueComparison(
+                (*key, *others),
+                ours.digests,
+                snapshot.snapshot_id if snapshot else None,
+                tuple(_key_of(target, types)),
+                tuple(name for name in ours.others if name in changing or (ids and name not in ids)),
+                tuple(name for name in ours.others if name not in changing and (not ids or name in ids)),
+                ours.unlike,
+            )
+        )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class LakeWindow:
+    """What the lake has of a window.
+
+    Attributes:
+        digests: Of the columns that were asked for.
+        others: The other columns of the table that have values.
+        unlike: The columns that had to be cast to the types that loads give them.
+    """
+
+    digests: WindowDigests
+    others: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
 
 def source_digests(
@@ -100,7 +156,7 @@ def source_digests(
     return _digests(digester), types
 
 
-def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataType], window: Window) -> WindowDigests:
+def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataType], window: Window) -> LakeWindow:
     """A window as the table has it.
 
     Args:
@@ -109,13 +165,17 @@ def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataT
         types: The columns, with the types that loads give them.
         window: The window.
     """
-    there = {field.name for field in table.schema().fields}
-    names = [name for name in types if name in there]
-    texts = tuple(name for name in names if pa.types.is_dictionary(types[name]) or pa.types.is_string(types[name]))
-    digester, unlike = RowDigester(_key_of(target, types)), set[str]()
+    names = [field.name for field in table.schema().fields]
+    texts = tuple(name for name in names if name in types and _is_text(types[name]))
+    digester, refused = RowDigester(_key_of(target, types)), set[str]()
+    others, unlike = dict.fromkeys((name for name in names if name not in types), 0), set[str]()
     for batch in read_windows(table, [window], target.time_column, names, encoded=texts):
-        digester.add(_in_types(batch, types, unlike))
-    return _digests(digester, unlike)
+        for name in others:
+            values = batch.column(name)
+            others[name] += len(values) - values.null_count
+        digester.add(_in_types(batch, types, refused, unlike))
+    with_values = tuple(name for name, count in others.items() if count)
+    return LakeWindow(_digests(digester, refused), with_values, tuple(sorted(unlike)))
 
 
 def _key_of(target: TableTarget, types: Mapping[str, pa.DataType]) -> list[str]:
@@ -131,23 +191,32 @@ def _fitting(batch: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
     return batch
 
 
-def _in_types(batch: pa.RecordBatch, types: Mapping[str, pa.DataType], unlike: set[str]) -> pa.RecordBatch:
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind))
+
+
+def _in_types(
+    batch: pa.RecordBatch, types: Mapping[str, pa.DataType], refused: set[str], unlike: set[str]
+) -> pa.RecordBatch:
     """Rows of the table with the types that loads give them.
 
     Args:
         batch: The rows.
         types: The columns; one that the table lacks has nothing but null.
-        unlike: Gets the columns with values that loads cannot have written; they come as null.
+        refused: Gets the columns with values that loads cannot have written; they come as null.
+        unlike: Gets the columns whose values had to be cast.
     """
     arrays = []
     for name, kind in types.items():
         place = batch.schema.get_field_index(name)
         values = batch.column(place) if place >= 0 else pa.nulls(len(batch), kind)
         if values.type != kind and not pa.types.is_dictionary(values.type):
+            if place >= 0 and not (_is_text(kind) and pa.types.is_large_string(values.type)):
+                unlike.add(name)
             try:
                 values = values.cast(kind)
             except pa.ArrowInvalid:
-                unlike.add(name)
+                refused.add(name)
                 values = pa.nulls(len(batch), kind)
         arrays.append(values)
     return pa.RecordBatch.from_arrays(arrays, names=list(types))

@@ -22,6 +22,7 @@ from influx_lake.errors import (
     StorageError,
     UnexpectedAnswer,
 )
+from influx_lake.replication.comparison.proving import Proved, keep_proofs
 from influx_lake.replication.comparison.row_counts import Comparison, Depth, Verdict, compare_windows
 from influx_lake.replication.outside import outside_partitions
 from influx_lake.sources.protocol import Source
@@ -49,17 +50,19 @@ _OF_WINDOWS = (
 """What may fail for some windows of a measurement, and not for others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Compared:
     """Windows of a measurement that were compared, and those that could not be.
 
     Attributes:
         comparisons: Those that were, oldest first.
         failures: Why each of the others was not, oldest first; the error names its window.
+        proved: What became of the proofs that the table keeps.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
     failures: list[LakeError] = field(default_factory=list)
+    proved: Proved = field(default=Proved())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,14 @@ class Verification:
         comparisons: Its windows, oldest first.
         failures: Why windows could not be compared; each error names its window.
         outside: The points of the source that lie in no partition, where it has met such.
+        proved: What became of the proofs that the table keeps.
     """
 
     measurement: Measurement
     comparisons: tuple[Comparison, ...]
     failures: tuple[LakeError, ...] = ()
     outside: Outside | None = None
+    proved: Proved = field(default=Proved())
 
     @property
     def differing(self) -> list[Comparison]:
@@ -137,8 +142,9 @@ def verify(
         compared = compare_apart(source, catalog, measurement, part, depth=lambda _: depth, archive=archive)
         found.comparisons.extend(compared.comparisons)
         found.failures.extend(compared.failures)
+        found.proved += compared.proved
     outside = outside_partitions(source, measurement, datetime.now(UTC))
-    return Verification(measurement, tuple(found.comparisons), tuple(found.failures), outside)
+    return Verification(measurement, tuple(found.comparisons), tuple(found.failures), outside, found.proved)
 
 
 def compare_apart(
@@ -150,7 +156,8 @@ def compare_apart(
     depth: Callable[[Window], Depth] = lambda window: Depth.ROWS,
     archive: Source | None = None,
 ) -> Compared:
-    """Compare windows as `compare_windows` does, and where one cannot be compared, the others all the same.
+    """Compare windows as `compare_windows` does, and where one cannot be compared, the others all the same. What that
+    proves, or disproves, the table keeps.
 
     Raises:
         LakeError: None can be compared: the catalog, the source or the measurement fails.
@@ -174,6 +181,7 @@ def compare_apart(
     compare(windows)
     if found.failures and not found.comparisons:
         raise found.failures[0]
+    found.proved = keep_proofs(catalog, measurement, found.comparisons)
     return found
 
 

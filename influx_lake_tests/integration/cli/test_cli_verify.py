@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,3 +127,15 @@ def test_a_measurement_that_cannot_be_compared_does_not_hide_the_others(lake: Cl
     assert told.code == 1
     assert "1 measurement could not be compared." in told.err
     assert "windows compared, all equal." in told.out
+
+
+def test_windows_that_are_equal_value_by_value_are_proved_from_then_on(lake: CliLake) -> None:
+    told = lake.tell("verify", "cpu", "--values", *RANGE)
+    assert told.code == 0
+    assert "cpu: 4 windows proved, value by value." in told.out
+    [cpu] = lake.tell("verify", "cpu", "--values", *RANGE, "--json").object["measurements"]
+    assert cpu["proved"] == ["2026-01-01T00:00:00Z/2026-01-05T00:00:00Z"]
+    assert (cpu["unproved"], cpu["proof_failure"]) == ([], None)
+    kept = lake.catalog.load_table(("telemetry", "cpu")).properties["influx-lake.proved"]
+    [whole] = json.loads(kept)[""]["ranges"]
+    assert (whole["start"], whole["end"], whole["rows"]) == ("2026-01-01T00:00:00Z", "2026-01-05T00:00:00Z", 400)

@@ -1,0 +1,57 @@
+"""What is still proved of a table as it is read now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from influx_lake.iceberg.columns.known_columns import actual, as_known, share_of
+from influx_lake.iceberg.proofs.changed_time import changed_since
+from influx_lake.iceberg.proofs.record import Proofs, name_of, recorded_proofs, recording, share_named
+from influx_lake.iceberg.table_state.reading import table_state, time_id_of
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+def current_proofs(table: Table | None) -> Proofs:
+    """What is proved of the rows of a table that are looked at, after all that happened to it since.
+
+    No longer proved are windows that were loaded again, or in which others changed files or rows were erased; those
+    that the table no longer holds; and all that was proved of snapshots that the table was set back from. Maintenance
+    changes no row, and so no proof.
+
+    Args:
+        table: The table, under the names that loads know; None where there is none.
+
+    Raises:
+        StorageError: Manifests that are needed for it cannot be read.
+    """
+    if table is None:
+        return Proofs()
+    proofs = recorded_proofs(table.metadata).get(name_of(share_of(table)), Proofs())
+    current = table.metadata.current_snapshot_id
+    if not proofs.ranges:
+        return replace(proofs, as_of=current)
+    state = table_state(table)
+    if proofs.as_of != current:
+        since = changed_since(table, proofs.as_of or 0, time_id_of(table, state))
+        for change in since.changes:
+            proofs = proofs.losing(change.windows, change.why)
+        undone = [each.window for each in proofs.ranges if each.snapshot_id in since.undone]
+        proofs = proofs.losing(undone, "the table was set back to a snapshot from before it")
+    gone = [part for window in proofs.valid for part in state.coverage.gaps(window)]
+    return replace(proofs.losing(gone, "the table no longer holds it as a whole"), as_of=current)
+
+
+def catching_up(table: Table) -> dict[str, str]:
+    """The property of a table with what is still proved of all its measurements, before snapshots go that tell it.
+
+    Args:
+        table: The table.
+    """
+    found = {
+        name: current_proofs(as_known(actual(table), share=share_named(name)))
+        for name in recorded_proofs(table.metadata)
+    }
+    return recording(table.metadata, found)
