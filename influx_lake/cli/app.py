@@ -27,6 +27,7 @@ from influx_lake.cli.commands.plugin.import_plugin import import_plugin
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
 from influx_lake.cli.commands.replicate import replicate
+from influx_lake.cli.commands.restore import restore
 from influx_lake.cli.commands.schema import schema
 from influx_lake.cli.commands.services.sandbox import sandbox
 from influx_lake.cli.commands.services.serve import serve
@@ -52,7 +53,7 @@ _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, import_plugin, check, discover, schema, preview),
     _DAILY: (plan, replicate, tail, adopt, status, verify, sql, maintain, pools, serve, metrics),
-    _HISTORY: (history, rollback, tag, branch, publish, erase),
+    _HISTORY: (history, rollback, tag, branch, publish, erase, restore),
 }
 for panel, commands in _COMMANDS.items():
     for command in commands:

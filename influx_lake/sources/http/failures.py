@@ -47,6 +47,7 @@ class HttpFailures:
         recognise: Knows the server's own messages.
         measurement: What is asked for.
         window: Of which time.
+        errors: Words the errors, where other words are wanted than those for queries.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class HttpFailures:
         recognise: Recognise = lambda message: None,
         measurement: str | None = None,
         window: Window | None = None,
+        errors: ServerErrors | None = None,
     ) -> None:
         self.where = where
-        self._errors = ServerErrors(where)
+        self._errors = errors or ServerErrors(where)
         self._config = config
         self._recognise = recognise
         self._measurement = measurement
@@ -88,7 +90,7 @@ class HttpFailures:
 
     def of_status(self, status: int, said: bytes, headers: Mapping[str, str]) -> SourceError:
         """The server answered with a status that is not a success."""
-        message = redact(_message(said) or f"HTTP status {status}")
+        message = redact(message_of(said) or f"HTTP status {status}")
         # InfluxDB 2 says so of a query that failed as it ran, and has other words for what can pass.
         if status == 500 and _code(said) == _INTERNAL:
             return self.refused(message)
@@ -168,7 +170,7 @@ class HttpFailures:
         if status in (408, 504):
             return self._errors.timeout(message)
         if status == 429 or status >= 500:
-            return _after(headers, self._errors.busy(message))
+            return with_retry_after(headers, self._errors.busy(message))
         if status < 400 or status == 404:
             place = headers.get("Location")
             return UnexpectedAnswer(
@@ -203,7 +205,7 @@ class HttpFailures:
         return self.name(self._errors.unreachable(text) if before_rows else self._errors.broken(text))
 
 
-def _message(said: bytes) -> str:
+def message_of(said: bytes) -> str:
     """What an error's body says: `{"error": ...}`, `{"message": ...}`, or text."""
     text = said.decode("utf-8", "replace").strip()
     try:
@@ -224,7 +226,7 @@ def _code(said: bytes) -> str | None:
     return str(found.get("code")) if isinstance(found, dict) else None
 
 
-def _after(headers: Mapping[str, str], error: TransientSourceError) -> TransientSourceError:
+def with_retry_after(headers: Mapping[str, str], error: TransientSourceError) -> TransientSourceError:
     """The error, with the time that the server asks to be left alone."""
     said = headers.get("Retry-After", "")
     try:

@@ -1,0 +1,1 @@
+"""Windows of tables back into InfluxDB, or into files, as line protocol."""

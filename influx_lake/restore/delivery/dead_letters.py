@@ -1,0 +1,35 @@
+"""The points that are not in the target, as a file of line protocol, each with the reason above it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from influx_lake.printable import printable_name
+from influx_lake.private_folders import make_private_file
+from influx_lake.restore.delivery.batch import Refused
+
+
+def write_dead_letters(path: Path, refused: Iterable[Refused]) -> int:
+    """Write the file as a whole, or not at all.
+
+    Returns:
+        How many points it holds; with none there is no file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, count = path.with_name(path.name + ".part"), 0
+    make_private_file(part)
+    with part.open("w", encoding="utf-8", newline="") as file:
+        for each in refused:
+            file.write(f"# {printable_name(each.reason)}\n{each.line}\n")
+            count += 1
+    if count:
+        part.replace(path)
+    else:
+        os.unlink(part)
+        path.unlink(missing_ok=True)
+    return count

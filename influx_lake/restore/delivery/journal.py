@@ -1,0 +1,213 @@
+"""What of a restore was acknowledged, in a file beside the lake: who goes on after a kill sends only the rest.
+
+A line of JSON for each batch, behind a first one that says which restore it is: the places of the points of a window,
+and which of them were refused. A line that a kill cut off counts for nothing: its batch is sent again, which writes the
+same points once more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import GuardError
+from influx_lake.private_folders import make_private
+from influx_lake.restore.delivery.batch import Batch, Refused
+
+FOLDER = Path(".lake/restore")
+"""Where journals are, below the folder of the lake.yaml."""
+_FIRST, _BEGUN = "restore", "begun"
+
+
+class RestoreUnderWay(GuardError):
+    """Another process does the same restore."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Points of a window that need not be sent any more.
+
+    Attributes:
+        begins: Where each stretch of them begins, in order.
+        ends: Where it ends.
+    """
+
+    begins: np.ndarray
+    ends: np.ndarray
+
+    def pending(self, first: int, count: int) -> Iterator[tuple[int, int]]:
+        """What is left of some points, as places from and to."""
+        at, until = first, first + count
+        for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True):
+            if end <= at:
+                continue
+            if begin >= until:
+                break
+            if begin > at:
+                yield at, begin
+            at = end
+        if at < until:
+            yield at, until
+
+
+class Journal:
+    """The journal of one restore; threads may share it.
+
+    Args:
+        path: The file.
+        about: Which restore it is: what is there of another one begins anew.
+        anew: Begin anew whatever is there.
+
+    Raises:
+        RestoreUnderWay: Another process has it open.
+        OSError: It cannot be read or written.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any], *, anew: bool = False) -> None:
+        make_private(path.parent)
+        self.path = path
+        self._lock = threading.Lock()
+        self._file = self._opened()
+        self._done: dict[str, list[tuple[int, int]]] = {}
+        self._begun: set[str] = set()
+        self._refusing: set[str] = set()
+        self.resumed = not anew and self._read(dict(about))
+        if not self.resumed:
+            self._file.seek(0)
+            self._file.truncate()
+            self._write({_FIRST: dict(about)})
+
+    @staticmethod
+    def begun(path: Path) -> dict[str, Any] | None:
+        """What a journal that is there says it is of; None where there is none."""
+        try:
+            with path.open(encoding="utf-8") as lines:
+                found = json.loads(lines.readline())[_FIRST]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def acknowledged(self, window: Window) -> Acknowledged:
+        """What need not be sent of a window."""
+        with self._lock:
+            stretches = sorted(self._done.get(str(window), ()))
+        return Acknowledged(
+            np.array([begin for begin, _ in stretches], np.int64), np.array([end for _, end in stretches], np.int64)
+        )
+
+    def acknowledge(self, batch: Batch, refused: tuple[Refused, ...]) -> None:
+        """Write down that a batch is in the target, but for some points."""
+        said: dict[str, Any] = {"window": str(batch.window), "begin": batch.begin, "end": batch.end}
+        if refused:
+            said["refused"] = [[each.place, each.reason, each.line] for each in refused]
+        with self._lock:
+            self._write(said)
+            self._note(said)
+
+    def has(self, window: Window) -> bool:
+        """Whether the restore has begun with a window: points that the target has there may be its own."""
+        return str(window) in self._begun
+
+    def begin(self, windows: Sequence[Window]) -> None:
+        """Write down that the restore begins with windows."""
+        if windows:
+            with self._lock:
+                self._write({_BEGUN: [str(window) for window in windows]})
+                self._begun |= {str(window) for window in windows}
+
+    def refused(self, window: Window) -> list[Refused]:
+        """The points of a window that were refused, by their places."""
+        found: dict[int, Refused] = {}
+        if str(window) in self._refusing:
+            with self.path.open(encoding="utf-8") as lines:
+                for said in _records(lines):
+                    if said.get("window") == str(window):
+                        found |= {each[0]: Refused(*each) for each in said.get("refused", ())}
+        return [found[place] for place in sorted(found)]
+
+    def close(self) -> None:
+        """Close the file, which stays."""
+        self._file.close()
+
+    def remove(self) -> None:
+        """Remove it: the restore is done."""
+        self.path.unlink(missing_ok=True)
+        self._file.close()
+
+    def _opened(self) -> IO[str]:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.fdopen(descriptor, "r+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise RestoreUnderWay(
+                f"another process does the same restore: it has {self.path} open", remedy="Wait for it, or stop it"
+            ) from None
+        return file
+
+    def _read(self, about: dict[str, Any]) -> bool:
+        records = _records(self._file)
+        first = next(records, None)
+        if first is None or first.get(_FIRST) != json.loads(json.dumps(about)):
+            return False
+        for said in records:
+            if _BEGUN in said:
+                self._begun |= {*said[_BEGUN]}
+            else:
+                self._note(said)
+        self._cut()
+        return True
+
+    def _cut(self) -> None:
+        """Cut off a line that was not written to its end."""
+        with self.path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            at = size
+            while at:
+                begin = max(0, at - 65_536)
+                file.seek(begin)
+                found = file.read(at - begin).rfind(b"\n")
+                if found >= 0:
+                    at = begin + found + 1
+                    break
+                at = begin
+        self._file.seek(0, os.SEEK_END)
+        os.ftruncate(self._file.fileno(), at)
+        self._file.seek(0, os.SEEK_END)
+
+    def _note(self, said: Mapping[str, Any]) -> None:
+        stretches = self._done.setdefault(said["window"], [])
+        begin, end = said["begin"], said["end"]
+        if stretches and stretches[-1][1] == begin:
+            begin = stretches.pop()[0]
+        stretches.append((begin, end))
+        if said.get("refused"):
+            self._refusing.add(said["window"])
+
+    def _write(self, said: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(said, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._file.flush()
+
+
+def _records(lines: IO[str]) -> Iterator[dict[str, Any]]:
+    """The whole lines."""
+    for line in lines:
+        if not line.endswith("\n"):
+            return
+        try:
+            said = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(said, dict):
+            return
+        yield said

@@ -1,0 +1,67 @@
+"""Finds the points of a batch that a server refuses: by what its answer names, else by sending halves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from influx_lake.restore.delivery.batch import Batch, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said to lines that it did not all take.
+
+    Attributes:
+        reason: Its words.
+        named: The lines that it names, by number, each with what it says of it.
+        all_refused: Whether it says that it took none of them, and for this reason.
+        too_large: Whether the lines were too many at once.
+    """
+
+    reason: str
+    named: Mapping[int, str] = field(default_factory=dict)
+    all_refused: bool = False
+    too_large: bool = False
+
+
+Send = Callable[[Batch], Answer | None]
+"""Sends lines; None: the server took all of them.
+
+Raises:
+    SourceError: It is not known what became of them, or nothing of the kind can be sent.
+"""
+
+
+def deliver(batch: Batch, send: Send) -> list[Refused]:
+    """Send lines until the server has all that it takes, and tell the others.
+
+    Lines are sent again where the server refused some of those that they were sent with: it may have taken the others
+    or not, and taking a point again changes nothing.
+
+    Args:
+        batch: The lines.
+        send: Sends some of them.
+    """
+    refused: list[Refused] = []
+    waiting = [batch]
+    while waiting:
+        lines = waiting.pop()
+        if not len(lines):
+            continue
+        answer = send(lines)
+        if answer is None:
+            continue
+        if len(answer.named) == len(lines):
+            refused += [lines.refusing(number, said) for number, said in answer.named.items()]
+        elif answer.named:
+            # Those that it names are sent by themselves too: how servers count lines is theirs to know.
+            waiting += [lines.only(answer.named), lines.without(answer.named)]
+        elif len(lines) == 1:
+            refused.append(lines.refusing(0, answer.reason))
+        elif answer.all_refused:
+            refused += [lines.refusing(number, answer.reason) for number in range(len(lines))]
+        else:
+            middle = len(lines) // 2
+            waiting += [lines.part(middle, len(lines)), lines.part(0, middle)]
+    return sorted(refused, key=lambda each: each.place)

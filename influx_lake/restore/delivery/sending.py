@@ -1,0 +1,107 @@
+"""Sends batches to a server, several at once, and writes down each that it took."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from influx_lake.config.values.read_options import RetryOptions
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import SourceUnavailable, TransientSourceError
+from influx_lake.restore.delivery.batch import Batch, Refused
+from influx_lake.restore.delivery.journal import Journal
+from influx_lake.restore.delivery.pace import Pace
+from influx_lake.restore.delivery.refusals import Answer, Send, deliver
+from influx_lake.sources.reliable.backoff import Backoff
+
+
+class Stopped(SourceUnavailable):
+    """Sending was given up, since another batch failed or the command was stopped."""
+
+
+@dataclass
+class Sender:
+    """Sends batches; what fails and may pass is tried again.
+
+    Attributes:
+        send: Sends some lines once.
+        retry: How it is tried again.
+        journal: Gets what is there.
+        pace: How fast it is sent at most.
+        concurrency: How many batches are under way at once.
+        on_taken: Told of each batch that is there, and of the points of it that were refused.
+        on_close: Closes what it sends with.
+    """
+
+    send: Send
+    retry: RetryOptions
+    journal: Journal
+    pace: Pace
+    concurrency: int
+    on_taken: Callable[[Batch, tuple[Refused, ...]], None] = lambda batch, refused: None
+    on_close: Callable[[], None] = lambda: None
+    _stop: threading.Event = field(default_factory=threading.Event, init=False)
+    _under_way: set[Future[None]] = field(default_factory=set, init=False)
+    _pool: ThreadPoolExecutor | None = field(default=None, init=False)
+
+    def take(self, batch: Batch) -> None:
+        """Send a batch, at once or when there is room.
+
+        Raises:
+            LakeError: One that was taken before failed for good.
+        """
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="restore")
+        self._settle(self.concurrency)
+        self._under_way.add(self._pool.submit(self._delivered, batch))
+
+    def finish(self, window: Window) -> None:
+        """Nothing is to be done at the end of a window."""
+
+    def drain(self) -> None:
+        """Wait until everything is there.
+
+        Raises:
+            LakeError: Something failed for good.
+        """
+        self._settle(0)
+
+    def close(self) -> None:
+        """Give up what is under way: what a server has taken by now is written down, and nothing more is sent."""
+        self._stop.set()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self.on_close()
+
+    def _settle(self, most: int) -> None:
+        """Wait until no more batches are under way than that."""
+        while len(self._under_way) > max(0, most):
+            done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
+            failed = [error for each in done if (error := each.exception()) is not None]
+            if failed:
+                raise next((each for each in failed if not isinstance(each, Stopped)), failed[0])
+
+    def _delivered(self, batch: Batch) -> None:
+        try:
+            refused = (*batch.refused, *deliver(batch, self._sent))
+        except BaseException:
+            self._stop.set()
+            raise
+        refused = tuple(sorted(refused, key=lambda each: each.place))
+        self.journal.acknowledge(batch, refused)
+        self.on_taken(batch, refused)
+
+    def _sent(self, batch: Batch) -> Answer | None:
+        backoff = Backoff(self.retry, sleep=self._sleep)
+        while True:
+            self._sleep(self.pace.wait(len(batch), len(batch.body)))
+            try:
+                return self.send(batch)
+            except TransientSourceError as error:
+                backoff.wait(error)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Stopped("sending was given up", remedy="Run it again: what was acknowledged is kept")

@@ -1,0 +1,105 @@
+"""The two grammars of line protocol: where they put backslashes, and which names and texts they have no form for.
+
+InfluxDB 1 and 2 parse it in Go (`models/points.go` of InfluxDB 1.8 and 2.7): in a measurement and in tags a backslash
+escapes the comma, the blank or the equals sign behind it and is itself otherwise, so that none can stand at the end.
+Keys of fields are read pair by pair. InfluxDB 3 parses it in Rust (`influxdb_line_protocol`), where a backslash escapes
+a backslash too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How one kind of name or text is written.
+
+    Attributes:
+        escaped: The characters that a backslash is put before.
+        unwritable: What there is no form for, by regular expressions (RE2), each with how it is called.
+    """
+
+    escaped: str
+    unwritable: tuple[tuple[str, str], ...] = ()
+
+    def written(self, text: str) -> str:
+        """A text with its escapes."""
+        return re.sub(self._pattern, r"\\\1", text)
+
+    def written_all(self, texts: pa.Array) -> pa.Array:
+        """Texts with their escapes."""
+        # Nearly all texts have none, and to look is several times as fast as to replace.
+        if not pc.any(pc.match_substring_regex(texts, self._pattern)).as_py():
+            return texts
+        return pc.replace_substring_regex(texts, self._pattern, r"\\\1")
+
+    def faults(self, texts: pa.Array) -> pa.Array | None:
+        """Why each text cannot be written, null for those that can; None where all can."""
+        found: pa.Array | None = None
+        for pattern, said in self.unwritable:
+            wrong = pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=False)
+            if pc.any(wrong).as_py():
+                known = pa.nulls(len(texts), pa.string()) if found is None else found
+                found = pc.if_else(wrong, pa.scalar(said), known)
+        return found
+
+    def fault(self, text: str) -> str | None:
+        """Why a text cannot be written; None where it can."""
+        faults = self.faults(pa.array([text]))
+        said: str | None = None if faults is None else faults[0].as_py()
+        return said
+
+    @property
+    def _pattern(self) -> str:
+        return f"([{re.escape(self.escaped)}])"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one parser of line protocol wants names and texts.
+
+    Attributes:
+        measurement: Names of measurements.
+        tag: Keys and values of tags.
+        field: Keys of fields.
+        text: Texts in fields.
+    """
+
+    measurement: Grammar
+    tag: Grammar
+    field: Grammar
+    text: Grammar = Grammar('"\\')
+
+
+_EMPTY = (r"\A\z", "is empty")
+_BREAK = (r"\n", "has a line break, for which line protocol has no form")
+_BLANK = (r"\t", "has a tabulator, for which line protocol has no form here")
+_END = (r"\\\z", "ends with a backslash, which would escape what follows")
+_COMMENT = (r"\A#", "begins with a number sign, as a comment does")
+_START = (r"\A[\t\x00]", "begins with a blank that is skipped")
+
+GO = Dialect(
+    measurement=Grammar(", ", (_EMPTY, _BREAK, _END, _COMMENT, _START)),
+    tag=Grammar(",= ", (_EMPTY, _BREAK, _END)),
+    field=Grammar(
+        ',= "',
+        (
+            _EMPTY,
+            _BREAK,
+            (r'(?:\A|[^\\])(?:\\\\)*\\(?:[,= "]|\z)', "has a backslash before a character that has to be escaped"),
+            _START,
+        ),
+    ),
+)
+"""InfluxDB 1 and 2, and files that either of them exported."""
+RUST = Dialect(
+    measurement=Grammar(", \\", (_EMPTY, _BREAK, _BLANK, (r"\x00", "has a NUL"), _END, _COMMENT)),
+    tag=Grammar(",= \\", (_EMPTY, _BREAK, _BLANK, _END)),
+    field=Grammar(",= \\", (_EMPTY, _BREAK, _BLANK, _END)),
+)
+"""InfluxDB 3."""

@@ -1,0 +1,170 @@
+"""Writes points as lines, column by column: no row is looked at by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.restore.lines.dialect import Dialect, Grammar
+from influx_lake.restore.lines.points import PointBatch
+
+_NOTHING = pa.scalar(None, pa.string())
+_NO_FIELD = "it has no field, and a line needs one"
+_BOOLEANS = pa.array(["false", "true"])
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of some points.
+
+    Attributes:
+        texts: A line for each point, with its line break.
+        faults: Why points have no form in line protocol, by their places; their lines are only to be shown.
+    """
+
+    texts: pa.Array
+    faults: dict[int, str] = field(default_factory=dict)
+
+
+class LineWriter:
+    """Writes the points of one measurement.
+
+    Floats are written with as few digits as tell them from all others (Arrow's cast), integers with `i`, unsigned ones
+    with `u`, times in nanoseconds.
+
+    Args:
+        measurement: The measurement's name.
+        dialect: Who is to read the lines.
+
+    Attributes:
+        fault: Why nothing of the measurement can be written; None where it can.
+    """
+
+    def __init__(self, measurement: str, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._measurement = dialect.measurement.written(measurement)
+        self.fault = dialect.measurement.fault(measurement)
+
+    def lines(self, points: PointBatch) -> Lines:
+        """The lines of some points.
+
+        A point has no form where a float of it is no number, a tag is empty, a name or tag holds what cannot be
+        escaped, a field has values of two types, or there is no field.
+        """
+        faults = _Faults(len(points))
+        parts: list[pa.Array | pa.Scalar] = [pa.scalar(self._measurement)]
+        for name, values in sorted(points.tags.items()):
+            if values.null_count < len(values):
+                parts.append(self._tag(name, values, faults))
+        parts.append(pa.scalar(" "))
+        present = [(name, values) for name, values in points.fields if values.null_count < len(values)]
+        there = _check_fields(present, faults)
+        written = [self._field(name, values, faults) for name, values in present]
+        if written and all(not values.null_count for _, values in present):
+            for number, pieces in enumerate(written):
+                parts += [*([pa.scalar(",")] if number else []), *pieces]
+        elif written:
+            parts.append(_joined(written, there))
+        parts += [pa.scalar(" "), points.times.cast(pa.string()), pa.scalar("\n")]
+        texts = pc.binary_join_element_wise(*parts, pa.scalar(""), null_handling="skip")
+        return Lines(texts, faults.found)
+
+    def _tag(self, name: str, values: pa.Array, faults: _Faults) -> pa.Array:
+        encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+        texts, grammar = encoded.dictionary.cast(pa.string()), self._dialect.tag
+        self._check_name("tag", name, grammar, encoded, faults)
+        if (wrong := grammar.faults(texts)) is not None:
+            faults.add(wrong.take(encoded.indices), f"the tag {name!r} ")
+        pairs = pc.binary_join_element_wise(f",{grammar.written(name)}=", grammar.written_all(texts), "")
+        return pairs.take(encoded.indices)
+
+    def _field(self, name: str, values: pa.Array, faults: _Faults) -> list[pa.Array | pa.Scalar]:
+        grammar = self._dialect.field
+        self._check_name("field", name, grammar, values, faults)
+        key = f"{grammar.written(name)}="
+        kind = values.type
+        if pa.types.is_floating(kind):
+            values = values.cast(pa.float64())
+            finite = pc.is_finite(values)
+            if pc.any(pc.invert(finite)).as_py():
+                said = pc.if_else(finite, _NOTHING, values.cast(pa.string()))
+                faults.add(said, f"the field {name!r} is no number: ")
+            return [pa.scalar(key), values.cast(pa.string())]
+        if pa.types.is_boolean(kind):
+            return [pa.scalar(key), _BOOLEANS.take(values.cast(pa.int8()))]
+        if pa.types.is_integer(kind):
+            return [pa.scalar(key), values.cast(pa.string()), pa.scalar("u" if pa.types.is_uint64(kind) else "i")]
+        if pa.types.is_dictionary(kind):
+            return [pa.scalar(f'{key}"'), self._texts(values.dictionary).take(values.indices), pa.scalar('"')]
+        return [pa.scalar(f'{key}"'), self._texts(values), pa.scalar('"')]
+
+    def _texts(self, values: pa.Array) -> pa.Array:
+        return self._dialect.text.written_all(values.cast(pa.string()))
+
+    def _check_name(self, kind: str, name: str, grammar: Grammar, values: pa.Array, faults: _Faults) -> None:
+        said = grammar.fault(name)
+        if said is not None:
+            there = values.is_valid()
+            faults.add(pc.if_else(there, pa.scalar(said), _NOTHING), f"the name of the {kind} {name!r} ")
+
+
+class _Faults:
+    """Why points cannot be written, the first reason of each."""
+
+    def __init__(self, count: int) -> None:
+        self.found: dict[int, str] = {}
+        self._count = count
+
+    def add(self, said: pa.Array, subject: str = "") -> None:
+        """Note what is said of points; null of those that nothing is said of."""
+        for place in np.flatnonzero(np.asarray(said.is_valid())):
+            self.found.setdefault(int(place), subject + said[int(place)].as_py())
+
+    def add_all(self, said: str) -> None:
+        """Note the same of every point."""
+        for place in range(self._count):
+            self.found.setdefault(place, said)
+
+
+def _check_fields(present: list[tuple[str, pa.Array]], faults: _Faults) -> pa.Array | None:
+    """Note points without a field, and those with one field twice.
+
+    Returns:
+        Which points have a field; None where all do, or none does.
+    """
+    if not present:
+        faults.add_all(_NO_FIELD)
+        return None
+    first: dict[str, pa.Array] = {}
+    for name, values in present:
+        there = values.is_valid()
+        if name in first:
+            twice = pc.if_else(pc.and_(first[name], there), pa.scalar("has values of two types"), _NOTHING)
+            faults.add(twice, f"the field {name!r} ")
+            there = pc.or_(first[name], there)
+        first[name] = there
+    if any(not values.null_count for _, values in present):
+        return None
+    there = reduce(pc.or_, first.values())
+    if pc.all(there).as_py():
+        return None
+    faults.add(pc.if_else(there, _NOTHING, pa.scalar(_NO_FIELD)))
+    return there
+
+
+def _joined(written: list[list[pa.Array | pa.Scalar]], there: pa.Array | None) -> pa.Array:
+    """The fields that each point has, with commas between them.
+
+    Args:
+        written: The parts of each field.
+        there: Which points have a field; None: all.
+    """
+    fields = [pc.binary_join_element_wise(*pieces, pa.scalar("")) for pieces in written]
+    if there is not None:
+        # Of arrays alone, Arrow 26 leaves out the rows that are null in all of them, and gives fewer than it got.
+        fields[0] = pc.if_else(there, fields[0], pa.scalar(""))
+    return pc.binary_join_element_wise(*fields, pa.scalar(","), null_handling="skip")

@@ -1,0 +1,167 @@
+"""The points that a table has of windows, in an order that is the same each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.config import Measurement
+from influx_lake.config.values.windows import Window, utc_text
+from influx_lake.errors import ConfigurationError, GuardError
+from influx_lake.iceberg.columns.known_columns import actual, as_known
+from influx_lake.iceberg.history.rollback import snapshot_at
+from influx_lake.iceberg.history.snapshot_view import as_of
+from influx_lake.iceberg.scan.reader import open_table, read_windows
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.rows.layout import PointLayout
+from influx_lake.restore.rows.names import AS_STORED, Ask, DeclaredColumns
+from influx_lake.restore.rows.undoing import point_layout
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class LakePoints:
+    """The points of a measurement in the lake, as a snapshot has them.
+
+    Attributes:
+        table: The table, as the snapshot has it.
+        snapshot_id: The snapshot.
+        measurement: The measurement.
+        layout: How its rows become points.
+        windows: The windows that are restored, oldest first.
+        not_loaded: Windows of the range that the lake does not hold, or not as a whole.
+    """
+
+    table: Table
+    snapshot_id: int
+    measurement: Measurement
+    layout: PointLayout
+    windows: tuple[Window, ...]
+    not_loaded: tuple[Window, ...]
+
+    @property
+    def table_uuid(self) -> str:
+        """What tells the table from one that was made anew under its name."""
+        return str(self.table.metadata.table_uuid)
+
+    def points(self, window: Window) -> Iterator[tuple[int, PointBatch]]:
+        """The points of a window, each time with the place of the first of them.
+
+        Raises:
+            CatalogError: The table cannot be read.
+            DataRefused: What a transform did to a value cannot be undone.
+        """
+        layout, place = self.layout, 0
+        rows = read_windows(
+            self.table, [window], self.measurement.time_column, layout.columns, encoded=tuple(layout.texts)
+        )
+        for batch in rows:
+            for points in layout.points(batch):
+                yield place, points
+                place += len(points)
+
+    @classmethod
+    def of(
+        cls,
+        catalog: Catalog,
+        measurement: Measurement,
+        start: datetime | None,
+        end: datetime | None,
+        ask: Ask,
+        *,
+        snapshot: int | str | datetime | None = None,
+        as_stored: bool = False,
+    ) -> LakePoints:
+        """Decide which points are restored.
+
+        Args:
+            catalog: The catalog.
+            measurement: The measurement.
+            start: Not before this; None: from the lake's first window on.
+            end: Before this; None: to its last one.
+            ask: Asks the measurement's source for its columns, where the table alone does not tell.
+            snapshot: The snapshot: its id, a tag or branch, or a moment; None: the one that readers get.
+            as_stored: Write what the table has as it has it, and undo nothing.
+
+        Raises:
+            ConfigurationError: There is no such snapshot, the range is empty, or a transform cannot be undone.
+            GuardError: The lake holds nothing of the range, or made it in another way than lake.yaml says now.
+        """
+        table = open_table(catalog, measurement.identifier, measurement.share)
+        if snapshot is not None:
+            table = as_known(as_of(table, snapshot_at(actual(table), snapshot)), share=measurement.share)
+        current = table.current_snapshot()
+        if current is None:
+            raise GuardError(f"{measurement.table_name} holds nothing yet: there is nothing to restore")
+        state = table_state(table)
+        held = [*state.coverage.intervals, *state.coverage.tails]
+        windows = tuple(_windows(measurement, held, start, end))
+        if not windows:
+            there = f"from {utc_text(held[0].start)} to {utc_text(max(each.end for each in held))}" if held else "none"
+            raise GuardError(
+                f"the lake holds no window of {measurement.key} in this range; it holds {there}",
+                remedy="Name a range that it holds: influx-lake status",
+            )
+        outdated = [each for each in windows if _meets(each, state.outdated_under(measurement.definition))]
+        if outdated and not as_stored:
+            raise GuardError(
+                f"{len(outdated):,} of {len(windows):,} windows were loaded under other options for columns and rows "
+                f"than lake.yaml has now, {outdated[0]} first: what they did cannot be undone by those of now",
+                remedy=f"Load them again (influx-lake replicate {measurement.key} --changed), or restore with the "
+                f"lake.yaml of then; or: {AS_STORED}",
+            )
+        layout = point_layout(table, measurement, DeclaredColumns(ask), as_stored=as_stored)
+        whole = [each for each in windows if not any(_holds(interval, each) for interval in held)]
+        return cls(table, current.snapshot_id, measurement, layout, windows, tuple(whole))
+
+
+def _windows(
+    measurement: Measurement, held: list[Window], start: datetime | None, end: datetime | None
+) -> Iterator[Window]:
+    """The partitions of the range that the lake holds something of, cut to the range."""
+    if start is not None and end is not None and start >= end:
+        raise ConfigurationError(f"the range is empty: it starts at {utc_text(start)} and ends at {utc_text(end)}")
+    if not held:
+        return
+    first, last = min(each.start for each in held), max(each.end for each in held)
+    begin, until = max(start or first, first), min(end or last, last)
+    if begin >= until:
+        return
+    if begin < measurement.scheme.start:
+        # Loaded by hand, from before the first partition.
+        before = Window(begin, min(until, measurement.scheme.start))
+        for each in held:
+            if _meets(before, (each,)):
+                yield Window(max(each.start, before.start), min(each.end, before.end))
+    for window in measurement.scheme.windows(begin, until):
+        cut = Window(max(window.start, begin), min(window.end, until))
+        if _meets(cut, held):
+            yield cut
+
+
+def _meets(window: Window, others: list[Window] | tuple[Window, ...]) -> bool:
+    return any(other.start < window.end and window.start < other.end for other in others)
+
+
+def _holds(outer: Window, inner: Window) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def fingerprint(layout: PointLayout) -> str:
+    """What points are made of, as a text that changes with it."""
+    names = {kind: [(part.column, part.name) for part in getattr(layout, kind, ())] for kind in ("tags", "fields")}
+    return f"{layout.columns} {names}"
+
+
+def field_column(name: str, kind: pa.DataType) -> str:
+    """What the column of a field's values is called there."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return f"{plain} {name}"

@@ -1,0 +1,246 @@
+"""Restores windows of a measurement: lines are made, sent, written down, and read back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.validated_names import safe_table_name
+from influx_lake.config.values.windows import Window, utc_text
+from influx_lake.errors import ConfigurationError, naming
+from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.scan.reader import open_table
+from influx_lake.restore.delivery.batch import Batch, BatchWriter, Refused
+from influx_lake.restore.delivery.dead_letters import write_dead_letters
+from influx_lake.restore.delivery.journal import FOLDER, Journal
+from influx_lake.restore.destination import Destination, Sink
+from influx_lake.restore.lines.dialect import Dialect
+from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.lines.writer import LineWriter
+from influx_lake.restore.options import RestoreOptions
+from influx_lake.restore.outcome import Restored
+from influx_lake.restore.points_of_windows import LakePoints, fingerprint
+from influx_lake.restore.rows.names import Ask
+from influx_lake.restore.rows.undoing import remarks
+from influx_lake.restore.verification import verified
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+Told = Callable[[Window, int], None]
+"""Told of points of a window that were taken."""
+
+
+def restore(
+    lake: Lake,
+    catalog: Catalog,
+    measurement: Measurement,
+    to: Destination,
+    options: RestoreOptions,
+    ask: Ask,
+    on_taken: Told = lambda window, points: None,
+) -> Restored:
+    """Write the lake's points of windows back, and read them again.
+
+    Doing it again, also after it was stopped or killed, leaves the same points.
+
+    Args:
+        lake: The lake.
+        catalog: Its catalog.
+        measurement: The measurement.
+        to: Where the points go.
+        options: What is restored, and how.
+        ask: Asks the measurement's source for its columns, where the table alone does not tell.
+        on_taken: Told of points that were taken.
+
+    Raises:
+        ConfigurationError: Something that was asked for cannot be done.
+        GuardError: It would do harm.
+        SourceError: The target failed for good, or for longer than it may.
+        LakeError: Something else failed.
+    """
+    name = options.name or measurement.name
+    with naming(measurement.key):
+        path = lake.root / FOLDER / _journal_name(measurement, to, name, options)
+        points = _points(catalog, measurement, options, ask, path)
+        about = {
+            "measurement": measurement.full_name,
+            "target": to.identity,
+            "as": name,
+            "table": points.table_uuid,
+            "snapshot": str(points.snapshot_id),
+            "points": fingerprint(points.layout),
+        }
+        done = _Restore(lake, measurement, points, to, name, options, on_taken)
+        with closing(Journal(path, about, anew=options.again)) as journal:
+            return done.run(journal)
+
+
+def dry_run(catalog: Catalog, measurement: Measurement, to: Destination, options: RestoreOptions, ask: Ask) -> Restored:
+    """Find out what would be written; the target is not contacted.
+
+    Raises:
+        LakeError: As of `restore`.
+    """
+    name = options.name or measurement.name
+    with naming(measurement.key):
+        points = LakePoints.of(
+            catalog,
+            measurement,
+            options.start,
+            options.end,
+            ask,
+            snapshot=options.snapshot,
+            as_stored=options.as_stored,
+        )
+        found = _result(measurement, points, to, name)
+        writer = _writer(name, to, to.likely_dialect)
+        for window in points.windows:
+            for batch in BatchWriter(window, writer, options.batch_bytes, options.batch_lines).batches(
+                points.points(window)
+            ):
+                found.points += len(batch)
+                found.size += len(batch.body)
+                found.refused += len(batch.refused)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Restore:
+    lake: Lake
+    measurement: Measurement
+    points: LakePoints
+    to: Destination
+    name: str
+    options: RestoreOptions
+    on_taken: Told
+
+    def run(self, journal: Journal) -> Restored:
+        found = _result(self.measurement, self.points, self.to, self.name)
+        found.resumed = journal.resumed
+        writer = _writer(self.name, self.to, self.to.dialect)
+        if not self.options.into_source:
+            begun = [each for each in self.points.windows if not journal.has(each)]
+            self.to.check_not_the_source(self.lake, self.name, begun)
+            journal.begin(begun)
+
+        def taken(batch: Batch, refused: tuple[Refused, ...]) -> None:
+            found.points += len(batch) + len(batch.refused) - len(refused)
+            found.size += len(batch.body)
+            self.on_taken(batch.window, batch.end - batch.begin)
+
+        sink = self.to.sink(self.name, journal, self.options, taken)
+        try:
+            found.complete = self._write(sink, writer, journal)
+            sink.drain()
+        finally:
+            sink.close()
+        if self.options.verify and found.complete:
+            with closing(self.to.source(self.name, self.points.windows, self.options)) as source:
+                found.verified = tuple(verified(self.points, source, self.name, journal))
+        self._conclude(found, journal)
+        return found
+
+    def _write(self, sink: Sink, writer: LineWriter, journal: Journal) -> bool:
+        """Write what is left; whether that was all."""
+        budget = _Budget(self.options.max_points)
+        for window in self.points.windows:
+            with naming(self.measurement.key, window):
+                batches = BatchWriter(window, writer, self.options.batch_bytes, self.options.batch_lines)
+                for batch in batches.batches(budget.within(self._pending(window, journal))):
+                    sink.take(batch)
+                if budget.is_spent:
+                    return False
+                sink.finish(window)
+        return True
+
+    def _pending(self, window: Window, journal: Journal) -> Iterator[tuple[int, PointBatch]]:
+        there = None if self.to.lacks(self.name, window, self.options) else journal.acknowledged(window)
+        for first, points in self.points.points(window):
+            if there is None:
+                yield first, points
+                continue
+            for begin, end in there.pending(first, len(points)):
+                yield begin, points.slice(begin - first, end - begin)
+
+    def _conclude(self, found: Restored, journal: Journal) -> None:
+        path = self.options.dead_letters or journal.path.with_suffix(".dead.lp")
+        found.refused = write_dead_letters(path, (each for w in self.points.windows for each in journal.refused(w)))
+        found.dead_letters = path if found.refused else None
+        if found.complete and found.is_equal is not False:
+            journal.remove()
+
+
+class _Budget:
+    """How many points are left to be sent."""
+
+    def __init__(self, most: int | None) -> None:
+        self._left = most
+        self.is_spent = False
+
+    def within(self, points: Iterable[tuple[int, PointBatch]]) -> Iterator[tuple[int, PointBatch]]:
+        """As many of the points as may be sent."""
+        for first, group in points:
+            if self._left is None:
+                yield first, group
+                continue
+            if self._left < len(group):
+                self.is_spent = True
+                if self._left:
+                    yield first, group.slice(0, self._left)
+                    self._left = 0
+                return
+            self._left -= len(group)
+            yield first, group
+
+
+def _points(catalog: Catalog, measurement: Measurement, options: RestoreOptions, ask: Ask, journal: Path) -> LakePoints:
+    """The lake's points; those of the snapshot with which an earlier try began, where nothing else is asked for."""
+    snapshot = options.snapshot
+    begun = None if options.again or snapshot is not None else Journal.begun(journal)
+    if begun is not None:
+        table = actual(open_table(catalog, measurement.identifier, measurement.share))
+        former = int(begun["snapshot"])
+        if begun.get("table") == str(table.metadata.table_uuid) and table.metadata.snapshot_by_id(former) is not None:
+            snapshot = former
+    return LakePoints.of(
+        catalog, measurement, options.start, options.end, ask, snapshot=snapshot, as_stored=options.as_stored
+    )
+
+
+def _result(measurement: Measurement, points: LakePoints, to: Destination, name: str) -> Restored:
+    return Restored(
+        measurement,
+        name,
+        to.label,
+        points.snapshot_id,
+        points.windows,
+        points.not_loaded,
+        left_out=dict(points.layout.left_out),
+        remarks=tuple(remarks(measurement)),
+    )
+
+
+def _writer(name: str, to: Destination, dialect: Dialect) -> LineWriter:
+    writer = LineWriter(to.line_name(name), dialect)
+    if writer.fault is not None:
+        raise ConfigurationError(
+            f"no line of line protocol can name the measurement {name!r}: the name {writer.fault}",
+            remedy="Restore it under another name: --as NAME",
+        )
+    return writer
+
+
+def _journal_name(measurement: Measurement, to: Destination, name: str, options: RestoreOptions) -> str:
+    """A file for each restore: from where, to where, and as what."""
+    moment = options.snapshot
+    said = utc_text(moment) if isinstance(moment, datetime) else str(moment)
+    told = "\n".join((measurement.full_name, to.identity, name, said, str(options.as_stored)))
+    return f"{safe_table_name(measurement.full_name)}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.jsonl"

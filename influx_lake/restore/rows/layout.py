@@ -1,0 +1,186 @@
+"""How rows of a table become points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.tables.shared_tables import METRIC, TAGS
+from influx_lake.errors import DataRefused
+from influx_lake.iceberg.columns.timestamps import epoch_nanoseconds
+from influx_lake.restore.lines.points import PointBatch
+
+Undo = Callable[[pa.Array], pa.Array]
+"""Makes the values that InfluxDB had of those that the table has.
+
+Raises:
+    DataRefused: It cannot be told which they were.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A column of the table whose values are a tag or a field.
+
+    Attributes:
+        column: Its name, as loads know it.
+        name: What the tag or the field is called in InfluxDB.
+        undo: Undoes what a load made of its values; None: nothing.
+    """
+
+    column: str
+    name: str
+    undo: Undo | None = None
+
+    def values(self, batch: pa.RecordBatch) -> pa.Array:
+        """The values of some rows."""
+        values = batch.column(self.column)
+        return values if self.undo is None else self.undo(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The columns that hold the time.
+
+    Attributes:
+        column: The time.
+        whole: The one with whole nanoseconds beside; None where there is none.
+    """
+
+    column: str
+    whole: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,) if self.whole is None else (self.column, self.whole)
+
+    def of(self, batch: pa.RecordBatch) -> pa.Array:
+        """The times of some rows, in nanoseconds since 1970."""
+        times = epoch_nanoseconds(self.column, batch.column(self.column))
+        # Rows from before the table had the column have whole microseconds.
+        return times if self.whole is None else pc.coalesce(batch.column(self.whole), times)
+
+
+class PointLayout(Protocol):
+    """How rows of a table become points."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        ...
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Those of them that are read as dictionaries."""
+        ...
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """The columns that are not, each with the reason."""
+        ...
+
+    def points(self, batch: pa.RecordBatch) -> Iterator[PointBatch]:
+        """The points of some rows.
+
+        Raises:
+            DataRefused: What a load made of a value cannot be undone.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WideLayout:
+    """A row is a point.
+
+    Attributes:
+        times: The time.
+        tags: The tags.
+        fields: The fields.
+        left_out: See `PointLayout`.
+        texts: See `PointLayout`.
+    """
+
+    times: Times
+    tags: tuple[Part, ...]
+    fields: tuple[Part, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.times.columns, *(each.column for each in (*self.tags, *self.fields)))
+
+    def points(self, batch: pa.RecordBatch) -> Iterator[PointBatch]:
+        yield PointBatch(
+            self.times.of(batch),
+            {each.name: each.values(batch) for each in self.tags},
+            tuple((each.name, each.values(batch)) for each in self.fields),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LongLayout:
+    """A row is a value: the points of a batch come field by field, each with one field.
+
+    Attributes:
+        times: The time.
+        values: The columns of values.
+        tag_name: The name in InfluxDB of a tag.
+        field_name: That of a field.
+        undo: Makes of values in a column those of a field, by the field's name.
+        left_out: See `PointLayout`.
+    """
+
+    times: Times
+    values: tuple[str, ...]
+    tag_name: Callable[[str], str]
+    field_name: Callable[[str], str]
+    undo: Callable[[str, str, pa.Array], pa.Array]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.times.columns, TAGS, METRIC, *self.values)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (METRIC,)
+
+    def points(self, batch: pa.RecordBatch) -> Iterator[PointBatch]:
+        metrics = batch.column(METRIC)
+        if not pa.types.is_dictionary(metrics.type):
+            metrics = metrics.dictionary_encode()
+        codes = np.asarray(metrics.indices)
+        for code, metric in enumerate(metrics.dictionary.to_pylist()):
+            rows = batch.take(pa.array(np.flatnonzero(codes == code)))
+            if not len(rows):
+                continue
+            name = self.field_name(metric)
+            held = {column: rows.column(column) for column in self.values}
+            fields = tuple(
+                (name, self.undo(name, column, values))
+                for column, values in held.items()
+                if values.null_count < len(values)
+            )
+            yield PointBatch(self.times.of(rows), self._tags(rows.column(TAGS)), fields)
+
+    def _tags(self, maps: pa.Array) -> dict[str, pa.Array]:
+        """The entries of maps as a column for each key."""
+        offsets = np.asarray(maps.offsets)
+        begin, end = int(offsets[0]), int(offsets[-1])
+        keys, items = maps.keys.slice(begin, end - begin).dictionary_encode(), maps.items.slice(begin, end - begin)
+        owners = np.repeat(np.arange(len(maps)), np.diff(offsets))
+        codes, found = np.asarray(keys.indices), dict[str, pa.Array]()
+        for code, key in enumerate(keys.dictionary.to_pylist()):
+            entries = np.flatnonzero(codes == code)
+            places = np.full(len(maps), -1, np.int64)
+            places[owners[entries]] = entries
+            if len(np.unique(owners[entries])) != len(entries):
+                raise DataRefused(f"a row has the tag {key!r} twice in its column {TAGS!r}")
+            found[self.tag_name(key)] = items.take(pa.array(places, mask=places < 0))
+        return found

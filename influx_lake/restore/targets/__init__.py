@@ -1,0 +1,1 @@
+"""Where points go: databases that take line protocol, and folders of files."""

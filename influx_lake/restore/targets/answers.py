@@ -1,0 +1,83 @@
+"""What servers say of points that they did not take.
+
+InfluxDB 1 and 2 put the text of each line that they cannot parse into one message, and a number of points that were
+dropped for another reason (`partial write: ... dropped=2`); InfluxDB 3 lists numbers of lines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from influx_lake.restore.delivery.batch import Batch
+from influx_lake.restore.delivery.refusals import Answer
+
+_UNPARSED = "unable to parse '"
+_DROPPED = re.compile(r"\s*dropped=(\d+)\s*\Z")
+_TOO_LARGE = 413
+
+
+def answer_of(status: int, said: bytes, batch: Batch) -> Answer:
+    """What an answer with status 400, 413 or 422 says of the points that were sent.
+
+    Args:
+        status: The status.
+        said: The body.
+        batch: The lines that were sent.
+    """
+    try:
+        document = json.loads(said)
+    except (ValueError, RecursionError):
+        document = None
+    reason = _reason(document) or said.decode(errors="replace").strip() or f"HTTP status {status}"
+    if status == _TOO_LARGE:
+        return Answer(reason, too_large=True)
+    if isinstance(document, dict) and "data" in document:
+        numbered = _numbered(document["data"], len(batch))
+        return Answer(next(iter(numbered.values()), reason), numbered)
+    if _UNPARSED in reason:
+        return Answer(_undropped(reason), _unparsed(reason, batch))
+    dropped = _DROPPED.search(reason)
+    # A lower bound: of points in several shards, the number is that of one.
+    return Answer(reason, all_refused=dropped is not None and int(dropped[1]) == len(batch))
+
+
+def _reason(document: Any) -> str | None:
+    if not isinstance(document, dict):
+        return None
+    found = document.get("error") or document.get("message")
+    return found if isinstance(found, str) else None
+
+
+def _numbered(data: Any, count: int) -> dict[int, str]:
+    """The lines that a list of InfluxDB 3 names: `line_number` counts from 1 on."""
+    entries = data if isinstance(data, list) else [data]
+    found: dict[int, str] = {}
+    for each in entries:
+        if not isinstance(each, dict):
+            continue
+        number, said = each.get("line_number"), each.get("error_message")
+        if isinstance(number, int) and isinstance(said, str) and 1 <= number <= count:
+            found.setdefault(number - 1, said)
+    return found
+
+
+def _unparsed(reason: str, batch: Batch) -> dict[int, str]:
+    """The lines whose texts a message of InfluxDB 1 or 2 holds, each with what it says behind it."""
+    numbers: dict[str, list[int]] = {}
+    for number in range(len(batch)):
+        numbers.setdefault(batch.line(number).decode(errors="replace"), []).append(number)
+    found: dict[int, str] = {}
+    for piece in reason.split(_UNPARSED)[1:]:
+        at = piece.find("': ")
+        while at >= 0 and piece[:at] not in numbers:
+            at = piece.find("': ", at + 1)
+        if at >= 0:
+            said = _undropped(piece[at + 3 :]).strip()
+            found |= dict.fromkeys(numbers[piece[:at]], f"unable to parse: {said}")
+    return found
+
+
+def _undropped(reason: str) -> str:
+    return _DROPPED.sub("", reason).strip()

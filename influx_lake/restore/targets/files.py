@@ -1,0 +1,182 @@
+"""Files of line protocol: one for each window, whole or not there."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from influx_lake.config.connections import LineProtocolConfig
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.validated_names import safe_table_name
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import MeasurementNotFound, StorageError
+from influx_lake.restore.delivery.batch import Batch, Refused
+from influx_lake.restore.delivery.journal import Journal
+from influx_lake.restore.targets.packing import Packing
+from influx_lake.sources import RowStream, open_source
+
+_HEAD = "# DML\n# CONTEXT-DATABASE:{database}\n# CONTEXT-RETENTION-POLICY:autogen\n"
+"""What InfluxDB 1's own import wants to be told; to anything else they are comments."""
+_NOTHING = np.empty(0, np.int64)
+
+
+@dataclass(slots=True)
+class FolderTarget:
+    """Writes the points of each window to a file, which is there once it is whole.
+
+    Attributes:
+        folder: The folder.
+        packing: How files are packed.
+        measurement: What the measurement is called in the lines.
+        database: The database that the files name, as `influx -import` wants it.
+        journal: Gets what is there.
+        on_taken: Told of each batch.
+    """
+
+    folder: Path
+    packing: Packing
+    measurement: str
+    database: str
+    journal: Journal
+    on_taken: Callable[[Batch, tuple[Refused, ...]], None] = lambda batch, refused: None
+    _file: _PackedFile | None = field(default=None, init=False)
+    _refused: list[Refused] = field(default_factory=list, init=False)
+    _end: int = field(default=0, init=False)
+
+    def path(self, window: Window) -> Path:
+        """The file of a window."""
+        return file_of(self.folder, self.packing, self.measurement, window)
+
+    def take(self, batch: Batch) -> None:
+        """Write lines to the file of their window.
+
+        Raises:
+            StorageError: They cannot be written.
+        """
+        with _file_errors(self.path(batch.window), "write"):
+            if self._file is None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._file = _PackedFile(self.path(batch.window), self.packing)
+                self._file.write(_HEAD.format(database=self.database).encode())
+            self._file.write(batch.body)
+        self._refused += batch.refused
+        self._end = batch.end
+        self.on_taken(batch, batch.refused)
+
+    def finish(self, window: Window) -> None:
+        """Have the file of a window be there, now that all of it is written."""
+        if self._file is None:
+            return
+        with _file_errors(self.path(window), "finish"):
+            self._file.finish()
+        self._file = None
+        none = Batch(window, 0, self._end, b"", _NOTHING, _NOTHING)
+        self.journal.acknowledge(none, tuple(self._refused))
+        self._refused = []
+
+    def drain(self) -> None:
+        """Everything is there once it is finished."""
+
+    def close(self) -> None:
+        """Drop a file that is not whole."""
+        if self._file is not None:
+            self._file.drop()
+            self._file = None
+
+
+def file_of(folder: Path, packing: Packing, measurement: str, window: Window) -> Path:
+    """The file for the points of a window."""
+    begin, end, name = _compact(window.start), _compact(window.end), safe_table_name(measurement)
+    if name != measurement:
+        name = f"{name}-{hashlib.sha256(measurement.encode()).hexdigest()[:8]}"
+    return folder / f"{name}_{begin}_{end}{packing.ending}"
+
+
+class FilesReadBack:
+    """Reads the points of files, as a source does that is declared for them.
+
+    Args:
+        files: The files that are there.
+        database: The database that they name.
+    """
+
+    def __init__(self, files: Sequence[Path], database: str) -> None:
+        self._staging = tempfile.TemporaryDirectory(prefix="influx-lake-")
+        options = {
+            "type": "line_protocol",
+            "path": [glob.escape(str(file)) for file in files],
+            "database": database,
+            "staging": self._staging.name,
+        }
+        self._source = open_source(LineProtocolConfig.model_validate(options)) if files else None
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        """The columns of a measurement, as the points show them.
+
+        Raises:
+            MeasurementNotFound: No point is of it.
+        """
+        if self._source is None:
+            raise MeasurementNotFound(f"no file holds a point of {measurement!r}")
+        return self._source.schema(measurement)
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
+        """The points of a window."""
+        if self._source is None:
+            raise MeasurementNotFound(f"no file holds a point of {schema.measurement!r}")
+        with self._source.read(schema, window) as rows:
+            yield rows
+
+    def close(self) -> None:
+        """Remove what was taken apart."""
+        if self._source is not None:
+            self._source.close()
+        self._staging.cleanup()
+
+
+def _compact(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S}" + (f".{moment.microsecond:06}" if moment.microsecond else "") + "Z"
+
+
+class _PackedFile:
+    """A file that has its name once it is whole."""
+
+    def __init__(self, path: Path, packing: Packing) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.part")
+        compression = None if packing is Packing.NONE else packing.value
+        self._stream = pa.output_stream(str(self._part), compression=compression)
+
+    def write(self, text: bytes) -> None:
+        self._stream.write(text)
+
+    def finish(self) -> None:
+        self._stream.close()
+        with self._part.open("rb") as file:
+            os.fsync(file.fileno())
+        self._part.replace(self._path)
+
+    def drop(self) -> None:
+        self._stream.close()
+        self._part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _file_errors(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"could not {what} {path}: {error}", remedy="Make room there, or write into another folder"
+        ) from None
