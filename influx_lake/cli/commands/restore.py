@@ -226,7 +226,7 @@ def _tell_verified(out: Output, verified: Sequence[VerifiedWindow], refused: int
     if differing:
         out.line(f"Read back: {len(differing):,} of {counted(len(verified), 'window')} differ.")
         return
-    but = f", but for {counted(refused, 'point')} that were not taken" if refused else ""
+    but = f", but for {counted(refused, 'point')} not taken" if refused else ""
     out.line(f"Read back: equal value by value, {counted(len(verified), 'window')}{but}.")
 
 

@@ -15,12 +15,14 @@ class Answer:
     Attributes:
         reason: Its words.
         named: The lines that it names, by number, each with what it says of it.
+        suspects: Lines that what it says may be about.
         all_refused: Whether it says that it took none of them, and for this reason.
         too_large: Whether the lines were too many at once.
     """
 
     reason: str
     named: Mapping[int, str] = field(default_factory=dict)
+    suspects: frozenset[int] = frozenset()
     all_refused: bool = False
     too_large: bool = False
 
@@ -54,13 +56,13 @@ def deliver(batch: Batch, send: Send) -> list[Refused]:
             continue
         if len(answer.named) == len(lines):
             refused += [lines.refusing(number, said) for number, said in answer.named.items()]
-        elif answer.named:
-            # Those that it names are sent by themselves too: how servers count lines is theirs to know.
-            waiting += [lines.only(answer.named), lines.without(answer.named)]
         elif len(lines) == 1:
             refused.append(lines.refusing(0, answer.reason))
         elif answer.all_refused:
             refused += [lines.refusing(number, answer.reason) for number in range(len(lines))]
+        elif 0 < len(apart := {*answer.named, *answer.suspects}) < len(lines):
+            # Also those that it names are sent by themselves: how servers count lines is theirs to know.
+            waiting += [lines.only(apart), lines.without(apart)]
         else:
             middle = len(lines) // 2
             waiting += [lines.part(middle, len(lines)), lines.part(0, middle)]

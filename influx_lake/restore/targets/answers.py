@@ -12,9 +12,11 @@ from typing import Any
 
 from influx_lake.restore.delivery.batch import Batch
 from influx_lake.restore.delivery.refusals import Answer
+from influx_lake.restore.lines.dialect import GO
 
 _UNPARSED = "unable to parse '"
 _DROPPED = re.compile(r"\s*dropped=(\d+)\s*\Z")
+_CONFLICT = re.compile(r'input field "(.*?)" on measurement "', re.DOTALL)
 _TOO_LARGE = 413
 
 
@@ -38,9 +40,10 @@ def answer_of(status: int, said: bytes, batch: Batch) -> Answer:
         return Answer(next(iter(numbered.values()), reason), numbered)
     if _UNPARSED in reason:
         return Answer(_undropped(reason), _unparsed(reason, batch))
-    dropped = _DROPPED.search(reason)
+    dropped, conflict = _DROPPED.search(reason), _CONFLICT.search(reason)
+    suspects = _with_field(conflict[1], batch) if conflict else frozenset()
     # A lower bound: of points in several shards, the number is that of one.
-    return Answer(reason, all_refused=dropped is not None and int(dropped[1]) == len(batch))
+    return Answer(reason, suspects=suspects, all_refused=dropped is not None and int(dropped[1]) == len(batch))
 
 
 def _reason(document: Any) -> str | None:
@@ -77,6 +80,12 @@ def _unparsed(reason: str, batch: Batch) -> dict[int, str]:
             said = _undropped(piece[at + 3 :]).strip()
             found |= dict.fromkeys(numbers[piece[:at]], f"unable to parse: {said}")
     return found
+
+
+def _with_field(name: str, batch: Batch) -> frozenset[int]:
+    """The lines that seem to have a field."""
+    key = re.compile(rb"[ ,]" + re.escape(GO.field.written(name).encode()) + rb"=")
+    return frozenset(number for number in range(len(batch)) if key.search(batch.line(number)))
 
 
 def _undropped(reason: str) -> str:

@@ -76,3 +76,94 @@ def test_files(lake: CliLake) -> None:
         json.loads(lake.tell("restore", "cpu", "--to", f"{lake.folder}/x/", "--json", "--dry-run").out)["points"] == 4
     )
     assert not (lake.folder / "x").exists()
+
+
+def test_what_differs_is_found(lake: CliLake) -> None:
+    write_mixed(lake)
+    loaded(lake)
+    assert lake.tell("restore", "cpu", "--to", "spare").code == 0
+    # A point that the lake does not have, in the second of the two windows.
+    lake.box.write("spare", f"cpu,host=h2 f=1.5 {FIRST_DAY_NS + DAY_NS + 5}")
+    told = lake.tell("restore", "cpu", "--to", "spare")
+    assert told.code == 1
+    assert (
+        "2026-01-02T00:00:00Z/2026-01-03T00:00:00Z: the field 'f' (double) has 0 values in the lake and 1" in told.out
+    )
+    assert "Read back: 1 of 2 windows differ." in told.out
+
+
+def test_dead_letters_are_the_points_that_were_refused(lake: CliLake) -> None:
+    lake.fill("cpu", range(2), points=500)
+    lake.box.write("telemetry", f'cpu,host=h1 other="x" {FIRST_DAY_NS + 11}\ncpu,host=h2 f=1.0 {FIRST_DAY_NS + 12}')
+    loaded(lake)
+    # There the field is a text, so that no number of it is taken.
+    lake.box.write("spare", f"cpu,host=h1 other=1i {FIRST_DAY_NS - 1}")
+    told = lake.tell("restore", "cpu", "--to", "spare", "--json")
+    assert told.code == 1
+    found = told.object
+    assert (found["points"], found["refused"], found["equal"]) == (1001, 1, True)
+    letters = Path(found["dead_letters"]).read_text().splitlines()
+    assert letters[0].startswith("# invalid column type for column 'other'")
+    assert letters[1:] == [f'cpu,host=h1 other="x" {FIRST_DAY_NS + 11}']
+
+
+def test_the_very_measurement_that_the_lake_is_loaded_from(lake: CliLake) -> None:
+    write_mixed(lake)
+    loaded(lake)
+    told = lake.tell("restore", "cpu", "--to", "default")
+    assert told.code == 1
+    assert "the lake is loaded from this very measurement, and 2 of 2 windows hold points there" in told.err
+    assert "--as NAME" in told.err
+    assert lake.tell("restore", "cpu", "--to", "default", "--as", "cpu_back").code == 0
+    assert lake.tell("restore", "cpu", "--to", "default", "--into-source").code == 0
+    assert lake.tell("replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-03").code == 0
+
+
+def test_a_budget_and_the_rest(lake: CliLake) -> None:
+    lake.fill("cpu", range(3), points=100)
+    loaded(lake, 3)
+    first = lake.tell("restore", "cpu", "--to", "spare", "--max-points", "130", "--json").object
+    assert (first["points"], first["complete"], first["equal"]) == (130, False, None)
+    # What the lake gets meanwhile is no part of it: the restore goes on with the snapshot that it began with.
+    lake.fill("cpu", range(3), points=300)
+    loaded(lake, 3)
+    rest = lake.tell("restore", "cpu", "--to", "spare", "--json").object
+    assert (rest["points"], rest["complete"], rest["resumed"], rest["equal"]) == (170, True, True, True)
+    anew = lake.tell("restore", "cpu", "--to", "spare", "--json").object
+    assert (anew["resumed"], anew["equal"]) == (False, True)
+    assert anew["points"] > 300
+
+
+def test_a_tag_a_snapshot_and_a_range(lake: CliLake) -> None:
+    lake.fill("cpu", range(2), points=10)
+    loaded(lake)
+    assert lake.tell("tag", "cpu", "before").code == 0
+    lake.fill("cpu", range(2), points=30)
+    loaded(lake)
+    counts = [
+        lake.tell("restore", "cpu", "--to", "spare", "--as", f"m{number}", "--json", *arguments).object["points"]
+        for number, arguments in enumerate(
+            (
+                ("--tag", "before"),
+                ("--snapshot", "before", "--start", "2026-01-02"),
+                ("--tag", "before", "--start", "2026-01-01T12:00", "--end", "2026-01-02"),
+            )
+        )
+    ]
+    assert counts == [20, 10, 5]
+    assert lake.tell("restore", "cpu", "--to", "spare", "--tag", "nothing").code == 2
+    told = lake.tell("restore", "cpu", "--to", "spare", "--start", "2027-01-01")
+    assert told.code == 1
+    assert "holds no window of cpu in this range" in told.err
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("spar", "has no source spar"),
+        ("s3://bucket/exports/", "files are written into a folder of this machine"),
+    ],
+)
+def test_no_such_target(lake: CliLake, to: str, said: str) -> None:
+    told = lake.tell("restore", "cpu", "--to", to)
+    assert (told.code, said in told.err) == (2, True)
