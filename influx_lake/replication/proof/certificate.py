@@ -1,0 +1,150 @@
+"""The list for auditors: what of a lake was proved, when, of which snapshot, with which digest; and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config import Measurement
+from influx_lake.config.values.windows import Window, utc_text
+from influx_lake.iceberg.proofs.record import Proof
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.changes import moment_of
+from influx_lake.replication.changes.change import Change
+from influx_lake.replication.comparison.stored_digests import stored_digest
+from influx_lake.replication.proof.standing import Standing, standing
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+SCHEMA = "influx-lake-certificate-1"
+"""Names the form of the document."""
+
+
+def certificate(entries: Sequence[dict[str, Any]], now: datetime, start: datetime | None, end: datetime | None) -> Any:
+    """The document of some measurements, as JSON has it; snapshot ids are texts.
+
+    Args:
+        entries: What `certified` told of each.
+        now: When it is made.
+        start: From when on windows are listed; None: from the first.
+        end: To when; None: to the last that closed.
+    """
+    return {
+        "schema": SCHEMA,
+        "made_at": utc_text(now.replace(microsecond=0)),
+        "version": version("influx-lake"),
+        "start": utc_text(start) if start else None,
+        "end": utc_text(end) if end else None,
+        "windows": sum(each["windows"] for each in entries),
+        "windows_proved": sum(each["windows_proved"] for each in entries),
+        "measurements": list(entries),
+    }
+
+
+def certified(
+    catalog: Catalog,
+    measurement: Measurement,
+    windows: Sequence[Window],
+    pending: Sequence[Change] = (),
+    *,
+    check: bool = False,
+) -> dict[str, Any]:
+    """What is proved of a measurement, as JSON has it.
+
+    Args:
+        catalog: The catalog of its table.
+        measurement: The measurement.
+        windows: Its windows that are listed, oldest first.
+        pending: What its source told of late points, and was not loaded since.
+        check: Make the digests again, of the snapshots that were proved.
+
+    Raises:
+        LakeError: The table cannot be read.
+    """
+    table = find_table(catalog, measurement.identifier, measurement.share)
+    found = standing(measurement, table, windows, pending)
+    state, current = table_state(table), table.current_snapshot() if table else None
+    entry: dict[str, Any] = {
+        "measurement": measurement.name,
+        "table": measurement.table_name,
+        "table_uuid": str(table.metadata.table_uuid) if table else None,
+        "source": state.owner,
+        "current_snapshot": str(current.snapshot_id) if current else None,
+        "windows": found.windows,
+        "windows_proved": found.proved,
+        "proved": [_proof(table, each) for each in _listed(found, windows)] if table else [],
+        "unproved": [
+            {**_span(each.window), "windows": each.windows, "why": each.why, "was_proved": each in found.stale}
+            for each in found.unproved
+        ],
+    }
+    if check and table is not None:
+        for each, told in zip(_listed(found, windows), entry["proved"], strict=True):
+            told["check"] = _checked(table, measurement, each)
+    return entry
+
+
+def failed_checks(document: Any) -> list[str]:
+    """The ranges whose digests are others now, or could not be made again, in words."""
+    return [
+        f"{entry['measurement']} {each['start']}/{each['end']}: {each['check']['message']}"
+        for entry in document["measurements"]
+        for each in entry["proved"]
+        if "check" in each and not each["check"]["holds"]
+    ]
+
+
+def _listed(found: Standing, windows: Sequence[Window]) -> list[Proof]:
+    if not windows:
+        return []
+    span = Window(windows[0].start, windows[-1].end)
+    return [each for each in found.proofs.ranges if each.window.start < span.end and span.start < each.window.end]
+
+
+def _span(window: Window) -> dict[str, str]:
+    return {"start": utc_text(window.start), "end": utc_text(window.end)}
+
+
+def _proof(table: Table, proof: Proof) -> dict[str, Any]:
+    snapshot = table.metadata.snapshot_by_id(proof.snapshot_id)
+    names = [name for name, ref in table.metadata.refs.items() if ref.snapshot_id == proof.snapshot_id]
+    return {
+        **_span(proof.window),
+        "proved_at": utc_text(proof.at),
+        "snapshot": str(proof.snapshot_id),
+        "snapshot_at": utc_text(moment_of(snapshot.timestamp_ms)) if snapshot else None,
+        "snapshot_exists": snapshot is not None,
+        "snapshot_names": sorted(names),
+        "rows": proof.rows,
+        "digest": proof.digest,
+        "algorithm": proof.algorithm,
+        "version": proof.version,
+        "key": list(proof.key),
+        "left_out": list(proof.left_out),
+        "changed_since": [_span(each) for each in proof.changed],
+    }
+
+
+def _checked(table: Table, measurement: Measurement, proof: Proof) -> dict[str, Any]:
+    """Whether the lake has the digest still: in the snapshot that was proved, else in the one that is read."""
+    asked, current = proof.snapshot_id, table.metadata.current_snapshot_id
+    if table.metadata.snapshot_by_id(asked) is None and not proof.changed and current is not None:
+        # Nothing changed the range since, so that the rows are to be the same.
+        asked = current
+    digest = stored_digest(table, measurement, proof.window, asked, proof.key, proof.left_out)
+    if digest is None:
+        message = "its snapshot expired, and parts changed since: it cannot be checked any more; prove it again"
+        return {"holds": False, "snapshot": None, "rows": None, "digest": None, "message": message}
+    holds = (digest.values, str(digest)) == (proof.rows, proof.digest)
+    return {
+        "holds": holds,
+        "snapshot": str(asked),
+        "rows": digest.values,
+        "digest": str(digest),
+        "message": "the digest is the same" if holds else "the lake has other rows than were proved",
+    }

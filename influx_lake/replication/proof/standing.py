@@ -1,0 +1,121 @@
+"""How much of a measurement is proved now, what no longer is, and why the rest is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.config.values.windows import Window, utc_text
+from influx_lake.iceberg.proofs.current import current_proofs
+from influx_lake.iceberg.proofs.record import Proofs
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.replication.changes.change import Change
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+NEVER = "it was not compared value by value, or not found equal"
+NOT_LOADED = "it is not loaded as a whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Unproved:
+    """Windows in a row that are not proved, for the same reason.
+
+    Attributes:
+        window: From the start of the first to the end of the last.
+        windows: How many they are.
+        why: Why they are not.
+    """
+
+    window: Window
+    windows: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How much of a measurement is proved.
+
+    Attributes:
+        measurement: The measurement.
+        proofs: What is proved of its table.
+        windows: How many of its windows closed.
+        proved: How many of these are proved.
+        unproved: The others.
+    """
+
+    measurement: Measurement
+    proofs: Proofs
+    windows: int
+    proved: int
+    unproved: tuple[Unproved, ...]
+
+    @property
+    def stale(self) -> tuple[Unproved, ...]:
+        """The windows that were proved once, and no longer are."""
+        return tuple(each for each in self.unproved if each.why not in (NEVER, NOT_LOADED))
+
+
+def standing(
+    measurement: Measurement,
+    table: Table | None,
+    windows: Iterable[Window],
+    pending: Sequence[Change] = (),
+) -> Standing:
+    """Find out how much of a measurement is proved, without comparing anything.
+
+    Args:
+        measurement: The measurement.
+        table: Its table, under the names that loads know; None where there is none.
+        windows: Its windows that closed, oldest first.
+        pending: What its source told of late points, and was not loaded since.
+
+    Raises:
+        LakeError: What happened to the table cannot be read.
+    """
+    proofs = told_by_source(current_proofs(table), measurement, pending)
+    coverage = table_state(table).coverage
+    count, proved, others = 0, 0, list[tuple[Window, str]]()
+    for window in windows:
+        count += 1
+        if proofs.hold(window):
+            proved += 1
+        else:
+            others.append((window, _why(proofs, window) if coverage.holds(window) else NOT_LOADED))
+    return Standing(measurement, proofs, count, proved, tuple(_together(others)))
+
+
+def told_by_source(proofs: Proofs, measurement: Measurement, pending: Iterable[Change]) -> Proofs:
+    """What is proved without the time of which the source told that it got points since."""
+    for each in pending:
+        if each.table == measurement.full_name:
+            proofs = proofs.losing([each.window], f"the source told at {utc_text(_noted(each))} that it got points")
+    return proofs
+
+
+def _noted(change: Change) -> datetime:
+    from influx_lake.config.values.windows import from_nanoseconds
+
+    return from_nanoseconds(change.noted).replace(microsecond=0)
+
+
+def _why(proofs: Proofs, window: Window) -> str:
+    reasons = [each.why for each in proofs.stale if each.window.start < window.end and window.start < each.window.end]
+    return reasons[-1] if reasons else NEVER
+
+
+def _together(windows: Iterable[tuple[Window, str]]) -> Iterator[Unproved]:
+    last: Unproved | None = None
+    for window, why in windows:
+        if last is not None and last.why == why and last.window.end == window.start:
+            last = Unproved(Window(last.window.start, window.end), last.windows + 1, why)
+            continue
+        if last is not None:
+            yield last
+        last = Unproved(window, 1, why)
+    if last is not None:
+        yield last
