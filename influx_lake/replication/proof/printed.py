@@ -41,7 +41,7 @@ def page(document: Mapping[str, Any]) -> str:
 
 _EXPLANATION = (
     "<h2>How to read it</h2><p>A range is proved where source and lake had exactly the same rows: every value, bit by "
-    "bit, and every point, once. The digest is of the rows that the snapshot has for the range; it depends on no order, "
+    "bit, and every point, once. The digest is of the rows that the snapshot has for the range; it has no order, "
     "and can be made again by <code>influx-lake certify --check</code>, or by the algorithm that is named.</p>"
 )
 
