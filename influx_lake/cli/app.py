@@ -12,6 +12,7 @@ from influx_lake.cli.commands.certify import certify
 from influx_lake.cli.commands.check import check
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
+from influx_lake.cli.commands.docs import docs
 from influx_lake.cli.commands.engine import engine
 from influx_lake.cli.commands.erase import erase
 from influx_lake.cli.commands.history.history import history
@@ -53,7 +54,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, import_plugin, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, adopt, status, verify, certify, sql, maintain, pools, serve, metrics),
+    _DAILY: (plan, replicate, tail, adopt, status, verify, certify, sql, docs, maintain, pools, serve, metrics),
     _HISTORY: (history, rollback, tag, branch, publish, erase, restore),
 }
 for panel, commands in _COMMANDS.items():

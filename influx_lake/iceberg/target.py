@@ -44,6 +44,7 @@ class TableTarget:
         definition: How the rows are made, as a text that changes with it; None where nobody says.
         erased: Rows that are not among those that come, since they were erased; None where that is not told.
         share: The rows of it that are loaded and replaced, where the table holds several measurements.
+        docs: What the table is to say of its columns, by their names here; nothing is taken from the others.
     """
 
     identifier: tuple[str, ...]
@@ -61,6 +62,7 @@ class TableTarget:
     definition: str | None = None
     erased: tuple[ErasedRows, ...] | None = None
     share: Share | None = None
+    docs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def whole_bounds(self) -> tuple[str, ...]:

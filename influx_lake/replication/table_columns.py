@@ -46,6 +46,7 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
         schema_evolution=measurement.schema_evolution,
         partition=measurement.iceberg_partition,
         share=measurement.share,
+        docs={name: column.doc for name, column in measurement.columns.items() if column.doc is not None},
     )
 
 

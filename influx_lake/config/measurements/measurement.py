@@ -17,6 +17,7 @@ from influx_lake.config.measurements.retention import RetentionOptions
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.measurements.run_size import WINDOWS_PER_RUN
 from influx_lake.config.measurements.tail import TailOptions
+from influx_lake.config.tables.columns import ColumnOptions
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.shared_tables import LongOptions, Share
 from influx_lake.config.tables.table_layout import PartitionTerm
@@ -62,6 +63,7 @@ class Measurement:
         freshness: How late it may be; None when nobody waits for it.
         checks: What is looked at after it was loaded.
         description: What it is, for people.
+        columns: What is said of columns of its table.
         owners: Who answers for it.
         tags: Labels to find it by.
         group: The Dagster asset group.
@@ -101,6 +103,7 @@ class Measurement:
     freshness: FreshnessOptions | None = None
     checks: CheckOptions = field(default=CheckOptions(), hash=False)
     description: str | None = None
+    columns: Mapping[str, ColumnOptions] = field(default_factory=dict, hash=False)
     owners: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     group: str = "default"

@@ -22,6 +22,7 @@ from influx_lake.config.measurements.retention import Retained
 from influx_lake.config.measurements.rollups import RollupOptions
 from influx_lake.config.measurements.run_size import ChunkOptions
 from influx_lake.config.measurements.tail import Tailing
+from influx_lake.config.tables.columns import ColumnOptions
 from influx_lake.config.tables.file_options import WriteOptions
 from influx_lake.config.tables.shared_tables import LayoutOptions
 from influx_lake.config.tables.table_layout import PartitionTerms
@@ -153,6 +154,12 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
     )
     description: Text | None = Field(
         default=None, description="What the measurement is, in Markdown, for the catalog of assets."
+    )
+    columns: dict[Text, ColumnOptions] = Field(
+        default_factory=dict,
+        description="What columns hold, by their names in the table: kept there (`doc`), and shown by Dagster, "
+        "`influx-lake docs` and other engines. The table gets it with its next load.",
+        examples=[{"usage_idle": {"description": "Time that the core was idle.", "unit": "%"}}],
     )
     owners: Annotated[tuple[Owner, ...], Distinct()] = Field(
         default=(), description="Who answers for it: e-mail addresses or team:name.", examples=[["team:platform"]]

@@ -99,6 +99,7 @@ def resolve_measurement(
         freshness=options.freshness,
         checks=options.checks,
         description=options.description,
+        columns=options.columns,
         owners=options.owners,
         tags=options.tags.labels,
         group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),

@@ -126,6 +126,7 @@ def shape_of(columns: pa.Schema, target: TableTarget, existing: Schema | None = 
     _check_nanoseconds_column(shaped, target)
     if keeps:
         shaped.append(_nanoseconds(target))
+    shaped = [replace(column, doc=target.docs.get(column.name, column.doc)) for column in shaped]
     return Shape(tuple(shaped), target.time_column, misfits)
 
 

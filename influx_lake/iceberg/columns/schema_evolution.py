@@ -28,13 +28,15 @@ class Evolution:
     Attributes:
         added: New columns, all of them optional.
         promoted: Columns with their new, wider types.
+        docs: What the table is to say of columns, and does not.
     """
 
     added: tuple[pa.Field, ...] = ()
     promoted: Mapping[str, IcebergType] = field(default_factory=dict)
+    docs: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.promoted)
+        return bool(self.added or self.promoted or self.docs)
 
     def stage(self, update: UpdateSchema, names: Mapping[str, str]) -> None:
         """Put the change into an update of the table's schema.
@@ -47,6 +49,8 @@ class Evolution:
             update.add_column((column.name,), iceberg_type(column.type), doc=doc_of(column))
         for name, kind in self.promoted.items():
             update.update_column((names.get(name, name),), field_type=kind)
+        for name, doc in self.docs.items():
+            update.update_column((names.get(name, name),), doc=doc)
 
 
 def evolution(shape: Shape, table: Table, target: TableTarget) -> Evolution:
@@ -69,7 +73,9 @@ def evolution(shape: Shape, table: Table, target: TableTarget) -> Evolution:
             f"{', '.join(_described(column, target) for column in added)}",
             remedy="Add them to the table, or set schema_evolution: add_columns",
         )
-    return Evolution(tuple(added), promoted)
+    said = {column.name: column.doc for column in table.schema().fields}
+    docs = {name: doc for name, doc in target.docs.items() if name in said and said[name] != doc}
+    return Evolution(tuple(added), promoted, docs)
 
 
 def _conflict(

@@ -304,6 +304,9 @@ def _mutations(
 def _beside(option: str, base: dict[str, Any]) -> dict[str, Any]:
     found = base
     for name, companions in COMPANIONS.items():
+        # `columns` of a measurement are others than those of its source's files.
+        if name == "columns.named" and not base:
+            continue
         if option == name or option.startswith(f"{name}."):
             found = _joined(found, companions)
             break

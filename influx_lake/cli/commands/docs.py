@@ -1,0 +1,39 @@
+"""`influx-lake docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from influx_lake.cli.options import ConfigOption, JsonOption, Measurements
+from influx_lake.cli.output import counted, output
+from influx_lake.printable import printable_name
+
+
+def docs(
+    folder: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Where the pages are written.", file_okay=False)
+    ],
+    names: Measurements = None,
+    no_samples: Annotated[bool, typer.Option("--no-samples", help="Show no values of the tables.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page for each measurement: columns, what is held, history, how to ask it. Only the lake is read."""
+    from influx_lake.cli.session import open_session
+    from influx_lake.site.described import described
+    from influx_lake.site.writing import write_site
+
+    with output(as_json) as out, open_session(config) as session:
+        found = []
+        for each in session.measurements(names):
+            told = described(session.lake, session.catalog, each, samples=not no_samples)
+            found.append(told)
+            if told.unknown and told.columns:
+                columns = ", ".join(map(printable_name, told.unknown))
+                out.note(f"! {each.full_name} has no column {columns}, which lake.yaml describes")
+        pages = write_site(session.lake, found, folder)
+        out.line(f"{counted(len(pages), 'page')}: {pages[0]}")
+        out.result({"folder": str(folder), "pages": [str(path.relative_to(folder)) for path in pages]})

@@ -1,0 +1,75 @@
+"""Fills templates. Every value is text: no name, and no value of a column, is markup."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config import redact
+from influx_lake.printable import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def page(package: str, template: str, script: str | None = None, **values: Any) -> str:
+    """A page.
+
+    Args:
+        package: The package that has the template, and its script.
+        template: Its name.
+        script: The name of a script beside it that the page runs; no other runs on it.
+        values: What it shows.
+    """
+    templates = _environment(package)
+    style = _source(templates, "style.css")
+    code = None if script is None else _source(templates, script)
+    rendered: str = templates.get_template(template).render(
+        **values,
+        style=style,
+        script=code,
+        # Whatever gets into a page all the same runs nothing and fetches nothing.
+        policy="; ".join(
+            (
+                "default-src 'none'",
+                f"style-src '{_digest(style)}'",
+                f"script-src '{_digest(code)}'" if code is not None else "script-src 'none'",
+                "base-uri 'none'",
+                "form-action 'none'",
+            )
+        ),
+    )
+    return rendered
+
+
+@cache
+def _environment(package: str) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(__package__)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(value: Any) -> Any:
+    """A value without secrets, and without characters that turn text around."""
+    # What is markup already was made of such values.
+    return printable(redact(value)) if type(value) is str else value
+
+
+def _source(templates: Environment, name: str) -> str:
+    from markupsafe import Markup
+
+    assert templates.loader is not None
+    return Markup(templates.loader.get_source(templates, name)[0])  # noqa: S704
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

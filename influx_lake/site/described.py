@@ -1,0 +1,229 @@
+"""What there is to tell of a measurement, from lake.yaml and its table; its source is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.tables.columns import ColumnOptions
+from influx_lake.config.values.windows import Window, merged
+from influx_lake.html.calendar import Day
+from influx_lake.iceberg.columns.known_columns import renamed
+from influx_lake.iceberg.history.log import Entry, history
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.scan.row_counts import total_rows
+from influx_lake.iceberg.table_state import TableState, table_state
+from influx_lake.site.samples import samples_of
+from influx_lake.sources import open_source
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+LISTED = 25
+"""How many snapshots are listed."""
+YEARS = 6
+"""How many years the calendar shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedColumn:
+    """A column.
+
+    Attributes:
+        name: Its name.
+        type: Its Iceberg type.
+        role: What it is to InfluxDB; None where no load has told.
+        description: What it holds, by lake.yaml or by the table.
+        unit: The unit of its values.
+        origin: How it is made, where it does not come as it is.
+        samples: Some of its values; None where they are not to be shown.
+    """
+
+    name: str
+    type: str
+    role: str | None
+    description: str | None
+    unit: str | None
+    origin: str | None
+    samples: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A measurement and its table.
+
+    Attributes:
+        measurement: The measurement.
+        sources: The identities of the sources that its windows come from, by what lake.yaml calls them.
+        columns: The columns of the table; none where there is no table yet.
+        unknown: What lake.yaml describes, and the table does not have.
+        rows: How many rows it has; None where there is no table yet.
+        files: How many data files.
+        bytes: How large these are; None where the table does not tell.
+        location: Where it is.
+        coverage: The time that it holds.
+        tails: The time whose rows a tail brought.
+        days: What is held of the days that the calendar shows.
+        earlier: Whether it holds older days than these.
+        entries: Its newest snapshots.
+        snapshots: How many it has.
+        changed: When the newest was made.
+    """
+
+    measurement: Measurement
+    sources: Mapping[str, str]
+    columns: tuple[DescribedColumn, ...] = ()
+    unknown: tuple[str, ...] = ()
+    rows: int | None = None
+    files: int | None = None
+    bytes: int | None = None
+    location: str | None = None
+    coverage: tuple[Window, ...] = ()
+    tails: tuple[Window, ...] = ()
+    days: Mapping[date, Day] | None = None
+    earlier: bool = False
+    entries: tuple[Entry, ...] = ()
+    snapshots: int = 0
+    changed: datetime | None = None
+
+    @property
+    def gaps(self) -> tuple[Window, ...]:
+        """The time between what it holds."""
+        held = merged((*self.coverage, *self.tails))
+        return tuple(Window(one.end, other.start) for one, other in pairwise(held))
+
+
+def described(lake: Lake, catalog: Catalog, measurement: Measurement, *, samples: bool = True) -> Described:
+    """Gather what there is to tell.
+
+    Args:
+        lake: The lake.
+        catalog: Its catalog.
+        measurement: The measurement.
+        samples: Whether values of its rows are shown.
+
+    Raises:
+        CatalogError: The table cannot be loaded.
+        StorageError: One of its files cannot be read.
+    """
+    table = find_table(catalog, measurement.identifier, measurement.share)
+    sources = {name: _identity(lake, name) for name in measurement.sources}
+    if table is None:
+        return Described(measurement, sources)
+    state, snapshot = table_state(table), table.current_snapshot()
+    shown = [field.name for field in table.schema().fields if _options(measurement, field.name).samples]
+    values = samples_of(table, measurement.time_column, state.coverage.newest, shown) if samples else {}
+    total = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+    days, earlier = _days(state)
+    mine = None if measurement.share is None else measurement.share.value
+    entries = [each for each in history(table) if mine is None or each.measurement in (None, mine)]
+    return Described(
+        measurement,
+        sources,
+        columns=_columns(table, measurement, state, values),
+        unknown=tuple(sorted(measurement.columns.keys() - {field.name for field in table.schema().fields})),
+        rows=total_rows(table, snapshot),
+        files=_number(total.get("total-data-files")),
+        bytes=_number(total.get("total-files-size")),
+        location=table.location(),
+        coverage=state.coverage.intervals,
+        tails=state.coverage.tails,
+        days=days,
+        earlier=earlier,
+        entries=tuple(islice(entries, LISTED)),
+        snapshots=len(entries),
+        changed=entries[0].at if entries else None,
+    )
+
+
+def _columns(
+    table: Table, measurement: Measurement, state: TableState, values: Mapping[str, Sequence[str]]
+) -> tuple[DescribedColumn, ...]:
+    others = renamed(table)
+    found = []
+    for field in table.schema().fields:
+        said = _options(measurement, field.name)
+        there = f"{others[field.name]} in the table" if field.name in others else None
+        origin = [_origin(measurement, field.name), there]
+        found.append(
+            DescribedColumn(
+                name=field.name,
+                type=str(field.field_type),
+                role=_role(field.name, measurement.time_column, state.tags),
+                description=said.description or (None if field.doc == said.doc else field.doc),
+                unit=said.unit,
+                origin="; ".join(filter(None, origin)) or None,
+                samples=tuple(values.get(field.name, ())) if said.samples else None,
+            )
+        )
+    return tuple(found)
+
+
+def _options(measurement: Measurement, column: str) -> ColumnOptions:
+    return measurement.columns.get(column, ColumnOptions())
+
+
+def _role(column: str, time: str, tags: Sequence[str] | None) -> str | None:
+    if column == time:
+        return "time"
+    return None if tags is None else "tag" if column in tags else "field"
+
+
+def _origin(measurement: Measurement, column: str) -> str | None:
+    options = measurement.transforms
+    if column in options.computed:
+        return f"computed: {options.computed[column]}"
+    if column in options.constants:
+        return f"the same in every row: {options.constants[column]}"
+    source = next((source for source, name in options.rename.items() if name == column), None)
+    kind = measurement.types.types.get(column) or (source and measurement.types.types.get(source))
+    said = [
+        f"{source} in the source" if source else None,
+        "values mapped" if column in options.map else None,
+        f"cast to {kind}" if kind else None,
+    ]
+    return ", ".join(filter(None, said)) or None
+
+
+def _days(state: TableState) -> tuple[dict[date, Day], bool]:
+    """What is held of each day since the first one, those of the newest years."""
+    held = merged((*state.coverage.intervals, *state.coverage.tails))
+    if not held:
+        return {}, False
+    newest = held[-1].end.date()
+    first = max(held[0].start.date(), date(newest.year - YEARS + 1, 1, 1))
+    days: dict[date, Day] = {}
+    day, last = first, held[-1].end
+    while (window := _window(day)).start < last:
+        days[day] = _held(state, window, held)
+        day += timedelta(days=1)
+    return days, first > held[0].start.date()
+
+
+def _held(state: TableState, day: Window, held: Sequence[Window]) -> Day:
+    if state.coverage.holds(day):
+        return Day.HELD
+    if not any(each.start < day.end and day.start < each.end for each in held):
+        return Day.MISSING
+    is_tailed = any(each.start < day.end and day.start < each.end for each in state.coverage.tails)
+    return Day.TAILED if is_tailed else Day.PARTLY
+
+
+def _window(day: date) -> Window:
+    start = datetime.combine(day, time(), UTC)
+    return Window(start, start + timedelta(days=1))
+
+
+def _identity(lake: Lake, name: str) -> str:
+    with closing(open_source(lake.source(name))) as source:
+        return source.identity
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
