@@ -17,7 +17,7 @@ PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines dbt demo test test-servers test-long test-explore test-lowest test-python test-all hooks lint format types layers lock schema snapshot ui bench bench-sources bench-write clean
+.PHONY: help setup engines dbt demo test test-servers test-long test-explore test-lowest test-python test-all hooks lint format types layers lock schema snapshot ui bench bench-sources bench-restore bench-write clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -123,6 +123,10 @@ bench: $(STAMP) ## Measure Flight to committed window against a plain Parquet wr
 bench-sources: $(STAMP) ## Measure rows per CPU second out of each InfluxDB beside the official clients
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --group bench
 	$(BIN)/python -m benchmarks.sources
+
+bench-restore: $(STAMP) ## Measure line protocol made of tables beside the official client's writer of data frames
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --group bench
+	$(BIN)/python -m benchmarks.restore
 
 bench-write: $(STAMP) $(WRITERS)/.installed ## Measure the write path beside a plain Parquet writer, pyiceberg, Polars, Daft and dlt
 	$(BIN)/python -m benchmarks.write_path --others $(WRITERS)/bin/python

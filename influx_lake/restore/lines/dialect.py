@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,13 +51,19 @@ class Grammar:
 
     def fault(self, text: str) -> str | None:
         """Why a text cannot be written; None where it can."""
-        faults = self.faults(pa.array([text]))
-        said: str | None = None if faults is None else faults[0].as_py()
-        return said
+        return _fault(self, text)
 
     @property
     def _pattern(self) -> str:
         return f"([{re.escape(self.escaped)}])"
+
+
+@lru_cache(maxsize=10_000)
+def _fault(grammar: Grammar, text: str) -> str | None:
+    # Names are the same in every batch of points.
+    faults = grammar.faults(pa.array([text]))
+    said: str | None = None if faults is None else faults[0].as_py()
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import gzip
 import hashlib
 import os
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,7 @@ from influx_lake.sources import RowStream, open_source
 
 _HEAD = "# DML\n# CONTEXT-DATABASE:{database}\n# CONTEXT-RETENTION-POLICY:autogen\n"
 """What InfluxDB 1's own import wants to be told; to anything else they are comments."""
+_GZIP_LEVEL = 4
 _NOTHING = np.empty(0, np.int64)
 
 
@@ -149,14 +152,19 @@ def _compact(moment: datetime) -> str:
     return f"{moment:%Y%m%dT%H%M%S}" + (f".{moment.microsecond:06}" if moment.microsecond else "") + "Z"
 
 
+class _Stream(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+    def close(self) -> None: ...
+
+
 class _PackedFile:
     """A file that has its name once it is whole."""
 
     def __init__(self, path: Path, packing: Packing) -> None:
         self._path = path
         self._part = path.with_name(f".{path.name}.part")
-        compression = None if packing is Packing.NONE else packing.value
-        self._stream = pa.output_stream(str(self._part), compression=compression)
+        self._stream = _packed_stream(self._part, packing)
 
     def write(self, text: bytes) -> None:
         self._stream.write(text)
@@ -170,6 +178,17 @@ class _PackedFile:
     def drop(self) -> None:
         self._stream.close()
         self._part.unlink(missing_ok=True)
+
+
+def _packed_stream(path: Path, packing: Packing) -> _Stream:
+    match packing:
+        case Packing.GZIP:
+            # Arrow's own takes the highest level, nine times the time for a seventh less.
+            return gzip.open(path, "wb", compresslevel=_GZIP_LEVEL)
+        case Packing.ZSTD:
+            return pa.output_stream(str(path), compression="zstd")
+        case Packing.NONE:
+            return path.open("wb")
 
 
 @contextmanager
