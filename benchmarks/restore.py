@@ -2,11 +2,12 @@
 
     python -m benchmarks.restore [--rows N] [--times N] [--json]
 
-Seconds by the clock and of CPU of a process that does nothing else, the medians of some repetitions. `restore_vs_client`
-is how many rows per CPU second become lines here, over how many influxdb-client serialises of a pandas data frame of the
-same rows (`make bench-restore` installs it): ours from the rows of the table to batches that could be sent, the client's from the
-frame to the list of its lines. Both sides' lines are the same points. `restore` is a window from the table into a packed file,
-without reading it back, and the most memory that its process had; `peak_mb_of_twice` is that of a window with twice as many rows.
+Seconds by the clock and of CPU of a process that does nothing else, the medians of some repetitions.
+`restore_vs_client` is how many rows per CPU second become lines here, over how many influxdb-client serialises of a
+pandas data frame of the same rows (`make bench-restore` installs it): ours from the rows of the table to batches that
+could be sent, the client's from the frame to the list of its lines. `restore` is a window from the table into a packed
+file, without reading it back, and the most memory that its process had; `peak_mb_of_twice` is that of one with twice as
+many rows.
 """
 
 from __future__ import annotations

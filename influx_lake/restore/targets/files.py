@@ -186,7 +186,8 @@ def _packed_stream(path: Path, packing: Packing) -> _Stream:
             # Arrow's own takes the highest level, nine times the time for a seventh less.
             return gzip.open(path, "wb", compresslevel=_GZIP_LEVEL)
         case Packing.ZSTD:
-            return pa.output_stream(str(path), compression="zstd")
+            stream: _Stream = pa.output_stream(str(path), compression="zstd")
+            return stream
         case Packing.NONE:
             return path.open("wb")
 
