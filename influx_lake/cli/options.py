@@ -42,14 +42,9 @@ def duration(text: str) -> timedelta:
 
 def where(text: str) -> int | str | datetime:
     """Read what names a snapshot: its id, a date or time, or a branch or tag."""
-    from influx_lake.config.values.windows import parse_moment
+    from influx_lake.iceberg.history.rollback import named_snapshot
 
-    if text.isdecimal():
-        return int(text)
-    try:
-        return parse_moment(text)
-    except ValueError:
-        return text
+    return named_snapshot(text)
 
 
 ConfigOption: TypeAlias = Annotated[

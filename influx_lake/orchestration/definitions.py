@@ -33,6 +33,7 @@ from influx_lake.orchestration.maintenance.schedules import maintenance_jobs
 from influx_lake.orchestration.pools import source_pools
 from influx_lake.orchestration.requests.requested_windows import requested_windows_sensor
 from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
+from influx_lake.orchestration.restoring import restore_assets, restore_jobs
 
 
 def build_definitions(
@@ -81,6 +82,7 @@ def build_definitions(
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
     tails, overviews, maintenance = tail_jobs(lake), overview_assets(lake), maintenance_assets(lake)
     maintaining, maintenance_schedules = maintenance_jobs(lake, maintenance)
+    restores = restore_assets(lake)
     if follow and overviews:
         job, schedule = overview_job_and_schedule(lake, overviews)
         jobs, schedules = [*jobs, job], [*schedules, schedule]
@@ -89,11 +91,12 @@ def build_definitions(
             *upstream.values(),
             *overviews,
             *maintenance.values(),
+            *restores,
             *rollups,
             *tables,
         ],
         asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names, observation)],
-        jobs=[*jobs, *tails, *maintaining],
+        jobs=[*jobs, *tails, *maintaining, *restore_jobs(lake, restores)],
         schedules=[*schedules, *maintenance_schedules],
         sensors=[
             salvage_sensor(lake),

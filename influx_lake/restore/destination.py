@@ -200,13 +200,14 @@ class FolderDestination:
         return FilesReadBack([each for each in files if each.exists()], self.database)
 
 
-def destination_of(lake: Lake, measurement: Measurement, to: str) -> Destination:
+def destination_of(lake: Lake, measurement: Measurement, to: str, base: Path) -> Destination:
     """What `--to` means.
 
     Args:
         lake: The lake.
         measurement: The measurement that is restored.
         to: The name of a source of the lake, or a folder: something with a `/`, or a folder that is there.
+        base: The folder that a relative one is below.
 
     Raises:
         ConfigurationError: There is no such source, or it takes no points.
@@ -219,7 +220,7 @@ def destination_of(lake: Lake, measurement: Measurement, to: str) -> Destination
             f"the source {to} takes no points: a source of type {config.type} is only read",
             remedy="Name a source that is an InfluxDB, or a folder for files of line protocol, such as --to exports/",
         )
-    folder = Path(to).expanduser()
+    folder = base / Path(to).expanduser()
     if "://" not in to and ("/" in to or folder.is_dir()):
         return FolderDestination(folder.absolute(), measurement.database)
     if "://" in to:

@@ -146,7 +146,7 @@ def restore(
             packing=compression,
             dead_letters=dead_letters,
         )
-        destination = destination_of(session.lake, measurement, to)
+        destination = destination_of(session.lake, measurement, to, Path.cwd())
         told, began = _Progress(out, measurement.key), time.monotonic()
 
         def ask() -> Any:

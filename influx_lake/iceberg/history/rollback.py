@@ -6,7 +6,7 @@ import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from influx_lake.config.values.windows import utc_text
+from influx_lake.config.values.windows import parse_moment, utc_text
 from influx_lake.errors import CommitConflict, ConfigurationError
 from influx_lake.iceberg.history.ref_commit import RefChange, commit_refs
 from influx_lake.iceberg.history.snapshot_view import MAIN
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+
+
+def named_snapshot(text: str) -> int | str | datetime:
+    """What a text names for `snapshot_at`: a snapshot's id, a date or time, or a branch or tag."""
+    if text.isdecimal():
+        return int(text)
+    try:
+        return parse_moment(text)
+    except ValueError:
+        return text
 
 
 def snapshot_at(table: Table, where: int | str | datetime) -> Snapshot:

@@ -61,7 +61,7 @@ def specs_of(lake: Lake) -> dict[str, dg.AssetSpec]:
 def test_each_measurement_is_an_asset_below_its_source(lake_file: Callable[[str], Lake]) -> None:
     specs = specs_of(lake_file(LAKE))
 
-    assert {key for key in specs if not key.startswith(("influxdb/", "influx_lake/maintenance/"))} == {
+    assert {key for key in specs if not key.startswith(("influxdb/", "influx_lake/maintenance/", "influx_lake/restore/"))} == {
         "telemetry/cpu",
         "telemetry/disk",
         "telemetry/mem",
@@ -227,8 +227,8 @@ def loaded_with(measurements: int, folder: Path) -> tuple[int, float, set[str]]:
     done = subprocess.run([sys.executable, "-c", LOADING], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assets, seconds, modules = json.loads(done.stdout)
-    # Each with its source, an overview of each of two databases, and the kinds of maintenance.
-    assert assets == (measurements + 5) * 2 + 2 + 5
+    # Each with its source, an overview of each of two databases, the kinds of maintenance, and restores by partitions.
+    assert assets == (measurements + 5) * 2 + 2 + 5 + 4
     return assets, seconds, set(modules)
 
 
