@@ -70,6 +70,7 @@ def test_a_component_points_at_a_lake_yaml(load: Callable[..., dg.Definitions]) 
         "telemetry/disk",
         "influxdb/lake/telemetry/disk",
         "influx_lake/overview/lake/telemetry",
+        "influx_lake/restore/lake/hour_from_2026_11_01_00_00",
         *MAINTENANCE,
     }
 
