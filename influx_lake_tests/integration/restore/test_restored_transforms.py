@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from influx_lake.config import load_lake
@@ -54,7 +55,7 @@ def points_of(lake: CliLake, source: str, measurement: str = "cpu") -> list[dict
         found = [
             {name: (type(value), repr(value)) for name, value in row.items() if value is not None}
             for batch in rows
-            for row in batch.to_pylist()
+            for row in batch.set_column(0, "time", batch.column("time").cast(pa.int64())).to_pylist()
         ]
     opened.close()
     return sorted(found, key=repr)
