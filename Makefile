@@ -9,7 +9,9 @@ WRITERS := .venv-bench
 DBT := .venv-dbt
 WORKERS ?= 2
 # All but spark, which is large: `make engines` brings it; and dbt, which needs older versions: `make dbt`.
-EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics metrics openlineage trino serve dg demo)
+EXTRAS := $(addprefix --extra ,sandbox polars duckdb files postgres hive adls gcs s3fs glue statistics metrics openlineage trino serve celery dg demo)
+# What the container image has: all that a lake may use in operation, and nothing for trying and testing.
+IMAGE := $(addprefix --extra ,duckdb files postgres glue statistics metrics openlineage serve celery)
 # What another Python, or other versions of libraries, may break: no processes, no servers.
 PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n $(WORKERS)
 
@@ -107,6 +109,10 @@ lock: ## Resolve the lock files anew
 	  --no-header --quiet --output-file requirements.lock
 	$(UV) pip compile --group pyproject.toml:engines --constraint requirements.lock --universal --generate-hashes \
 	  --python-version 3.11 --no-header --quiet --output-file requirements-engines.lock
+	$(UV) pip compile pyproject.toml --constraint requirements.lock --generate-hashes $(IMAGE) --python-version 3.11 \
+	  --no-header --quiet --output-file requirements-image.lock
+	$(UV) pip compile --group pyproject.toml:build --generate-hashes --python-version 3.11 --no-header --quiet \
+	  --output-file requirements-build.lock
 	$(UV) pip compile pyproject.toml --extra dbt --group dbt --universal --generate-hashes --python-version 3.11 \
 	  --no-header --quiet --output-file requirements-dbt.lock
 
