@@ -10,6 +10,7 @@ import typer
 
 from influx_lake.cli.commands.certify import certify
 from influx_lake.cli.commands.check import check
+from influx_lake.cli.commands.cost import cost
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
 from influx_lake.cli.commands.docs import docs
@@ -54,7 +55,7 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, import_plugin, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, adopt, status, verify, certify, sql, docs, maintain, pools, serve, metrics),
+    _DAILY: (plan, replicate, tail, adopt, status, verify, certify, sql, docs, cost, maintain, pools, serve, metrics),
     _HISTORY: (history, rollback, tag, branch, publish, erase, restore),
 }
 for panel, commands in _COMMANDS.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Scheme, Window
 from influx_lake.errors import LakeError
+from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import table_state
@@ -24,6 +25,7 @@ from influx_lake.sources.protocol import Source
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
 
 COMPARING_SECONDS = 20.0
 """How long the source is asked in one look; of what is left, others are asked the next time."""
@@ -39,6 +41,7 @@ class Standing:
         due: How many windows have closed, and their lag has passed.
         missing: How many of them are not in its table.
         rows: How many rows its table holds.
+        bytes: How large its data files are; None where the table does not tell, or holds several measurements.
         newest: The end of the newest time that is loaded.
         committed_at: When its table last changed.
         comparison: Its newest loaded window on both sides, where they were compared.
@@ -51,6 +54,7 @@ class Standing:
     due: int = 0
     missing: int = 0
     rows: int = 0
+    bytes: int | None = None
     newest: datetime | None = None
     committed_at: datetime | None = None
     comparison: Comparison | None = None
@@ -81,12 +85,14 @@ class Overview:
         standings: Each measurement's.
         silence: Why the source was not asked, or not to the end.
         left_out: What the source lists that is no measurement, in words.
+        source_bytes: How large the source's data are, as far as its server tells.
     """
 
     now: datetime
     standings: tuple[Standing, ...]
     silence: LakeError | None = None
     left_out: str = ""
+    source_bytes: int | None = None
 
     @property
     def present(self) -> list[Standing]:
@@ -172,10 +178,19 @@ def _standing(
         standing,
         missing=len(due_windows(measurement, coverage, now)),
         rows=total_rows(table, snapshot),
+        bytes=_bytes(table),
         newest=coverage.newest,
         others=foreign_changes(measurement, state, now),
         committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None,
     )
+
+
+def _bytes(table: Table) -> int | None:
+    snapshot = table.current_snapshot()
+    if share_of(table) is not None or snapshot is None or snapshot.summary is None:
+        return None
+    said = snapshot.summary["total-files-size"]
+    return int(said) if said is not None else None
 
 
 def _compare(

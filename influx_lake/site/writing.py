@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config import Lake
-from influx_lake.config.values.units import counted, format_duration
+from influx_lake.config.values.units import counted, format_bytes, format_duration
 from influx_lake.config.values.windows import MICROSECOND, Window
 from influx_lake.errors import StorageError
 from influx_lake.html.calendar import Day, calendar
@@ -104,7 +104,7 @@ def _page(lake: Lake, title: str, each: Described) -> str:
         title=title,
         of=each,
         measurement=each.measurement,
-        size=_size(each.bytes),
+        size=None if each.bytes is None else format_bytes(each.bytes),
         settings=list(_settings(each.measurement)),
         picture=_picture(each),
         legend=list(Day),
@@ -167,15 +167,6 @@ def _moment(value: datetime | None) -> str | None:
         return None
     text = value.strftime("%Y-%m-%d %H:%M:%S")
     return f"{text.removesuffix(':00')} UTC" if not text.endswith(" 00:00:00") else text.removesuffix(" 00:00:00")
-
-
-def _size(value: int | None) -> str | None:
-    if value is None:
-        return None
-    size, unit = float(value), 0
-    while size >= 1000 and unit < 4:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[unit]}" if unit else f"{value} B"
 
 
 def _write(path: Path, text: str) -> None:

@@ -165,11 +165,22 @@ def parse_size(value: object) -> int:
     return int(size)
 
 
+_OF_BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
 def format_size(value: int) -> str:
     """Write a number of bytes the way `parse_size` reads it, in the largest unit that stays whole: `512MB`."""
     fitting = [(factor, unit) for unit, factor in SIZE_UNITS.items() if value >= factor and value % factor == 0]
     factor, unit = max(fitting, default=(1, "B"))
     return f"{value // factor}{unit}"
+
+
+def format_bytes(value: float) -> str:
+    """Write a number of bytes for people, in powers of ten and three digits: `5.82 MB`."""
+    unit = 0
+    while value >= 999.5 and unit < len(_OF_BYTES) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f} B" if unit == 0 else f"{value:.3g} {_OF_BYTES[unit]}"
 
 
 def _duration_json(value: timedelta) -> str:

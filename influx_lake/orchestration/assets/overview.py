@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -14,11 +15,13 @@ from influx_lake.orchestration.assets.source_assets import database_places
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
-from influx_lake.orchestration.resources import catalog_of, source_of
+from influx_lake.orchestration.resources import OpensSource, SourceResource, catalog_of, source_of
 
 GROUP = "overview"
 JOB = "overview"
 _CRON = "*/15 * * * *"
+_ASKED_ONE_BY_ONE = 50
+"""Of how many measurements the server is asked how large each is: some count by measurement only."""
 # Before what waits in the queue: it takes seconds, and it says what the others are doing.
 _SOON = {"dagster/priority": "2"}
 _UNDER_WAY = [
@@ -108,8 +111,25 @@ def _overview_asset(
                 named=lake.named(source),
                 source=opened.enter_context(source_of(context, names, source).open()) if is_asked else None,
             )
+            if is_asked and not found.silence:
+                asked = source_of(context, names, source)
+                found = replace(found, source_bytes=_source_bytes(context, asked, measurements))
             if found.silence:
                 context.log.warning(f"the source {source} could not be asked: {redact(str(found.silence))}")
             return dg.MaterializeResult(asset_key=spec.key, metadata=overview_facts(found, config.label, prefix))
 
     return overview
+
+
+def _source_bytes(context: dg.AssetExecutionContext, source: OpensSource, of: Sequence[Measurement]) -> int | None:
+    """How large a source's data are, as its server counts them; None where it does not tell."""
+    from influx_lake.errors import SourceError
+    from influx_lake.sources.usage import usage_of
+
+    if not isinstance(source, SourceResource) or len(of) > _ASKED_ONE_BY_ONE:
+        return None
+    try:
+        return usage_of(source.config(), [each.name for each in of]).bytes
+    except SourceError as error:
+        context.log.info(f"the source does not tell how large its data are: {redact(str(error))}")
+        return None

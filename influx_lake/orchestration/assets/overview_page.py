@@ -8,7 +8,7 @@ from datetime import datetime
 import dagster as dg
 
 from influx_lake.config import redact
-from influx_lake.config.values.units import counted, format_roughly
+from influx_lake.config.values.units import counted, format_bytes, format_roughly
 from influx_lake.orchestration.alerts.links import asset_path
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
@@ -48,8 +48,16 @@ def overview_facts(overview: Overview, label: str, prefix: str = "") -> Facts:
     return {
         "overview": dg.MetadataValue.md(overview_page(overview, label, prefix)),
         **{name: dg.MetadataValue.int(figure) for name, figure in figures.items()},
+        **{name: dg.MetadataValue.int(value) for name, value in _sizes(overview).items()},
         **({"lag_seconds": dg.MetadataValue.float(round(lag.total_seconds(), 1))} if lag is not None else {}),
     }
+
+
+def _sizes(overview: Overview) -> dict[str, int]:
+    """What the data take up, as far as it is told."""
+    told = [each.bytes for each in overview.standings if each.bytes is not None]
+    sizes = {"bytes": sum(told) if told else None, "source_bytes": overview.source_bytes}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def overview_page(overview: Overview, label: str, prefix: str = "") -> str:
@@ -82,6 +90,10 @@ def _summary(overview: Overview, label: str) -> str:
         lines.append(f"- newest windows that differ from the source: **{differing:,}** of {compared:,}")
     if silent:
         lines.append(f"- newest windows without rows, here and in the source: **{silent:,}** of {compared:,}")
+    sizes = _sizes(overview)
+    if "bytes" in sizes:
+        beside = f", at the source **{format_bytes(sizes['source_bytes'])}**" if "source_bytes" in sizes else ""
+        lines.append(f"- size in the lake: **{format_bytes(sizes['bytes'])}**{beside}")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,8 @@ from influx_lake.sandbox.faults import Faults
 from influx_lake.sandbox.query.file_limit import check_file_limit
 from influx_lake.sandbox.query.query_errors import ExecutionError, QueryError
 from influx_lake.sandbox.query.relations import Relations
-from influx_lake.sandbox.query.system_tables import influxdb_schema, parquet_files
-from influx_lake.sandbox.storage.store import Database
+from influx_lake.sandbox.query.system_tables import influxdb_schema, parquet_files, queries
+from influx_lake.sandbox.storage.store import AskedQuery, Database
 from influx_lake.sandbox.storage.table import Snapshot, Table
 
 BATCH_ROWS = 8192
@@ -48,6 +49,7 @@ def plan(database: Database, sql: str, params: Mapping[str, Any], faults: Faults
     Raises:
         QueryError: when it cannot be planned.
     """
+    database.queries.append(AskedQuery(sql, time.time_ns()))
     tables = list(database.tables.values())
     snapshots = _snapshots(tables, sql)
     context = _context()
@@ -60,6 +62,7 @@ def plan(database: Database, sql: str, params: Mapping[str, Any], faults: Faults
     for name, snapshot in snapshots.items():
         measurements.register_table(name, relations.measurement(snapshot))
     system.register_table("influxdb_schema", relations.plain(influxdb_schema(tables)))
+    system.register_table("queries", relations.plain(queries(database.queries)))
     system.register_table("parquet_files", relations.plain(parquet_files(snapshots)))
     try:
         values = {name: pa.scalar(value) for name, value in params.items()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from influx_lake.sandbox.storage.store import AskedQuery
 from influx_lake.sandbox.storage.table import Snapshot, Table
 
 
@@ -17,6 +19,41 @@ def influxdb_schema(tables: Iterable[Table]) -> pa.Table:
         for name, kind in sorted(table.columns.items())
     ]
     schema = pa.schema([pa.field(name, pa.string(), False) for name in ("measurement", "key", "data_type")])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def queries(asked: Iterable[AskedQuery]) -> pa.Table:
+    """`system.queries`: the queries that the database remembers. How long each took is not measured."""
+    rows = [
+        {
+            "id": str(uuid.UUID(int=number)),
+            "phase": "success",
+            "issue_time": query.at,
+            "query_type": query.language,
+            "query_text": query.text,
+            "success": True,
+            "running": False,
+            "cancelled": False,
+        }
+        for number, query in enumerate(asked)
+    ]
+    durations = ("plan", "permit", "execute", "end2end", "compute")
+    schema = pa.schema(
+        [
+            pa.field("id", pa.string(), False),
+            pa.field("phase", pa.string(), False),
+            pa.field("issue_time", pa.timestamp("ns"), False),
+            pa.field("query_type", pa.string(), False),
+            pa.field("query_text", pa.string(), False),
+            pa.field("partitions", pa.int64()),
+            pa.field("parquet_files", pa.int64()),
+            *(pa.field(f"{name}_duration", pa.duration("ns")) for name in durations),
+            pa.field("max_memory", pa.int64()),
+            pa.field("success", pa.bool_(), False),
+            pa.field("running", pa.bool_(), False),
+            pa.field("cancelled", pa.bool_(), False),
+        ]
+    )
     return pa.Table.from_pylist(rows, schema=schema)
 
 

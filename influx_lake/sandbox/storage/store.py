@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -66,6 +68,24 @@ class TableNotFound(StoreError):
     """There is no measurement of this name."""
 
 
+REMEMBERED_QUERIES = 1_000
+
+
+@dataclass(frozen=True)
+class AskedQuery:
+    """A query that a database got.
+
+    Attributes:
+        text: The query.
+        at: When, in nanoseconds since 1970.
+        language: What it is written in.
+    """
+
+    text: str
+    at: int
+    language: str = "sql"
+
+
 class Database:
     """A database: measurements by name. Writes are taken one at a time."""
 
@@ -73,6 +93,7 @@ class Database:
         self.name = name
         self.lock = threading.RLock()
         self.tables: dict[str, Table] = {}
+        self.queries: deque[AskedQuery] = deque(maxlen=REMEMBERED_QUERIES)
 
 
 class Store:

@@ -27,6 +27,15 @@ _WORDS = {
 _SCHEMA = 'import "influxdata/influxdb/schema"\n'
 
 
+def cardinality(bucket: str, measurement: str | None) -> str:
+    """How many series a bucket has, or a measurement of it."""
+    only = "" if measurement is None else f", predicate: (r) => r._measurement == {literal(measurement)}"
+    return (
+        'import "influxdata/influxdb"\n'
+        f"influxdb.cardinality(bucket: {literal(bucket)}, start: {moment(_EARLIEST)}, stop: {moment(_LATEST)}{only})"
+    )
+
+
 def measurements(bucket: str) -> str:
     return f"{_SCHEMA}schema.measurements(bucket: {literal(bucket)}, start: {moment(_EARLIEST)})"
 

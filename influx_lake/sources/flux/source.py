@@ -169,6 +169,14 @@ class FluxSource:
             raise failures.odd("a list of measurements was asked for, and something else came")
         return sorted({name for (name,) in found})
 
+    def cardinality(self, measurement: str | None) -> int:
+        """How many series the bucket has, or a measurement of it, by the server's index."""
+        failures = self._server.failures(measurement)
+        found = self._rows(scripts.cardinality(self._config.bucket, measurement), failures, ("_value",))
+        if len(found) > 1 or not all(type(value) is int for (value,) in found):
+            raise failures.odd("a number of series was asked for, and something else came")
+        return int(found[0][0]) if found else 0
+
     def schema(self, measurement: str) -> MeasurementSchema:
         failures = self._server.failures(measurement)
         tags: set[str] = set()

@@ -36,6 +36,8 @@ _ROWS = pa.schema([("rows", pa.int64())])
 _FIRST = pa.schema([("first", pa.timestamp("ns"))])
 _GROUPED = pa.schema([(BIN, pa.timestamp("ns")), *_ROWS])
 _PATH = pa.schema([("path", pa.string())])
+_FILES = pa.schema([(name, pa.int64()) for name in ("size_bytes", "row_count", "min_time", "max_time")])
+_QUERIES = pa.schema([("queries", pa.int64()), ("first", pa.timestamp("ns"))])
 _NO_SCHEMA_TABLE = "system.influxdb_schema' not found"
 
 
@@ -131,6 +133,29 @@ class InfluxDB3Source:
         answer = self._queries.table(sql.parquet_path(measurement), failures, _PATH)
         paths = answer.column(0).to_pylist() if answer.num_columns == 1 else []
         return str(paths[0]) if paths else None
+
+    def persisted(self, measurement: str) -> list[tuple[int, int, datetime, datetime]]:
+        """The files that the server has persisted of a measurement, which it has to have: bytes, rows, first and last
+        time.
+        """
+        failures = Failures(self._config, measurement)
+        answer = self._queries.table(sql.parquet_files(measurement), failures, _FILES)
+        if answer.column_names != _FILES.names or any(column.null_count for column in answer.columns):
+            raise failures.odd("the persisted files were asked for, and something else came")
+        columns = [column.cast(pa.int64()).to_pylist() for column in answer.columns]
+        return [
+            (size, rows, from_nanoseconds(first), from_nanoseconds(last))
+            for size, rows, first, last in zip(*columns, strict=True)
+        ]
+
+    def queries(self) -> tuple[int, datetime | None]:
+        """How many queries of the database the server remembers, and from when on."""
+        failures = Failures(self._config)
+        answer = self._queries.table(sql.QUERIES, failures, _QUERIES)
+        if answer.num_columns != 2 or len(answer) != 1 or not isinstance(answer.column(0)[0].as_py(), int):
+            raise failures.odd("the number of queries was asked for, and something else came")
+        first = answer.column(1).cast(pa.timestamp("ns")).cast(pa.int64())[0].as_py()
+        return answer.column(0)[0].as_py(), None if first is None else from_nanoseconds(first)
 
     def profiles(
         self, schema: MeasurementSchema, windows: Sequence[Window], scales: Mapping[str, float]

@@ -111,6 +111,18 @@ def parquet_path(measurement: str) -> str:
     return f'SELECT "path" FROM system.parquet_files WHERE "table_name" = {literal(measurement)} LIMIT 1'
 
 
+def parquet_files(measurement: str) -> str:
+    """The files that the server has persisted of a measurement; the table's name has to be a literal."""
+    return (
+        'SELECT "size_bytes", "row_count", "min_time", "max_time" FROM system.parquet_files '
+        f'WHERE "table_name" = {literal(measurement)}'
+    )
+
+
+QUERIES = 'SELECT count(*) AS "queries", min("issue_time") AS "first" FROM system.queries'
+"""How many queries the server remembers, and from when on."""
+
+
 def identifier(name: str) -> str:
     """Quote a name; in quotes, dots, spaces and case are kept as they are."""
     return '"' + name.replace('"', '""') + '"'

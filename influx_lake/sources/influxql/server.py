@@ -193,10 +193,19 @@ class InfluxDB2Server:
             raise failures.odd(f"the bucket's shards are said to be {seconds!r} s long")
         return timedelta(seconds=seconds) if seconds else None
 
+    def bucket_id(self, connection: HttpConnection) -> str:
+        """The bucket's id.
+
+        Raises:
+            SourceError: There is no such bucket, or the token may not read it.
+        """
+        failures = self.failures()
+        return _text(self._bucket(connection, failures), "id", failures)
+
     def _mapped(self, connection: HttpConnection) -> Place:
         """The bucket's name in InfluxQL; its default mapping where it has several."""
         failures = self.failures()
-        bucket = _text(self._bucket(connection, failures), "id", failures)
+        bucket = self.bucket_id(connection)
         asked = Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket)
         mappings = _listed("content", connection, asked, failures)
         # Older servers answer with the mappings of all buckets.

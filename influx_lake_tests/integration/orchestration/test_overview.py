@@ -112,8 +112,25 @@ def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes
     figures = {name: found[name].value for name in ("measurements", "windows_due", "windows_missing", "rows")}
     assert figures == {"measurements": 3, "windows_due": 6, "windows_missing": 3, "rows": 6}
     assert (found["compared"].value, found["differing"].value) == (2, 1)
+    sizes = (sum(table.stat().st_size for table in Path(lake.folder).rglob("*.parquet")), found["bytes"].value)
+    assert sizes[0] == sizes[1]
+    assert "- size in the lake: **" in page(found)
     since_midnight = datetime.now(UTC) - datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     assert found["lag_seconds"].value == pytest.approx(since_midnight.total_seconds(), abs=60)
+
+
+@pytest.mark.slow
+def test_what_the_server_counts_is_beside_the_size_in_the_lake(tmp_path: Path) -> None:
+    with Sandbox(data_dir=tmp_path / "server") as box, dg.instance_for_test() as instance:
+        first = {"partition": {"every": "day", "start": f"{datetime.now(UTC) - 2 * DAY:%Y-%m-%d}"}, "lag": "1s"}
+        lake = AutomatedLake(box, tmp_path, instance, {"defaults": first, "measurements": {"cpu": {}}})
+        write(lake, "cpu", days_ago=1)
+        box.store.checkpoint()
+        load(lake, "cpu", days_ago=1)
+        found = look(lake)
+        [stored] = (tmp_path / "server").rglob("*.parquet")
+        assert found["source_bytes"].value == stored.stat().st_size
+        assert ", at the source **" in page(found)
 
 
 @pytest.mark.slow

@@ -1,0 +1,294 @@
+"""What there is to tell of what the data take up, and with prices what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.units import format_duration
+from influx_lake.config.values.windows import utc_text
+from influx_lake.cost.prices import GB, TB, PriceTable
+from influx_lake.cost.savings import Saving, savings
+from influx_lake.cost.stored import Amount, StoredLake, month_of, stored_lake
+from influx_lake.errors import SourceError
+from influx_lake.sources.usage import SourceUsage, usage_of
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+GROWTH_MONTHS = 3
+"""Growth is the mean of this many whole months."""
+_LEAST_COUNTED = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AtSource:
+    """What a source tells.
+
+    Attributes:
+        name: What lake.yaml calls it.
+        label: Which one it is.
+        usage: What it tells; None where it does not answer.
+        silence: Why it does not.
+    """
+
+    name: str
+    label: str
+    usage: SourceUsage | None
+    silence: SourceError | None = None
+
+    @property
+    def months(self) -> dict[str, int]:
+        """The bytes of its parts, by the month in which each begins."""
+        found: dict[str, int] = {}
+        usage = self.usage or SourceUsage()
+        for part in (
+            *(usage.parts or ()),
+            *(part for each in usage.measurements.values() for part in each.parts or ()),
+        ):
+            month = month_of(part.start)
+            found[month] = found.get(month, 0) + part.bytes
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An item of what is paid a month.
+
+    Attributes:
+        what: What for.
+        amount: How much a month; None where it is not told.
+        how: How it was computed, or why it was not.
+    """
+
+    what: str
+    amount: Decimal | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """What the data take up and cost.
+
+    Attributes:
+        now: When that was.
+        measurements: The measurements.
+        sources: What sources tell.
+        lake: What the lake's tables take up.
+        savings: What off-loading saves.
+        prices: The prices; None: there are only quantities.
+    """
+
+    now: datetime
+    measurements: tuple[Measurement, ...]
+    sources: tuple[AtSource, ...]
+    lake: StoredLake
+    savings: tuple[Saving, ...]
+    prices: PriceTable | None = None
+
+    @property
+    def growth(self) -> Amount | None:
+        """What a month adds to the lake: the mean of the last whole months with rows; None where there is none."""
+        whole = [each for month, each in self.lake.months.items() if month != "?" and month < month_of(self.now)]
+        recent = whole[-GROWTH_MONTHS:]
+        if not recent:
+            return None
+        count = len(recent)
+        return Amount(*(sum(getattr(each, name) for each in recent) // count for name in ("bytes", "rows", "files")))
+
+    @property
+    def lines(self) -> list[Line]:
+        """What is paid a month; nothing without prices."""
+        if self.prices is None:
+            return []
+        return [
+            *(line for each in self.sources for line in self._of_source(self.prices, each)),
+            *self._of_lake(self.prices),
+        ]
+
+    def _of_source(self, prices: PriceTable, source: AtSource) -> list[Line]:
+        asked, what = prices.of_source(source.name), f"Source {source.name}"
+        if asked is None:
+            return [Line(what, None, "the price table has none for it")]
+        usage = source.usage or SourceUsage()
+        lines = [Line(f"{what}: fixed", asked.fixed_month, asked.origin)] if asked.fixed_month else []
+        if asked.storage_gb_month is not None:
+            lines.append(_line(f"{what}: storage", usage.bytes, asked.storage_gb_month, GB, "GB", asked.origin))
+        if asked.queries_1000 is not None:
+            lines.append(Line(f"{what}: queries", *self._queries(usage, asked.queries_1000, asked.origin)))
+        return lines
+
+    def _queries(self, usage: SourceUsage, price: Decimal, origin: str) -> tuple[Decimal | None, str]:
+        queries = usage.queries
+        if queries is None or queries.since is None:
+            return None, "the server does not tell how many there are in a month"
+        if self.now - queries.since < _LEAST_COUNTED:
+            return None, f"they are counted since {utc_text(queries.since)}: too short to tell of a month"
+        month = queries.count * (timedelta(days=30) / (self.now - queries.since))
+        return price * Decimal(month) / 1000, f"{queries.count:,} since {utc_text(queries.since)}, as many on; {origin}"
+
+    def _of_lake(self, prices: PriceTable) -> list[Line]:
+        total, kept = self.lake.total, self.lake.kept
+        asked = prices.of_lake
+        all_bytes = total.bytes + kept.older_bytes + kept.metadata_bytes
+        lines = [_line(f"Lake: storage in {prices.lake}", all_bytes, asked.storage_gb_month, GB, "GB", asked.origin)]
+        months = [month for month in kept.objects if month < month_of(self.now)]
+        if asked.put_1000 and months:
+            month = max(months)
+            how = f"{kept.objects[month]:,} objects written in {month}, at least; {asked.origin}"
+            lines.append(Line("Lake: writing", asked.put_1000 * kept.objects[month] / 1000, how))
+        return lines
+
+    @property
+    def classes(self) -> list[Line]:
+        """What the lake's storage would cost a month in each class of storage."""
+        kept = self.lake.kept
+        bytes_ = self.lake.total.bytes + kept.older_bytes + kept.metadata_bytes
+        classes = self.prices.storage.items() if self.prices else ()
+        return [_line(name, bytes_, each.storage_gb_month, GB, "GB", each.origin) for name, each in classes]
+
+    @property
+    def scans(self) -> list[Line]:
+        """What one query over everything that the lake holds would cost, with each engine."""
+        total = self.lake.total
+        engines = self.prices.scans.items() if self.prices else ()
+        return [_line(name, total.bytes, each.scan_tb, TB, "TB", each.origin) for name, each in engines]
+
+    def facts(self) -> dict[str, Any]:
+        """The same for programs. Money is text: numbers of JSON are not exact."""
+        growth = self.growth
+        return {
+            "at": utc_text(self.now),
+            "sources": [_source_facts(each) for each in self.sources],
+            "lake": {
+                "total": _amount(self.lake.total),
+                "months": {month: _amount(each) for month, each in self.lake.months.items()},
+                "tables": [
+                    {
+                        "name": each.name,
+                        "kind": each.kind,
+                        **_amount(each.total),
+                        "months": {month: _amount(amount) for month, amount in sorted(each.months.items())},
+                    }
+                    for each in self.lake.tables
+                ],
+                "older_snapshots_bytes": self.lake.kept.older_bytes,
+                "metadata_bytes": self.lake.kept.metadata_bytes,
+                "commits": dict(sorted(self.lake.kept.commits.items())),
+                "objects_written": dict(sorted(self.lake.kept.objects.items())),
+                "growth_per_month": None if growth is None else _amount(growth),
+            },
+            "savings": [_saving_facts(each) for each in self.savings],
+            "prices": None
+            if self.prices is None
+            else {"date": self.prices.date.isoformat(), "currency": self.prices.currency, "lake": self.prices.lake},
+            "per_month": [_line_facts(each) for each in self.lines],
+            "storage_classes_per_month": [_line_facts(each) for each in self.classes],
+            "one_full_scan": [_line_facts(each) for each in self.scans],
+        }
+
+
+def cost_report(
+    lake: Lake,
+    catalog: Catalog,
+    measurements: Sequence[Measurement],
+    now: datetime,
+    *,
+    after: timedelta | None = None,
+    prices: PriceTable | None = None,
+    ask: Callable[..., SourceUsage] = usage_of,
+) -> CostReport:
+    """Ask sources and tables what they take up. A source that does not answer is told of.
+
+    Args:
+        lake: The lake.
+        catalog: Its catalog.
+        measurements: The measurements.
+        now: The present.
+        after: How old windows are when they are off-loaded; None: nothing is.
+        prices: Prices; None: only quantities.
+        ask: Asks a source.
+
+    Raises:
+        CatalogError: A table cannot be loaded.
+        StorageError: Its metadata cannot be read.
+    """
+    of_source: dict[str, list[Measurement]] = {}
+    for each in measurements:
+        of_source.setdefault(each.source, []).append(each)
+    stored = stored_lake(lake, catalog, measurements)
+    by_name = {each.name: each for each in stored.tables}
+    rules = {} if after is None else dict.fromkeys(measurements, after)
+    sources, saved = [], list[Saving]()
+    for name, of in of_source.items():
+        told, silence = None, None
+        try:
+            told = ask(lake.source(name), [each.name for each in of])
+        except SourceError as error:
+            silence = error
+        sources.append(AtSource(name, lake.source(name).label, told, silence))
+        if told is not None:
+            saved += savings(name, of, rules, told, by_name, now, prices)
+    return CostReport(now, tuple(measurements), tuple(sources), stored, tuple(saved), prices)
+
+
+def _line(what: str, amount: int | None, price: Decimal, unit: int, word: str, origin: str) -> Line:
+    if amount is None:
+        return Line(what, None, "the server does not tell how much it keeps")
+    return Line(what, price * amount / unit, f"{Decimal(amount) / unit:,.6f} {word} at {price}; {origin}")
+
+
+def _amount(amount: Amount) -> dict[str, int]:
+    return {"bytes": amount.bytes, "rows": amount.rows, "files": amount.files}
+
+
+def _money(value: Decimal | None) -> str | None:
+    return None if value is None else f"{value:.6f}"
+
+
+def _line_facts(line: Line) -> dict[str, Any]:
+    return {"what": line.what, "amount": _money(line.amount), "how": line.how}
+
+
+def _source_facts(source: AtSource) -> dict[str, Any]:
+    usage = source.usage or SourceUsage()
+    queries = usage.queries
+    return {
+        "source": source.name,
+        "label": source.label,
+        "error": None if source.silence is None else str(source.silence),
+        "bytes": usage.bytes,
+        "series": usage.series,
+        "queries": None
+        if queries is None
+        else {"count": queries.count, "since": queries.since and utc_text(queries.since), "of": queries.of},
+        "months": source.months,
+        "measurements": {
+            name: {"bytes": each.bytes, "rows": each.rows, "series": each.series}
+            for name, each in usage.measurements.items()
+        },
+        "not_told": dict(usage.not_told),
+    }
+
+
+def _saving_facts(saving: Saving) -> dict[str, Any]:
+    return {
+        "source": saving.source,
+        "name": saving.name,
+        "after": format_duration(saving.after),
+        "before": utc_text(saving.before),
+        "source_bytes": saving.source_bytes,
+        "source_bytes_across": saving.across_bytes,
+        "not_told": saving.not_told,
+        "lake_bytes": saving.lake_bytes,
+        "saved_per_month": _money(saving.saved),
+        "lake_costs_per_month": _money(saving.costs),
+        "net_per_month": _money(saving.net),
+        "one_off": _money(saving.one_off),
+        "break_even_months": None if saving.break_even_months is None else f"{saving.break_even_months:.1f}",
+        "break_even_price_gb_month": _money(saving.break_even_price),
+    }
