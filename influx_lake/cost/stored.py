@@ -213,7 +213,9 @@ def _owner(of: MaintainedTable, measurement: Measurement | None) -> Stored:
         return Stored(of.name, "quarantine")
     if measurement is None and len(of.measurements) == 1:
         measurement = of.measurement
-    return Stored(of.name, "shared")
+    if measurement is None:
+        return Stored(of.name, "shared")
+    return Stored(measurement.full_name, "measurement")
 
 
 def _besides(table: Table, kept: Kept) -> None:

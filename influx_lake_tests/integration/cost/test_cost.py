@@ -145,6 +145,18 @@ def test_a_source_that_is_away_leaves_the_lake_to_tell_of(lake: CliLake) -> None
     assert told.object["savings"] == []
 
 
+def test_measurements_that_share_a_table(lake: CliLake) -> None:
+    shared = LAKE.replace("measurements:", "defaults: {{metadata_columns: [measurement]}}\nmeasurements:")
+    lake.write_config(shared.replace("cpu: {{}}", "cpu: {{table: all}}").replace("mem: {{}}", "mem: {{table: all}}"))
+    for name in ("cpu", "mem"):
+        told = lake.tell("replicate", f"telemetry.all.{name}", "--start", "2026-01-01", "--end", "2026-01-03")
+        assert told.code == 0, told.err
+    found = facts(lake, "--after", "1d")
+    rows = {each["name"]: (each["kind"], each["rows"]) for each in found["lake"]["tables"]}
+    assert rows == {"telemetry.all.cpu": ("measurement", 200), "telemetry.all.mem": ("measurement", 20)}
+    assert [each["name"] for each in found["savings"]] == ["telemetry.all.cpu", "telemetry.all.mem"]
+
+
 def test_the_page(lake: CliLake) -> None:
     prices = priced(lake, storage={**PRICES["storage"], "<script>": {"storage_gb_month": 1, "origin": "<img src=x>"}})
     told = lake.tell("cost", "--prices", str(prices), "--after", "30d", "--html", str(lake.folder / "cost.html"))
