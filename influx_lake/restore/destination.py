@@ -23,7 +23,7 @@ from influx_lake.restore.options import RestoreOptions
 from influx_lake.restore.targets.files import FilesReadBack, FolderTarget, file_of
 from influx_lake.restore.targets.server import ServerTarget, endpoint_of
 from influx_lake.restore.verification import ReadBack
-from influx_lake.sources import open_reliable_source, open_source
+from influx_lake.sources import open_reliable_source
 
 Taken = Callable[[Batch, tuple[Refused, ...]], None]
 """Told of each batch that is there, and of the points of it that were refused."""
@@ -140,7 +140,7 @@ class ServerDestination:
         return name if isinstance(self.config, AutoConfig) else endpoint_of(self.config, name).measurement
 
     def check_not_the_source(self, lake: Lake, name: str, windows: Sequence[Window]) -> None:
-        with closing(open_source(self.config)) as source:
+        with closing(open_reliable_source(self.config)) as source:
             check_source_is_empty(lake, self.config, source, name, windows)
 
     def lacks(self, name: str, window: Window, options: RestoreOptions) -> bool:  # noqa: ARG002 - asked of files

@@ -224,7 +224,9 @@ def _tell_verified(out: Output, verified: Sequence[VerifiedWindow], refused: int
     if len(differing) > SHOWN:
         out.line(f"  and {counted(len(differing) - SHOWN, 'window')} more")
     if differing:
-        out.line(f"Read back: {len(differing):,} of {counted(len(verified), 'window')} differ.")
+        out.line(
+            f"Read back: {len(differing):,} of {counted(len(verified), 'window')} differ. --again writes them anew."
+        )
         return
     but = f", but for {counted(refused, 'point')} not taken" if refused else ""
     out.line(f"Read back: equal value by value, {counted(len(verified), 'window')}{but}.")

@@ -79,18 +79,18 @@ class Journal:
         self._file = self._opened()
         self._done: dict[str, list[tuple[int, int]]] = {}
         self._begun: set[str] = set()
-        self._refusing: set[str] = set()
+        # Where the records with refused points are: there may be more of these than memory holds.
+        self._refusing: dict[str, list[int]] = {}
         self.resumed = not anew and self._read(dict(about))
         if not self.resumed:
-            self._file.seek(0)
-            self._file.truncate()
+            self._file.truncate(0)
             self._write({_FIRST: dict(about)})
 
     @staticmethod
     def begun(path: Path) -> dict[str, Any] | None:
         """What a journal that is there says it is of; None where there is none."""
         try:
-            with path.open(encoding="utf-8") as lines:
+            with path.open("rb") as lines:
                 found = json.loads(lines.readline())[_FIRST]
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -110,8 +110,7 @@ class Journal:
         if refused:
             said["refused"] = [[each.place, each.reason, each.line] for each in refused]
         with self._lock:
-            self._write(said)
-            self._note(said)
+            self._note(said, self._write(said))
 
     def has(self, window: Window) -> bool:
         """Whether the restore has begun with a window: points that the target has there may be its own."""
@@ -127,11 +126,11 @@ class Journal:
     def refused(self, window: Window) -> list[Refused]:
         """The points of a window that were refused, by their places."""
         found: dict[int, Refused] = {}
-        if str(window) in self._refusing:
-            with self.path.open(encoding="utf-8") as lines:
-                for said in _records(lines):
-                    if said.get("window") == str(window):
-                        found |= {each[0]: Refused(*each) for each in said.get("refused", ())}
+        with self._lock:
+            for place in self._refusing.get(str(window), ()):
+                self._file.seek(place)
+                said = json.loads(self._file.readline())
+                found |= {each[0]: Refused(*each) for each in said["refused"]}
         return [found[place] for place in sorted(found)]
 
     def close(self) -> None:
@@ -143,9 +142,8 @@ class Journal:
         self.path.unlink(missing_ok=True)
         self._file.close()
 
-    def _opened(self) -> IO[str]:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        file = os.fdopen(descriptor, "r+", encoding="utf-8")
+    def _opened(self) -> IO[bytes]:
+        file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -156,58 +154,45 @@ class Journal:
         return file
 
     def _read(self, about: dict[str, Any]) -> bool:
-        records = _records(self._file)
-        first = next(records, None)
-        if first is None or first.get(_FIRST) != json.loads(json.dumps(about)):
-            return False
-        for said in records:
+        """Read what is there, as far as it is whole, and cut off the rest."""
+        end = 0
+        for place, said in _records(self._file):
+            if not place and said.get(_FIRST) != json.loads(json.dumps(about)):
+                return False
             if _BEGUN in said:
                 self._begun |= {*said[_BEGUN]}
-            else:
-                self._note(said)
-        self._cut()
-        return True
+            elif place:
+                self._note(said, place)
+            end = self._file.tell()
+        self._file.truncate(end)
+        return end > 0
 
-    def _cut(self) -> None:
-        """Cut off a line that was not written to its end."""
-        with self.path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            at = size
-            while at:
-                begin = max(0, at - 65_536)
-                file.seek(begin)
-                found = file.read(at - begin).rfind(b"\n")
-                if found >= 0:
-                    at = begin + found + 1
-                    break
-                at = begin
-        self._file.seek(0, os.SEEK_END)
-        os.ftruncate(self._file.fileno(), at)
-        self._file.seek(0, os.SEEK_END)
-
-    def _note(self, said: Mapping[str, Any]) -> None:
+    def _note(self, said: Mapping[str, Any], place: int) -> None:
         stretches = self._done.setdefault(said["window"], [])
         begin, end = said["begin"], said["end"]
         if stretches and stretches[-1][1] == begin:
             begin = stretches.pop()[0]
         stretches.append((begin, end))
         if said.get("refused"):
-            self._refusing.add(said["window"])
+            self._refusing.setdefault(said["window"], []).append(place)
 
-    def _write(self, said: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(said, ensure_ascii=False, separators=(",", ":")) + "\n")
+    def _write(self, said: Mapping[str, Any]) -> int:
+        place = self._file.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(said, separators=(",", ":")).encode() + b"\n")
         self._file.flush()
+        return place
 
 
-def _records(lines: IO[str]) -> Iterator[dict[str, Any]]:
-    """The whole lines."""
-    for line in lines:
-        if not line.endswith("\n"):
-            return
+def _records(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The records that are whole, each with its place."""
+    file.seek(0)
+    while True:
+        place = file.tell()
+        line = file.readline()
         try:
-            said = json.loads(line)
+            said = json.loads(line) if line.endswith(b"\n") else None
         except ValueError:
             return
         if not isinstance(said, dict):
             return
-        yield said
+        yield place, said

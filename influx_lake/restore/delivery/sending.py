@@ -45,6 +45,7 @@ class Sender:
     _stop: threading.Event = field(default_factory=threading.Event, init=False)
     _under_way: set[Future[None]] = field(default_factory=set, init=False)
     _pool: ThreadPoolExecutor | None = field(default=None, init=False)
+    _failure: BaseException | None = field(default=None, init=False)
 
     def take(self, batch: Batch) -> None:
         """Send a batch, at once or when there is room.
@@ -79,14 +80,17 @@ class Sender:
         """Wait until no more batches are under way than that."""
         while len(self._under_way) > max(0, most):
             done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
-            failed = [error for each in done if (error := each.exception()) is not None]
-            if failed:
-                raise next((each for each in failed if not isinstance(each, Stopped)), failed[0])
+            for each in done:
+                if (error := each.exception()) is not None:
+                    raise self._failure or error
 
     def _delivered(self, batch: Batch) -> None:
         try:
             refused = (*batch.refused, *deliver(batch, self._sent))
-        except BaseException:
+        except BaseException as error:
+            # The others give up because of this one: it is the one to tell of.
+            if self._failure is None and not isinstance(error, Stopped):
+                self._failure = error
             self._stop.set()
             raise
         refused = tuple(sorted(refused, key=lambda each: each.place))
