@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -14,6 +15,10 @@ from influx_lake.restore.lines.points import PointBatch
 
 _NOTHING = pa.scalar(None, pa.string())
 _NO_FIELD = "it has no field, and a line needs one"
+_LOST_COUNT = (
+    "has a line break behind a backslash in a tag, with which the server loses count of quotes: it would take "
+    "the rest of the text for a line"
+)
 _BOOLEANS = pa.array(["false", "true"])
 
 
@@ -63,6 +68,7 @@ class LineWriter:
         parts.append(pa.scalar(" "))
         present = [(name, values) for name, values in points.fields if values.null_count < len(values)]
         there = _check_fields(present, faults)
+        self._check_breaks(points, present, faults)
         written = [self._field(name, values, faults) for name, values in present]
         if written and all(not values.null_count for _, values in present):
             for number, pieces in enumerate(written):
@@ -104,6 +110,27 @@ class LineWriter:
 
     def _texts(self, values: pa.Array) -> pa.Array:
         return self._dialect.text.written_all(values.cast(pa.string()))
+
+    def _check_breaks(self, points: PointBatch, present: Sequence[tuple[str, pa.Array]], faults: _Faults) -> None:
+        """Note texts with line breaks behind tags that have the parser lose count of quotes.
+
+        It would take what stands behind the break for a line of its own.
+        """
+        misread: list[pa.Array] = []
+        for name, values in points.tags.items():
+            encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+            if self._dialect.tag.misreads(pa.array([name])) is not None:
+                misread.append(values.is_valid())
+            elif (found := self._dialect.tag.misreads(encoded.dictionary.cast(pa.string()))) is not None:
+                misread.append(pc.fill_null(found.take(encoded.indices), fill_value=False))
+        if not misread:
+            return
+        for name, values in present:
+            texts = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+            if pa.types.is_string(texts.type):
+                broken = pc.and_(pc.match_substring(texts, "\n"), reduce(pc.or_, misread))
+                said = pc.if_else(broken, pa.scalar(_LOST_COUNT), _NOTHING)
+                faults.add(said, f"the field {name!r} ")
 
     def _check_name(self, kind: str, name: str, grammar: Grammar, values: pa.Array, faults: _Faults) -> None:
         said = grammar.fault(name)

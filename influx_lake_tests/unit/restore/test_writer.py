@@ -15,7 +15,7 @@ from influx_lake.restore.lines.points import PointBatch
 from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.sandbox.storage.columns import Kind
 from influx_lake.sandbox.storage.line_protocol import points as sandbox_points
-from influx_lake.sources.line_protocol.grammar import parse_line, parse_series
+from influx_lake.sources.line_protocol.grammar import LineScan, parse_line, parse_series
 
 _SPECIAL = st.text(st.sampled_from('ab,= "\\\n\t#é\0'), max_size=6)
 _TEXTS = st.one_of(_SPECIAL, st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
@@ -140,6 +140,8 @@ def test_only_points_with_a_value_in_what_has_no_form() -> None:
 def test_a_measurement_without_a_form() -> None:
     assert LineWriter("#cpu", GO).fault == "begins with a number sign, as a comment does"
     assert LineWriter("cpu load", GO).fault is None
+    said = "has a backslash before a comma or blank, with which InfluxDB 1 and 2 lose the measurement"
+    assert (LineWriter("cpu\\ load", GO).fault, LineWriter("cpu\\ load", RUST).fault) == (said, None)
 
 
 def test_how_a_line_looks() -> None:
@@ -161,3 +163,26 @@ def test_how_a_line_looks() -> None:
         'cpu\\,x,host=a\\ b f=0.1,big=1e+21,zero=-0,i=-5i,u=18446744073709551615u,b=true,s="say \\"hi\\"\\\\"'
         " 1767225600000000001\n"
     )
+
+
+def test_a_line_break_where_the_server_would_take_the_rest_for_a_line() -> None:
+    points = PointBatch(
+        pa.array([1, 2, 3], pa.int64()),
+        {"t": pa.array(["a\\,b", "a\\,b", "a,b"])},
+        (("s", pa.array(["x\ny", "x", "x\ny"])),),
+    )
+    faults = LineWriter("m", GO).lines(points).faults
+    assert list(faults) == [0]
+    assert faults[0].startswith("the field 's' has a line break behind a backslash in a tag")
+    assert LineWriter("m", RUST).lines(points).faults == {}
+
+
+@given(points=_batches(), measurement=_TEXTS)
+def test_a_body_is_cut_into_the_lines_that_were_written(points: PointBatch, measurement: str) -> None:
+    writer = LineWriter(measurement, GO)
+    lines = writer.lines(points)
+    for place, text in enumerate(lines.texts.to_pylist()):
+        if writer.fault or place in lines.faults or "\n" not in text[:-1]:
+            continue
+        scan, parts = LineScan(), text[:-1].encode().split(b"\n")
+        assert [scan.ends(part) for part in parts] == [False] * (len(parts) - 1) + [True]
