@@ -346,6 +346,14 @@ class WindowTooLarge(GuardError):
     """The source holds more rows for the window than `max_window_rows` allows."""
 
 
+class OffloadedRowsMissing(GuardError):
+    """The table does not hold rows, or would not, that are deleted at their source since it was proved to hold them."""
+
+
+class NotOffloadable(GuardError):
+    """A window is not deleted at its source, for one of many reasons that protect its rows."""
+
+
 class ForeignTable(GuardError):
     """The table holds rows of another source, or of somebody else, and was not adopted."""
 

@@ -17,6 +17,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import TableTarget
+from influx_lake.replication.changes.change import Change
 from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.table_columns import table_target
@@ -45,6 +46,7 @@ class Subject:
         now: The present.
         asked: The windows to check; none for the newest that are loaded.
         known_means: The means that earlier checks of a window found, newest first.
+        pending: What sources told of late points, and was not loaded since.
         is_coming: Whether something is loading a window, or is going to.
     """
 
@@ -54,6 +56,7 @@ class Subject:
     now: datetime
     asked: Sequence[Window] = ()
     known_means: Callable[[], Means] = dict
+    pending: Callable[[], Sequence[Change]] = tuple
     is_coming: Callable[[Window], bool] = lambda window: False
 
     @cached_property

@@ -23,6 +23,7 @@ _MODULES = {
     "nothing_in_quarantine": "quarantine",
     "same_definition": "definition",
     "small_files": "small_files",
+    "proved": "proved",
     "outliers": "outliers",
     VALUES: "value_rules",
 }
@@ -49,6 +50,7 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
     "nothing_in_quarantine": lambda measurement: measurement.has_quarantine,
     "same_definition": _makes_rows,
     "small_files": lambda measurement: True,
+    "proved": lambda measurement: measurement.proof is not None or measurement.offload is not None,
     "outliers": lambda measurement: False,
 }
 """What is done where nobody says whether."""
@@ -62,6 +64,7 @@ MEANINGS = {
     "nothing_in_quarantine": "No row waits in quarantine: rows whose values have another type than their column.",
     "same_definition": "Every window was loaded as `computed`, `map`, `where` and the others make rows now.",
     "small_files": "No more small files of the table wait to be compacted than `checks.small_files` allows.",
+    "proved": "Every window that closed is proved to be the source's, value by value.",
     "outliers": "The window has about as many rows as those before it.",
     VALUES: "The window's rows keep the rules of `checks.values`.",
 }

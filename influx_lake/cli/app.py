@@ -24,6 +24,7 @@ from influx_lake.cli.commands.init import init
 from influx_lake.cli.commands.maintain import maintain
 from influx_lake.cli.commands.metrics import metrics
 from influx_lake.cli.commands.new import new
+from influx_lake.cli.commands.offload import offload
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.plugin.adopt import adopt
 from influx_lake.cli.commands.plugin.import_plugin import import_plugin
@@ -64,6 +65,7 @@ for panel, commands in _COMMANDS.items():
 
 
 app.add_typer(engine, rich_help_panel=_LAKE)
+app.add_typer(offload, rich_help_panel=_HISTORY)
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,15 +15,17 @@ from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.load.ensure import check_table
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_load import Progress, ProgressMeter, Unguarded, WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
-from influx_lake.replication.erased import without_erased
+from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.guards import LimitedRows, ShrinkGuard
 from influx_lake.replication.loading import load_rows
+from influx_lake.replication.offloaded import sparing
 from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake.replication.table_columns import table_target
@@ -97,7 +99,9 @@ class MeasurementWindow:
         Raises:
             LakeError: The source does not tell the measurement's columns.
         """
-        measurement, self._progress = without_erased(self.measurement, self.catalog), ProgressMeter(self.on_progress)
+        table = find_table(self.catalog, self.measurement.identifier, self.measurement.share)
+        measurement = sparing(without_erased_from(self.measurement, table), table, self.window)
+        self._progress = ProgressMeter(self.on_progress)
         now = datetime.now(UTC)
         context = LoadContext(self.run_id, now)
         source = transformed(self.source, measurement, context, self.schemas.schema if self.schemas else None)

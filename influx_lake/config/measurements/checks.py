@@ -262,6 +262,11 @@ class CheckOptions(BaseModel):
         description="No more than `most` small files wait to be compacted, which makes queries slow. Metadata only. "
         "Default: on.",
     )
+    proved: WarningCheck = Field(
+        default=WarningCheck(),
+        description="Every window that closed is proved to be the source's, value by value, as the table tells; "
+        "nothing is compared for it. Default: on where `proof` or `offload` is given.",
+    )
     outliers: OutliersCheck = Field(
         default=OutliersCheck(),
         description="The window has about as many rows as those before it. Default: off.",

@@ -11,6 +11,7 @@ from influx_lake.config.measurements.checks import CheckOptions, FreshnessOption
 from influx_lake.config.measurements.erased import ErasedRows, wanted_rows
 from influx_lake.config.measurements.guards import NO_TOLERANCE, OnChangedValues, OnShrink, Tolerance
 from influx_lake.config.measurements.history import History
+from influx_lake.config.measurements.offload import OffloadOptions, ProofOptions
 from influx_lake.config.measurements.options import SchemaEvolution
 from influx_lake.config.measurements.reconcile import ReconcileOptions
 from influx_lake.config.measurements.retention import RetentionOptions
@@ -71,6 +72,8 @@ class Measurement:
         asset: What its asset is called in Dagster, where that is not its path.
         erased: Rows that are never loaded, since they were erased for good.
         retention: How long rows are kept; None: for ever.
+        proof: How its windows are proved on their own; None: they are not.
+        offload: When its windows are deleted at the source; None: never.
         layout: Which values have columns of their own where the table is long; None: it is wide.
         share: The rows that it has of its table, where that may hold several measurements.
     """
@@ -111,6 +114,8 @@ class Measurement:
     asset: tuple[str, ...] | None = None
     erased: tuple[ErasedRows, ...] = ()
     retention: RetentionOptions | None = None
+    proof: ProofOptions | None = None
+    offload: OffloadOptions | None = None
     layout: LongOptions | None = None
     share: Share | None = None
 

@@ -17,6 +17,7 @@ from influx_lake.config.measurements.checks import CheckOptions, FreshnessOption
 from influx_lake.config.measurements.erased import ErasedRows
 from influx_lake.config.measurements.guards import GuardOptions
 from influx_lake.config.measurements.history import HistoryOptions
+from influx_lake.config.measurements.offload import Offloading, Proving
 from influx_lake.config.measurements.reconcile import ReconcileOptions, Reconciling
 from influx_lake.config.measurements.retention import Retained
 from influx_lake.config.measurements.rollups import RollupOptions
@@ -142,6 +143,18 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         description="How long rows are kept, by their time: whole windows that are older are dropped, and not loaded "
         "again; `off` keeps them for ever. Roll-ups keep theirs.",
         examples=[{"keep": "3y"}],
+    )
+    proof: Proving = Field(
+        default=None,
+        description="Windows that closed are proved to be the source's, value by value, without anybody asking: "
+        "`values`, or options; `off` proves what `influx-lake verify --values` compares.",
+        examples=["values", {"every": "1d", "most_windows": 7}],
+    )
+    offload: Offloading = Field(
+        default=None,
+        description="Windows that are proved, and old, may be deleted at the source, once somebody approves: "
+        "`influx-lake offload`, or the job `offload`. `off` deletes nothing.",
+        examples=[{"after": "90d", "keep_tag": "30d"}],
     )
     freshness: FreshnessOptions | None = Field(
         default=None, description="How late it may be. Default: nobody waits for it."

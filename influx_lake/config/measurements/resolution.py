@@ -14,6 +14,7 @@ from influx_lake.config.measurements.guards import OnChangedValues, OnShrink
 from influx_lake.config.measurements.history import History
 from influx_lake.config.measurements.layout_checks import check_layout, share_of
 from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.measurements.offload import OffloadOptions
 from influx_lake.config.measurements.options import FIRST_START, MeasurementOptions, PartitionOptions
 from influx_lake.config.measurements.retention import RetentionOptions
 from influx_lake.config.measurements.rollup_resolution import resolve_rollups
@@ -88,6 +89,8 @@ def resolve_measurement(
         transforms=transform_options(options),
         erased=options.erased,
         retention=_retention(options),
+        proof=options.proof,
+        offload=_offload(options),
         schema_evolution=options.schema_evolution,
         on_shrink=options.on_shrink,
         on_changed_values=options.on_changed_values,
@@ -143,6 +146,17 @@ def _retention(options: MeasurementOptions) -> RetentionOptions | None:
         message = f"{format_duration(retention.keep)} is over before a partition of one {every} is due"
         raise OptionMistake(message, ("retention", "keep"), ("partition", "every"), ("lag",))
     return retention
+
+
+def _offload(options: MeasurementOptions) -> OffloadOptions | None:
+    offload, retention = options.offload, options.retention
+    if offload is not None and retention is not None and retention.keep <= offload.after:
+        message = (
+            f"{format_duration(offload.after)} is no earlier than the lake drops rows itself "
+            f"({format_duration(retention.keep)}): what is deleted at the source would be nowhere"
+        )
+        raise OptionMistake(message, ("offload", "after"), ("retention", "keep"))
+    return offload
 
 
 def _check_mode(options: MeasurementOptions) -> None:

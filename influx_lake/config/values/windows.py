@@ -67,6 +67,11 @@ class Window:
         return Window(self.start, min(self.end, moment)) if moment > self.start else None
 
     @property
+    def last_microsecond(self) -> datetime:
+        """The last microsecond of it."""
+        return self.end - MICROSECOND
+
+    @property
     def start_us(self) -> int:
         """The start in microseconds since 1970, the unit of Iceberg's timestamps."""
         return (self.start - EPOCH) // MICROSECOND

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from influx_lake import recorder
+from influx_lake.config import WriteMode
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.committer import Committer
+from influx_lake.iceberg.proofs.offloaded import check_spared
 from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.staging.staged_table import StagedTable
 from influx_lake.iceberg.table_state import commit_log, ownership
@@ -101,7 +103,9 @@ class WindowCommit:
     def check(self, table: Table) -> None:
         """Check that the table is still this source's."""
         ownership.check_owner(table, self.target, self.load.provenance)
-        check_left_out(as_known(table, share=self.target.share), self.target.erased)
+        known = as_known(table, share=self.target.share)
+        check_left_out(known, self.target.erased)
+        check_spared(known, self.load.window, keeps_rows=self.target.write.mode is not WriteMode.REPLACE)
 
     def plan(self, table: Table) -> tuple[Staged, Change]:
         """Stage what the rows need of the table as it is now, and plan on that."""

@@ -12,6 +12,7 @@ from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.history.branch_loads import PUBLISHED_FROM, check_fits, window_of
 from influx_lake.iceberg.history.snapshot_view import as_of
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
+from influx_lake.iceberg.proofs.offloaded import check_spared
 from influx_lake.iceberg.scan.planning import WindowFiles, files_of
 from influx_lake.iceberg.scan.reader import count_rows
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
@@ -72,6 +73,7 @@ class Replay:
     def check(self, table: Table) -> None:
         """Check that the table's files are its own."""
         check_not_copied(table, self.target.name)
+        check_spared(self._known(table), self.window, keeps_rows=False)
 
     def plan(self, table: Table) -> tuple[StagedTable, Change]:
         """Put the files that the branch has of the window in the place of the table's."""

@@ -12,12 +12,20 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import TableRequirement, TableUpdate
 
 
-def set_ref(name: str, snapshot_id: int, *, tag: bool = False) -> TableUpdate:
-    """The update that makes a branch or tag, or moves it. It is kept for ever: nothing says when it may go."""
+def set_ref(name: str, snapshot_id: int, *, tag: bool = False, max_age_ms: int | None = None) -> TableUpdate:
+    """The update that makes a branch or tag, or moves it.
+
+    Args:
+        name: Its name.
+        snapshot_id: The snapshot that it names.
+        tag: Make a tag.
+        max_age_ms: How old the snapshot may get before an expiry removes the name; None: it is kept for ever.
+    """
     from pyiceberg.table.update import SetSnapshotRefUpdate
 
     kind = "tag" if tag else "branch"
-    return SetSnapshotRefUpdate.model_validate({"ref-name": name, "snapshot-id": snapshot_id, "type": kind})
+    kept = {} if max_age_ms is None else {"max-ref-age-ms": max_age_ms}
+    return SetSnapshotRefUpdate.model_validate({"ref-name": name, "snapshot-id": snapshot_id, "type": kind, **kept})
 
 
 def remove_ref(name: str) -> TableUpdate:

@@ -96,7 +96,12 @@ def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequenc
     """
     if branch_of(catalog) is not None:
         return Proved()
-    telling = [each for each in comparisons if each.values or each.kept_rows or each.verdict is not Verdict.EQUAL]
+    # Of what is deleted at the source on purpose, that the lake has more proves and disproves nothing.
+    telling = [
+        each
+        for each in comparisons
+        if each.values or each.verdict is not Verdict.EQUAL or (each.kept_rows and each.late is None)
+    ]
     try:
         table = find_table(catalog, measurement.identifier, measurement.share) if telling else None
         if table is None:

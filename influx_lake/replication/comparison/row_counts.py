@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -15,11 +15,13 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound, naming
 from influx_lake.iceberg.history.branch_catalog import branch_of
-from influx_lake.iceberg.scan.reader import find_table, open_table
+from influx_lake.iceberg.proofs.offloaded import is_offloaded
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
-from influx_lake.iceberg.table_state import ForeignChange, TableState, table_state
-from influx_lake.replication.corrections.evidence import Evidence, Newer, missed_correction, policy_of, weigh
-from influx_lake.replication.definition import is_outdated
+from influx_lake.iceberg.table_state import ForeignChange
+from influx_lake.replication.comparison.late_points import late_points
+from influx_lake.replication.comparison.weighing import missed_corrections, others_in, weighed_windows
+from influx_lake.replication.corrections.evidence import Evidence, Newer, policy_of
 from influx_lake.replication.erased import without_erased
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.table_columns import check_takes_loads
@@ -73,6 +75,8 @@ class Comparison:
         others: What others did to the window where they added rows to it and the lake has more; None: nothing tells of
             such rows.
         values: What comparing value by value came to, where that was done.
+        late: Of a window that is deleted at its source, because the lake is proved to have it: how many rows the source
+            has that the lake lacks; None: it is not deleted there.
     """
 
     measurement: Measurement
@@ -84,6 +88,7 @@ class Comparison:
     evidence: Evidence | None = None
     others: tuple[ForeignChange, ...] | None = None
     values: ValueComparison | None = None
+    late: int | None = None
 
     def __str__(self) -> str:
         return f"{self.window} (source {self.source_rows:,}, lake {self.lake_rows:,})"
@@ -105,7 +110,8 @@ class Comparison:
             case Verdict.EQUAL:
                 return self._equality
             case Verdict.BEHIND:
-                return f"the lake lacks {counted(self.source_rows - self.lake_rows, 'row')}: {self._cure}"
+                lacks = counted(self.source_rows - self.lake_rows, "row")
+                return self._lateness if self.late is not None else f"the lake lacks {lacks}: {self._cure}"
             case Verdict.CHANGED if self.evidence is not None:
                 return f"other {self._other_values}, and as many rows: {self.evidence.reason}; {self._way_on}"
             case Verdict.CHANGED:
@@ -118,6 +124,13 @@ class Comparison:
                     f"{self._more}, and others added rows there: {told_of(self.others or ())}. "
                     f"To have the source's rows alone: {self._replacing}"
                 )
+
+    @property
+    def _lateness(self) -> str:
+        return (
+            f"the window was off-loaded, and the source got {counted(self.late or 0, 'row')} since that the lake does "
+            "not have: load the window again, which adds them"
+        )
 
     @property
     def is_curable(self) -> bool:
@@ -165,6 +178,8 @@ class Comparison:
     def _equality(self) -> str:
         if self.is_as_archived:
             return f"as in the archive {self.measurement.archive}; the source shows other {self._other_values}"
+        if self.late is not None:
+            return f"{self._more}, which {self._keeper}" if self.kept_rows else "equal"
         if self.kept_rows:
             return f"{self._more}, which {self._keeper}. If the source never had them: {self._replacing}"
         return "equal"
@@ -176,6 +191,8 @@ class Comparison:
     @property
     def _keeper(self) -> str:
         """What lets the lake have more."""
+        if self.late is not None:
+            return "were off-loaded: deleted at the source on purpose"
         if self.measurement.write.mode is not WriteMode.REPLACE:
             return f"write.mode: {self.measurement.write.mode} keeps"
         if self.measurement.on_shrink is OnShrink.MERGE:
@@ -196,8 +213,10 @@ class Comparison:
     def verdict(self) -> Verdict:
         """How the sides compare; where points stay that the source lost, the lake may have more."""
         more = self.lake_rows - self.source_rows
-        if more < 0:
+        if more < 0 or self.late:
             return Verdict.BEHIND
+        if self.late is not None and more:
+            return Verdict.EQUAL
         if self.changed and not self.is_as_archived:
             return Verdict.CHANGED
         if more and self.others is not None:
@@ -242,8 +261,10 @@ def compare_windows(
         # As many rows as in the source prove nothing of columns that others dropped.
         check_takes_loads(source, catalog, measurement)
         held = lake_counts(catalog, measurement, windows)
-        found = counts_of(source, measurement.name, windows)
-        short = [place for place, rows in enumerate(found) if rows < held[place]]
+        table = find_table(catalog, measurement.identifier, measurement.share)
+        gone = {window for window in windows if is_offloaded(table, window)}
+        found = _source_counts(source, measurement, windows, gone)
+        short = [place for place, rows in enumerate(found) if rows < held[place] and windows[place] not in gone]
         if short:
             again = counts_of(source, measurement.name, [windows[place] for place in short])
             for place, rows in zip(short, again, strict=True):
@@ -259,12 +280,19 @@ def compare_windows(
         changed |= {window: each.differing for window, each in values.items()}
         differing = {window: columns for window, columns in changed.items() if columns}
         policy = policy_of(measurement, source) if differing else OnChangedValues.LOAD
-        weighed = {} if policy is OnChangedValues.LOAD else _weighed(source, catalog, measurement, differing, archive)
+        weighed = (
+            {} if policy is OnChangedValues.LOAD else weighed_windows(source, catalog, measurement, differing, archive)
+        )
         equal = [window for window, columns in changed.items() if not columns]
-        for window, (columns, evidence) in _missed(source, catalog, measurement, equal, archive).items():
+        for window, (columns, evidence) in missed_corrections(source, catalog, measurement, equal, archive).items():
             changed[window], weighed[window], policy = columns, evidence, OnChangedValues.ARCHIVE
         more = [window for window, rows, there in zip(windows, found, held, strict=True) if there > rows]
-        others = _others(catalog, measurement, more)
+        others = others_in(catalog, measurement, more)
+        late = {
+            window: late_points(source, table, measurement, window).missing if rows else 0
+            for window, rows, there in zip(windows, found, held, strict=True)
+            if table is not None and window in gone and rows != there
+        }
     sides = zip(windows, found, held, strict=True)
     comparisons = [
         Comparison(
@@ -277,6 +305,7 @@ def compare_windows(
             weighed.get(window),
             others.get(window),
             values.get(window),
+            late.get(window),
         )
         for window, rows, there in sides
     ]
@@ -286,46 +315,16 @@ def compare_windows(
     return comparisons
 
 
-def _others(
-    catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
-) -> dict[Window, tuple[ForeignChange, ...] | None]:
-    """What others did to windows in which the lake has more rows, where they added some."""
-    state = table_state(find_table(catalog, measurement.identifier, measurement.share)) if windows else TableState()
-    return {window: state.others_in(window) for window in windows}
-
-
-def _weighed(
-    source: Source,
-    catalog: Catalog,
-    measurement: Measurement,
-    differing: Mapping[Window, tuple[str, ...]],
-    archive: Source | None,
-) -> dict[Window, Evidence]:
-    if not differing:
-        return {}
-    table = open_table(catalog, measurement.identifier, measurement.share)
-    state = table_state(table)
-    return {
-        window: weigh(source, table, measurement, window, columns, archive)
-        for window, columns in differing.items()
-        # Where lake.yaml makes other values now, they tell nothing of which side is newer.
-        if not is_outdated(measurement, state, window)
-    }
-
-
-def _missed(
-    source: Source,
-    catalog: Catalog,
-    measurement: Measurement,
-    equal: Sequence[Window],
-    archive: Source | None,
-) -> dict[Window, tuple[tuple[str, ...], Evidence]]:
-    """The windows that are equal, and in which the archive has newer values, where it is to be believed."""
-    if archive is None or measurement.on_changed_values is not OnChangedValues.ARCHIVE or not equal:
-        return {}
-    table = open_table(catalog, measurement.identifier, measurement.share)
-    found = {window: missed_correction(source, table, measurement, window, archive) for window in equal}
-    return {window: missed for window, missed in found.items() if missed is not None}
+def _source_counts(
+    source: Source, measurement: Measurement, windows: Sequence[Window], gone: Collection[Window]
+) -> list[int]:
+    """How many rows the source has; of a measurement whose windows are all deleted there, it may know nothing more."""
+    try:
+        return counts_of(source, measurement.name, windows)
+    except MeasurementNotFound:
+        if set(windows) <= set(gone):
+            return [0] * len(windows)
+        raise
 
 
 def _profiled(

@@ -109,7 +109,7 @@ def compare_values(
             target = replace(target, with_nanoseconds=True)
             theirs, types = source_digests(source, table, target, schema, window)
         ours = lake_digests(table, target, types, window)
-        key = [] if theirs.key == ours.digests.key else _key_of(target, types)
+        key = [] if theirs.key == ours.digests.key else key_of(target, types)
         # Values are digested with the key of their row: where points differ, all columns would.
         others = [] if key else [name for name in types if theirs.columns.get(name) != ours.digests.columns.get(name)]
         changing = {column.name for column in schema.columns if not column.is_compared}
@@ -118,7 +118,7 @@ def compare_values(
                 (*key, *others),
                 ours.digests,
                 snapshot.snapshot_id if snapshot else None,
-                tuple(_key_of(target, types)),
+                tuple(key_of(target, types)),
                 tuple(name for name in ours.others if name in changing or (ids and name not in ids)),
                 tuple(name for name in ours.others if name not in changing and (not ids or name in ids)),
                 ours.unlike,
@@ -150,9 +150,9 @@ def source_digests(
     with source.read(schema, window) as rows:
         shape = stage(actual(table), rows.schema, target).shape
         types = {column.name: column.type for column in shape.columns if column.source not in not_compared}
-        digester = RowDigester(_key_of(target, types))
+        digester = RowDigester(key_of(target, types))
         for batch in rows:
-            digester.add(shape.apply(_fitting(batch, shape)).select(list(types)))
+            digester.add(shape.apply(fitting(batch, shape)).select(list(types)))
     return _digests(digester), types
 
 
@@ -167,24 +167,24 @@ def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataT
     """
     names = [field.name for field in table.schema().fields]
     texts = tuple(name for name in names if name in types and _is_text(types[name]))
-    digester, refused = RowDigester(_key_of(target, types)), set[str]()
+    digester, refused = RowDigester(key_of(target, types)), set[str]()
     others, unlike = dict.fromkeys((name for name in names if name not in types), 0), set[str]()
     for batch in read_windows(table, [window], target.time_column, names, encoded=texts):
         for name in others:
             values = batch.column(name)
             others[name] += len(values) - values.null_count
-        digester.add(_in_types(batch, types, refused, unlike))
+        digester.add(in_types(batch, types, refused, unlike))
     with_values = tuple(name for name, count in others.items() if count)
     return LakeWindow(_digests(digester, refused), with_values, tuple(sorted(unlike)))
 
 
-def _key_of(target: TableTarget, types: Mapping[str, pa.DataType]) -> list[str]:
+def key_of(target: TableTarget, types: Mapping[str, pa.DataType]) -> list[str]:
     """The columns that tell points apart, as far as rows have them."""
     times = (target.time_column, target.types.nanoseconds_column)
     return [name for name in dict.fromkeys((*times, *target.key)) if name in types]
 
 
-def _fitting(batch: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
+def fitting(batch: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
     """The rows that the table takes: none with a value that has no place in it."""
     for misfit in shape.misfits:
         batch = batch.filter(pc.is_null(batch.column(misfit.column)))
@@ -195,7 +195,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind))
 
 
-def _in_types(
+def in_types(
     batch: pa.RecordBatch, types: Mapping[str, pa.DataType], refused: set[str], unlike: set[str]
 ) -> pa.RecordBatch:
     """Rows of the table with the types that loads give them.

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import ConfigurationError
+from influx_lake.errors import ConfigurationError, OffloadedRowsMissing
 from influx_lake.iceberg.columns.known_columns import as_known
 from influx_lake.iceberg.history.rollback import check_was_read, roll_back, snapshot_at
 from influx_lake.iceberg.history.snapshot_view import as_of
+from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.replication.offloaded import holds
 from influx_lake.replication.planning.due import due_windows
 
 if TYPE_CHECKING:
@@ -99,8 +101,26 @@ def planned_rollback(
     if table.metadata.current_snapshot_id is None:
         raise ConfigurationError(f"{measurements[0].table_name} holds nothing that could be rolled back")
     then = as_of(table, snapshot)
+    for each in measurements:
+        _check_offloaded(each, table, then)
     found = tuple(_unloaded(each, table, then, now) for each in measurements)
     return Rollback(catalog, identifier, table.metadata.current_snapshot_id, snapshot, found)
+
+
+def _check_offloaded(measurement: Measurement, table: Table, then: Table) -> None:
+    """See to it that no rows go which are deleted at their source.
+
+    Raises:
+        OffloadedRowsMissing: Some would.
+    """
+    known = as_known(then, share=measurement.share)
+    for each in offloaded_from(as_known(table, share=measurement.share)):
+        if not holds(known, each):
+            raise OffloadedRowsMissing(
+                f"{each.window} of {measurement.table_name} was off-loaded: it is deleted at the source, and the "
+                "snapshot that is to be read does not descend from the one that was proved; nothing was done",
+                remedy=f"Choose a snapshot since {each.snapshot_id}",
+            )
 
 
 def _unloaded(measurement: Measurement, table: Table, then: Table, now: datetime) -> Unloaded:

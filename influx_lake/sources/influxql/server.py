@@ -202,6 +202,16 @@ class InfluxDB2Server:
         failures = self.failures()
         return _text(self._bucket(connection, failures), "id", failures)
 
+    def is_mapped(self, connection: HttpConnection) -> bool:
+        """Whether `dbrp` is one of the names that the bucket has in InfluxQL."""
+        failures, bucket, place = self.failures(), self.bucket_id(connection), self.place(connection)
+        asked = Request.get("/api/v2/dbrps", org=self.config.org, bucketID=bucket)
+        return any(
+            (each.get("bucketID"), each.get("database"), each.get("retention_policy"))
+            == (bucket, place.database, place.policy)
+            for each in _listed("content", connection, asked, failures)
+        )
+
     def _mapped(self, connection: HttpConnection) -> Place:
         """The bucket's name in InfluxQL; its default mapping where it has several."""
         failures = self.failures()

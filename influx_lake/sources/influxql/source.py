@@ -196,6 +196,18 @@ class InfluxQLSource:
             raise failures.odd(f"the field {field!r} has the type {word!r}, which this version does not know")
         return TYPES[word]
 
+    def located(self, measurement: str) -> tuple[Place, str]:
+        """Where a measurement is, and its name there.
+
+        Raises:
+            SourceError: The server cannot tell, or there are several of this name.
+        """
+        return self._located(measurement, self._server.failures(measurement))
+
+    def policies(self) -> list[str]:
+        """The retention policies of the database."""
+        return self._policies(self._server.place(self._http), self._server.failures())
+
     def _places(self, failures: HttpFailures) -> list[tuple[str, Place]]:
         """Where to look for measurements, and what goes before the names of those there."""
         place = self._server.place(self._http)

@@ -67,6 +67,16 @@ def first_point(place: Place, measurement: str) -> str:
     return f"SELECT *::field FROM {path} WHERE time >= {EARLIEST_NS} AND time <= {LATEST_NS} ORDER BY time ASC LIMIT 1"
 
 
+def any_point(place: Place, measurement: str, window: Window) -> str:
+    """One point of a window, whatever it holds."""
+    return f"SELECT *::field FROM {_path(place, identifier(measurement))} WHERE {_within(window, None)} LIMIT 1"
+
+
+def deletion(measurement: str, window: Window) -> str:
+    """Deletes the window's points, in all retention policies of the database."""
+    return f"DELETE FROM {identifier(measurement)} WHERE {_within(window, None)}"
+
+
 DATABASES = "SHOW DATABASES"
 
 

@@ -1,0 +1,153 @@
+"""Which windows of a measurement would be deleted at its source, and why others would not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.proofs.offloaded import offloaded_from
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.scan.row_counts import count_by_window
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.offload.objections import WindowObjections, to_measurement
+from influx_lake.replication.changes.change import Change
+from influx_lake.replication.proof.standing import Standing, standing
+from influx_lake.sources.deleting import Deletion
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Windows in a row that are not deleted, for the same reason.
+
+    Attributes:
+        window: From the start of the first to the end of the last; None: all of the measurement.
+        windows: How many they are.
+        why: Why they are not.
+    """
+
+    window: Window | None
+    windows: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class OffloadPlan:
+    """What would be deleted of a measurement at its source.
+
+    Attributes:
+        measurement: The measurement.
+        unfinished: Windows whose deletion was begun, and is not known to have ended: these come first.
+        windows: The windows that would be deleted, oldest first, with how many rows the lake has of each.
+        waiting: How many more could be, beyond the limits of one run.
+        refused: Those that are old enough, and are not.
+        done: The time that is deleted.
+    """
+
+    measurement: Measurement
+    unfinished: tuple[Window, ...] = ()
+    windows: tuple[tuple[Window, int], ...] = ()
+    waiting: int = 0
+    refused: tuple[Refused, ...] = ()
+    done: tuple[Window, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many rows would be deleted."""
+        return sum(rows for _, rows in self.windows)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.windows and not self.unfinished
+
+
+def plan_offload(
+    lake: Lake,
+    catalog: Catalog,
+    deletion: Deletion,
+    measurement: Measurement,
+    now: datetime,
+    pending: Sequence[Change] = (),
+) -> OffloadPlan:
+    """Find out which windows of a measurement would be deleted at its source.
+
+    Nothing is compared, and nothing is changed.
+
+    Args:
+        lake: The lake.
+        catalog: Its catalog.
+        deletion: What deletes at the measurement's source.
+        measurement: The measurement.
+        now: The present.
+        pending: What sources told of late points, and was not loaded since.
+
+    Raises:
+        LakeError: The table, or the source, cannot tell what has to be known.
+    """
+    if (why := to_measurement(lake, measurement)) is not None:
+        return OffloadPlan(measurement, refused=(Refused(None, 0, why),))
+    options = measurement.offload
+    assert options is not None
+    table = find_table(catalog, measurement.identifier, measurement.share)
+    if table is None:
+        return OffloadPlan(measurement, refused=(Refused(None, 0, "nothing of it is loaded yet"),))
+    entries = offloaded_from(table)
+    begun = tuple(each.window for each in entries if not each.is_done)
+    done = tuple(each.window for each in entries if each.is_done)
+    windows = [each for each in _old(measurement, now) if not any(entry.meets(each) for entry in entries)]
+    told = standing(measurement, table, windows, pending)
+    objections = WindowObjections(catalog, measurement, table, _why_unproved(told), now)
+    if (why := objections.to_table()) is not None:
+        return OffloadPlan(measurement, refused=(Refused(None, 0, why),), done=done)
+    held = table_state(table).coverage.intervals
+    chosen, refused, waiting, rows = list[tuple[Window, int]](), list[tuple[Window, str]](), 0, 0
+    for window in windows:
+        if not held or window.end <= held[0].start or held[-1].end <= window.start:
+            # What was never loaded is not told of, one by one.
+            continue
+        why = objections.to(window) or deletion.objection(measurement.name, window)
+        if why is not None:
+            refused.append((window, why))
+            continue
+        [count] = count_by_window(table, [window], measurement.time_column)
+        if len(chosen) >= options.most_windows or rows + count > options.most_rows:
+            waiting += 1
+            continue
+        chosen.append((window, count))
+        rows += count
+    return OffloadPlan(measurement, begun, tuple(chosen), waiting, tuple(_together(refused)), done)
+
+
+def _old(measurement: Measurement, now: datetime) -> Iterator[Window]:
+    assert measurement.offload is not None
+    until = now - max(measurement.offload.after, measurement.lag)
+    start = measurement.kept_since(now)
+    return (window for window in measurement.scheme.windows(start, until) if window.end <= until)
+
+
+def _why_unproved(told: Standing) -> Callable[[Window], str | None]:
+    def why(window: Window) -> str | None:
+        parts = (each for each in told.unproved if each.window.start <= window.start and window.end <= each.window.end)
+        return next((each.why for each in parts), None)
+
+    return why
+
+
+def _together(windows: Sequence[tuple[Window, str]]) -> Iterator[Refused]:
+    last: Refused | None = None
+    for window, why in windows:
+        if last is not None and last.window is not None and last.why == why and last.window.end == window.start:
+            last = Refused(Window(last.window.start, window.end), last.windows + 1, why)
+            continue
+        if last is not None:
+            yield last
+        last = Refused(window, 1, why)
+    if last is not None:
+        yield last

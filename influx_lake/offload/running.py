@@ -1,0 +1,290 @@
+"""Deletes windows at their source that the lake is proved to have, so that a point is always in one of both.
+
+In this order: the snapshot that has the window is tagged; the table says that the window is being deleted, so that no
+load takes its rows from then on; source and lake are compared value by value once more; the source deletes; what it has
+then is looked at; the table says that it is done. A process that dies in between leaves a window that is begun, and the
+next run goes on with it: what the source still has is deleted only where the lake has every value of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import LakeError, MeasurementNotFound, NotOffloadable, SourceError, naming
+from influx_lake.iceberg.proofs.current import current_proofs
+from influx_lake.iceberg.proofs.offloaded import Offloaded, offloaded_from
+from influx_lake.iceberg.proofs.record import Proof
+from influx_lake.iceberg.scan.reader import open_table
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.offload.objections import WindowObjections, to_measurement
+from influx_lake.offload.planning import OffloadPlan
+from influx_lake.offload.records import declare, finish, tag_snapshot, withdraw
+from influx_lake.replication.changes.change import Change
+from influx_lake.replication.comparison.late_points import LatePoints, late_points
+from influx_lake.replication.comparison.proving import unprovable
+from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.stored_digests import stored_digest
+from influx_lake.replication.comparison.verify import compare_apart
+from influx_lake.replication.erased import without_erased_from
+from influx_lake.replication.offloaded import check_held
+from influx_lake.replication.window import replicate_window
+from influx_lake.sources.deleting import Deletion
+from influx_lake.sources.protocol import Source
+from influx_lake.sources.window_counts import counts_of
+from influx_lake.transforms import transformed
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+
+class Step(StrEnum):
+    """What was just done with a window."""
+
+    TAGGED = "tagged"
+    DECLARED = "declared"
+    PROVED = "proved"
+    DELETED = "deleted"
+    SEEN_EMPTY = "seen empty"
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """What became of a window."""
+
+    DELETED = "deleted"
+    """The source has none of its points any more, but for those that came since."""
+    REFUSED = "refused"
+    """Nothing was deleted."""
+    UNFINISHED = "unfinished"
+    """Some of it may be deleted; all of it is in the lake. The next run goes on with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a window.
+
+    Attributes:
+        window: The window.
+        outcome: Whether it is deleted.
+        rows: How many rows the lake has of it.
+        said: Why it is not, or what else is to be known.
+    """
+
+    window: Window
+    outcome: Outcome
+    rows: int = 0
+    said: str = ""
+
+
+@dataclass
+class Offloading:
+    """Deletes windows of a measurement at its source.
+
+    Attributes:
+        lake: The lake.
+        catalog: Its catalog.
+        source: The measurement's source.
+        deletion: What deletes there.
+        measurement: The measurement.
+        run_id: Who does it; kept in snapshots that late points make.
+        now: The present.
+        pending: What the source told of late points by now, and was not loaded since.
+        on_step: Told what was done with which window.
+    """
+
+    lake: Lake
+    catalog: Catalog
+    source: Source
+    deletion: Deletion
+    measurement: Measurement
+    run_id: str
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    pending: Callable[[], Iterable[Change]] = tuple
+    on_step: Callable[[Step, Window], None] = lambda step, window: None
+
+    def run(self, plan: OffloadPlan) -> Iterator[Result]:
+        """Delete what a plan says: first what an earlier run began.
+
+        Yields:
+            What became of each window.
+
+        Raises:
+            LakeError: The catalog, the table or the source fails; what is begun is gone on with by the next run.
+        """
+        if (why := to_measurement(self.lake, self.measurement)) is not None:
+            raise NotOffloadable(f"nothing is deleted: {why}", measurement=self.measurement.name)
+        for window in plan.unfinished:
+            with naming(self.measurement.name, window):
+                yield self.go_on(window)
+        for window, _ in plan.windows:
+            with naming(self.measurement.name, window):
+                yield self.delete(window)
+
+    def delete(self, window: Window) -> Result:
+        """Delete a window that is proved."""
+        table = self._table()
+        proof = _proof_of(table, window)
+        if proof is None or (why := self._objection(table, window)) is not None:
+            return Result(window, Outcome.REFUSED, said="it is not proved any more" if proof is None else str(why))
+        entry = self._described(table, window, proof.key, proof.left_out)
+        declare(self.catalog, self.measurement, entry)
+        self.on_step(Step.DECLARED, window)
+        try:
+            why = self._difference(window, entry)
+        except LakeError:
+            # Nothing was deleted yet.
+            withdraw(self.catalog, self.measurement, window)
+            raise
+        if why is not None:
+            withdraw(self.catalog, self.measurement, window)
+            return Result(window, Outcome.REFUSED, said=why)
+        self.on_step(Step.PROVED, window)
+        return self._deleted(window, entry)
+
+    def go_on(self, window: Window) -> Result:
+        """Go on with a window whose deletion was begun: what the source still has is in the lake before it goes."""
+        table = self._table()
+        entry = next((each for each in offloaded_from(table) if each.window == window and not each.is_done), None)
+        if entry is None:
+            return Result(window, Outcome.REFUSED, said="nothing of it was begun")
+        check_held(self.measurement, table, window)
+        there = self._rows_there(window)
+        if there == 0:
+            return self._finished(window, entry)
+        if self._late(window).missing:
+            self._load(window)
+            if missing := self._late(window).missing:
+                return self._unfinished(window, entry, f"the lake lacks {counted(missing, 'row')} of the source still")
+        table = self._table()
+        proof = _proof_of(table, window)
+        entry = self._described(table, window, proof.key if proof else (), proof.left_out if proof else ())
+        declare(self.catalog, self.measurement, entry, again=True)
+        self.on_step(Step.DECLARED, window)
+        found, after = self._late(window), self._rows_there(window)
+        if found.missing or not found.rows == after == there or self._is_told_of(window):
+            said = f"it has {found.rows:,}, then {after:,} rows, of which the lake lacks {found.missing:,}"
+            return self._unfinished(window, entry, f"the source changed while it was looked at: {said}")
+        self.on_step(Step.PROVED, window)
+        return self._deleted(window, entry)
+
+    def _deleted(self, window: Window, entry: Offloaded) -> Result:
+        try:
+            self.deletion.delete(self.measurement.name, window)
+        except SourceError as error:
+            if not error.transient and self._has_all(window, entry):
+                withdraw(self.catalog, self.measurement, window)
+                raise
+            return self._unfinished(window, entry, f"whether the source deleted it is not known: {error.message}")
+        self.on_step(Step.DELETED, window)
+        there, told = self._rows_there(window), ""
+        if self._is_told_of(window):
+            told = "the source told that it got points while it deleted: have whoever wrote them send them again"
+        if there == 0:
+            return self._finished(window, entry, told)
+        late = self._late(window)
+        if late.missing == there:
+            said = f"{counted(there, 'row')} came to the source since: load the window to have them in the lake"
+            return self._finished(window, entry, said)
+        return self._unfinished(window, entry, f"the source still has {counted(there, 'row')} of it")
+
+    def _finished(self, window: Window, entry: Offloaded, said: str = "") -> Result:
+        self.on_step(Step.SEEN_EMPTY, window)
+        finish(self.catalog, self.measurement, replace(entry, is_done=True))
+        self.on_step(Step.FINISHED, window)
+        return Result(window, Outcome.DELETED, entry.rows, said)
+
+    def _unfinished(self, window: Window, entry: Offloaded, said: str) -> Result:
+        return Result(window, Outcome.UNFINISHED, entry.rows, said)
+
+    def _described(self, table: Table, window: Window, key: tuple[str, ...], left_out: tuple[str, ...]) -> Offloaded:
+        """What is to be said of a window: its rows in the snapshot that is read, which is tagged."""
+        snapshot = table.current_snapshot()
+        assert snapshot is not None
+        digest = stored_digest(table, self.measurement, window, snapshot.snapshot_id, key, left_out)
+        if digest is None:
+            raise NotOffloadable("files of it are gone from the table's store")
+        options = self.measurement.offload
+        assert options is not None
+        tag = tag_snapshot(self.catalog, self.measurement, snapshot, options.keep_tag, datetime.now(UTC))
+        self.on_step(Step.TAGGED, window)
+        at = datetime.now(UTC).replace(microsecond=0)
+        identity = self.source.identity
+        return Offloaded(window, at, digest.values, str(digest), snapshot.snapshot_id, tag, identity)
+
+    def _difference(self, window: Window, entry: Offloaded) -> str | None:
+        """Why source and lake differ now, or the lake has other rows than were tagged; None where all is well."""
+        found = compare_apart(
+            self.source, self.catalog, self.measurement, [window], depth=lambda _: Depth.VALUES, archive=None
+        )
+        if found.failures:
+            return found.failures[0].message
+        [comparison] = found.comparisons
+        if (why := unprovable(comparison, table_state(self._table()))) is not None:
+            return why
+        whole = comparison.values.lake.whole if comparison.values else None
+        if whole is None or (whole.values, str(whole)) != (entry.rows, entry.digest):
+            return "the lake's rows of it changed while it was compared"
+        if self._is_told_of(window):
+            return "the source told that it got points"
+        [count] = counts_of(self._transformed(), self.measurement.name, [window])
+        if count != entry.rows:
+            return f"the source got points meanwhile: it has {counted(count, 'row')}, and the lake {entry.rows:,}"
+        return None
+
+    def _is_told_of(self, window: Window) -> bool:
+        changes = (each for each in self.pending() if each.table == self.measurement.full_name)
+        return any(each.window.start < window.end and window.start < each.window.end for each in changes)
+
+    def _has_all(self, window: Window, entry: Offloaded) -> bool:
+        """Whether a source that refused has the window still, as it was proved."""
+        try:
+            return self._difference(window, entry) is None
+        except LakeError:
+            return False
+
+    def _objection(self, table: Table, window: Window) -> str | None:
+        def nothing(of: Window) -> str | None:
+            return None if current_proofs(table).hold(of) else "it changed since"
+
+        objections = WindowObjections(self.catalog, self.measurement, table, nothing, self.now)
+        return objections.to_table() or objections.to(window) or self.deletion.objection(self.measurement.name, window)
+
+    def _rows_there(self, window: Window) -> int:
+        """How many rows the source has: the larger of what it counts and what it gives."""
+        source, name = self._transformed(), self.measurement.name
+        try:
+            schema = source.schema(name)
+            [count] = counts_of(source, name, [window])
+            with source.read(schema, window) as rows:
+                return max(count, sum(len(batch) for batch in rows))
+        except MeasurementNotFound:
+            # A server forgets a measurement with its last point.
+            return 0
+
+    def _late(self, window: Window) -> LatePoints:
+        return late_points(self._transformed(), self._table(), self.measurement, window)
+
+    def _load(self, window: Window) -> None:
+        replicate_window(self.source, self.catalog, self.measurement, window, run_id=self.run_id)
+
+    def _transformed(self) -> Source:
+        return transformed(self.source, without_erased_from(self.measurement, self._table()))
+
+    def _table(self) -> Table:
+        return open_table(self.catalog, self.measurement.identifier, self.measurement.share)
+
+
+def _proof_of(table: Table, window: Window) -> Proof | None:
+    """The proof that a window is in, where all of it is proved."""
+    for each in current_proofs(table).ranges:
+        if any(part.start <= window.start and window.end <= part.end for part in each.valid):
+            return each
+    return None

@@ -1,0 +1,83 @@
+"""Windows that were deleted at their source because the lake has them: what loads may do there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement, WriteMode
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import OffloadedRowsMissing
+from influx_lake.iceberg.proofs.offloaded import Offloaded, is_offloaded, offloaded_from
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.lineage import Lineage
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+__all__ = ["check_held", "holds", "is_offloaded", "sparing"]
+
+
+def sparing(measurement: Measurement, table: Table | None, window: Window) -> Measurement:
+    """The measurement for a load of a window: where rows of it were deleted at the source, what the source has is added
+    to what the table has, and nothing is replaced, whatever the measurement says.
+
+    Args:
+        measurement: The measurement.
+        table: Its table, under the names that loads know; None where there is none.
+        window: The window.
+
+    Raises:
+        OffloadedRowsMissing: The table no longer has these rows.
+    """
+    if not is_offloaded(table, window):
+        return measurement
+    check_held(measurement, table, window)
+    if measurement.write.mode is WriteMode.APPEND:
+        return measurement
+    write = measurement.write.model_copy(update={"mode": WriteMode.UPSERT, "merge_fields": True})
+    return replace(measurement, write=write)
+
+
+def check_held(measurement: Measurement, table: Table | None, window: Window | None = None) -> None:
+    """See to it that a table still has what was deleted at its source.
+
+    Args:
+        measurement: The measurement.
+        table: Its table.
+        window: Only what shares time with this window.
+
+    Raises:
+        OffloadedRowsMissing: It does not: it was set back, or others took rows.
+    """
+    kept_since = measurement.oldest_kept(datetime.now(UTC))
+    for each in offloaded_from(table):
+        if (window is not None and not each.meets(window)) or (
+            kept_since is not None and each.window.end <= kept_since
+        ):
+            continue
+        if table is not None and not holds(table, each):
+            raise OffloadedRowsMissing(
+                f"{each.window} was off-loaded: it is deleted at the source, and {measurement.table_name} no longer "
+                "holds it as it was proved. It was set back, or others took rows. The snapshot "
+                f"{each.snapshot_id} had it (tag {each.tag}); nothing is loaded there, for the source has nothing",
+                remedy=f"Bring the rows back: influx-lake rollback {measurement.key} --to {each.tag}, or to a snapshot "
+                "since",
+            )
+
+
+def holds(table: Table, entry: Offloaded) -> bool:
+    """Whether a table, as it is read, descends from the snapshot that was proved, and covers the time still.
+
+    Args:
+        table: The table, under the names that loads know.
+        entry: What was deleted at the source.
+    """
+    current = table.current_snapshot()
+    if current is None or not table_state(table).coverage.holds(entry.window):
+        return False
+    if table.metadata.snapshot_by_id(entry.snapshot_id) is None:
+        # It expired, as snapshots do that the table descends from.
+        return True
+    return any(each.snapshot_id == entry.snapshot_id for each in Lineage(table).line(current))

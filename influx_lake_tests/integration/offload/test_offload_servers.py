@@ -1,0 +1,150 @@
+"""Windows deleted at real InfluxDB 1.8 and 2 servers, through the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyiceberg.table import Table
+
+from influx_lake.cli.entry import run
+from influx_lake.config import load_lake
+from influx_lake.iceberg.catalogs.opening import open_catalog
+from influx_lake.iceberg.proofs.offloaded import offloaded_from
+from influx_lake.sources import open_source
+from influx_lake_tests.integration.cli_lake import DAY_NS, FIRST_DAY_NS, SQLITE
+from testbed.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
+
+pytestmark = pytest.mark.servers
+NAME = 'c"p\\u é'
+RANGE = ("--end", "2026-01-05")
+LAKE = """\
+sources:
+  default: {source}
+catalog: {catalog}
+defaults: {{namespace: telemetry, offload: {{after: 90d, most_windows: 3}}}}
+measurements:
+  odd: {{measurement: {name}, table: odd}}
+  other: {{offload: off}}
+"""
+
+
+@dataclass
+class OffloadedLake:
+    """A lake of a server, and the commands on it."""
+
+    server: Server
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def tell(self, *arguments: str) -> tuple[int, Any]:
+        self.capsys.readouterr()
+        code = run([*arguments, "-c", str(self.folder / "lake.yaml"), "--json"])
+        said = self.capsys.readouterr()
+        assert TOKEN not in said.out + said.err
+        return code, json.loads(said.out)
+
+    def there(self, name: str, day: int, days: int = 1) -> int:
+        """How many points the server has."""
+        from influx_lake.config.values.windows import Window, from_nanoseconds
+
+        source = open_source(load_lake(self.folder / "lake.yaml").source("default"))
+        start = FIRST_DAY_NS + day * DAY_NS
+        window = Window(from_nanoseconds(start), from_nanoseconds(start + days * DAY_NS))
+        try:
+            return source.count(name, window)
+        finally:
+            source.close()
+
+    @property
+    def table(self) -> Table:
+        lake = load_lake(self.folder / "lake.yaml")
+        return open_catalog("lake", lake.catalog.properties()).load_table(("telemetry", "odd"))
+
+
+def lines(name: str, days: range) -> str:
+    """Two hosts, and points at both ends of each day: its first nanosecond and its last one."""
+    escaped = name.replace(" ", "\\ ")
+    moments = [FIRST_DAY_NS + day * DAY_NS + more for day in days for more in (0, 3_600 * 10**9, DAY_NS - 1)]
+    return "\n".join(
+        f'{escaped},host={host} busy={number}.5,count={number}i,text="é",up=true {moment}'
+        for number, moment in enumerate(moments)
+        for host in "ab"
+    )
+
+
+@pytest.fixture(params=["1.8", "2"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[OffloadedLake]:
+    opened = influxdb1(tmp_path / "server") if request.param == "1.8" else influxdb2(tmp_path / "server")
+    with opened as server:
+        (tmp_path / "token").write_text(TOKEN)
+        token = {} if request.param == "1.8" else {"token": "${file:token}"}
+        text = LAKE.format(source=json.dumps({**server.options, **token}), catalog=SQLITE, name=json.dumps(NAME))
+        (tmp_path / "lake.yaml").write_text(text)
+        server.write(lines(NAME, range(5)))
+        server.write(lines("other", range(5)))
+        found = OffloadedLake(server, tmp_path, capsys)
+        assert found.tell("replicate", "--all", *RANGE)[0] == 0
+        yield found
+
+
+def test_windows_are_deleted_exactly_and_stay_in_the_lake(lake: OffloadedLake) -> None:
+    _, told = lake.tell("offload", "plan", "odd")
+    [odd] = told["measurements"]
+    assert (odd["windows"], odd["refused"][0]["windows"]) == ([], 4)
+    assert "not proved" in odd["refused"][0]["why"]
+    assert lake.tell("verify", "odd", "--values", *RANGE)[0] == 0
+    code, told = lake.tell("offload", "run", "odd")
+    assert (code, told["approved"], len(told["measurements"][0]["windows"])) == (0, False, 3)
+    assert lake.there(NAME, 0, 5) == 30
+    code, told = lake.tell("offload", "run", "odd", "--yes")
+    [odd] = told["measurements"]
+    assert [each["outcome"] for each in odd["results"]] == ["deleted"] * 3
+    assert (code, odd["waiting"]) == (0, 1)
+    assert [lake.there(NAME, day) for day in range(5)] == [0, 0, 0, 6, 6]
+    assert lake.there("other", 0, 5) == 30
+    assert lake.table.scan().to_arrow().num_rows == 24
+    [entry] = offloaded_from(lake.table)
+    assert (entry.rows, entry.is_done) == (18, True)
+    assert lake.table.metadata.refs[entry.tag].snapshot_id == entry.snapshot_id
+    assert lake.tell("verify", "odd", "--values", *RANGE)[0] == 0
+    assert lake.tell("offload", "run", "odd", "--yes")[0] == 0
+    assert [lake.there(NAME, day) for day in range(5)] == [0, 0, 0, 0, 6]
+    # Nothing is taken by a load, of the source that is empty now, whatever the measurement says.
+    assert lake.tell("replicate", "odd", *RANGE)[0] == 0
+    assert lake.tell("replicate", "odd", "--start", "2026-01-01", *RANGE, "--replace")[0] == 0
+    assert lake.table.scan().to_arrow().num_rows == 24
+
+
+def test_late_points_of_such_a_window_are_added(lake: OffloadedLake) -> None:
+    lake.tell("verify", "odd", "--values", *RANGE)
+    assert lake.tell("offload", "run", "odd", "--yes")[0] == 0
+    escaped = NAME.replace(" ", "\\ ")
+    lake.server.write(f"{escaped},host=a count=99i {FIRST_DAY_NS}\n{escaped},host=late count=7i {FIRST_DAY_NS + 5}")
+    code, told = lake.tell("verify", "odd", *RANGE)
+    [differing] = told["measurements"][0]["differing"]
+    assert (code, differing["verdict"]) == (1, "behind")
+    assert "2 rows since that the lake does not have" in differing["explanation"]
+    assert lake.tell("replicate", "odd", "--start", "2026-01-01", "--end", "2026-01-02")[0] == 0
+    rows = lake.table.scan().to_arrow().to_pylist()
+    assert len(rows) == 25
+    first = min((row for row in rows if row["host"] == "a"), key=lambda row: row["time"])
+    assert (first["count"], first["busy"]) == (99, 0.5)
+    assert lake.tell("verify", "odd", *RANGE)[0] == 0
+
+
+def test_points_of_another_retention_policy_keep_a_window_where_it_is(lake: OffloadedLake) -> None:
+    if lake.server.options["type"] != "influxdb1":
+        pytest.skip("a bucket of InfluxDB 2 is what its measurements are deleted from")
+    lake.server.query("CREATE RETENTION POLICY coarse ON telemetry DURATION INF REPLICATION 1")
+    lake.server.write(f"{NAME.replace(' ', chr(92) + ' ')},host=a count=1i {FIRST_DAY_NS + DAY_NS}", policy="coarse")
+    lake.tell("verify", "odd", "--values", *RANGE)
+    [odd] = lake.tell("offload", "run", "odd", "--yes")[1]["measurements"]
+    assert [each["outcome"] for each in odd["results"]] == ["deleted"] * 3
+    [refused] = odd["refused"]
+    assert "'coarse'" in refused["why"]
+    assert [lake.there(NAME, day) for day in range(5)] == [0, 6, 0, 0, 6]
