@@ -193,7 +193,7 @@ class FolderDestination:
         return not file_of(self.folder, options.packing, name, window).exists()
 
     def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: Taken) -> Sink:
-        return FolderTarget(self.folder, options.packing, name, self.database, journal, taken)
+        return FolderTarget(self.folder, options.packing, name, self.database, journal, Pace(options.rate), taken)
 
     def source(self, name: str, windows: Sequence[Window], options: RestoreOptions) -> ReadBack:
         files = (file_of(self.folder, options.packing, name, each) for each in windows)

@@ -84,7 +84,9 @@ def restore(
     max_points: Annotated[
         int | None, typer.Option(min=1, metavar="NUMBER", help="At most so many points this time; again for the rest.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=64, metavar="NUMBER", help="Requests at once.")] = 4,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=64, metavar="NUMBER", help="Requests to a server at once.")
+    ] = 4,
     batch_size: Annotated[
         int, typer.Option(parser=_size, metavar="SIZE", help="The bytes of lines that a request has, unpacked.")
     ] = 1_000_000,

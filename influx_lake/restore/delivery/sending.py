@@ -46,6 +46,7 @@ class Sender:
     _under_way: set[Future[None]] = field(default_factory=set, init=False)
     _pool: ThreadPoolExecutor | None = field(default=None, init=False)
     _failure: BaseException | None = field(default=None, init=False)
+    _answered: int = field(default=0, init=False)
 
     def take(self, batch: Batch) -> None:
         """Send a batch, at once or when there is room.
@@ -98,13 +99,20 @@ class Sender:
         self.on_taken(batch, refused)
 
     def _sent(self, batch: Batch) -> Answer | None:
-        backoff = Backoff(self.retry, sleep=self._sleep)
+        backoff, answered = Backoff(self.retry, sleep=self._sleep), self._answered
         while True:
             self._sleep(self.pace.wait(len(batch), len(batch.body)))
             try:
-                return self.send(batch)
+                answer = self.send(batch)
             except TransientSourceError as error:
+                if answered != self._answered:
+                    # The server does not fail in a row: it took another batch meanwhile.
+                    backoff.progressed()
+                    answered = self._answered
                 backoff.wait(error)
+            else:
+                self._answered += 1
+                return answer
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):

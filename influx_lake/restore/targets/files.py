@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import MeasurementNotFound, StorageError
 from influx_lake.restore.delivery.batch import Batch, Refused
 from influx_lake.restore.delivery.journal import Journal
+from influx_lake.restore.delivery.pace import Pace
 from influx_lake.restore.targets.packing import Packing
 from influx_lake.sources import RowStream, open_source
 
@@ -43,6 +45,7 @@ class FolderTarget:
         measurement: What the measurement is called in the lines.
         database: The database that the files name, as `influx -import` wants it.
         journal: Gets what is there.
+        pace: How fast it is written at most.
         on_taken: Told of each batch.
     """
 
@@ -51,6 +54,7 @@ class FolderTarget:
     measurement: str
     database: str
     journal: Journal
+    pace: Pace
     on_taken: Callable[[Batch, tuple[Refused, ...]], None] = lambda batch, refused: None
     _file: _PackedFile | None = field(default=None, init=False)
     _refused: list[Refused] = field(default_factory=list, init=False)
@@ -66,6 +70,7 @@ class FolderTarget:
         Raises:
             StorageError: They cannot be written.
         """
+        time.sleep(self.pace.wait(len(batch), len(batch.body)))
         with _file_errors(self.path(batch.window), "write"):
             if self._file is None:
                 self.folder.mkdir(parents=True, exist_ok=True)

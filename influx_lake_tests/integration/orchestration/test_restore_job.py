@@ -74,6 +74,7 @@ def test_a_range_of_partitions(lake: AutomatedLake) -> None:
     assert lake.box.row_count("spare", "cpu_back") == 4
 
 
+@pytest.mark.slow
 def test_files_below_the_lakes_folder(lake: AutomatedLake) -> None:
     assert restored(lake, "2026-01-01", "2026-01-01", to="exports/", compression="none").success
     assert [path.name for path in (lake.folder / "exports").iterdir()] == ["cpu_20260101T000000Z_20260102T000000Z.lp"]
@@ -95,8 +96,8 @@ def test_what_is_refused_fails_the_run_and_is_kept(lake: AutomatedLake) -> None:
     ("config", "said"),
     [
         ({"to": "default"}, "the lake is loaded from this very measurement"),
-        ({"to": "nowhere"}, "has no source nowhere"),
-        ({"to": "spare", "measurement": "gpu"}, "has no measurement gpu"),
+        pytest.param({"to": "nowhere"}, "has no source nowhere", marks=pytest.mark.slow),
+        pytest.param({"to": "spare", "measurement": "gpu"}, "has no measurement gpu", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_done_says_why(lake: AutomatedLake, config: dict[str, str], said: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.cli_lake import DAY_NS, FIRST_DAY_NS, CliLake
+from testbed.waiting import wait_until
 
 LAKE = """\
 sources:
@@ -134,6 +135,7 @@ def test_a_budget_and_the_rest(lake: CliLake) -> None:
     assert anew["points"] > 300
 
 
+@pytest.mark.slow
 def test_a_tag_a_snapshot_and_a_range(lake: CliLake) -> None:
     lake.fill("cpu", range(2), points=10)
     loaded(lake)
@@ -167,3 +169,37 @@ def test_a_tag_a_snapshot_and_a_range(lake: CliLake) -> None:
 def test_no_such_target(lake: CliLake, to: str, said: str) -> None:
     told = lake.tell("restore", "cpu", "--to", to)
     assert (told.code, said in told.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_files_of_a_restore_that_was_killed(lake: CliLake) -> None:
+    lake.fill("cpu", range(6), points=2_000)
+    loaded(lake, 6)
+    folder = lake.folder / "exports"
+    arguments = ("restore", "cpu", "--to", f"{folder}/", "--batch-size", "2KB")
+    # So slow that it is not done when it is killed.
+    process = lake.start(*arguments, "--rate", "4000")
+    wait_until(lambda: len([*folder.glob("*.gz")]) >= 2, "the first files are there")
+    process.kill()
+    process.communicate()
+    there = {path: path.stat().st_mtime_ns for path in folder.glob("*.gz")}
+    # One of those that are there is gone.
+    min(there).unlink()
+    found = lake.tell(*arguments, "--json").object
+    assert (found["equal"], found["resumed"]) == (True, True)
+    kept = [path for path in there if path.exists() and path.stat().st_mtime_ns == there[path]]
+    assert found["points"] == 12_000 - 2_000 * len(kept)
+    assert len(kept) == len(there) - 1 >= 1
+    assert len([*folder.iterdir()]) == 6
+
+
+def test_the_source_by_another_name_of_its_machine(lake: CliLake) -> None:
+    write_mixed(lake)
+    lake.write_config(LAKE.replace("database: spare", "database: telemetry").replace("{host}", "{host}", 1))
+    loaded(lake)
+    text = lake.config.read_text()
+    first, _, second = text.partition("spare:")
+    lake.config.write_text(f"{first}spare:{second.replace('127.0.0.1', 'localhost', 1)}")
+    told = lake.tell("restore", "cpu", "--to", "spare")
+    assert told.code == 1
+    assert "the lake is loaded from this very measurement" in told.err

@@ -65,15 +65,15 @@ def points_of(lake: CliLake, source: str, measurement: str = "cpu") -> list[dict
     "options",
     [
         "{}",
-        "{rename: {usageIdle: idle, time: at, host: machine}}",
+        pytest.param("{rename: {usageIdle: idle, time: at, host: machine}}", marks=pytest.mark.slow),
         "{prefix: {tags: t_, fields: f_}, rename: {up: is_up}}",
         "{column_names: snake}",
         "{constants: {version: '1'}, computed: {double: usageIdle * 2}, metadata_columns: [measurement, loaded_at]}",
-        "{metadata_columns: {from: source}, rename: {run: r}}",
-        "{types: {count: string}}",
+        pytest.param("{metadata_columns: {from: source}, rename: {run: r}}", marks=pytest.mark.slow),
+        pytest.param("{types: {count: string}}", marks=pytest.mark.slow),
         "{types: {count: 'decimal(30, 2)', up: string}}",
-        "{time_type: timestamp}",
-        "{table_properties: {format-version: '2'}, write: {mode: upsert}}",
+        pytest.param("{time_type: timestamp}", marks=pytest.mark.slow),
+        pytest.param("{table_properties: {format-version: '2'}, write: {mode: upsert}}", marks=pytest.mark.slow),
         "{layout: {long: {integers: true, booleans: true, texts: true}}, fields: {exclude: [big]}}",
     ],
 )
@@ -85,6 +85,7 @@ def test_points_of_the_source_come_out(lake: CliLake, options: str) -> None:
     assert points_of(lake, "spare") == points_of(lake, "default")
 
 
+@pytest.mark.slow
 def test_a_long_table_of_doubles_alone(lake: CliLake) -> None:
     loaded(lake, "{layout: long}", FEWER)
     assert lake.tell("restore", "cpu", "--to", "spare").code == 0
@@ -139,6 +140,7 @@ def test_windows_that_were_made_by_other_options(lake: CliLake) -> None:
     assert "1 of 1 windows were loaded under other options" in told.err
 
 
+@pytest.mark.slow
 def test_nanoseconds_that_the_lake_cut(lake: CliLake) -> None:
     loaded(lake, "{nanoseconds: truncate}", ("cpu,host=a usage=1.5 {0}", "cpu,host=b usage=2.5 {1}"))
     told = lake.tell("restore", "cpu", "--to", "spare")
