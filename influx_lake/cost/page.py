@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from influx_lake.config.values.units import format_bytes, format_duration
+from influx_lake.config.values.units import format_bytes
 from influx_lake.cost.report import CostReport
 from influx_lake.html.charts import columns, rows
 from influx_lake.html.pages import page
@@ -41,7 +41,6 @@ def cost_page(report: CostReport, title: str) -> str:
         by_table=rows({each.name: float(each.total.bytes) for each in largest}, "Bytes by table", shown_bytes),
         shown_bytes=shown_bytes,
         money=shown_money,
-        duration=format_duration,
         stored={each.name: each for each in report.lake.tables},
     )
 

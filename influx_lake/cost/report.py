@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.config import Lake, Measurement
-from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.windows import utc_text
 from influx_lake.cost.prices import GB, TB, PriceTable
 from influx_lake.cost.savings import Saving, savings
@@ -209,7 +208,7 @@ def cost_report(
         catalog: Its catalog.
         measurements: The measurements.
         now: The present.
-        after: How old windows are when they are off-loaded; None: nothing is.
+        after: How old windows are when they are off-loaded, in place of what lake.yaml says.
         prices: Prices; None: only quantities.
         ask: Asks a source.
 
@@ -222,7 +221,7 @@ def cost_report(
         of_source.setdefault(each.source, []).append(each)
     stored = stored_lake(lake, catalog, measurements)
     by_name = {each.name: each for each in stored.tables}
-    rules = {} if after is None else dict.fromkeys(measurements, after)
+    rules = {each: rule for each in measurements if (rule := after or _rule(each)) is not None}
     sources, saved = [], list[Saving]()
     for name, of in of_source.items():
         told, silence = None, None
@@ -234,6 +233,11 @@ def cost_report(
         if told is not None:
             saved += savings(name, of, rules, told, by_name, now, prices)
     return CostReport(now, tuple(measurements), tuple(sources), stored, tuple(saved), prices)
+
+
+def _rule(measurement: Measurement) -> timedelta | None:
+    """How old its windows are when they are off-loaded; None: they are not."""
+    return None if measurement.offload is None else measurement.offload.after
 
 
 def _line(what: str, amount: int | None, price: Decimal, unit: int, word: str, origin: str) -> Line:
@@ -279,7 +283,7 @@ def _saving_facts(saving: Saving) -> dict[str, Any]:
     return {
         "source": saving.source,
         "name": saving.name,
-        "after": format_duration(saving.after),
+        "after": saving.age,
         "before": utc_text(saving.before),
         "source_bytes": saving.source_bytes,
         "source_bytes_across": saving.across_bytes,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from influx_lake.config import Measurement
+from influx_lake.config.values.units import format_duration
 from influx_lake.cost.prices import GB, PriceTable
 from influx_lake.cost.stored import Stored
 from influx_lake.sources.usage import Part, SourceUsage
@@ -47,6 +48,11 @@ class Saving:
     saved: Decimal | None = None
     costs: Decimal | None = None
     one_off: Decimal | None = None
+
+    @property
+    def age(self) -> str:
+        """How old windows are when they are off-loaded, as people say it: in days where these are whole."""
+        return f"{self.after.days}d" if self.after == timedelta(days=self.after.days) else format_duration(self.after)
 
     @property
     def net(self) -> Decimal | None:

@@ -23,6 +23,7 @@ from influx_lake.iceberg.columns.known_columns import actual
 from influx_lake.iceberg.columns.row_mapping import Misfit, Shape, shape_of
 from influx_lake.iceberg.merge.key_set import KeySet
 from influx_lake.iceberg.merge.point_key import point_key
+from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import arrow_schema as schema_of_table
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.staging.staged import stage
@@ -92,7 +93,11 @@ def beyond(
         SchemaConflict: A load would be refused, in its words.
     """
     now = now or datetime.now(UTC)
-    time = open_time(measurement, table_state(table).coverage, now, between)
+    coverage = table_state(table).coverage
+    for each in offloaded_from(table):
+        # Deleted at the source: the table alone has it.
+        coverage = coverage.adding(each.window)
+    time = open_time(measurement, coverage, now, between)
     _tell_left_out(measurement, time)
     if not time.asked:
         return None

@@ -23,7 +23,11 @@ def cost(
     ] = None,
     after: Annotated[
         timedelta | None,
-        typer.Option(parser=duration, metavar="DURATION", help="What off-loading all that is older than this saves."),
+        typer.Option(
+            parser=duration,
+            metavar="DURATION",
+            help="What off-loading all that is older than this saves. Default: by `offload` of lake.yaml.",
+        ),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page, with plots.", dir_okay=False)
@@ -134,7 +138,6 @@ def _show_months(out: Output, report: CostReport) -> None:
 
 
 def _show_savings(out: Output, report: CostReport) -> None:
-    from influx_lake.config.values.units import format_duration
     from influx_lake.cost.page import shown_bytes, shown_money
 
     if not report.savings:
@@ -151,7 +154,7 @@ def _show_savings(out: Output, report: CostReport) -> None:
         add_row(
             table,
             f"{saving.source}: {saving.name}",
-            format_duration(saving.after),
+            saving.age,
             shown_bytes(saving.source_bytes),
             shown_bytes(saving.lake_bytes),
             *([*money, pays] if report.prices else []),

@@ -134,6 +134,13 @@ def test_what_off_loading_saves(lake: CliLake) -> None:
     assert "not persisted" in told.out
 
 
+def test_the_rules_are_those_of_lake_yaml(lake: CliLake) -> None:
+    lake.write_config(LAKE.replace("cpu: {{}}", "cpu: {{offload: {{after: 30d}}}}"))
+    [saving] = facts(lake)["savings"]
+    assert (saving["name"], saving["after"]) == ("telemetry.cpu", "30d")
+    assert {each["after"] for each in facts(lake, "--after", "60d")["savings"]} == {"60d"}
+
+
 def test_a_source_that_is_away_leaves_the_lake_to_tell_of(lake: CliLake) -> None:
     lake.box.faults.update(unavailable=True)
     told = lake.tell("cost", "--json", "--prices", str(priced(lake)), "--after", "1d")

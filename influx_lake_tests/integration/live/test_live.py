@@ -18,6 +18,7 @@ from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, SourceError
 from influx_lake.frames import scan
+from influx_lake.iceberg.proofs.offloaded import Offloaded, recording
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
 from influx_lake_tests.integration.cli_lake import CliLake
@@ -204,6 +205,26 @@ def test_what_a_load_would_keep_or_replace(lake: LiveLake) -> None:
             assert len(lake.live(engine, lake.hour(0))) == 4 + kept, (mode, engine)
         assert lake.asked("select count(*) n from cpu") == [{"n": 4 + kept}]
         lake.box.store.drop_table("telemetry", "cpu")
+
+
+@pytest.mark.slow
+def test_time_that_was_off_loaded_is_the_lakes_alone(lake: LiveLake, read: list[Window]) -> None:
+    """Also where it does not count as loaded: the source is empty there on purpose."""
+    lake.write(LAKE.replace("    tail: {{lag: 0s}}\n", "").replace("lag: 0s", "lag: 2h"))
+    lake.put(HOURS - 1, range(3))
+    lake.load(HOURS - 1)
+    gone = Window(lake.hour(HOURS - 1), lake.hour(HOURS))
+    table = lake.catalog.load_table("telemetry.cpu")
+    entry = Offloaded(gone, lake.hour(HOURS), 3, "", int(table.metadata.current_snapshot_id or 0), "tag", "source")
+    with table.transaction() as transaction:
+        transaction.set_properties(recording(table, None, [entry]))
+    lake.box.store.drop_table("telemetry", "cpu")
+    lake.put(HOURS, range(2))
+    read.clear()
+    for engine in ("polars", "duckdb"):
+        assert len(lake.live(engine, lake.hour(0))) == 5
+    assert lake.asked("select count(*) n from cpu") == [{"n": 5}]
+    assert not any(window.start < gone.end and gone.start < window.end for window in read)
 
 
 def test_a_source_that_is_away(lake: LiveLake, caplog: pytest.LogCaptureFixture) -> None:
