@@ -31,9 +31,12 @@ from influx_lake.orchestration.lake_names import LakeNames
 from influx_lake.orchestration.maintenance.assets import maintenance_assets
 from influx_lake.orchestration.maintenance.schedules import maintenance_jobs
 from influx_lake.orchestration.pools import source_pools
+from influx_lake.orchestration.proof.offloading import offload_job
+from influx_lake.orchestration.proof.proving import proof_assets, proof_jobs, proof_sensor
 from influx_lake.orchestration.requests.requested_windows import requested_windows_sensor
 from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
 from influx_lake.orchestration.restoring import restore_assets, restore_jobs
+from influx_lake.replication.changes.journal import ChangeJournal
 
 
 def build_definitions(
@@ -83,6 +86,8 @@ def build_definitions(
     tails, overviews, maintenance = tail_jobs(lake), overview_assets(lake), maintenance_assets(lake)
     maintaining, maintenance_schedules = maintenance_jobs(lake, maintenance)
     restores = restore_assets(lake)
+    proofs, offload = proof_assets(lake), offload_job(lake)
+    proving = proof_jobs(lake, proofs)
     if follow and overviews:
         job, schedule = overview_job_and_schedule(lake, overviews)
         jobs, schedules = [*jobs, job], [*schedules, schedule]
@@ -92,11 +97,23 @@ def build_definitions(
             *overviews,
             *maintenance.values(),
             *restores,
+            *proofs.values(),
             *rollups,
             *tables,
         ],
-        asset_checks=[check for each in lake.measurements for check in measurement_checks(each, names, observation)],
-        jobs=[*jobs, *tails, *maintaining, *restore_jobs(lake, restores)],
+        asset_checks=[
+            check
+            for each in lake.measurements
+            for check in measurement_checks(each, names, observation, ChangeJournal.of(lake.root).pending)
+        ],
+        jobs=[
+            *jobs,
+            *tails,
+            *maintaining,
+            *restore_jobs(lake, restores),
+            *proving.values(),
+            *([offload] if offload else []),
+        ],
         schedules=[*schedules, *maintenance_schedules],
         sensors=[
             salvage_sensor(lake),
@@ -108,6 +125,7 @@ def build_definitions(
             *([tail_sensor(lake, tails)] if tails else []),
             *([requested_windows_sensor(lake)] if lake.measurements else []),
             *([changed_windows_sensor(lake)] if lake.measurements and lake.tells_changes else []),
+            *([proof_sensor(lake, proving)] if any(each.proof for each in lake.measurements) else []),
             *([reconcile_sensor(lake)] if any(each.reconcile for each in lake.measurements) else []),
         ],
         resources={names.catalog: catalog, names.io_manager: IcebergIOManager(catalog=catalog), **sources},

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     """Their source told that it got points in them after they were loaded."""
     REQUESTED = "requested"
     """The HTTP service was asked for them."""
+    UNPROVED = "unproved"
+    """They closed, and are not proved to be their source's: they are compared, and not loaded."""
     TAIL = "tail"
     """They are open, and the source has new points."""
 

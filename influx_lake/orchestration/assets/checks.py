@@ -22,12 +22,15 @@ from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import catalog_of, source_of
 from influx_lake.orchestration.tags import partitions_of
 from influx_lake.orchestration.window_metadata import preview
+from influx_lake.replication.changes.change import Change
 from influx_lake.replication.planning.due import DueWindow
 
 if TYPE_CHECKING:
     from influx_lake.checks.outcome import Figure, Outcome
     from influx_lake.checks.subject import Subject
 
+Pending = Callable[[], Sequence[Change]]
+"""What sources told of late points, and was not loaded since."""
 SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
 RETRIES = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 """A check asks the source again when it was away: the load before it succeeded."""
@@ -36,7 +39,10 @@ _EXAMPLE_CHARACTERS = 200
 
 
 def measurement_checks(
-    measurement: Measurement, names: LakeNames = UNNAMED, observation: Observation | None = None
+    measurement: Measurement,
+    names: LakeNames = UNNAMED,
+    observation: Observation | None = None,
+    pending: Pending = tuple,
 ) -> list[dg.AssetChecksDefinition]:
     """The checks of a measurement's asset, all of them one step.
 
@@ -44,9 +50,10 @@ def measurement_checks(
         measurement: The measurement.
         names: What its lake calls its resources.
         observation: Who is told of what they compare.
+        pending: What sources told of late points, and was not loaded since.
     """
     checks = checks_of(measurement)
-    return [_checks(measurement, checks, names, observation)] if checks else []
+    return [_checks(measurement, checks, names, observation, pending)] if checks else []
 
 
 def check_result(
@@ -78,7 +85,11 @@ def check_evaluation(
 
 
 def _checks(
-    measurement: Measurement, checks: Sequence[str], names: LakeNames, observation: Observation | None
+    measurement: Measurement,
+    checks: Sequence[str],
+    names: LakeNames,
+    observation: Observation | None,
+    pending: Pending,
 ) -> dg.AssetChecksDefinition:
     key, source = asset_key(measurement), names.source(measurement.source)
     specs = [
@@ -99,7 +110,7 @@ def _checks(
         with failing_clearly(measurement.name), warnings_in(context.log, context.instance), ExitStack() as stack:
             if observation is not None:
                 stack.enter_context(observation.of_loads(context.run.job_name))
-            subject = _subject(context, measurement, stack, names)
+            subject = _subject(context, measurement, stack, names, pending)
             yield from _results(context, subject, [name for name in checks if name in chosen])
 
     return check
@@ -128,7 +139,11 @@ def _results(
 
 
 def _subject(
-    context: dg.AssetCheckExecutionContext, measurement: Measurement, stack: ExitStack, names: LakeNames
+    context: dg.AssetCheckExecutionContext,
+    measurement: Measurement,
+    stack: ExitStack,
+    names: LakeNames,
+    pending: Pending,
 ) -> "Subject":
     from influx_lake.checks.subject import Subject
 
@@ -140,6 +155,7 @@ def _subject(
         now=datetime.now(UTC),
         asked=_windows_of_run(context, measurement),
         known_means=lambda: _known_means(context.instance, asset_key(measurement)),
+        pending=pending,
         is_coming=_coming(context.instance, measurement),
     )
 

@@ -1,0 +1,1 @@
+"""Windows proved, and deleted at their source, by runs."""
