@@ -1,6 +1,6 @@
 """Files to committed windows, beside DuckDB and gzip in the same run.
 
-`python -m benchmarks.files [--rows N] [--points N] [--data VARIANT] [--runs N] [--before FOLDER] [--only PATH] [--json]`
+    python -m benchmarks.files [--rows N] [--points N] [--data VARIANT] [--only PATH] [--runs N] [--before DIR] [--json]
 
 - `json_vs_duckdb`, `csv_vs_duckdb`, `parquet_vs_duckdb`: rows per CPU second from a day's landed files, in hourly
   folders, to a committed window of an Iceberg table, over those of DuckDB with one thread, which reads the same files
@@ -8,12 +8,12 @@
   learning the columns, taking the files apart, and the commit.
 - `lp_vs_gzip`: MB of text per second, by the clock, of a .gz of line protocol that is taken apart, over those of
   `gzip -dc | wc -l`.
-- `lp_vs_before`, and `lp`, `json`, `csv`, `parquet` under `before`: by CPU, over another build, which `make bench-before
-  REF=<commit>` makes and pairs with the working tree.
+- `lp_vs_before`, `json_vs_before`, `csv_vs_before`, `parquet_vs_before`: CPU of another build over ours; `make
+  bench-before REF=<commit>` makes it and pairs it with the working tree.
 
-Each case runs in a process of its own, the cases in turns; figures are medians. A day before is loaded first, for what a
-process does once. `--data` says what rows are like: `wide` (60 fields more), `few-rows` (20 rows a series),
-`hosts-200`, `hosts-200000`, `texts` (which do not repeat), `telegraf` (line protocol of a real Telegraf).
+Each case runs in a process of its own, the cases in turns; figures are medians. `--data` says what rows are like:
+`wide` (60 fields more), `few-rows` (20 rows a series), `hosts-200`, `hosts-200000`, `texts` (which do not repeat),
+`telegraf` (line protocol of a real Telegraf).
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def landed(kind: str, rows: int, variant: str, runs: int, before: Path | None) -
         "peak_mb": round(median(ours, "peak_mb")),
     }
     if before:
-        found["vs_before"] = round(median(costs[f"before-{kind}"], "cpu") / median(ours, "cpu"), 3)
+        found[f"{kind}_vs_before"] = round(median(costs[f"before-{kind}"], "cpu") / median(ours, "cpu"), 3)
     return found
 
 
@@ -201,14 +201,12 @@ def main() -> None:
             found["lp"] = line_protocol(given.points, given.data, given.runs, given.before)
         else:
             found[kind] = landed(kind, given.rows, given.data, given.runs, given.before)
-    ratios = {name: value for kind in wanted for name, value in found[kind].items() if "_vs_" in name and "_" in name}
-    found = {**{name: value for name, value in ratios.items() if not name.startswith("vs_")}, **found}
+    found |= {name: value for kind in wanted for name, value in found[kind].items() if "_vs_" in name}
     if given.json:
         print(json.dumps(found, indent=1))
         return
-    for name, figures in found.items():
-        if isinstance(figures, dict):
-            print(name + "".join(f"\n  {figure:28} {value:>14,}" for figure, value in figures.items()))
+    for name in wanted:
+        print(name + "".join(f"\n  {figure:28} {value:>14,}" for figure, value in found[name].items()))
 
 
 if __name__ == "__main__":

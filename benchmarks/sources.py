@@ -6,7 +6,7 @@ Servers of InfluxDB 1.8, InfluxDB 2 and the sandbox are started and filled with 
 fields (two floats, an integer, a string). Each reader runs in a process of its own, and its CPU time is that of reading
 the window: ours into Arrow batches, the clients' into what their data-frame calls return. `over_official` is ours over
 the official client for the same server. `make bench-sources` installs the clients of InfluxDB 1 and 2. Landing zones
-are measured with as many rows, by `benchmarks.landing_zone`.
+are measured with as many rows, by `benchmarks.files`.
 """
 
 from __future__ import annotations

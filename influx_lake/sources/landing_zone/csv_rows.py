@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from influx_lake.config import LandingZoneConfig
@@ -50,6 +50,9 @@ class CsvRows:
         limits: How much a row may have.
         config: What its columns are.
         measurement: The measurement of all rows; None where each says it.
+        pause: Whether to stop behind a row, to go on with what lines there are then.
+        passed: How many lines were read so far, here or elsewhere.
+        columns: The names of the columns, once they are known.
     """
 
     lines: Iterator[tuple[int, bytes]]
@@ -57,7 +60,9 @@ class CsvRows:
     limits: FileLimits
     config: LandingZoneConfig
     measurement: str | None
-    _number: int = 0
+    pause: Callable[[], bool] = lambda: False
+    passed: int = 0
+    columns: list[str] | None = None
     _size: int = 0
     _raw: list[str] = field(default_factory=list)
     _odd: list[str] = field(default_factory=list)
@@ -68,22 +73,33 @@ class CsvRows:
         Raises:
             FileUnreadable: There is no header, or one that does not say what the columns are.
         """
-        rows = self._rows()
-        header = list(self.config.header) or self._header(rows)
-        for begin, row in rows:
+        header = self.header()
+        for begin, row in self._rows():
             if isinstance(row, Unreadable):
-                for number in range(begin, self._number + 1):
+                for number in range(begin, self.passed + 1):
                     yield number, row
             elif row != header:
                 self._check_no_header(row, header, begin)
                 fits = len(row) == len(header)
                 yield begin, dict(zip(header, row, strict=True)) if fits else self._ragged(row, header)
+            if self.pause():
+                return
+
+    def header(self) -> list[str]:
+        """The names of the columns, read from the first row unless they are given; none where there are no rows.
+
+        Raises:
+            FileUnreadable: There is no header, or one that does not say what the columns are.
+        """
+        if self.columns is None:
+            self.columns = list(self.config.header) or self._header(self._rows())
+        return self.columns
 
     def _rows(self) -> Iterator[tuple[int, list[str] | Unreadable]]:
         """Rows that are not empty, each with the line where it begins."""
         rows = csv.reader(self._texts(), delimiter=self.config.delimiter, strict=True)
         while True:
-            begin = self._number + 1
+            begin = self.passed + 1
             self._size = 0
             self._raw.clear()
             self._odd.clear()
@@ -101,7 +117,7 @@ class CsvRows:
 
     def _texts(self) -> Iterator[str]:
         for number, line in self.lines:
-            self._number = number
+            self.passed = number
             self._size += len(line)
             self.limits.check_line(self._size, self.uri, number)
             try:
@@ -145,7 +161,6 @@ class CsvRows:
             )
 
     def _header(self, rows: Iterator[tuple[int, list[str] | Unreadable]]) -> list[str]:
-        """The names of the columns; none where the file has no rows at all."""
         begin, header = next(rows, (0, []))
         where = f"{self.uri}, line {begin:,}"
         if isinstance(header, Unreadable):

@@ -11,12 +11,15 @@ from typing import Any
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.errors import FileUnreadable
+from influx_lake.sources.files import FileLimits, read_chunks
+from influx_lake.sources.files.text_blocks import TextBlocks
 from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.folders import LandedFile
-from influx_lake.sources.landing_zone.formats import Records, batch_records, parquet_batches, text_records
+from influx_lake.sources.landing_zone.formats import Records, batch_records, parquet_batches
 from influx_lake.sources.landing_zone.parquet_columns import ParquetColumns
 from influx_lake.sources.landing_zone.record_columns import RecordColumns
 from influx_lake.sources.landing_zone.records import RecordReader
+from influx_lake.sources.landing_zone.text_records import TextRecords, text_records
 from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
 from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.building import BadPoint, CellsBuilder
@@ -65,7 +68,7 @@ class TakingApart:
         if self.config.format == "parquet":
             self._add_parquet()
         else:
-            self._add(text_records(self.landed, self.config))
+            self._add_text()
         self.writer.add(self._builder.taken())
         self.writer.close(self._facts)
 
@@ -80,6 +83,19 @@ class TakingApart:
             else:
                 self._add_each(batch_records(batch, first))
             first += len(batch)
+
+    def _add_text(self) -> None:
+        limits = FileLimits(self.config.max_document, self.config.max_expansion)
+        with read_chunks(self.landed.file, limits) as chunks:
+            blocks = TextBlocks(chunks, self.landed.file.uri, limits)
+            text = TextRecords(blocks, self.config, self._reader)
+            while (block := text.block()) is not None:
+                points = text.points(block)
+                if points is not None:
+                    self._add_columns(points, partial(text.of_block, block))
+                    blocks.pass_over()
+                else:
+                    self._add(text.records())
 
     def _check_columns(self, names: Sequence[str]) -> None:
         """Make sure that a file of Parquet has the columns of which each point needs a value.

@@ -1,4 +1,4 @@
-"""Reads the records of a file."""
+"""Reads the rows of a file of Parquet."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.arrow_texts import are_texts, is_text, shown
-from influx_lake.config import LandingZoneConfig
-from influx_lake.sources.files import FileLimits, StoredFile, numbered_lines, read_chunks
+from influx_lake.sources.files import StoredFile
 from influx_lake.sources.files.failures import file_errors
-from influx_lake.sources.landing_zone.csv_rows import CsvRows
-from influx_lake.sources.landing_zone.folders import LandedFile
-from influx_lake.sources.landing_zone.json_documents import JsonDocuments
 from influx_lake.sources.landing_zone.unreadable import Unreadable, as_json
 
 if TYPE_CHECKING:
@@ -26,21 +22,6 @@ Records = Iterator[tuple[int, object]]
 _ROWS_AT_ONCE = 16_384
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """The digits of a second behind the point, by a time's unit."""
-
-
-def text_records(landed: LandedFile, config: LandingZoneConfig) -> Records:
-    """The records of JSON or CSV.
-
-    Raises:
-        SourceError: While iterating: the file cannot be read.
-    """
-    uri, limits = landed.file.uri, FileLimits(config.max_document, config.max_expansion)
-    with read_chunks(landed.file, limits) as chunks:
-        lines = numbered_lines(chunks, uri, limits)
-        if config.format == "csv":
-            yield from CsvRows(lines, uri, limits, config, landed.measurement).records()
-        else:
-            yield from JsonDocuments(lines, uri, limits, config.timestamp).records()
 
 
 def parquet_batches(file: StoredFile, left_out: Collection[str] = ()) -> Iterator[pa.RecordBatch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,32 +37,39 @@ class JsonDocuments:
         uri: What it is called.
         limits: How much a document may have.
         timestamp: The column of the time: what cannot be read counts as often as it is in it.
+        pause: Whether to stop behind a document, to go on with what lines there are then.
     """
 
     lines: Lines
     uri: str
     limits: FileLimits
     timestamp: str
+    pause: Callable[[], bool] = lambda: False
     _again: deque[tuple[int, bytes]] = field(default_factory=deque)
 
     def records(self) -> Records:
         """The records. What cannot be read counts as many bad ones as it has times: a line may hold many points."""
         while (numbered := self._next()) is not None:
-            number, line = numbered
-            if line.isspace():
-                continue
-            try:
-                # NaN and Infinity are no words of JSON (RFC 8259).
-                document = from_json(line, allow_inf_nan=False)
-            except ValueError:
-                yield from self._closely(number, line)
-                continue
-            records = _records(document)
-            if self._is_plain(document, records, line):
-                for record in records:
-                    yield number, record
-            else:
-                yield from self._closely(number, line)
+            yield from self._of_line(*numbered)
+            if not self._again and self.pause():
+                return
+
+    def _of_line(self, number: int, line: bytes) -> Records:
+        """What begins in a line."""
+        if line.isspace():
+            return
+        try:
+            # NaN and Infinity are no words of JSON (RFC 8259).
+            document = from_json(line, allow_inf_nan=False)
+        except ValueError:
+            yield from self._closely(number, line)
+            return
+        records = _records(document)
+        if self._is_plain(document, records, line):
+            for record in records:
+                yield number, record
+        else:
+            yield from self._closely(number, line)
 
     def _next(self) -> tuple[int, bytes] | None:
         return self._again.popleft() if self._again else next(self.lines, None)

@@ -20,8 +20,9 @@ from influx_lake.sources.landing_zone.columns import (
     PointColumns,
     checked_times,
 )
-from influx_lake.sources.landing_zone.numbers import FLOAT, FLOAT_DIGITS, INTEGER, SMALLEST_NORMAL
+from influx_lake.sources.landing_zone.numbers import FLOAT, INTEGER
 from influx_lake.sources.landing_zone.records import NANOSECONDS, RecordReader, tag_text
+from influx_lake.sources.landing_zone.text_numbers import LARGEST_EXACT, are_words, floats, integers, say_all
 from influx_lake.sources.points.building import BadPoint
 from influx_lake.sources.points.cells import Places
 
@@ -44,11 +45,11 @@ _TAKEN_FOR: dict[ColumnType, set[type]] = {
     ColumnType.BOOLEAN: {bool},
     ColumnType.STRING: {str},
 }
-_LARGEST_EXACT = 2**53
 _MOST_VALUES = 4_000_000
-_NOTHING_BUT_ZEROS = r"^-?[0.]+(?:[eE].*)?$"
-_NOT_DIGITS = r"[eE].*|[-.]"
 _WHOLE_TIME = r"^-?[0-9]+$"
+_UTC_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?Z$"
+_YEARS = "1678", "2262"
+"""The years that nanoseconds of 64 bits hold whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +119,46 @@ class RecordColumns:
         return tags, fields
 
     def _time(self, values: Values) -> Places:
-        unit, kinds = pa.scalar(NANOSECONDS[self.reader.config.timestamp_units], pa.int64()), set(map(type, values))
+        kinds = set(map(type, values))
         if kinds == {int}:
-            return checked_times(pc.multiply_checked(pa.array(values, pa.int64()), unit))
+            return times_of(pa.array(values, pa.int64()), self.reader)
         if kinds == {str}:
-            texts = pa.array(values, pa.string())
-            if pc.all(pc.match_substring_regex(texts, _WHOLE_TIME)).as_py():
-                return checked_times(pc.multiply_checked(texts.cast(pa.int64()), unit))
+            return times_of(pa.array(values, pa.string()), self.reader)
         return np.array([self.reader.time(value) for value in values], np.int64)
+
+
+def times_of(values: pa.Array, reader: RecordReader) -> Places:
+    """The times of points, in nanoseconds, of integers or texts; none is null.
+
+    Raises:
+        NotPlain: They are others, or one is out of range.
+        BadPoint: One is no time.
+    """
+    unit = pa.scalar(NANOSECONDS[reader.config.timestamp_units], pa.int64())
+    if pa.types.is_string(values.type):
+        numbers = integers(values)
+        if numbers is None and pc.all(pc.match_substring_regex(values, _WHOLE_TIME)).as_py():
+            numbers = values.cast(pa.int64())
+        if numbers is None:
+            times = _utc_times(values)
+            return np.array(list(map(reader.time, values.to_pylist())), np.int64) if times is None else times
+        values = numbers
+    if not pa.types.is_int64(values.type):
+        raise NotPlain
+    return checked_times(pc.multiply_checked(values, unit))
+
+
+def _utc_times(texts: pa.Array) -> Places | None:
+    """The times of texts in UTC; None where they are written otherwise, or are none."""
+    if not pc.all(pc.match_substring_regex(texts, _UTC_TIME)).as_py():
+        return None
+    ends = pc.min_max(texts).as_py()
+    if len(texts) and not (_YEARS[0] <= ends["min"] and ends["max"] < _YEARS[1]):
+        return None
+    try:
+        return checked_times(texts.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()))
+    except pa.ArrowInvalid:
+        return None
 
 
 def _in_objects(rows: Sequence[Record], name: str) -> dict[str, Values]:
@@ -138,10 +171,18 @@ def _in_objects(rows: Sequence[Record], name: str) -> dict[str, Values]:
 
 
 def _by_name(objects: Sequence[Record], names: Sequence[str]) -> dict[str, Values]:
-    # Objects of many names, each of which few have, are mostly gaps.
-    if len(objects) * len(names) > _MOST_VALUES:
-        raise NotPlain
+    check_room(len(objects), len(names))
     return {name: [each.get(name) for each in objects] for name in names}
+
+
+def check_room(rows: int, names: int) -> None:
+    """Make sure that columns take no room without need: objects of many names, each of which few have, are mostly gaps.
+
+    Raises:
+        NotPlain: They would.
+    """
+    if rows * names > _MOST_VALUES:
+        raise NotPlain
 
 
 def _tag(name: str, values: Values) -> pa.Array:
@@ -161,7 +202,7 @@ def _of_values(values: Values, wanted: ColumnType | None) -> FieldColumn:
             or {ColumnType.FLOAT: _array(ColumnType.FLOAT, values)}
         )
     if wanted is ColumnType.FLOAT and int in kinds and bool not in kinds:
-        if any(abs(value) > _LARGEST_EXACT for value in values if type(value) is int):
+        if any(abs(value) > LARGEST_EXACT for value in values if type(value) is int):
             raise NotPlain
         values, kinds = [float(value) if type(value) is int else value for value in values], (kinds - {int}) | {float}
     if not kinds <= _TAKEN_FOR[wanted]:
@@ -182,9 +223,22 @@ def _array(kind: ColumnType, values: Values) -> pa.Array:
 
 def _of_texts(values: Values, wanted: ColumnType | None) -> FieldColumn:
     """Values of CSV, as the type that is wanted; None: each as what it looks like."""
-    texts = pa.array([value or None for value in values], pa.string())
-    if wanted is ColumnType.STRING:
+    return texts_as(pa.array([value or None for value in values], pa.string()), wanted)
+
+
+def texts_as(texts: pa.Array, wanted: ColumnType | None) -> FieldColumn:
+    """Texts of CSV, none of them empty, as the type that is wanted; None: each as what it looks like.
+
+    Raises:
+        NotPlain: One has to be looked at by itself.
+    """
+    if wanted is ColumnType.STRING or (wanted is None and texts.null_count < len(texts) and are_words(texts)):
         return FieldColumn.of(ColumnType.STRING, texts)
+    if texts.null_count < len(texts):
+        if wanted in (None, ColumnType.INTEGER, ColumnType.UINTEGER) and (whole := integers(texts)) is not None:
+            return FieldColumn.of(wanted or ColumnType.INTEGER, whole.cast(ARROW_TYPES[wanted or ColumnType.INTEGER]))
+        if wanted in (None, ColumnType.FLOAT) and (numbers := floats(texts)) is not None:
+            return FieldColumn.of(ColumnType.FLOAT, numbers)
     found: dict[ColumnType, pa.Array] = {}
     rest = texts
     for kind, looks in _LOOKS.items():
@@ -213,20 +267,9 @@ def _read(kind: ColumnType, texts: pa.Array) -> pa.Array:
     if kind is ColumnType.BOOLEAN:
         return pc.equal(pc.ascii_lower(texts), "true")
     values = texts.cast(ARROW_TYPES[kind])
-    if kind is ColumnType.FLOAT and not _say_all(texts, values):
+    if kind is ColumnType.FLOAT and not say_all(texts, values):
         raise NotPlain
     return values
-
-
-def _say_all(texts: pa.Array, values: pa.Array) -> bool:
-    """Whether floats are surely what their texts say (`numbers.says_all`)."""
-    small = texts.filter(pc.less(pc.abs(values), SMALLEST_NORMAL))
-    if pc.any(pc.is_inf(values)).as_py() or not pc.all(pc.match_substring_regex(small, _NOTHING_BUT_ZEROS)).as_py():
-        return False
-    # A point more than that many digits.
-    long = texts.filter(pc.greater(pc.utf8_length(texts), FLOAT_DIGITS + 1))
-    digits = pc.utf8_ltrim(pc.replace_substring_regex(long, _NOT_DIGITS, ""), "0")
-    return not pc.any(pc.greater(pc.utf8_length(digits), FLOAT_DIGITS)).as_py()
 
 
 _LOOKS: dict[ColumnType, Callable[[pa.Array], pa.Array]] = {

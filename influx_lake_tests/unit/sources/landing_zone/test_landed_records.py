@@ -23,6 +23,7 @@ from influx_lake.errors import LakeError
 from influx_lake.sources import open_source
 from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.record_columns import RecordColumns
+from influx_lake.sources.landing_zone.text_records import TextRecords
 from influx_lake_tests.unit.sources.line_files import rows_of
 
 HOUR = Window(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, 1, tzinfo=UTC))
@@ -71,7 +72,8 @@ def watched(columns: Callable[[RecordColumns, Sequence[object]], list[PointColum
 
 
 def by_rows(text: str, kind: str, **options: Any) -> dict[str, Any]:
-    with watched(lambda reader, records: None):
+    with watched(lambda reader, records: None), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextRecords, "points", lambda text, block: None)
         return read(text, kind, **options)
 
 

@@ -1,0 +1,71 @@
+"""A file of text in blocks of whole lines: each is read at once, or line by line where that cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from influx_lake.sources.files.limits import FileLimits
+
+
+@dataclass(slots=True)
+class TextBlocks:
+    """The blocks of a file that comes in chunks of any size.
+
+    Attributes:
+        chunks: The file.
+        uri: What it is called.
+        limits: How long a line may be.
+        passed: How many lines were read, or passed over.
+    """
+
+    chunks: Iterator[bytes]
+    uri: str
+    limits: FileLimits
+    passed: int = 0
+    _block: bytes = b""
+    _at: int = 0
+    _rest: bytes = b""
+
+    def block(self) -> memoryview | None:
+        """What is left of a block, or the next one; None at the end. Only the last one can be without a line break.
+
+        Raises:
+            FileUnreadable: A line is too long.
+        """
+        if self.between:
+            self._block, self._at = self._next(), 0
+            if len(self._block) > self.limits.max_document:
+                for number, line in enumerate(self._block.split(b"\n"), start=1):
+                    self.limits.check_line(len(line), self.uri, self.passed + number)
+        return memoryview(self._block)[self._at :] if self._block else None
+
+    @property
+    def between(self) -> bool:
+        """Whether a block was read to its end, and nothing of the next one."""
+        return self._at == len(self._block)
+
+    def pass_over(self) -> None:
+        """Go on behind the block: it was read at once."""
+        self.passed += self._block.count(b"\n", self._at)
+        self._at = len(self._block)
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """The lines from here on, with their numbers, for as long as they are asked for."""
+        while self.block() is not None:
+            begin, self._at = self._at, self._block.find(b"\n", self._at) + 1 or len(self._block)
+            self.passed += 1
+            yield self.passed, self._block[begin : self._at]
+
+    def _next(self) -> bytes:
+        parts, size = [self._rest], len(self._rest)
+        self._rest = b""
+        for chunk in self.chunks:
+            cut = chunk.rfind(b"\n") + 1
+            if cut:
+                self._rest = chunk[cut:]
+                return b"".join([*parts, memoryview(chunk)[:cut]])
+            parts.append(chunk)
+            size += len(chunk)
+            self.limits.check_line(size, self.uri, self.passed + 1)
+        return b"".join(parts)
