@@ -33,6 +33,7 @@ from influx_lake.restore.options import RestoreOptions
 from influx_lake.restore.points_of_windows import LakePoints
 from influx_lake.restore.restoring import restore
 from influx_lake.restore.rows.layout import Part, Times, WideLayout
+from influx_lake.restore.rows.names import DeclaredColumns
 
 TAGS = ("host", "region")
 
@@ -89,11 +90,13 @@ def whole(rows: int, times: int) -> dict[str, Any]:
         def ask() -> Any:
             return source.schema("cpu")
 
+        columns = DeclaredColumns(ask)
+
         def work() -> None:
-            found = restore(lake, catalog, measurement, FolderDestination(Path(folder, "out"), "cpu"), options, ask)
+            found = restore(lake, catalog, measurement, FolderDestination(Path(folder, "out"), "cpu"), options, columns)
             assert (found.points, found.refused) == (rows, 0)
 
-        assert LakePoints.of(catalog, measurement, None, None, ask).windows == (DAY,)
+        assert LakePoints.of(catalog, measurement, None, None, columns).windows == (DAY,)
         seconds = medians(work, times)
     return {"seconds": seconds, "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
 

@@ -115,6 +115,7 @@ def _restored(
     from influx_lake.errors import ConfigurationError
     from influx_lake.restore.destination import ServerDestination
     from influx_lake.restore.restoring import restore
+    from influx_lake.restore.rows.names import declared_by
 
     if measurement.scheme != scheme:
         raise ConfigurationError(
@@ -133,7 +134,12 @@ def _restored(
 
     with slot(context, pool) if pool is not None else nullcontext():
         found = restore(
-            lake, catalog_of(context, names), measurement, destination, _options(config, windows.values()), ask
+            lake,
+            catalog_of(context, names),
+            measurement,
+            destination,
+            _options(config, windows.values()),
+            declared_by(lake, measurement, ask),
         )
     for remark in (*(f"{name} is left out: {why}" for name, why in found.left_out.items()), *found.remarks):
         context.log.info(f"{measurement.key}: {remark}")

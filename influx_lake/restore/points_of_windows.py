@@ -19,7 +19,7 @@ from influx_lake.iceberg.scan.reader import open_table, read_windows
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.restore.lines.points import PointBatch
 from influx_lake.restore.rows.layout import PointLayout
-from influx_lake.restore.rows.names import AS_STORED, Ask, DeclaredColumns
+from influx_lake.restore.rows.names import AS_STORED, DeclaredColumns
 from influx_lake.restore.rows.undoing import point_layout
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class LakePoints:
         measurement: Measurement,
         start: datetime | None,
         end: datetime | None,
-        ask: Ask,
+        declared: DeclaredColumns,
         *,
         snapshot: int | str | datetime | None = None,
         as_stored: bool = False,
@@ -87,7 +87,7 @@ class LakePoints:
             measurement: The measurement.
             start: Not before this; None: from the lake's first window on.
             end: Before this; None: to its last one.
-            ask: Asks the measurement's source for its columns, where the table alone does not tell.
+            declared: The columns of the measurement's source, where the table alone does not tell.
             snapshot: The snapshot: its id, a tag or branch, or a moment; None: the one that readers get.
             as_stored: Write what the table has as it has it, and undo nothing.
 
@@ -118,7 +118,7 @@ class LakePoints:
                 remedy=f"Load them again (influx-lake replicate {measurement.key} --changed), or restore with the "
                 f"lake.yaml of then; or: {AS_STORED}",
             )
-        layout = point_layout(table, measurement, DeclaredColumns(ask), as_stored=as_stored)
+        layout = point_layout(table, measurement, declared, as_stored=as_stored)
         whole = [each for each in windows if not any(_holds(interval, each) for interval in held)]
         return cls(table, current.snapshot_id, measurement, layout, windows, tuple(whole))
 

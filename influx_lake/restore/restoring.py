@@ -26,7 +26,7 @@ from influx_lake.restore.lines.writer import LineWriter
 from influx_lake.restore.options import RestoreOptions
 from influx_lake.restore.outcome import Restored
 from influx_lake.restore.points_of_windows import LakePoints, fingerprint
-from influx_lake.restore.rows.names import Ask
+from influx_lake.restore.rows.names import DeclaredColumns
 from influx_lake.restore.rows.undoing import remarks
 from influx_lake.restore.verification import verified
 
@@ -44,7 +44,7 @@ def restore(
     measurement: Measurement,
     to: Destination,
     options: RestoreOptions,
-    ask: Ask,
+    declared: DeclaredColumns,
     on_taken: Told = lambda window, points: None,
 ) -> Restored:
     """Write the lake's points of windows back, and read them again.
@@ -57,7 +57,7 @@ def restore(
         measurement: The measurement.
         to: Where the points go.
         options: What is restored, and how.
-        ask: Asks the measurement's source for its columns, where the table alone does not tell.
+        declared: The columns of the measurement's source, where the table alone does not tell.
         on_taken: Told of points that were taken.
 
     Raises:
@@ -69,7 +69,7 @@ def restore(
     name = options.name or measurement.name
     with naming(measurement.key):
         path = lake.root / FOLDER / _journal_name(measurement, to, name, options)
-        points = _points(catalog, measurement, options, ask, path)
+        points = _points(catalog, measurement, options, declared, path)
         about = {
             "measurement": measurement.full_name,
             "target": to.identity,
@@ -83,7 +83,9 @@ def restore(
             return done.run(journal)
 
 
-def dry_run(catalog: Catalog, measurement: Measurement, to: Destination, options: RestoreOptions, ask: Ask) -> Restored:
+def dry_run(
+    catalog: Catalog, measurement: Measurement, to: Destination, options: RestoreOptions, declared: DeclaredColumns
+) -> Restored:
     """Find out what would be written; the target is not contacted.
 
     Raises:
@@ -96,7 +98,7 @@ def dry_run(catalog: Catalog, measurement: Measurement, to: Destination, options
             measurement,
             options.start,
             options.end,
-            ask,
+            declared,
             snapshot=options.snapshot,
             as_stored=options.as_stored,
         )
@@ -201,7 +203,9 @@ class _Budget:
             yield first, group
 
 
-def _points(catalog: Catalog, measurement: Measurement, options: RestoreOptions, ask: Ask, journal: Path) -> LakePoints:
+def _points(
+    catalog: Catalog, measurement: Measurement, options: RestoreOptions, declared: DeclaredColumns, journal: Path
+) -> LakePoints:
     """The lake's points; those of the snapshot with which an earlier try began, where nothing else is asked for."""
     snapshot = options.snapshot
     begun = None if options.again or snapshot is not None else Journal.begun(journal)
@@ -211,7 +215,7 @@ def _points(catalog: Catalog, measurement: Measurement, options: RestoreOptions,
         if begun.get("table") == str(table.metadata.table_uuid) and table.metadata.snapshot_by_id(former) is not None:
             snapshot = former
     return LakePoints.of(
-        catalog, measurement, options.start, options.end, ask, snapshot=snapshot, as_stored=options.as_stored
+        catalog, measurement, options.start, options.end, declared, snapshot=snapshot, as_stored=options.as_stored
     )
 
 

@@ -22,6 +22,7 @@ from influx_lake.restore.delivery.journal import Journal
 from influx_lake.restore.lines.points import PointBatch
 from influx_lake.restore.points_of_windows import LakePoints, field_column
 from influx_lake.restore.rows.layout import WideLayout
+from influx_lake.restore.rows.names import unshared
 from influx_lake.sources.protocol import RowStream
 
 _TAG = "tag "
@@ -124,7 +125,7 @@ class _Side:
             columns[_TAG + tag] = pa.nulls(len(points), pa.string()) if found is None else found
         batches = [columns]
         for name, values in points.fields:
-            column = field_column(name, values.type)
+            column = field_column(unshared(name, self._tags), values.type)
             # A field can come twice with one type where a load kept its types apart, and undoing joined them.
             target = next((each for each in batches if column not in each), None)
             if target is None:

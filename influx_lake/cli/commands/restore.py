@@ -129,6 +129,7 @@ def restore(
     from influx_lake.restore.options import RestoreOptions
     from influx_lake.restore.restoring import dry_run as tried
     from influx_lake.restore.restoring import restore as restored
+    from influx_lake.restore.rows.names import declared_by
 
     with output(as_json) as out, open_session(config) as session:
         measurement = session.lake.find(name)
@@ -154,11 +155,13 @@ def restore(
         def ask() -> Any:
             return session.source(measurement.source).schema(measurement.name)
 
+        declared = declared_by(session.lake, measurement, ask)
+
         try:
             found = (
-                tried(session.catalog, measurement, destination, options, ask)
+                tried(session.catalog, measurement, destination, options, declared)
                 if dry_run
-                else restored(session.lake, session.catalog, measurement, destination, options, ask, told.taken)
+                else restored(session.lake, session.catalog, measurement, destination, options, declared, told.taken)
             )
         except STOPPED:
             out.note(f"Stopped: {counted(told.points, 'point')} are written. The same command goes on with the rest.")

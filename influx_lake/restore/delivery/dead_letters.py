@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from influx_lake.errors import StorageError
 from influx_lake.printable import printable_name
 from influx_lake.private_folders import make_private_file
 from influx_lake.restore.delivery.batch import Refused
@@ -18,8 +19,18 @@ def write_dead_letters(path: Path, refused: Iterable[Refused]) -> int:
         How many points it holds; with none there is no file.
 
     Raises:
-        OSError: It cannot be written.
+        StorageError: It cannot be written.
     """
+    try:
+        return _written(path, refused)
+    except OSError as error:
+        raise StorageError(
+            f"the points that were not taken could not be written to {path}: {error}",
+            remedy="Name another file (--dead-letters), and restore again: only this is left to do",
+        ) from None
+
+
+def _written(path: Path, refused: Iterable[Refused]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     part, count = path.with_name(path.name + ".part"), 0
     make_private_file(part)

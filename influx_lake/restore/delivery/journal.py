@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import GuardError
+from influx_lake.errors import GuardError, StorageError
 from influx_lake.private_folders import make_private
 from influx_lake.restore.delivery.batch import Batch, Refused
 
@@ -69,18 +69,24 @@ class Journal:
 
     Raises:
         RestoreUnderWay: Another process has it open.
-        OSError: It cannot be read or written.
+        StorageError: It cannot be opened.
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any], *, anew: bool = False) -> None:
-        make_private(path.parent)
         self.path = path
         self._lock = threading.Lock()
-        self._file = self._opened()
+        try:
+            make_private(path.parent)
+            self._file = self._opened()
+        except OSError as error:
+            raise StorageError(
+                f"the journal of the restore, {path}, cannot be opened: {error}",
+                remedy="See to it that this user can write there",
+            ) from None
         self._done: dict[str, list[tuple[int, int]]] = {}
         self._begun: set[str] = set()
-        # Where the records with refused points are: there may be more of these than memory holds.
-        self._refusing: dict[str, list[int]] = {}
+        # Where the records with refused points are, by window and first point: all of them might not fit into memory.
+        self._refusing: dict[str, dict[int, int]] = {}
         self.resumed = not anew and self._read(dict(about))
         if not self.resumed:
             self._file.truncate(0)
@@ -123,15 +129,13 @@ class Journal:
                 self._write({_BEGUN: [str(window) for window in windows]})
                 self._begun |= {str(window) for window in windows}
 
-    def refused(self, window: Window) -> list[Refused]:
+    def refused(self, window: Window) -> Iterator[Refused]:
         """The points of a window that were refused, by their places."""
-        found: dict[int, Refused] = {}
-        with self._lock:
-            for place in self._refusing.get(str(window), ()):
+        for _, place in sorted(self._refusing.get(str(window), {}).items()):
+            with self._lock:
                 self._file.seek(place)
                 said = json.loads(self._file.readline())
-                found |= {each[0]: Refused(*each) for each in said["refused"]}
-        return [found[place] for place in sorted(found)]
+            yield from (Refused(*each) for each in said["refused"])
 
     def close(self) -> None:
         """Close the file, which stays."""
@@ -174,12 +178,18 @@ class Journal:
             begin = stretches.pop()[0]
         stretches.append((begin, end))
         if said.get("refused"):
-            self._refusing.setdefault(said["window"], []).append(place)
+            self._refusing.setdefault(said["window"], {})[said["begin"]] = place
 
     def _write(self, said: Mapping[str, Any]) -> int:
-        place = self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(said, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
+        try:
+            place = self._file.seek(0, os.SEEK_END)
+            self._file.write(json.dumps(said, separators=(",", ":")).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise StorageError(
+                f"could not write down in {self.path} what was acknowledged: {error}",
+                remedy="Make room there, and restore again: what was written down is kept",
+            ) from None
         return place
 
 

@@ -14,6 +14,7 @@ from influx_lake.config.tables.shared_tables import METRIC, TAGS
 from influx_lake.errors import DataRefused
 from influx_lake.iceberg.columns.timestamps import epoch_nanoseconds
 from influx_lake.restore.lines.points import PointBatch
+from influx_lake.restore.rows.names import unshared
 
 Undo = Callable[[pa.Array], pa.Array]
 """Makes the values that InfluxDB had of those that the table has.
@@ -133,6 +134,7 @@ class LongLayout:
         tag_name: The name in InfluxDB of a tag.
         field_name: That of a field.
         undo: Makes of values in a column those of a field, by the field's name.
+        shares_names: Whether a field may be called like a tag: it is then called `name__field` here.
         left_out: See `PointLayout`.
     """
 
@@ -141,6 +143,7 @@ class LongLayout:
     tag_name: Callable[[str], str]
     field_name: Callable[[str], str]
     undo: Callable[[str, str, pa.Array], pa.Array]
+    shares_names: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -167,7 +170,10 @@ class LongLayout:
                 for column, values in held.items()
                 if values.null_count < len(values)
             )
-            yield PointBatch(self.times.of(rows), self._tags(rows.column(TAGS)), fields)
+            tags = self._tags(rows.column(TAGS))
+            if self.shares_names:
+                fields = tuple((unshared(name, tags), values) for name, values in fields)
+            yield PointBatch(self.times.of(rows), tags, fields)
 
     def _tags(self, maps: pa.Array) -> dict[str, pa.Array]:
         """The entries of maps as a column for each key."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from influx_lake.config import ColumnNames, Measurement, column_name
+from influx_lake.config import ColumnNames, Lake, Measurement, column_name
+from influx_lake.config.connections import InfluxDB3Config, InfluxDB3ParquetConfig
 from influx_lake.config.values.source_schema import Column, MeasurementSchema, Role
 from influx_lake.errors import ConfigurationError, SourceError
 
@@ -20,11 +21,13 @@ Ask = Callable[[], MeasurementSchema]
 class DeclaredColumns:
     """The columns that the measurement's source declares, asked for when they are needed.
 
-    Args:
+    Attributes:
         ask: Asks for them.
+        shares_names: Whether a field may be called like a tag there: its column is then called `name__field`.
     """
 
     ask: Ask
+    shares_names: bool = False
     _known: dict[str, Column] | None = field(default=None, init=False)
 
     def column(self, name: str, why: str) -> Column:
@@ -71,6 +74,24 @@ class DeclaredColumns:
                 ) from None
             self._known = {each.name: each for each in columns}
         return self._known
+
+
+def declared_by(lake: Lake, measurement: Measurement, ask: Ask) -> DeclaredColumns:
+    """The columns that a measurement's source declares.
+
+    Args:
+        lake: The lake.
+        measurement: The measurement.
+        ask: Asks the source for them.
+    """
+    config = lake.source(measurement.source)
+    return DeclaredColumns(ask, not isinstance(config, InfluxDB3Config | InfluxDB3ParquetConfig))
+
+
+def unshared(name: str, tags: Collection[str]) -> str:
+    """The name of a field by that of its column, which has more in it where a tag is called so too."""
+    plain = name.removesuffix(f"__{Role.FIELD}")
+    return plain if plain in tags else name
 
 
 @dataclass(frozen=True, slots=True)

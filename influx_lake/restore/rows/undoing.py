@@ -6,7 +6,7 @@ undone as lake.yaml says it; where that does not tell what there was before, not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from influx_lake.iceberg.columns.schema import UINT64_DIGITS, iceberg_type
 from influx_lake.iceberg.scan.reader import arrow_schema
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.restore.rows.layout import LongLayout, Part, PointLayout, Times, Undo, WideLayout
-from influx_lake.restore.rows.names import AS_STORED, DeclaredColumns, SourceNames
+from influx_lake.restore.rows.names import AS_STORED, DeclaredColumns, SourceNames, unshared
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.transforms.casts import Cast
 from influx_lake.transforms.naming import said_of
@@ -60,14 +60,12 @@ def point_layout(
             f"{measurement.table_name} does not tell which of its columns are tags: no load of influx-lake recorded it",
             remedy=f"Load a window of it (influx-lake replicate {measurement.key}), or adopt the table",
         )
-    parts: dict[bool, list[Part]] = {True: [], False: []}
-    for column in columns:
-        if column.name in (*times.columns, *left_out):
-            continue
-        is_tag = column.name in tags
-        parts[is_tag].append(_part(column, columns, names, is_tag=is_tag))
+    parts = [each for each in columns if each.name not in (*times.columns, *left_out)]
+    of_tags = tuple(_tag(each, names) for each in parts if each.name in tags)
+    called = () if as_stored or not declared.shares_names else [each.name for each in of_tags]
+    of_fields = tuple(_field(each, columns, names, called) for each in parts if each.name not in tags)
     texts = tuple(each.name for each in columns if pa.types.is_string(each.type) and each.name not in left_out)
-    return WideLayout(times, tuple(parts[True]), tuple(parts[False]), left_out, texts)
+    return WideLayout(times, of_tags, of_fields, left_out, texts)
 
 
 def remarks(measurement: Measurement) -> Iterator[str]:
@@ -120,14 +118,14 @@ def _check_reversible(measurement: Measurement) -> None:
         )
 
 
-def _part(column: pa.Field, columns: pa.Schema, names: SourceNames, *, is_tag: bool) -> Part:
-    name = column.name
-    if is_tag:
-        source, undo = names.of_tag(name), _undo(column, "", names) if not pa.types.is_string(column.type) else None
-        return Part(name, source, undo)
-    first = _variant_of(column, columns, names.measurement)
-    source = names.of_field(first or name)
-    return Part(name, source, _undo(column, source, names))
+def _tag(column: pa.Field, names: SourceNames) -> Part:
+    undo = None if pa.types.is_string(column.type) else _undo(column, "", names)
+    return Part(column.name, names.of_tag(column.name), undo)
+
+
+def _field(column: pa.Field, columns: pa.Schema, names: SourceNames, tags: Collection[str]) -> Part:
+    source = names.of_field(_variant_of(column, columns, names.measurement) or column.name)
+    return Part(column.name, unshared(source, tags), _undo(column, source, names))
 
 
 def _variant_of(column: pa.Field, columns: pa.Schema, measurement: Measurement) -> str | None:
@@ -233,4 +231,5 @@ def _long(columns: pa.Schema, names: SourceNames, times: Times, left_out: dict[s
         return _to(column, kind)(values)
 
     held = tuple(name for name in _LONG if name in columns.names)
-    return LongLayout(times, held, names.of_tag, names.of_field, undo, left_out)
+    shares = names.declared.shares_names and not names.as_stored
+    return LongLayout(times, held, names.of_tag, names.of_field, undo, shares, left_out)

@@ -191,3 +191,27 @@ def test_a_database_that_is_not_there(
     # InfluxDB 3 makes the database.
     assert code == (0 if target == "influxdb3" else 1)
     assert target == "influxdb3" or "Make the database, or bucket" in capsys.readouterr().err
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("target", ["influxdb1", "influxdb2"])
+def test_fields_of_several_types_and_fields_called_like_tags(tmp_path: Path, servers: Servers, target: str) -> None:
+    name, week = f"several {target}", 14 * 86_400 * 10**9
+    escaped = name.replace(" ", "\\ ")
+    # The type of a field is one in each shard.
+    servers.write["influxdb1"](name, f"{escaped},host=a host=1.5,load=2i {START_NS}")
+    servers.write["influxdb1"](name, f'{escaped},host=b host=2.5,load="high" {START_NS + week}')
+    config = write_lake(tmp_path, servers, "influxdb1", target, name)
+    config.write_text(config.read_text().replace("}\nmeasurements", ", on_type_conflict: new_column}\nmeasurements"))
+    range_ = ("--start", "2026-01-01", "--end", "2026-01-16", "-c", str(config))
+    assert run(["replicate", "m", *range_]) == 0
+    assert run(["restore", "m", "--to", "spare", "--as", f"{name} again", *range_]) == 0
+    opened = open_source(load_lake(config).sources["spare"])
+    schema, whole = opened.schema(f"{name} again"), Window(parse_moment("2026-01-01"), parse_moment("2026-01-16"))
+    with opened.read(schema, whole) as rows:
+        found = [row for batch in rows for row in batch.drop_columns("time").to_pylist()]
+    opened.close()
+    assert sorted(found, key=repr) == [
+        {"host": "a", "host__field": 1.5, "load": 2, "load__string": None},
+        {"host": "b", "host__field": 2.5, "load": None, "load__string": "high"},
+    ]

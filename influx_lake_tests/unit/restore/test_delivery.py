@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from influx_lake.config.values.read_options import RetryOptions
 from influx_lake.config.values.windows import Window, parse_moment
-from influx_lake.errors import DatabaseNotFound, SourceUnavailable
+from influx_lake.errors import DatabaseNotFound, SourceUnavailable, StorageError
 from influx_lake.restore.delivery.batch import Batch, BatchWriter, Refused
+from influx_lake.restore.delivery.dead_letters import write_dead_letters
 from influx_lake.restore.delivery.journal import Journal, RestoreUnderWay
 from influx_lake.restore.delivery.pace import Pace, Rate
 from influx_lake.restore.delivery.refusals import Answer, deliver
@@ -162,7 +163,7 @@ def test_the_journal_tells_what_is_left(
     for _ in range(2):
         left = [at for begin, end in journal.acknowledged(WINDOW).pending(first, 25) for at in range(begin, end)]
         assert left == [at for at in range(first, first + 25) if at not in done]
-        assert journal.refused(WINDOW) == [with_refused[at] for at in sorted(with_refused)]
+        assert list(journal.refused(WINDOW)) == [with_refused[at] for at in sorted(with_refused)]
         journal.close()
         # A line that was not written to its end counts for nothing.
         with path.open("ab") as file:
@@ -262,3 +263,21 @@ def test_a_server_that_asks_for_more_patience_than_there_is(tmp_path: Path) -> N
         sending.drain()
     sending.close()
     journal.close()
+
+
+def test_a_journal_and_dead_letters_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be opened"):
+        Journal(tmp_path / "file" / "x.jsonl", ABOUT)
+    with pytest.raises(StorageError, match="could not be written"):
+        write_dead_letters(tmp_path / "file" / "x.lp", [])
+
+
+def test_dead_letters_are_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.lp"
+    refused = [Refused(0, "why\nso", "cpu f=1 1"), Refused(1, "no", 'cpu s="a\nb" 2')]
+    assert write_dead_letters(path, refused) == 2
+    assert path.read_text() == '# why\\x0aso\ncpu f=1 1\n# no\ncpu s="a\nb" 2\n'
+    assert path.stat().st_mode & 0o077 == 0
+    assert write_dead_letters(path, []) == 0
+    assert not list(path.parent.iterdir())
