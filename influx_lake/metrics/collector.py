@@ -132,7 +132,7 @@ def _of_measurements(
     found: dict[Family, dict[tuple[str, ...], Sample]] = {
         family: {}
         for family in (
-            *(of.LAG, of.WATERMARK, of.DUE, of.MISSING),
+            *(of.LAG, of.WATERMARK, of.DUE, of.MISSING, of.PROVED, of.OFFLOADED),
             *(of.DIFFERING, of.SOURCE_ROWS, of.LAKE_ROWS, of.COMPARED_AT),
         )
     }
@@ -140,6 +140,8 @@ def _of_measurements(
         labels, compared = _labels_of(each.measurement), comparisons.get(each.measurement.full_name, ())
         found[of.DUE][labels] = each.due
         found[of.MISSING][labels] = each.missing
+        found[of.PROVED][labels] = each.proved
+        found[of.OFFLOADED][labels] = each.offloaded
         found[of.DIFFERING][labels] = sum(one.verdict != Verdict.EQUAL for one in compared)
         if each.newest is not None:
             found[of.LAG][labels] = (now - each.newest).total_seconds()

@@ -87,6 +87,14 @@ DUE = _gauge(
     "influx_lake_windows_due", MEASUREMENT, "Windows that have closed and whose lag has passed, loaded or not."
 )
 MISSING = _gauge("influx_lake_windows_missing", MEASUREMENT, "Windows that are due and not loaded.")
+PROVED = _gauge(
+    "influx_lake_windows_proved",
+    MEASUREMENT,
+    "Windows that are proved to be the source's, value by value; those apart that are off-loaded.",
+)
+OFFLOADED = _gauge(
+    "influx_lake_windows_offloaded", MEASUREMENT, "Windows that are deleted at the source, and kept in the lake."
+)
 DIFFERING = _gauge(
     "influx_lake_windows_differing",
     MEASUREMENT,

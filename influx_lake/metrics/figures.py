@@ -11,9 +11,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Lake, Measurement
-from influx_lake.config.values.windows import Scheme, Window
+from influx_lake.config.values.windows import Scheme, Window, merged
 from influx_lake.errors import LakeError
 from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.proofs.current import current_proofs
+from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
@@ -37,12 +39,16 @@ class MeasurementFigures:
         due: How many windows have closed, and their lag has passed.
         missing: How many of them are not loaded.
         newest: The end of the newest time that is loaded.
+        proved: How many windows are proved to be the source's, those apart that are deleted there.
+        offloaded: How many are deleted there.
     """
 
     measurement: Measurement
     due: int
     missing: int
     newest: datetime | None
+    proved: int = 0
+    offloaded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +179,19 @@ def _measured(
     now: datetime,
     counting: _Counting,
 ) -> MeasurementFigures:
-    coverage = Coverage() if table is None else table_state(as_known(table, share=measurement.share)).coverage
+    known = None if table is None else as_known(table, share=measurement.share)
+    coverage, gone = table_state(known).coverage, merged(each.window for each in offloaded_from(known))
+    proved = Coverage(current_proofs(known).valid).losing(gone).intervals
     return MeasurementFigures(
         measurement,
         counting.due(measurement.scheme, measurement.lag, measurement.kept_since(now)),
         count_due_windows(measurement, coverage, now, counting.windows),
         coverage.newest,
+        sum(_held(measurement.scheme, part) for part in proved),
+        sum(_held(measurement.scheme, part) for part in gone),
     )
+
+
+def _held(scheme: Scheme, part: Window) -> int:
+    """How many windows lie in a part of time as a whole."""
+    return sum(part.start <= window.start and window.end <= part.end for window in scheme.windows(part.start, part.end))

@@ -93,6 +93,7 @@ def status_facts(status: MeasurementStatus) -> dict[str, Any]:
         "last_snapshot_at": text(status.last_snapshot_at),
         "copied_from_another_lake": status.copied,
         "windows_of_another_definition": [str(window) for window in status.outdated],
+        "offloaded": [str(window) for window in status.offloaded],
         "windows_unpublished": {name: [str(each) for each in windows] for name, windows in status.unpublished.items()},
         "renamed_columns": dict(status.renamed),
         "changed_columns": list(status.column_changes),

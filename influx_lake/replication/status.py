@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement
 from influx_lake.config.values.units import counted
-from influx_lake.config.values.windows import Window
-from influx_lake.errors import CopiedTable
+from influx_lake.config.values.windows import Window, merged
+from influx_lake.errors import CopiedTable, OffloadedRowsMissing
 from influx_lake.iceberg.columns.foreign_column_changes import column_changes
 from influx_lake.iceberg.columns.known_columns import actual, alike, alike_in_words, renamed
 from influx_lake.iceberg.history.branch_loads import unpublished
 from influx_lake.iceberg.history.refs import AUDIT_PREFIX
+from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.definition import outdated_windows
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
+from influx_lake.replication.offloaded import check_held
 from influx_lake.replication.table_columns import in_words
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class MeasurementStatus:
         column_changes: What others did to columns that loads cannot follow, and stop for where the source has them.
         outdated: Its windows that were loaded under another definition of columns and rows.
         unpublished: The windows on branches, which readers do not get, by branch.
+        offloaded: The time that is deleted at its source, and that the table has.
+        unheld: Why the table does not have some of that, where it does not.
         copied: Why nothing is loaded, where the table's files are those of the lake that this one is a copy of.
     """
 
@@ -68,6 +72,8 @@ class MeasurementStatus:
     column_changes: Sequence[str] = ()
     outdated: tuple[Window, ...] = ()
     copied: str | None = None
+    offloaded: tuple[Window, ...] = ()
+    unheld: str | None = None
     unpublished: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
 
     @property
@@ -81,7 +87,8 @@ class MeasurementStatus:
             windows, name = counted(len(self.outdated), "window"), self.measurement.key
             outdated.append(f"loaded under another definition: {windows}. See: influx-lake plan {name} --changed")
         copied = [self.copied] if self.copied else []
-        return [*copied, *renamed, *changed, *outdated, *map(alike_in_words, self.alike), *self._waiting()]
+        gone = [self.unheld] if self.unheld else []
+        return [*gone, *copied, *renamed, *changed, *outdated, *map(alike_in_words, self.alike), *self._waiting()]
 
     def _waiting(self) -> list[str]:
         """What readers do not get of it."""
@@ -133,7 +140,17 @@ def measurement_status(catalog: Catalog, measurement: Measurement, now: datetime
         outdated=tuple(outdated_windows(measurement, state)),
         copied=_copied(table, measurement.table_name) if table else None,
         unpublished=unpublished(table) if table else {},
+        offloaded=merged(each.window for each in offloaded_from(table)),
+        unheld=_unheld(measurement, table),
     )
+
+
+def _unheld(measurement: Measurement, table: Table | None) -> str | None:
+    try:
+        check_held(measurement, table)
+    except OffloadedRowsMissing as error:
+        return f"{error.message}. {error.remedy}"
+    return None
 
 
 def _followed(table: Table) -> dict[str, str]:

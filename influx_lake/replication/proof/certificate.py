@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window, utc_text
+from influx_lake.iceberg.proofs.offloaded import Offloaded, offloaded_from
 from influx_lake.iceberg.proofs.record import Proof
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import table_state
@@ -78,6 +79,7 @@ def certified(
         "windows": found.windows,
         "windows_proved": found.proved,
         "proved": [_proof(table, each) for each in _listed(found, windows)] if table else [],
+        "offloaded": [_offloaded(each) for each in offloaded_from(table) if _meets(each.window, windows)],
         "unproved": [
             {**_span(each.window), "windows": each.windows, "why": each.why, "was_proved": each in found.stale}
             for each in found.unproved
@@ -100,10 +102,24 @@ def failed_checks(document: Any) -> list[str]:
 
 
 def _listed(found: Standing, windows: Sequence[Window]) -> list[Proof]:
-    if not windows:
-        return []
-    span = Window(windows[0].start, windows[-1].end)
-    return [each for each in found.proofs.ranges if each.window.start < span.end and span.start < each.window.end]
+    return [each for each in found.proofs.ranges if _meets(each.window, windows)]
+
+
+def _meets(window: Window, windows: Sequence[Window]) -> bool:
+    return bool(windows) and window.start < windows[-1].end and windows[0].start < window.end
+
+
+def _offloaded(entry: Offloaded) -> dict[str, Any]:
+    return {
+        **_span(entry.window),
+        "at": utc_text(entry.at),
+        "rows": entry.rows,
+        "digest": entry.digest or None,
+        "snapshot": str(entry.snapshot_id),
+        "tag": entry.tag,
+        "source": entry.source,
+        "done": entry.is_done,
+    }
 
 
 def _span(window: Window) -> dict[str, str]:

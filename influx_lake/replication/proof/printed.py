@@ -55,7 +55,8 @@ def _measurement(entry: Mapping[str, Any]) -> str:
         ("Snapshot that is read", entry["current_snapshot"] or "none"),
     ]
     said = f'<p class="{kind}">{proved:,} of {windows:,} windows are proved.</p>'
-    return f"<h2>{escape(entry['measurement'])}</h2>{_facts(head)}{said}{_proved(entry)}{_unproved(entry)}"
+    lists = f"{_proved(entry)}{_unproved(entry)}{_offloaded(entry)}"
+    return f"<h2>{escape(entry['measurement'])}</h2>{_facts(head)}{said}{lists}"
 
 
 def _proved(entry: Mapping[str, Any]) -> str:
@@ -98,6 +99,22 @@ def _unproved(entry: Mapping[str, Any]) -> str:
         for each in entry["unproved"]
     ]
     return _table(["Not proved", "Windows", "Why"], rows)
+
+
+def _offloaded(entry: Mapping[str, Any]) -> str:
+    if not entry["offloaded"]:
+        return ""
+    rows = [
+        [
+            f"<td>{escape(each['start'])}<br>to {escape(each['end'])}</td>",
+            f"<td>{escape(each['at'])}{'' if each['done'] else '<br>not known to have ended'}</td>",
+            f"<td><code>{escape(each['snapshot'])}</code><br>{escape(each['tag'])}</td>",
+            f'<td class="number">{each["rows"]:,}</td>',
+            f"<td><code>{escape(each['digest'] or 'no longer kept')}</code></td>",
+        ]
+        for each in entry["offloaded"]
+    ]
+    return _table(["Deleted at the source", "At", "Snapshot", "Rows", "Digest"], rows)
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
