@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -152,3 +153,33 @@ def test_a_run_is_cancelled(at_work: Fleet) -> None:
     ended = wait_until(status_of(at_work.instance, load.run_id), seconds=60, what="the end of the cancelled run")
     assert ended is dg.DagsterRunStatus.CANCELED
     assert not at_work.instance.run_launcher.terminate(load.run_id)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+def test_a_backfill_of_eight_measurements_while_workers_come_and_go(
+    tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"m{number}" for number in range(8)]
+    with fleet(tmp_path, postgres, monkeypatch, measurements=8, days=50, windows_per_run=10) as busy:
+        busy.sandbox.faults.batch_delay = 0.2
+        for worker in ("w1", "w2"):
+            busy.workers.start(worker)
+        backfill = busy.site.backfill(*([DATABASE, name] for name in names), partitions=all_days(50))
+        half_done_load(busy.instance)
+        busy.workers.kill("w1")
+        busy.workers.start("w3")
+        wait_until(lambda: loaded_windows(busy) >= 100, seconds=900, what="a quarter of the windows")
+        busy.sandbox.faults.unavailable = True
+        threading.Event().wait(60)
+        busy.sandbox.faults.clear()
+        ended = busy.site.ended(backfill, seconds=2_400)
+        assert ended["status"] == "COMPLETED_SUCCESS", ended
+        assert loaded_windows(busy) == 400
+        assert busy.verify(*names) == 0
+
+
+def loaded_windows(found: Fleet) -> int:
+    """How many windows Dagster knows to be loaded."""
+    keys = [dg.AssetKey([DATABASE, f"m{number}"]) for number in range(8)]
+    return sum(len(found.instance.get_materialized_partitions(key)) for key in keys)
