@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def cost(
     names: Measurements = None,
     prices: Annotated[
-        Path | None, typer.Option("--prices", metavar="FILE", help="A price table. Without one there are quantities.")
+        Path | None, typer.Option("--prices", metavar="FILE", help="A price table. Default: that of lake.yaml.")
     ] = None,
     after: Annotated[
         timedelta | None,
@@ -41,7 +41,9 @@ def cost(
     from influx_lake.cost.report import cost_report
 
     with output(as_json) as out, open_session(config) as session:
-        table = load_prices(prices) if prices is not None else None
+        own = session.lake.cost
+        path = prices or (own.path(session.lake.path.parent) if own is not None else None)
+        table = load_prices(path) if path is not None else None
         measurements = session.measurements(names)
         report = cost_report(session.lake, session.catalog, measurements, datetime.now(UTC), after=after, prices=table)
         for source in report.sources:

@@ -19,6 +19,7 @@ from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.guards import Tolerance
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
+from influx_lake.config.observation.cost import CostOptions
 from influx_lake.config.observation.metrics import MetricsOptions
 from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake.config.values.units import format_duration
@@ -84,6 +85,9 @@ class LakeFile(OperationOptions):
     serve: ServeOptions = Field(default=ServeOptions(), description="The HTTP service of `influx-lake serve`.")
     metrics: MetricsOptions | None = Field(
         default=None, description="Where Dagster's daemon hands metrics for Prometheus to. Default: nowhere."
+    )
+    cost: CostOptions | None = Field(
+        default=None, description="By which prices `influx-lake cost` and the overview tell costs. Default: by none."
     )
     openlineage: OpenLineageOptions | None = Field(
         default=None, description="Where OpenLineage's events of loads go. Default: nowhere."

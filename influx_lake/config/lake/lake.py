@@ -19,6 +19,7 @@ from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.measurements.resolution import resolve_measurement
+from influx_lake.config.observation.cost import CostOptions
 from influx_lake.config.observation.metrics import MetricsOptions
 from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake.config.report.diagnostics import Problem, suggestion
@@ -116,6 +117,7 @@ class Lake:
         engines: How the query engines are reached that maintain tables.
         openlineage: Where lineage events of loads go; None: nowhere.
         metrics: Where Dagster's daemon hands metrics to; None: nowhere.
+        cost: By which prices costs are told; None: by none.
         too_early: Why others are not among them, by (source, name).
         serve: How the HTTP service is reached, who may ask it, and for how much.
         defaults: What holds for a measurement that says nothing else.
@@ -135,6 +137,7 @@ class Lake:
     engines: EngineConnections = field(default=EngineConnections())
     openlineage: OpenLineageOptions | None = None
     metrics: MetricsOptions | None = None
+    cost: CostOptions | None = None
     first_points: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     too_early: Mapping[tuple[str, str], str] = field(default_factory=dict)
     serve: ServeOptions = field(default=ServeOptions())

@@ -44,6 +44,7 @@ from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
 from influx_lake.config.maintenance.engines import SECRETS as ENGINE_SECRETS
 from influx_lake.config.measurements.measurement import Measurement
+from influx_lake.config.observation.cost import CostOptions
 from influx_lake.config.observation.metrics import PUSH, TAKERS, MetricsOptions
 from influx_lake.config.observation.openlineage import TRANSPORT, OpenLineageOptions
 from influx_lake.config.observation.openlineage import closed as closed_transport
@@ -71,6 +72,7 @@ SECTIONS = (
         "serve",
         "openlineage",
         "metrics",
+        "cost",
     ),
     *OPERATION,
 )
@@ -183,6 +185,7 @@ class _Loader:
             defaults=found.defaults,
             openlineage=self._openlineage(sections["openlineage"]),
             metrics=self._metrics(sections["metrics"]),
+            cost=self._cost(sections["cost"]),
             first_points=known.first_points,
         )
         if damage and (lake.patterns or groups):
@@ -342,6 +345,9 @@ class _Loader:
             entries = {**entries, "tokens": closed}
         found = validated(ServeOptions, entries, ("serve",), self._report, hide=frozenset({"tokens"}))[0]
         return found or ServeOptions()
+
+    def _cost(self, entries: dict[str, Any]) -> CostOptions | None:
+        return validated(CostOptions, entries, ("cost",), self._report)[0] if entries else None
 
     def _metrics(self, entries: dict[str, Any]) -> MetricsOptions | None:
         if not entries:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -16,6 +17,11 @@ from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.lake_names import LakeNames, safe_name
 from influx_lake.orchestration.resources import OpensSource, SourceResource, catalog_of, source_of
+
+if TYPE_CHECKING:
+    from influx_lake.cost.monthly import Monthly
+    from influx_lake.replication.overview import Overview
+    from influx_lake.sources.usage import SourceUsage
 
 GROUP = "overview"
 JOB = "overview"
@@ -111,25 +117,47 @@ def _overview_asset(
                 named=lake.named(source),
                 source=opened.enter_context(source_of(context, names, source).open()) if is_asked else None,
             )
+            usage = None
             if is_asked and not found.silence:
-                asked = source_of(context, names, source)
-                found = replace(found, source_bytes=_source_bytes(context, asked, measurements))
+                usage = _usage(context, source_of(context, names, source), measurements)
+                found = replace(found, source_bytes=usage.bytes if usage else None)
+            paid = _paid(context, lake, source, usage, found)
             if found.silence:
                 context.log.warning(f"the source {source} could not be asked: {redact(str(found.silence))}")
-            return dg.MaterializeResult(asset_key=spec.key, metadata=overview_facts(found, config.label, prefix))
+            return dg.MaterializeResult(asset_key=spec.key, metadata=overview_facts(found, config.label, prefix, paid))
 
     return overview
 
 
-def _source_bytes(context: dg.AssetExecutionContext, source: OpensSource, of: Sequence[Measurement]) -> int | None:
-    """How large a source's data are, as its server counts them; None where it does not tell."""
+def _usage(context: dg.AssetExecutionContext, source: OpensSource, of: Sequence[Measurement]) -> "SourceUsage | None":
+    """What a source's server counts; None where it does not tell."""
     from influx_lake.errors import SourceError
     from influx_lake.sources.usage import usage_of
 
     if not isinstance(source, SourceResource) or len(of) > _ASKED_ONE_BY_ONE:
         return None
     try:
-        return usage_of(source.config(), [each.name for each in of]).bytes
+        return usage_of(source.config(), [each.name for each in of])
     except SourceError as error:
         context.log.info(f"the source does not tell how large its data are: {redact(str(error))}")
         return None
+
+
+def _paid(
+    context: dg.AssetExecutionContext, lake: Lake, source: str, usage: "SourceUsage | None", found: "Overview"
+) -> "Monthly | None":
+    """What it costs a month, by the prices of the lake; without them, or where they are wrong, nothing is told."""
+    from influx_lake.cost.monthly import monthly
+    from influx_lake.cost.prices import load_prices
+    from influx_lake.errors import ConfigurationError
+
+    if lake.cost is None:
+        return None
+    try:
+        prices = load_prices(lake.cost.path(lake.path.parent))
+    except ConfigurationError as error:
+        context.log.warning(f"costs cannot be told: {redact(str(error))}")
+        return None
+    told = [each.bytes for each in found.standings if each.bytes is not None]
+    of = [each.measurement for each in found.standings]
+    return monthly(prices, source, usage, sum(told) if told else None, of, found.now)

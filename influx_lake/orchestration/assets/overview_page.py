@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import dagster as dg
 
 from influx_lake.config import redact
 from influx_lake.config.values.units import counted, format_bytes, format_roughly
+from influx_lake.cost.monthly import Monthly
+from influx_lake.cost.page import shown_money
 from influx_lake.orchestration.alerts.links import asset_path
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.markdown import markdown_table, plain_cell
@@ -26,13 +29,14 @@ _HEADER = ("measurement", "state", "windows", "rows", "lag", "commit")
 """As narrow as can be: beside the key and the time of an entry a page has room for 60 characters."""
 
 
-def overview_facts(overview: Overview, label: str, prefix: str = "") -> Facts:
+def overview_facts(overview: Overview, label: str, prefix: str = "", paid: Monthly | None = None) -> Facts:
     """The page of a database, and the figures of it that Dagster plots over time.
 
     Args:
         overview: How its measurements are doing.
         label: The database, for people.
         prefix: The path that the webserver is served at, where that is not the root.
+        paid: What it costs a month, where there are prices.
     """
     standings, lag = overview.standings, overview.largest_lag
     compared = [each for each in standings if each.comparison]
@@ -46,9 +50,10 @@ def overview_facts(overview: Overview, label: str, prefix: str = "") -> Facts:
         "differing": sum(each.differs for each in compared),
     }
     return {
-        "overview": dg.MetadataValue.md(overview_page(overview, label, prefix)),
+        "overview": dg.MetadataValue.md(overview_page(overview, label, prefix, paid)),
         **{name: dg.MetadataValue.int(figure) for name, figure in figures.items()},
         **{name: dg.MetadataValue.int(value) for name, value in _sizes(overview).items()},
+        **{name: dg.MetadataValue.float(float(amount)) for name, amount in _amounts(paid).items()},
         **({"lag_seconds": dg.MetadataValue.float(round(lag.total_seconds(), 1))} if lag is not None else {}),
     }
 
@@ -60,12 +65,20 @@ def _sizes(overview: Overview) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if size is not None}
 
 
-def overview_page(overview: Overview, label: str, prefix: str = "") -> str:
+def _amounts(paid: Monthly | None) -> dict[str, Decimal]:
+    """What is paid a month, as far as it is told."""
+    if paid is None:
+        return {}
+    amounts = {"source_cost": paid.source, "lake_cost": paid.lake, "offload_saving": paid.saved}
+    return {name: amount for name, amount in amounts.items() if amount is not None}
+
+
+def overview_page(overview: Overview, label: str, prefix: str = "", paid: Monthly | None = None) -> str:
     """The page in Markdown: in words what needs somebody, and the figures of all."""
     standings = sorted(overview.standings, key=_needs_somebody)
     listed, rest = standings[:LISTED], standings[LISTED:]
     parts = [
-        _summary(overview, label),
+        _summary(overview, label, paid),
         *([f"The source could not be asked: {_told(overview.silence)}"] if overview.silence else []),
         *([plain_cell(overview.left_out, _DROPPED_CHARACTERS)] if overview.left_out else []),
         *([told] if (told := _told_of(standings, prefix)) else []),
@@ -75,7 +88,7 @@ def overview_page(overview: Overview, label: str, prefix: str = "") -> str:
     return "\n\n".join(parts)
 
 
-def _summary(overview: Overview, label: str) -> str:
+def _summary(overview: Overview, label: str, paid: Monthly | None) -> str:
     standings = overview.standings
     due, missing = sum(each.due for each in standings), sum(each.missing for each in standings)
     differing = sum(each.differs for each in standings)
@@ -94,6 +107,10 @@ def _summary(overview: Overview, label: str) -> str:
     if "bytes" in sizes:
         beside = f", at the source **{format_bytes(sizes['source_bytes'])}**" if "source_bytes" in sizes else ""
         lines.append(f"- size in the lake: **{format_bytes(sizes['bytes'])}**{beside}")
+    if (amounts := _amounts(paid)) and paid is not None:
+        words = {"source_cost": "source", "lake_cost": "lake", "offload_saving": "off-loading by its rules would save"}
+        said = (f"{words[name]} **{shown_money(amount, paid.currency)}**" for name, amount in amounts.items())
+        lines.append(f"- storage, a month: {', '.join(said)}")
     return "\n".join(lines)
 
 

@@ -139,6 +139,9 @@ def test_the_rules_are_those_of_lake_yaml(lake: CliLake) -> None:
     [saving] = facts(lake)["savings"]
     assert (saving["name"], saving["after"]) == ("telemetry.cpu", "30d")
     assert {each["after"] for each in facts(lake, "--after", "60d")["savings"]} == {"60d"}
+    priced(lake)
+    lake.write_config(LAKE + "cost: {{prices: prices.yaml}}\n")
+    assert facts(lake)["prices"]["currency"] == "EUR"
 
 
 def test_a_source_that_is_away_leaves_the_lake_to_tell_of(lake: CliLake) -> None:

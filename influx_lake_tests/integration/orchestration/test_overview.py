@@ -123,7 +123,14 @@ def test_measurements_that_are_complete_behind_or_different_are_told_apart(lakes
 def test_what_the_server_counts_is_beside_the_size_in_the_lake(tmp_path: Path) -> None:
     with Sandbox(data_dir=tmp_path / "server") as box, dg.instance_for_test() as instance:
         first = {"partition": {"every": "day", "start": f"{datetime.now(UTC) - 2 * DAY:%Y-%m-%d}"}, "lag": "1s"}
-        lake = AutomatedLake(box, tmp_path, instance, {"defaults": first, "measurements": {"cpu": {}}})
+        prices = tmp_path / "prices.yaml"
+        prices.write_text(
+            "{date: 2026-01-01, currency: EUR, sources: {default: {storage_gb_month: 2000, origin: o}}, lake: hot, "
+            "storage: {hot: {storage_gb_month: 1000, origin: o}}}"
+        )
+        measurements = {"cpu": {"offload": {"after": "1h"}}}
+        sections = {"defaults": first, "measurements": measurements, "cost": {"prices": "prices.yaml"}}
+        lake = AutomatedLake(box, tmp_path, instance, sections)
         write(lake, "cpu", days_ago=1)
         box.store.checkpoint()
         load(lake, "cpu", days_ago=1)
@@ -131,6 +138,12 @@ def test_what_the_server_counts_is_beside_the_size_in_the_lake(tmp_path: Path) -
         [stored] = (tmp_path / "server").rglob("*.parquet")
         assert found["source_bytes"].value == stored.stat().st_size
         assert ", at the source **" in page(found)
+        paid = stored.stat().st_size * 2000 / 10**9
+        assert found["source_cost"].value == found["offload_saving"].value == pytest.approx(paid)
+        assert found["lake_cost"].value == pytest.approx(found["bytes"].value / 10**6)
+        assert "- storage, a month: source **" in page(found)
+        prices.unlink()
+        assert "source_cost" not in look(lake)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
+from influx_lake.config.observation.cost import CostOptions
 from influx_lake.config.observation.metrics import MetricsOptions
 from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake_tests.unit.config.lake.nonsense_values import KINDS
@@ -280,6 +281,8 @@ def section_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
         yield mutation, {"serve": entry}
     for mutation, entry in _mutations(("metrics",), MetricsOptions, {"text_file": "lake.prom"}, set()):
         yield mutation, {"metrics": entry}
+    for mutation, entry in _mutations(("cost",), CostOptions, {"prices": "prices.yaml"}, set()):
+        yield mutation, {"cost": entry}
     transport = {"transport": {"type": "file", "log_file_path": "events.jsonl"}}
     for mutation, entry in _mutations(("openlineage",), OpenLineageOptions, transport, set()):
         yield mutation, {"openlineage": entry}
