@@ -281,7 +281,6 @@ class InfluxLakeChanges:
             OSError: It does not answer, or refuses.
         """
         import json
-        import ssl
         import urllib.request
 
         class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -300,6 +299,8 @@ class InfluxLakeChanges:
         # Not through a proxy that the database's environment happens to name.
         handlers: list[Any] = [urllib.request.ProxyHandler({}), NoRedirect()]
         if self.url.startswith("https:"):
+            import ssl  # which not every server's Python has
+
             handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.ca_file)))
         with urllib.request.build_opener(*handlers).open(request, timeout=self.TIMEOUT_SECONDS) as answer:
             said = answer.read(self.MOST_ANSWER_BYTES)

@@ -159,8 +159,9 @@ class EngineServer:
         failures = HttpFailures(self._config, self._failures.where, self._refused)
         status, headers, body = self._http.answer_to(request, failures)
         if status in _FORBIDDEN:
+            said = "asks for a token" if self._config.token is None else "did not accept the token"
             raise AuthenticationFailed(
-                f"{self._failures.where}: the server did not accept the token for {request.method} {request.path}",
+                f"{self._failures.where}: the server {said} for {request.method} {request.path}",
                 remedy="What runs inside the server takes an admin token: give the source one for as long as it takes",
             )
         if status != _OK:

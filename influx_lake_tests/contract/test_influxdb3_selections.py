@@ -131,7 +131,9 @@ def test_selected_rows_are_confirmed(
     assert check(reliable, asked, [point.row for point in there], DAY, *HALVES)
     schema = reliable.schema(MEASUREMENT).select(["count", "host"], Not(HOST_A))
     rows = len(read(reliable, schema, DAY))
-    monkeypatch.setattr("influx_lake.sources.reliable.reading._within", lambda batch, piece: batch.slice(1))
+    # Of the first batch; a server may send each of its files by itself.
+    lost = iter([1])
+    monkeypatch.setattr("influx_lake.sources.reliable.reading._within", lambda batch, piece: batch.slice(next(lost, 0)))
     with pytest.raises(WindowInterrupted, match=rf"{rows - 1} rows arrived .* has {rows}"):
         read(reliable, schema, DAY)
 

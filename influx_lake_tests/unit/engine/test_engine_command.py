@@ -127,6 +127,19 @@ def test_a_server_that_takes_no_files_has_to_be_given_it(engine: Engine, run: Ru
     assert set(run("install")[1]["triggers"].values()) == {"kept"}
 
 
+def test_a_server_that_asks_nobody_has_to_be_given_it(engine: Engine, run: Run, tmp_path: Path) -> None:
+    engine.has_tokens = False
+    lake = tmp_path / "lake.yaml"
+    lake.write_text(lake.read_text().replace('token: "${file:token}", ', ""))
+    code, said = run("install")
+    assert code == 2
+    assert "asks for a token for POST /api/v3/plugins/files" in said["error"]["message"]
+    assert f"Copy {PLUGIN}" in said["error"]["remedy"]
+    (engine.plugin_dir / PLUGIN.name).write_text(PLUGIN.read_text())
+    code, said = run("install")
+    assert (code, sorted(said["triggers"])) == (0, NAMES)
+
+
 def test_a_server_without_an_engine_is_said(engine: Engine, run: Run) -> None:
     engine.has_engine = engine.takes_files = False
     for command in ("install", "check", "remove"):

@@ -177,6 +177,14 @@ def test_the_service_is_told_by_the_schedule_with_the_token_of_the_environment(
     assert len(service.asked) == 1
 
 
+def test_a_python_without_tls_tells_a_service_without_it(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ssl", None)
+    made = engine(url=service.url)
+    made.flush(cpu=[{"time": 5}])
+    made.scheduled()
+    assert (made.request()[1]["changes"], made.request()[1]["error"]) == (1, None)
+
+
 def test_what_could_not_be_told_is_told_later(service: Service, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("of-a-file\n")
     made = engine(url=service.url, token_file=str(tmp_path / "token"))
