@@ -43,7 +43,8 @@ def lake(core: InfluxDB3Core, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     lake = CoreLake(tmp_path, core, f"plant_{uuid.uuid4().hex[:8]}", capsys)
     lake.write(*(LAST_YEAR_NS + day * DAY_NS for day in range(5)))
     yield lake
-    # Core has room for five.
+    # Core has room for five. One that a plugin writes to just then would hang it (see docs/engine.md).
+    lake.tell("engine", "remove")
     core.request("DELETE", "/api/v3/configure/database", db=lake.database)
 
 
@@ -183,6 +184,18 @@ def test_a_server_that_asks_nobody_takes_the_file_from_its_folder(
         lake.write(LAST_YEAR_NS)
         wait_until(lake.changes, "the change is in the table", 20)
         assert lake.tell("engine", "check")[0] == 0
+
+
+def test_a_database_is_dropped_when_the_plugin_was_removed_while_late_points_come(
+    core: InfluxDB3Core, lake: CoreLake
+) -> None:
+    for turn in range(3):
+        lake.install()
+        # A WAL flush that the plugin gets as it is removed.
+        lake.write(*range(LAST_YEAR_NS + turn * DAY_NS, LAST_YEAR_NS + turn * DAY_NS + 5_000))
+        assert lake.tell("engine", "remove")[1]["triggers"] == dict.fromkeys(NAMES, "removed")
+        core.request("DELETE", "/api/v3/configure/database", db=lake.database)
+        lake.write(LAST_YEAR_NS)
 
 
 PROBE = """
