@@ -106,6 +106,7 @@ def test_what_it_costs(lake: CliLake) -> None:
     assert all("a contract" in each["how"] or "a page" in each["how"] for each in found["per_month"] if each["amount"])
 
 
+@pytest.mark.slow
 def test_what_off_loading_saves(lake: CliLake) -> None:
     # More rows than a file of the server takes: what is newer goes into another one.
     lake.fill_much("cpu", 3, 400_000)
@@ -134,6 +135,7 @@ def test_what_off_loading_saves(lake: CliLake) -> None:
     assert "not persisted" in told.out
 
 
+@pytest.mark.slow
 def test_the_rules_are_those_of_lake_yaml(lake: CliLake) -> None:
     lake.write_config(LAKE.replace("cpu: {{}}", "cpu: {{offload: {{after: 30d}}}}"))
     [saving] = facts(lake)["savings"]
@@ -144,6 +146,7 @@ def test_the_rules_are_those_of_lake_yaml(lake: CliLake) -> None:
     assert facts(lake)["prices"]["currency"] == "EUR"
 
 
+@pytest.mark.slow
 def test_a_source_that_is_away_leaves_the_lake_to_tell_of(lake: CliLake) -> None:
     lake.box.faults.update(unavailable=True)
     told = lake.tell("cost", "--json", "--prices", str(priced(lake)), "--after", "1d")
@@ -155,6 +158,7 @@ def test_a_source_that_is_away_leaves_the_lake_to_tell_of(lake: CliLake) -> None
     assert told.object["savings"] == []
 
 
+@pytest.mark.slow
 def test_measurements_that_share_a_table(lake: CliLake) -> None:
     shared = LAKE.replace("measurements:", "defaults: {{metadata_columns: [measurement]}}\nmeasurements:")
     lake.write_config(shared.replace("cpu: {{}}", "cpu: {{table: all}}").replace("mem: {{}}", "mem: {{table: all}}"))

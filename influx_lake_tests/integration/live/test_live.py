@@ -148,6 +148,21 @@ def test_only_what_the_lake_lacks_of_the_time_that_is_wanted_is_asked(lake: Live
 
 
 @pytest.mark.slow
+def test_a_load_between_asking_and_reading_doubles_nothing(lake: LiveLake) -> None:
+    """A frame is of one snapshot, on both sides, whenever it is read."""
+    for number in range(3):
+        lake.put(number, range(5))
+    lake.load(0)
+    frame = scan("cpu", lake.hour(0), lake=lake.config, live=True)
+    with duckdb.connect(":memory:") as connection:
+        rows = scan("cpu", lake.hour(0), lake=lake.config, live=True, engine="duckdb", connection=connection)
+        lake.load(1)
+        lake.load(2)
+        for _ in range(2):
+            assert len(frame.collect()) == len(rows.fetchall()) == 15
+
+
+@pytest.mark.slow
 def test_without_a_start_the_newest_windows_are_asked_and_what_is_older_is_told(
     lake: LiveLake, read: list[Window], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -245,6 +260,7 @@ def test_a_source_that_is_away(lake: LiveLake, caplog: pytest.LogCaptureFixture)
     assert len(scan("cpu", lake.hour(0), lake.hour(1), lake=lake.config, live=True).collect()) == 4
 
 
+@pytest.mark.slow
 def test_a_source_that_breaks_off_is_told_as_it_is(lake: LiveLake) -> None:
     lake.put(0, range(60))
     lake.box.faults.update(fail_after_rows=10)

@@ -130,11 +130,13 @@ def test_no_name_and_no_value_is_markup(lake: CliLake) -> None:
     assert "abc" not in odd
 
 
+@pytest.mark.slow
 def test_no_values_where_none_are_wanted(lake: CliLake) -> None:
     assert "h0" in written(lake)["measurements/telemetry.cpu.html"]
     assert "h0" not in written(lake, "--no-samples")["measurements/telemetry.cpu.html"]
 
 
+@pytest.mark.slow
 def test_pages_of_measurements_that_are_gone_go_and_other_files_stay(lake: CliLake) -> None:
     written(lake)
     own = lake.folder / "site" / "measurements" / "own.html"
@@ -148,6 +150,7 @@ def test_pages_of_measurements_that_are_gone_go_and_other_files_stay(lake: CliLa
     ]
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written(lake: CliLake) -> None:
     (lake.folder / "file").write_text("")
     told = lake.tell("docs", "--out", str(lake.folder / "file" / "site"))
