@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.building import TIMES
-from influx_lake.sources.points.cells import Mask, Numbers, Places, cells, no_cells
-from influx_lake.sources.points.registry import CODES, TYPES, Context, Registry
+from influx_lake.sources.points.cells import Mask, Numbers, Places
+from influx_lake.sources.points.registry import CODES, Context, Registry
+from influx_lake.sources.points.staged_file import UnitWriter
+from influx_lake.sources.points.wide_rows import are_mostly_there, as_cells, wide_rows
 
-Codes = npt.NDArray[np.int8]
-
-NO_VALUE = -1
 _NO_TAG = 0
-_TEXT = CODES[ColumnType.STRING]
 
 
 class NotPlain(Exception):
@@ -31,40 +28,24 @@ class FieldColumn:
     """The values of a field, row by row; they may be of several types.
 
     Attributes:
-        codes: The code of each value's type, `NO_VALUE` where there is no value.
-        bits: Its 64 bits, if it is no text.
-        texts: Those that are, in their order.
+        values: The values of each type, in the Arrow type of that; null where there is none. A row has one in no more
+            than one of them.
     """
 
-    codes: Codes
-    bits: Places
-    texts: pa.Array
+    values: Mapping[ColumnType, pa.Array]
 
     @classmethod
     def of(cls, kind: ColumnType, values: pa.Array) -> Self:
-        """Values of one type, in the Arrow type of that; null where there is none."""
-        valid, bits, texts = are_valid(values), np.zeros(len(values), np.int64), pa.array([], pa.string())
-        if kind is ColumnType.STRING:
-            texts = values.drop_null()
-        else:
-            bits[valid] = _bits(values.drop_null())
-        return cls(np.where(valid, np.int8(CODES[kind]), np.int8(NO_VALUE)), bits, texts)
+        """Values of one type."""
+        return cls({kind: values})
 
-    @classmethod
-    def mixed(cls, columns: Mapping[ColumnType, pa.Array]) -> Self:
-        """Values of several types: each row has one in no more than one of the columns."""
-        parts = [cls.of(kind, values) for kind, values in columns.items()]
-        codes, bits = parts[0].codes.copy(), parts[0].bits.copy()
-        for part in parts[1:]:
-            there = part.codes != NO_VALUE
-            codes[there], bits[there] = part.codes[there], part.bits[there]
-        return cls(codes, bits, pa.concat_arrays([part.texts for part in parts]))
-
-    @property
-    def has_value(self) -> Mask:
-        """Which rows have one."""
-        found: Mask = self.codes != NO_VALUE
-        return found
+    def mark(self, rows: Mask) -> None:
+        """Mark the rows that have one."""
+        for values in self.values.values():
+            if values.null_count:
+                rows |= are_valid(values)
+            else:
+                rows[:] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +73,32 @@ class PointColumns:
     def _has_values(self) -> Mask:
         has_values = np.zeros(len(self.time), np.bool_)
         for column in self.fields.values():
-            has_values |= column.has_value
+            column.mark(has_values)
         return has_values
 
-    def cells(self, registry: Registry) -> pa.RecordBatch:
-        """The cells of the points, of each field in the order of the rows.
-
-        Args:
-            registry: Numbers their series and fields.
-        """
+    def add_to(self, writer: UnitWriter) -> None:
+        """Have a unit take the points: as rows, unless most of their fields have no value."""
         has_values = self._has_values
         if not has_values.any():
-            return no_cells()
+            return
+        registry = writer.registry
         measurement = registry.measurement(Context(), self.measurement)
         series = self._series(registry, measurement, has_values)
-        return pa.concat_batches(list(self._cells(registry, measurement, series)))
+        columns = {
+            registry.field(measurement, name, CODES[kind]): values
+            for name, column in self.fields.items()
+            for kind, values in column.values.items()
+            if values.null_count < len(values)
+        }
+        rows = wide_rows(series, self.time, columns)
+        if not has_values.all():
+            rows = rows.filter(pa.array(has_values))
+        if are_mostly_there(len(rows), rows.columns[2:]):
+            writer.add_rows(measurement, rows)
+        else:
+            kinds = [(each.name, each.type) for each in registry.fields]
+            for batch in as_cells(pa.Table.from_batches([rows]), kinds).to_batches():
+                writer.add(batch)
 
     def _series(self, registry: Registry, measurement: int, has_values: Mask) -> Numbers:
         """Each row's series; series are numbered in the order in which they come, those of rows without values not."""
@@ -126,19 +118,6 @@ class PointColumns:
         series = np.full(len(has_values), -1, np.int32)
         series[wanted] = numbers[inverse]
         return series
-
-    def _cells(self, registry: Registry, measurement: int, series: Numbers) -> Iterator[pa.RecordBatch]:
-        for name, column in self.fields.items():
-            there = column.has_value
-            codes = column.codes[there]
-            if not len(codes):
-                continue
-            numbers = np.full(len(TYPES), -1, np.int32)
-            for code in dict.fromkeys(codes.tolist()):
-                numbers[code] = registry.field(measurement, name, code)
-            yield cells(
-                series[there], numbers[codes], self.time[there], column.bits[there], column.texts, codes == _TEXT
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +163,4 @@ def checked_times(values: pa.Array) -> Places:
     found = whole_numbers(values)
     if len(found) and (int(found.min()) not in TIMES or int(found.max()) not in TIMES):
         raise NotPlain
-    return found
-
-
-def _bits(values: pa.Array) -> Places:
-    numbers = values.to_numpy(zero_copy_only=False)
-    found: Places = numbers.astype(np.int64) if numbers.dtype == np.bool_ else numbers.view(np.int64)
     return found

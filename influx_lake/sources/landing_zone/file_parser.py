@@ -127,7 +127,7 @@ class TakingApart:
         # What was met before comes before.
         self.writer.add(self._builder.taken())
         for each in points:
-            self.writer.add(each.cells(self.writer.registry))
+            each.add_to(self.writer)
         if empty := sum(each.empty for each in points):
             first = None
             if self._facts["first_empty"] is None:

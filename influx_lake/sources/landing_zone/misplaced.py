@@ -54,8 +54,8 @@ def _points_outside(unit: Unit, reach: Window) -> int:
     points, known = 0, unit.chunks
     edge: tuple[int, int, set[tuple[int, int]]] = (-1, -1, set())
     for number in np.flatnonzero((known["first"] < begin) | (known["last"] >= end)).tolist():
-        cells = unit.cells().get_batch(number)
-        time, series = cells.column("time").to_numpy(), cells.column("series").to_numpy()
+        chunk = unit.chunk(number)
+        time, series = chunk.column("time").to_numpy(), chunk.column("series").to_numpy()
         outside = (time < begin) | (time >= end)
         pairs = np.unique(np.stack((time[outside], series[outside].astype(np.int64)), axis=1), axis=0)
         run = int(known["measurement"][number]), int(known["run"][number])

@@ -197,7 +197,7 @@ def _of_values(values: Values, wanted: ColumnType | None) -> FieldColumn:
     if not kinds <= _NATIVE.keys():
         raise NotPlain
     if wanted is None:
-        return FieldColumn.mixed(
+        return FieldColumn(
             {_NATIVE[kind]: _array(_NATIVE[kind], _only(kind, values) if len(kinds) > 1 else values) for kind in kinds}
             or {ColumnType.FLOAT: _array(ColumnType.FLOAT, values)}
         )
@@ -248,7 +248,7 @@ def texts_as(texts: pa.Array, wanted: ColumnType | None) -> FieldColumn:
     if wanted is None:
         if rest.null_count < len(rest) or not found:
             found[ColumnType.STRING] = rest
-        return FieldColumn.mixed(found)
+        return FieldColumn(found)
     return FieldColumn.of(wanted, _as_wanted(found, rest, wanted))
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.registry import CODES
 from influx_lake.sources.points.staged_file import Unit
+from influx_lake.sources.points.wide_rows import are_wide, as_cells
 from influx_lake.sources.remarks import Remark, counted
 
 CSV_MEASUREMENT = "measurement"
@@ -38,13 +39,14 @@ def filled_gaps_remark(units: Sequence[Unit]) -> Remark | None:
 
 
 def _values_like_none(unit: Unit) -> int:
+    fields = [(each.name, each.type) for each in unit.fields]
     codes = np.array([CODES[each.type] for each in unit.fields], np.int8)
-    found, cells = 0, unit.cells()
-    for number in range(cells.num_record_batches):
-        batch = cells.get_batch(number)
-        is_text = codes[batch.column("field").to_numpy()] == _TEXT
-        is_zero = (batch.column("bits").to_numpy() == 0) & ~is_text
-        empty = pc.equal(batch.column("text").filter(pa.array(is_text)), "")
+    found = 0
+    for chunk in map(pa.Table.from_batches, ([each] for each in unit.chunks_of())):
+        cells = as_cells(chunk, fields) if are_wide(chunk) else chunk
+        is_text = codes[cells.column("field").to_numpy()] == _TEXT
+        is_zero = (cells.column("bits").to_numpy() == 0) & ~is_text
+        empty = pc.equal(cells.column("text").filter(pa.array(is_text)), "")
         found += int(is_zero.sum()) + (pc.sum(empty).as_py() or 0)
     return found
 

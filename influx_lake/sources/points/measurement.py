@@ -11,13 +11,15 @@ import pyarrow as pa
 
 from influx_lake.sources.points.cells import SCHEMA, Numbers, Places
 from influx_lake.sources.points.registry import FieldName, MeasurementKey, Tags
+from influx_lake.sources.points.rows import FieldColumns, Points, field_columns
 from influx_lake.sources.points.staged_file import Unit
+from influx_lake.sources.points.wide_rows import are_wide, as_cells, columns_of, renumbered, side_by_side
 
 ROWS_AT_ONCE = 1_000_000
 
 
 class _Chunk(NamedTuple):
-    """Cells of one measurement, sorted by time; `part` and `run` tell what was written later."""
+    """Values of one measurement, sorted by time; `part` and `run` tell what was written later."""
 
     first: int
     part: int
@@ -75,8 +77,30 @@ class MeasurementPoints:
     def cells(self, begin: int, end: int) -> Iterator[pa.Table]:
         """The cells of a time [begin, end), in pieces that follow each other in time, none of them empty.
 
-        Rows that are equal in time come in the order in which they were written. Of what was read only the last chunk
-        of each run can have rows behind the next chunk's first: these wait for the next piece.
+        Rows that are equal in time come in the order in which they were written.
+        """
+        for piece in self.pieces(begin, end):
+            yield self.as_cells(piece)
+
+    def as_cells(self, piece: Sequence[pa.Table]) -> pa.Table:
+        """The cells of a piece, in the order in which they were written."""
+        return pa.concat_tables([as_cells(each, self.fields) if are_wide(each) else each for each in piece])
+
+    def side_by_side(self, piece: Sequence[pa.Table]) -> tuple[Points, FieldColumns]:
+        """The points of a piece and the columns of their fields; of several values of a field the last one counts."""
+        if all(map(are_wide, piece)) and (rows := side_by_side(piece, len(self.series))) is not None:
+            time, series = rows.column("time").to_numpy(), rows.column("series").to_numpy()
+            points = Points(time, series.astype(np.int64), np.arange(len(time)))
+            return points, FieldColumns(columns_of(rows), 0)
+        cells = self.as_cells(piece)
+        points = Points.of_all([cells], len(self.series))
+        return points, field_columns(cells, points, self.fields)
+
+    def pieces(self, begin: int, end: int) -> Iterator[list[pa.Table]]:
+        """Cells and rows of a time [begin, end), in pieces that follow each other in time, none of them empty.
+
+        What is equal in time comes in the order in which it was written. Of what was read only the last chunk of each
+        run can have rows behind the next chunk's first: these wait for the next piece.
         """
         chunks = sorted(self._chunks(begin, end))
         waiting: list[tuple[_Chunk, pa.Table]] = []
@@ -86,7 +110,7 @@ class MeasurementPoints:
             if len(read := self._read(chunk, begin, end)):
                 waiting.append((chunk, read))
             fresh += chunk.rows
-            if place < len(chunks) and fresh >= max(ROWS_AT_ONCE, sum(len(rows) for _, rows in waiting) - fresh):
+            if place < len(chunks) and fresh >= max(ROWS_AT_ONCE, sum(_values(rows) for _, rows in waiting) - fresh):
                 bound = chunks[place].first
                 parts = [(each, rows, _place(rows, bound)) for each, rows in waiting]
                 if settled := [(each, rows.slice(0, cut)) for each, rows, cut in parts if cut]:
@@ -106,9 +130,11 @@ class MeasurementPoints:
 
     def _read(self, chunk: _Chunk, begin: int, end: int) -> pa.Table:
         part = self._parts[chunk.part]
-        rows = pa.Table.from_batches([part.unit.cells().get_batch(chunk.number)])
+        rows = pa.Table.from_batches([part.unit.chunk(chunk.number)])
         first, last = _place(rows, begin), _place(rows, end)
         rows = rows.slice(first, last - first)
+        if are_wide(rows):
+            return renumbered(rows, part.series, part.fields)
         series, fields = part.series[rows.column("series")], part.fields[rows.column("field")]
         return pa.table([pa.array(series), pa.array(fields), *rows.columns[2:]], schema=SCHEMA)
 
@@ -128,8 +154,10 @@ def _place(rows: pa.Table, time: int) -> int:
     return int(np.searchsorted(rows.column("time").to_numpy(), time))
 
 
-def _in_order(parts: list[tuple[_Chunk, pa.Table]]) -> pa.Table:
+def _values(rows: pa.Table) -> int:
+    return len(rows) * (rows.num_columns - 2) if are_wide(rows) else len(rows)
+
+
+def _in_order(parts: list[tuple[_Chunk, pa.Table]]) -> list[pa.Table]:
     """The rows of chunks, those that were written later behind the others."""
-    return pa.concat_tables(
-        rows for _, rows in sorted(parts, key=lambda part: (part[0].part, part[0].run, part[0].number))
-    )
+    return [rows for _, rows in sorted(parts, key=lambda part: (part[0].part, part[0].run, part[0].number))]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from influx_lake.config.values.windows import from_nanoseconds
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.rows import Points
@@ -32,7 +30,7 @@ def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | Non
     if not len(rows) or (first.min() >= begin and last.max() < end):
         return None
     inside = ((first >= begin) & (first < end)) | ((last >= begin) & (last < end))
-    everything = not inside.any() and next(points.cells(begin, end), None) is None
+    everything = not inside.any() and next(points.pieces(begin, end), None) is None
     if rows[(first < begin) | (last >= end)].sum() > _MOST_CELLS:
         # Those of chunks that lie outside as a whole: a few more are in others.
         before, behind = last < begin, first >= end
@@ -49,8 +47,8 @@ def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | Non
 def _counted(points: MeasurementPoints, begin: int, end: int) -> tuple[int, int, int]:
     """How many points there are, and the times of the first and the last one."""
     count, first, last = 0, _END, _FIRST
-    for cells in points.cells(begin, end):
-        times = cells.column("time").to_numpy()
-        count += len(Points.of(times, cells.column("series").to_numpy(), len(points.series)))
-        first, last = min(first, int(np.min(times))), max(last, int(np.max(times)))
+    for piece in points.pieces(begin, end):
+        found = Points.of_all(piece, len(points.series))
+        count += len(found)
+        first, last = min(first, int(found.time[0])), max(last, int(found.time[-1]))
     return count, first, last

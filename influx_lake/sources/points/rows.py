@@ -47,6 +47,12 @@ class Points:
         of_cell[order] = np.cumsum(new) - 1
         return cls(sorted_time[new], sorted_series[new].astype(np.int64), of_cell)
 
+    @classmethod
+    def of_all(cls, parts: Sequence[pa.Table], series_count: int) -> Points:
+        """The points of cells and rows."""
+        time, series = (np.concatenate([part.column(name).to_numpy() for part in parts]) for name in ("time", "series"))
+        return cls.of(time, series, series_count)
+
     def __len__(self) -> int:
         return len(self.time)
 

@@ -26,9 +26,10 @@ from influx_lake.sources.points.left_out import all_left_out
 from influx_lake.sources.points.measurement import MeasurementPoints
 from influx_lake.sources.points.outside import outside_of, reaches_out
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
-from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, field_columns, sliced, with_integers
+from influx_lake.sources.points.rows import Points, TagColumns, beyond_floats, sliced, with_integers
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.survey import FileSurvey
+from influx_lake.sources.points.wide_rows import are_wide, of_fields
 from influx_lake.sources.projected_rows import arrow_condition, with_a_field
 from influx_lake.sources.protocol import RowStream, ServerInfo
 from influx_lake.sources.remarks import Outside, Survey
@@ -174,7 +175,7 @@ class PointsSource:
 
     def count(self, measurement: str, window: Window) -> int:
         points = self._points(measurement, window)
-        return sum(len(_points_of(cells, points)) for cells in points.cells(*_nanoseconds(window)))
+        return sum(len(Points.of_all(piece, len(points.series))) for piece in points.pieces(*_nanoseconds(window)))
 
     def first_time(self, measurement: str) -> datetime | None:
         first, _, _ = self._points(measurement, None).spans()
@@ -244,11 +245,10 @@ class _WindowRows:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         rewritten = 0
-        for all_cells in self._points.cells(*_nanoseconds(self._window)):
-            if not len(cells := self._of_fields(all_cells)):
+        for piece in self._points.pieces(*_nanoseconds(self._window)):
+            if not (parts := [part for part in map(self._of_fields, piece) if len(part)]):
                 continue
-            points = _points_of(cells, self._points)
-            fields = field_columns(cells, points, self._points.fields)
+            points, fields = self._points.side_by_side(parts)
             rewritten += fields.rewritten
             for batch in self._selected(self._rows(points, fields.columns)):
                 yield from sliced(batch)
@@ -262,15 +262,17 @@ class _WindowRows:
                 f"{rewritten:,}",
             )
 
-    def _of_fields(self, cells: pa.Table) -> pa.Table:
+    def _of_fields(self, part: pa.Table) -> pa.Table:
         """The values of the fields that are read, in every type, and of those that were not declared."""
         if not self._wanted.needs_a_field:
-            return cells
+            return part
         read = {name for column, name in self._columns if column.role is Role.FIELD}
         kept = [name in read or kind not in self._taken(name) for name, kind in self._points.fields]
         if all(kept):
-            return cells
-        return cells.filter(pa.array(np.array(kept)[cells.column("field").to_numpy()]))
+            return part
+        if are_wide(part):
+            return of_fields(part, kept.__getitem__)
+        return part.filter(pa.array(np.array(kept)[part.column("field").to_numpy()]))
 
     def _selected(self, rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """The rows and columns that are wanted of those that are read."""
@@ -348,10 +350,6 @@ def _left_out(schema: MeasurementSchema, names: Mapping[Column, str]) -> frozens
     left_out = {column for column in schema.left_out if column.role is Role.FIELD and column.name not in looked_at}
     read = {names.get(column, column.name) for column in (*schema.columns, *schema.left_out) if column not in left_out}
     return frozenset(names.get(column, column.name) for column in left_out) - read
-
-
-def _points_of(cells: pa.Table, points: MeasurementPoints) -> Points:
-    return Points.of(cells.column("time").to_numpy(), cells.column("series").to_numpy(), len(points.series))
 
 
 def _arrow_field(column: Column) -> pa.Field:

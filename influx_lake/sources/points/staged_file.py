@@ -1,8 +1,13 @@
-"""The points of one file, on a local disk: cells by measurement, each run of them sorted by time, with an index."""
+"""The points of one file, on a local disk: by measurement, each run of them sorted by time, with an index.
+
+They are kept as cells, or as rows where they came as such. A run of rows is a file of its own: its columns are its
+fields.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,8 +21,9 @@ from influx_lake.private_folders import make_private_file
 from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.cells import SCHEMA, Numbers
 from influx_lake.sources.points.registry import Context, FieldKey, MeasurementKey, Registry, Tags
+from influx_lake.sources.points.wide_rows import batches, by_time, count_values
 
-FORMAT = 1
+FORMAT = 2
 _CELLS, _SERIES, _CHUNKS = "cells.arrow", "series.arrow", "chunks.arrow"
 FACTS = "unit.json"
 """The file of a unit that is written last."""
@@ -29,8 +35,12 @@ _CHUNKS_SCHEMA = pa.schema(
         ("rows", pa.int64()),
         ("first", pa.int64()),
         ("last", pa.int64()),
+        ("file", pa.int32()),
+        ("place", pa.int32()),
     ]
 )
+_IN_CELLS = -1
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +85,14 @@ class UnitWriter:
     _bytes: int = 0
     _runs: int = 0
     _bad: int = 0
-    _chunks: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    _chunks: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list)
+    _rows_waiting: dict[int, list[pa.RecordBatch]] = field(default_factory=dict)
+    _written: int = 0
+    _cell_chunks: int = 0
 
     def __post_init__(self) -> None:
         self._sink = pa.OSFile(str(make_private_file(self.folder / _CELLS)), "wb")
-        self._file = pa.ipc.new_file(self._sink, SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        self._file = pa.ipc.new_file(self._sink, SCHEMA, options=_OPTIONS)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take cells, which come in the order in which they count.
@@ -87,12 +100,34 @@ class UnitWriter:
         Raises:
             StorageError: There is no room for them.
         """
-        if len(batch):
-            self._waiting.append(batch)
-            self._rows += len(batch)
-            self._bytes += batch.nbytes
+        if not len(batch):
+            return
+        self._write_rows()
+        self._waiting.append(batch)
+        self._count(batch, len(batch))
+
+    def add_rows(self, measurement: int, batch: pa.RecordBatch) -> None:
+        """Take points of a measurement in rows (`wide_rows`), which come in the order in which they count.
+
+        Raises:
+            StorageError: There is no room for them.
+        """
+        if not len(batch):
+            return
+        self._write_run()
+        waiting = self._rows_waiting.setdefault(measurement, [])
+        if waiting and waiting[0].schema != batch.schema:
+            self._write_rows_of(measurement, self._rows_waiting.pop(measurement))
+            waiting = self._rows_waiting.setdefault(measurement, [])
+        waiting.append(batch)
+        self._count(batch, batch.num_columns * len(batch))
+
+    def _count(self, batch: pa.RecordBatch, values: int) -> None:
+        self._rows += values
+        self._bytes += batch.nbytes
         if self._rows >= self.limits.run_rows or self._bytes >= self.limits.run_bytes:
             self._write_run()
+            self._write_rows()
 
     def add_bad(self, records: list[BadRecord]) -> int:
         """Keep what is no point aside, and return how much there is of it so far."""
@@ -112,6 +147,7 @@ class UnitWriter:
             facts: What else is to be known of the unit.
         """
         self._write_run()
+        self._write_rows()
         self._file.close()
         self._sink.close()
         series = [{"measurement": owner, "tags": tags} for owner, tags in self.registry.series]
@@ -149,7 +185,10 @@ class UnitWriter:
             self._write_chunks(int(owners[begin]), table.slice(begin, end - begin))
         self._runs += 1
         self._rows = self._bytes = 0
-        if self._sink.tell() > self.max_bytes:
+        self._check_room()
+
+    def _check_room(self) -> None:
+        if self._written + self._sink.tell() > self.max_bytes:
             raise StorageError(
                 f"the points of a file take more than {self.max_bytes / 1e9:,.1f} GB in {self.folder.parent}",
                 remedy="Raise staging_limit, or name a folder on a larger disk with `staging`",
@@ -158,9 +197,33 @@ class UnitWriter:
     def _write_chunks(self, measurement: int, table: pa.Table) -> None:
         length = max(1, min(self.limits.chunk_rows, len(table) * self.limits.chunk_bytes // max(1, table.nbytes)))
         for batch in table.to_batches(length):
-            times = batch.column("time")
-            self._chunks.append((measurement, self._runs, len(batch), times[0].as_py(), times[-1].as_py()))
+            self._add_chunk(measurement, batch, len(batch), _IN_CELLS, self._cell_chunks)
             self._file.write_batch(batch)
+            self._cell_chunks += 1
+
+    def _add_chunk(self, measurement: int, batch: pa.RecordBatch, values: int, file: int, place: int) -> None:
+        times = batch.column("time")
+        self._chunks.append((measurement, self._runs, values, times[0].as_py(), times[-1].as_py(), file, place))
+
+    def _write_rows(self) -> None:
+        for measurement, waiting in self._rows_waiting.items():
+            self._write_rows_of(measurement, waiting)
+        if self._rows_waiting:
+            self._rows_waiting.clear()
+            self._rows = self._bytes = 0
+
+    def _write_rows_of(self, measurement: int, waiting: list[pa.RecordBatch]) -> None:
+        table = by_time(pa.Table.from_batches(waiting))
+        length = max(1, min(self.limits.chunk_rows, len(table) * self.limits.chunk_bytes // max(1, table.nbytes)))
+        path = make_private_file(self.folder / _rows_file(self._runs))
+        with pa.OSFile(str(path), "wb") as sink:
+            with pa.ipc.new_file(sink, table.schema, options=_OPTIONS) as file:
+                for place, batch in enumerate(batches(table, length)):
+                    self._add_chunk(measurement, batch, count_values(batch), self._runs, place)
+                    file.write_batch(batch)
+            self._written += sink.tell()
+        self._runs += 1
+        self._check_room()
 
 
 @dataclass(frozen=True)
@@ -173,7 +236,8 @@ class Unit:
         facts: What is known of the unit.
         measurements: Its measurements, by their numbers.
         fields: Its fields, by their numbers.
-        chunks: Where cells are: measurement, run, rows, first and last time of each chunk.
+        chunks: Where values are: of each chunk the measurement, the run, how many values it has (`rows`), the first and
+            the last time, the file and the place in it.
     """
 
     folder: Path
@@ -216,9 +280,19 @@ class Unit:
         tags = table.column("tags").take(pa.array(numbers)).to_pylist()
         return numbers.astype(np.int32), [tuple(each) for each in tags]
 
-    def cells(self) -> pa.ipc.RecordBatchFileReader:
-        """The chunks, by number."""
-        return pa.ipc.open_file(pa.memory_map(str(self.folder / _CELLS)))
+    def chunk(self, number: int) -> pa.RecordBatch:
+        """A chunk by its number: cells, or rows (`wide_rows`). Both have `series` and `time`."""
+        file, place = (int(self.chunks[name][number]) for name in ("file", "place"))
+        path = self.folder / (_CELLS if file == _IN_CELLS else _rows_file(file))
+        return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(place)
+
+    def chunks_of(self) -> Iterator[pa.RecordBatch]:
+        """All chunks, one after the other."""
+        return map(self.chunk, range(len(self.chunks["rows"])))
+
+
+def _rows_file(run: int) -> str:
+    return f"rows-{run}.arrow"
 
 
 def _write(path: Path, table: pa.Table) -> None:
