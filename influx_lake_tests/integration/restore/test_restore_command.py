@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,3 +204,21 @@ def test_the_source_by_another_name_of_its_machine(lake: CliLake) -> None:
     told = lake.tell("restore", "cpu", "--to", "spare")
     assert told.code == 1
     assert "the lake is loaded from this very measurement" in told.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_person(lake: CliLake, number: signal.Signals) -> None:
+    lake.fill("cpu", range(2), points=2_000)
+    loaded(lake)
+    arguments = ("restore", "cpu", "--to", "spare")
+    lake.box.write("spare", f"other f=1 {FIRST_DAY_NS}")
+    process = lake.start(*arguments, "--batch-size", "2KB", "--rate", "2000")
+    wait_until(lambda: "cpu" in lake.box.tables("spare"), "the first points are there")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "The same command goes on with the rest." in err
+    found = lake.tell(*arguments, "--json").object
+    assert (found["resumed"], found["equal"]) == (True, True)
+    assert 0 < found["points"] < 4_000
