@@ -11,13 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pyarrow import fs
 
+from influx_lake.arrow_buffers import aligned
 from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import LakeError
 
 _MOST_SLICES = 1_000
 _SHORTEST = timedelta(minutes=1)
-_ALIGNMENT = 16
-"""In bytes: that of the widest values, which are decimals."""
 
 Read = Callable[[Window], Iterator[pa.RecordBatch]]
 """Reads the rows of some time."""
@@ -77,7 +76,7 @@ class LiveRows(ds.Dataset):  # type: ignore[misc]
         for window in windows:
             try:
                 for batch in self._read(window):
-                    yield pa.RecordBatch.from_arrays([*map(_aligned, batch.columns)], schema=self._schema)
+                    yield pa.RecordBatch.from_arrays([*map(aligned, batch.columns)], schema=self._schema)
             except LakeError as error:
                 self.failures.append(error)
                 raise
@@ -102,13 +101,6 @@ class LiveRows(ds.Dataset):  # type: ignore[misc]
         ]
         kept = ds.FileSystemDataset(fragments, self._schema, form).get_fragments(condition)
         return merged(pieces[int(fragment.path)] for fragment in kept)
-
-
-def _aligned(values: pa.Array) -> pa.Array:
-    """The values where Arrow's own engine wants them: what comes by gRPC may lie at any address, which it warns of."""
-    is_aligned = all(buffer is None or buffer.address % _ALIGNMENT == 0 for buffer in values.buffers())
-    # An array of several is a copy.
-    return values if is_aligned else pa.concat_arrays([values, values.slice(0, 0)])
 
 
 def _slices(window: Window) -> Iterator[Window]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from influx_lake.arrow_buffers import aligned
 from influx_lake.config.report.diagnostics import suggestion
 from influx_lake.config.values.sql_expression import column_references
 from influx_lake.errors import ConfigurationError, DataRefused, MissingExtra
@@ -139,7 +140,7 @@ class Computation:
         """The columns that are used; with none, one that tells how many rows there are."""
         if not self._inputs:
             return pa.table({"c0": pa.nulls(sum(map(len, batches)), pa.bool_())})
-        columns = [pa.chunked_array([batch.column(name) for batch in batches]) for name in self._inputs]
+        columns = [pa.chunked_array([aligned(batch.column(name)) for batch in batches]) for name in self._inputs]
         return pa.table(columns, names=list(self._inputs.values()))
 
     def _query(self, rows: pa.Table, only: int | None = None) -> pa.Table:
