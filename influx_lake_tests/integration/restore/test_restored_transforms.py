@@ -32,6 +32,8 @@ POINTS = (
 )
 FEWER = ("cpu,host=a,dc=eu usage=1.5,count=3i,up=true {0}", "cpu,host=b usage=-0.0,count=-7i {1}")
 
+POINTS_OF_DAY = Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
+
 
 @pytest.fixture
 def lake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[CliLake]:
@@ -47,11 +49,13 @@ def loaded(lake: CliLake, options: str, points: tuple[str, ...] = POINTS) -> Non
 
 
 def points_of(lake: CliLake, source: str, measurement: str = "cpu") -> list[dict[str, Any]]:
-    """The points that a database has, without what is null."""
-    opened = open_source(load_lake(lake.config).sources[source])
-    with opened.read(
-        opened.schema(measurement), Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
-    ) as rows:
+    return points_in(lake.config, source, measurement, POINTS_OF_DAY)
+
+
+def points_in(config: Path, source: str, measurement: str, window: Window) -> list[dict[str, Any]]:
+    """The points that a database has, without what is null: each value with its type, as a text."""
+    opened = open_source(load_lake(config).sources[source])
+    with opened.read(opened.schema(measurement), window) as rows:
         found = [
             {name: (type(value), repr(value)) for name, value in row.items() if value is not None}
             for batch in rows
