@@ -100,7 +100,7 @@ _COMMENT = (r"\A#", "begins with a number sign, as a comment does")
 _START = (r"\A[\t\x00]", "begins with a blank that is skipped")
 
 # They take such points, and no query finds them (1.8.10, 2.7.12).
-_UNREADABLE = (r"\\[, ]", "has a backslash before a comma or blank, with which InfluxDB 1 and 2 lose the measurement")
+_UNREADABLE = (r'\\[,= "]', 'has a backslash before one of `, ="`, with which InfluxDB 1 and 2 lose measurements')
 _ODD_BACKSLASHES = r"(?:\A|[^\\])(?:\\\\)*\\"
 
 GO = Dialect(
@@ -113,7 +113,8 @@ GO = Dialect(
         (
             _EMPTY,
             _BREAK,
-            (_ODD_BACKSLASHES + r'(?:[,= "]|\z)', "has a backslash before a character that has to be escaped"),
+            (_ODD_BACKSLASHES + '[,= "]', "has a backslash before a character that has to be escaped"),
+            _END,
             _START,
         ),
     ),

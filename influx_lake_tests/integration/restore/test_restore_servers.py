@@ -16,9 +16,12 @@ from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
 from influx_lake.config.values.source_schema import Role
 from influx_lake.config.values.windows import Window, parse_moment
+from influx_lake.restore.delivery.batch import BatchWriter
+from influx_lake.restore.delivery.refusals import deliver
 from influx_lake.restore.lines.dialect import GO, RUST
 from influx_lake.restore.lines.points import PointBatch
 from influx_lake.restore.lines.writer import LineWriter
+from influx_lake.restore.targets.server import ServerTarget, endpoint_of
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import open_source
 from testbed.influxdb_servers import ORG, TOKEN, influxdb1, influxdb2
@@ -29,6 +32,7 @@ MISREAD = [*TEXTS, "\\,", "\\ x", "a\\=", "\\\\ ,"]
 """With these InfluxDB 1 and 2 lose count of quotes, where they cut a body into lines."""
 IN_FIELDS = [*TEXTS, "", "\\", "tab\t", '"', '\\"', "\\\\"]
 BREAKS = ["two\nlines", "a,b=c 1i\n#", '"\n"']
+DAY = Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))
 VERSIONS = ("influxdb1", "influxdb2", "influxdb3")
 
 
@@ -109,7 +113,7 @@ def held(config: Path, source: str, name: str) -> list[Any]:
     opened = open_source(load_lake(config).sources[source])
     schema = opened.schema(name)
     fields = [each.name for each in schema.columns if each.role is Role.FIELD]
-    with opened.read(schema, Window(parse_moment("2026-01-01"), parse_moment("2026-01-02"))) as rows:
+    with opened.read(schema, DAY) as rows:
         found = [
             PointBatch(
                 batch.column("time").cast(pa.int64()),
@@ -156,6 +160,42 @@ def test_a_round_trip(tmp_path: Path, servers: Servers, source: str, target: str
     assert run(["replicate", "m", *range_]) == 0
     assert run(["restore", "m", "--to", "spare", "--as", back, "--batch-size", "7KB", *range_]) == 0
     assert held(config, "spare", back) == expected(points)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("version", VERSIONS)
+def test_names_and_texts_of_every_kind(tmp_path: Path, servers: Servers, version: str) -> None:
+    chance = random.Random(len(version))
+    config = write_lake(tmp_path, servers, version, version, "m")
+    target = load_lake(config).sources["spare"]
+
+    def text(most: int = 4) -> str:
+        return "".join(chance.choice("ab,= \"\\#é'") for _ in range(chance.randint(1, most)))
+
+    def texts() -> pa.Array:
+        return pa.array([chance.choice([None, text(), text(6)]) for _ in range(8)], pa.string())
+
+    looked_at = 0
+    for number in range(40):
+        name = text(5)
+        writer = LineWriter(name, RUST if version == "influxdb3" else GO)
+        if writer.fault:
+            continue
+        times = pa.array(range(START_NS + number * 1000, START_NS + number * 1000 + 8), pa.int64())
+        # A name is that of a tag or of a field.
+        tags = {f"{text()}t": texts() for _ in range(2)}
+        fields = (*((f"{text()}f", texts()) for _ in range(2)), ("z", pa.array([1.5] * 8)))
+        points = PointBatch(times, tags, fields)
+        [batch] = BatchWriter(DAY, writer, 10**6, 10**6).batches([(0, points)])
+        sending = ServerTarget(endpoint_of(target, name))
+        assert deliver(batch, sending.send) == []
+        sending.close()
+        if len(batch):
+            wanted = expected(points.take(pa.array(batch.places)))
+            first = times[0].as_py()
+            assert [each for each in held(config, "spare", name) if first <= each[0] < first + 8] == wanted
+            looked_at += len(batch)
+    assert looked_at > 100
 
 
 @pytest.mark.servers

@@ -140,7 +140,7 @@ def test_only_points_with_a_value_in_what_has_no_form() -> None:
 def test_a_measurement_without_a_form() -> None:
     assert LineWriter("#cpu", GO).fault == "begins with a number sign, as a comment does"
     assert LineWriter("cpu load", GO).fault is None
-    said = "has a backslash before a comma or blank, with which InfluxDB 1 and 2 lose the measurement"
+    said = 'has a backslash before one of `, ="`, with which InfluxDB 1 and 2 lose measurements'
     assert (LineWriter("cpu\\ load", GO).fault, LineWriter("cpu\\ load", RUST).fault) == (said, None)
 
 
