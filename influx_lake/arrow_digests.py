@@ -167,15 +167,16 @@ class RowDigester:
     def _hash(self, column: _Column, lane: int, rows: slice, hashes: Bits, scratch: Bits) -> None:
         """The hashes of values, in any bit of which each bit of the value may show."""
         if column.is_text:
-            np.copyto(hashes, column.words[lane].of(rows))
+            column.words[lane].put(rows, hashes)
             return
         factors = column.factors[lane]
         for place, words in enumerate(column.words):
             fold(words.of(rows), scratch)
             np.multiply(scratch, factors[place], out=scratch)
             # Zero is to count too.
-            np.add(scratch, hashes if place else factors[_MOST_WORDS], out=hashes)
-        np.copyto(scratch, hashes)
+            np.add(scratch, hashes if place else factors[_MOST_WORDS], out=scratch)
+            if place + 1 < len(column.words):
+                np.copyto(hashes, scratch)
         fold(scratch, hashes)
 
 

@@ -38,6 +38,15 @@ class Words:
         values = self.values[rows]
         return values.astype(np.uint64, copy=False) if self.texts is None else self.texts.take(values)
 
+    def put(self, rows: slice, out: Bits) -> None:
+        """Put those of some rows into an array."""
+        values = self.values[rows]
+        if self.texts is None:
+            np.copyto(out, values.astype(np.uint64, copy=False))
+        else:
+            # Every place is one of a text: nothing has to be checked, nor held twice.
+            np.take(self.texts, values, out=out, mode="clip")
+
 
 def words_of(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
     """The values of a column as a word each, or several where they are wider; those of a number are the same in each

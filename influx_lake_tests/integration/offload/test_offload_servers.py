@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.sources import open_source
 from influx_lake_tests.integration.cli_lake import DAY_NS, FIRST_DAY_NS, SQLITE
 from testbed.influxdb_servers import TOKEN, Server, influxdb1, influxdb2
+from testbed.waiting import wait_until
 
 pytestmark = pytest.mark.servers
 NAME = 'c"p\\u é'
@@ -148,3 +151,26 @@ def test_points_of_another_retention_policy_keep_a_window_where_it_is(lake: Offl
     [refused] = odd["refused"]
     assert "'coarse'" in refused["why"]
     assert [lake.there(NAME, day) for day in range(5)] == [0, 6, 0, 0, 6]
+
+
+def test_a_run_that_is_killed_is_gone_on_with(lake: OffloadedLake) -> None:
+    config = lake.folder / "lake.yaml"
+    config.write_text(config.read_text().replace("most_windows: 3", "most_windows: 60"))
+    days = range(5, 40)
+    lake.server.write(lines(NAME, days))
+    until = ("--end", "2026-02-10")
+    # What is there is not loaded again: its rows in the lake would have changed just now.
+    assert lake.tell("replicate", "odd", "--start", "2026-01-05", *until)[0] == 0
+    assert lake.tell("verify", "odd", "--values", *until)[0] == 0
+    rows = lake.table.scan().to_arrow().num_rows
+    arguments = [sys.executable, "-m", "influx_lake.cli", "offload", "run", "odd", "--yes", "-c", str(config)]
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: lake.there(NAME, 3) == 0, "a fourth window that is deleted", 120)
+        process.kill()
+    assert lake.there(NAME, 0, 40) > 0, "it was killed too late to show anything"
+    assert lake.tell("replicate", "odd", "--start", "2026-01-01", "--end", "2026-01-05", "--replace")[0] == 0
+    code, told = lake.tell("offload", "run", "odd", "--yes")
+    assert (code, told["measurements"][0]["refused"]) == (0, [])
+    assert lake.there(NAME, 0, 40) == 0
+    assert lake.table.scan().to_arrow().num_rows == rows
+    assert all(entry.is_done for entry in offloaded_from(lake.table))

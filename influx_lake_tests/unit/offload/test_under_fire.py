@@ -1,5 +1,5 @@
 """Windows deleted at their source while late points come, processes die, counts lie, tables are set back and clocks
-differ: each point is in the source, or in a snapshot that is read or tagged.
+differ: each point is in the source or in the table; where others set the table back, in the source or what is tagged.
 """
 
 from __future__ import annotations
@@ -153,10 +153,12 @@ class Fire:
             self.did.append("killed")
 
     def lost(self) -> list[tuple[Any, ...]]:
-        """The values that are nowhere."""
+        """The values that are nowhere. What is tagged counts only where others set the table back."""
         table = find_table(self.catalog, self.cpu.identifier)
         assert table is not None
-        heads = {ref.snapshot_id for ref in table.metadata.refs.values()}
+        was_set_back = any("set back" in each for each in self.did)
+        refs = {name: ref.snapshot_id for name, ref in table.metadata.refs.items()}
+        heads = set(refs.values()) if was_set_back else {refs["main"]}
         places = [{self.key_of(row): row for row in self.source.rows}]
         for head in heads:
             snapshot = table.metadata.snapshot_by_id(head)
