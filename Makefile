@@ -19,7 +19,7 @@ PORTABLE := influx_lake_tests/unit -m "not servers and not slow and not long" -n
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engines dbt demo test test-servers test-long test-explore test-lowest test-python test-all hooks lint format types layers lock schema snapshot ui bench bench-sources bench-restore bench-write clean
+.PHONY: help setup engines dbt demo test test-servers test-long test-explore test-lowest test-python test-all hooks lint format types layers lock schema snapshot ui bench bench-before bench-files bench-sources bench-restore bench-write clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -125,6 +125,21 @@ snapshot: $(STAMP) ## Write anew what a lake.yaml becomes in Dagster, and the si
 
 bench: $(STAMP) ## Measure Flight to committed window against a plain Parquet writer
 	$(BIN)/python -m benchmarks.end_to_end
+
+bench-files: $(STAMP) ## Measure files to committed windows beside DuckDB and gzip
+	$(BIN)/python -m benchmarks.files
+
+# The other build has an environment of its own, with the versions that it locks, and this tree's benchmarks.
+bench-before: BUILD = .venv-before/$(shell git rev-parse --short $(REF))
+bench-before: $(STAMP) ## Measure files beside the build of another commit: make bench-before REF=<commit>
+	@test -n "$(REF)" || { echo 'Name the commit: make bench-before REF=<commit>' >&2; exit 2; }
+	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
+	git archive $(REF) | tar -x -C $(BUILD)/source
+	rm -rf $(BUILD)/source/benchmarks $(BUILD)/source/testbed && cp -r benchmarks testbed $(BUILD)/source
+	@test -x $(BUILD)/bin/python || $(PYTHON) -m venv $(BUILD) || python3 -m venv $(BUILD)
+	VIRTUAL_ENV=$(abspath $(BUILD)) $(UV) pip sync --compile-bytecode --quiet --require-hashes $(BUILD)/source/requirements.lock
+	VIRTUAL_ENV=$(abspath $(BUILD)) $(UV) pip install --quiet --no-deps --editable $(BUILD)/source
+	$(BIN)/python -m benchmarks.files --before $(BUILD) $(FILES)
 
 bench-sources: $(STAMP) ## Measure rows per CPU second out of each InfluxDB beside the official clients
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --group bench

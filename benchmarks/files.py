@@ -9,7 +9,7 @@
 - `lp_vs_gzip`: MB of text per second, by the clock, of a .gz of line protocol that is taken apart, over those of
   `gzip -dc | wc -l`.
 - `lp_vs_before`, `json_vs_before`, `csv_vs_before`, `parquet_vs_before`: CPU of another build over ours; `make
-  bench-before REF=<commit>` makes it and pairs it with the working tree.
+  bench-before REF=<commit>` makes it and pairs it with the working tree (`FILES="--only lp --json"` are options).
 
 Each case runs in a process of its own, the cases in turns; figures are medians. `--data` says what rows are like:
 `wide` (60 fields more), `few-rows` (20 rows a series), `hosts-200`, `hosts-200000`, `texts` (which do not repeat),
@@ -127,8 +127,8 @@ def turns(names: list[str], data: Path, runs: int, before: Path | None) -> dict[
 
 def _in_build(build: Path, name: str, data: Path) -> Cost:
     """A case in another build, which has this benchmark beside its own package."""
-    command = [str(build / ".venv/bin/python"), "-m", "benchmarks.files", "--case", name, str(data)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=build)
+    command = [str(build.absolute() / "bin/python"), "-m", "benchmarks.files", "--case", name, str(data)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=build / "source")
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from influx_lake.config.values.source_schema import ColumnType
-from influx_lake.sources.line_protocol.blocks import Layout, lay_out
+from influx_lake.sources.files.file_check import UTF8_MARK
+from influx_lake.sources.line_protocol.blocks import Layout, Spans, lay_out
 from influx_lake.sources.line_protocol.grammar import (
     BadLine,
     check_field_name,
@@ -18,8 +19,9 @@ from influx_lake.sources.line_protocol.grammar import (
     parse_series,
 )
 from influx_lake.sources.line_protocol.headers import Headers
+from influx_lake.sources.line_protocol.plain_blocks import PlainBlock, plain_block
 from influx_lake.sources.line_protocol.slow_path import OddLine, OddLines
-from influx_lake.sources.line_protocol.values import STRING, read_integers, read_values
+from influx_lake.sources.line_protocol.values import STRING, read_integers, read_timestamps, read_values
 from influx_lake.sources.points.bad_record import BadRecord
 from influx_lake.sources.points.building import TIMES, value_bits
 from influx_lake.sources.points.cells import SCHEMA, Mask, Numbers, Places, cells
@@ -68,16 +70,25 @@ class LineParser:
             block: Whole physical lines, each with its newline.
             last: Whether nothing comes behind it.
         """
-        usual = _UsualLines.read(block, self)
-        odd = OddLines(block, usual.layout.lines, self._headers, self.unit, self.lines, last)
+        if (plain := self._plain(block)) is not None:
+            self.lines += plain.lines
+            return Parsed(plain.cells([(0, self._headers.context)]).batch, [], b"")
+        layout = lay_out(np.frombuffer(block, np.uint8))
+        usual = _UsualLines.read(block, layout, self)
+        odd = OddLines(block, layout.lines, self._headers, self.unit, self.lines, last)
         odd.read(usual.mask)
-        usual.leave_out(odd)
+        usual.leave_out(odd, layout.lines)
         rows = usual.cells(odd.contexts)
         if odd.points:
             rows = _in_order(rows, [_odd_cells(each, self) for each in odd.points])
         rest = b"" if odd.rest is None else block[odd.rest :]
         self.lines += len(usual.mask) - rest.count(b"\n")
         return Parsed(rows.batch, odd.bad, rest)
+
+    def _plain(self, block: bytes) -> _UsualLines | None:
+        """The lines of a block that has no others than plain ones."""
+        found = None if self._headers.in_ddl else plain_block(block)
+        return None if found is None else _UsualLines.of_plain(found, self)
 
     def series(self, raw: bytes) -> tuple[str, Tags] | None:
         """The measurement and tags that a text stands for; None when it is no series."""
@@ -118,7 +129,9 @@ class _UsualLines:
 
     Attributes:
         parser: The file's parser.
-        layout: Where their parts are.
+        lines: How many lines there are, of whatever form.
+        usual: Which lines are of the form.
+        owner: Which of all lines each field belongs to.
         mask: Which lines they are; fewer than by the form alone.
         times: The time of each line of the form, in nanoseconds.
         series: The series' text of each line of the form, as a place in `raw_series`.
@@ -131,7 +144,9 @@ class _UsualLines:
     """
 
     parser: LineParser
-    layout: Layout
+    lines: int
+    usual: Mask
+    owner: Places
     mask: Mask
     times: Places
     series: Numbers
@@ -143,47 +158,69 @@ class _UsualLines:
     texts: pa.Array
 
     @classmethod
-    def read(cls, block: bytes, parser: LineParser) -> _UsualLines:
+    def read(cls, block: bytes, layout: Layout, parser: LineParser) -> _UsualLines:
         """Take those lines apart. What is wrong with one is for the grammar to say: it counts as odd."""
         data, buffer = np.frombuffer(block, np.uint8), pa.py_buffer(block)
-        layout = lay_out(data)
         mask, places = layout.usual.copy(), np.flatnonzero(layout.usual)
         values = read_values(data, buffer, layout.values)
         times, timed = read_integers(data, buffer, layout.times)
-        timed &= (times <= TIMES[-1] // parser.unit) & (times >= -(TIMES[-1] // parser.unit))
-        series, raw_series = _encoded(layout.series.texts(buffer))
-        names, raw_names = _encoded(layout.keys.texts(buffer))
+        timed &= _are_times(times, parser.unit)
+        series, raw_series = _encoded_spans(layout.series, buffer)
+        names, raw_names = _encoded_spans(layout.keys, buffer)
         is_series = np.array([parser.series(raw) is not None for raw in raw_series], np.bool_)
         is_name = np.array([_is_field_name(raw) for raw in raw_names], np.bool_)
         mask[places[~(timed & is_series[series])]] = False
         mask[layout.owner[~(values.good & is_name[names])]] = False
-        return cls(parser, layout, mask, times * parser.unit, series, raw_series, names, raw_names, *values.columns)
+        lines = len(layout.lines.begin)
+        owns = lines, layout.usual, layout.owner, mask
+        return cls(parser, *owns, times * parser.unit, series, raw_series, names, raw_names, *values.columns)
 
-    def leave_out(self, odd: OddLines) -> None:
+    @classmethod
+    def of_plain(cls, block: PlainBlock, parser: LineParser) -> _UsualLines | None:
+        """The lines of a plain block; None where one is odd all the same."""
+        times = read_timestamps(block.times)
+        if times is None or not _are_times(times, parser.unit).all():
+            return None
+        series, raw_series = _encoded(block.series)
+        names, raw_names = _encoded_spans(block.keys, block.data)
+        if not all(map(_is_plain_name, raw_series)) or not all(map(_is_field_name, raw_names)):
+            return None
+        if not all(parser.series(raw) is not None for raw in raw_series):
+            return None
+        values = read_values(np.frombuffer(block.data, np.uint8), block.data, block.values)
+        if not values.good.all():
+            return None
+        every = np.ones(len(times), np.bool_)
+        owns = block.lines, every, block.owner, every
+        return cls(parser, *owns, times * parser.unit, series, raw_series, names, raw_names, *values.columns)
+
+    def leave_out(self, odd: OddLines, lines: Spans) -> None:
         """Leave out the lines that belong to odd points."""
         for begin, end in odd.taken:
             self.mask[begin:end] = False
         if odd.rest is not None:
-            self.mask[np.searchsorted(self.layout.lines.begin, odd.rest) :] = False
+            self.mask[np.searchsorted(lines.begin, odd.rest) :] = False
 
     def cells(self, contexts: list[tuple[int, Context]]) -> _Rows:
         """Their values. Series and fields get numbers now: those of lines that were left out are none."""
         measurement, series = self._numbered_series(contexts)
-        rows = self.mask[self.layout.owner]
-        owner = self.layout.owner[rows]
+        rows = slice(None) if self.mask.all() else self.mask[self.owner]
+        owner = self.owner[rows]
         code = self.code[rows]
         fields = self._numbered_fields(measurement[owner], self.names[rows], code)
         is_text = code == STRING
-        texts = self.texts.filter(pa.array(rows[self.code == STRING])) if len(self.texts) else self.texts
+        texts = self.texts
+        if len(texts) and isinstance(rows, np.ndarray):
+            texts = texts.filter(pa.array(rows[self.code == STRING]))
         times = np.zeros(len(self.mask), np.int64)
-        times[self.layout.usual] = self.times
+        times[self.usual] = self.times
         batch = cells(series[owner], fields, times[owner], self.bits[rows], texts, is_text)
         return _Rows(batch, owner)
 
     def _numbered_series(self, contexts: list[tuple[int, Context]]) -> tuple[Numbers, Numbers]:
         """The numbers of each line's measurement and series."""
         texts = np.zeros(len(self.mask), np.int32)
-        texts[self.layout.usual] = self.series
+        texts[self.usual] = self.series
         measurement, series = np.zeros_like(texts), np.zeros_like(texts)
         for (begin, context), (end, _) in pairwise([*contexts, (len(self.mask), Context())]):
             lines = begin + np.flatnonzero(self.mask[begin:end])
@@ -210,6 +247,12 @@ def _encoded(texts: pa.BinaryArray) -> tuple[Numbers, list[bytes]]:
     return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
+def _encoded_spans(spans: Spans, block: pa.Buffer) -> tuple[Numbers, list[bytes]]:
+    encoded = spans.with_gaps(block).dictionary_encode()
+    places = np.frombuffer(encoded.indices.buffers()[1], np.int32)[: len(encoded) : 2]
+    return places, encoded.dictionary.to_pylist()
+
+
 def _distinct(numbers: npt.NDArray[np.integer], bound: int) -> tuple[Places, Places]:
     """The different numbers, and of each number its place among them."""
     if bound > _DENSE:
@@ -219,6 +262,16 @@ def _distinct(numbers: npt.NDArray[np.integer], bound: int) -> tuple[Places, Pla
     there[numbers] = True
     places = np.cumsum(there) - 1
     return np.flatnonzero(there), places[numbers]
+
+
+def _are_times(times: Places, unit: int) -> Mask:
+    found: Mask = (times <= TIMES[-1] // unit) & (times >= -(TIMES[-1] // unit))
+    return found
+
+
+def _is_plain_name(raw: bytes) -> bool:
+    """Whether a line that begins so is no comment, for one."""
+    return raw[:1] > b"#" and raw[:1] != UTF8_MARK[:1]
 
 
 def _is_field_name(raw: bytes) -> bool:

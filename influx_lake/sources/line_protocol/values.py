@@ -50,6 +50,9 @@ def read_values(data: Bytes, block: pa.Buffer, spans: Spans) -> Values:
     bits, good = np.zeros(len(code), np.int64), np.ones(len(code), np.bool_)
     for kind, number in _NUMBERS.items():
         rows = code == kind
+        if rows.all():
+            bits, good = number.read(data, block, spans)
+            return Values(code, bits, pa.array([], pa.string()), good)
         if rows.any():
             bits[rows], good[rows] = number.read(data, block, spans.select(rows))
     rows = code == _BOOLEAN
@@ -62,6 +65,21 @@ def read_values(data: Bytes, block: pa.Buffer, spans: Spans) -> Values:
 def read_integers(data: Bytes, block: pa.Buffer, spans: Spans) -> tuple[Places, Mask]:
     """Decimal integers, and which of the parts are."""
     return _TIMESTAMP.read(data, block, spans)
+
+
+def read_timestamps(texts: pa.BinaryArray) -> Places | None:
+    """Timestamps of which each is a decimal integer; None where one is none."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    if ends[0] == ends[-1]:
+        return None
+    if not _begins_plainly(np.frombuffer(data, np.uint8), Spans(ends[:-1], ends[1:])).all():
+        return None
+    try:
+        found: Places = texts.view(pa.string()).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return found
 
 
 def _codes(data: Bytes, spans: Spans) -> Places:
@@ -87,17 +105,18 @@ class _Number:
 
     def read(self, data: Bytes, block: pa.Buffer, spans: Spans) -> tuple[Places, Mask]:
         """Numbers, and which of the parts are."""
-        texts = spans.inner(end=self.suffix).texts(block)
-        good = _begins_plainly(data, spans)
+        good, inner = _begins_plainly(data, spans), spans.inner(end=self.suffix)
         try:
-            numbers = texts.view(pa.string()).cast(self.type)
+            numbers = inner.with_gaps(block).view(pa.string()).cast(self.type)
+            values = np.frombuffer(numbers.buffers()[1], self.type.to_pandas_dtype())[: len(numbers) : 2]
         except pa.ArrowInvalid:
+            texts = inner.texts(block)
             fits = pc.match_substring_regex(texts, self.pattern)
             good &= fits.to_numpy(zero_copy_only=False)
             numbers = self._numbers(pc.if_else(fits, texts, pa.scalar(b"0")))
             if numbers is None:
                 return np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
-        values = numbers.to_numpy()
+            values = numbers.to_numpy()
         return values.view(np.int64), good & np.isfinite(values)
 
     def _numbers(self, texts: pa.BinaryArray) -> pa.Array | None:

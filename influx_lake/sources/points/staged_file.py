@@ -172,17 +172,17 @@ class UnitWriter:
     def _write_run(self) -> None:
         if not self._waiting:
             return
-        table = pa.Table.from_batches(self._waiting).combine_chunks()
+        table = _sorted(pa.Table.from_batches(self._waiting))
         self._waiting.clear()
-        owners = np.fromiter(self.registry.field_measurements(), np.int32)[table.column("field").to_numpy()]
-        order = np.argsort(table.column("time").to_numpy(), kind="stable")
-        if len(self.registry.measurements) > 1:
-            order = order[np.argsort(owners[order], kind="stable")]
-            owners = owners[order]
-        table = table.take(pa.array(order))
-        starts = np.flatnonzero(np.diff(owners, prepend=-1))
-        for begin, end in zip(starts, [*starts[1:], len(owners)], strict=True):
-            self._write_chunks(int(owners[begin]), table.slice(begin, end - begin))
+        if len(self.registry.measurements) == 1:
+            self._write_chunks(0, table)
+        else:
+            owners = np.fromiter(self.registry.field_measurements(), np.int32)[table.column("field").to_numpy()]
+            order = np.argsort(owners, kind="stable")
+            table, owners = table.take(pa.array(order)), owners[order]
+            starts = np.flatnonzero(np.diff(owners, prepend=-1))
+            for begin, end in zip(starts, [*starts[1:], len(owners)], strict=True):
+                self._write_chunks(int(owners[begin]), table.slice(begin, end - begin))
         self._runs += 1
         self._rows = self._bytes = 0
         self._check_room()
@@ -289,6 +289,16 @@ class Unit:
     def chunks_of(self) -> Iterator[pa.RecordBatch]:
         """All chunks, one after the other."""
         return map(self.chunk, range(len(self.chunks["rows"])))
+
+
+def _sorted(cells: pa.Table) -> pa.Table:
+    """Cells in the order of time; of one time in that in which they came."""
+    order = np.argsort(cells.column("time").to_numpy(), kind="stable")
+    columns = [column.to_numpy()[order] for column in cells.columns[:-1]]
+    text = cells.column("text")
+    # Most points are numbers.
+    text = pa.nulls(len(cells), pa.string()) if text.null_count == len(text) else text.take(pa.array(order))
+    return pa.table([*map(pa.array, columns), text], schema=SCHEMA)
 
 
 def _rows_file(run: int) -> str:

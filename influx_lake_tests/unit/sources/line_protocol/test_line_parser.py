@@ -239,5 +239,53 @@ def test_lines_all_at_once_are_what_they_are_one_by_one(text: bytes, size: int) 
     usual = parsing.lay_out
     at_once = read(text, size=size)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parsing, "plain_block", lambda block: None)
+        assert read(text, size=size) == at_once
         patch.setattr(parsing, "lay_out", nothing_is_usual)
         assert read(text) == at_once
+
+
+_SERIES = st.sampled_from([b"m", b"m,a=b", b"n,a=c,b=d", b"#m", b"m,a", b"m,a=", b"\xef\xbb\xbfm", b"m,a=\xff", b"m\0"])
+_VALUES = st.sampled_from(
+    [b"1", b"-2.5", b".5", b"1.", b"1e5", b"3i", b"4u", b"t", b"FALSE", b"+1", b"0x1", b"0x1i", b"nan", b"-inf",
+     b"1e400", b"", b"x", b"1=2", b"9223372036854775808i", b"-1u", b"1_0", b"\xff"]
+)  # fmt: skip
+_STAMPS = st.sampled_from(
+    [b"5", b"-5", b"05", b"+5", b"0x5", b"-0X5", b"x", b"", b"9223372036854775807", b"5 ", b" 5", b"5\0"]
+)
+_NAMES = st.sampled_from([b"f", b"g", b"h", b"", b"time", b"\xff"])
+
+
+def _line(values: st.SearchStrategy[bytes], *parts: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    series, name, stamp = parts
+    fields = st.lists(st.tuples(name, values).map(b"=".join), min_size=1, max_size=3).map(b",".join)
+    return st.tuples(series, fields, stamp).map(b" ".join)
+
+
+_PLAIN = _line(
+    st.sampled_from([b"1", b"-2.5", b"3i", b"4u", b"t"]),
+    *map(st.sampled_from, ([b"m", b"m,a=b"], [b"f", b"g"], [b"5", b"6"])),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(_PLAIN | _line(_VALUES, _SERIES, _NAMES, _STAMPS), max_size=5) | st.lists(_PLAIN, min_size=1),
+    st.sampled_from([b"\n", b"\n\n"]),
+)
+def test_plain_blocks_are_what_their_lines_are(lines: list[bytes], end: bytes) -> None:
+    text = b"".join(line + end for line in lines)
+    with pytest.MonkeyPatch.context() as patch:
+        at_once = read(text)
+        patch.setattr(parsing, "plain_block", lambda block: None)
+        assert read(text) == at_once
+
+
+def test_plain_blocks_are_read_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "lay_out", None)
+    values, bad = read(b"m,a=b f=1,g=2i 5\n\nm,a=c f=t 6\nn f=-1.5e3,g=7u -6\n")
+    assert not bad
+    assert [each[-4:] for each in values] == [
+        ("f", "float", 5, "1.0"), ("g", "integer", 5, 2), ("f", "boolean", 6, True),
+        ("f", "float", -6, "-1500.0"), ("g", "uinteger", -6, 7),
+    ]  # fmt: skip

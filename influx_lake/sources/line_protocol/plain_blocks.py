@@ -1,0 +1,94 @@
+"""Blocks whose lines all are `series field=value,... timestamp`, without strings, escapes and comments.
+
+Arrow's reader of CSV cuts them at their two spaces; what is left to find is where fields begin and end. Whatever is
+otherwise is left to `blocks`, the whole block of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from influx_lake.sources.files.file_check import UTF8_MARK
+from influx_lake.sources.line_protocol.blocks import Bytes, Spans
+from influx_lake.sources.points.cells import Places
+
+_NEVER = (b'"', b"\\", b"\r", b"\t")
+_COLUMNS = ["series", "fields", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainBlock:
+    """The parts of a block.
+
+    Attributes:
+        lines: How many lines it has, also empty ones.
+        series: The series of each point.
+        times: The timestamp of each point.
+        data: The fields of all points, one behind the other.
+        keys: The fields' names there.
+        values: Their values.
+        owner: Which point each field belongs to.
+    """
+
+    lines: int
+    series: pa.BinaryArray
+    times: pa.BinaryArray
+    data: pa.Buffer
+    keys: Spans
+    values: Spans
+    owner: Places
+
+
+def plain_block(block: bytes) -> PlainBlock | None:
+    """Take a block apart that ends with a newline; None where it is not plain."""
+    if any(mark in block for mark in _NEVER):
+        return None
+    try:
+        columns = _columns(block)
+    except pa.ArrowInvalid:
+        return None
+    if columns is None:
+        return None
+    series, fields, times = columns
+    _, offsets, data = fields.buffers()
+    ends = np.frombuffer(offsets, np.int32)[fields.offset : fields.offset + len(fields) + 1].astype(np.int64)
+    found = _fields(np.frombuffer(data, np.uint8), ends)
+    return found and PlainBlock(int((np.frombuffer(block, np.uint8) == ord("\n")).sum()), series, times, data, *found)
+
+
+def _columns(block: bytes) -> tuple[pa.BinaryArray, pa.BinaryArray, pa.BinaryArray] | None:
+    from pyarrow import csv
+
+    table = csv.read_csv(
+        pa.BufferReader(block),
+        read_options=csv.ReadOptions(column_names=_COLUMNS, block_size=len(block) + 1, use_threads=False),
+        parse_options=csv.ParseOptions(delimiter=" ", quote_char=False, escape_char=False),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(_COLUMNS, pa.binary()),
+            null_values=[],
+            strings_can_be_null=False,
+            check_utf8=False,
+        ),
+    )
+    if not len(table) or block.startswith(UTF8_MARK):
+        # Arrow takes the mark away.
+        return None
+    series, fields, times = (column.combine_chunks() for column in table.columns)
+    return series, fields, times
+
+
+def _fields(data: Bytes, ends: Places) -> tuple[Spans, Spans, Places] | None:
+    """Where names and values are, and whose they are; None where a point has others than `name=value,...`."""
+    equals = np.flatnonzero(data[: ends[-1]] == ord("="))
+    commas = np.flatnonzero(data[: ends[-1]] == ord(","))
+    begin, end, owner = ends[:-1], ends[1:], np.arange(len(ends) - 1)
+    if len(commas):
+        counts = np.diff(np.searchsorted(commas, ends)) + 1
+        begin, end = np.sort(np.concatenate((begin, commas + 1))), np.sort(np.concatenate((end, commas)))
+        owner = np.repeat(owner, counts)
+    if len(equals) != len(begin) or not ((begin < equals) & (equals + 1 < end)).all():
+        return None
+    return Spans(begin, equals), Spans(equals + 1, end), owner
