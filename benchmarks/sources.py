@@ -24,7 +24,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import landing_zone
 from influx_lake.config import Secret
 from influx_lake.config.connections import InfluxDB1Config, InfluxDB2Config, InfluxDB3Config
 from influx_lake.config.values.windows import Window
@@ -178,13 +177,13 @@ def measure(rows: int, runs: int) -> dict[str, Any]:
         raise SystemExit(f"{rows} rows were written, and read were {wrong}")
     speed = {case: round(rows / statistics.median(each.cpu for each in reads)) for case, reads in found.items()}
     return {
-        "landing_zone": landing_zone.measure(rows),
         "rows": rows,
         "runs": runs,
         "rows_per_cpu_second": speed,
         "rows_per_second": {
             case: round(rows / statistics.median(each.wall for each in reads)) for case, reads in found.items()
         },
+        "http_vs_flight": round(speed["influxdb3-http"] / speed["influxdb3"], 2),
         "over_official": {case: round(speed[case] / speed[official], 2) for case, official in OFFICIAL.items()},
     }
 
@@ -215,9 +214,7 @@ def main() -> None:
     for case, speed in found["rows_per_cpu_second"].items():
         times = found["over_official"].get(case)
         print(f"{case:22} {speed:>12,} rows per CPU second" + (f"  {times} x the official client" if times else ""))
-    for kind, figures in found["landing_zone"].items():
-        speed, size = figures["rows_per_cpu_second"], figures["mb_per_second"]
-        print(f"{f'landing zone, {kind}':22} {speed:>12,} rows per CPU second  {size} MB/s")
+    print(f"{'http_vs_flight':22} {found['http_vs_flight']:>12}")
 
 
 if __name__ == "__main__":

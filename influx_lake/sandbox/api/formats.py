@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
@@ -70,6 +69,9 @@ _ACCEPTED = {
     "text/plain": Format.PRETTY,
     "application/vnd.apache.parquet": Format.PARQUET,
 }
+_QUOTE = '"'
+_QUOTED = re.compile(r'[,"\r\n]')
+_NOTHING = '""'
 _CONTENT_TYPES = {
     Format.JSON: "application/json",
     Format.JSONL: "application/jsonl",
@@ -103,17 +105,18 @@ def _records(batch: pa.RecordBatch) -> Iterator[bytes]:
 
 
 def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     header = True
     for batch in batches:
-        if header:
-            writer.writerow(schema.names)
-            header = False
-        writer.writerows(zip(*(_texts(array) for array in batch.columns), strict=True))
-        yield buffer.getvalue().encode()
-        buffer.seek(0)
-        buffer.truncate()
+        columns = [list(map(_cell, _texts(array))) for array in batch.columns]
+        rows = [*([map(_cell, schema.names)] if header else []), *zip(*columns, strict=True)]
+        header = False
+        # A line without anything would be none.
+        yield "".join(f"{','.join(row) or _NOTHING}\n" for row in rows).encode()
+
+
+def _cell(text: str) -> str:
+    """A value as Rust's `csv` writes it. Python's leaves a carriage return without quotes."""
+    return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _QUOTED.search(text) else text
 
 
 def _pretty(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:

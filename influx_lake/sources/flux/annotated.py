@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from influx_lake.errors import SourceError
 from influx_lake.sources.http import HttpFailures
 from influx_lake.sources.http.documents import shown
+from influx_lake.sources.http.records import whole_records
 
-_BYTES_AT_ONCE = 1 << 20
 _TYPES = {
     "double": pa.float64(),
     "long": pa.int64(),
@@ -76,7 +76,7 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
     """
     above: dict[str, tuple[str, ...]] = {}
     header: Header | None = None
-    for text, cut in _whole_records(chunks, failures, results):
+    for text, cut in _parts(chunks, failures, results):
         rows: dict[Header, list[bytes]] = {}
         if header is None and not text.lstrip().startswith(_ANNOTATION[: len(text.lstrip())]):
             came = text.decode("utf-8", "backslashreplace").strip()
@@ -111,47 +111,24 @@ def _record(line: bytes, wrong: Callable[[str], SourceError]) -> tuple[str, ...]
         raise wrong(f"a record is not CSV: {error}") from None
 
 
-def _whole_records(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Iterator[tuple[bytes, bool]]:
-    """The stream, cut where a record ends: at the end of a line outside of quotes. And whether its end is missing."""
-    pending, size, wanted, total, tail = list[bytes](), 0, _BYTES_AT_ONCE, 0, b""
-    for chunk in chunks:
-        pending.append(chunk)
-        size += len(chunk)
-        total += len(chunk)
-        tail = (tail + chunk)[-2 * len(_END) :]
-        if size < wanted:
+def _parts(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Iterator[tuple[bytes, bool]]:
+    """The records of an answer. And whether its end is missing."""
+    before = b""
+    for text, is_rest in whole_records(chunks, failures):
+        if not is_rest:
+            before = text[-len(_END) :]
+            yield text, False
             continue
-        text = b"".join(pending)
-        if end := _last_end(text):
-            failures.check_lines(text[:end])
-            yield text[:end], False
-        pending, size = [text[end:]], len(text) - end
-        failures.check_size(size)
-        # A record without end would be looked through again with each chunk.
-        wanted = max(_BYTES_AT_ONCE, 2 * size)
-    text = b"".join(pending)
-    if total == size and text == _END * results:
-        return
-    failures.check_lines(text)
-    cut = tail != _END * 2 or text.count(b'"') % 2 == 1
-    if text.strip():
-        # What may be an error comes first.
-        yield text, cut
-    elif total == size:
-        raise failures.truncated("the answer holds nothing, and one without rows is an empty line for each result")
-    if cut:
-        raise failures.truncated("the answer ended without the empty line that is at the end of one")
-
-
-def _last_end(text: bytes) -> int:
-    """Behind the last end of a line that is not in quotes; 0 where there is none."""
-    end = text.rfind(b"\n") + 1
-    quotes = text.count(b'"', 0, end)
-    while end and quotes % 2:
-        before = text.rfind(b"\n", 0, end - 1) + 1
-        quotes -= text.count(b'"', before, end)
-        end = before
-    return end
+        if not before and text == _END * results:
+            return
+        cut = (before + text)[-2 * len(_END) :] != _END * 2 or text.count(b'"') % 2 == 1
+        if text.strip():
+            # What may be an error comes first.
+            yield text, cut
+        elif not before:
+            raise failures.truncated("the answer holds nothing, and one without rows is an empty line for each result")
+        if cut:
+            raise failures.truncated("the answer ended without the empty line that is at the end of one")
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:

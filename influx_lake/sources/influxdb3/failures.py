@@ -127,7 +127,8 @@ class Failures:
         """Refuse to go on after a batch of rows that unpacked to more than the source's `max_document`.
 
         Raises:
-            UnexpectedAnswer: It did.
+            UnexpectedAnswer: It did, or is damaged: Arrow believes what it is sent, also texts that lie outside of the
+                batch.
         """
         if batch.nbytes > self._config.max_document:
             limit = format_size(self._config.max_document)
@@ -138,6 +139,10 @@ class Failures:
                     remedy=f"Raise the source's `{MAX_DOCUMENT}` if rows are as large as that",
                 )
             )
+        try:
+            batch.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise self.odd(f"a batch is damaged: {error}") from None
 
     def no_measurement(self, name: str) -> SourceError:
         """The database has no such measurement."""

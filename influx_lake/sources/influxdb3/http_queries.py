@@ -1,27 +1,30 @@
-"""Queries over `/api/v3/query_sql`, for networks that gRPC does not pass: one JSON object per row."""
+"""Queries over `/api/v3/query_sql`, for networks that gRPC does not pass: rows as CSV, small answers as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from influx_lake.config import InfluxDB3Config
-from influx_lake.sources.http import HttpConnection, HttpFailures, Request
+from influx_lake.sources.http import ByteStream, HttpConnection, HttpFailures, Request
 from influx_lake.sources.http.credentials import header_value
 from influx_lake.sources.http.rows import in_time, read_ahead
+from influx_lake.sources.influxdb3 import csv_rows, json_rows
 from influx_lake.sources.influxdb3.failures import Failures
-from influx_lake.sources.influxdb3.json_rows import row_batches, rows_at_once
 from influx_lake.sources.influxdb3.sql import identifier
 from influx_lake.sources.single_use_rows import SingleUseRows
+
+_JSON = (b"{", b"[")
 
 
 class HttpQueries:
     """One connection, made when it is first used; threads may share it.
 
-    JSON says neither types nor, of an answer without rows, columns: what is asked for has to be known.
+    Neither says types nor, of an answer without rows, columns: what is asked for has to be known.
     """
 
     def __init__(self, config: InfluxDB3Config) -> None:
@@ -37,8 +40,8 @@ class HttpQueries:
         """
         http = self._failures(failures)
         with (
-            self._http.stream(self._request(sql, columns, "jsonl"), http) as answer,
-            read_ahead(row_batches(answer, columns, http), answer, http) as batches,
+            self._http.stream(self._request(csv_rows.query(sql, columns), "csv"), http) as answer,
+            read_ahead(_rows(answer, columns, http), answer, http) as batches,
         ):
             yield SingleUseRows(columns, batches)
 
@@ -49,8 +52,8 @@ class HttpQueries:
             SourceError: The query failed.
         """
         http = self._failures(failures)
-        with self._http.stream(self._request(sql, columns, "json"), http) as answer:
-            return in_time(lambda: rows_at_once(answer, columns, http), answer, http)
+        with self._http.stream(self._request(_with_plain_times(sql, columns), "json"), http) as answer:
+            return in_time(lambda: json_rows.rows_at_once(answer, columns, http), answer, http)
 
     def ping(self) -> dict[str, Any] | None:
         """What `/ping` says of the server."""
@@ -68,8 +71,8 @@ class HttpQueries:
     def close(self) -> None:
         self._http.close()
 
-    def _request(self, sql: str, columns: pa.Schema, form: str) -> Request:
-        content = {"db": self._config.database, "q": _with_plain_times(sql, columns), "format": form}
+    def _request(self, sql: str, form: str) -> Request:
+        content = {"db": self._config.database, "q": sql, "format": form}
         return Request.json("/api/v3/query_sql", content, accept="*/*")
 
     def _headers(self) -> Mapping[str, str]:
@@ -79,6 +82,20 @@ class HttpQueries:
         return HttpFailures(
             self._config, failures.where, failures.of_text, measurement=failures.measurement, window=failures.window
         )
+
+
+def _rows(answer: ByteStream, columns: pa.Schema, failures: HttpFailures) -> Generator[pa.RecordBatch, None, None]:
+    """The rows of an answer in the form that it is in: not every server has all forms, and errors are JSON in each.
+
+    The first column is the time, whose name is no JSON.
+    """
+    chunks = iter(answer)
+    first = next(chunks, b"")
+    came = chain([first], chunks)
+    if first.startswith(_JSON):
+        yield from map(csv_rows.plain, json_rows.row_batches(came, columns, failures))
+    else:
+        yield from csv_rows.row_batches(came, columns, failures)
 
 
 def _with_plain_times(sql: str, columns: pa.Schema) -> str:

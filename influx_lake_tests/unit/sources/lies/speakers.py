@@ -45,6 +45,7 @@ SPEAKERS = {
     "influxdb2": Speaker(truth.influxdb2, truth.influxql, truth.influxql_rows, "application/json"),
     "flux": Speaker(truth.flux, truth.flux_others, truth.flux_rows, "text/csv; charset=utf-8"),
     "influxdb3": Speaker(truth.influxdb3, truth.sql_others, truth.sql_rows, "application/jsonl"),
+    "influxdb3-csv": Speaker(truth.influxdb3, truth.sql_others, truth.csv_rows, "text/csv"),
 }
 
 

@@ -14,6 +14,7 @@ from influx_lake.errors import SourceError, StreamBroken
 from influx_lake.sources.flux.annotated import blocks
 from influx_lake.sources.http import HttpFailures
 from influx_lake.sources.http.documents import lines
+from influx_lake.sources.influxdb3 import csv_rows
 from influx_lake.sources.influxdb3.json_rows import row_batches, rows_at_once
 from influx_lake.sources.influxql.results import read_series
 from influx_lake_tests.unit.sources.lies import truth
@@ -56,6 +57,13 @@ def test_of_rows_in_sql_what_is_cut_between_two_is_left_to_the_count() -> None:
     ends = {0, *accumulate(map(len, sent))}
     found = taken(lambda chunks: list(row_batches(chunks, COLUMNS, FAILURES)), b"".join(sent))
     assert found == ends | {end - 1 for end in ends if end}
+
+
+def test_of_records_in_sql_what_is_cut_between_two_is_left_to_the_count() -> None:
+    sent = truth.csv_rows()
+    header = sent[0].index(b"\n")
+    found = taken(lambda chunks: list(csv_rows.row_batches(chunks, COLUMNS, FAILURES)), b"".join(sent))
+    assert found == {0, header + 1, *accumulate(map(len, sent))}
 
 
 @pytest.mark.slow

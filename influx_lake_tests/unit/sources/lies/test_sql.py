@@ -62,6 +62,57 @@ def test_a_lie_over_http(lie: str) -> None:
     fails(SPEAKERS["influxdb3"], *OF_SQL[lie])
 
 
+def _records(change: Callable[[list[bytes]], list[bytes]]) -> Lie:
+    return lambda body, kind, server: [Http(b"".join(change(truth.csv_rows())), kind).chunked()]
+
+
+OF_CSV: dict[str, tuple[Lie, Outcome, str]] = {
+    "nothing at all": (_records(lambda them: []), RowsMissing, "0 rows arrived"),
+    "a row less": (_records(lambda them: them[:-1]), RowsMissing, "5 rows arrived"),
+    "a row twice": (_records(lambda them: [*them, them[-1]]), RowsMissing, "7 rows arrived"),
+    "another name": (text(",n,", ",m,"), UnexpectedAnswer, "other columns came"),
+    "the names in another order": (text("time,host", "host,time"), UnexpectedAnswer, "other columns came"),
+    "the names once more": (_records(lambda them: [*them, them[0]]), UnexpectedAnswer, "a row cannot be read"),
+    "no names": (_records(lambda them: them[1:]), UnexpectedAnswer, "other columns came"),
+    "a value less": (text(",3,t3", ",t3"), UnexpectedAnswer, "Expected 5 columns, got 4"),
+    "a value more": (text(",3,t3", ",3,t3,t3"), UnexpectedAnswer, "Expected 5 columns, got 6"),
+    "a line without anything": (text("t3,3.5\n", "t3,3.5\n\n"), UnexpectedAnswer, "a row cannot be read"),
+    "a text for a number": (text(",3,t3", ",three,t3"), UnexpectedAnswer, "three"),
+    "a float for an integer": (text(",3,t3", ",3.5,t3"), UnexpectedAnswer, "3.5"),
+    "an integer of 65 bits": (text(",3,t3", ",36893488147419103232,t3"), UnexpectedAnswer, "36893488147419103232"),
+    "no number": (text("3.5", "NaN"), UnexpectedAnswer, "NaN"),
+    "no time": (text("1767225603000000000,", ","), UnexpectedAnswer, "without a time"),
+    "a time as text": (text("1767225603000000000", "2026-01-01T00:00:03"), UnexpectedAnswer, "2026-01-01T00:00:03"),
+    "a quote that does not end": (text("t3", '"t3'), StreamBroken, ""),
+    "no UTF-8": (
+        lambda body, kind, server: [Http(body.replace(b"t3", b"\xff3"), kind).chunked()],
+        UnexpectedAnswer,
+        "UTF8",
+    ),
+    "an error in place of rows": (
+        _records(lambda them: [b'{"error":"disk on fire"}\n']),
+        StreamBroken,
+        "disk on fire.",
+    ),
+    "an error behind the rows": (
+        _records(lambda them: [*them, b'{"error":"external error: disk on fire"}\n']),
+        StreamBroken,
+        "broke off: external error: disk on fire.",
+    ),
+    "an error that means something": (
+        _records(lambda them: [*them, b'{"error":"query error: database not found: d"}\n']),
+        DatabaseNotFound,
+        "",
+    ),
+    "words behind the rows": (_records(lambda them: [*them, b"Error: disk on fire\n"]), UnexpectedAnswer, "got 1"),
+}
+
+
+@pytest.mark.parametrize("lie", OF_CSV)
+def test_a_lie_in_csv(lie: str) -> None:
+    fails(SPEAKERS["influxdb3-csv"], *OF_CSV[lie])
+
+
 def test_switching_off_what_cannot_be_switched_off_is_no_remedy() -> None:
     over_http = outcome(SPEAKERS["influxdb3"], OF_SQL["a row less"][0])
     in_flux = outcome(SPEAKERS["flux"], lambda body, kind, server: [Http(b"\r\n", kind).chunked()])

@@ -167,11 +167,16 @@ def flux_others(asked: Asked) -> bytes | None:
     return flux_counts() if "count()" in script else None
 
 
-# InfluxDB 3 over HTTP: an object per line, or an array of them.
+# InfluxDB 3 over HTTP: a record per row below their names, an object per line, or an array of them.
 
 
 def sql_rows() -> list[bytes]:
     return [json.dumps(point, separators=(",", ":")).encode() + b"\n" for point in POINTS]
+
+
+def csv_rows() -> list[bytes]:
+    header, first, *others = [",".join(NAMES), *(",".join(str(point[name]) for name in NAMES) for point in POINTS)]
+    return [f"{header}\n{first}\n".encode(), *(f"{line}\n".encode() for line in others)]
 
 
 def sql_others(asked: Asked) -> bytes | None:
