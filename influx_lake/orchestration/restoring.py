@@ -19,7 +19,7 @@ from influx_lake.orchestration.partitions import partitions_for, window_of
 from influx_lake.orchestration.pool_slots import slot
 from influx_lake.orchestration.pools import source_pool
 from influx_lake.orchestration.resources import SourceResource, asked_source_of, catalog_of, source_of
-from influx_lake.orchestration.tags import MEASUREMENT
+from influx_lake.orchestration.tags import subject_tags
 from influx_lake.restore.targets.packing import Packing
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _restored(
     windows = {key: window_of(partitions, key) for key in context.partition_keys}
     destination = _destination(context, lake, measurement, config)
     pool = source_pool(lake, config.to) if isinstance(destination, ServerDestination) else None
-    context.instance.add_run_tags(context.run.run_id, {MEASUREMENT: measurement.name})
+    context.instance.add_run_tags(context.run.run_id, subject_tags([measurement.name], windows.values()))
 
     def ask() -> Any:
         with asked_source_of(context, names, measurement.source) as source:
