@@ -75,7 +75,8 @@ class FolderTarget:
             if self._file is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._file = _PackedFile(self.path(batch.window), self.packing)
-                self._file.write(_HEAD.format(database=self.database).encode())
+                if self.database.isprintable():
+                    self._file.write(_HEAD.format(database=self.database).encode())
             self._file.write(batch.body)
         self._refused += batch.refused
         self._end = batch.end
