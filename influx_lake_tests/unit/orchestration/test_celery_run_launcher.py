@@ -11,6 +11,7 @@ from dagster._core.launcher import WorkerStatus
 pytest.importorskip("dagster_celery", reason="needs the extra celery")
 
 from celery.contrib.testing.worker import start_worker
+from celery.signals import setup_logging
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from influx_lake.orchestration import celery_run_launcher
@@ -47,6 +48,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
+def _leave_logging(**settings: object) -> None:
+    """Do nothing."""
+
+
 @pytest.mark.slow
 def test_a_run_lives_as_long_as_a_worker_has_it(instance: dg.DagsterInstance, clock: list[float]) -> None:
     launcher = launcher_at("memory://", instance)
@@ -57,6 +62,8 @@ def test_a_run_lives_as_long_as_a_worker_has_it(instance: dg.DagsterInstance, cl
         begun.set()
         ended.wait(30)
 
+    # A worker makes the process' logging its own, which other tests want as it was.
+    setup_logging.connect(_leave_logging, weak=False)
     with start_worker(launcher.celery, pool="threads", perform_ping_check=False):
         task = work.apply_async(queue="dagster")
         run = started(instance, task.id)
