@@ -221,23 +221,27 @@ class Offloading:
 
     def _difference(self, window: Window, entry: Offloaded) -> str | None:
         """Why source and lake differ now, or the lake has other rows than were tagged; None where all is well."""
+        return next(self._differences(window, entry), None)
+
+    def _differences(self, window: Window, entry: Offloaded) -> Iterator[str]:
         found = compare_apart(
             self.source, self.catalog, self.measurement, [window], depth=lambda _: Depth.VALUES, archive=None
         )
-        if found.failures:
-            return found.failures[0].message
+        yield from (failure.message for failure in found.failures)
         [comparison] = found.comparisons
+        if comparison.late:
+            yield f"points came since it was proved: the lake lacks {counted(comparison.late, 'row')} of the source"
         if (why := unprovable(comparison, table_state(self._table()))) is not None:
-            return why
+            yield why
         whole = comparison.values.lake.whole if comparison.values else None
         if whole is None or (whole.values, str(whole)) != (entry.rows, entry.digest):
-            return "the lake's rows of it changed while it was compared"
+            yield "the lake's rows of it changed while it was compared"
         if self._is_told_of(window):
-            return "the source told that it got points"
+            yield "the source told that it got points"
+        # Last, for what comes after it is not seen.
         [count] = counts_of(self._transformed(), self.measurement.name, [window])
         if count != entry.rows:
-            return f"the source got points meanwhile: it has {counted(count, 'row')}, and the lake {entry.rows:,}"
-        return None
+            yield f"the source got points meanwhile: it has {counted(count, 'row')}, and the lake {entry.rows:,}"
 
     def _is_told_of(self, window: Window) -> bool:
         changes = (each for each in self.pending() if each.table == self.measurement.full_name)
