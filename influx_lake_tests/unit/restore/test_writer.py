@@ -147,9 +147,10 @@ def test_a_measurement_without_a_form() -> None:
 def test_how_a_line_looks() -> None:
     points = PointBatch(
         pa.array([1_767_225_600_000_000_001], pa.int64()),
-        {"region": pa.array([None], pa.string()), "host": pa.array(["a b"]).dictionary_encode()},
+        {"region": pa.array([None], pa.string()), "h=o,st": pa.array(["a=b, c"]).dictionary_encode()},
         (
             ("f", pa.array([0.1])),
+            ("f=i,e l", pa.array([1.5])),
             ("big", pa.array([1e21])),
             ("zero", pa.array([-0.0])),
             ("i", pa.array([-5])),
@@ -160,7 +161,8 @@ def test_how_a_line_looks() -> None:
     )
     [line] = LineWriter("cpu,x", GO).lines(points).texts.to_pylist()
     assert line == (
-        'cpu\\,x,host=a\\ b f=0.1,big=1e+21,zero=-0,i=-5i,u=18446744073709551615u,b=true,s="say \\"hi\\"\\\\"'
+        "cpu\\,x,h\\=o\\,st=a\\=b\\,\\ c f=0.1,f\\=i\\,e\\ l=1.5,"
+        'big=1e+21,zero=-0,i=-5i,u=18446744073709551615u,b=true,s="say \\"hi\\"\\\\"'
         " 1767225600000000001\n"
     )
 
