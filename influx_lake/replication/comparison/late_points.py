@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from influx_lake.iceberg.target import TableTarget
 from influx_lake.replication.comparison.value_digests import fitting, in_types, key_of
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
+from influx_lake.sources.window_counts import counts_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -44,6 +45,18 @@ class LatePoints:
 
     def __add__(self, other: LatePoints) -> LatePoints:
         return LatePoints(self.rows + other.rows, self.missing + other.missing)
+
+
+def source_counts(
+    source: Source, measurement: Measurement, windows: Sequence[Window], gone: Collection[Window]
+) -> list[int]:
+    """How many rows the source has; of a measurement whose windows are all deleted there, it may know nothing more."""
+    try:
+        return counts_of(source, measurement.name, windows)
+    except MeasurementNotFound:
+        if set(windows) <= set(gone):
+            return [0] * len(windows)
+        raise
 
 
 def late_points(source: Source, table: Table, measurement: Measurement, window: Window) -> LatePoints:

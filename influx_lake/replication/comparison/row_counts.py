@@ -12,14 +12,14 @@ from influx_lake.config import Measurement, OnChangedValues, OnShrink, WriteMode
 from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.units import counted
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import MeasurementNotFound, naming
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.proofs.offloaded import is_offloaded
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import ForeignChange
-from influx_lake.replication.comparison.late_points import late_points
+from influx_lake.replication.comparison.late_points import late_points, source_counts
 from influx_lake.replication.comparison.weighing import missed_corrections, others_in, weighed_windows
 from influx_lake.replication.corrections.evidence import Evidence, Newer, policy_of
 from influx_lake.replication.erased import without_erased
@@ -263,7 +263,7 @@ def compare_windows(
         held = lake_counts(catalog, measurement, windows)
         table = find_table(catalog, measurement.identifier, measurement.share)
         gone = {window for window in windows if is_offloaded(table, window)}
-        found = _source_counts(source, measurement, windows, gone)
+        found = source_counts(source, measurement, windows, gone)
         short = [place for place, rows in enumerate(found) if rows < held[place] and windows[place] not in gone]
         if short:
             again = counts_of(source, measurement.name, [windows[place] for place in short])
@@ -275,7 +275,8 @@ def compare_windows(
             for window, rows, there in zip(windows, found, held, strict=True)
             if rows == there and (rows or depth(window) is Depth.VALUES)
         }
-        values = _values(source, catalog, measurement, alike, is_empty=not any(found))
+        empty = {window for window, rows in zip(windows, found, strict=True) if not rows}
+        values = _values(source, catalog, measurement, alike, empty)
         changed = _profiled(source, catalog, measurement, alike)
         changed |= {window: each.differing for window, each in values.items()}
         differing = {window: columns for window, columns in changed.items() if columns}
@@ -315,18 +316,6 @@ def compare_windows(
     return comparisons
 
 
-def _source_counts(
-    source: Source, measurement: Measurement, windows: Sequence[Window], gone: Collection[Window]
-) -> list[int]:
-    """How many rows the source has; of a measurement whose windows are all deleted there, it may know nothing more."""
-    try:
-        return counts_of(source, measurement.name, windows)
-    except MeasurementNotFound:
-        if set(windows) <= set(gone):
-            return [0] * len(windows)
-        raise
-
-
 def _profiled(
     source: Source, catalog: Catalog, measurement: Measurement, depths: Mapping[Window, Depth]
 ) -> dict[Window, tuple[str, ...]]:
@@ -348,19 +337,33 @@ def _profiled(
 
 
 def _values(
-    source: Source, catalog: Catalog, measurement: Measurement, depths: Mapping[Window, Depth], *, is_empty: bool
+    source: Source,
+    catalog: Catalog,
+    measurement: Measurement,
+    depths: Mapping[Window, Depth],
+    empty: Collection[Window],
 ) -> dict[Window, ValueComparison]:
-    """Windows value by value; none of a measurement that its source no longer has, and so has no rows of."""
+    """Windows value by value; none of a measurement that its source no longer has, and so has no rows of.
+
+    Windows in a row that have no rows are read as one: there may be years of them.
+    """
     from influx_lake.replication.comparison.value_digests import compare_values
 
     windows = [window for window, depth in depths.items() if depth is Depth.VALUES]
     table = find_table(catalog, measurement.identifier, measurement.share) if windows else None
     if table is None:
         return {}
+    vacant = [window for window in windows if window in empty]
+    found: dict[Window, ValueComparison] = {}
     try:
-        return dict(zip(windows, compare_values(source, table, measurement, windows), strict=True))
+        stretches = merged(vacant)
+        for stretch, told in zip(stretches, compare_values(source, table, measurement, stretches), strict=True):
+            if not told.differing and not told.lake.rows:
+                found |= {window: told for window in vacant if stretch.start <= window.start < stretch.end}
+        closely = [window for window in windows if window not in found]
+        return found | dict(zip(closely, compare_values(source, table, measurement, closely), strict=True))
     except MeasurementNotFound:
-        if is_empty:
+        if set(windows) == set(vacant):
             return {}
         raise
 

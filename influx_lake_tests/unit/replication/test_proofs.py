@@ -208,3 +208,24 @@ def test_the_record_stays_short_whatever_is_proved_in_which_order() -> None:
     document = _document(found)
     assert len(json.dumps(document)) < 20_000
     assert _read(document) == found
+
+
+def test_windows_without_rows_are_proved_by_one_question(source: FakeSource, catalog: Catalog) -> None:
+    for number in range(9):
+        if number == 8:
+            source.put(day(number), 3)
+        load(source, catalog, day(number))
+    source.asked.clear()
+    assert len(prove(source, catalog, *range(9)).proved.windows) == 9
+    assert source.asked == [day(0, 8), day(8)]
+    assert [each.window for each in proofs(catalog).ranges] == [day(0, 9)]
+
+
+def test_points_that_a_count_does_not_tell_of_are_found(source: FakeSource, catalog: Catalog) -> None:
+    for number in range(3):
+        load(source, catalog, day(number))
+    source.put(day(1), 2)
+    source.count = lambda measurement, window: 0  # type: ignore[method-assign]
+    found = prove(source, catalog, 0, 1, 2)
+    assert found.proved.windows == (day(0), day(2))
+    assert [each.window for each in found.differing] == [day(1)]
