@@ -43,6 +43,7 @@ def verification_facts(found: Verification) -> dict[str, Any]:
         "lake_rows": found.lake_rows,
         "differing": [_comparison_facts(each) for each in found.differing],
         "with_more_rows": [_comparison_facts(each) for each in found.keeping],
+        "windows_offloaded": len(found.offloaded),
         "outside_partitions": _outside_facts(found.outside) if found.outside else None,
         "proved": [str(window) for window in merged(found.proved.windows)],
         "unproved": [{"window": str(window), "why": why} for window, why in found.proved.unproved.items()],

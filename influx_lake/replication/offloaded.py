@@ -40,20 +40,20 @@ def sparing(measurement: Measurement, table: Table | None, window: Window) -> Me
     return replace(measurement, write=write)
 
 
-def check_held(measurement: Measurement, table: Table | None, window: Window | None = None) -> None:
+def check_held(measurement: Measurement, table: Table | None, *windows: Window) -> None:
     """See to it that a table still has what was deleted at its source.
 
     Args:
         measurement: The measurement.
         table: Its table.
-        window: Only what shares time with this window.
+        windows: Only what shares time with these; none for all.
 
     Raises:
         OffloadedRowsMissing: It does not: it was set back, or others took rows.
     """
     kept_since = measurement.oldest_kept(datetime.now(UTC))
     for each in offloaded_from(table):
-        if (window is not None and not each.meets(window)) or (
+        if (windows and not any(map(each.meets, windows))) or (
             kept_since is not None and each.window.end <= kept_since
         ):
             continue

@@ -83,6 +83,9 @@ def verify(
 
 def _show_proofs(out: Output, found: list[Verification]) -> None:
     for each in found:
+        if each.offloaded:
+            many = counted(len(each.offloaded), "window")
+            out.line(f"{each.measurement.name}: {many} off-loaded, deleted at the source and in the lake.")
         proved = each.proved
         for window, why in proved.unproved.items():
             out.line(f"! {each.measurement.name} {window} is not proved: {why}")

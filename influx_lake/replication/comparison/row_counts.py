@@ -24,6 +24,7 @@ from influx_lake.replication.comparison.weighing import missed_corrections, othe
 from influx_lake.replication.corrections.evidence import Evidence, Newer, policy_of
 from influx_lake.replication.erased import without_erased
 from influx_lake.replication.foreign_changes import replacing, told_of
+from influx_lake.replication.offloaded import check_held
 from influx_lake.replication.table_columns import check_takes_loads
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.window_counts import counts_of
@@ -263,6 +264,9 @@ def compare_windows(
         held = lake_counts(catalog, measurement, windows)
         table = find_table(catalog, measurement.identifier, measurement.share)
         gone = {window for window in windows if is_offloaded(table, window)}
+        if gone:
+            # Nothing on both sides is equal, and yet not as it should be.
+            check_held(measurement, table, *gone)
         found = source_counts(source, measurement, windows, gone)
         short = [place for place, rows in enumerate(found) if rows < held[place] and windows[place] not in gone]
         if short:

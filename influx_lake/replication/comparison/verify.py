@@ -17,6 +17,7 @@ from influx_lake.errors import (
     FileLimitExceeded,
     FileUnreadable,
     LakeError,
+    OffloadedRowsMissing,
     QueryRejected,
     ResultLimitExceeded,
     StorageError,
@@ -42,6 +43,7 @@ _OF_WINDOWS = (
     DataRefused,
     FileLimitExceeded,
     FileUnreadable,
+    OffloadedRowsMissing,
     QueryRejected,
     ResultLimitExceeded,
     StorageError,
@@ -90,8 +92,13 @@ class Verification:
 
     @property
     def keeping(self) -> list[Comparison]:
-        """The windows in which the lake has more rows than the source, and may."""
-        return [each for each in self.comparisons if each.kept_rows]
+        """The windows in which the lake has more rows than the source, and may; but for those that are off-loaded."""
+        return [each for each in self.comparisons if each.kept_rows and each.late is None]
+
+    @property
+    def offloaded(self) -> list[Comparison]:
+        """The windows that are deleted at the source, and are in the lake."""
+        return [each for each in self.comparisons if each.late is not None]
 
     @property
     def is_missed(self) -> bool:

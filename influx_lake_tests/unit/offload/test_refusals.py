@@ -135,6 +135,8 @@ def test_only_what_is_proved_is_deleted_and_loads_take_nothing(lake: Offloaded) 
     assert lake.rows() == 20
     assert (is_offloaded(lake.table, DAY), is_offloaded(lake.table, NEXT)) == (True, False)
     assert lake.plan().is_empty
+    found = verify(lake.source, lake.catalog, lake.cpu, [DAY, NEXT])
+    assert (found.is_equal, found.keeping, [each.window for each in found.offloaded]) == (True, [], [DAY])
 
 
 def test_points_that_came_since_the_proof_keep_the_window_where_it_is(lake: Offloaded) -> None:
@@ -153,6 +155,8 @@ def test_a_table_that_others_set_back_is_not_loaded_from_an_empty_source(lake: O
     lake.catalog.load_table(lake.cpu.identifier).manage_snapshots().set_current_snapshot(snapshot_id=first).commit()
     with pytest.raises(OffloadedRowsMissing, match="influx_lake_offload_"):
         lake.load(DAY)
+    with pytest.raises(OffloadedRowsMissing, match="no longer holds it"):
+        verify(lake.source, lake.catalog, lake.cpu, [DAY])
     assert any("no longer holds it" in each.why for each in lake.plan().refused)
 
 
