@@ -155,7 +155,7 @@ def line_protocol(count: int, variant: str, runs: int, before: Path | None) -> d
     """A .gz of line protocol."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "points.lp.gz"
-        size = (telegraf(file, count // 100) if variant == "telegraf" else export(file, count, _series(variant))) / 1e6
+        size = (telegraf(file, count // 400) if variant == "telegraf" else export(file, count, _series(variant))) / 1e6
         plain = sorted(gzip_wc(file) for _ in range(runs))[runs // 2]
         costs = turns(["lp"], file, runs, before)
         packed = file.stat().st_size / 1e6

@@ -22,6 +22,8 @@ FOLDERS = "cpu/year=%Y/month=%m/day=%d/hour=%H"
 TAGS = ("host", "region")
 TELEGRAF = "INFLUX_LAKE_TEST_TELEGRAF"
 _SECOND = 10**6
+_CPU = ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
+_DISK = ("total", "free", "used", "inodes_total", "inodes_free", "inodes_used")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Variant:
 VARIANTS = {
     "plain": Variant(),
     "wide": Variant(wide=60),
-    "few-rows": Variant(hosts=50_000, at_once=True),
+    "few-rows": Variant(hosts=50_000),
     "hosts-200": Variant(hosts=200, at_once=True),
     "hosts-200000": Variant(hosts=200_000),
     "texts": Variant(texts=True),
@@ -74,12 +76,13 @@ def points(variant: Variant, begin: int, end: int, step: int, start: datetime = 
 
 def land(folder: Path, kind: str, variant: Variant, rows: int) -> float:
     """Write a day's files by the hour, and some rows of the day before; returns the MB of the day."""
-    step, size = 86_400 * _SECOND // rows, 0
+    step, size, whole = 86_400 * _SECOND // rows, 0, variant.hosts if variant.at_once else 1
     before = START - timedelta(days=1)
     _write(folder / before.strftime(FOLDERS), kind, points(variant, 0, 100, _SECOND, before))
     for hour in range(24):
         place = folder / (START + timedelta(hours=hour)).strftime(FOLDERS)
-        size += _write(place, kind, points(variant, hour * rows // 24, (hour + 1) * rows // 24, step))
+        begin, end = (each * rows // 24 // whole * whole for each in (hour, hour + 1))
+        size += _write(place, kind, points(variant, begin, rows if hour == 23 else end, step))
     return size / 1e6
 
 
@@ -126,7 +129,7 @@ def export(file: Path, points: int, series: int = 1_000) -> int:
 
 
 def telegraf(file: Path, copies: int) -> int:
-    """Write a .gz of what a real Telegraf reports of this machine, again and again ten seconds later.
+    """Write a .gz of what a real Telegraf writes of a machine's metrics, again and again ten seconds later.
 
     Returns:
         Its bytes without compression.
@@ -134,10 +137,13 @@ def telegraf(file: Path, copies: int) -> int:
     binary = os.environ.get(TELEGRAF)
     if not binary:
         raise SystemExit(f"--data telegraf needs a Telegraf: name it in {TELEGRAF}")
-    inputs = "".join(f"[[inputs.{name}]]\n" for name in ("cpu", "mem", "disk", "diskio", "net", "processes", "system"))
     with tempfile.TemporaryDirectory() as folder:
         config, out = Path(folder, "telegraf.conf"), Path(folder, "out.lp")
-        config.write_text(f'{inputs}[[outputs.file]]\nfiles = ["{out}"]\ndata_format = "influx"\n')
+        Path(folder, "in.lp").write_text("".join(f"{each}\n" for each in _machine()))
+        config.write_text(
+            f'[[inputs.file]]\nfiles = ["{folder}/in.lp"]\ndata_format = "influx"\n'
+            f'[[outputs.file]]\nfiles = ["{out}"]\ndata_format = "influx"\n'
+        )
         subprocess.run([binary, "--config", str(config), "--once"], check=True, capture_output=True)
         lines = [line.rpartition(" ") for line in out.read_text().splitlines()]
     size = 0
@@ -148,3 +154,18 @@ def telegraf(file: Path, copies: int) -> int:
             size += len(text)
             packed.write(text)
     return size
+
+
+def _machine() -> Iterator[str]:
+    """What Telegraf's usual inputs read on a machine: processors, disks, networks, memory, how long it has been up."""
+    time, values = int(START.timestamp()) * 10**9, np.random.default_rng(1)
+    for place in ("cpu-total", *(f"cpu{number}" for number in range(32))):
+        fields = ",".join(f"usage_{name}={values.random() * 100}" for name in _CPU)
+        yield f"cpu,cpu={place},host=db-1 {fields} {time}"
+    for place in range(8):
+        fields = ",".join(f"{name}={values.integers(10**12)}i" for name in _DISK)
+        yield f"disk,device=sda{place},fstype=ext4,host=db-1,path=/srv/data{place} {fields},used_percent=12.5 {time}"
+        fields = ",".join(f"{name}={values.integers(10**9)}u" for name in ("bytes_recv", "bytes_sent", "drop_in"))
+        yield f"net,host=db-1,interface=eth{place} {fields} {time}"
+    yield f"mem,host=db-1 available=123456789i,used_percent=61.25,total=16777216000i {time}"
+    yield f'system,host=db-1 load1=0.5,n_cpus=32i,uptime_format="12 days, 4:01",healthy=true {time}'

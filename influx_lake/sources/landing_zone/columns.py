@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from influx_lake.config.values.source_schema import ColumnType
 from influx_lake.sources.points.building import TIMES
 from influx_lake.sources.points.cells import Mask, Numbers, Places
-from influx_lake.sources.points.registry import CODES, Context, Registry
+from influx_lake.sources.points.registry import CODES, Context, Registry, Tags
 from influx_lake.sources.points.staged_file import UnitWriter
 from influx_lake.sources.points.wide_rows import are_mostly_there, as_cells, wide_rows
 
@@ -109,12 +109,9 @@ class PointColumns:
             combined = np.unique(combined, return_inverse=True)[1] * (len(tag.texts) + 1) + tag.codes
         wanted = np.flatnonzero(has_values)
         _, first, inverse = np.unique(combined[wanted], return_index=True, return_inverse=True)
+        order = np.argsort(first)
         numbers = np.full(len(first), -1, np.int32)
-        for place in np.argsort(first):
-            row = wanted[first[place]]
-            codes = ((name, tag.texts, tag.codes[row]) for name, tag in coded.items())
-            key = tuple((name, texts[code]) for name, texts, code in codes if code != _NO_TAG)
-            numbers[place] = registry.series_of(measurement, key)
+        numbers[order] = registry.series_of_all(measurement, _tags(coded, wanted[first[order]]))
         series = np.full(len(has_values), -1, np.int32)
         series[wanted] = numbers[inverse]
         return series
@@ -140,6 +137,18 @@ class _TagCodes:
         if "" in texts[1:]:
             codes = np.where(codes == texts.index("", 1), _NO_TAG, codes)
         return cls(texts, codes)
+
+
+def _tags(coded: Mapping[str, _TagCodes], rows: Places) -> Iterator[Tags]:
+    """The tags of rows, sorted by name as they are given."""
+    pairs = [[(name, text) for text in tag.texts] for name, tag in coded.items()]
+    codes = [tag.codes[rows].tolist() for tag in coded.values()]
+    if not codes:
+        return iter([()] * len(rows))
+    columns = [[some[code] for code in each] for some, each in zip(pairs, codes, strict=True)]
+    if all(_NO_TAG not in each for each in codes):
+        return zip(*columns, strict=True)
+    return (tuple(pair for pair in each if pair[1]) for each in zip(*columns, strict=True))
 
 
 def are_valid(values: pa.Array) -> Mask:

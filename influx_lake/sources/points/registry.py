@@ -63,6 +63,11 @@ class Registry:
         """The number of a series, whose tags are sorted by name."""
         return self.series.setdefault((measurement, tags), len(self.series))
 
+    def series_of_all(self, measurement: int, tags: Iterable[Tags]) -> list[int]:
+        """The numbers of several series."""
+        known = self.series
+        return [known.setdefault((measurement, each), len(known)) for each in tags]
+
     def field(self, measurement: int, name: str, code: int) -> int:
         """The number of a field."""
         return self.fields.setdefault(FieldKey(measurement, name, TYPES[code]), len(self.fields))

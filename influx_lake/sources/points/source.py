@@ -237,9 +237,8 @@ class _WindowRows:
             if column.role is Role.FIELD:
                 self._types.setdefault(name, set()).add(column.type)
         self._declared_tags = {name for column, name in whole if column.role is Role.TAG}
-        self._unknown_tags = np.array(
-            [any(name not in self._declared_tags for name, _ in each) for each in points.series]
-        )
+        unknown = {name for each in points.series for name, _ in each} - self._declared_tags
+        self._unknown_tags = np.array([any(name in unknown for name, _ in each) for each in points.series if unknown])
         self._read = pa.schema([_arrow_field(column) for column, _ in self._columns])
         self.schema = pa.schema([_arrow_field(column) for column in schema.columns])
 

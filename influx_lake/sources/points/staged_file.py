@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -150,8 +151,7 @@ class UnitWriter:
         self._write_rows()
         self._file.close()
         self._sink.close()
-        series = [{"measurement": owner, "tags": tags} for owner, tags in self.registry.series]
-        _write(self.folder / _SERIES, pa.Table.from_pylist(series, _SERIES_SCHEMA))
+        _write(self.folder / _SERIES, _series_table(list(self.registry.series)))
         rows = [dict(zip(_CHUNKS_SCHEMA.names, chunk, strict=True)) for chunk in self._chunks]
         _write(self.folder / _CHUNKS, pa.Table.from_pylist(rows, _CHUNKS_SCHEMA))
         known = {
@@ -277,8 +277,11 @@ class Unit:
         """The numbers and tags of a measurement's series."""
         table = _read(self.folder / _SERIES)
         numbers = np.flatnonzero(table.column("measurement").to_numpy() == measurement)
-        tags = table.column("tags").take(pa.array(numbers)).to_pylist()
-        return numbers.astype(np.int32), [tuple(each) for each in tags]
+        tags = table.column("tags").combine_chunks()
+        pairs = list(zip(tags.keys.to_pylist(), tags.items.to_pylist(), strict=True))
+        ends = tags.offsets.to_numpy()
+        spans = zip(ends[numbers].tolist(), ends[numbers + 1].tolist(), strict=True)
+        return numbers.astype(np.int32), [tuple(pairs[begin:end]) for begin, end in spans]
 
     def chunk(self, number: int) -> pa.RecordBatch:
         """A chunk by its number: cells, or rows (`wide_rows`). Both have `series` and `time`."""
@@ -289,6 +292,14 @@ class Unit:
     def chunks_of(self) -> Iterator[pa.RecordBatch]:
         """All chunks, one after the other."""
         return map(self.chunk, range(len(self.chunks["rows"])))
+
+
+def _series_table(series: list[tuple[int, Tags]]) -> pa.Table:
+    pairs = [pair for _, tags in series for pair in tags]
+    ends = np.cumsum([0, *(len(tags) for _, tags in series)], dtype=np.int32)
+    names, texts = (pa.array(map(itemgetter(place), pairs), pa.string()) for place in (0, 1))
+    tags = pa.MapArray.from_arrays(pa.array(ends), names, texts)
+    return pa.table([pa.array([owner for owner, _ in series], pa.int32()), tags], schema=_SERIES_SCHEMA)
 
 
 def _sorted(cells: pa.Table) -> pa.Table:
