@@ -1,7 +1,9 @@
 """What a server refuses is told apart, and never looks like a window without rows."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
 from influx_lake.config import InfluxDB3Config
@@ -9,6 +11,8 @@ from influx_lake.config.values.source_schema import Column, ColumnType, Measurem
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import AuthenticationFailed, DatabaseNotFound, LakeError, MeasurementNotFound, QueryRejected
 from influx_lake.sources.influxdb3 import InfluxDB3Source
+from influx_lake.sources.influxdb3.failures import Failures
+from influx_lake.sources.influxdb3.http_queries import HttpQueries
 from influx_lake_tests.contract.influxdb3_server import Database, Server
 
 DAY = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
@@ -53,6 +57,25 @@ def test_no_token(server: Server, database: Database) -> None:
     source = InfluxDB3Source(InfluxDB3Config(host=server.url, database=database.name))
     with pytest.raises(AuthenticationFailed, match="none is configured"):
         source.server()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select nope from here",
+        "select cast('x' as bigint) from here",
+        "select v from here where time > 'abc'",
+        "select here.v from here, here",
+        "selec",
+    ],
+)
+def test_a_statement_that_is_refused_is_not_tried_again(database: Database, statement: str) -> None:
+    database.write(POINT)
+    config = InfluxDB3Config(host=database.server.url, database=database.name, token=database.server.token)
+    # Over HTTP many of them are status 500, as if the server had failed.
+    with closing(HttpQueries(config)) as queries, pytest.raises(QueryRejected) as caught:
+        queries.table(statement, Failures(config), pa.schema([("v", pa.float64())]))
+    assert not caught.value.transient
 
 
 def test_a_database_that_never_was(server: Server) -> None:

@@ -73,11 +73,16 @@ _NO_DATABASE = re.compile(
 _NO_COLUMN = re.compile(r"Schema error: No field named ")
 _FILE_LIMIT = re.compile(r"Query would .*?exceed\w* (?:the )?file limit", re.IGNORECASE | re.DOTALL)
 _UNPLANNED = re.compile(
-    r"error while planning query: (?!(?:External|Object Store|IO|Join) error|Resources exhausted)", re.IGNORECASE
+    r"error while planning query: (?!(?:External|Object Store|IO|Join) error|Resources exhausted)"
+    r"|(?:^|\ncaused by\n)(?:Error during planning|SQL error|Schema error): ",
+    re.IGNORECASE,
 )
-"""DataFusion refused the statement. What the server met outside of it, such as a store that is away, may pass."""
+"""DataFusion refused the statement; in InfluxDB 3.10 nothing stands before what it says over HTTP. What the server met
+outside of it, such as a store that is away, may pass.
+"""
 _UNCOMPUTED = re.compile(
-    r"error while executing plan: Arrow error: (?:Cast|Parser|Compute|Divide by zero|Arithmetic|Invalid argument)",
+    r"(?:error while executing plan: |^|\ncaused by\n)"
+    r"Arrow error: (?:Cast|Parser|Compute|Divide by zero|Arithmetic|Invalid argument)",
     re.IGNORECASE,
 )
 """A value that the statement cannot be computed for: the next try meets it again."""

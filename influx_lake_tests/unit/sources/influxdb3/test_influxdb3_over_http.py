@@ -21,6 +21,7 @@ DAY = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 CONFIG = InfluxDB3Config(host="http://127.0.0.1:8181", database="telemetry")
 PLANNING = "query error: error while planning query: "
 RUNNING = "query error: error while executing plan: "
+SIMPLIFYING = "Optimizer rule 'simplify_expressions' failed\ncaused by\n"
 LIMIT = "Query would scan 432 Parquet files, exceeding the file limit. InfluxDB 3 Core caps file access"
 
 
@@ -50,6 +51,17 @@ LIMIT = "Query would scan 432 Parquet files, exceeding the file limit. InfluxDB 
         (500, f"{PLANNING}External error: Object Store error: Generic S3 error", SourceUnavailable),
         (500, f"{PLANNING}Object Store error: Generic S3 error", SourceUnavailable),
         (500, f"{PLANNING}Resources exhausted: too many", SourceUnavailable),
+        # As InfluxDB 3 Core 3.10 says it.
+        (400, "Error during planning: table 'public.iox.cpu' not found", MeasurementNotFound),
+        (400, 'SQL error: ParserError("Expected: an SQL statement")', QueryRejected),
+        (400, "type_coercion\ncaused by\nError during planning: Expected LIMIT to be an integer", QueryRejected),
+        (500, "Schema error: No field named usage. Valid fields are cpu.time.", QueryRejected),
+        (500, "Schema error: Schema contains duplicate qualified field name m.h", QueryRejected),
+        (500, f"{SIMPLIFYING}Arrow error: Cast error: Cannot cast string 'x' to value of Int64 type", QueryRejected),
+        (500, f"{SIMPLIFYING}Arrow error: Parser error: Error parsing timestamp from 'abc'", QueryRejected),
+        (500, f"External error: {LIMIT}", FileLimitExceeded),
+        (500, "External error: Object Store error: Generic S3 error", SourceUnavailable),
+        (500, "Resources exhausted: Failed to allocate additional 1 GB", SourceUnavailable),
         (500, "<html>proxy</html>", SourceUnavailable),
         (503, "", SourceUnavailable),
     ],
