@@ -140,7 +140,8 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         except influxql.NotSupported as problem:
             raise Unimplemented(str(problem)) from problem
         except QueryError as problem:
-            message = f"Error while planning query: {problem}"
+            doing = "planning" if problem.external else "logically planning"
+            message = f"Error while {doing} query: {problem}"
             raise (flight.FlightInternalError if problem.external else InvalidArgument)(message) from problem
 
     def _stream(self, feed: Feed) -> Iterator[pa.RecordBatch]:

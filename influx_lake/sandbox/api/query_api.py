@@ -14,7 +14,7 @@ from influx_lake.sandbox.api.formats import Format
 from influx_lake.sandbox.api.http import Handler, HttpError, Request, Response
 from influx_lake.sandbox.faults import Faults
 from influx_lake.sandbox.query import influxql
-from influx_lake.sandbox.query.query_errors import ExecutionError, QueryError
+from influx_lake.sandbox.query.query_errors import QueryError
 from influx_lake.sandbox.query.sql import Answer, plan
 from influx_lake.sandbox.storage.store import DatabaseNotFound, Store
 
@@ -52,9 +52,8 @@ class _QueryApi:
         except DatabaseNotFound as problem:
             return _unknown_database(problem)
         except QueryError as problem:
-            doing = "executing plan" if isinstance(problem, ExecutionError) else "planning query"
-            # InfluxDB 3 Core 3.6 answers so whoever is to blame.
-            return Response.of_text(f"query error: error while {doing}: {problem}", 500)
+            # Of a value that cannot be computed the server may have sent its 200 by then, and cuts the answer.
+            return Response.of_text(str(problem), 400 if _is_of_the_statement(str(problem)) else 500)
 
     def influxql(self, request: Request) -> Response:
         query = _parse(request)
@@ -64,6 +63,11 @@ class _QueryApi:
             return _unknown_database(problem)
         except influxql.NotSupported as problem:
             return Response.of_text(str(problem), 501)
+
+
+def _is_of_the_statement(problem: str) -> bool:
+    """Whether InfluxDB 3 Core 3.10 answers 400: to what DataFusion calls errors of planning and of SQL, not to others."""
+    return problem.rpartition("\ncaused by\n")[2].startswith(("Error during planning", "SQL error"))
 
 
 def _parse(request: Request) -> _Query:

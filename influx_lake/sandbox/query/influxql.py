@@ -39,7 +39,8 @@ def answer(store: Store, database: str | None, query: str) -> Listing:
     if match is None:
         raise NotSupported("the sandbox answers only SHOW MEASUREMENTS and SHOW DATABASES in InfluxQL; use SQL")
     if match[1].lower() == "databases":
-        return _listing("databases", store.database_names())
+        names = store.database_names()
+        return Listing(pa.table({"iox::database": pa.array(names, pa.string()), "deleted": [False] * len(names)}))
     if database is None:
         raise NotSupported("SHOW MEASUREMENTS needs the parameter 'db'")
     return _listing("measurements", sorted(store.database(database).tables))

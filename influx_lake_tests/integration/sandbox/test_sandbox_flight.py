@@ -134,10 +134,16 @@ def test_tokens(box: Sandbox, database: str) -> None:
 def test_failures_have_the_servers_status_and_text(box: Sandbox, database: str) -> None:
     write(box, "m v=1 1", database)
     for sql, text in [
-        ("select * from nope", "Error while planning query: Error during planning: table 'public.iox.nope' not found"),
-        ("selec", 'Error while planning query: SQL error: ParserError("Expected: an SQL statement, found: selec'),
-        ("select nope from m", "Error while planning query: Schema error: No field named nope."),
-        ("delete from m", "Error while planning query: Error during planning: DML not supported: Delete"),
+        (
+            "select * from nope",
+            "Error while logically planning query: Error during planning: table 'public.iox.nope' not found",
+        ),
+        (
+            "selec",
+            'Error while logically planning query: SQL error: ParserError("Expected: an SQL statement, found: selec',
+        ),
+        ("select nope from m", "Error while logically planning query: Schema error: No field named nope."),
+        ("delete from m", "Error while logically planning query: Error during planning: DML not supported: Delete"),
     ]:
         with pytest.raises(pa.ArrowInvalid) as caught:
             flight_get(box, {"database": database, "sql_query": sql})

@@ -106,7 +106,7 @@ def test_strict_writes(box: Sandbox) -> None:
         '{"error":"line protocol parsing error","data":{"error_message":"No fields were provided",'
         '"line_number":1,"original_line":"cpu,host=a val= 123"}}'
     )
-    assert http(box, "GET", "/api/v3/query_sql", {"db": "foo", "q": "select * from cpu"}).status == 500
+    assert http(box, "GET", "/api/v3/query_sql", {"db": "foo", "q": "select * from cpu"}).status == 400
 
 
 def test_a_type_conflict(box: Sandbox) -> None:

@@ -107,22 +107,21 @@ def test_failed_queries(box: Sandbox) -> None:
     assert (response.status, response.data) == (400, b"missing query parameters 'db' and 'q'")
     response = http(box, "POST", path, body="{")
     assert (response.status, response.data[:17]) == (400, b"serde json error:")
-    for sql, text in [
-        ("select * from nope", b"table 'public.iox.nope' not found"),
-        ("selec", b"Expected: an SQL statement"),
-        ("select nope from m", b"No field named nope"),
-        ("insert into m values (1, 2)", b"not supported"),
-        ("drop table m", b"not supported"),
+    # As 3.10 answers: what is the statement's fault is 400, unless it is a schema error.
+    for sql, status, text in [
+        ("select * from nope", 400, b"Error during planning: table 'public.iox.nope' not found"),
+        ("selec", 400, b'SQL error: ParserError("Expected: an SQL statement'),
+        ("select nope from m", 500, b"Schema error: No field named nope"),
+        ("select cast('x' as bigint) from m", 500, b"Optimizer rule 'simplify_expressions' failed"),
+        ("insert into m values (1, 2)", 400, b"Error during planning: "),
+        ("drop table m", 400, b"Error during planning: DDL not supported"),
     ]:
         response = http(box, "GET", path, {"db": "db", "q": sql})
-        assert response.status == 500
-        assert response.headers["content-type"].startswith("text/plain")
-        assert response.data.startswith(b"query error: error while planning query: ")
-        assert text in response.data
+        assert (response.status, response.data[: len(text)]) == (status, text)
     response = http(box, "GET", path, {"db": "db", "q": "select 1/0 from m"})
     assert (response.status, response.data) == (
         500,
-        b"query error: error while executing plan: Arrow error: Divide by zero error",
+        b"Arrow error: Divide by zero error",
     )
     response = http(box, "GET", path, {"db": "db", "q": "select 1", "format": "xml"})
     assert (response.status, response.data[:21]) == (400, b"unknown variant `xml`")
@@ -134,7 +133,7 @@ def test_influxql_lists_and_says_what_it_cannot(box: Sandbox) -> None:
     assert json_of(http(box, "GET", path, {"db": "db", "q": "SHOW MEASUREMENTS"})) == [
         {"iox::measurement": "measurements", "name": "m"}
     ]
-    assert json_of(http(box, "GET", path, {"q": "show databases"})) == [{"iox::measurement": "databases", "name": "db"}]
+    assert json_of(http(box, "GET", path, {"q": "show databases"})) == [{"iox::database": "db", "deleted": False}]
     response = http(box, "GET", path, {"db": "db", "q": "SELECT v FROM m"})
     assert response.status == 501
     assert b"use SQL" in response.data
@@ -151,7 +150,7 @@ def test_databases_and_tables_are_managed(box: Sandbox) -> None:
     assert http(box, "GET", path).status == 400
     assert http(box, "DELETE", "/api/v3/configure/table", {"db": "two", "table": "m"}).status == 200
     assert http(box, "DELETE", "/api/v3/configure/table", {"db": "two", "table": "m"}).status == 404
-    assert http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select * from m"}).status == 500
+    assert http(box, "GET", "/api/v3/query_sql", {"db": "two", "q": "select * from m"}).status == 400
     schemas = {"db": "two", "q": "select distinct measurement from system.influxdb_schema order by 1"}
     dropped = json_of(http(box, "GET", "/api/v3/query_sql", schemas))[0]["measurement"]
     assert re.fullmatch(r"m-\d{8}T\d{6}", dropped)
