@@ -66,7 +66,7 @@ class _QueryApi:
 
 
 def _is_of_the_statement(problem: str) -> bool:
-    """Whether InfluxDB 3 Core 3.10 answers 400: to what DataFusion calls errors of planning and of SQL, not to others."""
+    """Whether InfluxDB 3 Core 3.10 answers 400: to what DataFusion calls errors of planning and of SQL alone."""
     return problem.rpartition("\ncaused by\n")[2].startswith(("Error during planning", "SQL error"))
 
 
