@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.arrow_digests import KEY, Digest, RowDigester, combined
-from influx_lake.config import Measurement
+from influx_lake.config import Measurement, Nanoseconds, TypeOptions
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.known_columns import actual, remembered
@@ -173,7 +173,7 @@ def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataT
         for name in others:
             values = batch.column(name)
             others[name] += len(values) - values.null_count
-        digester.add(in_types(batch, types, refused, unlike))
+        digester.add(in_types(whole_times(batch, target.time_column, target.types), types, refused, unlike))
     with_values = tuple(name for name, count in others.items() if count)
     return LakeWindow(_digests(digester, refused), with_values, tuple(sorted(unlike)))
 
@@ -182,6 +182,23 @@ def key_of(target: TableTarget, types: Mapping[str, pa.DataType]) -> list[str]:
     """The columns that tell points apart, as far as rows have them."""
     times = (target.time_column, target.types.nanoseconds_column)
     return [name for name in dict.fromkeys((*times, *target.key)) if name in types]
+
+
+def whole_times(batch: pa.RecordBatch, time_column: str, options: TypeOptions) -> pa.RecordBatch:
+    """Rows of the table with the whole time of all of them: of those that were loaded before the table had a column for
+    whole times it is the time, which was exact.
+
+    Args:
+        batch: The rows.
+        time_column: The column of their time.
+        options: How times were made columns.
+    """
+    place = batch.schema.get_field_index(options.nanoseconds_column)
+    if options.nanoseconds is not Nanoseconds.KEEP or place < 0 or not batch.column(place).null_count:
+        return batch
+    times = batch.column(time_column)
+    exact = pc.multiply(times.cast(pa.timestamp("us", times.type.tz)).cast(pa.int64()), 1000)
+    return batch.set_column(place, batch.schema.field(place), pc.coalesce(batch.column(place), exact))
 
 
 def fitting(batch: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:

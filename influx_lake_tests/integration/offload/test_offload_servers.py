@@ -127,6 +127,16 @@ def test_windows_are_deleted_exactly_and_stay_in_the_lake(lake: OffloadedLake) -
     assert lake.table.scan().to_arrow().num_rows == 24
 
 
+def test_rows_that_others_took_from_such_a_window_are_missed(lake: OffloadedLake) -> None:
+    lake.tell("verify", "odd", "--values", *RANGE)
+    assert lake.tell("offload", "run", "odd", "--yes")[0] == 0
+    lake.table.delete("host = 'a' and time < '2026-01-02T00:00:00+00:00'")
+    for how in ([], ["--profile"], ["--values"]):
+        code, told = lake.tell("verify", "odd", *how, *RANGE)
+        assert code == 1
+        assert "no longer holds it as it was proved" in json.dumps(told)
+
+
 def test_late_points_of_such_a_window_are_added(lake: OffloadedLake) -> None:
     lake.tell("verify", "odd", "--values", *RANGE)
     assert lake.tell("offload", "run", "odd", "--yes")[0] == 0

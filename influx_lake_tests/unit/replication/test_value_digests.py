@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import OnShrink
+from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.replication.comparison.late_points import late_points
 from influx_lake.replication.comparison.row_counts import Comparison, Depth, Verdict, compare_windows
+from influx_lake.replication.comparison.stored_digests import stored_digest
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.transforms.memory_source import DAY, MemorySource, Row, at, measurement
 
@@ -93,3 +98,21 @@ def test_loading_again_makes_it_equal(loaded: MemorySource, catalog: Catalog) ->
     exchange("busy")(loaded.rows)
     replicate_window(loaded, catalog, CPU, DAY, run_id="2")
     assert compared(loaded, catalog, Depth.VALUES).verdict is Verdict.EQUAL
+
+
+def test_rows_from_before_the_table_had_whole_times(loaded: MemorySource, catalog: Catalog) -> None:
+    other = Window(DAY.end, DAY.end + timedelta(days=1))
+    fine = MemorySource([{**loaded.rows[0], "time": at(86_400) + 7}])
+    replicate_window(fine, catalog, CPU, other, run_id="2")
+    table = find_table(catalog, CPU.identifier)
+    assert table is not None
+    assert table.scan().to_arrow().column("time_ns").null_count == len(loaded.rows)
+    found = compared(loaded, catalog, Depth.VALUES)
+    assert found.verdict is Verdict.EQUAL
+    snapshot = table.current_snapshot()
+    assert found.values is not None
+    assert snapshot is not None
+    assert found.values.lake.whole == stored_digest(table, CPU, DAY, snapshot.snapshot_id, found.values.key)
+    assert late_points(loaded, table, CPU, DAY).missing == 0
+    a_nanosecond_later(loaded.rows)
+    assert compared(loaded, catalog, Depth.VALUES).verdict is Verdict.CHANGED
