@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
@@ -45,7 +46,7 @@ class OffloadPlan:
         measurement: The measurement.
         unfinished: Windows whose deletion was begun, and is not known to have ended: these come first.
         windows: The windows that would be deleted, oldest first, with how many rows the lake has of each.
-        waiting: How many more could be, beyond the limits of one run.
+        waiting: How many more there are, beyond the limits of one run: what speaks against them is not looked at yet.
         refused: Those that are old enough, and are not.
         done: The time that is deleted.
     """
@@ -112,13 +113,21 @@ def plan_offload(
         if not held or window.end <= held[0].start or held[-1].end <= window.start:
             # What was never loaded is not told of, one by one.
             continue
+        if len(chosen) >= options.most_windows or rows >= options.most_rows:
+            # The next runs look at it: servers are asked about each window.
+            waiting += 1
+            continue
         why = objections.to(window) or deletion.objection(measurement.name, window)
         if why is not None:
             refused.append((window, why))
             continue
         [count] = count_by_window(table, [window], measurement.time_column)
-        if len(chosen) >= options.most_windows or rows + count > options.most_rows:
+        if count > options.most_rows:
+            refused.append((window, f"its {counted(count, 'row')} are more than one run may delete (`most_rows`)"))
+            continue
+        if rows + count > options.most_rows:
             waiting += 1
+            rows = options.most_rows
             continue
         chosen.append((window, count))
         rows += count

@@ -13,7 +13,7 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import Lake, Measurement, load_lake
 from influx_lake.config.connections import InfluxDB3Config
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import CatalogRefused, ConfigurationError, OffloadedRowsMissing
+from influx_lake.errors import AuthenticationFailed, CatalogRefused, ConfigurationError, OffloadedRowsMissing
 from influx_lake.iceberg.proofs.offloaded import PROPERTY, offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.offload.objections import to_measurement
@@ -26,7 +26,7 @@ from influx_lake.replication.offloaded import is_offloaded
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.deleting import open_deletion
 from influx_lake.sources.deleting.influxdb2 import content
-from influx_lake_tests.unit.offload.fired_source import FiredSource
+from influx_lake_tests.unit.offload.fired_source import FiredSource, timed_out
 from influx_lake_tests.unit.transforms.memory_source import DAY, at
 
 HEAD = """\
@@ -147,6 +147,46 @@ def test_points_that_came_since_the_proof_keep_the_window_where_it_is(lake: Offl
     assert (result.outcome, len(lake.source.rows)) == (Outcome.REFUSED, 21)
     assert "lacks 1 row" in result.said
     assert offloaded_from(lake.table) == ()
+
+
+def test_a_source_that_refuses_to_delete_leaves_all_as_it_was(lake: Offloaded) -> None:
+    def refuse(delete: Any) -> None:
+        raise AuthenticationFailed("the user may not delete", remedy="Grant it the right to write")
+
+    lake.source.on_delete = refuse
+    with pytest.raises(AuthenticationFailed):
+        lake.run()
+    assert (offloaded_from(lake.table), len(lake.source.rows)) == ((), 20)
+    lake.source.on_delete = lambda delete: delete(1.0)
+    assert [each.outcome for each in lake.run()] == [Outcome.DELETED]
+
+
+def test_a_deletion_without_an_answer_is_gone_on_with(lake: Offloaded) -> None:
+    def half(delete: Any) -> None:
+        delete(0.5)
+        raise timed_out()
+
+    lake.source.on_delete = half
+    assert [each.outcome for each in lake.run()] == [Outcome.UNFINISHED]
+    lake.source.on_delete = lambda delete: delete(1.0)
+    # A late point, and a load that would replace rows by what the source has left.
+    lake.source.write({"time": at(1), "host": "late", "busy": 1.0})
+    lake.load(DAY)
+    assert lake.rows() == 21
+    assert [each.outcome for each in lake.run()] == [Outcome.DELETED]
+    assert (lake.rows(), len(lake.source.rows)) == (21, 10)
+
+
+def test_one_run_deletes_no_more_than_its_limits(catalog: Catalog, tmp_path: Path) -> None:
+    lake = Offloaded(declared(tmp_path, "{cpu: {offload: {after: 1d, most_rows: 25}}}"), catalog, FiredSource())
+    windows = [Window(DAY.start + timedelta(days=each), DAY.end + timedelta(days=each)) for each in range(4)]
+    for number, window in enumerate(windows):
+        for second in range(10):
+            lake.source.write({"time": at(second) + number * 86_400 * 10**9, "host": "a", "busy": 1.0})
+        lake.load(window)
+    verify(lake.source, catalog, lake.cpu, windows, depth=Depth.VALUES)
+    plan = lake.plan()
+    assert ([window for window, _ in plan.windows], plan.rows, plan.waiting) == (windows[:2], 20, 2)
 
 
 def test_a_table_that_others_set_back_is_not_loaded_from_an_empty_source(lake: Offloaded) -> None:
