@@ -18,7 +18,7 @@ from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.staging.staged import stage
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.replication.comparison.value_digests import fitting, in_types, key_of, whole_times
+from influx_lake.replication.comparison.value_digests import finer_times, fitting, in_types, key_of
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.window_counts import counts_of
@@ -118,11 +118,11 @@ def _missing(rows: pa.Table, table: Table, target: TableTarget, window: Window) 
     for batch in read_windows(table, [window], target.time_column, there):
         alike = batch.filter(pc.is_in(batch.column(target.time_column), pc.unique(times)))
         if len(alike):
-            whole = whole_times(alike, target.time_column, target.types)
-            _collect(in_types(whole, types, set(), set()), key, values, found)
+            fine = finer_times(alike, target.time_column, target.types)
+            _collect(in_types(fine, types, set(), set()), key, values, found)
     wanted: dict[Row, list[Row]] = {}
     for part in rows.to_batches():
-        _collect(part, key, values, wanted)
+        _collect(finer_times(part, target.time_column, target.types), key, values, wanted)
     return sum(
         not any(_has(one, row) for one in found.get(place, ())) for place, some in wanted.items() for row in some
     )

@@ -12,7 +12,7 @@ from influx_lake.iceberg.columns.known_columns import actual, as_known
 from influx_lake.iceberg.history.snapshot_view import as_of
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.comparison.value_digests import whole_times
+from influx_lake.replication.comparison.value_digests import finer_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,13 +65,9 @@ def stored_digest(
     wanted = tuple(key) or default_key(measurement, table)
     digester = RowDigester([name for name in names if name in wanted])
     texts = tuple(name for name in names if kinds[name] == "string")
-    options = measurement.types
-    # As a value, of a proof from before the table had that column, it adds nothing where it is null.
-    is_key = options.nanoseconds_column in wanted
     try:
         for batch in read_windows(view, [window], measurement.time_column, names, encoded=texts):
-            rows = batch.select(names)
-            digester.add(whole_times(rows, measurement.time_column, options) if is_key else rows)
+            digester.add(finer_times(batch.select(names), measurement.time_column, measurement.types))
     except StorageError as error:
         if error.transient:
             raise

@@ -152,7 +152,8 @@ def source_digests(
         types = {column.name: column.type for column in shape.columns if column.source not in not_compared}
         digester = RowDigester(key_of(target, types))
         for batch in rows:
-            digester.add(shape.apply(fitting(batch, shape)).select(list(types)))
+            mapped = shape.apply(fitting(batch, shape)).select(list(types))
+            digester.add(finer_times(mapped, target.time_column, target.types))
     return _digests(digester), types
 
 
@@ -173,7 +174,7 @@ def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataT
         for name in others:
             values = batch.column(name)
             others[name] += len(values) - values.null_count
-        digester.add(in_types(whole_times(batch, target.time_column, target.types), types, refused, unlike))
+        digester.add(in_types(finer_times(batch, target.time_column, target.types), types, refused, unlike))
     with_values = tuple(name for name, count in others.items() if count)
     return LakeWindow(_digests(digester, refused), with_values, tuple(sorted(unlike)))
 
@@ -184,21 +185,22 @@ def key_of(target: TableTarget, types: Mapping[str, pa.DataType]) -> list[str]:
     return [name for name in dict.fromkeys((*times, *target.key)) if name in types]
 
 
-def whole_times(batch: pa.RecordBatch, time_column: str, options: TypeOptions) -> pa.RecordBatch:
-    """Rows of the table with the whole time of all of them: of those that were loaded before the table had a column for
-    whole times it is the time, which was exact.
+def finer_times(batch: pa.RecordBatch, time_column: str, options: TypeOptions) -> pa.RecordBatch:
+    """Rows with whole times only where these say more than the time, so that rows are the same whether they were loaded
+    before the table had a column for whole times, or after.
 
     Args:
-        batch: The rows.
+        batch: The rows, of either side.
         time_column: The column of their time.
         options: How times were made columns.
     """
     place = batch.schema.get_field_index(options.nanoseconds_column)
-    if options.nanoseconds is not Nanoseconds.KEEP or place < 0 or not batch.column(place).null_count:
+    if options.nanoseconds is not Nanoseconds.KEEP or place < 0:
         return batch
-    times = batch.column(time_column)
+    times, whole = batch.column(time_column), batch.column(place)
     exact = pc.multiply(times.cast(pa.timestamp("us", times.type.tz)).cast(pa.int64()), 1000)
-    return batch.set_column(place, batch.schema.field(place), pc.coalesce(batch.column(place), exact))
+    fine = pc.if_else(pc.equal(whole, exact), pa.scalar(None, whole.type), whole)
+    return batch.set_column(place, batch.schema.field(place), fine)
 
 
 def fitting(batch: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:

@@ -101,6 +101,7 @@ def test_loading_again_makes_it_equal(loaded: MemorySource, catalog: Catalog) ->
 
 
 def test_rows_from_before_the_table_had_whole_times(loaded: MemorySource, catalog: Catalog) -> None:
+    before = compared(loaded, catalog, Depth.VALUES).values
     other = Window(DAY.end, DAY.end + timedelta(days=1))
     fine = MemorySource([{**loaded.rows[0], "time": at(86_400) + 7}])
     replicate_window(fine, catalog, CPU, other, run_id="2")
@@ -112,6 +113,8 @@ def test_rows_from_before_the_table_had_whole_times(loaded: MemorySource, catalo
     snapshot = table.current_snapshot()
     assert found.values is not None
     assert snapshot is not None
+    assert before is not None
+    assert found.values.lake.whole == before.lake.whole
     assert found.values.lake.whole == stored_digest(table, CPU, DAY, snapshot.snapshot_id, found.values.key)
     assert late_points(loaded, table, CPU, DAY).missing == 0
     a_nanosecond_later(loaded.rows)
