@@ -13,7 +13,7 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.errors import LakeError
-from influx_lake.iceberg.columns.known_columns import as_known
+from influx_lake.iceberg.columns.known_columns import actual, as_known
 from influx_lake.iceberg.commit.metadata_commit import commit_metadata
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.history.updates import stating
@@ -110,7 +110,7 @@ def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequenc
         reasons = {each.window: unprovable(each, state) for each in telling}
         keeping = _Keeping(measurement, [each for each in telling if reasons[each.window] is None], table)
         keeping.unproved.update({window: why for window, why in reasons.items() if why is not None})
-        if keeping.equal or current_proofs(table).ranges:
+        if (keeping.equal or current_proofs(table).ranges) and keeping.plan(actual(table)):
             target = TableTarget(measurement.identifier, time_column=measurement.time_column, write=measurement.write)
             commit_metadata(catalog, target, "write what was proved to", keeping.plan)
     except LakeError as error:

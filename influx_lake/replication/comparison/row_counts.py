@@ -22,7 +22,7 @@ from influx_lake.iceberg.table_state import ForeignChange
 from influx_lake.replication.comparison.late_points import late_points, source_counts
 from influx_lake.replication.comparison.weighing import missed_corrections, others_in, weighed_windows
 from influx_lake.replication.corrections.evidence import Evidence, Newer, policy_of
-from influx_lake.replication.erased import without_erased
+from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.offloaded import check_held
 from influx_lake.replication.table_columns import check_takes_loads
@@ -256,13 +256,13 @@ def compare_windows(
         LakeError: One of the sides cannot tell.
     """
     with naming(measurement.name):
-        measurement = without_erased(measurement, catalog)
+        table = find_table(catalog, measurement.identifier, measurement.share)
+        measurement = without_erased_from(measurement, table)
         source = transformed(source, measurement)
         archive = archive and transformed(archive, measurement)
         # As many rows as in the source prove nothing of columns that others dropped.
         check_takes_loads(source, catalog, measurement)
         held = lake_counts(catalog, measurement, windows)
-        table = find_table(catalog, measurement.identifier, measurement.share)
         gone = {window for window in windows if is_offloaded(table, window)}
         if gone:
             # Nothing on both sides is equal, and yet not as it should be.
