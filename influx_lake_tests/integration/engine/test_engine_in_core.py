@@ -66,6 +66,19 @@ def test_it_is_installed_once_looked_at_and_removed(lake: CoreLake) -> None:
     assert lake.tell("engine", "check")[0] == 1
 
 
+def test_a_newer_plugin_takes_the_place_of_an_older_one_at_once(lake: CoreLake) -> None:
+    lake.install()
+    version = 'INFLUX_LAKE_CHANGES_VERSION = "{}"'
+    older = PLUGIN.read_text().replace(version.format(lake.status()["version"]), version.format("older"))
+    (lake.core.plugin_dir / PLUGIN.name).write_text(older)
+    wait_until(lambda: lake.status()["version"] == "older", "the engine reads the file again", 20)
+    since = lake.status()["since"]
+    assert lake.tell("engine", "install")[1]["triggers"] == dict.fromkeys(NAMES, "kept")
+    wait_until(lambda: lake.status()["version"] != "older", "the engine reads the file again", 20)
+    # What it keeps outlasts that.
+    assert lake.status()["since"] == since
+
+
 def test_the_commands_that_are_printed_install_it(lake: CoreLake) -> None:
     code, told = lake.tell("engine", "install", "--print")
     assert code == 0
