@@ -8,36 +8,36 @@ from typing import Annotated
 
 import typer
 
-from influx_lake.cli.commands.certify import certify
 from influx_lake.cli.commands.check import check
-from influx_lake.cli.commands.cost import cost
 from influx_lake.cli.commands.demo import demo
 from influx_lake.cli.commands.discover import discover
-from influx_lake.cli.commands.docs import docs
 from influx_lake.cli.commands.engine import engine
-from influx_lake.cli.commands.erase import erase
 from influx_lake.cli.commands.history.history import history
 from influx_lake.cli.commands.history.publish import publish
 from influx_lake.cli.commands.history.refs import branch, tag
 from influx_lake.cli.commands.history.rollback import rollback
 from influx_lake.cli.commands.init import init
+from influx_lake.cli.commands.lifecycle.certify import certify
+from influx_lake.cli.commands.lifecycle.erase import erase
+from influx_lake.cli.commands.lifecycle.offload import offload
+from influx_lake.cli.commands.lifecycle.restore import restore
 from influx_lake.cli.commands.maintain import maintain
-from influx_lake.cli.commands.metrics import metrics
 from influx_lake.cli.commands.new import new
-from influx_lake.cli.commands.offload import offload
 from influx_lake.cli.commands.plan import plan
 from influx_lake.cli.commands.plugin.adopt import adopt
 from influx_lake.cli.commands.plugin.import_plugin import import_plugin
 from influx_lake.cli.commands.pools import pools
 from influx_lake.cli.commands.preview import preview
 from influx_lake.cli.commands.replicate import replicate
-from influx_lake.cli.commands.restore import restore
+from influx_lake.cli.commands.reports.cost import cost
+from influx_lake.cli.commands.reports.docs import docs
+from influx_lake.cli.commands.reports.metrics import metrics
+from influx_lake.cli.commands.reports.status import status
 from influx_lake.cli.commands.schema import schema
 from influx_lake.cli.commands.services.sandbox import sandbox
 from influx_lake.cli.commands.services.serve import serve
 from influx_lake.cli.commands.services.ui import ui
 from influx_lake.cli.commands.sql import sql
-from influx_lake.cli.commands.status import status
 from influx_lake.cli.commands.tail import tail
 from influx_lake.cli.commands.verify import verify
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.cli.commands.status import BAR_WIDTH, coverage_bar, time_behind
+from influx_lake.cli.commands.reports.status import BAR_WIDTH, coverage_bar, time_behind
 from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment
 
 SCHEME = Scheme(Every.DAY, parse_moment("2026-01-01"))

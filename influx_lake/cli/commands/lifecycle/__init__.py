@@ -1,0 +1,1 @@
+"""Commands on the life of rows: proved, off-loaded, restored, erased."""

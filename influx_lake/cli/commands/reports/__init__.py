@@ -1,0 +1,1 @@
+"""Commands that tell of the lake and change nothing in it."""
