@@ -97,15 +97,15 @@ def lines(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[bytes]:
     """
     pending, size = list[bytes](), 0
     for chunk in chunks:
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            pending.append(end)
-            if line := b"".join(pending).strip():
+        start = 0
+        while end := chunk.find(b"\n", start) + 1:
+            line = b"".join([*pending, chunk[start:end]])
+            pending, size, start = [], 0, end
+            if not line.isspace():
                 failures.check_size(len(line))
-                yield line + b"\n"
-            pending, size = [], 0
-        pending.append(rest)
-        size += len(rest)
+                yield line
+        pending.append(chunk[start:])
+        size += len(pending[-1])
         failures.check_size(size)
     if line := b"".join(pending).strip():
         yield line

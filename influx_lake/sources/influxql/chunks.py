@@ -1,9 +1,9 @@
 """The chunks of a chunked answer: JSON documents, one per line, turned into Arrow.
 
 Most of a chunk is `"values":[[1,"a",2.5],[2,null,3]]`. Where no string in it needs an escape, its rows are lines of CSV
-once the brackets between them are line ends, with JSON's quotes and its `null`; Arrow's CSV reader takes them several
-times as fast as Python makes objects of them. Everything else of the chunk is read as JSON: its columns, errors and
-marks of more to come. A chunk with an escape is read as JSON as a whole.
+once each `],[` between them is the end of a line and two spaces, with JSON's quotes and its `null`; Arrow's CSV reader
+takes them several times as fast as Python makes objects of them. Everything else of the chunk is read as JSON: its
+columns, errors and marks of more to come. A chunk with an escape is read as JSON as a whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from functools import cached_property
 from math import isfinite
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,7 +23,8 @@ from influx_lake.sources.http import HttpFailures
 from influx_lake.sources.influxql.results import Documents, Series, parsed
 
 _VALUES = b'"values":[['
-_BETWEEN_ROWS = b"],["
+_CLOSES, _COMMA, _OPENS, _QUOTE = b'],["'
+_END_OF_LINE, _SPACE = b"\n "
 _MAX_BLOCK = 2**31 - 1
 _NUMBERED = re.compile(r"_\d+")
 _SHOWN = 40
@@ -60,7 +63,8 @@ class RowChunks:
         self._types = types
         self._failures = failures
         self._may_be_alike = may_be_alike
-        self._before: tuple[int, int] | None = None
+        self._memory = np.empty(0, np.uint8), np.empty(0, np.bool_)
+        self._before: tuple[int, int | None] | None = None
 
     def batches(self, lines: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         """The rows; their columns are called by their places.
@@ -91,9 +95,11 @@ class RowChunks:
         times = rows.column(0)
         if len(times) == 0 or times.null_count:
             raise self._failures.odd("there are rows without a time, or a series without rows")
-        first, last, mark = times[0].as_py(), times[-1].as_py(), hash(line)
+        first, last = times[0].as_py(), times[-1].as_py()
+        # Rows of several times that come twice are out of order.
+        mark = hash(line) if first == last and not self._may_be_alike else None
         in_order = pc.all(pc.less_equal(times[:-1], times[1:]), min_count=0).as_py()
-        same = self._before is not None and mark == self._before[1] and not (self._may_be_alike and first == last)
+        same = mark is not None and self._before is not None and mark == self._before[1]
         if not in_order or same or (self._before is not None and first < self._before[0]):
             raise self._failures.odd("rows came twice, or not in the order of their times")
         self._before = last, mark
@@ -105,19 +111,22 @@ class RowChunks:
         end = line.rfind(b"]]")
         if start < len(_VALUES) or end < start or b"\\" in line:
             return parsed(line, self._failures), None
-        rows = self._from_csv(line[start:end].replace(_BETWEEN_ROWS, b"\n"))
+        rows = self._from_csv(np.frombuffer(line, np.uint8, end - start, start))
         if rows is None:
             return parsed(line, self._failures), None
         return parsed(line[: start - 2] + b"[]" + line[end + 2 :], self._failures), rows
 
-    def _from_csv(self, text: bytes) -> pa.RecordBatch | None:
-        """The rows; None where reading them as JSON decides.
+    def _from_csv(self, sent: npt.NDArray[np.uint8]) -> pa.RecordBatch | None:
+        """The rows of a chunk; None where reading them as JSON decides.
 
         That is where a string holds what was taken for the end of a row, or a value is none of its column's type: CSV's
         reader takes the string "1" for a number, and a number for a string.
         """
         from pyarrow import csv
 
+        text, found = self._kept(len(sent))
+        text[:] = sent
+        count = _make_lines(text, found)
         try:
             table = csv.read_csv(
                 pa.py_buffer(text),
@@ -129,14 +138,22 @@ class RowChunks:
             )
         except pa.ArrowInvalid:
             return None
-        if table.num_rows != text.count(b"\n") + 1:
+        if table.num_rows != count:
             return None
         (rows,) = table.combine_chunks().to_batches()
         strings = [column for column in rows.columns if pa.types.is_string(column.type)]
-        if text.count(b'"') != 2 * sum(len(column) - column.null_count for column in strings):
+        quotes = np.count_nonzero(np.equal(text, _QUOTE, out=found))
+        if quotes != 2 * sum(len(column) - column.null_count for column in strings):
             return None
         floats = [column for column in rows.columns if pa.types.is_float64(column.type)]
         return rows if all(pc.all(pc.is_finite(column)).as_py() is not False for column in floats) else None
+
+    def _kept(self, size: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+        """Memory for a chunk's rows, and for a mark at each byte: most of what new memory costs is to get it."""
+        if size > len(self._memory[0]):
+            self._memory = np.empty(size, np.uint8), np.empty(size, np.bool_)
+        text, found = self._memory
+        return text[:size], found[:size]
 
     @cached_property
     def _conversion(self) -> Any:
@@ -158,6 +175,15 @@ class RowChunks:
         except (pa.ArrowException, ValueError, OverflowError) as error:
             raise self._failures.odd(f"a value is not of its column's type: {error}") from None
         return pa.RecordBatch.from_arrays(arrays, self._names)
+
+
+def _make_lines(rows: npt.NDArray[np.uint8], found: npt.NDArray[np.bool_]) -> int:
+    """Make lines of CSV of rows, in the place of their brackets. How many there are."""
+    ends = np.flatnonzero(np.equal(rows, _CLOSES, out=found)[:-2])
+    # Others are in strings.
+    ends = ends[(rows[ends + 1] == _COMMA) & (rows[ends + 2] == _OPENS)]
+    rows[ends], rows[ends + 1], rows[ends + 2] = _END_OF_LINE, _SPACE, _SPACE
+    return len(ends) + 1
 
 
 def _is_called(came: str, asked: str) -> bool:

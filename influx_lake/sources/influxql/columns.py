@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,7 +43,7 @@ class Made:
     make: Callable[..., pa.Array] = lambda values: values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selection:
     """What is selected of a measurement, and the rows made of it.
 
@@ -54,7 +55,7 @@ class Selection:
     schema: MeasurementSchema
     made: tuple[Made, ...]
 
-    @property
+    @cached_property
     def selected(self) -> list[Selected]:
         """What to select, in this order."""
         return list(dict.fromkeys(each for made in self.made for each in made.of))
@@ -103,7 +104,7 @@ class Selection:
         rows = pa.RecordBatch.from_arrays([batch.column(0).cast(pa.timestamp("ns")), *arrays], schema=self.layout)
         return with_a_field(rows, self.schema)
 
-    @property
+    @cached_property
     def layout(self) -> pa.Schema:
         """The rows' columns, in Arrow's words."""
         return arrow_schema(self.schema)

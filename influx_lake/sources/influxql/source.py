@@ -29,8 +29,8 @@ from influx_lake.sources.row_confirmation import Counts, Tally
 from influx_lake.sources.selected_counts import counted_by_reading
 from influx_lake.sources.single_use_rows import SingleUseRows
 
-# InfluxDB's own number, and fewer of wide rows, so that a chunk is megabytes and not more.
-_ROWS_PER_CHUNK = 10_000
+# Fewer of wide rows, so that a chunk is megabytes and not more.
+_ROWS_PER_CHUNK = 20_000
 _VALUES_PER_CHUNK = 500_000
 _FEWEST_ROWS = 100
 
