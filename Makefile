@@ -131,7 +131,7 @@ bench-files: $(STAMP) ## Measure files to committed windows beside DuckDB and gz
 
 # The other build has an environment of its own, with the versions that it locks, and this tree's benchmarks.
 bench-before: BUILD = .venv-before/$(shell git rev-parse --short $(REF))
-bench-before: $(STAMP) ## Measure files beside the build of another commit: make bench-before REF=<commit>
+bench-before: $(STAMP) ## Measure files and queries beside the build of another commit: make bench-before REF=<commit>
 	@test -n "$(REF)" || { echo 'Name the commit: make bench-before REF=<commit>' >&2; exit 2; }
 	rm -rf $(BUILD)/source && mkdir -p $(BUILD)/source
 	git archive $(REF) | tar -x -C $(BUILD)/source
@@ -140,6 +140,7 @@ bench-before: $(STAMP) ## Measure files beside the build of another commit: make
 	VIRTUAL_ENV=$(abspath $(BUILD)) $(UV) pip sync --compile-bytecode --quiet --require-hashes $(BUILD)/source/requirements.lock
 	VIRTUAL_ENV=$(abspath $(BUILD)) $(UV) pip install --quiet --no-deps --editable $(BUILD)/source
 	$(BIN)/python -m benchmarks.files --before $(BUILD) $(FILES)
+	$(BIN)/python -m benchmarks.sources --before $(BUILD) $(SOURCES)
 
 bench-sources: $(STAMP) ## Measure rows per CPU second out of each InfluxDB beside the official clients
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --group bench

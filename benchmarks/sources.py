@@ -1,6 +1,6 @@
 """Rows per CPU second out of each InfluxDB, beside the official clients' data frames and a plain loop over JSON.
 
-`python -m benchmarks.sources [--rows N] [--runs N] [--json]`
+`python -m benchmarks.sources [--rows N] [--runs N] [--before DIR] [--json]`
 
 Servers of InfluxDB 1.8, InfluxDB 2 and the sandbox are started and filled with the same points: two tags and four
 fields (two floats, an integer, a string). Each reader runs in a process of its own, and its CPU time is that of reading
@@ -33,6 +33,8 @@ DATABASE, MEASUREMENT, ORG = "telemetry", "cpu", "plant"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 WINDOW = Window(START, datetime(2026, 3, 2, tzinfo=UTC))
 _LINES_AT_ONCE = 20_000
+_PAIRED = ("influxdb1", "influxdb2", "influxdb2-flux")
+_BEFORE = "before-"
 
 
 def lines(rows: int) -> list[str]:
@@ -151,7 +153,7 @@ def read(case: str, url: str, token: str) -> Read:
     return Read(rows, time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def measure(rows: int, runs: int) -> dict[str, Any]:
+def measure(rows: int, runs: int, before: Path | None) -> dict[str, Any]:
     """Start the servers, fill them and let every reader read them."""
     from influx_lake.sandbox import Sandbox
     from testbed.influxdb_servers import TOKEN, influxdb1, influxdb2
@@ -168,14 +170,21 @@ def measure(rows: int, runs: int) -> dict[str, Any]:
             v2.write(part)
             box.write(DATABASE, part)
         places = {"influxdb1": (v1.url, ""), "influxdb2": (v2.url, TOKEN), "influxdb3": (box.url, str(box.token))}
-        found = {
-            case: [_in_process(case, *places[case[: len("influxdb1")]]) for _ in range(runs)]
-            for case in (*_CONFIGS, *OTHERS)
-        }
+        found: dict[str, list[Read]] = {}
+        for case in _CONFIGS if before else (*_CONFIGS, *OTHERS):
+            for _ in range(runs):
+                if before and case in _PAIRED:
+                    found.setdefault(_BEFORE + case, []).append(_in_process(case, *places[case[:9]], build=before))
+                found.setdefault(case, []).append(_in_process(case, *places[case[:9]]))
     wrong = {case: reads[0].rows for case, reads in found.items() if {each.rows for each in reads} != {rows}}
     if wrong:
         raise SystemExit(f"{rows} rows were written, and read were {wrong}")
     speed = {case: round(rows / statistics.median(each.cpu for each in reads)) for case, reads in found.items()}
+    ratios = {"http_vs_flight": round(speed["influxdb3-http"] / speed["influxdb3"], 2)}
+    if before:
+        over = {case: round(speed[_BEFORE + case] / speed[case], 2) for case in _PAIRED}
+        ratios["influxql_vs_before"] = max(over["influxdb1"], over["influxdb2"])
+        ratios["flux_vs_before"] = over["influxdb2-flux"]
     return {
         "rows": rows,
         "runs": runs,
@@ -183,17 +192,21 @@ def measure(rows: int, runs: int) -> dict[str, Any]:
         "rows_per_second": {
             case: round(rows / statistics.median(each.wall for each in reads)) for case, reads in found.items()
         },
-        "http_vs_flight": round(speed["influxdb3-http"] / speed["influxdb3"], 2),
-        "over_official": {case: round(speed[case] / speed[official], 2) for case, official in OFFICIAL.items()},
+        **ratios,
+        "over_official": {
+            case: round(speed[case] / speed[official], 2) for case, official in OFFICIAL.items() if official in speed
+        },
     }
 
 
-def _in_process(case: str, url: str, token: str) -> Read:
-    """Run a reader in a process of its own."""
+def _in_process(case: str, url: str, token: str, *, build: Path | None = None) -> Read:
+    """Run a reader in a process of its own, of this build or another."""
     import subprocess
 
-    command = [sys.executable, "-m", "benchmarks.sources", "--read", case, url, token]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    python = sys.executable if build is None else str((build / "bin/python").absolute())
+    command = [python, "-m", "benchmarks.sources", "--read", case, url, token]
+    source = None if build is None else build / "source"
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=source)
     return Read(**json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -201,20 +214,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--before", type=Path, metavar="DIR", help="the environment of a build to pair with this one")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--read", nargs=3, metavar=("CASE", "URL", "TOKEN"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.read:
         print(json.dumps(asdict(read(*options.read))))
         return
-    found = measure(options.rows, options.runs)
+    found = measure(options.rows, options.runs, options.before)
     if options.json:
         print(json.dumps(found, indent=1))
         return
     for case, speed in found["rows_per_cpu_second"].items():
         times = found["over_official"].get(case)
         print(f"{case:22} {speed:>12,} rows per CPU second" + (f"  {times} x the official client" if times else ""))
-    print(f"{'http_vs_flight':22} {found['http_vs_flight']:>12}")
+    for name in ("http_vs_flight", "influxql_vs_before", "flux_vs_before"):
+        if name in found:
+            print(f"{name:22} {found[name]:>12}")
 
 
 if __name__ == "__main__":

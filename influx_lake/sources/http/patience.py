@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from influx_lake.sources.http.merged_chunks import Response
+
 if TYPE_CHECKING:
     from urllib3 import HTTPResponse
 
 
 class _Patient(HTTPConnection):
     """Status line and headers have to be complete within the time-out."""
+
+    response_class = Response
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         late = threading.Event()

@@ -184,3 +184,19 @@ def test_pieces_are_the_window_and_none_is_of_two_shards(start: datetime, length
     for each in (timedelta(days=1), timedelta(days=7), shard or timedelta(days=1)):
         last = timedelta(microseconds=1)
         assert all((piece.start - epoch) // each == (piece.end - last - epoch) // each for piece in pieces)
+
+
+def test_an_answer_is_whole_wherever_its_parts_end() -> None:
+    head = (
+        "#datatype,string,long,dateTime:RFC3339,double,string\r\n#group,false,false,false,false,true\r\n"
+        "#default,_result,,,,\r\n,result,table,_time,_value,_field\r\n"
+    )
+    rows = "".join(f",,0,2026-01-01T00:00:{number % 60:02}Z,{number}.5,usage\r\n" for number in range(40_000))
+    answer = f"{head}{rows}\r\n".encode()
+    for cut in (0, 1, 2, 3, 4, 5):
+        parts = [answer[: len(answer) - cut], answer[len(answer) - cut :]]
+        found = [table for block in blocks(parts, FAILURES) for table in block]
+        assert sum(table.num_rows for table in found) == 40_000
+    for cut in (1, 2, 3, 4):
+        with pytest.raises(StreamBroken):
+            list(blocks([answer[: len(answer) - cut]], FAILURES))
