@@ -18,6 +18,7 @@ from pydantic_core import from_json
 
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake.sources.files.text_blocks import count_lines
 from influx_lake.sources.landing_zone.columns import FieldColumn, NotPlain, PointColumns
 from influx_lake.sources.landing_zone.record_columns import check_room, texts_as, times_of
 from influx_lake.sources.landing_zone.records import RecordReader
@@ -186,7 +187,7 @@ def _check_names(block: memoryview) -> None:
             found = set(_names(_parsed(raw[begin:end])))
             late |= found - names if number >= _LINES_LOOKED_AT // 2 else set()
             names |= found
-    check_room(raw.count(b"\n"), len(names))
+    check_room(count_lines(block), len(names))
     if len(late) > _LINES_LOOKED_AT:
         raise NotPlain
 
@@ -213,7 +214,7 @@ def _json(block: memoryview, texts: pa.Schema) -> pa.RecordBatch:
         read_options=json.ReadOptions(use_threads=False, block_size=len(block) + 1),
         parse_options=json.ParseOptions(explicit_schema=texts, newlines_in_values=False),
     )
-    if not (bytes(block).isascii() or _is_utf8(block)):
+    if not _is_utf8(block):
         raise NotPlain
     (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
     return batch
@@ -235,9 +236,10 @@ def _csv(block: memoryview, delimiter: str, header: list[str]) -> pa.RecordBatch
 
 
 def _is_utf8(block: memoryview) -> bool:
+    """Whether bytes are text, which Arrow does not look at in JSON."""
     try:
-        str(block, "utf-8")
-    except UnicodeDecodeError:
+        pa.array([block], pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
         return False
     return True
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Records = Iterator[tuple[int, object]]
 """Each record with its line, or its number."""
 
-_ROWS_AT_ONCE = 16_384
+_ROWS_AT_ONCE, _MOST_ROWS_AT_ONCE = 16_384, 65_536
+_VALUES_AT_ONCE = 500_000
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """The digits of a second behind the point, by a time's unit."""
 
@@ -38,12 +39,13 @@ def parquet_batches(file: StoredFile, left_out: Collection[str] = ()) -> Iterato
         parquet = pq.ParquetFile(stream, page_checksum_verification=True)
         old = [column.name for column in _columns(parquet) if column.physical_type == "INT96"]
         names = [name for name in parquet.schema_arrow.names if name not in left_out] if left_out else None
+        rows = min(_MOST_ROWS_AT_ONCE, max(_ROWS_AT_ONCE, _VALUES_AT_ONCE // max(1, parquet.metadata.num_columns)))
         if not old:
-            yield from parquet.iter_batches(_ROWS_AT_ONCE, columns=names)
+            yield from parquet.iter_batches(rows, columns=names)
             return
         coarse = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
-        times = coarse.iter_batches(_ROWS_AT_ONCE, columns=names)
-        for fine, other in zip(parquet.iter_batches(_ROWS_AT_ONCE, columns=names), times, strict=True):
+        times = coarse.iter_batches(rows, columns=names)
+        for fine, other in zip(parquet.iter_batches(rows, columns=names), times, strict=True):
             yield _unwrapped(fine, other)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.sources.files.file_check import UTF8_MARK
+from influx_lake.sources.files.text_blocks import count_lines
 from influx_lake.sources.line_protocol.blocks import Bytes, Spans
 from influx_lake.sources.points.cells import Places
 
@@ -56,7 +57,7 @@ def plain_block(block: bytes) -> PlainBlock | None:
     _, offsets, data = fields.buffers()
     ends = np.frombuffer(offsets, np.int32)[fields.offset : fields.offset + len(fields) + 1].astype(np.int64)
     found = _fields(np.frombuffer(data, np.uint8), ends)
-    return found and PlainBlock(int((np.frombuffer(block, np.uint8) == ord("\n")).sum()), series, times, data, *found)
+    return found and PlainBlock(count_lines(block), series, times, data, *found)
 
 
 def _columns(block: bytes) -> tuple[pa.BinaryArray, pa.BinaryArray, pa.BinaryArray] | None:
