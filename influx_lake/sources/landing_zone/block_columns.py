@@ -26,6 +26,7 @@ from influx_lake.sources.landing_zone.text_numbers import LARGEST_EXACT
 from influx_lake.sources.points.building import BadPoint
 
 _LINES_LOOKED_AT = 32
+_LONGEST_LINE = 1_000_000
 _MINUS, _QUOTE, _ZERO = (ord(char) for char in '-"0')
 _IS_DIGIT = np.zeros(256, np.bool_)
 _IS_DIGIT[[*b"0123456789"]] = True
@@ -179,15 +180,19 @@ class BlockColumns:
 
 def _check_names(block: memoryview) -> None:
     """Make sure, as far as some lines tell, that objects have the same names: Arrow makes a column of each."""
-    raw, names, late = bytes(block), set[str](), set[str]()
+    raw, names, late, lines, objects = bytes(block), set[str](), set[str](), 0, 0
     for number in range(_LINES_LOOKED_AT):
         begin = raw.find(b"\n", number * len(raw) // _LINES_LOOKED_AT) + 1 if number else 0
-        end = raw.find(b"\n", begin)
-        if end > 0:
-            found = set(_names(_parsed(raw[begin:end])))
-            late |= found - names if number >= _LINES_LOOKED_AT // 2 else set()
-            names |= found
-    check_room(count_lines(block), len(names))
+        line = raw[begin : raw.find(b"\n", begin) + 1 or len(raw)]
+        if not line.strip():
+            continue
+        if len(line) > _LONGEST_LINE:
+            raise NotPlain
+        found, count = _names(_parsed(line))
+        late |= found - names if number >= _LINES_LOOKED_AT // 2 else set()
+        names |= found
+        lines, objects = lines + 1, objects + count
+    check_room((count_lines(block) + 1) * objects // max(1, lines), len(names))
     if len(late) > _LINES_LOOKED_AT:
         raise NotPlain
 
@@ -199,10 +204,15 @@ def _parsed(line: bytes) -> object:
         raise NotPlain from None
 
 
-def _names(value: object) -> Iterator[str]:
-    for name, each in value.items() if isinstance(value, dict) else ():
-        yield name
-        yield from _names(each)
+def _names(document: object) -> tuple[set[str], int]:
+    """The names in a document's objects, and how many records it has."""
+    many = document.get("metrics") if isinstance(document, dict) else None
+    records = many if isinstance(many, list) else [document]
+    found = set[str]()
+    for record in records:
+        for name, value in record.items() if isinstance(record, dict) else ():
+            found.update([name], value if isinstance(value, dict) else ())
+    return found, len(records)
 
 
 def _json(block: memoryview, texts: pa.Schema) -> pa.RecordBatch:

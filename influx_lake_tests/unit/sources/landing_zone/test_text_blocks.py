@@ -170,3 +170,15 @@ def test_blocks_and_lines_take_turns() -> None:
     blocks.pass_over()
     assert list(lines) == [(4, b"d\n"), (5, b"e")]
     assert blocks.block() is None
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_names_that_few_metrics_have_take_no_room(batched: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("influx_lake.sources.landing_zone.record_columns._MOST_VALUES", 100)
+    records = [{"fields": {f"f{number}": number}, "timestamp": START} for number in range(20)]
+    text = "".join(json.dumps(each) + "\n" for each in ([{"metrics": records}] if batched else records))
+    text = text.removesuffix("\n") if batched else text
+    with watched() as found:
+        rows = read(text, "json")
+    assert found == [False]
+    assert rows == by_rows(text, "json")
