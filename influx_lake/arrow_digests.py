@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from influx_lake.arrow_maps import as_texts
-from influx_lake.arrow_words import Bits, HashTexts, Words, fold, words_of
+from influx_lake.arrow_words import Bits, HashTexts, Words, fold, width_of, words_of
 
 ALGORITHM = "influx-lake-2"
 """Names how digests are made."""
@@ -107,12 +107,12 @@ class RowDigester:
         self._weights = [np.empty(CHUNK_ROWS, np.uint64) for _ in range(_LANES)]
         self._hashes, self._scratch = np.empty(CHUNK_ROWS, np.uint64), np.empty(CHUNK_ROWS, np.uint64)
         self._texts: dict[str, _Texts] = {}
+        self._widths: dict[str, tuple[pa.DataType, type[np.integer] | None]] = {}
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch."""
         columns = {
-            name: _Column(tuple(self._words(name, values)), _factors(name), is_text=_is_text(values.type))
-            for name, values in zip(batch.schema.names, batch.columns, strict=True)
+            name: self._column(name, values) for name, values in zip(batch.schema.names, batch.columns, strict=True)
         }
         key = [columns.pop(name) for name in self._key]
         for begin in range(0, len(batch), CHUNK_ROWS):
@@ -123,9 +123,17 @@ class RowDigester:
             for name, column in columns.items():
                 self._count(name, self._digest(column, weights, rows))
 
-    def _words(self, name: str, values: pa.Array) -> Iterator[Words]:
+    def _column(self, name: str, values: pa.Array) -> _Column:
+        kind, known = values.type, self._widths.get(name)
+        if known is None or known[0] != kind:
+            known = self._widths[name] = kind, width_of(kind)
+        if (width := known[1]) is not None and not values.null_count and len(values):
+            # Most columns are such, in thousands of batches: nothing is looked at that was looked at before.
+            whole = np.frombuffer(values.buffers()[1], width)
+            words = Words(whole[values.offset : values.offset + len(values)])
+            return _Column((words,), _factors(name), is_text=False)
         texts = self._texts.setdefault(name, _Texts())
-        return _words(values, texts.hashes)
+        return _Column(tuple(_words(values, texts.hashes)), _factors(name), is_text=_is_text(kind))
 
     def _count(self, name: str, digest: Digest) -> None:
         self.digests[name] = self.digests.get(name, Digest()) + digest

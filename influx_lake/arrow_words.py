@@ -76,6 +76,13 @@ def words_of(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
         yield from (Words(each, None, absent) for each in hash_texts(values))
 
 
+def width_of(kind: pa.DataType) -> type[np.integer] | None:
+    """What the values of a type are as words, where they are that already; None where they have to be made."""
+    if not pa.types.is_primitive(kind) or pa.types.is_boolean(kind) or pa.types.is_float32(kind):
+        return None
+    return (_SIGNED if pa.types.is_signed_integer(kind) else _WIDTHS).get(kind.bit_width)
+
+
 def fold(words: Bits, out: Bits) -> None:
     """The upper bits of words into the lower: a multiplication hands on nothing downwards."""
     np.right_shift(words, _HALF, out=out)
