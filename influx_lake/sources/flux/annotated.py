@@ -27,6 +27,7 @@ _TYPES = {
 }
 _KEY_TYPE = pa.dictionary(pa.int32(), pa.string())
 _ANNOTATION = b"#"
+_LARGE = 1 << 15
 _ERROR = "error"
 TABLE = "table"
 _NEVER_ABSENT = (TABLE, "_time", "_value")
@@ -95,7 +96,11 @@ def blocks(chunks: Iterable[bytes], failures: HttpFailures, *, results: int = 1)
                     rows.setdefault(header, []).append(following)
             else:
                 rows.setdefault(header, []).append(piece)
-        yield [_rows(b"\n".join(parts), header, failures, cut=cut) for header, parts in rows.items()]
+        yield [
+            _rows(together, header, failures, cut=cut)
+            for header, parts in rows.items()
+            for together in _together(parts)
+        ]
 
 
 @lru_cache(maxsize=256)
@@ -163,6 +168,12 @@ def _header(names: tuple[str, ...], above: dict[str, tuple[str, ...]], wrong: Ca
     return Header(names, types, tuple(key == "true" for key in keys))
 
 
+def _together(parts: list[bytes]) -> list[bytes]:
+    """Small parts as one: to begin with a part takes as long as to read hundreds of rows."""
+    small = [part for part in parts if len(part) < _LARGE]
+    return [part for part in parts if len(part) >= _LARGE] + ([b"\n".join(small)] if small else [])
+
+
 def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
@@ -180,6 +191,7 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
         text = text.replace(b"\r\n", b"\n")
     places = [str(place) for place in range(len(header.names))]
     wanted = {place: name for place, name in zip(places, header.names, strict=True) if name not in _UNUSED}
+    keys = {} if quoted else _keys_of_one_table(text, header, wrong)
     try:
         found = arrow_csv.read_csv(
             pa.py_buffer(text),
@@ -187,7 +199,7 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
             parse_options=arrow_csv.ParseOptions(newlines_in_values=quoted),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict(zip(places, map(_arrow_type, header.types, header.keys), strict=True)),
-                include_columns=list(wanted),
+                include_columns=[place for place, name in wanted.items() if name not in keys],
                 null_values=[""],
                 strings_can_be_null=False,
                 true_values=["true"],
@@ -196,7 +208,29 @@ def _rows(text: bytes, header: Header, failures: HttpFailures, *, cut: bool) -> 
         )
     except pa.ArrowInvalid as error:
         raise wrong(f"a record cannot be read: {error}") from None
-    return _checked(found.rename_columns(list(wanted.values())), wrong)
+    if keys and pc.count_distinct(found[places[header.names.index(TABLE)]]).as_py() > 1:
+        raise wrong("the rows of a table did not come one behind the other")
+    columns = [_repeated(keys[name], len(found)) if name in keys else found[place] for place, name in wanted.items()]
+    return _checked(pa.table(columns, list(wanted.values())), wrong)
+
+
+def _keys_of_one_table(text: bytes, header: Header, wrong: Callable[[str], SourceError]) -> dict[str, str]:
+    """The texts that are one in all rows, where those are of one table; else none. Arrow need not read them in each."""
+    if TABLE not in header.names:
+        return {}
+    place = header.names.index(TABLE)
+    first, last = text.partition(b"\n")[0].rstrip(b"\r"), text[text.rstrip().rfind(b"\n") + 1 :].rstrip()
+    if not first.split(b",")[place : place + 1] == last.split(b",")[place : place + 1] != []:
+        return {}
+    values = _record(first, wrong)
+    if len(values) != len(header.names):
+        return {}
+    found = zip(header.names, header.types, header.keys, values, strict=True)
+    return {name: value for name, kind, is_key, value in found if is_key and _arrow_type(kind, is_key) == _KEY_TYPE}
+
+
+def _repeated(text: str, count: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), [text])
 
 
 def _checked(rows: pa.Table, wrong: Callable[[str], SourceError]) -> pa.Table:

@@ -52,10 +52,18 @@ class MergedChunks:
         buffered = self._raw.peek()
         view = memoryview(buffered)
         parts, size, start, end = list[memoryview](), int(first[1], 16), 0, 0
-        while size and (between := _BETWEEN.match(buffered, start + size)):
+        between = _END + line
+        while size:
+            # Most are as large as the one before.
+            while buffered.startswith(between, start + size):
+                parts.append(view[start : start + size])
+                end, start = start + size + len(_END), start + size + len(between)
+            other = _BETWEEN.match(buffered, start + size)
+            if other is None:
+                break
             parts.append(view[start : start + size])
-            end, start = start + size + len(_END), between.end()
-            size = int(between[1], 16)
+            end, start = start + size + len(_END), other.end()
+            between, size = other[0], int(other[1], 16)
         if len(parts) < 2:
             return line
         self._raw.read(end)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from influx_lake.sources.http.failures import HttpFailures
 
-_BYTES_AT_ONCE = 1 << 20
+_BYTES_AT_ONCE = 1 << 21
 
 
 def whole_records(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[tuple[bytes, bool]]:

@@ -191,12 +191,27 @@ def test_an_answer_is_whole_wherever_its_parts_end() -> None:
         "#datatype,string,long,dateTime:RFC3339,double,string\r\n#group,false,false,false,false,true\r\n"
         "#default,_result,,,,\r\n,result,table,_time,_value,_field\r\n"
     )
-    rows = "".join(f",,0,2026-01-01T00:00:{number % 60:02}Z,{number}.5,usage\r\n" for number in range(40_000))
+    rows = "".join(f",,0,2026-01-01T00:00:{number % 60:02}Z,{number}.5,usage\r\n" for number in range(60_000))
     answer = f"{head}{rows}\r\n".encode()
     for cut in (0, 1, 2, 3, 4, 5):
         parts = [answer[: len(answer) - cut], answer[len(answer) - cut :]]
         found = [table for block in blocks(parts, FAILURES) for table in block]
-        assert sum(table.num_rows for table in found) == 40_000
+        assert sum(table.num_rows for table in found) == 60_000
     for cut in (1, 2, 3, 4):
         with pytest.raises(StreamBroken):
             list(blocks([answer[: len(answer) - cut]], FAILURES))
+
+
+def test_rows_of_another_table_between_those_of_one_are_refused() -> None:
+    head = (
+        "#datatype,string,long,dateTime:RFC3339,double,string,string\r\n#group,false,false,false,false,true,true\r\n"
+        "#default,_result,,,,,\r\n,result,table,_time,_value,_field,host\r\n"
+    )
+    one, other = ",,0,2026-01-01T00:00:00Z,1.5,usage,a\r\n", ",,1,2026-01-01T00:00:00Z,1.5,usage,b\r\n"
+    apart = head + one + other + one + "\r\n"
+    with pytest.raises(UnexpectedAnswer, match="one behind the other"):
+        list(blocks([apart.encode()], FAILURES))
+    [[table]] = blocks([(head + one + one + other + "\r\n").encode()], FAILURES)
+    assert table["host"].to_pylist() == ["a", "a", "b"]
+    [[table]] = blocks([(head + one + one + "\r\n").encode()], FAILURES)
+    assert table["host"].to_pylist() == ["a", "a"]

@@ -80,7 +80,7 @@ def test_long_answers_come_in_parts_also_where_texts_hold_ends_of_lines() -> Non
     sent = answer(points)
     chunks = [sent[start : start + 50_000] for start in range(0, len(sent), 50_000)]
     batches = list(row_batches(chunks, COLUMNS, FAILURES))
-    assert len(batches) > 3
+    assert len(batches) > 1
     came = pa.Table.from_batches(batches)
     assert came["s"].to_pylist() == [point[1] for point in points]
     assert came["i"].to_pylist() == [point[2] for point in points]
