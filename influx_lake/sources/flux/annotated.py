@@ -27,6 +27,7 @@ _TYPES = {
 }
 _KEY_TYPE = pa.dictionary(pa.int32(), pa.string())
 _ANNOTATION = b"#"
+_BYTES_AT_ONCE = 1 << 21
 _LARGE = 1 << 15
 _ERROR = "error"
 TABLE = "table"
@@ -119,7 +120,7 @@ def _record(line: bytes, wrong: Callable[[str], SourceError]) -> tuple[str, ...]
 def _parts(chunks: Iterable[bytes], failures: HttpFailures, results: int) -> Iterator[tuple[bytes, bool]]:
     """The records of an answer. And whether its end is missing."""
     before = b""
-    for text, is_rest in whole_records(chunks, failures):
+    for text, is_rest in whole_records(chunks, failures, _BYTES_AT_ONCE):
         if not is_rest:
             before = text[-2 * len(_END) :]
             yield text, False

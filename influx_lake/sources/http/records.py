@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from influx_lake.sources.http.failures import HttpFailures
 
-_BYTES_AT_ONCE = 1 << 21
 
-
-def whole_records(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[tuple[bytes, bool]]:
+def whole_records(chunks: Iterable[bytes], failures: HttpFailures, at_once: int) -> Iterator[tuple[bytes, bool]]:
     """The stream in parts that end where a record does, at the end of a line outside of quotes, and last what is left.
+
+    Args:
+        chunks: The stream.
+        failures: Makes the errors.
+        at_once: How many bytes a part has at least.
 
     Yields:
         A part and False; at the end, once, what came behind the last part and True. That may be nothing, and only that
@@ -19,7 +22,7 @@ def whole_records(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[t
     Raises:
         AnswerTooLarge: A line, or a record, is larger than the source's `max_document`.
     """
-    pending, size, wanted = list[bytes](), 0, _BYTES_AT_ONCE
+    pending, size, wanted = list[bytes](), 0, at_once
     for chunk in chunks:
         size += len(chunk)
         if size < wanted:
@@ -37,7 +40,7 @@ def whole_records(chunks: Iterable[bytes], failures: HttpFailures) -> Iterator[t
         pending, size = [rest], len(rest)
         failures.check_size(size)
         # A record without end would be looked through again with each chunk.
-        wanted = max(_BYTES_AT_ONCE, 2 * size)
+        wanted = max(at_once, 2 * size)
     text = b"".join(pending)
     failures.check_lines(text)
     yield text, True

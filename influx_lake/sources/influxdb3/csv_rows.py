@@ -22,6 +22,7 @@ from influx_lake.sources.http.documents import error_in, json_of
 from influx_lake.sources.http.records import whole_records
 from influx_lake.sources.influxdb3.sql import identifier, literal
 
+_BYTES_AT_ONCE = 1 << 20
 _MARK = "~"
 _TYPES = {
     pa.int64(): "= 'Int64'",
@@ -78,7 +79,7 @@ def row_batches(
     """
     reader = _Reader(columns, failures)
     rows_follow = False
-    for text, _ in whole_records(chunks, failures):
+    for text, _ in whole_records(chunks, failures, _BYTES_AT_ONCE):
         rows = text
         if text and not rows_follow:
             header, end, rows = text.partition(b"\n")
