@@ -5,44 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 from influx_lake.config.values.windows import Window, from_nanoseconds
-from influx_lake.errors import StorageError
-from influx_lake.private_folders import OWN_FOLDER, make_private
+from influx_lake.private_folders import OWN_FOLDER
+from influx_lake.replication.requests.database import Database
 from influx_lake.replication.requests.request import Assigned, Event, Kind, Request, RequestedWindow, Runner, State
 
 FILE = Path(OWN_FOLDER) / "requests.db"
 """Where it is kept next to a lake.yaml."""
-_PATIENCE_SECONDS = 30
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS requests (
-  id TEXT PRIMARY KEY, kind TEXT NOT NULL, runner TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL,
-  created REAL NOT NULL, began REAL, ended REAL, planned INTEGER NOT NULL DEFAULT 0,
-  canceled INTEGER NOT NULL DEFAULT 0, result TEXT, error TEXT, key TEXT UNIQUE, fingerprint TEXT);
-CREATE INDEX IF NOT EXISTS requests_by_state ON requests (state, created);
-CREATE TABLE IF NOT EXISTS windows (
-  request TEXT NOT NULL REFERENCES requests (id) ON DELETE CASCADE, number INTEGER NOT NULL, measurement TEXT NOT NULL,
-  window TEXT NOT NULL, state TEXT NOT NULL, rows INTEGER NOT NULL DEFAULT 0, facts TEXT, error TEXT,
-  run TEXT, asset TEXT, partition TEXT, PRIMARY KEY (request, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, request TEXT NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
-  name TEXT NOT NULL, window INTEGER, data TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS events_of_request ON events (request, number);
-"""
 _FINAL = tuple(state.value for state in State if state.is_final)
 _OPEN = tuple(state.value for state in State if not state.is_final)
-
-
-class JournalFailed(StorageError):
-    """The journal cannot be read or written now."""
-
-    transient = True
 
 
 class KeyReused(Exception):
@@ -60,18 +36,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = RLock()
-        try:
-            make_private(path.parent)
-            path.touch(mode=0o600)
-            self._database = sqlite3.connect(
-                path, timeout=_PATIENCE_SECONDS, check_same_thread=False, isolation_level=None
-            )
-            self._database.row_factory = sqlite3.Row
-            self._database.executescript(f"PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; {_SCHEMA}")
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"the journal {path} cannot be opened: {error}") from None
+        self._database = Database(path)
 
     @classmethod
     def of(cls, root: Path) -> Journal:
@@ -80,8 +45,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def add(
         self,
@@ -108,13 +72,13 @@ class Journal:
             KeyReused: The key came before with another fingerprint.
             StorageError: It cannot be written.
         """
-        with self._transaction():
-            if key is not None and (known := self._one("SELECT * FROM requests WHERE key = ?", key)):
+        with self._database.transaction():
+            if key is not None and (known := self._database.one("SELECT * FROM requests WHERE key = ?", key)):
                 if known["fingerprint"] != fingerprint:
                     raise KeyReused
                 return self._request(known), False
             request = uuid.uuid4().hex
-            self._do(
+            self._database.do(
                 "INSERT INTO requests (id, kind, runner, body, state, created, key, fingerprint) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 request, kind, runner, json.dumps(body), State.WAITING, _now(), key, fingerprint,
@@ -126,14 +90,14 @@ class Journal:
 
     def find(self, request: str) -> Request | None:
         """A request; None where there is none."""
-        with self._reading():
-            row = self._one("SELECT * FROM requests WHERE id = ?", request)
+        with self._database.reading():
+            row = self._database.one("SELECT * FROM requests WHERE id = ?", request)
             return self._request(row) if row else None
 
     def has(self, key: str) -> bool:
         """Whether a request came with this key."""
-        with self._reading():
-            return self._one("SELECT 1 FROM requests WHERE key = ?", key) is not None
+        with self._database.reading():
+            return self._database.one("SELECT 1 FROM requests WHERE key = ?", key) is not None
 
     def requests(self, *, state: State | None = None, limit: int = 100, after: str | None = None) -> list[Request]:
         """Requests, those that came last first.
@@ -143,27 +107,27 @@ class Journal:
             limit: Not more than these.
             after: Only those that came before this one.
         """
-        with self._reading():
-            rows = self._database.execute(
+        with self._database.reading():
+            rows = self._database.all(
                 "SELECT * FROM requests WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR rowid < "
                 "(SELECT rowid FROM requests WHERE id = ?2)) ORDER BY rowid DESC LIMIT ?3",
                 (state, after, limit),
-            ).fetchall()
+            )
             return [self._request(row) for row in rows]
 
     def open(self, runner: Runner | None = None) -> list[Request]:
         """The requests that have not ended, the oldest first."""
-        with self._reading():
-            rows = self._database.execute(
+        with self._database.reading():
+            rows = self._database.all(
                 "SELECT * FROM requests WHERE state IN (?1, ?2) AND (?3 IS NULL OR runner = ?3) ORDER BY rowid",
                 (*_OPEN, runner),
-            ).fetchall()
+            )
             return [self._request(row) for row in rows]
 
     def count_open(self) -> int:
         """How many requests have not ended."""
-        with self._reading():
-            row = self._one("SELECT count(*) AS found FROM requests WHERE state IN (?, ?)", *_OPEN)
+        with self._database.reading():
+            row = self._database.one("SELECT count(*) AS found FROM requests WHERE state IN (?, ?)", *_OPEN)
             return int(row["found"]) if row else 0
 
     def windows(
@@ -177,12 +141,12 @@ class Journal:
             limit: Not more than these; all where it is negative.
             first: From this number on.
         """
-        with self._reading():
-            rows = self._database.execute(
+        with self._database.reading():
+            rows = self._database.all(
                 "SELECT * FROM windows WHERE request = ?1 AND number >= ?2 AND (?3 IS NULL OR state = ?3) "
                 "ORDER BY number LIMIT ?4",
                 (request, first, state, limit),
-            ).fetchall()
+            )
             return [
                 RequestedWindow(
                     row["number"],
@@ -198,16 +162,16 @@ class Journal:
 
     def events(self, request: str, after: int = 0, limit: int = 1_000) -> list[Event]:
         """What happened to a request after an event, oldest first."""
-        with self._reading():
-            rows = self._database.execute(
+        with self._database.reading():
+            rows = self._database.all(
                 "SELECT * FROM events WHERE request = ? AND number > ? ORDER BY number LIMIT ?", (request, after, limit)
-            ).fetchall()
+            )
             return [Event(row["number"], row["name"], json.loads(row["data"])) for row in rows]
 
     def begin(self, request: str) -> bool:
         """Note that work on a request begins; False where it ended meanwhile."""
-        with self._transaction():
-            begun = self._do(
+        with self._database.transaction():
+            begun = self._database.do(
                 "UPDATE requests SET state = ?, began = coalesce(began, ?) WHERE id = ? AND state IN (?, ?)",
                 State.RUNNING, _now(), request, *_OPEN,
             )  # fmt: skip
@@ -223,20 +187,20 @@ class Journal:
             windows: Its windows, as (measurement, window).
             remarks: What whoever asked should know of them.
         """
-        with self._transaction():
+        with self._database.transaction():
             rows = [(request, number, name, str(window)) for number, (name, window) in enumerate(windows)]
-            self._do("DELETE FROM windows WHERE request = ?", request)
-            self._database.executemany(
+            self._database.do("DELETE FROM windows WHERE request = ?", request)
+            self._database.do_each(
                 "INSERT INTO windows (request, number, measurement, window, state) VALUES (?, ?, ?, ?, 'waiting')", rows
             )
             result = {"remarks": list(remarks)} if remarks else None
-            self._do("UPDATE requests SET planned = 1, result = ? WHERE id = ?", _written(result), request)
+            self._database.do("UPDATE requests SET planned = 1, result = ? WHERE id = ?", _written(result), request)
             self._tell(request, "planned", {"windows": len(rows)})
 
     def assign(self, request: str, assigned: Mapping[int, Assigned]) -> None:
         """Note which runs of Dagster load the windows of a request, by their numbers."""
-        with self._transaction():
-            self._database.executemany(
+        with self._database.transaction():
+            self._database.do_each(
                 "UPDATE windows SET run = ?, asset = ?, partition = ? WHERE request = ? AND number = ?",
                 [(each.run, each.asset, each.partition, request, number) for number, each in assigned.items()],
             )
@@ -252,8 +216,8 @@ class Journal:
     ) -> None:
         """Note how far a window of a request is."""
         rows = int((facts or {}).get("rows", 0))
-        with self._transaction():
-            changed = self._do(
+        with self._database.transaction():
+            changed = self._database.do(
                 "UPDATE windows SET state = ?, rows = ?, facts = ?, error = ? "
                 "WHERE request = ? AND number = ? AND state <> ?",
                 state, rows, _written(facts), _written(error), request, window.number, state,
@@ -264,8 +228,8 @@ class Journal:
 
     def progress(self, request: str, window: RequestedWindow, rows: int) -> None:
         """Note how many rows of a window were read so far: the last word counts."""
-        with self._transaction():
-            self._do(
+        with self._database.transaction():
+            self._database.do(
                 "DELETE FROM events WHERE request = ? AND window = ? AND name = 'progress'", request, window.number
             )
             self._tell(request, "progress", {**_named(window), "rows": rows}, window.number)
@@ -288,16 +252,16 @@ class Journal:
             error: Why it failed.
             unless_canceled: Whether it ends as canceled where it was taken back up to now.
         """
-        with self._transaction():
-            if unless_canceled and self._one("SELECT 1 FROM requests WHERE id = ? AND canceled", request):
+        with self._database.transaction():
+            if unless_canceled and self._database.one("SELECT 1 FROM requests WHERE id = ? AND canceled", request):
                 state = State.CANCELED
-            ended = self._do(
+            ended = self._database.do(
                 "UPDATE requests SET state = ?, ended = ?, result = coalesce(?, result), error = ? "
                 "WHERE id = ? AND state IN (?, ?)",
                 state, _now(), _written(result), _written(error), request, *_OPEN,
             )  # fmt: skip
             if ended:
-                self._do(
+                self._database.do(
                     "UPDATE windows SET state = ? WHERE request = ? AND state IN (?, ?)",
                     State.CANCELED, request, *_OPEN,
                 )  # fmt: skip
@@ -305,8 +269,11 @@ class Journal:
 
     def cancel(self, request: str) -> bool:
         """Take a request back; what waits is not begun any more. False where it has ended."""
-        with self._transaction():
-            return self._do("UPDATE requests SET canceled = 1 WHERE id = ? AND state IN (?, ?)", request, *_OPEN) > 0
+        with self._database.transaction():
+            return (
+                self._database.do("UPDATE requests SET canceled = 1 WHERE id = ? AND state IN (?, ?)", request, *_OPEN)
+                > 0
+            )
 
     def resume(self) -> list[str]:
         """Have what the service was doing when it was stopped done again from there: windows that it had begun wait.
@@ -314,35 +281,37 @@ class Journal:
         Returns:
             The requests that were under way.
         """
-        with self._transaction():
-            rows = self._database.execute(
+        with self._database.transaction():
+            rows = self._database.all(
                 "SELECT id FROM requests WHERE runner = ? AND state = ?", (Runner.SERVICE, State.RUNNING)
-            ).fetchall()
+            )
             for row in rows:
-                self._do(
+                self._database.do(
                     "UPDATE windows SET state = ? WHERE request = ? AND state = ?",
                     State.WAITING, row["id"], State.RUNNING,
                 )  # fmt: skip
-                self._do("UPDATE requests SET state = ? WHERE id = ?", State.WAITING, row["id"])
+                self._database.do("UPDATE requests SET state = ? WHERE id = ?", State.WAITING, row["id"])
                 self._tell(row["id"], "resumed", {})
             return [row["id"] for row in rows]
 
     def forget(self, before: datetime) -> int:
         """Forget requests that ended before a moment, and tell how many."""
-        with self._transaction():
-            return self._do("DELETE FROM requests WHERE state IN (?, ?, ?) AND ended < ?", *_FINAL, before.timestamp())
+        with self._database.transaction():
+            return self._database.do(
+                "DELETE FROM requests WHERE state IN (?, ?, ?) AND ended < ?", *_FINAL, before.timestamp()
+            )
 
     def _tell(self, request: str, name: str, data: Mapping[str, Any], window: int | None = None) -> None:
-        self._do(
+        self._database.do(
             "INSERT INTO events (request, name, window, data) VALUES (?, ?, ?, ?)",
             request, name, window, json.dumps(data),
         )  # fmt: skip
 
     def _request(self, row: sqlite3.Row) -> Request:
-        counted = self._database.execute(
+        counted = self._database.all(
             "SELECT state, count(*) AS found, sum(rows) AS rows FROM windows WHERE request = ? GROUP BY state",
             (row["id"],),
-        ).fetchall()
+        )
         return Request(
             id=row["id"],
             kind=Kind(row["kind"]),
@@ -359,35 +328,6 @@ class Journal:
             result=_read(row["result"]),
             error=_read(row["error"]),
         )
-
-    def _one(self, statement: str, *values: Any) -> sqlite3.Row | None:
-        found: sqlite3.Row | None = self._database.execute(statement, values).fetchone()
-        return found
-
-    def _do(self, statement: str, *values: Any) -> int:
-        return self._database.execute(statement, values).rowcount
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except sqlite3.Error as error:
-                raise JournalFailed(f"the journal {self._path} cannot be read: {error}") from None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                except BaseException:
-                    self._database.execute("ROLLBACK")
-                    raise
-                self._database.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise JournalFailed(f"the journal {self._path} cannot be written: {error}") from None
 
 
 def _named(window: RequestedWindow) -> dict[str, Any]:

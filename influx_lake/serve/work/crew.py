@@ -15,7 +15,7 @@ from influx_lake.errors import ConfigurationError, LakeError, StorageError, nami
 from influx_lake.iceberg.window_load import Progress
 from influx_lake.observing import Observation
 from influx_lake.replication.facts import verification_facts, window_facts
-from influx_lake.replication.requests.journal import JournalFailed
+from influx_lake.replication.requests.database import JournalFailed
 from influx_lake.replication.requests.request import Kind, Request, RequestedWindow, Runner, State
 from influx_lake.serve.problems import Problem, problem_of
 from influx_lake.serve.work.changed import SECONDS as CHANGES_SECONDS

@@ -12,7 +12,8 @@ from fastapi.testclient import TestClient
 from influx_lake.config import Measurement
 from influx_lake.errors import SourceUnavailable
 from influx_lake.replication.comparison.verify import Verification
-from influx_lake.replication.requests.journal import Journal, JournalFailed
+from influx_lake.replication.requests.database import JournalFailed
+from influx_lake.replication.requests.journal import Journal
 from influx_lake.sandbox import Sandbox
 from influx_lake.session import Session
 from influx_lake_tests.integration.serve.served_lake import ServedLake, followed
