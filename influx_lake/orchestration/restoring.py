@@ -33,9 +33,10 @@ GROUP = "restore"
 class RestoreConfig(dg.Config):
     """What one run restores, and how."""
 
-    measurement: str = Field(description="The measurement, by its name in lake.yaml.")
-    to: str = Field(
-        description="A source of the lake, whose InfluxDB gets the points; or a folder, below that of the lake.yaml."
+    measurement: str | None = Field(default=None, description="The measurement, by its name in lake.yaml.")
+    to: str | None = Field(
+        default=None,
+        description="A source of the lake, whose InfluxDB gets the points; or a folder, below that of the lake.yaml.",
     )
     as_name: str | None = Field(
         default=None, alias="as", description="What the measurement is called there. Default: as in the source."
@@ -88,6 +89,8 @@ def _asset(lake: Lake, scheme: Scheme, measurements: list[Measurement]) -> dg.As
         group_name=GROUP,
         kinds={"iceberg", "influxdb"},
         tags=names.tags,
+        # Nothing is restored where all assets are materialised together.
+        skippable=True,
     )
 
     @dg.multi_asset(
@@ -99,13 +102,18 @@ def _asset(lake: Lake, scheme: Scheme, measurements: list[Measurement]) -> dg.As
     )
     def restore(context: dg.AssetExecutionContext, config: RestoreConfig) -> Iterator[dg.MaterializeResult[None]]:
         with failing_clearly(), warnings_in(context.log, context.instance):
-            yield from _restored(context, lake, scheme, lake.find(config.measurement), config)
+            if config.measurement is None and config.to is None:
+                context.log.info(
+                    "nothing is restored: the run's configuration names no measurement, and no place for it"
+                )
+                return
+            yield from _restored(context, lake, scheme, config)
 
     return restore
 
 
 def _restored(
-    context: dg.AssetExecutionContext, lake: Lake, scheme: Scheme, measurement: Measurement, config: RestoreConfig
+    context: dg.AssetExecutionContext, lake: Lake, scheme: Scheme, config: RestoreConfig
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Restore the windows of the run's partitions.
 
@@ -117,6 +125,12 @@ def _restored(
     from influx_lake.restore.restoring import restore
     from influx_lake.restore.rows.names import declared_by
 
+    if config.measurement is None or config.to is None:
+        raise ConfigurationError(
+            "the run's configuration has `measurement` or `to`, and not both",
+            remedy="Name the measurement, and the source or the folder that gets its points",
+        )
+    measurement = lake.find(config.measurement)
     if measurement.scheme != scheme:
         raise ConfigurationError(
             f"{measurement.key} has partitions of another kind than {scheme_name(scheme)}",
@@ -124,7 +138,7 @@ def _restored(
         )
     names, partitions = LakeNames.of(lake), partitions_for(scheme)
     windows = {key: window_of(partitions, key) for key in context.partition_keys}
-    destination = _destination(context, lake, measurement, config)
+    destination = _destination(context, lake, measurement, config.to)
     pool = source_pool(lake, config.to) if isinstance(destination, ServerDestination) else None
     context.instance.add_run_tags(context.run.run_id, subject_tags([measurement.name], windows.values()))
 
@@ -156,15 +170,13 @@ def _restored(
     yield dg.MaterializeResult(asset_key=context.asset_key)
 
 
-def _destination(
-    context: dg.AssetExecutionContext, lake: Lake, measurement: Measurement, config: RestoreConfig
-) -> "Destination":
+def _destination(context: dg.AssetExecutionContext, lake: Lake, measurement: Measurement, to: str) -> "Destination":
     from influx_lake.config.connections import ServerConfig
     from influx_lake.restore.destination import ServerDestination, destination_of
 
-    found = destination_of(lake, measurement, config.to, lake.root)
-    if isinstance(found, ServerDestination) and config.to in lake.sources:
-        resource = source_of(context, LakeNames.of(lake), config.to)
+    found = destination_of(lake, measurement, to, lake.root)
+    if isinstance(found, ServerDestination) and to in lake.sources:
+        resource = source_of(context, LakeNames.of(lake), to)
         # What a project puts in the place of a source is meant.
         if isinstance(resource, SourceResource) and isinstance(other := resource.config(), ServerConfig):
             return ServerDestination(other)

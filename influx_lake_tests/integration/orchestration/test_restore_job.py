@@ -106,3 +106,17 @@ def test_what_cannot_be_done_says_why(lake: AutomatedLake, config: dict[str, str
     assert failure is not None
     assert failure.user_failure_data is not None
     assert said in str(failure.user_failure_data.description)
+
+
+def test_nothing_is_restored_where_all_assets_are_materialised_together(lake: AutomatedLake) -> None:
+    job = lake.repository.get_job(JOB)
+    ran = job.execute_in_process(instance=lake.instance, tags=partition_tags("2026-01-01", "2026-01-01"))
+    assert ran.success
+    assert not ran.get_asset_materialization_events()
+
+
+def test_half_a_configuration_is_refused(lake: AutomatedLake) -> None:
+    ran = restored(lake, "2026-01-01", "2026-01-01")
+    assert not ran.success
+    [failure] = ran.get_step_failure_events()
+    assert "has `measurement` or `to`, and not both" in str(failure.event_specific_data)
