@@ -22,7 +22,7 @@ from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.influxdb3 import InfluxDB3Source
-from testbed.dataset import BATCH_ROWS, SCHEMA, START, TAGS, batches
+from testbed.dataset import BATCH_ROWS, SCHEMA, START, batches
 from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import measured
@@ -34,7 +34,7 @@ WINDOW: Window = SCHEME.window_at(SCHEME.start)
 CPU = Measurement(
     key="cpu", name="cpu", source="default", database=DATABASE, namespace=("bench",), table="cpu", scheme=SCHEME
 )
-TARGET = TableTarget(CPU.identifier, dictionary_columns=frozenset(TAGS))
+TARGET = TableTarget(CPU.identifier)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ HOSTS = 20
 MINUTES = 60
 ROWS = HOSTS * MINUTES
 """How many rows an hour has: one of each host in each minute."""
-TARGET = TableTarget(("telemetry", "cpu"), dictionary_columns=frozenset({"host"}))
+TARGET = TableTarget(("telemetry", "cpu"))
 _PROVENANCE = Provenance("bench", "run")
 _WEEK = 7
 

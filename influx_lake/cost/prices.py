@@ -41,7 +41,6 @@ class StoragePrices(_Table):
 
     storage_gb_month: Price = Field(description="A GB (10^9 bytes) that is kept for a month.")
     put_1000: Price = Field(default=Decimal(0), description="A thousand requests that write.")
-    get_1000: Price = Field(default=Decimal(0), description="A thousand requests that read.")
 
 
 class ScanPrices(_Table):

@@ -30,7 +30,6 @@ class TableTarget:
     Attributes:
         identifier: Namespace parts and the table's name.
         time_column: The column that places a row in a window.
-        dictionary_columns: Columns of few distinct values (tags), dictionary-encoded in the files.
         key: The columns that, with the time, tell points apart.
         tags: Those of its columns that are tags, which the table then tells; None where that is not known.
         write: How rows get into the table; how its files are, where that is stated: what is not is as the table says.
@@ -49,7 +48,6 @@ class TableTarget:
 
     identifier: tuple[str, ...]
     time_column: str = TIME
-    dictionary_columns: frozenset[str] = frozenset()
     key: tuple[str, ...] = ()
     tags: tuple[str, ...] | None = None
     write: WriteOptions = DEFAULT_WRITE

@@ -35,7 +35,6 @@ def table_target(measurement: Measurement, schema: MeasurementSchema) -> TableTa
     return TableTarget(
         identifier=measurement.identifier,
         time_column=measurement.time_column,
-        dictionary_columns=frozenset(schema.tags),
         key=key or schema.tags,
         tags=schema.tags,
         write=measurement.write,

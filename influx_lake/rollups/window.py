@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-import pyarrow as pa
-
 from influx_lake.config import Measurement, Nanoseconds, SchemaEvolution, TypeOptions
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.buckets import bucket_runs
@@ -134,7 +132,6 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
     return TableTarget(
         identifier=rollup.identifier,
         time_column=columns.time,
-        dictionary_columns=frozenset(column.name for column in columns.by if pa.types.is_string(column.type)),
         key=by,
         tags=by,
         write=rollup.write,

@@ -197,7 +197,6 @@ def quarantine_of(target: TableTarget) -> TableTarget:
     """The table for the rows that a table cannot take."""
     return TableTarget(
         identifier=(*target.identifier[:-1], target.identifier[-1] + QUARANTINE_SUFFIX),
-        dictionary_columns=frozenset({"reason", "column", "source"}),
         # Its columns are others.
         write=target.write.model_copy(update={"bloom_filter": (), "sort_by": None}),
         # The row itself holds its whole time.

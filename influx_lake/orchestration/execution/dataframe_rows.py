@@ -98,7 +98,6 @@ class _FrameWindow:
         from influx_lake.iceberg.window_load import ProgressMeter, WindowLoad
 
         of, streams, self._progress = self.of, [as_reader(self.of.output)], ProgressMeter()
-        strings = (column.name for column in streams[0].schema if pa.types.is_string(column.type))
 
         def read(_: Window) -> AbstractContextManager[_CountedRows]:
             stream = streams.pop() if streams else self._again()
@@ -107,7 +106,7 @@ class _FrameWindow:
 
         return WindowLoad(
             self.catalog,
-            TableTarget(of.identifier, time_column=of.time_column, dictionary_columns=frozenset(strings)),
+            TableTarget(of.identifier, time_column=of.time_column),
             Provenance(f"dagster:{self.subject}", self.run_id, of.adopt),
             self.window,
             read,

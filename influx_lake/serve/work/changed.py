@@ -36,7 +36,6 @@ PACE = timedelta(seconds=30)
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=2)
 """A load that failed waits before it is tried again: a minute, then twice as long each time, up to this."""
-_TRIES = 1_000
 
 
 @dataclass(frozen=True, slots=True)

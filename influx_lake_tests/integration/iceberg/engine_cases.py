@@ -180,7 +180,7 @@ def beyond_line_protocol(lake: TypedLake) -> Case:
         "value": pa.array(values, pa.float64()),
         "s": pa.array(texts),
     }
-    target = TableTarget(of.identifier, dictionary_columns=frozenset({"host"}))
+    target = TableTarget(of.identifier)
     provenance = Provenance(source="test://here/telemetry", run_id="test")
     replace_window(load_of(lake.catalog, target, _Batch(pa.RecordBatch.from_pydict(columns)), day(0), provenance))
     rows: list[Row] = [

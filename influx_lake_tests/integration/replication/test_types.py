@@ -17,7 +17,6 @@ from influx_lake.iceberg.scan.reader import count_rows
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.status import measurement_status
-from influx_lake.replication.table_columns import table_target
 from influx_lake_tests.integration.typed_lake import (
     START_NS,
     TypedLake,
@@ -182,7 +181,6 @@ def test_columns_renamed(typed_lake: TypedLake) -> None:
         "time_ns": "long",
     }
     assert result.schema.tags == ("host_name",)
-    assert table_target(of, result.schema).dictionary_columns == {"host_name"}
     facts = replication_facts(result, UPSTREAM)
     columns = {column.name: column for column in facts["dagster/column_schema"].value.columns}  # type: ignore[union-attr]
     assert {name: list(column.tags) for name, column in columns.items()} == {

@@ -25,7 +25,7 @@ SCHEMA = pa.schema(
         pa.field("count", pa.int64()),
     ]
 )
-TARGET = TableTarget(("telemetry", "cpu"), dictionary_columns=frozenset({"host"}))
+TARGET = TableTarget(("telemetry", "cpu"))
 PROVENANCE = Provenance(source="test://here/telemetry", run_id="run-1")
 
 

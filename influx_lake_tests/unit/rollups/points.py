@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
     ]
 )
 TAGS = ("host", "region")
-TARGET = TableTarget(CPU.identifier, dictionary_columns=frozenset(TAGS), key=TAGS, tags=TAGS)
+TARGET = TableTarget(CPU.identifier, key=TAGS, tags=TAGS)
 
 Row = dict[str, Any]
 

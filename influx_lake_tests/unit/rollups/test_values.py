@@ -171,7 +171,7 @@ def test_a_sum_that_does_not_fit_is_refused(catalog: Catalog) -> None:
 
 def test_names_that_differ_in_case_are_two_columns(catalog: Catalog) -> None:
     schema = pa.schema([pa.field("time", pa.timestamp("ns"), nullable=False), ("a b", pa.int64()), ("A B", pa.int64())])
-    load(catalog, [{"time": START, "a b": 1, "A B": 2}], schema=schema, tags=(), dictionary_columns=frozenset())
+    load(catalog, [{"time": START, "a b": 1, "A B": 2}], schema=schema, tags=())
     hourly = rollup(functions=["sum"])
 
     rolled(catalog, hourly)

@@ -26,7 +26,7 @@ from influx_lake_tests.unit.iceberg.tables import PROVENANCE, day, hours, stream
 from testbed.loads import load_of
 
 MAP = pa.map_(pa.string(), pa.field("value", pa.string(), nullable=False))
-TARGET = TableTarget(("telemetry", "long"), key=("tags", "metric"), dictionary_columns=frozenset({"metric"}))
+TARGET = TableTarget(("telemetry", "long"), key=("tags", "metric"))
 SCHEMA = pa.schema(
     [
         pa.field("time", pa.timestamp("ns"), nullable=False),

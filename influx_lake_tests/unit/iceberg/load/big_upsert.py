@@ -20,7 +20,7 @@ from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
-TARGET = replace(tables.TARGET, dictionary_columns=frozenset(TAGS), key=TAGS)
+TARGET = replace(tables.TARGET, key=TAGS)
 WINDOW = tables.day(0)
 FIELD = SCHEMA.get_field_index("temperature")
 

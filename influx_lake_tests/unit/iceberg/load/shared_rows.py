@@ -31,7 +31,6 @@ def target(measurement: str, **options: Any) -> TableTarget:
     """The share that a measurement has of the table."""
     return TableTarget(
         NAME,
-        dictionary_columns=frozenset({"host", "measurement"}),
         key=("host",),
         tags=("host",),
         **{"share": Share("measurement", measurement), **options},

@@ -22,9 +22,7 @@ ROWS = 50
 
 def main(folder: str, measurement: str, days: int) -> None:
     catalog = local_catalog(Path(folder))
-    target = TableTarget(
-        ("telemetry", "host"), dictionary_columns=frozenset({"host"}), share=Share("measurement", measurement)
-    )
+    target = TableTarget(("telemetry", "host"), share=Share("measurement", measurement))
     for number in (*range(days), *range(days)):
         start = day(number).start_us * 1000
         rows = pa.record_batch(

@@ -12,13 +12,13 @@ from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake_tests.unit.iceberg import tables
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, Batches
-from testbed.dataset import BATCH_ROWS, SCHEMA, TAGS, batches
+from testbed.dataset import BATCH_ROWS, SCHEMA, batches
 from testbed.loads import load_of
 from testbed.local_catalog import local_catalog
 from testbed.measure import measured
 
 SORTED = WriteOptions(sort_by=(SortTerm("host"), SortTerm("time")))
-TARGET = replace(tables.TARGET, dictionary_columns=frozenset(TAGS), write=SORTED)
+TARGET = replace(tables.TARGET, write=SORTED)
 
 
 def main(rows: int) -> None:
