@@ -90,9 +90,10 @@ class Session:
         """Which time a measurement's table holds; none where there is no table yet."""
         from influx_lake.iceberg.table_state import table_state
 
-        return table_state(self._table(measurement)).coverage
+        return table_state(self.table_of(measurement)).coverage
 
-    def _table(self, measurement: Measurement) -> Table | None:
+    def table_of(self, measurement: Measurement) -> Table | None:
+        """A measurement's table; None where there is none yet."""
         from influx_lake.iceberg.scan.reader import find_table
 
         return find_table(self.catalog, measurement.identifier, measurement.share)
@@ -171,7 +172,7 @@ class Session:
             return (start is None or window.end > start) and (end is None or window.start < end)
 
         return [
-            (each, [*filter(wanted, outdated_windows(each, table_state(self._table(each))))])
+            (each, [*filter(wanted, outdated_windows(each, table_state(self.table_of(each))))])
             for each in self.measurements(names)
         ]
 

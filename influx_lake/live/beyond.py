@@ -17,7 +17,7 @@ from influx_lake.config import Lake, Measurement, Nanoseconds, OnShrink, WriteMo
 from influx_lake.config.tables.format_versions import time_holds_nanoseconds
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import SchemaConflict, SourceError, naming
+from influx_lake.errors import MeasurementNotFound, SchemaConflict, SourceError, naming
 from influx_lake.iceberg.columns.field_variants import arranged
 from influx_lake.iceberg.columns.known_columns import actual
 from influx_lake.iceberg.columns.row_mapping import Misfit, Shape, shape_of
@@ -105,6 +105,9 @@ def beyond(
         with naming(measurement.name):
             return _rows_of(lake, without_erased_from(measurement, table), table, time, now)
     except SourceError as error:
+        if isinstance(error, MeasurementNotFound) and offloaded_from(table):
+            # A server forgets a measurement with its last point, which the lake has.
+            return None
         if not lenient:
             raise
         log.warning("%s: only what the lake holds is read: %s", measurement.name, error)

@@ -13,7 +13,6 @@ from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
-from influx_lake.iceberg.table_state import table_state
 from influx_lake.offload.objections import WindowObjections, to_measurement
 from influx_lake.replication.changes.change import Change
 from influx_lake.replication.proof.standing import Standing, standing
@@ -107,11 +106,11 @@ def plan_offload(
     objections = WindowObjections(catalog, measurement, table, _why_unproved(told), now)
     if (why := objections.to_table()) is not None:
         return OffloadPlan(measurement, refused=(Refused(None, 0, why),), done=done)
-    held = table_state(table).coverage.intervals
+    counts = count_by_window(table, windows, measurement.time_column)
     chosen, refused, waiting, rows = list[tuple[Window, int]](), list[tuple[Window, str]](), 0, 0
-    for window in windows:
-        if not held or window.end <= held[0].start or held[-1].end <= window.start:
-            # What was never loaded is not told of, one by one.
+    for window, count in zip(windows, counts, strict=True):
+        if not count:
+            # The lake has nothing that could be deleted instead of it.
             continue
         if len(chosen) >= options.most_windows or rows >= options.most_rows:
             # The next runs look at it: servers are asked about each window.
@@ -121,7 +120,6 @@ def plan_offload(
         if why is not None:
             refused.append((window, why))
             continue
-        [count] = count_by_window(table, [window], measurement.time_column)
         if count > options.most_rows:
             refused.append((window, f"its {counted(count, 'row')} are more than one run may delete (`most_rows`)"))
             continue

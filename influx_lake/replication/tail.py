@@ -11,9 +11,11 @@ from influx_lake.config import Measurement, Publish
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, naming
+from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.window_load import ProgressMeter
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.erased import without_erased
+from influx_lake.replication.forgotten import declared_still
 from influx_lake.replication.loading import restart_on_interruption
 from influx_lake.replication.modes import load_tail
 from influx_lake.replication.observing import observed
@@ -118,8 +120,10 @@ def tail_measurement(
     with naming(measurement.name):
         measurement = without_erased(measurement, catalog)
         source = transformed(source, measurement, LoadContext(run_id, now))
-        schema = source.schema(measurement.name)
-        for window in open_windows(measurement, now):
+        windows = list(open_windows(measurement, now))
+        table = find_table(catalog, measurement.identifier, measurement.share)
+        source, schema = declared_still(source, source, measurement, table, windows)
+        for window in windows:
             work = TailWindow(source, catalog, measurement, window, run_id, schema)
             with observed(work) as done, naming(window=window):
                 began, read = progress.seconds, progress.read_seconds

@@ -23,6 +23,7 @@ from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import replacing, told_of
+from influx_lake.replication.forgotten import declared_still
 from influx_lake.replication.guards import LimitedRows, ShrinkGuard
 from influx_lake.replication.loading import load_rows
 from influx_lake.replication.offloaded import sparing
@@ -107,9 +108,8 @@ class MeasurementWindow:
         source = transformed(self.source, measurement, context, self.schemas.schema if self.schemas else None)
         archive = self.archive and transformed(self.archive, measurement, context)
         trusted = trusted_source(source, self.catalog, measurement, self.window, archive)
-        origin = trusted.source
-        asked = self.schemas if self.schemas and origin is self.source else origin
-        self._schema = asked.schema(measurement.name)
+        asked = self.schemas if self.schemas and trusted.source is self.source else trusted.source
+        origin, self._schema = declared_still(trusted.source, asked, measurement, table, [self.window])
         self._declared = declared_columns(source, self._schema)
         load = load_of(
             origin,

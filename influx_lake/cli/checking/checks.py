@@ -13,6 +13,7 @@ from influx_lake.cli.output import counted
 from influx_lake.cli.sandboxes import may_be_sandbox
 from influx_lake.cli.session import Session
 from influx_lake.config import Measurement
+from influx_lake.errors import LakeError
 
 
 def run_checks(session: Session) -> Iterator[Check]:
@@ -62,7 +63,10 @@ def _check_measurements(session: Session, source: str, found: list[str]) -> Iter
     named = [pattern.text for pattern in lake.patterns if pattern.key is not None and pattern.source == source]
     for name in dict.fromkeys([*known, *named]):
         subject = f"measurement {name}"
-        if name not in found:
+        if name not in found and name in known and _is_offloaded(session, known[name]):
+            told = f"has no point at the source any more: it was off-loaded, and table {known[name].table_name} has it"
+            yield Check("measurement", subject, True, told)
+        elif name not in found:
             yield _missing(subject, lake.source(source).database, found)
         elif name in known:
             shaped = attempt("measurement", subject, partial(_shaped, session, known[name]))
@@ -83,6 +87,17 @@ def _shaped(session: Session, measurement: Measurement) -> str:
     if is_transformed(measurement):
         transformed(session.source(measurement.source), measurement).schema(measurement.name)
     return ""
+
+
+def _is_offloaded(session: Session, measurement: Measurement) -> bool:
+    """Whether time of it was deleted at its source; servers forget measurements with their last points."""
+    from influx_lake.iceberg.proofs.offloaded import offloaded_from
+
+    try:
+        return bool(offloaded_from(session.table_of(measurement)))
+    except LakeError:
+        # What is wrong with the catalog is told by its own checks.
+        return False
 
 
 def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None:

@@ -48,13 +48,20 @@ class LatePoints:
 
 
 def source_counts(
-    source: Source, measurement: Measurement, windows: Sequence[Window], gone: Collection[Window]
+    source: Source, measurement: Measurement, windows: Sequence[Window], vacant: Collection[Window]
 ) -> list[int]:
-    """How many rows the source has; of a measurement whose windows are all deleted there, it may know nothing more."""
+    """How many rows the source has; of a measurement that is wholly deleted there, it may know nothing more.
+
+    Args:
+        source: The measurement's source, transformed.
+        measurement: The measurement.
+        windows: The windows.
+        vacant: Those that have no rows there as far as the lake knows: deleted, or empty in the lake too.
+    """
     try:
         return counts_of(source, measurement.name, windows)
     except MeasurementNotFound:
-        if set(windows) <= set(gone):
+        if set(windows) <= set(vacant):
             return [0] * len(windows)
         raise
 

@@ -15,7 +15,7 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import MeasurementNotFound, naming
 from influx_lake.iceberg.history.branch_catalog import branch_of
-from influx_lake.iceberg.proofs.offloaded import is_offloaded
+from influx_lake.iceberg.proofs.offloaded import is_offloaded, offloaded_from
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import ForeignChange
@@ -267,7 +267,10 @@ def compare_windows(
         if gone:
             # Nothing on both sides is equal, and yet not as it should be.
             check_held(measurement, table, *gone)
-        found = source_counts(source, measurement, windows, gone)
+        vacant = (
+            {window for window, rows in zip(windows, held, strict=True) if not rows} if offloaded_from(table) else ()
+        )
+        found = source_counts(source, measurement, windows, {*gone, *vacant})
         short = [place for place, rows in enumerate(found) if rows < held[place] and windows[place] not in gone]
         if short:
             again = counts_of(source, measurement.name, [windows[place] for place in short])

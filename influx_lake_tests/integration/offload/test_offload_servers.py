@@ -190,3 +190,32 @@ def test_a_run_that_is_killed_is_gone_on_with(lake: OffloadedLake) -> None:
     assert all(entry.is_done for entry in offloaded_from(lake.table))
     # The server knows nothing of the measurement any more, and that is as it is to be.
     assert lake.tell("verify", "odd", "--values", *until)[0] == 0
+
+
+def test_a_measurement_that_its_server_forgot_is_loaded_on(lake: OffloadedLake) -> None:
+    assert lake.tell("replicate", "odd", "--start", "2026-01-05", "--end", "2026-01-06")[0] == 0
+    assert lake.tell("verify", "odd", "--values", "--end", "2026-01-06")[0] == 0
+    assert [lake.tell("offload", "run", "odd", "--yes")[0] for _ in range(2)] == [0, 0]
+    assert lake.there(NAME, 0, 5) == 0
+    until = ("--end", "2026-01-08")
+    for how in ([], ["--start", "2026-01-01", "--replace"]):
+        assert lake.tell("replicate", "odd", *how, *until)[0] == 0
+    code, told = lake.tell("verify", "odd", "--values", *until)
+    assert code == 0, told
+    assert lake.tell("offload", "plan", "odd")[0] == 0
+    code, told = lake.tell("check")
+    assert (code, [each for each in told["checks"] if not each["ok"]]) == (0, [])
+    assert lake.table.scan().to_arrow().num_rows == 30
+    # Its next point makes it known again.
+    escaped = NAME.replace(" ", "\\ ")
+    lake.server.write(f"{escaped},host=new busy=1.5 {FIRST_DAY_NS + 6 * DAY_NS}")
+    assert lake.tell("replicate", "odd", "--start", "2026-01-07", *until)[0] == 0
+    assert lake.table.scan().to_arrow().num_rows == 31
+
+
+def test_a_measurement_that_was_never_there_is_still_told_of(lake: OffloadedLake) -> None:
+    config = lake.folder / "lake.yaml"
+    config.write_text(config.read_text() + "  never: {}\n")
+    code, told = lake.tell("replicate", "never", *RANGE)
+    assert code == 1
+    assert "there is no measurement 'never'" in json.dumps(told)

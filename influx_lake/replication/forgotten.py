@@ -1,0 +1,126 @@
+"""Measurements that their server forgot with their last point, since the lake off-loaded it: loaded all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from influx_lake.config import Measurement
+from influx_lake.config.values.source_schema import TIME, Column, ColumnType, MeasurementSchema, Role
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import MeasurementNotFound
+from influx_lake.iceberg.proofs.offloaded import is_offloaded, offloaded_from
+from influx_lake.iceberg.scan.row_counts import count_by_window
+from influx_lake.iceberg.table_state import table_state
+from influx_lake.sources.protocol import ServerInfo, Source
+from influx_lake.transforms.columns import arrow_schema
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+
+class Declares(Protocol):
+    """Tells the columns of measurements: a source, or what it said a moment ago."""
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        """See `Source.schema`."""
+        ...
+
+
+def declared_still(
+    source: Source, asked: Declares, measurement: Measurement, table: Table | None, windows: Sequence[Window]
+) -> tuple[Source, MeasurementSchema]:
+    """The source of windows, and the columns of their measurement.
+
+    InfluxDB 1 and 2 know no measurement without points (1.8.10, 2.7.12). Of one that was off-loaded, its table says
+    what the tags were, and there is nothing to be read.
+
+    Args:
+        source: The measurement's source, transformed.
+        asked: Tells its columns.
+        measurement: The measurement.
+        table: Its table, under the names that loads know; None where there is none.
+        windows: What is to be loaded of it.
+
+    Raises:
+        MeasurementNotFound: There is no such measurement, and that is not because it was off-loaded: nothing of it
+            was, or the lake has rows of a window that was not.
+        SourceError: The source cannot tell.
+    """
+    try:
+        return source, asked.schema(measurement.name)
+    except MeasurementNotFound:
+        if table is None or not offloaded_from(table):
+            raise
+        left = [window for window in windows if not is_offloaded(table, window)]
+        if any(count_by_window(table, left, measurement.time_column)):
+            raise
+    tags = [Column(name, Role.TAG, ColumnType.STRING) for name in sorted(table_state(table).tags or ())]
+    schema = MeasurementSchema(measurement.name, (Column(TIME, Role.TIME, ColumnType.TIME), *tags))
+    return Forgotten(source, schema), schema
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A source as it is of a measurement that it has no point of any more.
+
+    Attributes:
+        source: The source.
+        known: The measurement's columns.
+    """
+
+    source: Source
+    known: MeasurementSchema
+
+    @property
+    def identity(self) -> str:
+        """See `Source`."""
+        return self.source.identity
+
+    def server(self) -> ServerInfo:
+        """See `Source`."""
+        return self.source.server()
+
+    def measurements(self) -> list[str]:
+        """See `Source`."""
+        return self.source.measurements()
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        """See `Source`."""
+        return self.known if measurement == self.known.measurement else self.source.schema(measurement)
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[NoRows]:  # noqa: ARG002 - as sources do
+        """No rows."""
+        yield NoRows(arrow_schema(schema))
+
+    def count(self, measurement: str, window: Window) -> int:  # noqa: ARG002 - as sources do
+        """None."""
+        return 0
+
+    def first_time(self, measurement: str) -> datetime | None:  # noqa: ARG002 - as sources do
+        """There is none."""
+        return None
+
+    def close(self) -> None:
+        """See `Source`."""
+        self.source.close()
+
+
+@dataclass(frozen=True, slots=True)
+class NoRows:
+    """A stream of no rows.
+
+    Attributes:
+        schema: Their columns.
+    """
+
+    schema: pa.Schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(())
