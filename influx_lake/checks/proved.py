@@ -10,8 +10,8 @@ from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.table_state.recorded_loads import recorded_loads
 from influx_lake.replication.comparison.verify import closed_windows
-from influx_lake.replication.offloaded import check_held
 from influx_lake.replication.proof.standing import standing, told_by_source
+from influx_lake.replication.removed.offloaded import check_held
 
 PATIENCE = 2
 """How many turns of the sensor that has windows proved one may wait that was loaded."""

@@ -18,8 +18,8 @@ from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.replication.changes.change import Change
-from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
+from influx_lake.replication.removed.erased import without_erased_from
 from influx_lake.replication.table_columns import table_target
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_rows import WindowStatistics
 from influx_lake.live.open_time import Between, OpenTime, open_time
 from influx_lake.live.rows import LiveRows
-from influx_lake.replication.erased import without_erased_from
+from influx_lake.replication.removed.erased import without_erased_from
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sources import open_reliable_source, open_source
 from influx_lake.transforms import LoadContext, transformed

@@ -25,7 +25,7 @@ from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.table_state.erased_rows import erased_from
 from influx_lake.iceberg.table_state.recorded_loads import RecordedLoad, recorded_loads
 from influx_lake.maintenance.tables import table_of
-from influx_lake.replication.offloaded import check_held
+from influx_lake.replication.removed.offloaded import check_held
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -32,8 +32,8 @@ from influx_lake.replication.comparison.proving import unprovable
 from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.stored_digests import stored_digest
 from influx_lake.replication.comparison.verify import compare_apart
-from influx_lake.replication.erased import without_erased_from
-from influx_lake.replication.offloaded import check_held
+from influx_lake.replication.removed.erased import without_erased_from
+from influx_lake.replication.removed.offloaded import check_held
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.deleting import Deletion
 from influx_lake.sources.protocol import Source

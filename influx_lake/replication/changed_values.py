@@ -16,7 +16,7 @@ from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.scan.planning import in_windows
 from influx_lake.iceberg.scan.reader import read_windows
-from influx_lake.replication.erased import without_erased_from
+from influx_lake.replication.removed.erased import without_erased_from
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.profile import ColumnProfile, Profile, RowProfiler, profiles_of, scale_for
 from influx_lake.sources.protocol import Source

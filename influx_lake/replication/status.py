@@ -22,7 +22,7 @@ from influx_lake.iceberg.staging.copied_folder import check_not_copied
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.replication.definition import outdated_windows
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
-from influx_lake.replication.offloaded import check_held
+from influx_lake.replication.removed.offloaded import check_held
 from influx_lake.replication.table_columns import in_words
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from influx_lake.errors import ConfigurationError, naming
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.window_load import ProgressMeter
 from influx_lake.iceberg.window_result import WindowResult
-from influx_lake.replication.erased import without_erased
-from influx_lake.replication.forgotten import declared_still
 from influx_lake.replication.loading import restart_on_interruption
 from influx_lake.replication.modes import load_tail
 from influx_lake.replication.observing import observed
 from influx_lake.replication.planning.due import open_windows, tail_lag
+from influx_lake.replication.removed.erased import without_erased
+from influx_lake.replication.removed.forgotten import declared_still
 from influx_lake.replication.window import load_of
 from influx_lake.sources.protocol import Source
 from influx_lake.transforms import LoadContext, declared_columns, transformed

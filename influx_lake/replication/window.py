@@ -21,14 +21,14 @@ from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_load import Progress, ProgressMeter, Unguarded, WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
-from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import replacing, told_of
-from influx_lake.replication.forgotten import declared_still
 from influx_lake.replication.guards import LimitedRows, ShrinkGuard
 from influx_lake.replication.loading import load_rows
-from influx_lake.replication.offloaded import sparing
 from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import RecentSchemas
+from influx_lake.replication.removed.erased import without_erased_from
+from influx_lake.replication.removed.forgotten import declared_still
+from influx_lake.replication.removed.offloaded import sparing
 from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.trusted_source import trusted_source
 from influx_lake.sources.protocol import RowStream, Source

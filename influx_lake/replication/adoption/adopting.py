@@ -32,8 +32,8 @@ from influx_lake.replication.adoption.carried_rows import CarriedRows
 from influx_lake.replication.adoption.comparable_rows import ComparableRows
 from influx_lake.replication.adoption.difference import Difference, difference
 from influx_lake.replication.adoption.lake_side import LakeSide
-from influx_lake.replication.erased import without_erased
 from influx_lake.replication.loading import load_rows
+from influx_lake.replication.removed.erased import without_erased
 from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.window import MeasurementWindow, load_of
 from influx_lake.sources.protocol import RowStream, Source

@@ -22,9 +22,9 @@ from influx_lake.iceberg.table_state import ForeignChange
 from influx_lake.replication.comparison.late_points import late_points, source_counts
 from influx_lake.replication.comparison.weighing import missed_corrections, others_in, weighed_windows
 from influx_lake.replication.corrections.evidence import Evidence, Newer, policy_of
-from influx_lake.replication.erased import without_erased_from
 from influx_lake.replication.foreign_changes import replacing, told_of
-from influx_lake.replication.offloaded import check_held
+from influx_lake.replication.removed.erased import without_erased_from
+from influx_lake.replication.removed.offloaded import check_held
 from influx_lake.replication.table_columns import check_takes_loads
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.window_counts import counts_of

@@ -23,7 +23,7 @@ from influx_lake.iceberg.columns.timestamps import FineTimesMet
 from influx_lake.iceberg.scan.reader import read_windows
 from influx_lake.iceberg.staging.staged import stage
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.replication.erased import without_erased_from
+from influx_lake.replication.removed.erased import without_erased_from
 from influx_lake.replication.table_columns import table_target
 from influx_lake.sources.protocol import Source
 from influx_lake.transforms import transformed

@@ -17,8 +17,8 @@ from influx_lake.iceberg.proofs.offloaded import offloaded_from
 from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.offloaded import holds
 from influx_lake.replication.planning.due import due_windows
+from influx_lake.replication.removed.offloaded import holds
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

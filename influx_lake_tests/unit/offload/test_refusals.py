@@ -22,7 +22,7 @@ from influx_lake.offload.running import Offloading, Outcome, Result
 from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.history.rollback import planned_rollback
-from influx_lake.replication.offloaded import is_offloaded
+from influx_lake.replication.removed.offloaded import is_offloaded
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.deleting import open_deletion
 from influx_lake.sources.deleting.influxdb2 import content
