@@ -60,22 +60,8 @@ from influx_lake.errors import ConfigurationError
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
-SECTIONS = (
-    *(
-        "storage",
-        "sources",
-        "catalog",
-        "defaults",
-        "measurements",
-        "alerts",
-        "engines",
-        "serve",
-        "openlineage",
-        "metrics",
-        "cost",
-    ),
-    *OPERATION,
-)
+_PARTS = "storage sources catalog defaults measurements alerts engines serve openlineage metrics cost"
+SECTIONS = (*_PARTS.split(), *OPERATION)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
