@@ -8,8 +8,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -104,7 +105,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if not requests.get(f"{address}/v1/info", timeout=5).json()["starting"]:
+            if not requests.get(f"{address}/v1/info", timeout=5).json()["starting"] and _runs_queries(address):
                 return
         except (requests.RequestException, ValueError):
             # Nobody listens yet, or not to that.
@@ -114,3 +115,17 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
         except subprocess.TimeoutExpired:
             continue
     raise AssertionError(f"Trino did not start:\n{log.read_text()[-5000:]}")
+
+
+def _runs_queries(address: str) -> bool:
+    """Whether a node of it takes work: a server that has started finds itself some time later."""
+    from trino.dbapi import connect
+    from trino.exceptions import Error
+
+    place = urlsplit(address)
+    with closing(connect(host=place.hostname, port=place.port, user="any", request_timeout=10)) as connection:
+        try:
+            connection.cursor().execute("SELECT count(*) FROM system.runtime.nodes").fetchall()
+        except Error:
+            return False
+    return True

@@ -16,6 +16,7 @@ from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog, iceberg_jar, spark_jars
 from influx_lake_tests.integration.maintenance.engine_lake import DAYS, HOURS, ROWS, EngineLake
 from testbed.trino_server import trino_server
+from testbed.waiting import wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -145,6 +146,8 @@ def test_orphans_go_and_nothing_else(lake: EngineLake) -> None:
 
 def test_a_dry_run_tells_the_statement_and_changes_nothing(lake: EngineLake) -> None:
     lake.fill("dry")
+    snapshots = lake.table("dry").metadata.snapshots
+    wait_until(lambda: time.time() * 1_000 > snapshots[-1].timestamp_ms + 1_000, "snapshots of over a second ago")
     before = lake.table("dry").metadata_location
 
     _, told = lake.tell("maintain", "dry", "--dry-run")

@@ -11,8 +11,10 @@ from influx_lake.metrics import collector
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.lineage.openlineage_server import lineage_server
 from influx_lake_tests.integration.serve.served_lake import TOKEN, ServedLake, followed
+from testbed.waiting import wait_until
 
 DAYS = {"measurements": ["cpu"], "start": "2026-01-01", "end": "2026-01-03"}
+LOADED = 'influx_lake_loads_total{measurement="cpu"} 2.0'
 WRITTEN = 'iceberg_records_written_total{namespace="telemetry",table="cpu"}'
 
 
@@ -32,11 +34,13 @@ def test_a_scrape_tells_what_the_service_loaded(lake: ServedLake, monkeypatch: p
         with lake.client() as client:
             assert f"{WRITTEN} 0.0" in client.get("/metrics").text
             followed(client, client.post("/v1/windows", json=DAYS))
+            # What no commit tells is kept some moments later.
+            wait_until(lambda: LOADED in client.get("/metrics").text, "the loads of the service")
             found = client.get("/metrics")
             opened = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert found.headers["content-type"].startswith("text/plain"), found.text
     assert f"{WRITTEN} 20.0" in found.text
-    assert 'influx_lake_loads_total{measurement="cpu"} 2.0' in found.text
+    assert LOADED in found.text
     assert opened.headers["content-type"].startswith("application/openmetrics-text")
     assert opened.text.endswith("# EOF\n")
     parents = {each["run"]["facets"]["parent"]["job"]["name"] for each in server.of("telemetry.cpu.load", "COMPLETE")}
