@@ -125,7 +125,10 @@ def _runs_queries(address: str) -> bool:
     place = urlsplit(address)
     with closing(connect(host=place.hostname, port=place.port, user="any", request_timeout=10)) as connection:
         try:
-            connection.cursor().execute("SELECT count(*) FROM system.runtime.nodes").fetchall()
+            cursor = connection.cursor().execute("SELECT count(*) FROM system.runtime.nodes WHERE state = 'active'")
+            [[active]] = cursor.fetchall()
+            # It is not told that a node may be given splits: a query that has some tells it.
+            connection.cursor().execute("SELECT count(*) FROM system.metadata.catalogs").fetchall()
         except Error:
             return False
-    return True
+    return int(active) > 0
