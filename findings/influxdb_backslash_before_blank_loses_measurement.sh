@@ -44,7 +44,10 @@ ask 'SELECT f FROM "a b"' | tee "$folder/second"
 ask 'SELECT f FROM "c\\d"' | tee "$folder/third"
 ask 'SELECT f FROM e' | tee "$folder/fourth"
 grep -q '"a b"' "$folder/measurements"
-! grep -q series "$folder/first" "$folder/second"
+if grep -q series "$folder/first" "$folder/second"; then
+  echo "the point is found"
+  exit 1
+fi
 grep -q series "$folder/third"
 grep -q series "$folder/fourth"
 echo "the point of a\\ b was acknowledged, and is not found"
