@@ -46,23 +46,21 @@ def test_the_settings_work_as_they_are(tmp_path: Path) -> None:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "any",
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "DAGSTER_LOGS_BUCKET": "logs",
-    }.items():
-        monkeypatch.setenv(name, value)
-    bucket = boto3.resource("s3").Bucket("logs")
-    bucket.create(CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    yield bucket
-    server.stop()
+    from testbed.aws import empty_aws
+
+    with empty_aws() as url:
+        for name, value in {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "DAGSTER_LOGS_BUCKET": "logs",
+        }.items():
+            monkeypatch.setenv(name, value)
+        bucket = boto3.resource("s3").Bucket("logs")
+        bucket.create(CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        yield bucket
 
 
 @pytest.mark.slow

@@ -14,10 +14,10 @@ import pytest
 import yaml
 from dagster._core.test_utils import in_process_test_workspace
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from moto.server import ThreadedMotoServer
 
 from influx_lake.config import load_lake
 from influx_lake_tests.e2e.dagster_site import REPOSITORY
+from testbed.aws import empty_aws
 
 FOLDER = REPOSITORY / "deploy" / "ecs"
 DEFINITIONS = ("code", "webserver", "daemon", "run")
@@ -41,25 +41,20 @@ def any_repository() -> list[Any]:
 
 @pytest.fixture
 def ecs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "any",
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "DAGSTER_RUN_TASK_DEFINITION": "influx-lake-run",
-    }.items():
-        monkeypatch.setenv(name, value)
-    try:
+    with empty_aws() as url:
+        for name, value in {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "DAGSTER_RUN_TASK_DEFINITION": "influx-lake-run",
+        }.items():
+            monkeypatch.setenv(name, value)
         client = boto3.client("ecs")
         client.create_cluster(clusterName="influx-lake")
         for name in DEFINITIONS:
             client.register_task_definition(**json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
         yield client
-    finally:
-        server.stop()
 
 
 def settings(folder: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import boto3
 import requests
-from moto.server import ThreadedMotoServer
+
+from testbed.aws import empty_aws
 
 REGION = "eu-central-1"
 BUCKET = "lake"
@@ -75,21 +76,17 @@ class EnforcingAws:
 @contextmanager
 def enforcing_aws() -> Iterator[EnforcingAws]:
     """Start a server with a bucket and an identity that may do nothing yet."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    try:
-        nobody = EnforcingAws(url, "", "")
-        nobody.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        iam = nobody.client("iam")
-        iam.create_user(UserName="lake")
-        key = iam.create_access_key(UserName="lake")["AccessKey"]
-        _enforce_after(url, 0)
-        yield EnforcingAws(url, key["AccessKeyId"], key["SecretAccessKey"])
-    finally:
-        _enforce_after(url, float("inf"))
-        server.stop()
+    with empty_aws() as url:
+        try:
+            nobody = EnforcingAws(url, "", "")
+            nobody.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+            iam = nobody.client("iam")
+            iam.create_user(UserName="lake")
+            key = iam.create_access_key(UserName="lake")["AccessKey"]
+            _enforce_after(url, 0)
+            yield EnforcingAws(url, key["AccessKeyId"], key["SecretAccessKey"])
+        finally:
+            _enforce_after(url, float("inf"))
 
 
 def _enforce_after(url: str, count: float) -> None:

@@ -26,6 +26,7 @@ from influx_lake_tests.integration.iceberg.postgres import postgres
 from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
 from influx_lake_tests.integration.iceberg.stores import STORES
 from influx_lake_tests.unit.iceberg.tables import day, table
+from testbed.aws import empty_aws
 
 Properties = dict[str, str]
 TIMEOUT_SECONDS = 600
@@ -78,14 +79,9 @@ def _hive(stack: ExitStack, folder: Path, store: Properties) -> Served:
 
 
 def _glue(stack: ExitStack, folder: Path, store: Properties) -> Served:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    stack.callback(server.stop)
-    host, port = server.get_host_and_port()
+    url = stack.enter_context(empty_aws())
     keys = {"glue.access-key-id": "test", "glue.secret-access-key": "test", "glue.region": "us-east-1"}
-    return Served({"type": "glue", "glue.endpoint": f"http://{host}:{port}", **keys, **store}, b"AWSGlue.UpdateTable")
+    return Served({"type": "glue", "glue.endpoint": url, **keys, **store}, b"AWSGlue.UpdateTable")
 
 
 @contextmanager

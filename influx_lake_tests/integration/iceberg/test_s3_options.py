@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +14,6 @@ from threading import Event
 import boto3
 import pyarrow as pa
 import pytest
-from moto.server import ThreadedMotoServer
 
 from influx_lake.config.maintenance.options import ExpireOptions, OrphanOptions
 from influx_lake.iceberg.catalogs.opening import open_catalog
@@ -27,6 +25,7 @@ from influx_lake.iceberg.writer.writer import write_files
 from influx_lake_tests.integration.iceberg.lost_answers import LosingProxy
 from influx_lake_tests.unit.iceberg.maintenance.tasks import DAY, needed, task
 from influx_lake_tests.unit.iceberg.tables import PROVENANCE, SCHEMA, TARGET, day, held, replace, rows, stream, table
+from testbed.aws import empty_aws
 from testbed.loads import load_of
 
 pytestmark = pytest.mark.slow
@@ -36,15 +35,10 @@ KEY = "arn:aws:kms:us-east-1:111122223333:key/lake"
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        found = server.get_host_and_port()[1]
+    with empty_aws() as url:
+        found = int(url.rpartition(":")[2])
         client(found).create_bucket(Bucket="lake")
         yield found
-    finally:
-        server.stop()
 
 
 def client(port: int):  # type: ignore[no-untyped-def]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from influx_lake.cli.entry import run
 from influx_lake.config import load_lake
@@ -15,6 +14,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.scan.reader import open_table
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.unit.sources.influxdb3_parquet.persisted_files import CHUNK_NS, Node
+from testbed.aws import empty_aws
 
 NS = 1_767_225_600 * 10**9  # 2026-01-01
 LAKE = """\
@@ -77,12 +77,9 @@ def test_names_from_the_running_server(tmp_path: Path) -> None:
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
     monkeypatch.setenv("BUCKET_SECRET", "not-shown-anywhere")
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with empty_aws() as url:
+        yield url
 
 
 @pytest.mark.slow

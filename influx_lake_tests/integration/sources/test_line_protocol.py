@@ -10,7 +10,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from moto.server import ThreadedMotoServer
 from pyarrow.fs import S3FileSystem
 
 from influx_lake.cli.entry import run
@@ -19,6 +18,7 @@ from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.cli_lake import CliLake
+from testbed.aws import empty_aws
 
 _LAKE = """\
 sources:
@@ -128,11 +128,7 @@ def test_points_that_are_all_in_the_future_are_told_of_by_check(
 def test_an_export_is_read_from_an_object_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        endpoint = f"http://{host}:{port}"
+    with empty_aws() as endpoint:
         store = S3FileSystem(
             endpoint_override=endpoint, access_key="key", secret_key="secret", allow_bucket_creation=True
         )
@@ -149,8 +145,6 @@ def test_an_export_is_read_from_an_object_store(
         code = run(["replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-04", "-c", str(config)])
         assert code == 0, capsys.readouterr().err
         assert len(_rows(config)) == 9
-    finally:
-        server.stop()
 
 
 def test_an_export_is_read_from_a_web_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,11 +255,7 @@ def test_an_export_does_not_get_into_a_table_where_nobody_said_so(lake: CliLake)
 
 
 def test_a_landing_zone_is_read_from_an_object_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        endpoint = f"http://{host}:{port}"
+    with empty_aws() as endpoint:
         store = S3FileSystem(endpoint_override=endpoint, access_key="k", secret_key="s", allow_bucket_creation=True)
         store.create_dir("landed")
         for day in range(3):
@@ -291,5 +281,3 @@ measurements: {{cpu: {{}}}}
         code = run(["replicate", "cpu", "--start", "2026-01-01", "--end", "2026-01-04", "-c", str(config)])
         assert code == 0, capsys.readouterr().err
         assert [(busy, cores) for _, _, busy, cores in _rows(config)] == [(0.5, 0), (1.5, 1), (2.5, 2)]
-    finally:
-        server.stop()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.server import ThreadedMotoServer
 
 from influx_lake.config import CatalogConfig, Secret, load_lake, redact
 from influx_lake.errors import ConfigurationError
 from influx_lake_tests.unit.config.conftest import LakeWriter
+from testbed.aws import empty_aws
 
 TOKEN = "apiv3_hunter2"
 
@@ -22,23 +22,19 @@ TOKEN = "apiv3_hunter2"
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """An AWS with a secret and parameters in it; gives its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    options = {
-        "endpoint_url": url,
-        "region_name": "eu-central-1",
-        "aws_access_key_id": "a",
-        "aws_secret_access_key": "b",
-    }
-    secrets = boto3.client("secretsmanager", **options)
-    secrets.create_secret(Name="influxdb", SecretString=json.dumps({"token": TOKEN, "port": 8181}))
-    secrets.create_secret(Name="plain", SecretString=TOKEN)
-    secrets.create_secret(Name="binary", SecretBinary=b"\x00")
-    boto3.client("ssm", **options).put_parameter(Name="/lake/token", Value=TOKEN, Type="SecureString")
-    yield url
-    server.stop()
+    with empty_aws() as url:
+        options = {
+            "endpoint_url": url,
+            "region_name": "eu-central-1",
+            "aws_access_key_id": "a",
+            "aws_secret_access_key": "b",
+        }
+        secrets = boto3.client("secretsmanager", **options)
+        secrets.create_secret(Name="influxdb", SecretString=json.dumps({"token": TOKEN, "port": 8181}))
+        secrets.create_secret(Name="plain", SecretString=TOKEN)
+        secrets.create_secret(Name="binary", SecretBinary=b"\x00")
+        boto3.client("ssm", **options).put_parameter(Name="/lake/token", Value=TOKEN, Type="SecureString")
+        yield url
 
 
 @pytest.fixture
