@@ -217,7 +217,7 @@ class Offloading:
         self.on_step(Step.TAGGED, window)
         at = datetime.now(UTC).replace(microsecond=0)
         identity = self.source.identity
-        return Offloaded(window, at, digest.values, str(digest), snapshot.snapshot_id, tag, identity)
+        return Offloaded(window, at, digest.values, str(digest), snapshot.snapshot_id, tag, identity, key, left_out)
 
     def _difference(self, window: Window, entry: Offloaded) -> str | None:
         """Why source and lake differ now, or the lake has other rows than were tagged; None where all is well."""

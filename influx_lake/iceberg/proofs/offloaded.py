@@ -44,6 +44,8 @@ class Offloaded:
         snapshot_id: The snapshot that has them.
         tag: The tag that kept that snapshot.
         source: The identity of the source.
+        key: The columns that tell rows apart in the digest; empty for the time and the tags that the table tells.
+        left_out: The columns that are not part of the digest.
         is_done: Whether the source was seen to be empty afterwards; until then it may have all, some or none of it.
     """
 
@@ -54,6 +56,8 @@ class Offloaded:
     snapshot_id: int
     tag: str
     source: str
+    key: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     is_done: bool = False
 
     def meets(self, window: Window) -> bool:
@@ -105,7 +109,7 @@ def together(entries: Sequence[Offloaded], is_proved: Callable[[Window], bool]) 
         both = Window(last.window.start, each.window.end) if last else each.window
         if last is None or not _touch(last, each):
             found.append(each)
-        elif last.digest and each.digest and is_proved(both):
+        elif last.digest and each.digest and _alike(last, each) and is_proved(both):
             total = Digest.parse(last.rows, last.digest) + Digest.parse(each.rows, each.digest)
             found[-1] = replace(_joined(last, each), digest=str(total))
         elif len(entries) > MOST_RANGES:
@@ -138,6 +142,10 @@ def _touch(one: Offloaded, other: Offloaded) -> bool:
     return one.window.end == other.window.start and one.is_done and other.is_done and one.source == other.source
 
 
+def _alike(one: Offloaded, other: Offloaded) -> bool:
+    return (one.key, one.left_out) == (other.key, other.left_out)
+
+
 def _joined(one: Offloaded, other: Offloaded) -> Offloaded:
     newer = other if other.at >= one.at else one
     return replace(
@@ -159,6 +167,8 @@ def _document(entry: Offloaded) -> dict[str, Any]:
         "snapshot": str(entry.snapshot_id),
         "tag": entry.tag,
         "source": entry.source,
+        **({"key": list(entry.key)} if entry.key else {}),
+        **({"left_out": list(entry.left_out)} if entry.left_out else {}),
         "done": entry.is_done,
     }
 
@@ -184,5 +194,7 @@ def _read(raw: Mapping[str, Any]) -> Offloaded:
         int(raw["snapshot"]),
         str(raw["tag"]),
         str(raw["source"]),
+        tuple(raw.get("key", ())),
+        tuple(raw.get("left_out", ())),
         bool(raw["done"]),
     )

@@ -115,7 +115,7 @@ def _check_offloaded(measurement: Measurement, table: Table, then: Table) -> Non
     """
     known = as_known(then, share=measurement.share)
     for each in offloaded_from(as_known(table, share=measurement.share)):
-        if not holds(known, each):
+        if not holds(measurement, known, each):
             raise OffloadedRowsMissing(
                 f"{each.window} of {measurement.table_name} was off-loaded: it is deleted at the source, and the "
                 "snapshot that is to be read does not descend from the one that was proved; nothing was done",

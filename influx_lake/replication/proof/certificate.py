@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from influx_lake.arrow_digests import Digest
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.iceberg.proofs.offloaded import Offloaded, offloaded_from
@@ -79,7 +80,7 @@ def certified(
         "windows": found.windows,
         "windows_proved": found.proved,
         "proved": [_proof(table, each) for each in _listed(found, windows)] if table else [],
-        "offloaded": [_offloaded(each) for each in offloaded_from(table) if _meets(each.window, windows)],
+        "offloaded": [_offloaded(each) for each in _gone(table, windows)],
         "unproved": [
             {**_span(each.window), "windows": each.windows, "why": each.why, "was_proved": each in found.stale}
             for each in found.unproved
@@ -88,6 +89,8 @@ def certified(
     if check and table is not None:
         for each, told in zip(_listed(found, windows), entry["proved"], strict=True):
             told["check"] = _checked(table, measurement, each)
+        for gone, told in zip(_gone(table, windows), entry["offloaded"], strict=True):
+            told["check"] = _checked_offloaded(table, measurement, gone)
     return entry
 
 
@@ -96,13 +99,17 @@ def failed_checks(document: Any) -> list[str]:
     return [
         f"{entry['measurement']} {each['start']}/{each['end']}: {each['check']['message']}"
         for entry in document["measurements"]
-        for each in entry["proved"]
+        for each in (*entry["proved"], *entry["offloaded"])
         if "check" in each and not each["check"]["holds"]
     ]
 
 
 def _listed(found: Standing, windows: Sequence[Window]) -> list[Proof]:
     return [each for each in found.proofs.ranges if _meets(each.window, windows)]
+
+
+def _gone(table: Table | None, windows: Sequence[Window]) -> list[Offloaded]:
+    return [each for each in offloaded_from(table) if _meets(each.window, windows)]
 
 
 def _meets(window: Window, windows: Sequence[Window]) -> bool:
@@ -118,6 +125,8 @@ def _offloaded(entry: Offloaded) -> dict[str, Any]:
         "snapshot": str(entry.snapshot_id),
         "tag": entry.tag,
         "source": entry.source,
+        "key": list(entry.key),
+        "left_out": list(entry.left_out),
         "done": entry.is_done,
     }
 
@@ -154,13 +163,49 @@ def _checked(table: Table, measurement: Measurement, proof: Proof) -> dict[str, 
         asked = current
     digest = stored_digest(table, measurement, proof.window, asked, proof.key, proof.left_out)
     if digest is None:
-        message = "its snapshot expired, and parts changed since: it cannot be checked any more; prove it again"
-        return {"holds": False, "snapshot": None, "rows": None, "digest": None, "message": message}
-    holds = (digest.values, str(digest)) == (proof.rows, proof.digest)
+        return _unchecked(
+            "its snapshot expired, and parts changed since: it cannot be checked any more; prove it again"
+        )
+    if (digest.values, str(digest)) == (proof.rows, proof.digest):
+        return _told(digest, asked, "the digest is the same", holds=True)
+    return _told(digest, asked, "the lake has other rows than were proved", holds=False)
+
+
+def _checked_offloaded(table: Table, measurement: Measurement, entry: Offloaded) -> dict[str, Any]:
+    """Whether the lake has what was deleted at its source: in the snapshot that was proved, else in the one that is
+    read, to which late points may have been added since.
+    """
+    asked, current = entry.snapshot_id, table.metadata.current_snapshot_id
+    if current is None:
+        return _unchecked("the table has no snapshot")
+    expired = table.metadata.snapshot_by_id(asked) is None
+    digest = stored_digest(table, measurement, entry.window, current if expired else asked, entry.key, entry.left_out)
+    if digest is None:
+        return _unchecked("files of it are gone from the table's store")
+    rows, is_same = digest.values, (digest.values, str(digest)) == (entry.rows, entry.digest)
+    if is_same:
+        message = "the digest is the same"
+    elif rows < entry.rows:
+        message = "the lake has fewer rows than were deleted at the source"
+    elif not entry.digest:
+        message = "as many rows, or more, are there; no digest of them is kept"
+    elif expired and rows > entry.rows:
+        message = "more rows are there, for points came later; the snapshot before them expired"
+    else:
+        message = "the lake has other rows than were proved"
+    added = rows >= entry.rows and (not entry.digest or (expired and rows > entry.rows))
+    return _told(digest, current if expired else asked, message, holds=is_same or added)
+
+
+def _told(digest: Digest, snapshot: int, message: str, *, holds: bool) -> dict[str, Any]:
     return {
         "holds": holds,
-        "snapshot": str(asked),
+        "snapshot": str(snapshot),
         "rows": digest.values,
         "digest": str(digest),
-        "message": "the digest is the same" if holds else "the lake has other rows than were proved",
+        "message": message,
     }
+
+
+def _unchecked(message: str) -> dict[str, Any]:
+    return {"holds": False, "snapshot": None, "rows": None, "digest": None, "message": message}

@@ -80,10 +80,7 @@ def _proved(entry: Mapping[str, Any]) -> str:
             f"<td><code>{escape(each['digest'])}</code></td>",
             f"<td>{escape(each['algorithm'])}, {escape(each['version'])}</td>",
         ]
-        if is_checked:
-            check = each["check"]
-            cells.append(f'<td class="{"good" if check["holds"] else "bad"}">{escape(check["message"])}</td>')
-        rows.append(cells)
+        rows.append([*cells, *_checked(each)])
     return _table([*names, "Checked now"] if is_checked else names, rows)
 
 
@@ -101,9 +98,18 @@ def _unproved(entry: Mapping[str, Any]) -> str:
     return _table(["Not proved", "Windows", "Why"], rows)
 
 
+def _checked(entry: Mapping[str, Any]) -> list[str]:
+    """The cell of what a check of a range told, where it was checked."""
+    if (check := entry.get("check")) is None:
+        return []
+    return [f'<td class="{"good" if check["holds"] else "bad"}">{escape(check["message"])}</td>']
+
+
 def _offloaded(entry: Mapping[str, Any]) -> str:
     if not entry["offloaded"]:
         return ""
+    names = ["Deleted at the source", "At", "Snapshot", "Rows", "Digest"]
+    is_checked = any("check" in each for each in entry["offloaded"])
     rows = [
         [
             f"<td>{escape(each['start'])}<br>to {escape(each['end'])}</td>",
@@ -111,10 +117,11 @@ def _offloaded(entry: Mapping[str, Any]) -> str:
             f"<td><code>{escape(each['snapshot'])}</code><br>{escape(each['tag'])}</td>",
             f'<td class="number">{each["rows"]:,}</td>',
             f"<td><code>{escape(each['digest'] or 'no longer kept')}</code></td>",
+            *_checked(each),
         ]
         for each in entry["offloaded"]
     ]
-    return _table(["Deleted at the source", "At", "Snapshot", "Rows", "Digest"], rows)
+    return _table([*names, "Checked now"] if is_checked else names, rows)
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:

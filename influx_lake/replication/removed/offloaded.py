@@ -10,7 +10,9 @@ from influx_lake.config import Measurement, WriteMode
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import OffloadedRowsMissing
 from influx_lake.iceberg.proofs.offloaded import Offloaded, is_offloaded, offloaded_from
+from influx_lake.iceberg.scan.row_counts import count_by_window
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.erased_rows import erased_from
 from influx_lake.iceberg.table_state.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def check_held(measurement: Measurement, table: Table | None, *windows: Window) 
             kept_since is not None and each.window.end <= kept_since
         ):
             continue
-        if table is not None and not holds(table, each):
+        if table is not None and not holds(measurement, table, each):
             raise OffloadedRowsMissing(
                 f"{each.window} was off-loaded: it is deleted at the source, and {measurement.table_name} no longer "
                 "holds it as it was proved. It was set back, or others took rows. The snapshot "
@@ -67,10 +69,12 @@ def check_held(measurement: Measurement, table: Table | None, *windows: Window) 
             )
 
 
-def holds(table: Table, entry: Offloaded) -> bool:
-    """Whether a table, as it is read, descends from the snapshot that was proved, and covers the time still.
+def holds(measurement: Measurement, table: Table, entry: Offloaded) -> bool:
+    """Whether a table, as it is read, descends from the snapshot that was proved, and covers the time still. Where that
+    snapshot expired, it has at least as many rows as were proved, but for those that were erased since.
 
     Args:
+        measurement: The measurement.
         table: The table, under the names that loads know.
         entry: What was deleted at the source.
     """
@@ -79,5 +83,6 @@ def holds(table: Table, entry: Offloaded) -> bool:
         return False
     if table.metadata.snapshot_by_id(entry.snapshot_id) is None:
         # It expired, as snapshots do that the table descends from.
-        return True
+        [rows] = count_by_window(table, [entry.window], measurement.time_column)
+        return rows >= entry.rows or bool(erased_from(table))
     return any(each.snapshot_id == entry.snapshot_id for each in Lineage(table).line(current))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyiceberg.catalog import Catalog
+from pyiceberg.expressions import GreaterThanOrEqual
 
 from influx_lake.config import Lake, Measurement, load_lake
 from influx_lake.config.connections import InfluxDB3Config
@@ -22,7 +23,8 @@ from influx_lake.offload.running import Offloading, Outcome, Result
 from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.history.rollback import planned_rollback
-from influx_lake.replication.removed.offloaded import is_offloaded
+from influx_lake.replication.proof.certificate import certified, failed_checks
+from influx_lake.replication.removed.offloaded import check_held, is_offloaded
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources.deleting import open_deletion
 from influx_lake.sources.deleting.influxdb2 import content
@@ -111,6 +113,15 @@ class Offloaded:
 
     def rows(self) -> int:
         return len(self.table.scan().to_arrow())
+
+    def check(self) -> Any:
+        """What an auditor is told of the day that is deleted at its source."""
+        entry = certified(self.catalog, self.cpu, [DAY], check=True)
+        [gone] = entry["offloaded"]
+        assert failed_checks({"measurements": [entry]}) == (
+            [] if gone["check"]["holds"] else [f"cpu {gone['start']}/{gone['end']}: {gone['check']['message']}"]
+        )
+        return gone["check"]
 
 
 @pytest.fixture
@@ -213,3 +224,30 @@ def test_a_property_that_others_spoiled_stops_loads(lake: Offloaded) -> None:
         change.set_properties({PROPERTY: "{"})
     with pytest.raises(CatalogRefused, match="can no longer be told"):
         lake.load(NEXT)
+
+
+@pytest.mark.parametrize("expires", [False, True])
+def test_what_was_deleted_at_the_source_is_digested_again(lake: Offloaded, *, expires: bool) -> None:
+    lake.run()
+    assert (lake.check()["holds"], lake.check()["message"]) == (True, "the digest is the same")
+    lake.source.write({"time": at(11), "host": "a", "busy": 2.0})
+    lake.load(DAY)
+    if expires:
+        expire(lake)
+    assert lake.check()["holds"]
+    lake.table.delete(GreaterThanOrEqual("time", "2026-01-01T00:00:05+00:00"))
+    if expires:
+        # Else the snapshot that was proved has them still.
+        assert (lake.check()["holds"], lake.check()["rows"]) == (False, 5)
+        with pytest.raises(OffloadedRowsMissing):
+            check_held(lake.cpu, lake.table)
+    else:
+        assert lake.check()["holds"]
+
+
+def expire(lake: Offloaded) -> None:
+    [entry] = offloaded_from(lake.table)
+    with lake.table.manage_snapshots() as change:
+        change.remove_tag(entry.tag)
+    with lake.table.maintenance.expire_snapshots() as change:
+        change.by_id(entry.snapshot_id)
