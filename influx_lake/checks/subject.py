@@ -125,5 +125,5 @@ class Subject:
 
     def _loaded(self, window: Window) -> list[Window]:
         """The parts of a window that are loaded."""
-        overlapping = (part for part in self.coverage.intervals if part.start < window.end and window.start < part.end)
+        overlapping = (part for part in self.coverage.intervals if part.overlaps(window))
         return [Window(max(part.start, window.start), min(part.end, window.end)) for part in overlapping]

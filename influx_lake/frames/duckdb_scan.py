@@ -10,7 +10,8 @@ from influx_lake.iceberg.columns.known_columns import is_zoned_time, share_of
 from influx_lake.live.open_time import Between
 from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.table_files import serve
-from influx_lake.sql.table_scan import TableScan, identifier, moment, text
+from influx_lake.sql.table_scan import TableScan, moment
+from influx_lake.sql_quoting import identifier, text_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,7 +80,7 @@ def _held(
     is_zoned, time = is_zoned_time(table, time_column), places[time_column]
     wanted = [_within(time, between, is_zoned=is_zoned)] if between != (None, None) else []
     if (share := share_of(table)) is not None:
-        wanted.append(f"{places[share.column]} = {text(share.value)}")
+        wanted.append(f"{places[share.column]} = {text_literal(share.value)}")
     hidden = live.hidden if live is not None else ()
     wanted += [f"NOT ({_within(time, (each.start, each.end), is_zoned=is_zoned)})" for each in hidden]
     where = f" WHERE {' AND '.join(wanted)}" if wanted else ""

@@ -194,4 +194,4 @@ def _measured(
 
 def _held(scheme: Scheme, part: Window) -> int:
     """How many windows lie in a part of time as a whole."""
-    return sum(part.start <= window.start and window.end <= part.end for window in scheme.windows(part.start, part.end))
+    return sum(part.contains(window) for window in scheme.windows(part.start, part.end))

@@ -141,7 +141,7 @@ def _old(measurement: Measurement, now: datetime) -> Iterator[Window]:
 
 def _why_unproved(told: Standing) -> Callable[[Window], str | None]:
     def why(window: Window) -> str | None:
-        parts = (each for each in told.unproved if each.window.start <= window.start and window.end <= each.window.end)
+        parts = (each for each in told.unproved if each.window.contains(window))
         return next((each.why for each in parts), None)
 
     return why

@@ -244,8 +244,7 @@ class Offloading:
             yield f"the source got points meanwhile: it has {counted(count, 'row')}, and the lake {entry.rows:,}"
 
     def _is_told_of(self, window: Window) -> bool:
-        changes = (each for each in self.pending() if each.table == self.measurement.full_name)
-        return any(each.window.start < window.end and window.start < each.window.end for each in changes)
+        return window.overlaps_any(each.window for each in self.pending() if each.table == self.measurement.full_name)
 
     def _has_all(self, window: Window, entry: Offloaded) -> bool:
         """Whether a source that refused has the window still, as it was proved."""
@@ -289,6 +288,6 @@ class Offloading:
 def _proof_of(table: Table, window: Window) -> Proof | None:
     """The proof that a window is in, where all of it is proved."""
     for each in current_proofs(table).ranges:
-        if any(part.start <= window.start and window.end <= part.end for part in each.valid):
+        if any(part.contains(window) for part in each.valid):
             return each
     return None

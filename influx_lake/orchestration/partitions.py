@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -55,17 +54,6 @@ def time_partitions(
 def window_of(definition: dg.TimeWindowPartitionsDefinition, key: str) -> Window:
     """The window that a partition key stands for."""
     return Window(*definition.time_window_for_partition_key(key))
-
-
-def joined(windows: Iterable[Window]) -> list[Window]:
-    """The same time in as few windows as possible, oldest first."""
-    result: list[Window] = []
-    for window in sorted(windows):
-        if result and window.start <= result[-1].end:
-            result[-1] = Window(result[-1].start, max(result[-1].end, window.end))
-        else:
-            result.append(window)
-    return result
 
 
 def backfill_policy(windows_per_run: int) -> dg.BackfillPolicy:

@@ -9,8 +9,7 @@ from influx_lake.iceberg.table_state import TableState
 
 def is_outdated(measurement: Measurement, state: TableState, window: Window) -> bool:
     """Whether rows of a window were loaded under another definition: their values say nothing of the source's."""
-    outdated = state.outdated_under(measurement.definition)
-    return any(part.start < window.end and window.start < part.end for part in outdated)
+    return window.overlaps_any(state.outdated_under(measurement.definition))
 
 
 def outdated_windows(measurement: Measurement, state: TableState) -> list[Window]:

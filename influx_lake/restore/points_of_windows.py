@@ -110,7 +110,7 @@ class LakePoints:
                 f"the lake holds no window of {measurement.key} in this range; it holds {there}",
                 remedy="Name a range that it holds: influx-lake status",
             )
-        outdated = [each for each in windows if _meets(each, state.outdated_under(measurement.definition))]
+        outdated = [each for each in windows if each.overlaps_any(state.outdated_under(measurement.definition))]
         if outdated and not as_stored:
             raise GuardError(
                 f"{len(outdated):,} of {len(windows):,} windows were loaded under other options for columns and rows "
@@ -119,7 +119,7 @@ class LakePoints:
                 f"lake.yaml of then; or: {AS_STORED}",
             )
         layout = point_layout(table, measurement, declared, as_stored=as_stored)
-        whole = [each for each in windows if not any(_holds(interval, each) for interval in held)]
+        whole = [each for each in windows if not any(interval.contains(each) for interval in held)]
         return cls(table, current.snapshot_id, measurement, layout, windows, tuple(whole))
 
 
@@ -139,20 +139,12 @@ def _windows(
         # Loaded by hand, from before the first partition.
         before = Window(begin, min(until, measurement.scheme.start))
         for each in held:
-            if _meets(before, (each,)):
+            if before.overlaps(each):
                 yield Window(max(each.start, before.start), min(each.end, before.end))
     for window in measurement.scheme.windows(begin, until):
         cut = Window(max(window.start, begin), min(window.end, until))
-        if _meets(cut, held):
+        if cut.overlaps_any(held):
             yield cut
-
-
-def _meets(window: Window, others: list[Window] | tuple[Window, ...]) -> bool:
-    return any(other.start < window.end and window.start < other.end for other in others)
-
-
-def _holds(outer: Window, inner: Window) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end
 
 
 def fingerprint(layout: PointLayout) -> str:

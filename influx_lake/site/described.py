@@ -209,9 +209,9 @@ def _days(state: TableState) -> tuple[dict[date, Day], bool]:
 def _held(state: TableState, day: Window, held: Sequence[Window]) -> Day:
     if state.coverage.holds(day):
         return Day.HELD
-    if not any(each.start < day.end and day.start < each.end for each in held):
+    if not day.overlaps_any(held):
         return Day.MISSING
-    is_tailed = any(each.start < day.end and day.start < each.end for each in state.coverage.tails)
+    is_tailed = day.overlaps_any(state.coverage.tails)
     return Day.TAILED if is_tailed else Day.PARTLY
 
 

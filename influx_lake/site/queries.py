@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from influx_lake.config import Lake, Measurement
-from influx_lake.sql.table_scan import identifier, text
+from influx_lake.sql_quoting import identifier, text_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _since(table: str, measurement: Measurement, day: date, quoted: Callable[[st
     conditions = [f"{quoted(measurement.time_column)} >= TIMESTAMP '{day} 00:00:00 UTC'"]
     share = measurement.share
     if share is not None and not share.is_alone:
-        conditions.insert(0, f"{quoted(share.column)} = {text(share.value)}")
+        conditions.insert(0, f"{quoted(share.column)} = {text_literal(share.value)}")
     return f"SELECT *\nFROM {table}\nWHERE {' AND '.join(conditions)}\nLIMIT 10"
 
 

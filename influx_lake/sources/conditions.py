@@ -100,6 +100,12 @@ def joined(word: str, parts: Sequence[str]) -> str:
     return f"({joined(word, parts[:half])}{word}{joined(word, parts[half:])})"
 
 
+def joined_if_all(word: str, parts: Sequence[str | None]) -> str | None:
+    """Expressions joined by a word; None where one of them cannot be said, or there is none."""
+    said = [part for part in parts if part is not None]
+    return joined(word, said) if said and len(said) == len(parts) else None
+
+
 def without_not(condition: Condition) -> Condition:
     """A condition that is true for the same rows, in which only `IsNull` is negated.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 
 
@@ -98,11 +99,6 @@ class SurveysItself(Protocol):
             SourceError: They cannot be read.
         """
         ...
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 file`, `2,000 files`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def verb(count: int, singular: str, plural: str) -> str:

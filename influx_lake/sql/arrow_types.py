@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from influx_lake.sql.table_scan import identifier
+from influx_lake.sql_quoting import identifier
 
 if TYPE_CHECKING:
     import duckdb

@@ -24,8 +24,9 @@ from influx_lake.sql.extensions import load_iceberg
 from influx_lake.sql.interruptible import Run, interruptible
 from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.statement import Statement, TableName, parse, told
-from influx_lake.sql.table_scan import Moment, TableScan, identifier, text
+from influx_lake.sql.table_scan import Moment, TableScan
 from influx_lake.sql.views import Viewed, make_views
+from influx_lake.sql_quoting import identifier, text_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -178,11 +179,11 @@ def _open(connection: duckdb.DuckDBPyConnection, views: Mapping[TableName, Viewe
     folders = make_views(connection, views)
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET allowed_directories = [{', '.join(map(text, sorted(folders)))}]")
+    connection.execute(f"SET allowed_directories = [{', '.join(map(text_literal, sorted(folders)))}]")
     connection.execute("SET enable_external_access = false")
     if schemas := list(dict.fromkeys(name.schema for name in views if name.schema)):
         path = ",".join(map(identifier, ("main", *schemas)))
-        connection.execute(f"SET search_path = {text(path)}")
+        connection.execute(f"SET search_path = {text_literal(path)}")
     connection.execute("SET lock_configuration = true")
 
 

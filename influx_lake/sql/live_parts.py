@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from influx_lake.iceberg.columns.known_columns import as_known, is_zoned_time, share_of
 from influx_lake.live.beyond import Beyond
-from influx_lake.sql.table_scan import TableScan, identifier, moment, text
+from influx_lake.sql.table_scan import TableScan, moment
+from influx_lake.sql_quoting import identifier, text_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,7 +64,7 @@ def _hidden(scan: TableScan, time_column: str, beyond: Sequence[Beyond]) -> str:
         known = as_known(scan.table, share=each.measurement.share)
         places = {field.name: f"c{at}" for at, field in enumerate(known.schema().fields)}
         is_zoned, share = is_zoned_time(known, time_column), share_of(known)
-        of_share = f"{places[share.column]} = {text(share.value)} AND " if share is not None else ""
+        of_share = f"{places[share.column]} = {text_literal(share.value)} AND " if share is not None else ""
         conditions += [
             f"NOT ({of_share}{places[time_column]} >= {moment(window.start, is_zoned=is_zoned)} AND "
             f"{places[time_column]} < {moment(window.end, is_zoned=is_zoned)})"

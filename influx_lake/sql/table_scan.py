@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.iceberg.columns.known_columns import actual
 from influx_lake.iceberg.history.rollback import snapshot_at
+from influx_lake.sql_quoting import text_literal
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -61,20 +62,10 @@ class TableScan:
             options += ", metadata_compression_codec => 'gzip'"
         if served.is_moved:
             options += ", allow_moved_paths => true"
-        return f"iceberg_scan({text(served.metadata)}{options})"
+        return f"iceberg_scan({text_literal(served.metadata)}{options})"
 
 
 def moment(value: datetime, *, is_zoned: bool) -> str:
     """A moment in SQL; a time without a zone holds UTC."""
     said = value.astimezone(UTC).replace(tzinfo=None).isoformat()
-    return f"TIMESTAMPTZ {text(said + '+00')}" if is_zoned else f"TIMESTAMP {text(said)}"
-
-
-def identifier(name: str) -> str:
-    """A name in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text in SQL."""
-    return "'" + value.replace("'", "''") + "'"
+    return f"TIMESTAMPTZ {text_literal(said + '+00')}" if is_zoned else f"TIMESTAMP {text_literal(said)}"

@@ -15,7 +15,8 @@ from influx_lake.sql.lake_tables import LakeTable, LakeTables
 from influx_lake.sql.live_parts import live_parts
 from influx_lake.sql.statement import TableName
 from influx_lake.sql.table_files import serve
-from influx_lake.sql.table_scan import TableScan, identifier, text
+from influx_lake.sql.table_scan import TableScan
+from influx_lake.sql_quoting import identifier, text_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -107,4 +108,4 @@ def _only_share(table: LakeTable, scan: TableScan) -> str:
         return ""
     number = next((each.field_id for each in known.schema().fields if each.name == share.column), None)
     column = next((each.name for each in scan.schema.fields if each.field_id == number), share.column)
-    return f" WHERE {identifier(column)} = {text(share.value)}"
+    return f" WHERE {identifier(column)} = {text_literal(share.value)}"

@@ -16,6 +16,7 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import ConfigurationError, SchemaConflict
 from influx_lake.iceberg.columns.schema import iceberg_type
 from influx_lake.sources.arrow_types import ARROW_TYPES
+from influx_lake.sql_quoting import identifier
 from influx_lake.transforms.casts import Cast
 from influx_lake.transforms.columns import arrow_field, kind_changed, renamed
 from influx_lake.transforms.expressions import Computation, Compute, Expression, Filter, resolved_name
@@ -180,7 +181,7 @@ def _over_there(erased: Expression, schema: MeasurementSchema, declared: Measure
         return erased
     return Expression(
         erased.name,
-        erased.over(lambda name: "NULL" if name in lacking else '"' + name.replace('"', '""') + '"'),
+        erased.over(lambda name: "NULL" if name in lacking else identifier(name)),
     )
 
 

@@ -26,6 +26,7 @@ from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.replication.discovery import discover_measurements
 from influx_lake.replication.window import replicate_window
 from influx_lake.rollups.window import roll_up_window
+from influx_lake.sql_quoting import identifier
 
 Plan = dict[Measurement, list[Window]]
 
@@ -166,7 +167,7 @@ class Demonstration:
         outcomes = {}
         for measurement, windows in plan.items():
             table = session.catalog.load_table(measurement.identifier)
-            [counted] = client.query(f"SELECT count(*) AS rows FROM {_quoted(measurement.name)}")  # noqa: S608
+            [counted] = client.query(f"SELECT count(*) AS rows FROM {identifier(measurement.name)}")  # noqa: S608
             outcomes[measurement.name] = Outcome(
                 table=measurement.table_name,
                 source_rows=int(counted["rows"]),
@@ -190,7 +191,7 @@ class Demonstration:
 
 def _hours(client: HttpClient, measurement: str) -> list[int]:
     """The hours in which a measurement has points, in nanoseconds."""
-    rows = client.query(f"SELECT DISTINCT {_HOUR} AS hour FROM {_quoted(measurement)} ORDER BY hour")  # noqa: S608
+    rows = client.query(f"SELECT DISTINCT {_HOUR} AS hour FROM {identifier(measurement)} ORDER BY hour")  # noqa: S608
     return [int(row["hour"]) for row in rows]
 
 
@@ -198,7 +199,3 @@ def _windows(measurement: Measurement, hours: list[int]) -> list[Window]:
     """The windows that hold those hours, each once, oldest first."""
     moments = (datetime.fromtimestamp(hour // 10**9, UTC) for hour in hours)
     return list(dict.fromkeys(measurement.scheme.window_at(moment) for moment in moments))
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

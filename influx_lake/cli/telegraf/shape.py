@@ -14,6 +14,7 @@ from influx_lake.cli.telegraf.filters import matches
 from influx_lake.cli.telegraf.places import NotCarriedOver
 from influx_lake.cli.telegraf.sql import identifier, literal
 from influx_lake.config.values.patterns import is_pattern
+from influx_lake.sql_quoting import text_literal
 
 _SQL_TYPES = {"long": "BIGINT", "double": "DOUBLE", "string": "VARCHAR"}
 
@@ -262,7 +263,7 @@ class Shape:
             return
         kept = {made: f"{made}_source"} if made in unsure else {}
         names = self._names() | {c: kept.get(str(c.source), str(c.source)) for c in _sources_of(parts)}
-        text = "'" + _text(parts, names).replace("'", "''") + "'"
+        text = text_literal(_text(parts, names))
         renamed = f"rename: {{{made}: {made}_source}}, " if kept else ""
         option = f"where: {text}" if made is None else f"{renamed}computed: {{{made}: {text}}}"
         raise NotCarriedOver(

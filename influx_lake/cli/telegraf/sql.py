@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from influx_lake.sql_quoting import identifier as quoted
+from influx_lake.sql_quoting import text_literal
+
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _RESERVED = """
 all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create default
@@ -18,7 +21,7 @@ def identifier(name: str) -> str:
     """A column's name, in quotes where it needs them."""
     if _PLAIN.fullmatch(name) and name not in _RESERVED.split():
         return name
-    return '"' + name.replace('"', '""') + '"'
+    return quoted(name)
 
 
 def literal(value: str | float | bool) -> str:
@@ -26,6 +29,6 @@ def literal(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return text_literal(value)
     # Without an exponent DuckDB reads a number as a decimal, whose digits its arithmetic carries on.
     return f"{value!r}::DOUBLE" if isinstance(value, float) else str(value)

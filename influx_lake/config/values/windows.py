@@ -66,6 +66,18 @@ class Window:
         """The part of the window before a moment; None when there is none."""
         return Window(self.start, min(self.end, moment)) if moment > self.start else None
 
+    def overlaps(self, other: Window) -> bool:
+        """Whether it shares time with another window: those that only touch do not."""
+        return self.start < other.end and other.start < self.end
+
+    def overlaps_any(self, others: Iterable[Window]) -> bool:
+        """Whether it shares time with one of other windows."""
+        return any(map(self.overlaps, others))
+
+    def contains(self, other: Window) -> bool:
+        """Whether all of another window is in it."""
+        return self.start <= other.start and other.end <= self.end
+
     @property
     def last_microsecond(self) -> datetime:
         """The last microsecond of it."""

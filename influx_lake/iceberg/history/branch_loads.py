@@ -140,7 +140,7 @@ def superseded(metadata: TableMetadata, windows: Collection[Window], measurement
         if WINDOW not in said or said.get(BRANCH) != name or said.get(MEASUREMENT) != measurement:
             continue
         waiting = Window.parse(said[WINDOW])
-        if any(window.start <= waiting.start and waiting.end <= window.end for window in windows):
+        if any(window.contains(waiting) for window in windows):
             yield name
 
 
@@ -166,7 +166,7 @@ def _touches(table: Table, snapshot: Snapshot, window: Window, time_column: str,
     loaded = summary_of(snapshot).get(WINDOW)
     if loaded is not None and is_ours(snapshot):
         other = Window.parse(loaded)
-        overlap = other.start < window.end and window.start < other.end
+        overlap = other.overlaps(window)
         return overlap and is_load_of(snapshot, share_of(table))
     if not is_there:
         return True

@@ -112,7 +112,7 @@ class Quarantine:
         if said is None:
             return False
         window = Window.parse(said)
-        return window.start < self._load.window.end and self._load.window.start < window.end
+        return window.overlaps(self._load.window)
 
     def sift(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Take out the rows that do not fit, and return the others.

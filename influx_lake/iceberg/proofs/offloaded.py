@@ -62,7 +62,7 @@ class Offloaded:
 
     def meets(self, window: Window) -> bool:
         """Whether it shares time with a window."""
-        return self.window.start < window.end and window.start < self.window.end
+        return self.window.overlaps(window)
 
 
 def offloaded_from(table: Table | None) -> tuple[Offloaded, ...]:

@@ -73,7 +73,7 @@ class Coverage:
 
     def holds(self, window: Window) -> bool:
         """Whether the whole window was loaded."""
-        return any(interval.start <= window.start and window.end <= interval.end for interval in self.intervals)
+        return any(interval.contains(window) for interval in self.intervals)
 
     def gaps(self, window: Window) -> tuple[Window, ...]:
         """The parts of a window that were not loaded, oldest first."""

@@ -77,7 +77,7 @@ class TableState:
         kept = [
             each
             for each in (*self.earlier, *self.changes)
-            if (each.may_take_rows and (lost or altered)) or (each.during and _meet(each.during, added))
+            if (each.may_take_rows and (lost or altered)) or (each.during and each.during.overlaps_any(added))
         ]
         return TableState(
             coverage,
@@ -121,11 +121,7 @@ class TableState:
         Returns:
             None where there are no such rows; empty where the snapshots that brought them are no longer known.
         """
-        if not _meet(window, self.added):
+        if not window.overlaps_any(self.added):
             return None
         kept = (*self.earlier, *self.changes)
-        return tuple(each for each in kept if each.during and _meet(window, (each.during,)))
-
-
-def _meet(window: Window, others: Iterable[Window]) -> bool:
-    return any(other.start < window.end and window.start < other.end for other in others)
+        return tuple(each for each in kept if each.during and window.overlaps(each.during))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 from influx_lake.config.maintenance.engines import AthenaConfig, Engine
 from influx_lake.config.maintenance.options import Kind
 from influx_lake.errors import ConfigurationError, EngineError, LakeError
-from influx_lake.maintenance.engines.engine import QueryEngine, Work, text_literal
+from influx_lake.maintenance.engines.engine import QueryEngine, Work
 from influx_lake.maintenance.engines.failures import engine_failure
 from influx_lake.maintenance.engines.trino import during
+from influx_lake.sql_quoting import text_literal
 
 if TYPE_CHECKING:
     from dagster_aws.athena import AthenaClient

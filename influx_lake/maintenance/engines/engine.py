@@ -97,11 +97,6 @@ class QueryEngine(Protocol):
         ...
 
 
-def text_literal(text: str) -> str:
-    """A text of standard SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def moment(at: datetime, *, zone: bool = True) -> str:
     """A timestamp of SQL, in UTC."""
     return f"TIMESTAMP '{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}{' UTC' if zone else ''}'"

@@ -12,6 +12,7 @@ from influx_lake.config.maintenance.options import ExpireOptions, Kind, OrphanOp
 from influx_lake.errors import LakeError, MissingExtra
 from influx_lake.maintenance.engines.engine import QueryEngine, Work, duration, moment
 from influx_lake.maintenance.engines.failures import engine_failure
+from influx_lake.sql_quoting import identifier
 
 if TYPE_CHECKING:
     from trino.dbapi import Connection
@@ -65,14 +66,14 @@ class Trino(QueryEngine):
 
     def _aged(self, work: Work, procedure: str, age: timedelta) -> tuple[str, ...]:
         return (
-            f"SET SESSION {quoted(self.catalog)}.{procedure}_min_retention = '{duration(age)}'",
+            f"SET SESSION {identifier(self.catalog)}.{procedure}_min_retention = '{duration(age)}'",
             self._execute(work, f"{procedure}(retention_threshold => '{duration(age)}')"),
         )
 
     def _execute(self, work: Work, procedure: str) -> str:
         # A namespace of several parts is one name to Trino.
         namespace, table = ".".join(work.identifier[:-1]), work.identifier[-1]
-        name = ".".join(map(quoted, (self.catalog, namespace, table)))
+        name = ".".join(map(identifier, (self.catalog, namespace, table)))
         return f"ALTER TABLE {name} EXECUTE {procedure}"
 
     def run(self, statement: str) -> Mapping[str, int]:
@@ -125,15 +126,10 @@ class Trino(QueryEngine):
         self._connection = None
 
 
-def quoted(text: str) -> str:
-    """A name of standard SQL."""
-    return '"' + text.replace('"', '""') + '"'
-
-
 def during(work: Work) -> str:
     """The time that is compacted, as a condition."""
     assert work.during is not None
-    column, zone = quoted(work.time_column), work.time_has_zone
+    column, zone = identifier(work.time_column), work.time_has_zone
     first, end = (moment(at, zone=zone) for at in (work.during.start, work.during.end))
     return f"{column} >= {first} AND {column} < {end}"
 

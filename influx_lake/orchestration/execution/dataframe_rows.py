@@ -11,11 +11,10 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import CommitConflict, ConfigurationError, UnforeseenError
 from influx_lake.orchestration.execution.partition_rows import PartitionWindow
 from influx_lake.orchestration.partition_events import Facts
-from influx_lake.orchestration.partitions import joined
 from influx_lake.orchestration.window_metadata import commit_facts, partition_facts, table_facts
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class FrameRows:
         Raises:
             ConfigurationError: The partitions leave gaps between them.
         """
-        spans = joined(partitions.values())
+        spans = merged(partitions.values())
         if len(spans) > 1:
             raise ConfigurationError(
                 f"the run's partitions of {'.'.join(self.identifier)} leave gaps between them "

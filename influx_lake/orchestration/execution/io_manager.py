@@ -9,7 +9,7 @@ import dagster as dg
 
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.config.values.source_schema import TIME
-from influx_lake.config.values.windows import Window
+from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
@@ -17,7 +17,7 @@ from influx_lake.orchestration.execution.partition_rows import PartitionRows, wr
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import SHARE, TABLE
 from influx_lake.orchestration.partition_events import step_of
-from influx_lake.orchestration.partitions import joined, time_partitions, window_of
+from influx_lake.orchestration.partitions import time_partitions, window_of
 from influx_lake.orchestration.resources import IcebergCatalogResource
 
 
@@ -112,7 +112,7 @@ def _windows_of_input(context: dg.InputContext) -> list[Window] | None:
     if not context.has_asset_partitions:
         return None
     partitions = time_partitions(context.asset_partitions_def, context.asset_key)
-    return joined(window_of(partitions, key) for key in context.asset_partition_keys)
+    return [*merged(window_of(partitions, key) for key in context.asset_partition_keys)]
 
 
 def _time_column(context: dg.OutputContext) -> str:

@@ -256,7 +256,7 @@ def _unproved(catalog: Any, lake: Lake, measurement: Measurement, now: datetime,
     ]
     told = standing(measurement, table, windows, ChangeJournal.of(lake.root).pending())
     wanted = merged(each.window for each in told.unproved if each.why != NOT_LOADED)
-    found = [each for each in windows if any(part.start <= each.start and each.end <= part.end for part in wanted)]
+    found = [each for each in windows if any(part.contains(each) for part in wanted)]
     begin = parse_moment(after) if after else None
     later = [each for each in found if begin is not None and each.start >= begin] or found
     chosen = later[: options.most_windows]

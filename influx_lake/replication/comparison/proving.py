@@ -154,7 +154,7 @@ class _Keeping:
         since = {each: changed_since(table, each, time_id) for each in {proof.snapshot_id for proof in self._proofs}}
         for each in self._proofs:
             changes = since[each.snapshot_id]
-            later = [change.why for change in changes.changes if _meet(each.window, change.windows)]
+            later = [change.why for change in changes.changes if each.window.overlaps_any(change.windows)]
             if changes.undone:
                 later.append("the table was set back")
             if later:
@@ -189,18 +189,10 @@ def _earlier(table: Table, measurement: Measurement, proofs: Iterable[Proof]) ->
     found: dict[Window, Digest] = {}
     ranges = current_proofs(table).ranges
     for each in proofs:
-        within = next((one for one in ranges if _within(each.window, one.window)), None)
-        if within is None or within.window == each.window or not _meet(each.window, within.changed):
+        within = next((one for one in ranges if one.window.contains(each.window)), None)
+        if within is None or within.window == each.window or not each.window.overlaps_any(within.changed):
             continue
         digest = stored_digest(table, measurement, each.window, within.snapshot_id, within.key, within.left_out)
         if digest is not None:
             found[each.window] = digest
     return found
-
-
-def _within(window: Window, other: Window) -> bool:
-    return other.start <= window.start and window.end <= other.end
-
-
-def _meet(window: Window, others: Iterable[Window]) -> bool:
-    return any(other.start < window.end and window.start < other.end for other in others)

@@ -208,11 +208,7 @@ def earlier_versions(table: Table, window: Window) -> Iterator[tuple[int, dateti
         if said is None:
             if not found and (summary is None or summary.operation is not Operation.REPLACE):
                 return
-        elif parent is not None and is_load_of(snapshot, share_of(table)) and _overlap(Window.parse(said), window):
+        elif parent is not None and is_load_of(snapshot, share_of(table)) and window.overlaps(Window.parse(said)):
             found += 1
             yield parent.snapshot_id, datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
         snapshot = parent
-
-
-def _overlap(one: Window, other: Window) -> bool:
-    return one.start < other.end and other.start < one.end

@@ -104,7 +104,7 @@ def _noted(change: Change) -> datetime:
 
 
 def _why(proofs: Proofs, window: Window) -> str:
-    reasons = [each.why for each in proofs.stale if each.window.start < window.end and window.start < each.window.end]
+    reasons = [each.why for each in proofs.stale if each.window.overlaps(window)]
     return reasons[-1] if reasons else NEVER
 
 

@@ -86,7 +86,7 @@ class _Asked:
 
     def shares_time_with(self, wanted: _Wanted) -> bool:
         own, other = self.wanted.span, wanted.span
-        return self.wanted.table == wanted.table and own.start < other.end and other.start < own.end
+        return self.wanted.table == wanted.table and own.overlaps(other)
 
 
 class ChangedWindows:
@@ -183,12 +183,12 @@ def _requests(due: Sequence[DueWindow], pending: Sequence[Change]) -> Iterator[_
         changes = [change for change in pending if change.table == table]
         for stretch in _stretches(sorted(windows), measurement.windows_per_run):
             span = Window(stretch[0].start, stretch[-1].end)
-            inside = (each for each in changes if each.window.start < span.end and span.start < each.window.end)
+            inside = (each for each in changes if each.window.overlaps(span))
             yield _Wanted(measurement, stretch, max((each.noted for each in inside), default=0))
 
 
 def _stretches(windows: Sequence[Window], most: int) -> Iterator[tuple[Window, ...]]:
     for whole in merged(windows):
-        inside = [window for window in windows if whole.start <= window.start and window.end <= whole.end]
+        inside = [window for window in windows if whole.contains(window)]
         for begin in range(0, len(inside), most):
             yield tuple(inside[begin : begin + most])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Not, Operator
-from influx_lake.sources.conditions import joined, without_not
+from influx_lake.sources.conditions import joined_if_all, without_not
 from influx_lake.sources.flux.scripts import literal
 
 
@@ -27,9 +27,9 @@ def expression(condition: Condition, tags: Mapping[str, str]) -> str | None:
 def _expression(condition: Condition, tags: Mapping[str, str]) -> str | None:
     match condition:
         case All():
-            return _joined(" and ", [_expression(part, tags) for part in condition.parts])
+            return joined_if_all(" and ", [_expression(part, tags) for part in condition.parts])
         case AnyOf():
-            return _joined(" or ", [_expression(part, tags) for part in condition.parts])
+            return joined_if_all(" or ", [_expression(part, tags) for part in condition.parts])
         case Compared(column) | IsNull(column) | Not(IsNull(column)) if column in tags:
             return _of_tag(f"r[{literal(tags[column])}]", condition)
     return None
@@ -46,8 +46,3 @@ def _of_tag(tag: str, condition: Condition) -> str | None:
         case Not():
             return f"exists {tag}"
     return None
-
-
-def _joined(word: str, parts: list[str | None]) -> str | None:
-    said = [part for part in parts if part is not None]
-    return joined(word, said) if said and len(said) == len(parts) else None

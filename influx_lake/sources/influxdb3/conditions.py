@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
 from influx_lake.config.values.source_schema import ColumnType, MeasurementSchema
 from influx_lake.sources.conditions import is_exact, joined
-from influx_lake.sources.influxdb3.sql import identifier, literal
+from influx_lake.sql_quoting import identifier, text_literal
 
 _LOWEST_INTEGER = -(2**63)
 
@@ -65,7 +65,7 @@ def _comparison(condition: Compared, kind: ColumnType) -> str:
 def _literal(value: Literal, kind: ColumnType) -> str:
     """A value as one of a column's type."""
     if isinstance(value, str):
-        return literal(value)
+        return text_literal(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     match kind:

@@ -20,7 +20,7 @@ from influx_lake.errors import SourceError
 from influx_lake.sources.http import HttpFailures
 from influx_lake.sources.http.documents import error_in, json_of
 from influx_lake.sources.http.records import whole_records
-from influx_lake.sources.influxdb3.sql import identifier, literal
+from influx_lake.sql_quoting import identifier, text_literal
 
 _BYTES_AT_ONCE = 1 << 20
 _MARK = "~"
@@ -48,12 +48,12 @@ def query(sql: str, columns: pa.Schema) -> str:
 
 
 def _said(column: pa.Field, typed: str) -> str:
-    name, mark = identifier(column.name), literal(_MARK)
+    name, mark = identifier(column.name), text_literal(_MARK)
     if pa.types.is_timestamp(column.type):
         integer = f"CAST({name} AS BIGINT)"
         return integer if column.nullable else f"CASE WHEN {typed} THEN {integer} END"
     if pa.types.is_string(column.type):
-        doubtful = f"{name} = '' OR {name} LIKE {literal(_MARK + '%')}"
+        doubtful = f"{name} = '' OR {name} LIKE {text_literal(_MARK + '%')}"
         return f"CASE WHEN {doubtful} THEN concat({mark}, {name}) ELSE {name} END"
     return name
 

@@ -15,8 +15,8 @@ from influx_lake.sources.http.credentials import header_value
 from influx_lake.sources.http.rows import in_time, read_ahead
 from influx_lake.sources.influxdb3 import csv_rows, json_rows
 from influx_lake.sources.influxdb3.failures import Failures
-from influx_lake.sources.influxdb3.sql import identifier
 from influx_lake.sources.single_use_rows import SingleUseRows
+from influx_lake.sql_quoting import identifier
 
 _JSON = (b"{", b"[")
 

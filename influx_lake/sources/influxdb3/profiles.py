@@ -10,8 +10,8 @@ import pyarrow as pa
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema
 from influx_lake.sources.arrow_types import ARROW_TYPES
 from influx_lake.sources.influxdb3.groups import BIN
-from influx_lake.sources.influxdb3.sql import identifier
 from influx_lake.sources.profile import ColumnProfile, Profile
+from influx_lake.sql_quoting import identifier
 
 COLUMNS_AT_ONCE = 100
 """How many columns one statement profiles: the time in which DataFusion plans one grows with the square of them."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import EPOCH, Window
 from influx_lake.sources.influxdb3.time_bins import bins_of
+from influx_lake.sql_quoting import identifier, text_literal
 
 # The literals that InfluxDB 3 Core takes: a point may lie up to 0.9 s before the first of them, or 3 ns after the last.
 EARLIEST_NS = -9_223_372_036 * 10**9  # 1677-09-21T00:12:44
@@ -43,7 +44,7 @@ MEASUREMENTS = SystemQuery(
 
 def columns(measurement: str) -> SystemQuery:
     """The columns of a measurement and their types: words of `ColumnType` or `tag`, before 3.3 those of DataFusion."""
-    name = literal(measurement)
+    name = text_literal(measurement)
     return SystemQuery(
         ("key", "data_type"),
         f'SELECT "key", "data_type" FROM system.influxdb_schema WHERE "measurement" = {name}',
@@ -108,28 +109,19 @@ def _bin(windows: Sequence[Window]) -> str:
 
 def parquet_path(measurement: str) -> str:
     """One of the files that the server has persisted; the table's name has to be a literal."""
-    return f'SELECT "path" FROM system.parquet_files WHERE "table_name" = {literal(measurement)} LIMIT 1'
+    return f'SELECT "path" FROM system.parquet_files WHERE "table_name" = {text_literal(measurement)} LIMIT 1'
 
 
 def parquet_files(measurement: str) -> str:
     """The files that the server has persisted of a measurement; the table's name has to be a literal."""
     return (
         'SELECT "size_bytes", "row_count", "min_time", "max_time" FROM system.parquet_files '
-        f'WHERE "table_name" = {literal(measurement)}'
+        f'WHERE "table_name" = {text_literal(measurement)}'
     )
 
 
 QUERIES = 'SELECT count(*) AS "queries", min("issue_time") AS "first" FROM system.queries'
 """How many queries the server remembers, and from when on."""
-
-
-def identifier(name: str) -> str:
-    """Quote a name; in quotes, dots, spaces and case are kept as they are."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def moment(nanoseconds: int) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from influx_lake.config.values.conditions import All, AnyOf, Compared, Condition, IsNull, Literal, Not, Operator
 from influx_lake.config.values.source_schema import TIME, ColumnType
-from influx_lake.sources.conditions import joined, without_not
+from influx_lake.sources.conditions import joined_if_all, without_not
 from influx_lake.sources.influxql.statements import CASTS, Selected, text
 
 _WORDS = {Operator.NOT_EQUAL: "!="}
@@ -44,15 +44,10 @@ def _expression(condition: Condition, columns: Mapping[str, Selected]) -> str | 
         case Not(IsNull(column)):
             return _missing(columns.get(column), "!=")
         case All():
-            return _joined(" AND ", [_expression(part, columns) for part in condition.parts])
+            return joined_if_all(" AND ", [_expression(part, columns) for part in condition.parts])
         case AnyOf():
-            return _joined(" OR ", [_expression(part, columns) for part in condition.parts])
+            return joined_if_all(" OR ", [_expression(part, columns) for part in condition.parts])
     return None
-
-
-def _joined(word: str, parts: list[str | None]) -> str | None:
-    said = [part for part in parts if part is not None]
-    return joined(word, said) if said and len(said) == len(parts) else None
 
 
 def _missing(of: Selected | None, operator: str) -> str | None:

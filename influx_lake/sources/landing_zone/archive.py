@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, FileUnreadable, SourceError
 from influx_lake.sources.files import FilePlace
@@ -27,7 +28,7 @@ from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staged_file import Unit, UnitWriter
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
-from influx_lake.sources.remarks import Remark, counted, verb
+from influx_lake.sources.remarks import Remark, verb
 
 log = logging.getLogger("influx_lake.sources")
 

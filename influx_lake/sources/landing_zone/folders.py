@@ -144,7 +144,7 @@ class Folders:
 
     def _is_inside(self, parts: FolderParts, landing: Window) -> bool:
         time = parts.time(self.zone)
-        return time is not None and landing.start <= time.start and time.end <= landing.end
+        return time is not None and landing.contains(time)
 
     def _below(self, folder: str, level: int, parts: FolderParts) -> Iterator[tuple[StoredFile, LandedFile | None]]:
         """The files below a folder, however deep; None for those that are not in a folder of the form."""

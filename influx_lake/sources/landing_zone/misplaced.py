@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from influx_lake.config.values.units import format_duration, format_roughly
+from influx_lake.config.values.units import counted, format_duration, format_roughly
 from influx_lake.config.values.windows import Window
 from influx_lake.sources.points.staged_file import Unit
-from influx_lake.sources.remarks import Remark, counted, verb
+from influx_lake.sources.remarks import Remark, verb
 
 _DAYS, _FAR = timedelta(days=2), timedelta(days=366)
 

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.units import counted
 from influx_lake.sources.points.registry import CODES
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.wide_rows import are_wide, as_cells
-from influx_lake.sources.remarks import Remark, counted
+from influx_lake.sources.remarks import Remark
 
 CSV_MEASUREMENT = "measurement"
 """What its CSV calls the column of the measurement, unless its columns are given."""

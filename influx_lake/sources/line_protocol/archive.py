@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from influx_lake.config import LineProtocolConfig
 from influx_lake.config.values.source_schema import ColumnType
+from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import DatabaseNotFound, QueryRejected
 from influx_lake.sources.files import FileLimits, FilePlace, StoredFile, read_chunks
@@ -24,7 +25,7 @@ from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staged_file import Unit, UnitWriter
 from influx_lake.sources.points.staging import Staging
 from influx_lake.sources.points.survey import FileSurvey
-from influx_lake.sources.remarks import Remark, counted
+from influx_lake.sources.remarks import Remark
 
 log = logging.getLogger("influx_lake.sources")
 

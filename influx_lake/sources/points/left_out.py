@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from influx_lake.config.values.units import counted
 from influx_lake.errors import BadRecords
 from influx_lake.sources.points.staged_file import Unit
-from influx_lake.sources.remarks import Remark, counted, verb
+from influx_lake.sources.remarks import Remark, verb
 
 
 def bad_records_remark(units: Sequence[Unit]) -> Remark | None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from influx_lake.config.values.windows import Every, Scheme, Window
+from influx_lake.config.values.windows import Every, Scheme
 from influx_lake.errors import ConfigurationError
-from influx_lake.orchestration.partitions import joined, partitions_for, time_partitions, window_of
+from influx_lake.orchestration.partitions import partitions_for, time_partitions, window_of
 
 # Zones that change at midnight, by half an hour, in the other hemisphere, with no midnight on some days, or never.
 ZONES = [
@@ -82,13 +82,3 @@ def test_only_time_can_partition_a_table() -> None:
         time_partitions(dg.StaticPartitionsDefinition(["x"]), dg.AssetKey(["a", "b"]))
     with pytest.raises(ConfigurationError, match="asset a/b has no partitions"):
         time_partitions(None, dg.AssetKey(["a", "b"]))
-
-
-def test_windows_that_touch_are_joined() -> None:
-    def at(hour: int) -> datetime:
-        return datetime(2026, 1, 1, hour, tzinfo=UTC)
-
-    windows = [Window(at(5), at(6)), Window(at(1), at(2)), Window(at(2), at(3)), Window(at(5), at(6))]
-
-    assert joined(windows) == [Window(at(1), at(3)), Window(at(5), at(6))]
-    assert joined([]) == []

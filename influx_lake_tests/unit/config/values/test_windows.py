@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx_lake.config.values.windows import Every, Scheme, Window, parse_moment, utc_text, window_of
+from influx_lake.config.values.windows import Every, Scheme, Window, merged, parse_moment, utc_text, window_of
 
 # Zones whose clocks do what breaks naive arithmetic: change at midnight, by half an hour, or lose a whole day.
 ZONES = [
@@ -140,3 +140,20 @@ def test_moments() -> None:
     assert parse_moment("2026-01-02") == datetime(2026, 1, 2, tzinfo=UTC)
     assert parse_moment("2026-01-02T01:00:00+01:00") == datetime(2026, 1, 2, tzinfo=UTC)
     assert utc_text(datetime(2026, 1, 2, 1, tzinfo=ZoneInfo("Europe/Berlin"))) == "2026-01-02T00:00:00Z"
+
+
+def hours(start: int, end: int) -> Window:
+    return Window(datetime(2026, 1, 1, start, tzinfo=UTC), datetime(2026, 1, 1, end, tzinfo=UTC))
+
+
+def test_windows_that_touch_are_merged() -> None:
+    assert merged([hours(5, 6), hours(1, 2), hours(2, 3), hours(5, 6)]) == (hours(1, 3), hours(5, 6))
+    assert merged([]) == ()
+
+
+def test_windows_that_touch_share_no_time() -> None:
+    window = hours(2, 4)
+    assert [window.overlaps(each) for each in (hours(1, 2), hours(1, 3), hours(4, 5))] == [False, True, False]
+    assert [window.contains(each) for each in (hours(2, 4), hours(3, 4), hours(1, 4))] == [True, True, False]
+    assert window.overlaps_any([hours(0, 1), hours(3, 5)])
+    assert not window.overlaps_any([])
