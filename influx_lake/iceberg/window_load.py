@@ -16,6 +16,8 @@ from influx_lake.iceberg.window_rows import Rows
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+    from influx_lake.iceberg.parts.written_part import WrittenPart
+
 PROGRESS_SECONDS = 2.0
 """How often progress is reported."""
 
@@ -133,6 +135,9 @@ class WindowLoad:
         tail_of: Of a tail, what held rows of the window when it was read: it is committed only while that is the same,
             and only if it has something new.
         progress: How far the load is.
+        written: Gives what was written of the window of a load already, in files of the table's layout, by this process
+            or by others, in one or more parts that hold all of its rows; asked again where a load is begun again.
+            `read` is then not used. None: the rows are read.
         audit: Checks what was loaded, in a catalog that has it, before readers of the table get it: what it says is
             wrong. None: readers get it with its commit.
     """
@@ -146,6 +151,7 @@ class WindowLoad:
     guard: Guard = field(default_factory=Unguarded)
     tail_of: SeenFiles | None = None
     progress: ProgressMeter = field(default_factory=ProgressMeter)
+    written: Callable[[WindowLoad], Sequence[WrittenPart]] | None = None
     audit: Callable[[Catalog], Sequence[str]] | None = None
 
     @property

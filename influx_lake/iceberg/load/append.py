@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from influx_lake.config.values.windows import Window, utc_text
 from influx_lake.errors import RowsUnaccounted
 from influx_lake.iceberg.commit.commit_plan import Change, Overtaken
-from influx_lake.iceberg.load.ingest import open_ingest
+from influx_lake.iceberg.load.opening import open_ingest
 from influx_lake.iceberg.merge.written_rows import WrittenRows
 from influx_lake.iceberg.scan.reader import count_rows, find_table
 from influx_lake.iceberg.table_state import table_state
@@ -16,7 +16,6 @@ from influx_lake.iceberg.table_state.ownership import check_owner
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
-from influx_lake.iceberg.writer.writer import write_files
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -62,8 +61,7 @@ def _unchanged(load: WindowLoad, table: Table) -> WindowResult:
 
 def _append(load: WindowLoad, part: Window) -> WindowResult:
     with open_ingest(replace(load, window=part)) as ingest:
-        files = write_files(ingest.table, load.target, ingest.batches(), ingest.shape.schema)
-        written = WrittenRows(load.target, ingest.table, files)
+        written = ingest.write()
         done = ingest.commit(Addition(load.target, load.window, part, ingest.statistics.rows, written))
         return replace(done, window=load.window)
 

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
 from influx_lake.iceberg.columns.row_mapping import Shape
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.window_commit import WindowCommit
-from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.quarantine import Quarantine
 from influx_lake.iceberg.load.tail import TailPlan
 from influx_lake.iceberg.merge.copy_on_write import log_replaced
+from influx_lake.iceberg.merge.written_rows import WrittenRows
 from influx_lake.iceberg.staging.staged import Staging
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
-from influx_lake.iceberg.window_rows import Rows, WindowStatistics
+from influx_lake.iceberg.window_rows import WindowStatistics
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+Passing: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]]
+"""What rows pass through, on their way into files."""
+
 
 @dataclass(frozen=True, slots=True)
-class Ingest:
+class Ingest(ABC):
     """The rows of a load on their way into its table.
 
     Attributes:
         load: The load.
-        rows: The rows, as the source has them.
         staging: The table with every column of the rows, and how they become rows of it.
         statistics: Of the rows that the table takes.
         quarantine: Takes those that it cannot.
@@ -40,7 +41,6 @@ class Ingest:
     """
 
     load: WindowLoad
-    rows: Rows
     staging: Staging
     statistics: WindowStatistics
     quarantine: Quarantine
@@ -56,19 +56,17 @@ class Ingest:
         """How the rows become rows of it."""
         return self.staging.first.shape
 
+    @abstractmethod
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows that the table takes."""
-        progress, batches = self.load.progress, iter(self.rows)
-        while True:
-            with progress.reading():
-                batch = next(batches, None)
-            if batch is None:
-                return
-            fit = self.shape.apply(self.quarantine.sift(batch))
-            if len(fit):
-                self.statistics.observe(fit)
-                yield fit
-                progress.add(len(fit))
+
+    @abstractmethod
+    def write(self, passing: Passing = iter) -> WrittenRows:
+        """The rows that the table takes, in files of it.
+
+        Args:
+            passing: What they pass through, none of them changed.
+        """
 
     def commit(self, planner: Planner[Change]) -> WindowResult:
         """Commit what is planned of the rows; see `Committer.run`.
@@ -90,28 +88,20 @@ class Ingest:
             planner = TailPlan(planner, load.target, load.window, load.tail_of)
         done = WindowCommit(load, self.staging, planner, before_commit, self.commit_id).run()
         log_replaced(done.notes, load.target, load.window)
+        return self.described(done)
+
+    def described(self, done: WindowResult) -> WindowResult:
+        """What a commit did, with what is known of the rows."""
         return replace(
             done,
             first_time=self.statistics.first_time,
             last_time=self.statistics.last_time,
             preview=self.statistics.preview,
             sources=self.shape.sources,
-            quarantined_rows=quarantine.rows,
+            quarantined_rows=self.quarantine.rows,
         )
 
 
-@contextmanager
-def open_ingest(load: WindowLoad) -> Iterator[Ingest]:
-    """Read the rows of a load, its table made ready for them.
-
-    Leaving the context ends the reading, and deletes the rows in quarantine that were not committed.
-
-    Raises:
-        LakeError: The source cannot be read, or the table cannot take such rows; see `table_for`.
-    """
-    with load.read(load.window) as rows:
-        staging = Staging(rows.schema, load.target, table_for(load.catalog, load.target, rows.schema, load.provenance))
-        statistics = WindowStatistics(load.target.time_column, load.window, load.target.name, load.target.share)
-        commit_id = str(uuid.uuid4())
-        with Quarantine(load, staging.first, commit_id) as quarantine:
-            yield Ingest(load, rows, staging, statistics, quarantine, commit_id)
+def statistics_of(load: WindowLoad) -> WindowStatistics:
+    """The statistics of a load's rows, before any came."""
+    return WindowStatistics(load.target.time_column, load.window, load.target.name, load.target.share)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -18,9 +18,13 @@ from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict
 from influx_lake.iceberg.columns.row_mapping import Misfit
+from influx_lake.iceberg.commit.commit_plan import Change, Planner
+from influx_lake.iceberg.commit.once import AlreadyCommitted, Once
 from influx_lake.iceberg.commit.window_commit import WindowCommit, commit_id_of
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.replace_plan import Replacement
+from influx_lake.iceberg.merge.written_rows import WrittenFiles, WrittenRows
+from influx_lake.iceberg.parts.written_part import PartFiles, TableLayout
 from influx_lake.iceberg.scan.reader import count_rows, find_table
 from influx_lake.iceberg.staging.staged import Staged, Staging
 from influx_lake.iceberg.table_state.changes import is_load_of
@@ -51,20 +55,22 @@ class Quarantine:
         load: The load of the window; the table of the quarantine is named `<table>__quarantine`.
         staged: The load's table; a row does not fit where it has a value in one of its shape's misfits.
         commit_id: The commit of the table's own rows, which is to follow; kept in that of these.
+        parts: Rows that were taken out already, and written, by whoever wrote a part of the window.
     """
 
-    def __init__(self, load: WindowLoad, staged: Staged, commit_id: str) -> None:
+    def __init__(self, load: WindowLoad, staged: Staged, commit_id: str, parts: Sequence[PartFiles] = ()) -> None:
         self.target = quarantine_of(load.target)
         # What of the window is loaded is for the table's own commit to say.
         self._load = replace(
-            load, target=self.target, complete_until=load.window.start, guard=Unguarded(), tail_of=None
+            load, target=self.target, complete_until=load.window.start, guard=Unguarded(), tail_of=None, written=None
         )
         self._table = staged.actual
         self._commit_id = commit_id
         self._misfits = staged.shape.misfits
         self._time_column = load.target.time_column
         self._statistics = WindowStatistics(TIME, load.window, self.target.name, self.target.share)
-        self._opened: tuple[Staging, DataFileWriter] | None = None
+        self._parts = parts
+        self._writer: DataFileWriter | None = None
         self._is_used = load.target.has_quarantine
         self._handed_over = False
 
@@ -73,13 +79,13 @@ class Quarantine:
 
     def __exit__(self, *exception: object) -> None:
         # From the commit on, the files are the commit's to delete or to keep.
-        if self._opened and not self._handed_over:
-            self._opened[1].abort()
+        if self._writer and not self._handed_over:
+            self._writer.abort()
 
     @property
     def rows(self) -> int:
         """How many rows were taken out."""
-        return self._statistics.rows
+        return self._statistics.rows + sum(part.rows for part in self._parts)
 
     @property
     def previous_rows(self) -> int:
@@ -149,25 +155,38 @@ class Quarantine:
         """
         if self._handed_over or not self._is_used or not (self.rows or self._held):
             return
-        staging, writer = self._open()
-        files = writer.finish()
-        replacement = Replacement(self._load, staging.first.table, self.rows, files)
+        staging = self._staging
+        own = [WrittenFiles(staging.first.table, self._writer.finish())] if self._writer else []
+        parts = [WrittenFiles(each.layout.applied_to(staging.first.actual), each.files) for each in self._parts]
+        written = WrittenRows(self.target, [*own, *parts], kept=bool(parts))
+        planner: Planner[Change] = Replacement(self._load, staging.first.table, self.rows, written)
         self._handed_over = True
-        WindowCommit(self._load, staging, replacement, commit_id=self._commit_id).run()
+        try:
+            WindowCommit(self._load, staging, Once(planner, self._commit_id), commit_id=self._commit_id).run()
+        except AlreadyCommitted:
+            # By another process, which commits the same parts.
+            return
+
+    def hand_over(self) -> PartFiles | None:
+        """Write what was taken out to its end, and leave its commit to whoever commits the part; None without rows."""
+        if self._writer is None:
+            return None
+        files = self._writer.finish()
+        self._handed_over = True
+        return PartFiles(self.rows, TableLayout.of(self._staging.first.table), files)
 
     def _take(self, rows: pa.RecordBatch) -> None:
         for start in range(0, len(rows), ROWS_AT_ONCE):
-            staging, writer = self._open()
-            texts = staging.first.shape.apply(self._as_texts(rows.slice(start, ROWS_AT_ONCE)))
+            if self._writer is None:
+                self._writer = DataFileWriter(self._staging.first.table, self.target)
+            texts = self._staging.first.shape.apply(self._as_texts(rows.slice(start, ROWS_AT_ONCE)))
             self._statistics.observe(texts)
-            writer.write(texts)
+            self._writer.write(texts)
 
-    def _open(self) -> tuple[Staging, DataFileWriter]:
-        if self._opened is None:
-            columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in self._texts)])
-            staged = table_for(self._load.catalog, self.target, columns, self._load.provenance)
-            self._opened = Staging(columns, self.target, staged), DataFileWriter(staged.table, self.target)
-        return self._opened
+    @cached_property
+    def _staging(self) -> Staging:
+        columns = pa.schema([pa.field(TIME, pa.timestamp("ns")), *((name, pa.string()) for name in self._texts)])
+        return Staging(columns, self.target, table_for(self._load.catalog, self.target, columns, self._load.provenance))
 
     def _as_texts(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         found = [self._found_in(row) for row in rows.select([m.column for m in self._misfits]).to_pylist()]

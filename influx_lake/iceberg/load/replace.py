@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from influx_lake.iceberg.load.ingest import open_ingest
+from influx_lake.iceberg.load.opening import open_ingest
 from influx_lake.iceberg.load.replace_plan import Replacement
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
-from influx_lake.iceberg.writer.writer import write_files
 
 
 def replace_window(load: WindowLoad) -> WindowResult:
@@ -22,6 +21,6 @@ def replace_window(load: WindowLoad) -> WindowResult:
             `CommitOutcomeUnknown`.
     """
     with open_ingest(load) as ingest:
-        files = write_files(ingest.table, load.target, ingest.batches(), ingest.shape.schema)
-        with closing(Replacement(load, ingest.table, ingest.statistics.rows, files)) as replacement:
+        written = ingest.write()
+        with closing(Replacement(load, ingest.table, ingest.statistics.rows, written)) as replacement:
             return ingest.commit(replacement)

@@ -11,7 +11,7 @@ from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.merge.copy_on_write import Merge
 from influx_lake.iceberg.merge.point_key import point_key
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
-from influx_lake.iceberg.merge.written_rows import WrittenRows, read_written
+from influx_lake.iceberg.merge.written_rows import WrittenRows
 from influx_lake.iceberg.scan.planning import files_of
 from influx_lake.iceberg.scan.reader import arrow_schema
 from influx_lake.iceberg.table_state import table_state
@@ -28,21 +28,19 @@ class Replacement:
 
     Attributes:
         load: The load of the window.
-        table: The table as the files were written for it.
+        table: The table as the rows were shaped for it.
         rows: How many rows were loaded.
-        files: The files that hold them.
+        written_rows: The files that hold them.
     """
 
     load: WindowLoad
     table: Table
     rows: int
-    files: list[DataFile]
+    written_rows: WrittenRows
     _merge: Merge | None = None
     _outside: StraddlingRows = field(init=False)
-    _rows: WrittenRows = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rows = WrittenRows(self.load.target, self.table, self.files)
         self._outside = StraddlingRows(self.load.target, self.load.window)
 
     def plan(self, table: Table) -> Change:
@@ -58,7 +56,7 @@ class Replacement:
             return self._merged(table)
         return Change(
             removed=removed,
-            added=(*self._rows.of(table), *(file for part in kept for file in part.files)),
+            added=(*self.written_rows.of(table), *(file for part in kept for file in part.files)),
             rows=self.rows,
             previous_rows=previous,
             coverage=table_state(table).coverage.replacing(window, self.load.complete),
@@ -66,7 +64,7 @@ class Replacement:
 
     def written(self) -> list[DataFile]:
         """The files of the window's rows, of those that lie outside it, and of those that were kept."""
-        return [*self._rows.written(), *self._outside.written(), *(self._merge.written() if self._merge else ())]
+        return [*self.written_rows.written(), *self._outside.written(), *(self._merge.written() if self._merge else ())]
 
     def close(self) -> None:
         """Delete what was buffered to compare rows."""
@@ -79,6 +77,6 @@ class Replacement:
             schema = arrow_schema(self.table.schema())
             merge = Merge(self.load, schema, point_key(self.load.target, schema))
             self._merge = merge
-            with closing(read_written(self.table, self.files)) as rows:
+            with closing(self.written_rows.read(schema)) as rows:
                 merge.take(rows)
         return self._merge.plan(table)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.load.ingest import Ingest, open_ingest
-from influx_lake.iceberg.merge.copy_on_write import Merge, as_read
+from influx_lake.iceberg.load.ingest import Ingest
+from influx_lake.iceberg.load.opening import open_ingest
+from influx_lake.iceberg.merge.copy_on_write import Merge, as_read, joins_whole_rows
 from influx_lake.iceberg.merge.keep_unmatched import KeepUnmatched
 from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
 from influx_lake.iceberg.merge.point_key import point_key
 from influx_lake.iceberg.scan.reader import arrow_schema
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
-from influx_lake.iceberg.writer.writer import write_files
 
 
 def upsert_window(load: WindowLoad) -> WindowResult:
@@ -32,14 +32,13 @@ def upsert_window(load: WindowLoad) -> WindowResult:
 def _planner(load: WindowLoad, ingest: Ingest, kept: ExitStack) -> Merge | KeepUnmatched:
     """Read the rows, and plan the upsert; what it buffers until it is committed is closed with `kept`."""
     target, key = load.target, point_key(load.target, ingest.shape.schema)
-    batches = as_read(ingest.batches(), ingest.table)
     # Files of sorted rows no longer tell which of two rows of a point came last.
-    if target.write.merge_fields or target.write.sort_by:
+    if joins_whole_rows(target):
         schema = arrow_schema(ingest.table.schema())
         merge = kept.enter_context(closing(Merge(load, schema, key, target.write.merge_fields)))
         with catalog_errors(f"keep rows of {target.name} aside"):
-            merge.take(batches)
+            merge.take(as_read(ingest.batches(), ingest.table))
         return merge
     points, other = KeySet(key, load.window), DisplacedRows(key, load.window)
-    files = write_files(ingest.table, target, other.record(points.record(batches)), ingest.shape.schema)
-    return kept.enter_context(closing(KeepUnmatched(load, ingest.table, files, ingest.statistics, points, other)))
+    written = ingest.write(lambda rows: other.record(points.record(as_read(rows, ingest.table))))
+    return kept.enter_context(closing(KeepUnmatched(load, ingest.table, written, ingest.statistics, points, other)))

@@ -19,7 +19,7 @@ from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
 from influx_lake.iceberg.merge.merge_join import MergeJoin
 from influx_lake.iceberg.merge.point_key import PointKey
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
-from influx_lake.iceberg.merge.written_rows import layout_of
+from influx_lake.iceberg.merge.written_rows import layout_of, padded
 from influx_lake.iceberg.scan.planning import WindowFiles, files_of, time_bounds
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, count_rows, read_tasks
 from influx_lake.iceberg.scan.row_filter import RowFilter
@@ -171,6 +171,11 @@ class Merge:
         return self.load.target.time_column
 
 
+def joins_whole_rows(target: TableTarget) -> bool:
+    """Whether the rows of an upsert are needed in the order in which they come: their files are then written anew."""
+    return bool(target.write.merge_fields or target.write.sort_by)
+
+
 def replaced_others(count: int) -> dict[str, str]:
     """The note of a snapshot on rows that were replaced by rows with other tags, which `write.key` leaves out."""
     return {REPLACED_OTHERS: str(count)} if count else {}
@@ -224,15 +229,3 @@ def as_read(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.Reco
     for batch in batches:
         stored = stored or file_schema(table.schema(), batch.schema)
         yield from to_file([batch], table.schema(), stored).rename_columns(names).to_batches()
-
-
-def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch in the columns of a schema that others may have widened since."""
-    if batch.schema == schema:
-        return batch
-    come = frozenset(batch.schema.names)
-    columns = [
-        batch.column(field.name).cast(field.type) if field.name in come else pa.nulls(len(batch), field.type)
-        for field in schema
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)

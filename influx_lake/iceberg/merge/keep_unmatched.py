@@ -17,7 +17,7 @@ from influx_lake.iceberg.merge.key_set import DisplacedRows, KeySet
 from influx_lake.iceberg.merge.lookahead_stream import LookaheadStream, RemainingTimes
 from influx_lake.iceberg.merge.straddling_rows import StraddlingRows
 from influx_lake.iceberg.merge.time_buckets import TimeBuckets
-from influx_lake.iceberg.merge.written_rows import WrittenRows, layout_of, read_written
+from influx_lake.iceberg.merge.written_rows import WrittenRows, layout_of
 from influx_lake.iceberg.scan.planning import files_of
 from influx_lake.iceberg.scan.reader import arrow_schema, conform, read_tasks
 from influx_lake.iceberg.scan.row_filter import RowFilter
@@ -57,8 +57,8 @@ class KeepUnmatched:
 
     Attributes:
         load: The load of the window.
-        table: The table as the files were written for it.
-        files: The files of the loaded rows.
+        table: The table as the rows were shaped for it.
+        written_rows: The files of the loaded rows.
         statistics: Of these rows.
         points: Their keys.
         other: Their keys by all of their tags.
@@ -66,7 +66,7 @@ class KeepUnmatched:
 
     load: WindowLoad
     table: Table
-    files: list[DataFile]
+    written_rows: WrittenRows
     statistics: WindowStatistics
     points: KeySet
     other: DisplacedRows
@@ -74,10 +74,8 @@ class KeepUnmatched:
     _kept: dict[frozenset[str], _Kept] = field(default_factory=dict)
     _reading: ExitStack = field(default_factory=ExitStack)
     _outside: StraddlingRows = field(init=False)
-    _rows: WrittenRows = field(init=False)
 
     def __post_init__(self) -> None:
-        self._rows = WrittenRows(self.load.target, self.table, self.files)
         self._outside = StraddlingRows(self.load.target, self.load.window)
 
     def plan(self, table: Table) -> Change:
@@ -86,13 +84,13 @@ class KeepUnmatched:
             found = files_of(table, self.load.window, self._time)
         touched, untouched = touched_by(table, found, self._time, self.statistics.first_us, self.statistics.last_us)
         outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
-        kept = self._keep(table, touched) if self.files else _Kept(0, 0, ())
+        kept = self._keep(table, touched) if not self.written_rows.empty else _Kept(0, 0, ())
         if not self.points.distinct:
             return self._merged(table)
         left = held_by(table, untouched, found, self.load)
         return Change(
             removed=tuple(task.file for task in touched),
-            added=(*self._rows.of(table), *kept.files, *(file for part in outside for file in part.files)),
+            added=(*self.written_rows.of(table), *kept.files, *(file for part in outside for file in part.files)),
             rows=self.statistics.rows + kept.rows + left,
             previous_rows=kept.held + left,
             coverage=table_state(table).coverage.adding(self.load.complete),
@@ -102,7 +100,12 @@ class KeepUnmatched:
     def written(self) -> list[DataFile]:
         """The files of the loaded rows, of the unmatched ones, and of those outside the window."""
         kept = (file for part in self._kept.values() for file in part.files)
-        return [*self._rows.written(), *kept, *self._outside.written(), *(self._merge.written() if self._merge else ())]
+        return [
+            *self.written_rows.written(),
+            *kept,
+            *self._outside.written(),
+            *(self._merge.written() if self._merge else ()),
+        ]
 
     def close(self) -> None:
         """Delete what was buffered, and close the files that a failure left half read."""
@@ -155,7 +158,7 @@ class KeepUnmatched:
         if self._merge is None:
             schema = arrow_schema(self.table.schema())
             self._merge = Merge(self.load, schema, self.points.key)
-            with closing(read_written(self.table, self.files)) as rows:
+            with closing(self.written_rows.read(schema)) as rows:
                 self._merge.take(rows)
         return self._merge.plan(table)
 

@@ -15,28 +15,47 @@ from influx_lake.iceberg.target import TableTarget
 from influx_lake.iceberg.writer.writer import write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """Files of rows.
+
+    Attributes:
+        table: The table that they were written for, as it was then.
+        files: The files.
+    """
+
+    table: Table
+    files: Sequence[DataFile]
+
+
 @dataclass(slots=True)
 class WrittenRows:
-    """Files of rows, for the table as it is when they are committed.
+    """Files of rows that wait for their commit, for the table as it is then.
 
     Another writer may take the field ids that new columns were to get, or change the partition spec. Then the files are
     read back and written anew, from disk and not from the source: their ids must never name another's columns.
 
     Attributes:
         target: The table.
-        table: The table that they were written for.
+        parts: The files; several where they were not all written for the table in the same state.
+        kept: Whether the files stay where they are not committed: others know of them.
     """
 
     target: TableTarget
-    table: Table
-    files: list[DataFile]
-    _again: dict[str, list[DataFile]] = field(default_factory=dict)
+    parts: Sequence[WrittenFiles]
+    kept: bool = False
+    _again: dict[tuple[int, str], list[DataFile]] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no file."""
+        return not any(part.files for part in self.parts)
 
     def of(self, table: Table) -> list[DataFile]:
         """The files with the rows for a table.
@@ -44,21 +63,37 @@ class WrittenRows:
         Raises:
             StorageError: They cannot be read, or written again.
         """
-        if not self.files or _suit(self.table, table):
-            return self.files
-        state = layout_of(table)
+        return [file for number in range(len(self.parts)) for file in self._part_of(number, table)]
+
+    def read(self, schema: pa.Schema) -> Generator[pa.RecordBatch]:
+        """The rows, in the columns of a table in a later state, as its rows are read.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        for part in self.parts:
+            with closing(read_written(part.table, part.files)) as batches:
+                for batch in batches:
+                    yield padded(batch, schema)
+
+    def written(self) -> list[DataFile]:
+        """Every file that goes where it is not committed."""
+        files = [] if self.kept else [file for part in self.parts for file in part.files]
+        return [*files, *(file for again in self._again.values() for file in again)]
+
+    def _part_of(self, number: int, table: Table) -> Sequence[DataFile]:
+        part = self.parts[number]
+        if not part.files or _suit(part.table, table):
+            return part.files
+        state = (number, layout_of(table))
         if state not in self._again:
-            columns = arrow_schema(self.table.schema())
+            columns = arrow_schema(part.table.schema())
             there = [name for name in columns.names if name in table.schema().column_names]
             schema = pa.schema([columns.field(name) for name in there])
-            with closing(read_written(self.table, self.files)) as batches:
+            with closing(read_written(part.table, part.files)) as batches:
                 rows = (batch.select(there) for batch in batches)
                 self._again[state] = write_files(table, self.target, rows, schema)
         return self._again[state]
-
-    def written(self) -> list[DataFile]:
-        """Every file that was written."""
-        return [*self.files, *(file for files in self._again.values() for file in files)]
 
 
 def layout_of(table: Table) -> str:
@@ -79,6 +114,18 @@ def read_written(table: Table, files: Iterable[DataFile]) -> Generator[pa.Record
                     # Files have the table's columns in its order, under names that Parquet allows.
                     columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
                     yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def padded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch in the columns of a schema that others may have widened since."""
+    if batch.schema == schema:
+        return batch
+    come = frozenset(batch.schema.names)
+    columns = [
+        batch.column(field.name).cast(field.type) if field.name in come else pa.nulls(len(batch), field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _suit(written_for: Table, table: Table) -> bool:

@@ -1,0 +1,133 @@
+"""The rows of a load as any processes wrote them into files, part by part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from influx_lake.errors import BranchOutdated, ColumnsChanged
+from influx_lake.iceberg.commit.commit_plan import Change, Planner
+from influx_lake.iceberg.commit.once import AlreadyCommitted, Once
+from influx_lake.iceberg.load.ensure import table_for
+from influx_lake.iceberg.load.ingest import Ingest, Passing, statistics_of
+from influx_lake.iceberg.load.quarantine import Quarantine
+from influx_lake.iceberg.merge.written_rows import WrittenFiles, WrittenRows
+from influx_lake.iceberg.parts.written_part import WrittenPart, shape_digest
+from influx_lake.iceberg.scan.reader import arrow_schema, count_rows, find_table
+from influx_lake.iceberg.staging.staged import Staging
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.iceberg.window_rows import PREVIEW_ROWS, WindowStatistics
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PartsIngest(Ingest):
+    """Rows that are in files already, which stay where a commit fails: they are committed by the next try.
+
+    Attributes:
+        written: The files.
+    """
+
+    written: WrittenRows
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, read back from the files."""
+        for batch in self.written.read(arrow_schema(self.table.schema())):
+            yield batch
+            self.load.progress.add(len(batch))
+
+    def write(self, passing: Passing = iter) -> WrittenRows:
+        """The files as they are; they are read only where the rows are to pass through something."""
+        if passing is not iter:
+            for _ in passing(self.batches()):
+                pass
+        return self.written
+
+    def commit(self, planner: Planner[Change]) -> WindowResult:
+        """Commit the files, unless another process did.
+
+        Raises:
+            BranchOutdated: It did, and the table has another state by now.
+        """
+        try:
+            return Ingest.commit(self, Once(planner, self.commit_id))
+        except AlreadyCommitted as found:
+            return self._committed(found.snapshot)
+
+    def _committed(self, snapshot: Snapshot) -> WindowResult:
+        load = self.load
+        table = find_table(load.catalog, load.target.identifier, load.target.share)
+        if table is None or not _is_in_line(table, snapshot):
+            raise BranchOutdated(
+                f"the parts of the window were committed to {load.target.name} already, and what readers get of it "
+                "does not have that commit",
+                remedy="Run the window again",
+            )
+        rows = count_rows(table, load.window, load.target.time_column)
+        return self.described(WindowResult(load.window, rows, rows, snapshot.snapshot_id, table))
+
+
+@contextmanager
+def open_parts(load: WindowLoad, parts: Sequence[WrittenPart]) -> Iterator[PartsIngest]:
+    """What was written of a load, its table made ready for it.
+
+    Args:
+        load: The load.
+        parts: What was written: one part at least, each within the window, and together all rows of it.
+
+    Raises:
+        ColumnsChanged: Rows would be shaped for the table as it is now in another way than they were.
+        LakeError: The table cannot take such rows; see `table_for`.
+    """
+    if any(part.window.start < load.window.start or load.window.end < part.window.end for part in parts):
+        raise ValueError(f"parts of {load.window} reach beyond it")
+    columns = parts[0].columns
+    staging = Staging(columns, load.target, table_for(load.catalog, load.target, columns, load.provenance))
+    shape = shape_digest(staging.first.shape)
+    if any(part.shape != shape for part in parts):
+        raise ColumnsChanged(
+            f"columns changed, of the source or of {load.target.name}, while the window was written in parts",
+            remedy="Run the window again",
+        )
+    commit_id = commit_id_of_parts(parts)
+    table = staging.first.actual
+    written = WrittenRows(
+        load.target,
+        [WrittenFiles(part.files.layout.applied_to(table), part.files.files) for part in parts],
+        kept=True,
+    )
+    aside = [part.quarantined for part in parts if part.quarantined is not None]
+    with Quarantine(load, staging.first, commit_id, aside) as quarantine:
+        yield PartsIngest(load, staging, _statistics(load, parts), quarantine, commit_id, written)
+
+
+def commit_id_of_parts(parts: Iterable[WrittenPart]) -> str:
+    """The id of the commit of some parts, the same whoever commits them."""
+    return hashlib.sha256("\0".join(sorted(part.id for part in parts)).encode()).hexdigest()[:32]
+
+
+def _statistics(load: WindowLoad, parts: Sequence[WrittenPart]) -> WindowStatistics:
+    found = statistics_of(load)
+    found.rows = sum(part.files.rows for part in parts)
+    found.first_us = min((part.first_us for part in parts if part.first_us is not None), default=None)
+    found.last_us = max((part.last_us for part in parts if part.last_us is not None), default=None)
+    # Of one part: those of others may have other columns.
+    first = next((part.preview for part in parts if len(part.preview)), None)
+    found.head = first.slice(0, PREVIEW_ROWS).to_batches() if first is not None else []
+    return found
+
+
+def _is_in_line(table: Table, snapshot: Snapshot) -> bool:
+    from pyiceberg.table.snapshots import ancestors_of
+
+    line = ancestors_of(table.current_snapshot(), table.metadata)
+    return any(each.snapshot_id == snapshot.snapshot_id for each in line)
