@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from benchmarks.cases import TARGET, WINDOW, Rows
+from benchmarks.inputs.cases import TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.target import Provenance
 from testbed.dataset import batches

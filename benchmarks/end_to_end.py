@@ -51,7 +51,7 @@ def run(rows: int, runs: int) -> dict[str, object]:
         for _ in range(runs):
             for case, found in costs.items():
                 arguments = address if case.startswith("flight") else []
-                found.append(in_process("benchmarks.cases", case, str(rows), *arguments))
+                found.append(in_process("benchmarks.inputs.cases", case, str(rows), *arguments))
     raw, ours = costs["write-raw"], costs["write-ours"]
     flight_raw, flight_ours = costs["flight-raw"], costs["flight-ours"]
     return {

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.engines [--days N] [--folder DIR] [--engines duckdb polars spark trino] [--runs N] [--json]`
 
-The table has 24 files a day, which the product loaded (`benchmarks.hourly_lake`; `--folder` keeps it, and takes one
-that is there). Each engine has answered for the first day three times before; then it is asked for others:
+The table has 24 files a day, which the product loaded (`benchmarks.inputs.hourly_lake`; `--folder` keeps it, and takes
+one that is there). Each engine has answered for the first day three times before; then it is asked for others:
 `avg` and `max` of a column by host.
 
 - `files_opened`: the data files that were opened, told by the kernel (inotify), whoever opens them. `files_ideal` are
@@ -33,9 +33,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.engine_cases import ENGINES, Asked
-from benchmarks.hourly_lake import START, TARGET, make, properties
-from benchmarks.opened_files import OpenedFiles
+from benchmarks.inputs.engine_cases import ENGINES, Asked
+from benchmarks.inputs.hourly_lake import START, TARGET, make, properties
+from benchmarks.inputs.opened_files import OpenedFiles
 from influx_lake.iceberg.catalogs.opening import open_catalog
 
 COLUMNS = ("time", "host", "usage_user")

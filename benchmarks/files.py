@@ -30,7 +30,7 @@ from typing import Any
 
 import pyiceberg.io.pyarrow  # noqa: F401 - a process imports it once, however many windows it writes
 
-from benchmarks.landed_data import FOLDERS, START, TAGS, VARIANTS, export, land, telegraf
+from benchmarks.inputs.landed_data import FOLDERS, START, TAGS, VARIANTS, export, land, telegraf
 from testbed.measure import Cost, in_process, measured, median
 
 LANDED = ("json", "csv", "parquet")

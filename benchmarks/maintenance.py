@@ -24,7 +24,7 @@ from pathlib import Path
 
 from testbed.measure import Cost, in_process, median
 
-CASES = "benchmarks.compaction_cases"
+CASES = "benchmarks.inputs.compaction_cases"
 
 
 def run(files: int, rows: int, runs: int, large: int | None, *, with_spark: bool) -> dict[str, float]:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.cases import TARGET, WINDOW, Rows
+from benchmarks.inputs.cases import TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from influx_lake.iceberg.load.upsert import upsert_window
 from influx_lake.iceberg.target import Provenance

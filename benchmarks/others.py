@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from benchmarks.cases import CPU
+from benchmarks.inputs.cases import CPU
 from influx_lake.iceberg.columns.schema import iceberg_schema
 from testbed.dataset import SCHEMA, batches
 from testbed.local_catalog import local_catalog

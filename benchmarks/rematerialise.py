@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from benchmarks.cases import PROVENANCE, TARGET, WINDOW, Rows
+from benchmarks.inputs.cases import PROVENANCE, TARGET, WINDOW, Rows
 from influx_lake.iceberg.load.replace import replace_window
 from testbed.dataset import SCHEMA, batches
 from testbed.loads import load_of

@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.served_lake import medians, served_lake
+from benchmarks.inputs.served_lake import medians, served_lake
 from benchmarks.verify import DAY, points
 from influx_lake.config import Lake
 from influx_lake.replication.window import replicate_window

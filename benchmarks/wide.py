@@ -15,7 +15,7 @@ import sys
 
 import pyarrow as pa
 
-from benchmarks.served_lake import TOKEN, medians, served_lake
+from benchmarks.inputs.served_lake import TOKEN, medians, served_lake
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.verify import verify

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.cases import LAYOUTS
+from benchmarks.inputs.cases import LAYOUTS
 from benchmarks.others import OTHERS
 from testbed.measure import Cost, in_process, median, ratio
 
@@ -36,8 +36,8 @@ class Comparison:
     ours: list[Cost] = field(default_factory=list)
 
     def run(self, rows: int) -> None:
-        self.raw.append(in_process("benchmarks.cases", "write-raw", str(rows), self.layout))
-        self.ours.append(in_process("benchmarks.cases", "write-ours", str(rows), self.layout))
+        self.raw.append(in_process("benchmarks.inputs.cases", "write-raw", str(rows), self.layout))
+        self.ours.append(in_process("benchmarks.inputs.cases", "write-ours", str(rows), self.layout))
 
     def report(self) -> dict[str, float]:
         return {
@@ -71,7 +71,7 @@ SIZES = {"5m": 1, "50m": 10}
 
 def peak_over(layout: str, rows: int) -> float:
     """How far memory rises, in MB, while rows are written that are made as they stream."""
-    cost = in_process("benchmarks.cases", "stream-ours", str(rows), layout)
+    cost = in_process("benchmarks.inputs.cases", "stream-ours", str(rows), layout)
     return round(cost.peak_mb - cost.base_mb)
 
 

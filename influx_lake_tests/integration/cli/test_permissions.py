@@ -14,10 +14,10 @@ from sqlalchemy import create_engine, text
 from influx_lake.cli.entry import run
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.storage.listing import files_below
-from influx_lake_tests.integration.iceberg.enforcing_aws import EnforcingAws, enforcing_aws
-from influx_lake_tests.integration.iceberg.postgres import postgres
-from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
-from influx_lake_tests.integration.iceberg.stores import STORES
+from influx_lake_tests.integration.iceberg.catalogs.postgres import postgres
+from influx_lake_tests.integration.iceberg.catalogs.rest_catalog import rest_catalog
+from influx_lake_tests.integration.iceberg.stores.enforcing_aws import EnforcingAws, enforcing_aws
+from influx_lake_tests.integration.iceberg.stores.stores import STORES
 
 LAKE = """\
 sources: {{default: {{type: line_protocol, path: ./points.lp, database: t}}}}

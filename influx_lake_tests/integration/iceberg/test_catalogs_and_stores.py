@@ -18,13 +18,13 @@ from influx_lake.frames.duckdb_scan import relation
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.sql.table_scan import TableScan
+from influx_lake_tests.integration.iceberg.catalogs.java_server import apache_rest_catalog, hive_metastore
+from influx_lake_tests.integration.iceberg.catalogs.nessie import nessie
+from influx_lake_tests.integration.iceberg.catalogs.postgres import postgres
+from influx_lake_tests.integration.iceberg.catalogs.rest_catalog import rest_catalog
 from influx_lake_tests.integration.iceberg.evolving_worker import rows_of
-from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog, hive_metastore
 from influx_lake_tests.integration.iceberg.lost_answers import LosingProxy, losing_proxy
-from influx_lake_tests.integration.iceberg.nessie import nessie
-from influx_lake_tests.integration.iceberg.postgres import postgres
-from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
-from influx_lake_tests.integration.iceberg.stores import STORES
+from influx_lake_tests.integration.iceberg.stores.stores import STORES
 from influx_lake_tests.unit.iceberg.tables import day, table
 from testbed.aws import empty_aws
 

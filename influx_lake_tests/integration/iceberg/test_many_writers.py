@@ -15,10 +15,10 @@ import pytest
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.scan.reader import count_rows
 from influx_lake.iceberg.table_state import table_state
-from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog, hive_metastore
+from influx_lake_tests.integration.iceberg.catalogs.java_server import apache_rest_catalog, hive_metastore
+from influx_lake_tests.integration.iceberg.catalogs.postgres import postgres
+from influx_lake_tests.integration.iceberg.catalogs.rest_catalog import rest_catalog
 from influx_lake_tests.integration.iceberg.loading_worker import ROWS
-from influx_lake_tests.integration.iceberg.postgres import postgres
-from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
 from influx_lake_tests.unit.iceberg.tables import day, table
 
 PROCESSES = 16

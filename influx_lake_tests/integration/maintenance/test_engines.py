@@ -13,7 +13,7 @@ import pytest
 
 from influx_lake.iceberg.table_state.lineage import last_commit
 from influx_lake.sandbox import Sandbox
-from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog, iceberg_jar, spark_jars
+from influx_lake_tests.integration.iceberg.catalogs.java_server import apache_rest_catalog, iceberg_jar, spark_jars
 from influx_lake_tests.integration.maintenance.engine_lake import DAYS, HOURS, ROWS, EngineLake
 from testbed.trino_server import trino_server
 from testbed.waiting import wait_until

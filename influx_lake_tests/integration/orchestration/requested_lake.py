@@ -14,7 +14,7 @@ from influx_lake.serve.app import create_app
 from influx_lake.serve.problems import problem_of
 from influx_lake.serve.service import Service
 from influx_lake.serve.work.crew import Crew
-from influx_lake_tests.integration.orchestration.sensed_lake import SensedLake
+from influx_lake_tests.integration.orchestration.sensors.sensed_lake import SensedLake
 from testbed.waiting import wait_until
 
 

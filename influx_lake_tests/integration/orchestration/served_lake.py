@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from influx_lake_tests.integration.orchestration.automated_lake import DATABASE
-from influx_lake_tests.integration.orchestration.sensed_lake import CPU, SensedLake
+from influx_lake_tests.integration.orchestration.sensors.sensed_lake import CPU, SensedLake
 from testbed.influxdb_servers import ORG, TOKEN, Server, influxdb1, influxdb2
 
 LANGUAGES = ("1.8", "2", "2 flux")

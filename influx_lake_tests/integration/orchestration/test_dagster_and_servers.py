@@ -20,7 +20,7 @@ from influx_lake.orchestration.automation.tailing import tail_jobs, tail_sensor
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.automated_lake import DATABASE, START, asked
-from influx_lake_tests.integration.orchestration.sensed_lake import CPU, SensedLake
+from influx_lake_tests.integration.orchestration.sensors.sensed_lake import CPU, SensedLake
 from influx_lake_tests.integration.orchestration.served_lake import (
     LANGUAGES,
     ServedDatabase,

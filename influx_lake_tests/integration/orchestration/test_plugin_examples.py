@@ -13,11 +13,11 @@ import pytest
 
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
-from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
-from influx_lake_tests.integration.iceberg.versitygw import versitygw
+from influx_lake_tests.integration.iceberg.catalogs.rest_catalog import rest_catalog
+from influx_lake_tests.integration.iceberg.stores.versitygw import versitygw
 from influx_lake_tests.integration.orchestration.automated_lake import DATABASE
 from influx_lake_tests.integration.orchestration.requested_lake import planned, requests_of, served
-from influx_lake_tests.integration.orchestration.sensed_lake import SensedLake
+from influx_lake_tests.integration.orchestration.sensors.sensed_lake import SensedLake
 from influx_lake_tests.integration.serve.served_lake import followed
 from testbed.local_catalog import local_properties
 

@@ -15,7 +15,7 @@ from influx_lake.orchestration.proof.offloading import offload_job
 from influx_lake.orchestration.proof.proving import proof_assets, proof_jobs, proof_sensor
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.automated_lake import DAY, START
-from influx_lake_tests.integration.orchestration.sensed_lake import CPU, SensedLake
+from influx_lake_tests.integration.orchestration.sensors.sensed_lake import CPU, SensedLake
 
 NOW = START + 5 * DAY + timedelta(hours=1)
 DAYS = [f"2026-01-0{day}" for day in range(1, 6)]

@@ -11,7 +11,7 @@ import pytest
 from influx_lake.orchestration.tags import REASON, REQUEST
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.orchestration.requested_lake import planned, requests_of, served
-from influx_lake_tests.integration.orchestration.sensed_lake import SensedLake
+from influx_lake_tests.integration.orchestration.sensors.sensed_lake import SensedLake
 from testbed.waiting import wait_until
 
 DAYS = {"measurements": ["cpu", "mem"], "start": "2026-01-01", "end": "2026-01-03"}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pytest
 
-from influx_lake_tests.integration.iceberg.java_server import iceberg_jar, spark_jars
+from influx_lake_tests.integration.iceberg.catalogs.java_server import iceberg_jar, spark_jars
 from influx_lake_tests.integration.query.page import Block, blocks, run_python, statement
 from influx_lake_tests.integration.query.page_lake import Answer, PageLake
 from influx_lake_tests.integration.query.type_tables import make_foreign_tables

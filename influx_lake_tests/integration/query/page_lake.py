@@ -24,7 +24,7 @@ from influx_lake.config import InfluxDB3Config, Secret, load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources.influxdb3 import InfluxDB3Source
-from influx_lake_tests.integration.iceberg.java_server import apache_rest_catalog
+from influx_lake_tests.integration.iceberg.catalogs.java_server import apache_rest_catalog
 from influx_lake_tests.integration.query.type_tables import make_tables
 from influx_lake_tests.integration.typed_lake import TypedLake
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from influx_lake_tests.integration.iceberg.engine_cases import LARGEST, asked_types, long_tables, other_options
-from influx_lake_tests.integration.iceberg.spark_session import Spark as Session
+from influx_lake_tests.integration.iceberg.engines.engine_cases import LARGEST, asked_types, long_tables, other_options
+from influx_lake_tests.integration.iceberg.engines.spark_session import Spark as Session
 from influx_lake_tests.integration.typed_lake import START_NS, TypedLake, measurement
 
 if TYPE_CHECKING:

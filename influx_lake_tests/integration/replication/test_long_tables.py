@@ -13,7 +13,7 @@ from influx_lake.config import CheckOptions
 from influx_lake.config.tables.shared_tables import Share
 from influx_lake.orchestration.assets.overview_page import overview_page
 from influx_lake.replication.overview import overview_of
-from influx_lake_tests.integration.iceberg.engine_cases import long_tables
+from influx_lake_tests.integration.iceberg.engines.engine_cases import long_tables
 from influx_lake_tests.integration.typed_lake import TypedLake, day, through_duckdb, through_polars
 
 

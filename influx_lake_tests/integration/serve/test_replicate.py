@@ -14,7 +14,7 @@ import pytest
 from influx_lake.config import load_lake
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.sandbox import Sandbox
-from influx_lake_tests.integration.iceberg.rest_catalog import rest_catalog
+from influx_lake_tests.integration.iceberg.catalogs.rest_catalog import rest_catalog
 from influx_lake_tests.integration.serve.served_lake import ServedLake, followed
 from testbed.local_catalog import local_properties
 

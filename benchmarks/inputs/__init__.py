@@ -1,0 +1,1 @@
+"""What benchmarks measure, and the lakes that they measure it on."""
