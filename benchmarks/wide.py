@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from benchmarks.inputs.served_lake import TOKEN, medians, served_lake
 from influx_lake.config.values.windows import Window, parse_moment
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from influx_lake.iceberg.table_state.coverage import Coverage
     from influx_lake.iceberg.window_load import Progress
     from influx_lake.iceberg.window_result import WindowResult
-    from influx_lake.replication.comparison.row_counts import Depth
+    from influx_lake.replication.comparison.compare_windows import Depth
     from influx_lake.replication.comparison.verify import Verification
     from influx_lake.sources import Source
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from influx_lake.checks.outcome import SHOWN, Outcome, listed
 from influx_lake.checks.subject import Subject
 from influx_lake.config.values.units import counted
-from influx_lake.replication.comparison.row_counts import Comparison, Verdict
+from influx_lake.replication.comparison.compare_windows import Comparison, Verdict
 from influx_lake.replication.comparison.verify import compare_apart
 
 

@@ -18,7 +18,7 @@ from influx_lake.metrics import families as of
 from influx_lake.metrics.families import Family, Kind
 from influx_lake.metrics.figures import LakeFigures, TableFigures
 from influx_lake.metrics.journal import Compared, Kept, read_journal
-from influx_lake.replication.comparison.row_counts import Verdict
+from influx_lake.replication.comparison.compare_windows import Verdict
 from influx_lake.replication.observing import OTHER_REASON
 
 try:

@@ -27,9 +27,9 @@ from influx_lake.offload.objections import WindowObjections, to_measurement
 from influx_lake.offload.planning import OffloadPlan
 from influx_lake.offload.records import declare, finish, tag_snapshot, withdraw
 from influx_lake.replication.changes.change import Change
-from influx_lake.replication.comparison.late_points import LatePoints, late_points
+from influx_lake.replication.comparison.compare_windows import Depth
+from influx_lake.replication.comparison.late_after_offload import LatePoints, late_points
 from influx_lake.replication.comparison.proving import unprovable
-from influx_lake.replication.comparison.row_counts import Depth
 from influx_lake.replication.comparison.stored_digests import stored_digest
 from influx_lake.replication.comparison.verify import compare_apart
 from influx_lake.replication.removed.erased import without_erased_from

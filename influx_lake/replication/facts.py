@@ -10,7 +10,7 @@ from influx_lake.config.values.windows import merged, utc_text
 if TYPE_CHECKING:
     from influx_lake.iceberg.table_state import ForeignChange
     from influx_lake.iceberg.window_result import WindowResult
-    from influx_lake.replication.comparison.row_counts import Comparison
+    from influx_lake.replication.comparison.compare_windows import Comparison
     from influx_lake.replication.comparison.verify import Verification
     from influx_lake.replication.status import MeasurementStatus
     from influx_lake.sources.remarks import Outside

@@ -17,7 +17,7 @@ from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.scan.row_counts import total_rows
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.comparison.row_counts import Comparison, Verdict, compare_windows
+from influx_lake.replication.comparison.compare_windows import Comparison, Verdict, compare_windows
 from influx_lake.replication.foreign_changes import ForeignChanges, foreign_changes
 from influx_lake.replication.planning.due import due_windows, newest_closed
 from influx_lake.sources.listing import listing_of

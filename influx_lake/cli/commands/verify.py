@@ -41,7 +41,7 @@ def verify(
     lies outside of the partitions.
     """
     from influx_lake.cli.session import open_session
-    from influx_lake.replication.comparison.row_counts import Depth
+    from influx_lake.replication.comparison.compare_windows import Depth
     from influx_lake.replication.comparison.verify import closed_windows
     from influx_lake.replication.facts import verification_facts
     from influx_lake.session import check_range

@@ -15,7 +15,7 @@ from influx_lake.errors import LakeError
 from influx_lake.orchestration.alerts.channels import Channel, channels_of
 from influx_lake.orchestration.alerts.events import TYPES, Position, Positions, events_after
 from influx_lake.orchestration.alerts.notice import Notice
-from influx_lake.orchestration.alerts.reading import Reader
+from influx_lake.orchestration.alerts.notices_from_events import Reader
 from influx_lake.orchestration.lake_names import LAKE_TAG, LakeNames
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
     from influx_lake.config.values.windows import Window
+    from influx_lake.replication.comparison.compare_windows import Comparison
     from influx_lake.replication.comparison.reconcile import Judgement
-    from influx_lake.replication.comparison.row_counts import Comparison
     from influx_lake.sources.protocol import Source
 
 CHECK = "source_equals_lake"
@@ -228,8 +228,8 @@ class _Reconciling:
         """What to do about the windows, and why some could not be compared."""
         from influx_lake.iceberg.scan.reader import find_table
         from influx_lake.iceberg.table_state import table_state
+        from influx_lake.replication.comparison.compare_windows import Depth
         from influx_lake.replication.comparison.reconcile import Memory, judge, windows_to_compare
-        from influx_lake.replication.comparison.row_counts import Depth
         from influx_lake.replication.comparison.verify import compare_apart
 
         table = find_table(self.catalog, measurement.identifier, measurement.share)

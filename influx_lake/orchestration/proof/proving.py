@@ -109,7 +109,7 @@ def _prove(context: dg.AssetExecutionContext, lake: Lake, measurements: Sequence
     Raises:
         Failure: Some could not.
     """
-    from influx_lake.replication.comparison.row_counts import Depth
+    from influx_lake.replication.comparison.compare_windows import Depth
     from influx_lake.replication.comparison.verify import verify
 
     names, partitions = LakeNames.of(lake), partitions_for(scheme)

@@ -25,7 +25,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.table_state import TableState, table_state
 from influx_lake.iceberg.table_state.reading import time_id_of
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.replication.comparison.row_counts import Comparison, Verdict
+from influx_lake.replication.comparison.compare_windows import Comparison, Verdict
 from influx_lake.replication.comparison.stored_digests import default_key, stored_digest
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.table_state.coverage import Coverage
-from influx_lake.replication.comparison.row_counts import Comparison, Verdict
+from influx_lake.replication.comparison.compare_windows import Comparison, Verdict
 
 MOST_LOADS = 5
 """How often a window is loaded again that differs all the same, each time after a pause twice as long."""

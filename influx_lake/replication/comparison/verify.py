@@ -23,8 +23,8 @@ from influx_lake.errors import (
     StorageError,
     UnexpectedAnswer,
 )
+from influx_lake.replication.comparison.compare_windows import Comparison, Depth, Verdict, compare_windows
 from influx_lake.replication.comparison.proving import Proved, keep_proofs
-from influx_lake.replication.comparison.row_counts import Comparison, Depth, Verdict, compare_windows
 from influx_lake.replication.outside import outside_partitions
 from influx_lake.sources.protocol import Source
 from influx_lake.sources.remarks import Outside

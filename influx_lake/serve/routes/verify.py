@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.requests.request import Kind, State
 from influx_lake.serve.problems import answer_of
 from influx_lake.serve.routes.access import IdempotencyKey, Served

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from influx_lake.config.redaction import redacted
 from influx_lake.config.values.windows import parse_moment, utc_text
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.requests.request import Request, RequestedWindow, State
 
 PATH = "/v1/windows"

@@ -15,7 +15,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from influx_lake.config.redaction import redacted
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.requests.request import Event, Kind, Request, State
 from influx_lake.serve.problems import Problem, documented
 from influx_lake.serve.routes.access import IdempotencyKey, Served

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.values.windows import parse_moment
 from influx_lake.errors import ConfigurationError
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.serve.problems import Problem
 from influx_lake.session import Session, check_range
 

@@ -15,7 +15,7 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import InfluxDB3Config, LineProtocolConfig, Measurement, Secret
 from influx_lake.config.tables.shared_tables import LongOptions, Share
 from influx_lake.iceberg.scan.reader import open_table, read_windows
-from influx_lake.replication.comparison.row_counts import Depth, Verdict, compare_windows
+from influx_lake.replication.comparison.compare_windows import Depth, Verdict, compare_windows
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox
 from influx_lake.sources import Source, open_reliable_source

@@ -16,7 +16,7 @@ from influx_lake.config import InfluxDB3Config, Measurement, load_lake
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.iceberg.catalogs.opening import open_catalog
 from influx_lake.iceberg.columns.schema import file_schema, iceberg_schema, to_file
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake.sandbox import Sandbox

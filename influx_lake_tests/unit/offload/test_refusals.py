@@ -20,7 +20,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.offload.objections import to_measurement
 from influx_lake.offload.planning import OffloadPlan, plan_offload
 from influx_lake.offload.running import Offloading, Outcome, Result
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.history.rollback import planned_rollback
 from influx_lake.replication.proof.certificate import certified, failed_checks

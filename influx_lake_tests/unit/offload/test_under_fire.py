@@ -26,7 +26,7 @@ from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.target import TableTarget
 from influx_lake.offload.planning import plan_offload
 from influx_lake.offload.running import Offloading, Step
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.offload.fired_source import KEY, FiredSource, timed_out

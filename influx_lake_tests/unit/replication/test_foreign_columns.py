@@ -23,7 +23,7 @@ from influx_lake.config.values.source_schema import Column, ColumnType, Measurem
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict, SourceUnavailable
 from influx_lake.orchestration.window_metadata import replication_facts
-from influx_lake.replication.comparison.row_counts import Depth, Verdict
+from influx_lake.replication.comparison.compare_windows import Depth, Verdict
 from influx_lake.replication.comparison.verify import verify
 from influx_lake.replication.status import measurement_status
 from influx_lake.replication.table_columns import check_or_tell

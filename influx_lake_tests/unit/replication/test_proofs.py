@@ -25,7 +25,7 @@ from influx_lake.iceberg.proofs.current import current_proofs
 from influx_lake.iceberg.proofs.record import MOST_RANGES, PROPERTY, Proof, Proofs, _document, _read
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.target import TableTarget
-from influx_lake.replication.comparison.row_counts import Depth
+from influx_lake.replication.comparison.compare_windows import Depth
 from influx_lake.replication.comparison.stored_digests import stored_digest
 from influx_lake.replication.comparison.verify import Verification, verify
 from influx_lake_tests.unit.replication.fake_source import FakeSource

@@ -16,7 +16,7 @@ from influx_lake.config import Measurement, OnShrink
 from influx_lake.config.measurements.guards import parse_tolerance
 from influx_lake.errors import RowsUnaccounted, WindowShrank
 from influx_lake.iceberg.table_state import TableState, reading, table_state
-from influx_lake.replication.comparison.row_counts import Comparison, Depth, Verdict, compare_windows
+from influx_lake.replication.comparison.compare_windows import Comparison, Depth, Verdict, compare_windows
 from influx_lake.replication.foreign_changes import foreign_changes
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, exact, held, load

@@ -12,8 +12,8 @@ from pyiceberg.catalog import Catalog
 from influx_lake.config import OnShrink
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.scan.reader import find_table
-from influx_lake.replication.comparison.late_points import late_points
-from influx_lake.replication.comparison.row_counts import Comparison, Depth, Verdict, compare_windows
+from influx_lake.replication.comparison.compare_windows import Comparison, Depth, Verdict, compare_windows
+from influx_lake.replication.comparison.late_after_offload import late_points
 from influx_lake.replication.comparison.stored_digests import stored_digest
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.transforms.memory_source import DAY, MemorySource, Row, at, measurement

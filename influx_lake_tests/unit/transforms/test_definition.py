@@ -14,7 +14,7 @@ from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import SchemaConflict, WindowShrank
 from influx_lake.iceberg.table_state import table_state
-from influx_lake.replication.comparison.row_counts import Depth, compare_windows
+from influx_lake.replication.comparison.compare_windows import Depth, compare_windows
 from influx_lake.replication.definition import outdated_windows
 from influx_lake_tests.unit.replication.fake_source import FakeSource
 from influx_lake_tests.unit.replication.loading import CPU, day, load

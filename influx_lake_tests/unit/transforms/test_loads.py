@@ -16,7 +16,7 @@ from influx_lake.config import Measurement, OnShrink, WriteMode, WriteOptions
 from influx_lake.config.measurements.tail import TailOptions
 from influx_lake.config.values.windows import Window, parse_moment
 from influx_lake.iceberg.scan.reader import read_windows
-from influx_lake.replication.comparison.row_counts import Depth, Verdict, compare_windows
+from influx_lake.replication.comparison.compare_windows import Depth, Verdict, compare_windows
 from influx_lake.replication.tail import tail_measurement
 from influx_lake.replication.window import replicate_window
 from influx_lake_tests.unit.transforms.memory_source import DAY, MemorySource, Row, as_rows, at, measurement
