@@ -1,1 +1,1 @@
-"""Tells people of what went wrong: a sensor for each way to reach them."""
+"""Alerts: Dagster sensors that send notices of failed runs, failed checks and late assets by webhook and mail."""

@@ -1,4 +1,4 @@
-"""The ways to reach people."""
+"""The channels that alerts are sent by: a webhook with Slack's JSON, and mail by SMTP."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _ANSWER_CHARACTERS = 200
 
 
 class Channel(Protocol):
-    """A way to reach people."""
+    """A channel that alerts are sent by."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The channel's name, as in lake.yaml: `webhook` or `email`."""
         ...
 
     def send(self, notices: Sequence[Notice]) -> None:
-        """Tell of these in one message.
+        """Send several notices as one message.
 
         Raises:
-            AlertNotDelivered: Nobody took it.
+            AlertNotDelivered: The receiver cannot be reached, or refused the message.
             ConfigurationError: A secret cannot be read.
         """
         ...
 
 
 def channels_of(options: AlertOptions) -> Iterator[Channel]:
-    """The ways that are configured."""
+    """Yields the channels that `alerts` of lake.yaml configures."""
     if options.webhook is not None:
         yield Webhook(options.webhook)
     if options.email is not None:
@@ -48,7 +48,7 @@ def channels_of(options: AlertOptions) -> Iterator[Channel]:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Slack, or whoever understands its JSON."""
+    """A webhook: Slack, or any receiver of Slack's JSON."""
 
     url: Secret
     name = "webhook"
@@ -71,7 +71,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """Mail, over an encrypted connection."""
+    """Mail by SMTP, over TLS or STARTTLS."""
 
     options: EmailOptions
     name = "email"
@@ -95,7 +95,7 @@ class Email:
 
 
 def slack_message(notices: Sequence[Notice]) -> dict[str, Any]:
-    """The message as Slack wants it: a text for notifications, and blocks."""
+    """Build the JSON of Slack's incoming webhooks: a text for notifications, and a block for each notice."""
     return {
         "text": _escaped(subject_of(notices)),
         "blocks": [
@@ -106,7 +106,7 @@ def slack_message(notices: Sequence[Notice]) -> dict[str, Any]:
 
 
 def mail(notices: Sequence[Notice], options: EmailOptions) -> EmailMessage:
-    """The message as mail, in plain text and in HTML."""
+    """Build the mail of several notices, in plain text and in HTML."""
     message = EmailMessage()
     message["Subject"] = f"[influx-lake] {' '.join(subject_of(notices).split())}"
     message["From"] = options.sender

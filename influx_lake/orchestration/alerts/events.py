@@ -1,4 +1,4 @@
-"""Events of all runs, in the order in which they were stored, from where somebody stopped reading."""
+"""Reads Dagster's event log for alerts: failed runs, check evaluations, changes of freshness; keeps a cursor."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from dagster import EventLogRecord
 
 SETTLED_SECONDS = 60.0
-"""Ids are given before events are stored, so that one with a lower id may appear after one with a higher id was read.
-After this time none does."""
+"""Storage ids are assigned before events are committed, so an event with a lower id may become visible after one with a
+higher id. After this many seconds none does.
+"""
 PAGE = 500
 PAGES = 5
-"""How much is read in one tick at most."""
+"""One tick reads at most `PAGES` pages of `PAGE` events for each type."""
 
 TYPES = {
     "runs": DagsterEventType.RUN_FAILURE,
@@ -31,18 +32,18 @@ TYPES = {
 
 @dataclass
 class Position:
-    """How far the events of a type were read.
+    """How far the events of one type were read.
 
     Attributes:
-        after: Nothing up to this id is read again.
-        told: Ids beyond it that are done with.
+        after: Storage id: events up to it are not read again.
+        told: Storage ids beyond `after` whose notices were sent.
     """
 
     after: int
     told: set[int] = field(default_factory=set)
 
     def settle(self, seen: Iterable[tuple[int, float]], now: float) -> None:
-        """Move on past the events, given by id and time, that are done with and have no latecomers before them."""
+        """Advance `after` over events, given as storage id and time, that are older than `SETTLED_SECONDS`."""
         for storage_id, stored_at in seen:
             if stored_at > now - SETTLED_SECONDS:
                 break
@@ -52,18 +53,18 @@ class Position:
 
 @dataclass
 class Positions:
-    """How far each type of event was read: a sensor's cursor."""
+    """The cursor of an alert sensor: how far each type of event was read."""
 
     of: dict[str, Position]
 
     @classmethod
     def now(cls, instance: dg.DagsterInstance) -> Positions:
-        """Where the events end: what happened before is nobody's alarm."""
+        """The newest event of each type: a new sensor sends no alerts for what happened before."""
         return cls({name: Position(_newest(instance, kind)) for name, kind in TYPES.items()})
 
     @classmethod
     def parse(cls, text: str) -> Positions:
-        """Read what `str()` wrote."""
+        """Parse the cursor that `str()` wrote."""
         return cls({name: Position(entry[0], set(entry[1])) for name, entry in json.loads(text).items()})
 
     def __str__(self) -> str:
@@ -71,7 +72,7 @@ class Positions:
 
 
 def events_after(instance: dg.DagsterInstance, name: str, position: Position) -> Iterator[EventLogRecord]:
-    """The events of a type that were stored since, oldest first, no more than a tick may read."""
+    """Yield the events of a type stored after a position, oldest first, at most `PAGES` pages."""
     after = position.after
     for _ in range(PAGES):
         page = _read(instance, TYPES[name], after=after, limit=PAGE)

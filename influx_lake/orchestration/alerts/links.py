@@ -1,4 +1,4 @@
-"""Where things are in Dagster's webserver."""
+"""Links to runs, assets and checks in Dagster's webserver."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import dagster as dg
 
 
 def asset_path(key: dg.AssetKey) -> str:
-    """Where an asset's page is on any webserver."""
+    """The path of an asset's page in the webserver."""
     return f"/assets/{'/'.join(quote(part, safe='') for part in key.path)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Links into the webserver; none where nobody said where it is.
+    """Links into the webserver; each is None where `alerts.base_url` is not set.
 
     Attributes:
-        base_url: Where it is reached, without a slash at its end.
+        base_url: The webserver's address, without a slash at its end.
     """
 
     base_url: str | None
 
     def run(self, run_id: str) -> str | None:
-        """A run."""
+        """The link to a run."""
         return f"{self.base_url}/runs/{run_id}" if self.base_url else None
 
     def asset(self, key: dg.AssetKey) -> str | None:
-        """An asset."""
+        """The link to an asset."""
         return f"{self.base_url}{asset_path(key)}" if self.base_url else None
 
     def check(self, key: dg.AssetKey, name: str) -> str | None:
-        """A check of an asset."""
+        """The link to a check of an asset."""
         asset = self.asset(key)
         return f"{asset}?view=checks&checkDetail={quote(name, safe='')}" if asset else None

@@ -1,4 +1,4 @@
-"""What people are told."""
+"""A notice: what an alert says of one failed run, failed check or late asset."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from influx_lake.config import AlertKind, Severity
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that went wrong.
+    """A notice of one failed run, failed check or late asset.
 
     Attributes:
-        kind: What kind of thing.
-        title: What, in a few words.
-        cause: Why.
-        measurement: The measurement, or another asset.
+        kind: What failed, as `alerts.on` of lake.yaml names it.
+        title: The title, a few words.
+        cause: Why it failed.
+        measurement: The measurement's name, or the key of another asset.
         remedy: What to do about it.
-        link: Where to look.
-        severity: How bad it is.
+        link: The page in Dagster's webserver.
+        severity: Error or warning.
     """
 
     kind: AlertKind
@@ -32,17 +32,17 @@ class Notice:
     severity: Severity = Severity.ERROR
 
     def facts(self) -> Iterator[tuple[str, str]]:
-        """What is known, by name."""
+        """Yield measurement, window, cause and remedy, as far as they are known, each with its label."""
         known = {"Measurement": self.measurement, "Window": self.window, "Cause": self.cause, "Remedy": self.remedy}
         yield from ((name, text) for name, text in known.items() if text)
 
     def text(self) -> str:
-        """All of it, as plain text."""
+        """The whole notice as plain text."""
         lines = [self.title, *(f"{name}: {text}" for name, text in self.facts())]
         return "\n".join([*lines, self.link] if self.link else lines)
 
 
 def subject_of(notices: Sequence[Notice]) -> str:
-    """What a message with these says in one line."""
+    """The subject line of a message with these notices."""
     more = len(notices) - 1
     return notices[0].title + (f" (and {more} more)" if more else "")

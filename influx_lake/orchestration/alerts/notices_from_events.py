@@ -1,4 +1,4 @@
-"""From what Dagster recorded to what people are told."""
+"""Turns Dagster's event log entries (failed runs, failed checks, late assets) into notices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FRESHNESS_CHECK = "freshness"
 _WILL_RETRY = "dagster/will_retry"
 _CAUSE_CHARACTERS = 1_500
 _GIVEN_UP = "This run has been marked as failed from outside the execution context."
-"""Dagster's word for a run whose process died, of which it noted more before."""
+"""Dagster's message for a run whose process died; the engine events before it say more."""
 _TRIED_AGAIN = "Its windows are tried again by themselves; if it goes on, look into the run's log"
 _RUN_AGAIN = "Look into the run's log, then run it again"
 _SEVERITIES = {dg.AssetCheckSeverity.WARN: Severity.WARN, dg.AssetCheckSeverity.ERROR: Severity.ERROR}
@@ -35,13 +35,13 @@ _SEVERITIES = {dg.AssetCheckSeverity.WARN: Severity.WARN, dg.AssetCheckSeverity.
 
 @dataclass
 class Reader:
-    """Tells what an event means to people, if anything.
+    """Turns event log entries into the notices that a lake's `alerts` asks for.
 
     Attributes:
-        options: What people want to be told of.
-        instance: Dagster's.
-        location: The code location, whose runs these are; None in tests.
-        assets: Its assets, but for those of another lake.
+        options: `alerts` of lake.yaml: which kinds and severities are sent.
+        instance: The Dagster instance.
+        location: The name of the code location; runs of other locations are skipped. None in tests.
+        assets: The assets of this lake; those of another lake in the same code location are left out.
     """
 
     lake: Lake
@@ -51,7 +51,7 @@ class Reader:
     assets: frozenset[dg.AssetKey]
 
     def notice(self, record: EventLogRecord) -> Notice | None:
-        """What to tell of an event; None for one that nobody wants to be told of."""
+        """The notice for an event; None where `alerts` does not ask for one."""
         event = record.event_log_entry.dagster_event
         data = event.event_specific_data if event else None
         if isinstance(data, dg.AssetCheckEvaluation):
@@ -142,7 +142,7 @@ class Reader:
         return has_our_assets and run.tags.get(LAKE_TAG, self.lake.name) == self.lake.name
 
     def _last_words(self, failure: EventLogEntry) -> str:
-        """Why a run ended that died, or never began: what was said when it was given up, or noted just before."""
+        """The cause of a run that died or never started: the failure's message, else the engine event before it."""
         said = failure.dagster_event.message if failure.dagster_event else None
         if said and said != _GIVEN_UP:
             return said

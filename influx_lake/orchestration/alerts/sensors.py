@@ -1,4 +1,4 @@
-"""The sensors that tell people."""
+"""The alert sensors: one for each channel, which sends notices of new events and retries what was not delivered."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 IN_A_MESSAGE = 10
 SECONDS = 30
-"""How often is looked."""
+"""The interval between two ticks of a sensor, in seconds."""
 
 
 def alert_sensors(lake: Lake) -> list[dg.SensorDefinition]:
-    """One sensor for each way to reach people, so that one that is down does not hold up or repeat the others."""
+    """Build one sensor for each channel, so that a channel that is down neither delays nor repeats the others."""
     return [_sensor(lake, lake.alerts, channel) for channel in channels_of(lake.alerts)] if lake.alerts else []
 
 
@@ -58,7 +58,7 @@ def _reader(context: dg.SensorEvaluationContext, lake: Lake, options: AlertOptio
 
 @dataclass
 class _Tick:
-    """One look at what happened since the last."""
+    """One tick of an alert sensor: the events since the last one."""
 
     context: dg.SensorEvaluationContext
     reader: Reader
@@ -70,7 +70,7 @@ class _Tick:
         self.positions = Positions.parse(self.context.cursor or "{}")
 
     def run(self) -> str:
-        """Tell of everything new; what was told is remembered, also where something then fails.
+        """Send a notice for each new event; the cursor keeps what was sent, also where a later message fails.
 
         Returns:
             What was done, for the tick.

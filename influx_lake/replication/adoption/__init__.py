@@ -1,1 +1,1 @@
-"""Tables that others filled become the lake's own: windows are held against the source, and loaded if they differ."""
+"""Adopts tables that other tools filled: compares each window with the source, and loads those that differ."""

@@ -1,4 +1,4 @@
-"""What became of a window of a table that is adopted."""
+"""The outcome of adopting one window of a table."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from influx_lake.replication.adoption.difference import Difference
 
 
 class Outcome(StrEnum):
-    """What became of a window, or is to become of it."""
+    """What was done with a window, or would be in a dry run."""
 
     EQUAL = "equal"
     """Both sides have the same rows: it is recorded as loaded."""
     LOADED = "loaded"
     """It differed, and was loaded from the source."""
     KEPT = "kept"
-    """The source has none, or no more, of its rows: they stay, and it is recorded as loaded."""
+    """The source has none of its rows, or no more of them: they stay, and the window is recorded as loaded."""
     DONE = "done"
-    """It was loaded into the new table before."""
+    """It was loaded into the new table by an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptedWindow:
-    """A window that was looked at.
+    """A window that was compared.
 
     Attributes:
         window: The window.
-        outcome: What became of it.
-        found: How it differed.
-        kept: How many rows stay that the source does not have.
-        copies: How many go that are equal to one of those in every column.
-        result: What loading it did.
+        outcome: What was done with it.
+        found: The difference that was found.
+        kept: The number of rows that stay though the source does not have them.
+        copies: The number of rows dropped as exact copies of one that stays.
+        result: The result of loading it.
     """
 
     window: Window
@@ -46,7 +46,7 @@ class AdoptedWindow:
 
     @property
     def explanation(self) -> str:
-        """How it differed, in words."""
+        """The difference, in words."""
         if self.outcome is Outcome.DONE:
             return "in the new table already"
         found = self.found

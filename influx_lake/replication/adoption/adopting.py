@@ -1,4 +1,4 @@
-"""Adopts the table of a measurement: window by window it becomes what its source has, and the lake's own."""
+"""Adopts the table of a measurement: compares its windows with the source and loads those that differ."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 WINDOWS_AT_ONCE = 500
-"""How many windows one query counts: see `verify`."""
+"""How many windows one query counts; see `verify`."""
 CONFIRMED_AT_ONCE = 100
-"""After how many windows that need no load they are recorded: what is recorded is not compared again."""
+"""How many windows that need no load are recorded in one commit: recorded windows are not compared again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ class Adoption:
 
     @property
     def repair(self) -> SchemaRepair:
-        """What is wrong with the table's columns."""
+        """The schema changes that the table needs."""
         return self.lake.repair
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the table itself is adopted, and no new one filled."""
+        """Whether the table itself is adopted, rather than a new one filled."""
         return self.into.identifier == self.measurement.identifier
 
     @property
@@ -99,11 +99,11 @@ class Adoption:
 
     @property
     def owner(self) -> str | None:
-        """The source whose rows the table holds, as far as it is known."""
+        """The source whose rows the table holds, where that is known."""
         return table_state(self.lake.table).owner
 
     def rows_outside(self, windows: Sequence[Window]) -> int:
-        """How many rows of the table lie in none of some windows."""
+        """The number of rows of the table that lie in none of these windows."""
         held = sum(count_by_window(self.lake.table, windows, self.lake.time))
         return total_rows(self.lake.table, self.lake.table.current_snapshot()) - held
 
@@ -219,7 +219,7 @@ class Adoption:
         )
 
     def _see(self, seen: SeenWindow) -> None:
-        """Remember a window that needs no load, and record those before it where it does not go with them."""
+        """Collect a window that needs no load; the windows before it are recorded first where they are not adjacent."""
         if self._seen and (
             len(self._seen) >= CONFIRMED_AT_ONCE
             or self._seen[-1].window.end != seen.window.start
@@ -238,7 +238,7 @@ class Adoption:
 
 @dataclass(slots=True, kw_only=True)
 class _AdoptedRows(MeasurementWindow):
-    """A window whose load is prepared, counted and told of as any other.
+    """A prepared load of a window, counted and reported as any other.
 
     Attributes:
         prepared: The load.
@@ -256,16 +256,16 @@ class _AdoptedRows(MeasurementWindow):
 
 @dataclass(frozen=True, slots=True)
 class _AllOfThem:
-    """Stops a load that brings fewer rows than the comparison found.
+    """A guard that stops a load with fewer rows than the comparison found.
 
     Attributes:
-        expected: How many there were.
+        expected: The number of rows found by the comparison.
     """
 
     expected: int
 
     def check(self, window: Window, rows: int, previous_rows: int) -> None:  # noqa: ARG002
-        """See to it that all are there."""
+        """Check that the load brings as many rows as expected."""
         if rows < self.expected:
             raise WindowShrank(
                 f"{self.expected:,} rows of {window} were found when it was compared, and {rows:,} came when it was "
@@ -274,7 +274,7 @@ class _AllOfThem:
             )
 
     def keeps_missing(self, rows: int, previous_rows: int) -> bool:  # noqa: ARG002
-        """What stays is among the rows that come."""
+        """False: rows that stay are part of the loaded stream."""
         return False
 
 
@@ -290,7 +290,7 @@ def adoption_of(
     dry_run: bool = False,
     drop_copies: bool = False,
 ) -> Adoption | None:
-    """Look at the table of a measurement, to adopt it.
+    """Prepare the adoption of a measurement's table.
 
     Args:
         source: The measurement's source.
@@ -355,7 +355,7 @@ def adoption_of(
 
 
 def _check_tags(measurement: Measurement, schema: MeasurementSchema, table: Table) -> None:
-    """Check that rows which are equal are of one point: all tags tell them apart."""
+    """Check that the table has every tag, so that equal rows are rows of one point."""
     missing = [name for name in schema.tags if name not in table.schema().column_names]
     if missing or measurement.transforms.tags.chooses:
         raise ConfigurationError(
@@ -368,7 +368,7 @@ def _check_tags(measurement: Measurement, schema: MeasurementSchema, table: Tabl
 def windows_to_adopt(
     measurement: Measurement, now: datetime, start: datetime | None, end: datetime | None
 ) -> list[Window]:
-    """The windows of a range that have begun, also the one that is still open, oldest first."""
+    """The windows of a range that have begun, including the open one, oldest first."""
     begin = start or measurement.kept_since(now)
     return list(measurement.scheme.windows(begin, min(end or now, now)))
 

@@ -1,4 +1,4 @@
-"""Rows of a table that its source does not have any more, laid behind those that it has."""
+"""Appends the table's rows that the source no longer has to the source's rows in a load, so that they stay."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from influx_lake.sources.single_use_rows import SingleUseRows
 
 @dataclass(frozen=True, slots=True)
 class CarriedRows:
-    """Rows of a window that stay.
+    """The rows of a window that stay.
 
     Attributes:
-        lake: The table that has them.
-        rows: How points are told apart.
+        lake: The table that holds them.
+        rows: How rows are compared: columns of the key and of the values.
         window: The window.
-        keys: Their points; None: every row of the window.
-        once: Whether rows that are equal in every column stay once.
+        keys: The keys of their points; None: every row of the window stays.
+        once: Whether exact copies are dropped.
     """
 
     lake: LakeSide
@@ -42,17 +42,18 @@ class CarriedRows:
 
     @property
     def copies(self) -> int:
-        """How many rows are there besides one that is equal in every column."""
+        """The number of rows that are exact copies of another one."""
         every = self._rows(self.keys)
         return sum(len(part) - len(_each_once(part)) for part in self._parts(every))
 
     def after(self, stream: RowStream) -> RowStream:
-        """The rows of the source, then those that stay: of points that the source did not give after all.
+        """The source's rows, followed by the rows that stay; points that the source gives after all are left out of
+        these.
 
         They have the columns of both: what the source has no column for is null in its rows.
 
         Raises:
-            DataRefused: They have columns that cannot be written again.
+            DataRefused: The rows have columns that cannot be written again.
         """
         self._check_types()
         schema = stream.schema
@@ -87,14 +88,14 @@ class CarriedRows:
         return (self._as_loaded(batch, schema) for batch in kept)
 
     def _rows(self, keys: pa.Table | None) -> Iterator[pa.RecordBatch]:
-        """The rows as the table has them."""
+        """The rows that stay, with the table's columns."""
         for batch in self.lake.whole(self.window):
             kept = batch if keys is None else batch.filter(pa.array(self._are_of(batch, keys)))
             if len(kept):
                 yield kept
 
     def _parts(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-        """Rows in pieces that share no time and fit into memory."""
+        """The rows in parts that have no time in common and fit into memory."""
         schema = self.lake.columns
         with closing(TimeBuckets(schema, self.lake.time, self.window.start_us, self.window.end_us)) as buckets:
             for batch in batches:
@@ -131,7 +132,7 @@ class CarriedRows:
         return pa.nulls(len(batch)) if name is None else as_in_source(batch.column(name), column.type)
 
     def _times(self, batch: pa.RecordBatch) -> pa.Array:
-        """Their times, whole where the table has them so."""
+        """The rows' times, in nanoseconds where the table has them."""
         cut = floored(self.lake.time, batch.column(self.lake.time), kind=pa.timestamp("us")).cast(pa.timestamp("ns"))
         if self.lake.nanoseconds is None:
             return cut
@@ -140,13 +141,13 @@ class CarriedRows:
 
 
 def _each_once(rows: pa.Table) -> pa.Array:
-    """The places of rows, one for all that are equal in every column."""
+    """The indices of one row for each set of exact copies."""
     _, first = np.unique(codes([exact(column) for column in rows.columns]), return_index=True)
     return pa.array(np.sort(first))
 
 
 def _are_in(one: pa.Table, other: pa.Table) -> np.ndarray:
-    """Whether each row of a table is among those of another with the same columns."""
+    """Mask of the rows of a table that are among those of another with the same columns."""
     both = pa.concat_tables([one, other])
     numbers = codes([both.column(name) for name in both.column_names])
     return np.isin(numbers[: len(one)], numbers[len(one) :])

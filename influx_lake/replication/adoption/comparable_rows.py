@@ -1,4 +1,4 @@
-"""Rows of source and lake in one form, in which equal values are equal: by key, and whole."""
+"""Brings rows of source and lake into one form for comparison: key columns, value columns, floats by their bits."""
 
 from __future__ import annotations
 
@@ -64,38 +64,38 @@ class ComparableRows:
 
     @property
     def key(self) -> list[str]:
-        """The columns of the key."""
+        """The names of the key columns."""
         return [TIME_KEY, *(_KEY + name for name in self.tags)]
 
     @property
     def values(self) -> dict[str, str]:
-        """The columns that a point has beside, by their names here: what each is called for people."""
+        """The value columns, by their names in the comparable form, each with its name for people."""
         return {_BELOW: f"{self.time} (below a microsecond)"} | {column.name: column.name for column in self.columns}
 
     @property
     def schema(self) -> pa.Schema:
-        """Their columns here."""
+        """The schema of the comparable form."""
         fields = [(TIME_KEY, pa.timestamp("us")), *((_KEY + name, pa.string()) for name in self.tags)]
         return pa.schema([*fields, (_BELOW, pa.int64()), *((each.name, _kind(each)) for each in self.columns)])
 
     def keys_of(self, batch: pa.RecordBatch, name_of: Callable[[str], str] = str) -> pa.RecordBatch:
-        """The keys of rows.
+        """The key columns of rows.
 
         Args:
             batch: The rows.
-            name_of: What a column is called in them.
+            name_of: Maps a column of the comparable form to its name in the rows.
         """
         time = floored(self.time, batch.column(name_of(self.time)), kind=pa.timestamp("us"))
         tags = [_present(_text(batch.column(name_of(name)))) for name in self.tags]
         return pa.RecordBatch.from_arrays([time, *tags], names=self.key)
 
     def of_source(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Rows as the source gives them."""
+        """The comparable form of the source's rows."""
         below = _below_microseconds(batch.column(self.time)) if self.nanoseconds else None
         return self._made(batch, below, {column.name: column.name for column in self.columns})
 
     def of_lake(self, batch: pa.RecordBatch, held: Mapping[str, str], nanoseconds_column: str | None) -> pa.RecordBatch:
-        """Rows as the table gives them; a column that it does not have is null.
+        """The comparable form of the table's rows; a column that the table lacks is null.
 
         Args:
             batch: The rows.
@@ -122,11 +122,11 @@ class ComparableRows:
 
 
 def codes(columns: Sequence[pa.ChunkedArray], within: Codes | None = None) -> Codes:
-    """A number for each row, dense from 0 on, the same for equal rows and no others. Null is a value of its own.
+    """A dense number from 0 for each row, the same for equal rows only; null equals null.
 
     Args:
         columns: The columns of the rows.
-        within: Numbers of the rows by which they differ already.
+        within: Numbers by which the rows differ already, to be refined.
     """
     rows = len(columns[0]) if columns else 0 if within is None else len(within)
     found = np.zeros(rows, np.int64) if within is None else within
@@ -144,7 +144,7 @@ def codes(columns: Sequence[pa.ChunkedArray], within: Codes | None = None) -> Co
 
 
 def exact(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values in a form in which floats are equal where they are the same."""
+    """Values in a form in which floats are equal only where they are the same number."""
     if not pa.types.is_floating(values.type):
         return values
     return pa.chunked_array([_bits(chunk.cast(pa.float64())) for chunk in values.chunks], pa.int64())
@@ -176,7 +176,7 @@ def _comparable(values: pa.Array, column: Column) -> pa.Array:
 
 
 def _bits(values: pa.Array) -> pa.Array:
-    """Floats as whole numbers that are equal where the floats are the same; there is one NaN."""
+    """Floats as integers that are equal where the floats are; every NaN is the same."""
     values = pc.if_else(pc.is_nan(values), pa.scalar(float("nan")), values).cast(pa.float64())
     return values.view(pa.int64())
 

@@ -1,4 +1,4 @@
-"""How a window of a table differs from its source, row by row, in bounded memory."""
+"""Compares a window of a table with its source row by row, in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from influx_lake.sources.protocol import Source
 
 @dataclass(slots=True)
 class Difference:
-    """A window on both sides.
+    """The differences between a window of a table and of its source.
 
     Attributes:
         source_rows: How many rows the source has.
         lake_rows: How many the table has.
-        missing: Rows of the source that the table lacks.
-        doubled: Rows that the table has besides as many of the same point as the source has.
-        changed: Rows that both have, with other values in the table.
-        gone: Rows of points that the source does not have.
+        missing: The number of rows of the source that the table lacks.
+        doubled: The number of rows that the table has more of a point than the source.
+        changed: The number of rows that both have, with other values in the table.
+        gone: The number of rows whose points the source does not have.
         columns: The columns whose values differ.
         keys: The keys of the points that the source does not have; see `ComparableRows`.
     """
@@ -41,12 +41,12 @@ class Difference:
 
     @property
     def is_curable(self) -> bool:
-        """Whether loading the window changes something."""
+        """Whether loading the window would change anything."""
         return bool(self.missing or self.doubled or self.changed)
 
 
 def difference(source: Source, lake: LakeSide, rows: ComparableRows, window: Window) -> Difference:
-    """Hold a window of a table against its source.
+    """Compare a window of a table with its source.
 
     Both are read once. What does not fit into memory waits in temporary files.
 
@@ -94,12 +94,12 @@ def _add(found: Difference, rows: ComparableRows, theirs: pa.Table, ours: pa.Tab
 
 
 def _counts(numbers: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each number is among the first rows, and among the others."""
+    """How often each code occurs among the first rows, and among the others."""
     size = int(numbers.max(initial=-1)) + 1
     return np.bincount(numbers[:first], minlength=size), np.bincount(numbers[first:], minlength=size)
 
 
 def _alike(numbers: np.ndarray, first: int) -> int:
-    """How many rows have an equal on the other side."""
+    """The number of rows that have an equal on the other side."""
     one, other = _counts(numbers, first)
     return int(np.minimum(one, other).sum())

@@ -1,4 +1,4 @@
-"""A table that others filled, as it was before anything was changed in it."""
+"""Reads a table that is being adopted, as of the snapshot before adoption changed anything."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class LakeSide:
     Attributes:
         table: The table, for the snapshot that it had when it was looked at.
         schema: The columns that loads make.
-        held: Those of them that it has, in a type that takes the source's values, with their names in it.
-        repair: What has to change in it.
-        nanoseconds: Its column of whole times, where it has one.
+        held: The columns of `schema` that it has in a type that takes the source's values, with their names in it.
+        repair: The schema changes that it needs.
+        nanoseconds: The name of its column of times in nanoseconds, where it has one.
     """
 
     table: Table
@@ -45,7 +45,7 @@ class LakeSide:
 
     @classmethod
     def of(cls, table: Table, measurement: Measurement, schema: MeasurementSchema, repair: SchemaRepair) -> LakeSide:
-        """A table and its measurement."""
+        """The table of a measurement, as it is now."""
         names = LakeColumns.of(table, measurement, schema).names
         held = {name: there for name, there in names.items() if there not in repair.set_aside}
         whole = measurement.types.nanoseconds_column
@@ -54,17 +54,17 @@ class LakeSide:
 
     @property
     def time(self) -> str:
-        """The column of the time."""
+        """The name of the time column."""
         return self.schema.time
 
     @property
     def columns(self) -> pa.Schema:
-        """The columns of the table."""
+        """The names of the table's columns."""
         return arrow_schema(self.table.schema())
 
     @property
     def extra(self) -> dict[str, pa.Field]:
-        """Columns that the source has no values for, by their names in the table: what they are called afterwards."""
+        """The columns that the source has no values for: names in the table, each with its name after adoption."""
         known = {*self.held.values(), self.time, self.nanoseconds}
         fields = {each.name: each for each in self.columns if each.name not in known}
         return {

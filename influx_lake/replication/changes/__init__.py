@@ -1,1 +1,3 @@
-"""Which windows got points after they were loaded: told by databases, kept until they are loaded again."""
+"""Changes: time of a measurement that got points after it was loaded, reported by databases and kept until loaded
+again.
+"""

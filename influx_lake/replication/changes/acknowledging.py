@@ -1,4 +1,4 @@
-"""Loads of windows forget the changes that they have read, whoever does them."""
+"""Removes changes from the journal once a load has read their time, whichever process loads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("influx_lake.replication")
 
 
 class AcknowledgingLoads:
-    """Told of loads: acknowledges the changes that were noted before a load began, of the time that it loaded.
+    """A listener of loads: acknowledges the changes of the loaded time that were noted before the load began.
 
     Args:
         journal: Keeps the changes.
@@ -30,12 +30,12 @@ class AcknowledgingLoads:
         self._began: dict[int, int] = {}
 
     def begun(self, work: Work) -> None:
-        """A load begins."""
+        """Note when a load begins."""
         if isinstance(work, MeasurementWindow) and branch_of(work.catalog) is None:
             self._began[id(work)] = time.time_ns()
 
     def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
-        """A load is done."""
+        """Acknowledge the changes that the load has read."""
         began = self._began.pop(id(work), None)
         if began is None or not isinstance(work, MeasurementWindow):
             return
@@ -46,13 +46,13 @@ class AcknowledgingLoads:
             log.warning("a change that was loaded is not forgotten: %s", error)
 
     def failed(self, work: Work, error: BaseException) -> None:  # noqa: ARG002
-        """A load failed, or was interrupted."""
+        """Acknowledge nothing: the load failed or was interrupted."""
         self._began.pop(id(work), None)
 
 
 @contextmanager
 def acknowledging(root: Path) -> Iterator[None]:
-    """Forget the changes that loads in the context have read.
+    """Acknowledge the changes that loads in this context read.
 
     Args:
         root: The lake's folder.

@@ -1,4 +1,4 @@
-"""Time of a measurement that got points."""
+"""The `Change` of a measurement: an interval of time that got points since it was loaded; merging of changes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from influx_lake.config.values.windows import Window, from_nanoseconds
 
 BUCKET = 3_600_000_000_000
-"""An hour in nanoseconds. No window is shorter, so that changes of one hour are one change."""
+"""An hour, in nanoseconds. No window is shorter, so changes of the same hour are merged."""
 _MOST_POINTS = 2**63 - 1
 MOST_RANGES = 1_000
-"""Of a table. Where there are more, those with the least time between them are joined: windows are loaded without
-need, and none is forgotten.
+"""The most changes kept for one table. Beyond it, the ones nearest in time are merged: windows may be loaded without
+need, but no change is lost.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What somebody says of a measurement: it got points in a stretch of time.
+    """A report by a database: a measurement got points in an interval of time.
 
     Attributes:
         measurement: Its name in InfluxDB.
-        first: The time of the first of them, in nanoseconds since 1970.
-        last: The time of the last.
-        points: How many there are, at least.
+        first: The time of the earliest point, in nanoseconds since 1970.
+        last: The time of the latest point, in nanoseconds since 1970.
+        points: The least number of points.
     """
 
     measurement: str
@@ -39,16 +39,16 @@ class Told:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """Time of a measurement of the lake that got points, and was not loaded since.
+    """A change: time of a measurement of the lake that got points and was not loaded since.
 
     Attributes:
         table: The measurement, by its `full_name`.
         first: The time of the first point, in nanoseconds since 1970.
         last: The time of the last one.
-        noted: When it was known here, and the source had its points for sure: a load that begins later has them. In
-            nanoseconds since 1970, by this machine's clock.
-        points: How many points there are, at least.
-        since: From when on a load is of use: as `noted`, of the oldest of the changes that this one is made of.
+        noted: When the source certainly had the points, in nanoseconds since 1970 by this machine's clock: a load that
+            begins later reads them.
+        points: The least number of points.
+        since: The earliest `noted` of the changes merged into this one: from then on a load is of use.
     """
 
     table: str
@@ -60,22 +60,22 @@ class Change:
 
     @property
     def window(self) -> Window:
-        """The time, to the microsecond."""
+        """The interval as a window, to the microsecond."""
         return Window(from_nanoseconds(self.first), from_nanoseconds(self.last + 1_000))
 
     def within(self, first: int, last: int) -> Change | None:
-        """The part from `first` to `last`, both included; None where there is none."""
+        """The part between `first` and `last`, inclusive; None where there is none."""
         begin, end = max(first, self.first), min(last, self.last)
         return replace(self, first=begin, last=end) if begin <= end else None
 
     def without(self, first: int, last: int) -> list[Change]:
-        """What is left of it outside of `first` to `last`, both included."""
+        """The parts outside of `first` to `last`, inclusive."""
         before, after = self.within(self.first, first - 1), self.within(last + 1, self.last)
         return [part for part in (before, after) if part is not None]
 
 
 def merged_changes(changes: Iterable[Change]) -> list[Change]:
-    """Changes of one table, oldest first: those of the same hour as one, and not more than `MOST_RANGES`."""
+    """Merge changes of one table: those of the same hour, then down to `MOST_RANGES`; oldest first."""
     joined: list[Change] = []
     for change in sorted(changes):
         if joined and change.first // BUCKET <= joined[-1].last // BUCKET:

@@ -1,4 +1,4 @@
-"""Which windows are to be loaded again, out of the changes that are kept."""
+"""Determines which windows to load again for the changes in the journal."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from influx_lake.replication.changes.noting import nanoseconds
 from influx_lake.replication.planning.due import DueWindow
 
 MOST_WINDOWS = 400
-"""Of a measurement, in one look: a change may be ten years long. The next looks find the others."""
+"""The most windows of a measurement returned at once, for a change may span ten years; later calls return the others.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedWindows:
-    """What kept changes come to.
+    """The windows to load again for the changes in the journal.
 
     Attributes:
-        due: The windows to be loaded again, of each measurement the newest first.
-        forgotten: The measurements that the lake does not have, or cannot load, any more.
+        due: The windows to load again, by measurement, newest first.
+        forgotten: The tables with changes whose measurement is no longer in the lake, or cannot be loaded.
     """
 
     due: Sequence[DueWindow]
@@ -39,15 +40,15 @@ def changed_windows(
     limit: int = MOST_WINDOWS,
     most: int | None = None,
 ) -> ChangedWindows:
-    """The windows of kept changes.
+    """Determine the windows to load again for pending changes.
 
     Args:
         lake: The lake.
-        pending: The changes.
+        pending: The pending changes.
         now: The present.
-        skip: Which windows to leave out: they are in good hands already.
-        limit: How many windows of a measurement are found at most.
-        most: With so many windows of all measurements it is enough: those that wait longest come first.
+        skip: Tells which windows to leave out, because another run loads them.
+        limit: The most windows of one measurement.
+        most: The most windows altogether; measurements that have waited longest come first.
     """
     known = {each.full_name: each for each in lake.measurements}
     of_table: dict[str, list[Change]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Where changes are kept until their windows are loaded: a SQLite file in the lake's private folder."""
+"""The journal of changes: a SQLite file in the lake's private folder that keeps them until their windows are loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from influx_lake.replication.changes.change import Change, merged_changes
 
 FILE = "changes.db"
 PATIENCE = 30.0
-"""How many seconds another process's write is waited for."""
+"""The longest wait for another process's write lock, in seconds."""
 _VERSION = 1
 _TABLES = """
 create table if not exists changes (
@@ -38,12 +38,13 @@ create table if not exists seen (
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A load that succeeded.
+    """A successful load, by which changes are acknowledged.
 
     Attributes:
         table: The measurement, by its `full_name`.
-        window: What was loaded.
-        began: When, in nanoseconds since 1970, by this machine's clock. It may have read the source from then on.
+        window: The loaded window.
+        began: When it began, in nanoseconds since 1970 by this machine's clock: it may have read the source from then
+            on.
     """
 
     table: str
@@ -53,7 +54,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SeenRow:
-    """A row of a table of changes that was read; rows are read again for a while, since some appear late."""
+    """A row of a table of changes that was read: rows are read again for a while, since some become visible late."""
 
     time: int
     measurement: str
@@ -63,7 +64,7 @@ class SeenRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeJournal:
-    """Changes that are kept until they are acknowledged, and how far tables of changes were read.
+    """The journal of pending changes, and how far the tables of changes were read.
 
     What is noted is on disk when `note` returns. Several processes may use it at once.
 
@@ -83,11 +84,11 @@ class ChangeJournal:
         return cls(root / OWN_FOLDER / FILE)
 
     def note(self, changes: Iterable[Change], *, source: str | None = None) -> None:
-        """Keep changes, those of the same hour as one.
+        """Keep changes, merged by hour.
 
         Args:
             changes: The changes.
-            source: Who told them, or told that there are none.
+            source: The source that reported them; it counts as heard of also where there are none.
 
         Raises:
             StorageError: They cannot be kept.
@@ -98,7 +99,7 @@ class ChangeJournal:
                 _heard(connection, source)
 
     def pending(self) -> list[Change]:
-        """What is to be loaded, by table, oldest first.
+        """The pending changes by table, oldest first.
 
         Raises:
             StorageError: The file cannot be read.
@@ -110,7 +111,7 @@ class ChangeJournal:
         return sorted(Change(*row) for row in rows)
 
     def acknowledge(self, loads: Iterable[Loaded]) -> None:
-        """Forget what was loaded after it was noted.
+        """Remove the changes that were noted before a load of their time began.
 
         Raises:
             StorageError: The file cannot be written.
@@ -134,7 +135,7 @@ class ChangeJournal:
                     _replace(connection, table, left)
 
     def forget(self, tables: Collection[str]) -> None:
-        """Forget the changes of measurements that the lake does not have.
+        """Remove the changes of tables that the lake does not have.
 
         Raises:
             StorageError: The file cannot be written.
@@ -143,7 +144,7 @@ class ChangeJournal:
             connection.executemany('delete from changes where "table" = ?', [(table,) for table in tables])
 
     def heard(self) -> Mapping[str, int]:
-        """When each source's teller was heard of last, in nanoseconds since 1970."""
+        """When each source last reported, in nanoseconds since 1970."""
         if not self.path.exists():
             return {}
         with self._reading() as connection:
@@ -158,7 +159,7 @@ class ChangeJournal:
         return int(found[0]) if found else None
 
     def unseen(self, source: str, rows: Collection[SeenRow]) -> set[SeenRow]:
-        """Those of some rows of a source's table of changes that were not read yet."""
+        """The rows, of those given of a source's table of changes, that were not read yet."""
         if not self.path.exists() or not rows:
             return set(rows)
         oldest = min(row.time for row in rows)
@@ -171,7 +172,7 @@ class ChangeJournal:
     def note_read(
         self, source: str, changes: Iterable[Change], rows: Collection[SeenRow], until: int, forget_before: int
     ) -> None:
-        """Keep changes that were read, and that they were, at once.
+        """Keep changes that were read from a table, and the rows as read, in one transaction.
 
         Args:
             source: The source.

@@ -1,4 +1,4 @@
-"""Which time lines of line protocol are of: the measurement and the time of each, and nothing of its values."""
+"""Extracts measurement and time from line protocol, for reports of changes; field values are not parsed."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _INT64 = 2**63 - 1
 
 
 class BadLines(ValueError):
-    """A body is no line protocol; the text says where."""
+    """A body that is not line protocol; the text names the place."""
 
 
 def told_by_lines(body: bytes, precision: str, now: int) -> list[Told]:
-    """What lines tell: of each measurement, each hour that got points.
+    """The reports that lines make: for each measurement, each hour that got points.
 
     Args:
-        body: The lines, as InfluxDB 1 takes and sends them.
+        body: The lines, as InfluxDB 1 accepts and forwards them.
         precision: The unit of their times, one of `PRECISIONS`.
-        now: The time of lines that have none, in nanoseconds since 1970.
+        now: The time of lines without a timestamp, in nanoseconds since 1970.
 
     Raises:
         BadLines: A line has no measurement or no fields, or its time is out of range.
@@ -58,7 +58,7 @@ def told_by_lines(body: bytes, precision: str, now: int) -> list[Told]:
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
-    """The lines; a string may have line breaks in it."""
+    """Split a body into lines; quoted strings may contain line breaks."""
     begun: list[bytes] = []
     scan = LineScan()
     for line in body.split(b"\n"):

@@ -1,4 +1,4 @@
-"""From what a database tells to what is to be loaded again."""
+"""Filters the reports of a database to those that need a load, and keeps these in the journal."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from influx_lake.replication.changes.journal import ChangeJournal
 from influx_lake.replication.planning.due import newest_closed
 
 ARRIVING = timedelta(seconds=5)
-"""How long after it told of points a database has them for sure: InfluxDB 1 sends them to subscriptions while it writes
-them.
+"""How long after its report a database certainly has the points: InfluxDB 1 forwards them to subscriptions while it
+writes them.
 """
 HEARD_EVERY = 10_000_000_000
-"""In nanoseconds: how exactly it is known when a source was heard of last."""
+"""The precision with which it is kept when a source was heard of last, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What became of what was told.
+    """What was done with the reports of a source.
 
     Attributes:
-        changes: What is to be loaded again.
-        open: How many changes are of windows that are not due yet: those are loaded when they are.
-        too_old: How many are of time that the lake does not keep, or does not load: before `partition.start`.
+        changes: The changes to load again.
+        open: The number of reports of windows that are not due yet: these are loaded when they become due.
+        too_old: The number of reports of time that the lake does not keep (retention) or does not load (before
+            `partition.start`).
         unknown: The measurements that the lake does not load from this source.
     """
 
@@ -41,13 +42,13 @@ class Noted:
 
 
 def note_changes(lake: Lake, journal: ChangeJournal, source: str, told: Iterable[Told], now: datetime) -> Noted:
-    """Keep what a source told, durably, as far as something has to be loaded again for it.
+    """Keep the reports of a source durably, as far as they need a load.
 
     Args:
         lake: The lake.
-        journal: Keeps it.
-        source: Who told it.
-        told: What was told.
+        journal: The journal to keep them in.
+        source: The name of the source that reported.
+        told: The reports.
         now: The present.
 
     Raises:
@@ -63,17 +64,17 @@ def note_changes(lake: Lake, journal: ChangeJournal, source: str, told: Iterable
 def what_to_note(
     lake: Lake, source: str, told: Iterable[Told], now: datetime, there_at: datetime | None = None
 ) -> Noted:
-    """What is to be kept of what a source told: that of windows that are due, of measurements of the lake.
+    """Select the reports of a source to keep: those of due windows of measurements that the lake loads.
 
     A window that is not due yet is loaded as a whole once it is, after the points that were told arrived.
 
     Args:
         lake: The lake.
-        source: Who told it.
-        told: What was told.
+        source: The name of the source that reported.
+        told: The reports.
         now: The present.
-        there_at: From when on the source has the points for sure; now, where it is not given. A window that becomes due
-            before may be loaded without them.
+        there_at: From when on the source certainly has the points; default: now. A window that becomes due earlier may
+            be loaded without them.
     """
     own, moment = _loaded(lake, source, now, there_at or now), nanoseconds(there_at or now)
     config = lake.source(source)
@@ -102,7 +103,7 @@ def nanoseconds(moment: datetime) -> int:
 
 
 def _loaded(lake: Lake, source: str, now: datetime, later: datetime) -> dict[str, list[tuple[str, int, int]]]:
-    """By name, the measurements that come from a source, and of each the time whose windows are due `later`."""
+    """The measurements that come from a source, by name, each with the time whose windows are due before `later`."""
     found: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for each in lake.present:
         if source in each.sources:

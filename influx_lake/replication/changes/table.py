@@ -1,4 +1,4 @@
-"""Reads the table in which the plugin inside InfluxDB 3 leaves changes."""
+"""Reads the table in which the plugin inside InfluxDB 3 records changes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from influx_lake.sources.protocol import Source
 
 FIRST_LOOK = timedelta(days=7)
-"""How far back a table is read that was never read."""
+"""How far back the first read of a table goes."""
 OVERLAP = timedelta(minutes=5)
-"""How far back rows are looked for again: one can appear after another that is later."""
+"""How far back rows are read again: a row can become visible after one with a later time."""
 AHEAD = timedelta(minutes=5)
 """How far the database's clock may be ahead of this machine's."""
 _COLUMNS = ("time", "measurement", "first", "last", "points")
 
 
 def tables_of_changes(lake: Lake) -> dict[str, str]:
-    """The table of changes of each source that may have one."""
+    """Yields the sources that may have a table of changes, each with the table's name."""
     return {
         name: config.changes.table
         for name, config in lake.sources.items()
@@ -38,11 +38,11 @@ def tables_of_changes(lake: Lake) -> dict[str, str]:
 
 
 def note_table(lake: Lake, journal: ChangeJournal, name: str, source: Source, now: datetime) -> Noted:
-    """Keep what is new in a source's table of changes, durably; nothing where there is no such table.
+    """Keep the new rows of a source's table of changes durably; does nothing where there is no such table.
 
     Args:
         lake: The lake.
-        journal: Keeps it, and how far the table was read.
+        journal: Keeps the changes, and how far the table was read.
         name: The source's name.
         source: The source.
         now: The present.
@@ -71,12 +71,12 @@ def note_table(lake: Lake, journal: ChangeJournal, name: str, source: Source, no
 
 
 def nanoseconds_of(length: timedelta) -> int:
-    """A length of time in nanoseconds."""
+    """A duration in nanoseconds."""
     return length // timedelta(microseconds=1) * 1_000
 
 
 def _rows(source: Source, table: str, window: Window) -> dict[SeenRow, int]:
-    """The rows of a window, each with its number of points."""
+    """The table's rows of a window, each with its number of points."""
     import pyarrow as pa
 
     schema = source.schema(table)

@@ -1,1 +1,1 @@
-"""Source against lake: row counts, values, and whether all of a lake is what its source has."""
+"""Compares lake and source: row counts, column profiles and digests of values; keeps the resulting proofs."""

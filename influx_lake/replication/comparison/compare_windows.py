@@ -1,4 +1,4 @@
-"""Compares windows of source and lake."""
+"""Compares windows of source and lake by row count, column profile or value digests, and gives each a verdict."""
 
 from __future__ import annotations
 
@@ -43,41 +43,40 @@ class Verdict(StrEnum):
     BEHIND = "behind"
     """The source has more rows: late points, or a window that was never loaded."""
     SHRANK = "shrank"
-    """The source has fewer rows, and the measurement does not say that this is as it should be."""
+    """The source has fewer rows, and neither `on_shrink`, `write.mode` nor `shrink_tolerance` allows that."""
     ADDED = "added"
-    """The lake has more rows, and others are known to have added rows to the window."""
+    """The lake has more rows, and other writers are known to have added rows to the window."""
     CHANGED = "changed"
-    """Both have as many rows, and columns have other values."""
+    """Both have the same number of rows, and columns have other values."""
 
 
 class Depth(StrEnum):
-    """How closely a window is looked at that has as many rows on both sides."""
+    """How closely a window with the same number of rows on both sides is compared."""
 
     ROWS = "rows"
-    """Not at all."""
+    """Row counts only."""
     PROFILE = "profile"
-    """By number, smallest, largest and sum of the values of each column."""
+    """The profile of each column: count, minimum, maximum and sum."""
     VALUES = "values"
-    """Value by value, by digests of both sides' rows."""
+    """Value by value, by digests of the rows of both sides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A window on both sides.
+    """The comparison of a window's source and lake.
 
     Attributes:
         measurement: The measurement.
         window: The window.
-        source_rows: How many rows the source has.
-        lake_rows: How many the lake has, those in quarantine included.
+        source_rows: The number of rows in the source.
+        lake_rows: The number of rows in the lake, including those in quarantine.
         changed: The columns whose values differ, where they were compared.
-        policy: What happens where values differ.
-        evidence: What tells which side is newer, where they differ and that matters.
-        others: What others did to the window where they added rows to it and the lake has more; None: nothing tells of
-            such rows.
-        values: What comparing value by value came to, where that was done.
-        late: Of a window that is deleted at its source, because the lake is proved to have it: how many rows the source
-            has that the lake lacks; None: it is not deleted there.
+        policy: The effective `on_changed_values`.
+        evidence: Which side is newer, where values differ and the policy depends on it.
+        others: The foreign changes of the window, where the lake has more rows and other writers added some; None: no
+            such rows are known.
+        values: The result of comparing value by value, where that was done.
+        late: For an off-loaded window: how many rows the source has that the lake lacks. None: it is not off-loaded.
     """
 
     measurement: Measurement
@@ -96,17 +95,17 @@ class Comparison:
 
     @property
     def source_version(self) -> str:
-        """The source's version of the window, as far as it is known."""
+        """The data version of the source's window, as Dagster records it."""
         return f"{self.source_rows} rows{', others in ' + ', '.join(self.changed) if self.changed else ''}"
 
     @property
     def lake_version(self) -> str:
-        """The version of it that the lake has."""
+        """The data version of the lake's window."""
         return f"{self.lake_rows} rows"
 
     @property
     def explanation(self) -> str:
-        """What is different, and what to do."""
+        """The difference in words, and what to do about it."""
         match self.verdict:
             case Verdict.EQUAL:
                 return self._equality
@@ -135,7 +134,7 @@ class Comparison:
 
     @property
     def is_curable(self) -> bool:
-        """Whether loading the window again makes it equal."""
+        """Whether loading the window again would make it equal."""
         if self.measurement.write.mode is WriteMode.APPEND:
             return False
         if self.verdict is Verdict.CHANGED and self.evidence is not None:
@@ -149,12 +148,12 @@ class Comparison:
 
     @property
     def kept_rows(self) -> int:
-        """How many rows the lake has more, where it may: what the source no longer has stays."""
+        """How many rows the lake has more than the source, where that is allowed."""
         return max(0, self.lake_rows - self.source_rows) if self.verdict is Verdict.EQUAL else 0
 
     @property
     def is_as_archived(self) -> bool:
-        """Whether the lake has the values that were written last, as the archive tells, and is to have them."""
+        """Whether the lake has the archive's values, and the policy is to have these."""
         asked = self.policy is OnChangedValues.ARCHIVE
         return asked and bool(self.changed) and self.evidence is not None and self.evidence.as_archived
 
@@ -164,7 +163,7 @@ class Comparison:
 
     @property
     def _way_on(self) -> str:
-        """What happens now, and what else could."""
+        """What is done about changed values, and the alternatives."""
         if self.policy is OnChangedValues.ARCHIVE and self.evidence is not None:
             if self.is_curable:
                 origin = f"the archive {self.measurement.archive}" if self.evidence.archived else "the source"
@@ -191,7 +190,7 @@ class Comparison:
 
     @property
     def _keeper(self) -> str:
-        """What lets the lake have more."""
+        """What allows the lake to have more rows."""
         if self.late is not None:
             return "were off-loaded: deleted at the source on purpose"
         if self.measurement.write.mode is not WriteMode.REPLACE:
@@ -212,7 +211,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """How the sides compare; where points stay that the source lost, the lake may have more."""
+        """The verdict. The lake may have more rows where the source's deleted points are kept."""
         more = self.lake_rows - self.source_rows
         if more < 0 or self.late:
             return Verdict.BEHIND
@@ -239,7 +238,8 @@ def compare_windows(
     depth: Callable[[Window], Depth] = lambda window: Depth.ROWS,
     archive: Source | None = None,
 ) -> list[Comparison]:
-    """Compare windows, oldest first, which do not overlap: one query on the source, and the lake's metadata.
+    """Compare windows by one counting query on the source and the table's metadata, and closer where `depth` asks for
+    it.
 
     Where the source seems to have lost rows it is asked a second time: servers may lose sight of rows for a moment,
     while they move them from memory to files.
@@ -248,12 +248,12 @@ def compare_windows(
         source: The measurement's source.
         catalog: The catalog of its table.
         measurement: The measurement.
-        windows: The windows.
-        depth: How closely a window is looked at that has as many rows on both sides.
-        archive: What the source's server has persisted, which tells what was written last.
+        windows: The windows, oldest first, which do not overlap.
+        depth: How closely to compare a window with the same number of rows on both sides.
+        archive: The source with the files that the server persisted, which tells the values written last.
 
     Raises:
-        LakeError: One of the sides cannot tell.
+        LakeError: Source or lake cannot be read.
     """
     with naming(measurement.name):
         table = find_table(catalog, measurement.identifier, measurement.share)
@@ -326,7 +326,7 @@ def compare_windows(
 def _profiled(
     source: Source, catalog: Catalog, measurement: Measurement, depths: Mapping[Window, Depth]
 ) -> dict[Window, tuple[str, ...]]:
-    """The columns of windows that have another profile.
+    """The columns of each window whose profiles differ.
 
     None of those whose rows are in quarantine, so not in the table: profiles are of all rows.
     """
@@ -350,7 +350,7 @@ def _values(
     depths: Mapping[Window, Depth],
     empty: Collection[Window],
 ) -> dict[Window, ValueComparison]:
-    """Windows value by value; none of a measurement that its source no longer has, and so has no rows of.
+    """Compare windows value by value; none where the source no longer has the measurement, and so no rows.
 
     Windows in a row that have no rows are read as one: there may be years of them.
     """
@@ -376,10 +376,10 @@ def _values(
 
 
 def lake_counts(catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> list[int]:
-    """How many rows the lake holds for each window, those in quarantine included.
+    """The number of rows that the lake holds for each window, including those in quarantine.
 
     Raises:
-        LakeError: The catalog or a table cannot tell.
+        LakeError: The catalog or a table cannot be read.
     """
     counts = _counts(catalog, measurement, measurement.table, windows, measurement.time_column)
     if not measurement.has_quarantine:

@@ -1,4 +1,4 @@
-"""Points that came to a source after their window was deleted there: whether the lake has them by now."""
+"""Late points of off-loaded windows: which rows that the source got since are not in the lake."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 ROWS_AT_ONCE = 50_000
-"""How many rows are looked for in one pass over the table's rows of the window."""
+"""How many rows of the source are looked up in one pass over the table's rows of the window."""
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LatePoints:
-    """What a source has of a window.
+    """The rows that a source has of an off-loaded window.
 
     Attributes:
-        rows: How many rows it gave.
+        rows: The number of rows that the source has.
         missing: How many of them the lake lacks, or has with other values.
     """
 
@@ -50,13 +50,15 @@ class LatePoints:
 def source_counts(
     source: Source, measurement: Measurement, windows: Sequence[Window], vacant: Collection[Window]
 ) -> list[int]:
-    """How many rows the source has; of a measurement that is wholly deleted there, it may know nothing more.
+    """The source's row count of each window; 0 where the server no longer knows a measurement that was wholly
+    off-loaded.
 
     Args:
         source: The measurement's source, transformed.
         measurement: The measurement.
         windows: The windows.
-        vacant: Those that have no rows there as far as the lake knows: deleted, or empty in the lake too.
+        vacant: The windows that have no rows in the source as far as the lake knows: off-loaded, or empty in the lake
+            too.
     """
     try:
         return counts_of(source, measurement.name, windows)
@@ -67,8 +69,8 @@ def source_counts(
 
 
 def late_points(source: Source, table: Table, measurement: Measurement, window: Window) -> LatePoints:
-    """How many rows a source has of a window, and how many of them the lake lacks; what else the lake has does not
-    matter. A value that a row of the source does not have may be there in the lake.
+    """Count the rows that a source has of a window, and those of them that the lake lacks. Rows that only the lake has
+    do not count, nor values that only the lake has for a point.
 
     Args:
         source: The measurement's source, transformed.
@@ -77,7 +79,7 @@ def late_points(source: Source, table: Table, measurement: Measurement, window: 
         window: The window.
 
     Raises:
-        LakeError: One of the sides cannot tell.
+        LakeError: Source or lake cannot be read.
     """
     try:
         schema = source.schema(measurement.name)
@@ -143,7 +145,7 @@ def _collect(batch: pa.RecordBatch, key: Sequence[str], values: Sequence[str], i
 
 
 def _exact(values: pa.Array) -> list[Any]:
-    """The values, floats by their bits."""
+    """The values, with floats by their bits."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pa.types.is_float64(values.type):

@@ -1,4 +1,4 @@
-"""Keeps in a table which of its windows were proved equal to their source, and takes back what no longer is."""
+"""Records in a table which windows were proved equal to their source, and removes proofs of those that differ now."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What became of proofs after windows were compared.
+    """Which proofs were recorded after a comparison.
 
     Attributes:
         windows: The windows that are proved now.
-        unproved: Why windows that were compared value by value are not proved, though they count as equal.
-        failure: Why nothing could be kept of it.
+        unproved: Windows that compared equal value by value and are not proved, each with the reason.
+        failure: Why the proofs could not be recorded.
     """
 
     windows: tuple[Window, ...] = ()
@@ -54,7 +54,7 @@ class Proved:
 
 
 def unprovable(comparison: Comparison, state: TableState) -> str | None:
-    """Why a window is not proved by a comparison, in words; None where it is: both sides have exactly the same.
+    """Why an equal comparison does not prove its window, in words; None where it does.
 
     Args:
         comparison: The window on both sides.
@@ -84,8 +84,8 @@ def _objections(comparison: Comparison, state: TableState) -> Iterator[str]:
 
 
 def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequence[Comparison]) -> Proved:
-    """Write down in the table which windows were found to be equal value by value, in one commit without a snapshot;
-    and that others, which were proved before, differ.
+    """Record the proofs of windows that compared equal value by value, and remove those of windows that differ, in one
+    commit without a snapshot.
 
     Nothing is written where nothing changes, nor on a branch. What was loaded since the rows were read is not proved.
 
@@ -121,11 +121,11 @@ def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequenc
 
 
 class _Keeping:
-    """Plans the property.
+    """Plans the change of the table's property that holds the proofs.
 
     Args:
         measurement: The measurement.
-        equal: The windows that are proved.
+        equal: The windows to prove.
         table: Its table.
     """
 
@@ -138,7 +138,7 @@ class _Keeping:
         self._earlier = _earlier(table, measurement, self._proofs)
 
     def plan(self, table: Table) -> tuple[TableUpdate, ...]:
-        """What changes in the table as it is now."""
+        """The table updates, for the table as it is now."""
         known = as_known(table, share=self._measurement.share)
         proofs = current_proofs(known)
         proofs = proofs.losing(
@@ -149,7 +149,7 @@ class _Keeping:
         return tuple(stating(written | naming_table(table.metadata))) if written else ()
 
     def _unchanged(self, table: Table) -> list[Proof]:
-        """The proofs of windows that were not changed since they were read."""
+        """The proofs of windows that no commit has changed since they were read."""
         found, time_id = list[Proof](), time_id_of(table, table_state(table))
         since = {each: changed_since(table, each, time_id) for each in {proof.snapshot_id for proof in self._proofs}}
         for each in self._proofs:
@@ -183,8 +183,8 @@ def _proof(comparison: Comparison, table: Table, at: datetime) -> Proof:
 
 
 def _earlier(table: Table, measurement: Measurement, proofs: Iterable[Proof]) -> dict[Window, Digest]:
-    """The digests that windows had when the ranges were proved that they lie in, as far as that can be read still:
-    with them the range gets a digest for the rows that it has now.
+    """The digests that windows had when the range around them was proved, where that snapshot can still be read: from
+    them the range's digest is updated to its present rows.
     """
     found: dict[Window, Digest] = {}
     ranges = current_proofs(table).ranges

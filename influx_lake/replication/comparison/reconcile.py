@@ -1,4 +1,4 @@
-"""What to do about windows in which source and lake differ, seen again and again."""
+"""Decides whether a differing window is loaded again, reported or left, by what earlier reconciliations saw."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from influx_lake.iceberg.table_state.coverage import Coverage
 from influx_lake.replication.comparison.compare_windows import Comparison, Verdict
 
 MOST_LOADS = 5
-"""How often a window is loaded again that differs all the same, each time after a pause twice as long."""
+"""How often a window that keeps differing is loaded again, with a pause that doubles each time."""
 REMEMBERED = timedelta(hours=24)
-"""How long it is remembered that a window was loaded again, or else that it differed."""
+"""How long it is remembered that a window differed or was loaded again."""
 
 
 class Action(StrEnum):
@@ -22,21 +22,21 @@ class Action(StrEnum):
 
     NOTHING = "nothing"
     LOAD = "load"
-    """Load it again, and say that it differs."""
+    """Load it again, and report that it differs."""
     REPORT = "report"
-    """Say that it differs: loading it again would not help, or did not."""
+    """Report that it differs: loading it again would not help, or did not."""
     RECOVERED = "recovered"
-    """Say that it no longer differs."""
+    """Report that it no longer differs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of a window that differed.
+    """What earlier reconciliations saw of a window.
 
     Attributes:
         seen_at: When it was last seen to differ, in seconds since 1970.
         source_rows: How many rows the source had then.
-        looks: How often it was seen so, in a row.
+        looks: How often in a row it was seen to differ.
         loads: How often it was loaded again.
         loaded_at: When the last of these was started.
         reported: Whether it was reported as something that loading does not cure.
@@ -60,7 +60,7 @@ class Judgement:
 
 
 def windows_to_compare(measurement: Measurement, coverage: Coverage, now: datetime) -> list[Window]:
-    """The windows that are loaded and were due at most `reconcile.within` ago, oldest first.
+    """The loaded windows that became due within the last `reconcile.within`, oldest first.
 
     A window that is not loaded is due anyway.
     """
@@ -81,9 +81,9 @@ def judge(comparison: Comparison, memory: Memory | None, now: datetime, every: t
 
     Args:
         comparison: The window on both sides.
-        memory: What is remembered of it.
+        memory: What is remembered of the window.
         now: The present.
-        every: How often it is looked at.
+        every: The interval between two reconciliations.
     """
     moment = now.timestamp()
     if memory is not None and moment >= (memory.loaded_at or memory.seen_at) + REMEMBERED.total_seconds():

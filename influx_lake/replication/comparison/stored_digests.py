@@ -1,4 +1,4 @@
-"""The digest of a window made anew from the lake alone, as of any of its snapshots: what an auditor would do."""
+"""Computes the digest of a window from the lake alone, as of any of its snapshots, as an auditor would."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def default_key(measurement: Measurement, table: Table) -> frozenset[str]:
-    """The columns that tell rows apart where a proof does not name them: the time, and the tags that the table tells.
+    """The key columns of a proof that names none: the time, and the tags that the table records.
 
     Args:
         measurement: The measurement.
@@ -39,15 +39,15 @@ def stored_digest(
     key: Iterable[str] = (),
     left_out: Iterable[str] = (),
 ) -> Digest | None:
-    """The digest of the rows that a snapshot of a table has for a window; see `arrow_digests.combined`.
+    """The digest of a window's rows as of a snapshot of a table; see `arrow_digests.combined`.
 
     Args:
         table: The table, under the names that loads know.
         measurement: Its measurement.
-        window: The window, or several that touch.
+        window: The window, or the interval of adjacent ones.
         snapshot_id: The snapshot.
-        key: The columns that tell rows apart; empty for `default_key`.
-        left_out: The columns that are not part of it.
+        key: The key columns; empty for `default_key`.
+        left_out: The columns that are not part of the digest.
 
     Returns:
         None where the table no longer has the snapshot, or its files are gone.

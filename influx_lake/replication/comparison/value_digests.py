@@ -1,4 +1,4 @@
-"""Which columns of windows have other values in the lake than in the source: told value by value, by digests.
+"""Compares windows of source and lake value by value, by digests of each column.
 
 The source's rows are made rows of the table just as a load makes them, and digested; so are those that the table has.
 Neither side is kept: it takes as much memory for a window of any size.
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _UNLIKE = Digest(values=-1)
-"""Of a column with values that loads do not write: no digest equals it."""
+"""The digest of a column with values that loads cannot have written: no other digest equals it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowDigests:
-    """A window, or its rows that the table takes, on one side.
+    """The digests of a window on one side.
 
     Attributes:
         rows: How many rows it has.
         columns: The digest of each column that has values, by its name in the table.
-        key: The digest of the rows' keys: their times, and what tells rows of one time apart.
+        key: The digest of the rows' keys: time, and the columns that tell rows of one time apart.
     """
 
     rows: int
@@ -51,23 +51,23 @@ class WindowDigests:
 
     @property
     def whole(self) -> Digest:
-        """One digest of all of it."""
+        """The digests combined into one."""
         return combined(self.key, self.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class ValueComparison:
-    """A window that was compared value by value.
+    """The result of comparing a window value by value.
 
     Attributes:
-        differing: The columns whose values differ in any bit; those of the key where other points are there.
-        lake: The window as the lake has it.
-        snapshot_id: The snapshot of the table that was read; None: it has none.
-        key: The columns that told rows apart.
-        left_out: Columns that have values there and were not compared: they change from load to load, or others added
-            them.
-        beside: Columns of loads that have values there, and that the source does not have.
-        unlike: Columns whose type in the table is none that loads write.
+        differing: The columns whose values differ in any bit; the key columns where the points differ.
+        lake: The lake's digests of the window.
+        snapshot_id: The snapshot of the table that was read; None: the table has none.
+        key: The key columns.
+        left_out: Columns with values in the window that were not compared: they change with each load, or other writers
+            added them.
+        beside: Columns that loads write, that have values in the window, and that the source does not have.
+        unlike: Columns with a type in the table that loads do not write.
     """
 
     differing: tuple[str, ...]
@@ -93,7 +93,7 @@ def compare_values(
         windows: The windows.
 
     Raises:
-        LakeError: One of the sides cannot tell, or the source's rows do not fit the table.
+        LakeError: Source or lake cannot be read, or the source's rows do not fit the table.
     """
     measurement = without_erased_from(measurement, table)
     source = transformed(source, measurement)
@@ -129,10 +129,10 @@ def compare_values(
 
 @dataclass(frozen=True, slots=True)
 class LakeWindow:
-    """What the lake has of a window.
+    """The digests of a window in the lake.
 
     Attributes:
-        digests: Of the columns that were asked for.
+        digests: The digests of the columns that were asked for.
         others: The other columns of the table that have values.
         unlike: The columns that had to be cast to the types that loads give them.
     """
@@ -145,7 +145,9 @@ class LakeWindow:
 def source_digests(
     source: Source, table: Table, target: TableTarget, schema: MeasurementSchema, window: Window
 ) -> tuple[WindowDigests, dict[str, pa.DataType]]:
-    """A window as its source has it, in the table's columns; and these columns, with the types that loads give them."""
+    """The digests of a window in the source, in the table's columns; and these columns with the types that loads give
+    them.
+    """
     not_compared = {column.name for column in schema.columns if not column.is_compared}
     with source.read(schema, window) as rows:
         shape = stage(actual(table), rows.schema, target).shape
@@ -158,11 +160,11 @@ def source_digests(
 
 
 def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataType], window: Window) -> LakeWindow:
-    """A window as the table has it.
+    """The digests of a window in the table.
 
     Args:
         table: The table, under the names that loads know.
-        target: What is wanted of it.
+        target: The table as loads want it.
         types: The columns, with the types that loads give them.
         window: The window.
     """
@@ -180,19 +182,19 @@ def lake_digests(table: Table, target: TableTarget, types: Mapping[str, pa.DataT
 
 
 def key_of(target: TableTarget, types: Mapping[str, pa.DataType]) -> list[str]:
-    """The columns that tell points apart, as far as rows have them."""
+    """The key columns, as far as the rows have them."""
     times = (target.time_column, target.types.nanoseconds_column)
     return [name for name in dict.fromkeys((*times, *target.key)) if name in types]
 
 
 def finer_times(batch: pa.RecordBatch, time_column: str, options: TypeOptions) -> pa.RecordBatch:
-    """Rows with whole times only where these say more than the time, so that rows are the same whether they were loaded
-    before the table had a column for whole times, or after.
+    """Rows without their column of nanoseconds where it says no more than the time column, so that rows loaded before
+    and after the table got that column digest alike.
 
     Args:
         batch: The rows, of either side.
-        time_column: The column of their time.
-        options: How times were made columns.
+        time_column: The name of the time column.
+        options: How times are stored.
     """
     place = batch.schema.get_field_index(options.nanoseconds_column)
     if options.nanoseconds is not Nanoseconds.KEEP or place < 0:
@@ -204,7 +206,7 @@ def finer_times(batch: pa.RecordBatch, time_column: str, options: TypeOptions) -
 
 
 def fitting(batch: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
-    """The rows that the table takes: none with a value that has no place in it."""
+    """The rows that the table takes, without those that a load would put into quarantine."""
     for misfit in shape.misfits:
         batch = batch.filter(pc.is_null(batch.column(misfit.column)))
     return batch
@@ -217,7 +219,7 @@ def _is_text(kind: pa.DataType) -> bool:
 def in_types(
     batch: pa.RecordBatch, types: Mapping[str, pa.DataType], refused: set[str], unlike: set[str]
 ) -> pa.RecordBatch:
-    """Rows of the table with the types that loads give them.
+    """Rows of the table, cast to the types that loads give the columns.
 
     Args:
         batch: The rows.

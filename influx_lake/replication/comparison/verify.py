@@ -1,4 +1,4 @@
-"""Whether the lake has what its source has."""
+"""Verifies measurements: compares their closed windows with the source, and records what that proves."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 WINDOWS_AT_ONCE = 500
-"""How many windows one query asks for: more make a statement that is long, and an answer that is waited for."""
+"""The most windows of one query: more make long statements and slow answers."""
 
 _FAILED_ALIKE = 10
-"""After so many windows that failed with the same words, and none that did not, all of them do."""
+"""After this many windows failed with the same message and none succeeded, the rest is given up."""
 _OF_WINDOWS = (
     AnswerTooLarge,
     BadRecords,
@@ -49,17 +49,17 @@ _OF_WINDOWS = (
     StorageError,
     UnexpectedAnswer,
 )
-"""What may fail for some windows of a measurement, and not for others."""
+"""The errors that may concern some windows of a measurement and not others."""
 
 
 @dataclass(slots=True)
 class Compared:
-    """Windows of a measurement that were compared, and those that could not be.
+    """The windows of a measurement that were compared, and those that could not be.
 
     Attributes:
-        comparisons: Those that were, oldest first.
+        comparisons: The comparisons, oldest first.
         failures: Why each of the others was not, oldest first; the error names its window.
-        proved: What became of the proofs that the table keeps.
+        proved: Which proofs were recorded.
     """
 
     comparisons: list[Comparison] = field(default_factory=list)
@@ -69,14 +69,14 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A measurement on both sides.
+    """The comparison of a measurement's source and lake.
 
     Attributes:
         measurement: The measurement.
         comparisons: Its windows, oldest first.
         failures: Why windows could not be compared; each error names its window.
-        outside: The points of the source that lie in no partition, where it has met such.
-        proved: What became of the proofs that the table keeps.
+        outside: The points of the source outside of every partition, where any were seen.
+        proved: Which proofs were recorded.
     """
 
     measurement: Measurement
@@ -87,37 +87,39 @@ class Verification:
 
     @property
     def differing(self) -> list[Comparison]:
-        """The windows in which the lake is not as it should be."""
+        """The windows whose verdict is not `equal`."""
         return [each for each in self.comparisons if each.verdict is not Verdict.EQUAL]
 
     @property
     def keeping(self) -> list[Comparison]:
-        """The windows in which the lake has more rows than the source, and may; but for those that are off-loaded."""
+        """The windows in which the lake is allowed to have more rows than the source and does, other than off-loaded
+        ones.
+        """
         return [each for each in self.comparisons if each.kept_rows and each.late is None]
 
     @property
     def offloaded(self) -> list[Comparison]:
-        """The windows that are deleted at the source, and are in the lake."""
+        """The windows that are off-loaded."""
         return [each for each in self.comparisons if each.late is not None]
 
     @property
     def is_missed(self) -> bool:
-        """Whether no window can hold a point of the source: all lie outside of the partitions."""
+        """Whether all points of the source lie outside of the partitions."""
         return self.outside is not None and self.outside.everything
 
     @property
     def is_equal(self) -> bool:
-        """Whether all that there is was compared, and is the same on both sides."""
+        """Whether every window was compared and is equal."""
         return not (self.differing or self.failures or self.is_missed)
 
     @property
     def source_rows(self) -> int:
-        """How many rows the source has for all windows."""
+        """The source's rows in all windows."""
         return sum(each.source_rows for each in self.comparisons)
 
     @property
     def lake_rows(self) -> int:
-        """How many rows the lake has for them."""
+        """The lake's rows in all windows."""
         return sum(each.lake_rows for each in self.comparisons)
 
 
@@ -136,12 +138,12 @@ def verify(
         source: The measurement's source.
         catalog: The catalog of its table.
         measurement: The measurement.
-        windows: The windows, oldest first, apart.
-        depth: How closely windows are looked at that have as many rows on both sides.
-        archive: What the source's server has persisted, which tells what was written last.
+        windows: The windows, oldest first, which do not overlap.
+        depth: How closely to compare windows with the same number of rows on both sides.
+        archive: The source with the files that the server persisted, which tells the values written last.
 
     Raises:
-        LakeError: One of the sides cannot tell.
+        LakeError: Source or lake cannot be read.
     """
     found = Compared()
     for begin in range(0, len(windows), WINDOWS_AT_ONCE):
@@ -163,8 +165,8 @@ def compare_apart(
     depth: Callable[[Window], Depth] = lambda window: Depth.ROWS,
     archive: Source | None = None,
 ) -> Compared:
-    """Compare windows as `compare_windows` does, and where one cannot be compared, the others all the same. What that
-    proves, or disproves, the table keeps.
+    """Compare windows as `compare_windows` does; a window that cannot be compared does not stop the others. The table
+    keeps the resulting proofs.
 
     Raises:
         LakeError: None can be compared: the catalog, the source or the measurement fails.
@@ -200,7 +202,7 @@ def _is_of_all(found: Compared, error: LakeError) -> bool:
 def closed_windows(
     measurement: Measurement, now: datetime, start: datetime | None, end: datetime | None
 ) -> list[Window]:
-    """The windows of a range that are due, loaded or not: those that ended at least the measurement's lag ago.
+    """The windows of a range that ended at least the measurement's lag ago, loaded or not.
 
     Raises:
         ConfigurationError: The range is empty.

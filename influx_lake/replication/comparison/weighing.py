@@ -1,4 +1,4 @@
-"""What else is known of windows that differ, or seem to be equal: who changed them, and which side is newer."""
+"""Explains differing windows: foreign changes, and which side has the newer values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def others_in(
     catalog: Catalog, measurement: Measurement, windows: Sequence[Window]
 ) -> dict[Window, tuple[ForeignChange, ...] | None]:
-    """What others did to windows in which the lake has more rows, where they added some."""
+    """The foreign changes of windows in which the lake has more rows, where these added rows."""
     state = table_state(find_table(catalog, measurement.identifier, measurement.share)) if windows else TableState()
     return {window: state.others_in(window) for window in windows}
 
@@ -32,7 +32,7 @@ def weighed_windows(
     differing: Mapping[Window, tuple[str, ...]],
     archive: Source | None,
 ) -> dict[Window, Evidence]:
-    """What tells which side is newer of windows whose values differ."""
+    """The evidence for which side is newer, of windows whose values differ."""
     if not differing:
         return {}
     table = open_table(catalog, measurement.identifier, measurement.share)
@@ -52,7 +52,7 @@ def missed_corrections(
     equal: Sequence[Window],
     archive: Source | None,
 ) -> dict[Window, tuple[tuple[str, ...], Evidence]]:
-    """The windows that are equal, and in which the archive has newer values, where it is to be believed."""
+    """The equal windows for which the archive has newer values, where `on_changed_values: archive` is set."""
     if archive is None or measurement.on_changed_values is not OnChangedValues.ARCHIVE or not equal:
         return {}
     table = open_table(catalog, measurement.identifier, measurement.share)

@@ -1,1 +1,1 @@
-"""Values that were corrected, and which side has them: InfluxDB 3 Core takes corrections back."""
+"""Decides which side has the newer values where source and lake differ: InfluxDB 3 Core can revert corrected points."""

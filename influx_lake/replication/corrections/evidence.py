@@ -1,4 +1,4 @@
-"""Other values in as many rows: whether the source has newer ones, or shows older ones again.
+"""Evidence for which side is newer where a window has as many rows on both sides and other values.
 
 InfluxDB 3 Core (3.6) shows a corrected value until it is persisted; from then on each query has the value that was
 persisted first. So a window that differs may be one in which the lake is right.
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 MOST_VERSIONS = 5
-"""How many earlier states of a window are looked at."""
+"""How many earlier snapshots of a window are examined at most."""
 
 _lock = threading.Lock()
 _takes_back: dict[str, bool] = {}
 
 
 class Newer(StrEnum):
-    """Which side has the value that was written last."""
+    """The side with the value that was written last."""
 
     LAKE = "lake"
     SOURCE = "source"
@@ -43,12 +43,12 @@ class Newer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What tells which side is newer.
+    """Which side is newer, and why.
 
     Attributes:
-        newer: The side.
-        reason: Why, in words.
-        archived: Whether the archive has as many rows, so that the window can be taken from there.
+        newer: The newer side.
+        reason: The reason, in words.
+        archived: Whether the archive has as many rows, so that the window can be loaded from it.
         as_archived: Whether the lake has the archive's values.
     """
 
@@ -59,10 +59,10 @@ class Evidence:
 
 
 def policy_of(measurement: Measurement, source: Source) -> OnChangedValues:
-    """What happens where values differ: what the measurement says, else what suits the server, which is asked once.
+    """The effective `on_changed_values`: the measurement's own, else the default for its server, which is asked once.
 
     Raises:
-        SourceError: The server does not say who it is.
+        SourceError: The server does not say which product it is.
     """
     known = known_policy(measurement, source)
     if known is not None:
@@ -74,7 +74,7 @@ def policy_of(measurement: Measurement, source: Source) -> OnChangedValues:
 
 
 def known_policy(measurement: Measurement, source: Source) -> OnChangedValues | None:
-    """What happens where values differ; None where only the server can tell, and was not asked yet.
+    """The effective `on_changed_values` without asking a server; None where the server would have to be asked.
 
     InfluxDB 3 Core takes corrections back, by what it says of itself; no other server does.
     """
@@ -99,13 +99,13 @@ def weigh(
     changed: Sequence[str],
     archive: Source | None = None,
 ) -> Evidence:
-    """Look for what tells which side has the newer values: the archive, else earlier snapshots of the table.
+    """Determine which side has the newer values: by the archive, else by earlier snapshots of the table.
 
     Args:
         source: The measurement's source.
         table: Its table.
         measurement: The measurement.
-        window: The window, in which both have as many rows.
+        window: The window, with as many rows on both sides.
         changed: The columns whose values differ.
         archive: What the source's server has persisted.
 
@@ -133,7 +133,8 @@ def weigh(
 def missed_correction(
     source: Source, table: Table, measurement: Measurement, window: Window, archive: Source
 ) -> tuple[tuple[str, ...], Evidence] | None:
-    """A correction that neither the lake nor the source has: which columns have other values in the archive.
+    """Find a correction that neither lake nor source has: the columns with other values in the archive, and the
+    evidence.
 
     None where the archive has not all points of the window, or the source shows values that are not persisted yet.
     """
@@ -149,7 +150,7 @@ def missed_correction(
 
 
 def _of_archive(archive: Source, sides: _Sides, source: Source) -> Evidence | None:
-    """What the archive says; nothing where it has not all points of the window."""
+    """The archive's evidence; None where the archive lacks points of the window."""
     name, window = sides.measurement.name, sides.window
     if archive.count(name, window) != source.count(name, window):
         return None
@@ -167,7 +168,7 @@ def _of_archive(archive: Source, sides: _Sides, source: Source) -> Evidence | No
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """The columns of a window that differ, wherever they are kept."""
+    """The profiles of a window's differing columns, in source, archive and snapshots of the table."""
 
     table: Table
     measurement: Measurement
@@ -175,14 +176,14 @@ class _Sides:
     window: Window
 
     def of_source(self, source: Source, like: Profile | None = None) -> Profile:
-        """A source's profile, scaled for its own values, or for those of another profile."""
+        """The profile of a source, scaled for its own values or for those of another profile."""
         if like is None:
             [like] = profiles_of(source, self.schema, [self.window], {})
         [found] = profiles_of(source, self.schema, [self.window], self._scales(like))
         return found
 
     def in_lake(self, profile: Profile, snapshot_id: int | None = None) -> bool:
-        """Whether the lake has a source's values, now or in an earlier snapshot."""
+        """Whether the lake has a source's values, in the current or in an earlier snapshot."""
         lake = LakeColumns.of(self.table, self.measurement, self.schema, snapshot_id)
         here = lake.profile(self.window, self._scales(profile))
         return all(here.get(name) == found for name, found in profile.items())
@@ -193,7 +194,7 @@ class _Sides:
 
 
 def earlier_versions(table: Table, window: Window) -> Iterator[tuple[int, datetime]]:
-    """The snapshots before each of our commits of a window, the newest first, and when that commit was.
+    """The snapshot before each of our commits of a window, newest first, with the time of that commit.
 
     None where others have written since: then the lake does not hold what a source once had.
     """

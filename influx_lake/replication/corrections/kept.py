@@ -1,4 +1,4 @@
-"""Points that were corrected in the lake, kept as they are where the source shows again what was there before."""
+"""Keeps corrected points of the lake in a load whose source shows the values from before the correction."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("influx_lake.replication")
 
 ROWS_AT_ONCE = 500_000
-"""How many rows of each version are compared at once: memory does not follow the window."""
+"""How many rows of each snapshot are compared at once, which bounds memory."""
 MOST_POINTS = 100_000
-"""How many corrected points of a window are known: memory does not follow these either."""
+"""How many corrected points of a window are kept at most, which bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Correction:
-    """A point of the lake that had another value before.
+    """A point of the lake that had other values before.
 
     Attributes:
-        now: The values that it has, by the source's names of the fields that were changed.
-        before: Those that it had.
+        now: The present values of the fields that changed, by the source's field names.
+        before: Their earlier values.
     """
 
     now: Mapping[str, Any]
@@ -51,14 +51,14 @@ class _Correction:
 
 @dataclass(slots=True)
 class CorrectedPoints:
-    """The points of a window that the lake holds with other values than before.
+    """The points of a window whose values a later load corrected.
 
     Attributes:
         measurement: The measurement.
         window: The window.
         tags: The source's tags that the table has.
-        is_exact: Whether the table has times to the nanosecond; else they are cut to the microsecond.
-        points: What was corrected, by the tags and the time in nanoseconds.
+        is_exact: Whether the table keeps nanoseconds; otherwise times are truncated to microseconds.
+        points: The corrections, by tags and time in nanoseconds.
     """
 
     measurement: Measurement
@@ -68,11 +68,11 @@ class CorrectedPoints:
     points: dict[tuple[Any, ...], list[_Correction]] = field(default_factory=dict)
 
     def keeping(self, rows: RowStream) -> RowStream:
-        """The source's rows, with the lake's values where it shows again those of before."""
+        """The source's rows, with the lake's values in points where the source shows the earlier ones."""
         return _Kept(rows, self)
 
     def place(self, row: Mapping[str, Any], nanoseconds: int) -> tuple[Any, ...]:
-        """What tells a point apart."""
+        """The key of a point in `points`."""
         time = nanoseconds if self.is_exact else nanoseconds // 1000 * 1000
         return (time, *(row.get(tag) for tag in self.tags))
 
@@ -80,7 +80,7 @@ class CorrectedPoints:
 def corrected_points(
     table: Table, measurement: Measurement, schema: MeasurementSchema, window: Window
 ) -> CorrectedPoints | None:
-    """The points of a window that earlier loads brought with other values; None where there are none.
+    """Find the points of a window that later loads corrected; None where there are none.
 
     Told from earlier snapshots of the table alone: nothing is asked of the source.
 
@@ -127,14 +127,14 @@ def corrected_points(
 
 
 def _parts(window: Window, rows: int) -> list[Window]:
-    """A window in even parts of a bounded number of rows, as far as these are even."""
+    """Split a window into parts with a bounded number of rows each, assuming that rows are spread evenly."""
     count = max(1, -(-rows // ROWS_AT_ONCE))
     bounds = [window.start + (window.end - window.start) * place / count for place in range(count)]
     return [Window(start, end) for start, end in pairwise([*bounds, window.end])]
 
 
 def _there(table: Table, snapshot_id: int, names: Sequence[str]) -> list[str]:
-    """Those of some columns that the table had in a snapshot."""
+    """The columns, of those given, that the table had in a snapshot."""
     snapshot = table.snapshot_by_id(snapshot_id)
     schema = table.schemas().get(snapshot.schema_id) if snapshot and snapshot.schema_id is not None else None
     there = {each.name for each in (schema or table.schema()).fields}
@@ -150,7 +150,7 @@ def _add(
     columns: Sequence[Column],
     fields: Sequence[Column],
 ) -> None:
-    """Add the points that both have, with other values."""
+    """Add the points that both snapshots have, with other values."""
     if not len(now) or not len(before):
         return
     here, there = keyed(now.combine_chunks(), before.combine_chunks(), key)
@@ -176,20 +176,20 @@ def _add(
 
 
 def _rows(rows: pa.Table, lake: LakeColumns, columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """Rows with the source's names and types."""
+    """Rows with the source's column names and types."""
     arrays = [as_in_source(rows.column(lake.names[each.name]), each.type) for each in columns]
     return list(pa.table(arrays, names=[each.name for each in columns]).to_pylist())
 
 
 def _differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Where values are not the same; null is the same as null only."""
+    """Mask of the values that differ; null equals null only."""
     nulls = pc.xor(pc.is_null(one), pc.is_null(other))
     return pc.or_(pc.fill_null(pc.not_equal(one, other), False), nulls)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A stream in which values that went back are the lake's."""
+    """A stream in which reverted values are replaced by the lake's."""
 
     rows: RowStream
     corrected: CorrectedPoints
@@ -245,7 +245,7 @@ class _Kept:
         return batch, told
 
     def _newer(self, row: Mapping[str, Any], nanoseconds: int) -> dict[str, Any]:
-        """The lake's values of the fields in which a point shows again what it had before."""
+        """The lake's values for the fields of a point that the source has reverted."""
         corrections = self.corrected.points.get(self.corrected.place(row, nanoseconds), [])
         return {
             name: each.now[name]
@@ -256,7 +256,7 @@ class _Kept:
 
 
 def _with(values: pa.Array, at: Mapping[int, Any]) -> pa.Array:
-    """An array with other values in some places."""
+    """An array with some of its values replaced."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     mask = np.zeros(len(values), dtype=bool)
     mask[list(at)] = True

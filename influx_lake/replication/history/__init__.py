@@ -1,1 +1,1 @@
-"""What a rollback unloads, and what is made visible once it was checked on a branch."""
+"""Rolls tables back to an earlier snapshot and publishes branches, with the consequences for each measurement."""

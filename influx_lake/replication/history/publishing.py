@@ -1,4 +1,4 @@
-"""A measurement's branch, made visible by hand."""
+"""Publishes a measurement's branch on request (`influx-lake publish`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> Published:
-    """Make visible what was loaded of a measurement to a branch, and remove the branch; see
+    """Publish what was loaded of a measurement to a branch, and remove the branch; see
     `influx_lake.iceberg.history.publishing.publish`.
 
     What loads put into the quarantine, on its branch of the same name, becomes visible with it.

@@ -1,4 +1,4 @@
-"""What a rollback of a table takes from its measurements, in their windows."""
+"""Plans and makes the rollback of a table to an earlier snapshot, and says which windows become unloaded."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """What a measurement loses by a rollback, and gets.
+    """What a rollback changes for one measurement.
 
     Attributes:
         measurement: The measurement.
-        lost: The windows that are loaded now and would not be, oldest first.
-        gained: Those that would be loaded and are not now: of a rollback that is undone.
-        due: Those of its windows that would be due afterwards: what schedules load at their next tick.
+        lost: The windows that are loaded now and will not be, oldest first.
+        gained: The windows that will be loaded and are not now, which happens where an earlier rollback is undone.
+        due: The windows that will be due afterwards: schedules load them at their next tick.
         rows: How many rows it has now.
-        rows_then: How many it would have.
+        rows_then: How many it will have.
     """
 
     measurement: Measurement
@@ -49,14 +49,14 @@ class Unloaded:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """A rollback that is to be made.
+    """A planned rollback.
 
     Attributes:
         catalog: The catalog.
         identifier: The table.
-        current: The snapshot that readers get now.
-        snapshot: The one that they are to get.
-        measurements: What it means for each measurement of the table.
+        current: The table's current snapshot.
+        snapshot: The snapshot to roll back to.
+        measurements: The consequences for each measurement of the table.
     """
 
     catalog: Catalog
@@ -67,11 +67,11 @@ class Rollback:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether readers get that snapshot already."""
+        """Whether that snapshot is current already."""
         return self.current == self.snapshot.snapshot_id
 
     def make(self) -> None:
-        """Make it.
+        """Commit the rollback.
 
         Raises:
             CommitError: It could not be committed, or others committed meanwhile.
@@ -82,12 +82,12 @@ class Rollback:
 def planned_rollback(
     catalog: Catalog, measurements: Sequence[Measurement], where: int | str | datetime, now: datetime
 ) -> Rollback:
-    """Find out what a rollback would do.
+    """Plan a rollback: determine what it would change, and change nothing.
 
     Args:
         catalog: The catalog.
-        measurements: All measurements of one table.
-        where: The snapshot that is to be read: see `snapshot_at`.
+        measurements: All measurements that the table holds.
+        where: The snapshot to roll back to; see `snapshot_at`.
         now: The present.
 
     Raises:
@@ -108,10 +108,10 @@ def planned_rollback(
 
 
 def _check_offloaded(measurement: Measurement, table: Table, then: Table) -> None:
-    """See to it that no rows go which are deleted at their source.
+    """Refuse a rollback that would lose rows which are deleted at their source.
 
     Raises:
-        OffloadedRowsMissing: Some would.
+        OffloadedRowsMissing: It would lose some.
     """
     known = as_known(then, share=measurement.share)
     for each in offloaded_from(as_known(table, share=measurement.share)):

@@ -1,1 +1,1 @@
-"""How much of a lake is proved to be its source's, and what tells it to others."""
+"""Which windows are proved equal to their source, and the certificate that lists them for auditors."""

@@ -1,4 +1,4 @@
-"""The list for auditors: what of a lake was proved, when, of which snapshot, with which digest; and what was not."""
+"""The certificate for auditors, as JSON: the proved ranges with time, snapshot and digest, and what is not proved."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 SCHEMA = "influx-lake-certificate-1"
-"""Names the form of the document."""
+"""The identifier of the document's schema."""
 
 
 def certificate(entries: Sequence[dict[str, Any]], now: datetime, start: datetime | None, end: datetime | None) -> Any:
-    """The document of some measurements, as JSON has it; snapshot ids are texts.
+    """Assemble the certificate of some measurements, ready for JSON; snapshot ids are strings.
 
     Args:
-        entries: What `certified` told of each.
-        now: When it is made.
-        start: From when on windows are listed; None: from the first.
-        end: To when; None: to the last that closed.
+        entries: The entry of each measurement, from `certified`.
+        now: The time of issue.
+        start: Lists windows from here on; None: from the first.
+        end: Lists windows up to here; None: to the last that closed.
     """
     return {
         "schema": SCHEMA,
@@ -56,14 +56,14 @@ def certified(
     *,
     check: bool = False,
 ) -> dict[str, Any]:
-    """What is proved of a measurement, as JSON has it.
+    """The certificate's entry for a measurement, ready for JSON.
 
     Args:
         catalog: The catalog of its table.
         measurement: The measurement.
-        windows: Its windows that are listed, oldest first.
-        pending: What its source told of late points, and was not loaded since.
-        check: Make the digests again, of the snapshots that were proved.
+        windows: Its windows to list, oldest first.
+        pending: Changes that its source reported and that are not loaded yet.
+        check: Whether to compute the digests again from the proved snapshots.
 
     Raises:
         LakeError: The table cannot be read.
@@ -95,7 +95,7 @@ def certified(
 
 
 def failed_checks(document: Any) -> list[str]:
-    """The ranges whose digests are others now, or could not be made again, in words."""
+    """Describe the ranges whose digest differs now or could not be computed again."""
     return [
         f"{entry['measurement']} {each['start']}/{each['end']}: {each['check']['message']}"
         for entry in document["measurements"]
@@ -156,7 +156,7 @@ def _proof(table: Table, proof: Proof) -> dict[str, Any]:
 
 
 def _checked(table: Table, measurement: Measurement, proof: Proof) -> dict[str, Any]:
-    """Whether the lake has the digest still: in the snapshot that was proved, else in the one that is read."""
+    """Whether the lake still yields the digest: from the proved snapshot, else from the current one."""
     asked, current = proof.snapshot_id, table.metadata.current_snapshot_id
     if table.metadata.snapshot_by_id(asked) is None and not proof.changed and current is not None:
         # Nothing changed the range since, so that the rows are to be the same.
@@ -172,8 +172,8 @@ def _checked(table: Table, measurement: Measurement, proof: Proof) -> dict[str, 
 
 
 def _checked_offloaded(table: Table, measurement: Measurement, entry: Offloaded) -> dict[str, Any]:
-    """Whether the lake has what was deleted at its source: in the snapshot that was proved, else in the one that is
-    read, to which late points may have been added since.
+    """Whether the lake still has an off-loaded window: in the proved snapshot, else in the current one, to which late
+    points may have been added since.
     """
     asked, current = entry.snapshot_id, table.metadata.current_snapshot_id
     if current is None:

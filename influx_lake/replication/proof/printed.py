@@ -1,4 +1,4 @@
-"""The list for auditors as a page: readable and printable by itself."""
+"""The certificate for auditors as an HTML page that prints well and needs no other file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ code { font-size: .85em; overflow-wrap: anywhere; } .good { color: #17803d; } .b
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The document of `certificate` as HTML that needs nothing else."""
+    """Render the document of `certificate` as one HTML page."""
     span = " to ".join(document[each] or each for each in ("start", "end"))
     head = [
         ("Made", document["made_at"]),
@@ -99,7 +99,7 @@ def _unproved(entry: Mapping[str, Any]) -> str:
 
 
 def _checked(entry: Mapping[str, Any]) -> list[str]:
-    """The cell of what a check of a range told, where it was checked."""
+    """The table cell with the result of checking a range's digest, where it was checked."""
     if (check := entry.get("check")) is None:
         return []
     return [f'<td class="{"good" if check["holds"] else "bad"}">{escape(check["message"])}</td>']

@@ -1,4 +1,4 @@
-"""How much of a measurement is proved now, what no longer is, and why the rest is not."""
+"""How many windows of a measurement are proved now, which proofs ended, and why the other windows are not proved."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NOT_LOADED = "it is not loaded as a whole"
 
 @dataclass(frozen=True, slots=True)
 class Unproved:
-    """Windows in a row that are not proved, for the same reason.
+    """Consecutive windows that are not proved for the same reason.
 
     Attributes:
         window: From the start of the first to the end of the last.
-        windows: How many they are.
-        why: Why they are not.
+        windows: The number of windows.
+        why: The reason, in words.
     """
 
     window: Window
@@ -42,10 +42,10 @@ class Standing:
 
     Attributes:
         measurement: The measurement.
-        proofs: What is proved of its table.
-        windows: How many of its windows closed.
+        proofs: The proofs that the table keeps.
+        windows: The number of its windows that have closed.
         proved: How many of these are proved.
-        unproved: The others.
+        unproved: The others, with the reasons.
     """
 
     measurement: Measurement
@@ -56,7 +56,7 @@ class Standing:
 
     @property
     def stale(self) -> tuple[Unproved, ...]:
-        """The windows that were proved once, and no longer are."""
+        """The windows whose proof ended."""
         return tuple(each for each in self.unproved if each.why not in (NEVER, NOT_LOADED))
 
 
@@ -66,13 +66,13 @@ def standing(
     windows: Iterable[Window],
     pending: Sequence[Change] = (),
 ) -> Standing:
-    """Find out how much of a measurement is proved, without comparing anything.
+    """Determine how much of a measurement is proved, from the table alone: nothing is compared.
 
     Args:
         measurement: The measurement.
         table: Its table, under the names that loads know; None where there is none.
         windows: Its windows that closed, oldest first.
-        pending: What its source told of late points, and was not loaded since.
+        pending: Changes that its source reported and that are not loaded yet.
 
     Raises:
         LakeError: What happened to the table cannot be read.
@@ -90,7 +90,7 @@ def standing(
 
 
 def told_by_source(proofs: Proofs, measurement: Measurement, pending: Iterable[Change]) -> Proofs:
-    """What is proved without the time of which the source told that it got points since."""
+    """The proofs without the time for which the source reported changes since."""
     for each in pending:
         if each.table == measurement.full_name:
             proofs = proofs.losing([each.window], f"the source told at {utc_text(_noted(each))} that it got points")

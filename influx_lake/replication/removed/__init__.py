@@ -1,1 +1,1 @@
-"""Rows that are gone on purpose: erased in the lake, or deleted at their source because the lake has them."""
+"""Rows removed on purpose: erased from the lake, or deleted at their source by off-loading."""

@@ -1,4 +1,4 @@
-"""A measurement without the rows that were erased from its table."""
+"""Adds the conditions of erased rows to a measurement, so that loads do not bring them back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def without_erased(measurement: Measurement, catalog: Catalog) -> Measurement:
-    """The measurement, the rows left out that lake.yaml or its table says were erased.
+    """The measurement with filters that leave out the rows which lake.yaml or its table says were erased.
 
     Raises:
         CatalogError: The catalog cannot tell.
@@ -24,6 +24,6 @@ def without_erased(measurement: Measurement, catalog: Catalog) -> Measurement:
 
 
 def without_erased_from(measurement: Measurement, table: Table | None) -> Measurement:
-    """The same for a table that was loaded already."""
+    """As `without_erased`, for a table that is loaded already."""
     erased = tuple(dict.fromkeys((*measurement.erased, *erased_from(table))))
     return measurement if erased == measurement.erased else replace(measurement, erased=erased)

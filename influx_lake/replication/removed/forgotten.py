@@ -1,4 +1,4 @@
-"""Measurements that their server forgot with their last point, since the lake off-loaded it: loaded all the same."""
+"""Stands in for a source that no longer knows a measurement because all of its points were off-loaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Declares(Protocol):
-    """Tells the columns of measurements: a source, or what it said a moment ago."""
+    """Gives the columns of measurements: a source, or its cached answer."""
 
     def schema(self, measurement: str) -> MeasurementSchema:
         """See `Source.schema`."""
@@ -35,21 +35,22 @@ class Declares(Protocol):
 def declared_still(
     source: Source, asked: Declares, measurement: Measurement, table: Table | None, windows: Sequence[Window]
 ) -> tuple[Source, MeasurementSchema]:
-    """The source of windows, and the columns of their measurement.
+    """The source to read windows from, and the measurement's columns; a stand-in without rows where the server no
+    longer knows the measurement.
 
     InfluxDB 1 and 2 know no measurement without points (1.8.10, 2.7.12). Of one that was off-loaded, its table says
     what the tags were, and there is nothing to be read.
 
     Args:
         source: The measurement's source, transformed.
-        asked: Tells its columns.
+        asked: Gives the measurement's columns.
         measurement: The measurement.
         table: Its table, under the names that loads know; None where there is none.
-        windows: What is to be loaded of it.
+        windows: The windows that are to be loaded.
 
     Raises:
-        MeasurementNotFound: There is no such measurement, and that is not because it was off-loaded: nothing of it
-            was, or the lake has rows of a window that was not.
+        MeasurementNotFound: The server has no such measurement, and off-loading is not the reason: nothing of it was
+            off-loaded, or the lake has rows of a window that was not.
         SourceError: The source cannot tell.
     """
     try:
@@ -67,7 +68,7 @@ def declared_still(
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A source as it is of a measurement that it has no point of any more.
+    """A source that has no points of the measurement, for servers that no longer know it.
 
     Attributes:
         source: The source.
@@ -96,15 +97,15 @@ class Forgotten:
 
     @contextmanager
     def read(self, schema: MeasurementSchema, window: Window) -> Iterator[NoRows]:  # noqa: ARG002 - as sources do
-        """No rows."""
+        """An empty stream."""
         yield NoRows(arrow_schema(schema))
 
     def count(self, measurement: str, window: Window) -> int:  # noqa: ARG002 - as sources do
-        """None."""
+        """0."""
         return 0
 
     def first_time(self, measurement: str) -> datetime | None:  # noqa: ARG002 - as sources do
-        """There is none."""
+        """None."""
         return None
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class NoRows:
-    """A stream of no rows.
+    """An empty stream.
 
     Attributes:
         schema: Their columns.

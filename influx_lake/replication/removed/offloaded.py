@@ -1,4 +1,4 @@
-"""Windows that were deleted at their source because the lake has them: what loads may do there."""
+"""What loads may do in windows that were off-loaded: add rows, replace none."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["check_held", "holds", "is_offloaded", "sparing"]
 
 
 def sparing(measurement: Measurement, table: Table | None, window: Window) -> Measurement:
-    """The measurement for a load of a window: where rows of it were deleted at the source, what the source has is added
-    to what the table has, and nothing is replaced, whatever the measurement says.
+    """The measurement as a load of a window has to treat it: where the window was off-loaded, the source's rows are
+    added and none is replaced, whatever `write.mode` and `on_shrink` say.
 
     Args:
         measurement: The measurement.
@@ -31,7 +31,7 @@ def sparing(measurement: Measurement, table: Table | None, window: Window) -> Me
         window: The window.
 
     Raises:
-        OffloadedRowsMissing: The table no longer has these rows.
+        OffloadedRowsMissing: The table no longer has the off-loaded rows.
     """
     if not is_offloaded(table, window):
         return measurement
@@ -43,15 +43,15 @@ def sparing(measurement: Measurement, table: Table | None, window: Window) -> Me
 
 
 def check_held(measurement: Measurement, table: Table | None, *windows: Window) -> None:
-    """See to it that a table still has what was deleted at its source.
+    """Check that a table still has the rows that were deleted at the source.
 
     Args:
         measurement: The measurement.
         table: Its table.
-        windows: Only what shares time with these; none for all.
+        windows: Checks only what overlaps these; everything where none is given.
 
     Raises:
-        OffloadedRowsMissing: It does not: it was set back, or others took rows.
+        OffloadedRowsMissing: It does not: it was rolled back, or another tool removed rows.
     """
     kept_since = measurement.oldest_kept(datetime.now(UTC))
     for each in offloaded_from(table):
@@ -70,13 +70,14 @@ def check_held(measurement: Measurement, table: Table | None, *windows: Window) 
 
 
 def holds(measurement: Measurement, table: Table, entry: Offloaded) -> bool:
-    """Whether a table, as it is read, descends from the snapshot that was proved, and covers the time still. Where that
-    snapshot expired, it has at least as many rows as were proved, but for those that were erased since.
+    """Whether a table still has an off-loaded window: its current snapshot descends from the proved one and covers the
+    window. Where the proved snapshot expired, the row count decides: at least as many as were proved, less those erased
+    since.
 
     Args:
         measurement: The measurement.
         table: The table, under the names that loads know.
-        entry: What was deleted at the source.
+        entry: The off-loaded window.
     """
     current = table.current_snapshot()
     if current is None or not table_state(table).coverage.holds(entry.window):

@@ -1,1 +1,1 @@
-"""Loads and comparisons that somebody asked for, kept until they are done: by the service, or by runs of Dagster."""
+"""The journal of requests: loads and comparisons asked of the HTTP service, kept until they are done."""

@@ -1,4 +1,4 @@
-"""The journal's SQLite file: its tables, and transactions that end as a whole or not at all."""
+"""The SQLite file of the journal of requests: schema, connections, transactions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CREATE INDEX IF NOT EXISTS events_of_request ON events (request, number);
 
 
 class JournalFailed(StorageError):
-    """The journal cannot be read or written now."""
+    """The journal cannot be read or written at present."""
 
     transient = True
 
@@ -84,7 +84,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Within it, queries are no other thread's.
+        """A context in which a thread has the connection for itself.
 
         Raises:
             JournalFailed: The file cannot be read.
@@ -97,7 +97,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Within it, statements are done together, or none of them is.
+        """A context whose statements are committed together or not at all.
 
         Raises:
             JournalFailed: The file cannot be written.

@@ -1,4 +1,4 @@
-"""The journal of requests: a SQLite file in the lake's private folder. What is answered is written first."""
+"""The journal of requests in a SQLite file: requests, their windows and events are written before they are answered."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from influx_lake.replication.requests.database import Database
 from influx_lake.replication.requests.request import Assigned, Event, Kind, Request, RequestedWindow, Runner, State
 
 FILE = Path(OWN_FOLDER) / "requests.db"
-"""Where it is kept next to a lake.yaml."""
+"""The path of the journal, relative to the folder of the lake.yaml."""
 _FINAL = tuple(state.value for state in State if state.is_final)
 _OPEN = tuple(state.value for state in State if not state.is_final)
 
 
 class KeyReused(Exception):
-    """The key of a request came before with other content."""
+    """An idempotency key was used before with another request."""
 
 
 class Journal:
@@ -56,14 +56,14 @@ class Journal:
         key: str | None = None,
         fingerprint: str | None = None,
     ) -> tuple[Request, bool]:
-        """Keep a request; one with a key that came before is not kept again.
+        """Keep a request; one whose idempotency key is known is not kept again.
 
         Args:
-            kind: What is asked for.
-            runner: Who does it.
-            body: What was said.
-            key: Who asks twice with it means the same request.
-            fingerprint: Tells what was asked for with the key.
+            kind: The kind of the request.
+            runner: Who executes it: the service's threads, or runs of Dagster.
+            body: The request's body, validated.
+            key: The idempotency key: requests with the same key are the same request.
+            fingerprint: A digest of the request, which a later one with the same key has to match.
 
         Returns:
             The request, and whether it is new.
@@ -95,12 +95,12 @@ class Journal:
             return self._request(row) if row else None
 
     def has(self, key: str) -> bool:
-        """Whether a request came with this key."""
+        """Whether there is a request with this idempotency key."""
         with self._database.reading():
             return self._database.one("SELECT 1 FROM requests WHERE key = ?", key) is not None
 
     def requests(self, *, state: State | None = None, limit: int = 100, after: str | None = None) -> list[Request]:
-        """Requests, those that came last first.
+        """Requests, newest first.
 
         Args:
             state: Only those in it.
@@ -161,7 +161,7 @@ class Journal:
             ]
 
     def events(self, request: str, after: int = 0, limit: int = 1_000) -> list[Event]:
-        """What happened to a request after an event, oldest first."""
+        """The events of a request after a given one, oldest first."""
         with self._database.reading():
             rows = self._database.all(
                 "SELECT * FROM events WHERE request = ? AND number > ? ORDER BY number LIMIT ?", (request, after, limit)
@@ -169,7 +169,7 @@ class Journal:
             return [Event(row["number"], row["name"], json.loads(row["data"])) for row in rows]
 
     def begin(self, request: str) -> bool:
-        """Note that work on a request begins; False where it ended meanwhile."""
+        """Record that work on a request begins; False where it has ended meanwhile."""
         with self._database.transaction():
             begun = self._database.do(
                 "UPDATE requests SET state = ?, began = coalesce(began, ?) WHERE id = ? AND state IN (?, ?)",
@@ -180,12 +180,12 @@ class Journal:
             return begun > 0
 
     def plan(self, request: str, windows: Iterable[tuple[str, Window]], remarks: Sequence[str] = ()) -> None:
-        """Note which windows a request has.
+        """Record the windows of a request.
 
         Args:
             request: The request.
             windows: Its windows, as (measurement, window).
-            remarks: What whoever asked should know of them.
+            remarks: Remarks for the client.
         """
         with self._database.transaction():
             rows = [(request, number, name, str(window)) for number, (name, window) in enumerate(windows)]
@@ -198,7 +198,7 @@ class Journal:
             self._tell(request, "planned", {"windows": len(rows)})
 
     def assign(self, request: str, assigned: Mapping[int, Assigned]) -> None:
-        """Note which runs of Dagster load the windows of a request, by their numbers."""
+        """Record which runs of Dagster load the windows of a request, by the windows' numbers."""
         with self._database.transaction():
             self._database.do_each(
                 "UPDATE windows SET run = ?, asset = ?, partition = ? WHERE request = ? AND number = ?",
@@ -214,7 +214,7 @@ class Journal:
         facts: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note how far a window of a request is."""
+        """Record the state of a window of a request."""
         rows = int((facts or {}).get("rows", 0))
         with self._database.transaction():
             changed = self._database.do(
@@ -227,7 +227,7 @@ class Journal:
                 self._tell(request, f"window_{state}", told, window.number)
 
     def progress(self, request: str, window: RequestedWindow, rows: int) -> None:
-        """Note how many rows of a window were read so far: the last word counts."""
+        """Record how many rows of a window were read so far; each call replaces the last."""
         with self._database.transaction():
             self._database.do(
                 "DELETE FROM events WHERE request = ? AND window = ? AND name = 'progress'", request, window.number
@@ -243,14 +243,14 @@ class Journal:
         error: Mapping[str, Any] | None = None,
         unless_canceled: bool = False,
     ) -> None:
-        """Note how a request ended; windows that nobody got to were canceled with it.
+        """Record how a request ended; windows that were not begun become canceled.
 
         Args:
             request: The request.
             state: How it ended.
-            result: What it came to. None: what was known of it before.
+            result: Its result; None keeps what is recorded.
             error: Why it failed.
-            unless_canceled: Whether it ends as canceled where it was taken back up to now.
+            unless_canceled: Whether it ends as canceled where it was canceled meanwhile.
         """
         with self._database.transaction():
             if unless_canceled and self._database.one("SELECT 1 FROM requests WHERE id = ? AND canceled", request):
@@ -268,7 +268,7 @@ class Journal:
                 self._tell(request, state.value, {"error": error} if error else {})
 
     def cancel(self, request: str) -> bool:
-        """Take a request back; what waits is not begun any more. False where it has ended."""
+        """Cancel a request: windows that wait are not begun. False where it has ended."""
         with self._database.transaction():
             return (
                 self._database.do("UPDATE requests SET canceled = 1 WHERE id = ? AND state IN (?, ?)", request, *_OPEN)
@@ -276,7 +276,8 @@ class Journal:
             )
 
     def resume(self) -> list[str]:
-        """Have what the service was doing when it was stopped done again from there: windows that it had begun wait.
+        """Set the requests that the service was working on when it stopped back to waiting, with their unfinished
+        windows.
 
         Returns:
             The requests that were under way.
@@ -295,7 +296,7 @@ class Journal:
             return [row["id"] for row in rows]
 
     def forget(self, before: datetime) -> int:
-        """Forget requests that ended before a moment, and tell how many."""
+        """Delete the requests that ended before a moment; returns how many."""
         with self._database.transaction():
             return self._database.do(
                 "DELETE FROM requests WHERE state IN (?, ?, ?) AND ended < ?", *_FINAL, before.timestamp()

@@ -1,4 +1,4 @@
-"""What somebody asked for, and what became of it."""
+"""A request for loads or a comparison, its windows, states and events."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from influx_lake.config.values.windows import Window
 
 
 class Kind(StrEnum):
-    """What is asked for."""
+    """The kind of a request."""
 
     LOAD = "load"
-    """Windows of measurements."""
+    """Load windows of measurements."""
     REPLICATE = "replicate"
-    """A range of one measurement, in the words of InfluxData's plugin."""
+    """Load a range of one measurement, in the format of InfluxData's plugin."""
     VERIFY = "verify"
-    """A comparison of windows with their sources."""
+    """Compare windows with their sources."""
 
 
 class Runner(StrEnum):
-    """Who does it."""
+    """Who executes a request."""
 
     SERVICE = "service"
     DAGSTER = "dagster"
 
 
 class State(StrEnum):
-    """How far a request, or a window of it, is."""
+    """The state of a request, or of a window of it."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -40,28 +40,28 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more becomes of it."""
+        """Whether the state does not change any more."""
         return self in (State.DONE, State.FAILED, State.CANCELED)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for.
+    """A request for loads or a comparison.
 
     Attributes:
-        id: Names it: 32 hexadecimal digits.
-        kind: What is asked for.
-        runner: Who does it.
-        body: What was said, checked.
-        state: How far it is.
-        created: When it was asked for.
+        id: Its id: 32 hexadecimal digits.
+        kind: Its kind.
+        runner: Who executes it.
+        body: The request's body, validated.
+        state: Its state.
+        created: When it was received.
         began: When work on it began.
         ended: When it ended.
         is_planned: Whether its windows are known.
-        is_canceled: Whether somebody took it back; windows under way are finished all the same.
-        windows: How many windows are in each state.
-        rows: The rows of those that were loaded.
-        result: What it came to, besides its windows.
+        is_canceled: Whether it was canceled; windows under way are finished all the same.
+        windows: The number of its windows in each state.
+        rows: The number of rows of the windows that were loaded.
+        result: Its result, besides the windows.
         error: Why it failed, as a problem of RFC 9457.
     """
 
@@ -83,10 +83,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """Which run of Dagster loads a window.
+    """The run of Dagster that loads a window.
 
     Attributes:
-        run: The run's key, which its sensor gave it (`dagster/run_key`).
+        run: The run's key, which its sensor set (`dagster/run_key`).
         asset: The key of the window's asset.
         partition: The window's partition.
     """
@@ -101,13 +101,13 @@ class RequestedWindow:
     """A window of a request.
 
     Attributes:
-        number: Its place in the request.
+        number: Its index in the request.
         measurement: The measurement, by `Measurement.full_name`.
         window: The window.
-        state: How far it is.
-        facts: What loading it did.
+        state: Its state.
+        facts: The figures of its load.
         error: Why it failed, as a problem of RFC 9457.
-        assigned: Which run of Dagster loads it, where one does.
+        assigned: The run of Dagster that loads it, where one does.
     """
 
     number: int
@@ -121,12 +121,12 @@ class RequestedWindow:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a request.
+    """An event of a request.
 
     Attributes:
-        number: Its place among all events of a journal.
-        name: What happened.
-        data: Of what, and what is known of it.
+        number: Its sequence number in the journal.
+        name: The kind of event.
+        data: The window it is about, and its figures.
     """
 
     number: int
