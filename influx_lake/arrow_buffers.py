@@ -1,24 +1,25 @@
-"""Arrow values in memory where Arrow's own query engine wants them."""
+"""Copies Arrow buffers to aligned addresses where Arrow's query engine requires it."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
 _ALIGNMENT = 16
-"""In bytes: that of the widest values, which are decimals."""
+"""In bytes: that of the widest type, decimal."""
 
 
 def aligned(values: pa.Array) -> pa.Array:
-    """The values, moved where they lie at an odd address.
+    """The array, with buffers copied where they are not aligned.
 
-    What comes by gRPC may lie anywhere. Arrow's query engine, which also reads for DuckDB, tells stderr of each batch.
+    Buffers received by gRPC may lie at any address. Arrow's query engine, which also reads for DuckDB, writes a warning
+    to stderr for each batch that is not aligned.
     """
     if pa.types.is_dictionary(values.type):
         dictionary = aligned(values.dictionary)
         if dictionary is not values.dictionary or not _is_aligned(values.indices):
             return pa.DictionaryArray.from_arrays(aligned(values.indices), dictionary, ordered=values.type.ordered)
         return values
-    # An array of several is a copy.
+    # Concatenating copies.
     return values if _is_aligned(values) else pa.concat_arrays([values, values.slice(0, 0)])
 
 

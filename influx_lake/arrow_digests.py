@@ -1,14 +1,14 @@
-"""Digests of the columns of rows that do not depend on the rows' order.
+"""Digests of columns that do not depend on the order of rows, and how they are combined.
 
 Each row has two weights of 64 bits, made of its key: its time, and what tells rows of one time apart, in any order;
-null adds nothing to them, so that a tag that nobody set is one that is not there. The digest of a column is the sum of
-its values' hashes, each multiplied by the weight of its row, with either weight, modulo 2**64. So a value that is
-altered, missing or exchanged with that of another row changes the digest of its column, by its bits: 0.0 and -0.0
-differ, and NaN of other payloads. The digest of the key, the sum of the weights, tells of rows that are missing or
-there twice. Null adds nothing: a column that one side does not have equals one of nulls.
+null adds nothing to them, so a null tag counts as an absent one. The digest of a column is the sum of its values'
+hashes, each multiplied by the weight of its row, with either weight, modulo 2**64. So a value that is altered, missing
+or exchanged with that of another row changes the digest of its column, by its bits: 0.0 and -0.0 differ, and NaN of
+other payloads. The digest of the key, the sum of the weights, differs where rows are missing or doubled. Null adds
+nothing: a column that one side does not have equals one of nulls.
 
 Digests of parts add up to that of the whole. They are the same on every machine and in every version that says
-`ALGORITHM`. They are no protection from somebody who makes up rows to fit.
+`ALGORITHM`. They do not protect against rows that are made up to match.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from influx_lake.arrow_maps import as_texts
 from influx_lake.arrow_words import Bits, HashTexts, Words, fold, width_of, words_of
 
 ALGORITHM = "influx-lake-2"
-"""Names how digests are made."""
+"""The name of the digest algorithm, kept beside digests."""
 CHUNK_ROWS = 8_192
-"""How many rows are hashed at once: what is computed for them stays in the processor's cache."""
+"""How many rows are hashed at once, so that intermediate arrays stay in the processor's cache."""
 KEY = ""
-"""What the digest of the rows' keys is called: it differs where a row is missing, or there twice."""
+"""The name of the digest of the rows' keys, which differs where a row is missing or doubled."""
 _LANES = 2
 _MOST_WORDS = 2
 _MIX = np.uint64(0x5851F42D4C957F2D)
 _REMEMBERED = 10_000
-"""How many texts of a column have their hashes kept, and those of one batch more."""
+"""How many hashes of a column's strings are cached, beside those of one batch."""
 _WHOLE = _MOST_WORDS + 1
-"""Which of a column's numbers its digest is multiplied by where it becomes part of one of whole rows."""
+"""The index of the column's odd number that its digest is multiplied by in `combined`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Digest:
     """The digest of a column.
 
     Attributes:
-        values: How many values are there.
-        lanes: The sum with either weight, modulo 2**64.
+        values: The number of values.
+        lanes: The sums of the weighted hashes, one for each of two weights, modulo 2**64.
     """
 
     values: int = 0
@@ -65,10 +65,10 @@ class Digest:
 
     @classmethod
     def parse(cls, values: int, text: str) -> Digest:
-        """Read what `str()` wrote.
+        """Parse what `str()` wrote.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: The text is no digest.
         """
         if len(text) != 32:
             raise ValueError(f"not a digest: {text!r}")
@@ -76,12 +76,12 @@ class Digest:
 
 
 def combined(key: Digest, columns: Mapping[str, Digest]) -> Digest:
-    """One digest of rows: that of their keys, and those of their columns, each multiplied by an odd number that the
-    column's name makes. Those of parts add up here too; `values` is the number of rows.
+    """Combine the digests of keys and columns into one of whole rows: their sum, each multiplied by an odd number
+    derived from the column's name.
 
     Args:
         key: The digest of the keys.
-        columns: The digests of the other columns, by name; one without values counts as one that is not there.
+        columns: The digests of the other columns, by name; one without values counts as absent.
     """
     lanes = list(key.lanes)
     for name, digest in columns.items():
@@ -91,13 +91,13 @@ def combined(key: Digest, columns: Mapping[str, Digest]) -> Digest:
 
 
 class RowDigester:
-    """Adds up the digests of columns, batch by batch.
+    """Computes the digests of columns, batch by batch.
 
     Args:
-        key: The columns that tell rows apart; a batch has all of them.
+        key: The key columns, which every batch has.
 
     Attributes:
-        digests: What has been added up, by column; that of the key is called `KEY`.
+        digests: The digests so far, by column; that of the key is called `KEY`.
     """
 
     def __init__(self, key: Sequence[str]) -> None:
@@ -139,7 +139,7 @@ class RowDigester:
         self.digests[name] = self.digests.get(name, Digest()) + digest
 
     def _weighed(self, key: Sequence[_Column], lane: int, rows: slice) -> Bits:
-        """A weight of each row."""
+        """The weight of each row, from the hash of its key."""
         count = rows.stop - rows.start
         weights, hashes, scratch = self._weights[lane][:count], self._hashes[:count], self._scratch[:count]
         weights.fill(0)
@@ -173,7 +173,7 @@ class RowDigester:
         return Digest(there, (sums[0], sums[1]))
 
     def _hash(self, column: _Column, lane: int, rows: slice, hashes: Bits, scratch: Bits) -> None:
-        """The hashes of values, in any bit of which each bit of the value may show."""
+        """Mix words into hashes, so that each bit of a word may change each bit of the hash."""
         if column.is_text:
             column.words[lane].put(rows, hashes)
             return
@@ -190,12 +190,12 @@ class RowDigester:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of a batch.
+    """A column of a batch, as words to be hashed.
 
     Attributes:
-        words: Its values: a word of each, or several.
-        factors: The odd numbers that words are multiplied by, of each lane.
-        is_text: Whether its words are hashes of texts, one for each lane.
+        words: The values as one or several 64-bit words each.
+        factors: The odd numbers that words are multiplied by, for each lane.
+        is_text: Whether the words are hashes of strings, one for each lane.
     """
 
     words: tuple[Words, ...]
@@ -203,19 +203,19 @@ class _Column:
     is_text: bool
 
     def absent(self, rows: slice) -> npt.NDArray[np.bool_] | None:
-        """Which of some rows have no value; None: all have."""
+        """Mask of the nulls among some rows; None: there are none."""
         absent = self.words[0].absent
         return None if absent is None else absent[rows]
 
 
 class _Texts:
-    """The hashes of a column's texts: most batches have the same ones as those before."""
+    """Caches the hashes of a column's strings: most batches repeat those of earlier ones."""
 
     def __init__(self) -> None:
         self._known: dict[bytes | None, bytes] = {}
 
     def hashes(self, values: pa.Array) -> tuple[Bits, ...]:
-        """A hash of each text for each lane."""
+        """The hash of each string, for each lane."""
         texts = (values if pa.types.is_binary(values.type) else values.cast(pa.binary())).to_pylist()
         known = self._known
         if len(known) > _REMEMBERED:
@@ -245,8 +245,8 @@ def _words(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
 
 @cache
 def _factors(name: str) -> list[list[np.uint64]]:
-    """The odd numbers that a column's words are multiplied by, of each lane, one that is added, and one for its digest;
-    its name makes them.
+    """The numbers derived from a column's name: odd factors for its words and each lane, one addend, one for
+    `combined`.
     """
 
     def factor(lane: int, place: int) -> np.uint64:

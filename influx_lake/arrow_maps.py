@@ -1,4 +1,4 @@
-"""Maps of texts as one text each, equal where the maps are: Arrow neither compares maps nor finds the distinct ones."""
+"""Maps of strings as canonical strings, since Arrow neither compares maps nor finds distinct ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def is_map(kind: pa.DataType) -> bool:
-    """Whether values are maps of texts to texts."""
+    """Whether an array's type is a map of strings to strings."""
     return bool(pa.types.is_map(kind))
 
 
 def as_texts(maps: pa.Array) -> pa.Array:
-    """`key=value,key=value`, by key, of each map; a backslash stands before each `=`, `,` and backslash of its parts.
+    """Encode each map as `key=value,key=value`, sorted by key; a backslash escapes `=`, `,` and backslash.
 
     A map without entries is an empty text, and null is null.
     """
@@ -32,7 +32,7 @@ def as_texts(maps: pa.Array) -> pa.Array:
 
 
 def from_texts(texts: pa.Array, kind: pa.MapType) -> pa.Array:
-    """The maps that `as_texts` made texts of."""
+    """Decode the maps that `as_texts` encoded."""
     encoded = texts.dictionary_encode()
     return _parsed(encoded.dictionary.to_pylist(), kind).take(encoded.indices)
 
@@ -47,7 +47,7 @@ def _plain(text: str) -> str:
 
 
 def _offsets(maps: pa.Array) -> tuple[np.ndarray, tuple[pa.Array, pa.Array]]:
-    """Where the entries of each map begin, and where those of the last one end; and all keys and values."""
+    """The offsets of the maps' entries, and all keys and values."""
     starts = np.asarray(maps.offsets.cast(pa.int64()))
     return starts, (maps.keys, maps.items)
 
@@ -57,7 +57,7 @@ def _escaped(texts: pa.Array) -> pa.Array:
 
 
 def _in_order(pairs: pa.Array, places: np.ndarray) -> pa.Array:
-    """The pairs of each map in order; nearly always they are already."""
+    """The entries of each map sorted by key; nearly always they are already."""
     if len(pairs) < 2:
         return pairs
     owners = np.repeat(np.arange(len(places) - 1), np.diff(places))

@@ -1,4 +1,4 @@
-"""Texts that are not UTF-8: nothing keeps a writer of Parquet from them, and Arrow reads them as they are."""
+"""Finds strings that are not valid UTF-8: Parquet writers do not prevent them, and Arrow reads them unchecked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 
 def are_texts(column: pa.Array | pa.ChunkedArray) -> bool:
-    """Whether all texts of a column, also those in dictionaries and objects, are UTF-8."""
+    """Whether all strings of a column, including those in dictionaries and structs, are valid UTF-8."""
     if not _may_hold_text(column.type):
         return True
     try:
@@ -19,7 +19,7 @@ def are_texts(column: pa.Array | pa.ChunkedArray) -> bool:
 
 
 def is_text(scalar: pa.Scalar) -> bool:
-    """Whether all texts of one value are UTF-8."""
+    """Whether all strings of one value are valid UTF-8."""
     try:
         scalar.as_py()
     except UnicodeDecodeError:
@@ -28,7 +28,7 @@ def is_text(scalar: pa.Scalar) -> bool:
 
 
 def shown(scalar: pa.Scalar) -> Any:
-    """A value for people: the bytes of a text that is not UTF-8."""
+    """A value for display: the raw bytes of a string that is not valid UTF-8."""
     if is_text(scalar):
         return scalar.as_py()
     if isinstance(scalar, pa.StructScalar):

@@ -1,4 +1,4 @@
-"""The values of Arrow arrays as 64-bit words, of which hashes of rows are made."""
+"""Converts Arrow arrays to 64-bit words, the input of row hashes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 Bits: TypeAlias = npt.NDArray[np.uint64]
 HashTexts: TypeAlias = Callable[[pa.Array], tuple[Bits, ...]]
-"""Makes one or several words of each of some values that have no fixed width; null may become anything."""
+"""Makes one or several words of each value without a fixed width; those of nulls do not matter."""
 
 _HALF = np.uint64(32)
 _WIDTHS: dict[int, type[np.unsignedinteger]] = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
@@ -21,12 +21,12 @@ _SIGNED: dict[int, type[np.signedinteger]] = {8: np.int8, 16: np.int16, 32: np.i
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A word of each value of a column.
+    """One word for each value of a column.
 
     Attributes:
-        values: The words, or the places of texts.
-        texts: The words of these.
-        absent: Which values are null.
+        values: The words, or indices into `texts`.
+        texts: The words of a dictionary's strings.
+        absent: Mask of the nulls.
     """
 
     values: npt.NDArray[np.integer]
@@ -34,12 +34,12 @@ class Words:
     absent: npt.NDArray[np.bool_] | None = None
 
     def of(self, rows: slice) -> Bits:
-        """Those of some rows; what null has means nothing."""
+        """The words of some rows; those of nulls are undefined."""
         values = self.values[rows]
         return values.astype(np.uint64, copy=False) if self.texts is None else self.texts.take(values)
 
     def put(self, rows: slice, out: Bits) -> None:
-        """Put those of some rows into an array."""
+        """Write the words of some rows into an array."""
         values = self.values[rows]
         if self.texts is None:
             np.copyto(out, values.astype(np.uint64, copy=False))
@@ -49,12 +49,12 @@ class Words:
 
 
 def words_of(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
-    """The values of a column as a word each, or several where they are wider; those of a number are the same in each
-    of the types that Iceberg may promote a column to.
+    """The values of a column as words, several where a type is wider than 64 bits. A number has the same words in every
+    type that Iceberg may promote its column to.
 
     Args:
         values: The values.
-        hash_texts: Makes words of what has no fixed width.
+        hash_texts: Makes words of values without a fixed width.
     """
     if pa.types.is_float32(values.type):
         values = values.cast(pa.float64())
@@ -77,14 +77,14 @@ def words_of(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
 
 
 def width_of(kind: pa.DataType) -> type[np.integer] | None:
-    """What the values of a type are as words, where they are that already; None where they have to be made."""
+    """The NumPy type of a type whose buffer can be viewed as words; None where words have to be computed."""
     if not pa.types.is_primitive(kind) or pa.types.is_boolean(kind) or pa.types.is_float32(kind):
         return None
     return (_SIGNED if pa.types.is_signed_integer(kind) else _WIDTHS).get(kind.bit_width)
 
 
 def fold(words: Bits, out: Bits) -> None:
-    """The upper bits of words into the lower: a multiplication hands on nothing downwards."""
+    """XOR the upper bits of words into the lower, since a multiplication carries nothing downwards."""
     np.right_shift(words, _HALF, out=out)
     np.bitwise_xor(out, words, out=out)
 

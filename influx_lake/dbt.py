@@ -1,4 +1,4 @@
-"""The lake in a dbt project: a plugin of dbt-duckdb, whose sources are the lake's tables.
+"""A dbt-duckdb plugin that offers the lake's tables as sources of a dbt project.
 
 ```yaml
 # profiles.yml
@@ -43,10 +43,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]
     """
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Take the options of profiles.yml.
+        """Validate the plugin's options in profiles.yml.
 
         Raises:
-            ConfigurationError: There is no such option.
+            ConfigurationError: An option is unknown.
         """
         # dbt-duckdb mixes the settings of DuckDB in.
         settings = (self.creds.settings if self.creds else None) or {}
@@ -58,7 +58,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         self._options = plugin_config
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Make the views, once for all threads of a run.
+        """Create the views, once for all threads of a run.
 
         Raises:
             ConfigurationError: The lake.yaml has mistakes, or a table is not the lake's.

@@ -1,4 +1,4 @@
-"""The code location of a lake.yaml without a project: the lake of $INFLUX_LAKE_CONFIG or ./lake.yaml."""
+"""The Dagster code location of a lake.yaml without a project: the lake of $INFLUX_LAKE_CONFIG or ./lake.yaml."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "50")
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The lake's assets."""
+    """The Dagster definitions of the lake."""
     # A process per step would load all definitions again for every window.
     return dg.Definitions.merge(build_definitions(current_lake()), dg.Definitions(executor=dg.in_process_executor))

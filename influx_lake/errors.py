@@ -1,4 +1,4 @@
-"""Every error of the project, classed by what the person who meets it can do about it.
+"""The exception hierarchy of the project, classed by what a user can do about an error.
 
 ```
 LakeError
@@ -32,7 +32,7 @@ from influx_lake.printable import printable, printable_name
 
 
 class LakeError(Exception):
-    """The root of the tree.
+    """The base class of all errors of this project.
 
     Names of measurements and columns may hold line breaks and control characters. In the texts of errors they are
     escapes, so that nobody's name writes a line of a log.
@@ -40,11 +40,11 @@ class LakeError(Exception):
     Attributes:
         message: What failed and why.
         remedy: What the reader can do about it.
-        measurement: The measurement that was worked on, when there is one.
-        window: The window that was worked on, as `start/end`, when there is one.
+        measurement: The measurement concerned, if any.
+        window: The window concerned, as `start/end`, if any.
         transient: Whether the same call may succeed later with nothing changed.
         exit_code: What the command line returns for it: 1 failed, 2 bad usage or configuration.
-        has_lines: Whether the message has line breaks of its own.
+        has_lines: Whether the message has intended line breaks.
     """
 
     transient: ClassVar[bool] = False
@@ -86,10 +86,10 @@ class LakeError(Exception):
 
 @contextmanager
 def naming(measurement: str | None = None, window: object = None) -> Iterator[None]:
-    """Name the measurement and the window in every error, and tell those that nobody foresaw as what they are.
+    """A context that adds measurement and window to every error, and wraps exceptions that are not of this project.
 
     Raises:
-        LakeError: Each error; an `UnforeseenError` for those of other trees.
+        LakeError: Every error; exceptions of other classes become an `UnforeseenError`.
     """
     try:
         yield

@@ -1,6 +1,4 @@
-"""What every door opens around its work on a lake: its loads are counted, told of where the lake says to whom, and
-forget what databases told of the windows that they load.
-"""
+"""Opens the observers of loads, for every entry point: metrics, lineage events, and the acknowledgement of changes."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Who is told of a lake's loads.
+    """The observers of a lake's loads.
 
     Attributes:
         root: The lake's folder.
         lake: The lake's name.
-        lineage: Where lineage events go; None: nowhere.
-        tells_changes: Whether databases tell which windows changed.
+        lineage: The configuration of lineage events; None: none are sent.
+        tells_changes: Whether databases report changes.
     """
 
     root: Path
@@ -36,15 +34,15 @@ class Observation:
 
     @classmethod
     def of(cls, lake: Lake) -> Observation:
-        """The observation of a lake."""
+        """The observers that a lake configures."""
         return cls(lake.root, lake.operation.name, lake.openlineage, lake.tells_changes)
 
     @contextmanager
     def of_loads(self, parent: str) -> Iterator[None]:
-        """Count and tell of the loads in the context, by whatever thread that gets its context.
+        """A context whose loads are counted and reported, in every thread that gets its context variables.
 
         Args:
-            parent: The job that they are part of: a command, or a job of Dagster's.
+            parent: The job that the loads are part of: a command, or a Dagster job.
 
         Raises:
             MissingExtra: The lake has lineage events sent, and OpenLineage's client is not installed.

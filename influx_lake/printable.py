@@ -1,4 +1,4 @@
-"""Text that a terminal shows as it is: no name moves the cursor, changes colours or turns text around."""
+"""Escapes control and bidirectional characters in text, so that no name can control a terminal."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _JSON = {code: f"\\u{code:04x}" for code in _UNPRINTABLE if chr(code) != _LINE_B
 
 
 def printable(text: str) -> str:
-    """Lines of text with every other control or direction character written as an escape of Python."""
+    """Lines of text, with control and direction characters other than line breaks escaped as in Python."""
     return text.translate(_TEXT)
 
 
 def printable_name(name: str) -> str:
-    """A name in one line: line breaks are escaped too."""
+    """A name on one line: line breaks are escaped too."""
     return name.translate(_NAME)
 
 
 def printable_json(content: object) -> str:
-    """An object as JSON; control and direction characters are escapes of JSON, so that it reads back as it was."""
+    """An object as JSON, with control and direction characters as JSON escapes, so that it parses to the same value."""
     return json.dumps(content, indent=2, ensure_ascii=False).translate(_JSON)

@@ -1,4 +1,4 @@
-"""Folders and files of a lake's own state, which nobody else on the machine can look into."""
+"""Creates folders and files for a lake's own state that only this user can access."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 OWN_FOLDER = ".lake"
-"""The folder of a lake's state, wherever nothing else was said."""
+"""The default folder of a lake's state."""
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each for this user alone.
+    """Create a folder and its missing parents, accessible to this user alone.
 
     One that is there stays as it is, but for a lake's own `.lake`, which earlier versions let everybody read. One that
     its group may write to is shared on purpose, and stays the group's.
@@ -32,7 +32,7 @@ def make_private(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> Path:
-    """Make an empty file that this user alone can read, whatever the umask, or empty one that is there.
+    """Create an empty file that only this user can read, whatever the umask, or truncate an existing one.
 
     Raises:
         OSError: It cannot be made.
@@ -46,11 +46,11 @@ def make_private_file(path: Path) -> Path:
 
 
 def replace_private_file(path: Path, content: bytes) -> None:
-    """Write a file that this user alone can read: whoever reads it sees the old one or the new one, never a part.
+    """Replace a file atomically by one that only this user can read: readers see the old or the new content.
 
     Args:
         path: The file, in a folder that is there.
-        content: What it says.
+        content: The new content.
 
     Raises:
         OSError: It cannot be written; the one that is there stays.

@@ -1,4 +1,4 @@
-"""Who is told, in passing, what a process does: how often it tries, how long it waits, what it finds to differ.
+"""Metrics of a process: counters and comparisons, handed to the recorder of the present context, if there is one.
 
 What is done knows no one who counts it. A door opens `recorded_by` around its work; without one, nobody is told.
 Threads that work for a door get its context (`contextvars.copy_context`).
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 class Recorder(Protocol):
-    """Takes what a process does. It neither fails nor waits."""
+    """Receives counters and comparisons; its methods neither fail nor block."""
 
     def count(self, name: str, by: float, labels: dict[str, str]) -> None:
-        """Add to a counter.
+        """Increase a counter.
 
         Args:
-            name: What is counted.
-            by: How much is added, 0 or more.
-            labels: What tells this counter from others of its name.
+            name: The name of the counter.
+            by: The increase, 0 or more.
+            labels: The labels of the counter.
         """
         ...
 
     def compared(self, table: str, window: Window, verdict: str, source_rows: int, lake_rows: int) -> None:
-        """Keep what a comparison of a window with its source came to."""
+        """Keep the result of comparing a window with its source."""
         ...
 
     def loaded(self, table: str, window: Window) -> None:
-        """Forget what was found of a window that was loaded anew."""
+        """Drop the kept comparison of a window that was loaded again."""
         ...
 
 
@@ -41,24 +41,24 @@ _recorder: ContextVar[Recorder | None] = ContextVar("influx_lake_recorder", defa
 
 
 def recorder() -> Recorder | None:
-    """Who is told; None where nobody is."""
+    """The recorder of the present context; None where there is none."""
     return _recorder.get()
 
 
 def count(name: str, by: float = 1.0, **labels: str) -> None:
-    """Add to a counter of whoever counts."""
+    """Increase a counter of the present recorder, if there is one."""
     if (told := _recorder.get()) is not None:
         told.count(name, by, labels)
 
 
 def count_in_class(name: str, value: float, bounds: Sequence[float], **labels: str) -> None:
-    """Count a value in the first class that it fits into, and add it to the sum of all: a histogram.
+    """Observe a value in a histogram of the present recorder.
 
     Args:
-        name: What is counted, without `_bucket` and `_sum`.
+        name: The name of the histogram, without `_bucket` and `_sum`.
         value: The value.
-        bounds: The classes: up to each of these; the last one has no bound.
-        labels: What tells it from others of its name.
+        bounds: The upper bounds of the buckets; the last bucket is unbounded.
+        labels: The labels of the histogram.
     """
     if (told := _recorder.get()) is not None:
         bound = next((f"{each:g}" for each in bounds if value <= each), "+Inf")
@@ -68,7 +68,7 @@ def count_in_class(name: str, value: float, bounds: Sequence[float], **labels: s
 
 @contextmanager
 def recorded_by(told: Recorder) -> Iterator[None]:
-    """Tell a recorder what is done in the context."""
+    """A context in which a recorder receives what is counted."""
     token = _recorder.set(told)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Record batches kept in order, to be read more than once: few in memory, more in a temporary file."""
+"""A buffer of record batches that is read in order, more than once; what exceeds memory is in a temporary file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pyarrow as pa
 from influx_lake.temporary_files import TemporaryFile
 
 IN_MEMORY_BYTES = 32 * 2**20
-"""How much waits before it is written out."""
+"""How many bytes are held in memory before they are written to disk."""
 
 
 class RowBuffer:
-    """Rows of one schema.
+    """A buffer of record batches with one schema.
 
     Args:
         schema: Their schema.
-        in_memory_bytes: How much waits before it is written out; None: `IN_MEMORY_BYTES`.
-        compression: How they are compressed on disk: by a codec of Arrow's IPC, if at all.
+        in_memory_bytes: How many bytes are held before they are written to disk; None: `IN_MEMORY_BYTES`.
+        compression: The codec of Arrow's IPC for the file; None: uncompressed.
 
     Attributes:
-        size: How many bytes they take up in memory.
-        waiting_bytes: How many of these are in memory.
+        size: The size of all batches in memory format, in bytes.
+        waiting_bytes: How many of these bytes are held in memory.
     """
 
     def __init__(self, schema: pa.Schema, in_memory_bytes: int | None = None, compression: str | None = None) -> None:
@@ -36,7 +36,7 @@ class RowBuffer:
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Keep the rows of a batch, on disk when many wait.
+        """Append a batch; writes to disk where more than `in_memory_bytes` are held.
 
         Raises:
             StorageError: The disk is full, or fails.
@@ -46,13 +46,13 @@ class RowBuffer:
             self.write_out()
 
     def wait(self, batch: pa.RecordBatch) -> None:
-        """Keep the rows of a batch in memory for now."""
+        """Append a batch without writing to disk."""
         self._waiting.append(batch)
         self.waiting_bytes += int(batch.nbytes)
         self.size += int(batch.nbytes)
 
     def write_out(self) -> None:
-        """Write what waits to disk.
+        """Write what is held in memory to disk.
 
         Raises:
             StorageError: The disk is full, or fails.
@@ -68,7 +68,7 @@ class RowBuffer:
         self.waiting_bytes = 0
 
     def read(self) -> Iterator[pa.RecordBatch]:
-        """The rows; none can be written out afterwards.
+        """Yield the batches in order; none can be written out afterwards.
 
         Raises:
             StorageError: The disk is full, or fails.
@@ -81,7 +81,7 @@ class RowBuffer:
         yield from self._waiting
 
     def close(self) -> None:
-        """Let the rows go, in memory and on disk."""
+        """Release memory and file."""
         self._waiting.clear()
         self.size = self.waiting_bytes = 0
         self._writer = None

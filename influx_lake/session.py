@@ -1,4 +1,6 @@
-"""An open lake: its file, its catalog and its sources, for as long as one piece of work takes."""
+"""An open lake for one command or request: its configuration, catalog and sources, opened on demand and closed
+together.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,15 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """What a command, or a request, needs of a lake. Nothing is contacted before it is asked for.
+    """An open lake: what a command or a request uses. Nothing is contacted before it is needed.
 
     Args:
         lake: The lake.
 
     Attributes:
         lake: The lake.
-        branch: The branch that tables are read and loaded on; None: what readers of them get.
-        tell: Told what is left out of a range, and why.
+        branch: The branch that tables are read from and loaded to; None: main.
+        tell: Called with what is left out of a range, and why.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Session:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The lake's catalog, with its tables as they are on the branch.
+        """The lake's catalog, whose tables are those of the branch.
 
         Raises:
             CatalogError: It cannot be reached or refuses.
@@ -63,7 +65,7 @@ class Session:
         return on_branch(catalog, self.branch)
 
     def source(self, name: str) -> Source:
-        """One of the lake's sources, to ask it something: it answers or fails at once."""
+        """A source for interactive questions: it answers or fails at once, without retries."""
         from influx_lake.sources import open_source
 
         if name not in self._sources:
@@ -71,7 +73,7 @@ class Session:
         return self._sources[name]
 
     def reliable_source(self, name: str) -> Source:
-        """One of the lake's sources, to load from it: what can pass is waited for."""
+        """A source for loads: transient failures are retried."""
         from influx_lake.sources import open_reliable_source
 
         if name not in self._reliable:
@@ -79,15 +81,15 @@ class Session:
         return self._reliable[name]
 
     def archive(self, measurement: Measurement) -> Source | None:
-        """What has persisted the measurement's points, where the lake has such a source."""
+        """The source of files that the server of the measurement's source persisted, where the lake has one."""
         return self.reliable_source(measurement.archive) if measurement.archive else None
 
     def identities(self, measurement: Measurement) -> tuple[str, ...]:
-        """The identities of a measurement's sources, its own first."""
+        """The identities of a measurement's sources, its main one first."""
         return tuple(self.reliable_source(name).identity for name in measurement.sources)
 
     def coverage(self, measurement: Measurement) -> Coverage:
-        """Which time a measurement's table holds; none where there is no table yet."""
+        """The coverage of a measurement's table; empty where there is no table yet."""
         from influx_lake.iceberg.table_state import table_state
 
         return table_state(self.table_of(measurement)).coverage
@@ -99,10 +101,10 @@ class Session:
         return find_table(self.catalog, measurement.identifier, measurement.share)
 
     def identifier(self, name: str) -> tuple[str, ...]:
-        """The table that is called so, a roll-up's or a quarantine's too, or that of the measurement that is.
+        """The identifier of a table by name: that of a table, roll-up or quarantine, or of a measurement's table.
 
         Raises:
-            ConfigurationError: There is none, or there are several.
+            ConfigurationError: No table has this name, or several have.
         """
         from influx_lake.maintenance.tables import tables_of
 
@@ -110,7 +112,7 @@ class Session:
         return next(found, None) or self.lake.find(name).identifier
 
     def measurements(self, names: Sequence[str] | None) -> list[Measurement]:
-        """The measurements that are called so, or all of them; each once.
+        """The measurements with these names, each once; all of them where no name is given.
 
         Raises:
             ConfigurationError: One is not in the lake, or the lake has none.
@@ -134,7 +136,7 @@ class Session:
         *,
         only_missing: bool,
     ) -> list[tuple[Measurement, list[Window]]]:
-        """The windows of measurements, oldest first. The catalog is asked only for what is missing.
+        """The windows of measurements to load, oldest first. The catalog is read only for missing ones.
 
         What a range holds from before `partition.start` is left out, and told of.
 
@@ -159,7 +161,7 @@ class Session:
     def changed(
         self, names: Sequence[str] | None, start: datetime | None, end: datetime | None
     ) -> list[tuple[Measurement, list[Window]]]:
-        """The windows of measurements that were loaded under another definition, oldest first, of a range or all.
+        """The loaded windows of measurements whose definition in lake.yaml has changed since, oldest first.
 
         Raises:
             ConfigurationError: A measurement is not in the lake.
@@ -190,12 +192,12 @@ class Session:
         Args:
             measurement: The measurement.
             window: The window.
-            run_id: Who loads it; kept in the snapshot.
-            source: Its source, where it is not the measurement's own.
-            on_progress: Told every few seconds how far it is.
+            run_id: The run, recorded in the snapshot.
+            source: The source to read; default: the measurement's own.
+            on_progress: Called every few seconds with the progress.
 
         Raises:
-            LakeError: Of the class that says what can be done about it; the table is as it was.
+            LakeError: The class says what can be done about it; the table is unchanged.
         """
         from influx_lake.checks.audit import audit
         from influx_lake.replication.window import replicate_window
@@ -217,11 +219,11 @@ class Session:
 
         Args:
             measurement: The measurement.
-            windows: The windows, oldest first, apart.
-            depth: How closely windows are looked at that have as many rows on both sides.
+            windows: The windows, oldest first, which do not overlap.
+            depth: How closely to compare windows with the same number of rows on both sides.
 
         Raises:
-            LakeError: One of the sides cannot tell.
+            LakeError: Source or lake cannot be read.
         """
         from influx_lake.replication.comparison.verify import verify
 
@@ -237,10 +239,10 @@ class Session:
 def check_range(
     measurements: Sequence[Measurement], start: datetime | None, end: datetime | None, tell: Callable[[str], None]
 ) -> None:
-    """Tell what a range holds from before the first partitions of measurements: it is left out.
+    """Report the part of a range that lies before the first partitions of measurements: it is left out.
 
     Raises:
-        ConfigurationError: There is nothing else in it.
+        ConfigurationError: The whole range lies before them.
     """
     from influx_lake.config.values.windows import utc_text
 

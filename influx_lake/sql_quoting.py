@@ -1,13 +1,13 @@
-"""Names and texts in SQL, as the standard, DataFusion, DuckDB and Trino quote them."""
+"""Quotes identifiers and string literals as the SQL standard, DataFusion, DuckDB and Trino do."""
 
 from __future__ import annotations
 
 
 def identifier(name: str) -> str:
-    """A name in SQL: in quotes, dots, spaces and case are kept as they are."""
+    """A quoted identifier; dots, spaces and case are kept."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def text_literal(text: str) -> str:
-    """A text in SQL."""
+    """A quoted string literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""Files that hold rows for a while, in the system's folder for temporary files: opened, filled, and read here alone."""
+"""Temporary files for rows, unlinked while they are open, in the system's temporary folder."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from influx_lake.errors import StorageError
 
 
 class TemporaryFile(io.RawIOBase):
-    """A file without a name: it goes when it is closed, also with a process that is killed.
+    """An unnamed file, which is gone when it is closed or the process is killed.
 
     It is made when something is written, at its end; it is read at any place.
 
     Attributes:
-        size: How many bytes it holds.
+        size: Its size in bytes.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class TemporaryFile(io.RawIOBase):
         self._file: IO[bytes] | None = None
 
     def append(self, content: memoryview) -> int:
-        """Write bytes and return where they begin.
+        """Append bytes; returns their offset.
 
         Raises:
             StorageError: The disk is full, or fails.
@@ -42,7 +42,7 @@ class TemporaryFile(io.RawIOBase):
         return begin
 
     def read_into(self, content: memoryview, begin: int) -> None:
-        """Fill a buffer with the bytes from some place on.
+        """Fill a buffer from an offset on.
 
         Raises:
             StorageError: The disk fails.
@@ -53,20 +53,20 @@ class TemporaryFile(io.RawIOBase):
             raise StorageError(f"a temporary file in {_folder()} ends too early", remedy="Check that disk")
 
     def reader(self) -> io.RawIOBase:
-        """The bytes from the first to the last, for one reader of several."""
+        """A file object over a range of bytes, for one of several readers."""
         return _Reader(self)
 
     def writable(self) -> bool:
         return True
 
     def write(self, content: object) -> int:
-        """`append` for writers of streams."""
+        """`append`, for writers that expect a file object."""
         view = memoryview(content)  # type: ignore[arg-type]
         self.append(view)
         return view.nbytes
 
     def close(self) -> None:
-        """Delete what it holds."""
+        """Close the file, which deletes it."""
         if self._file is not None:
             self._file.close()
         super().close()
@@ -91,10 +91,10 @@ class _Reader(io.RawIOBase):
 
 @contextmanager
 def temporary_errors(waited: int = 0) -> Iterator[None]:
-    """Turn the errors of temporary files into the project's, which name their folder.
+    """A context that turns errors of temporary files into the project's, which name their folder.
 
     Args:
-        waited: How many bytes are in them already.
+        waited: How many bytes are in temporary files already.
 
     Raises:
         StorageError: The disk is full, or fails, or the folder cannot be used.

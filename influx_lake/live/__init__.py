@@ -1,1 +1,1 @@
-"""What a source has beyond the lake's tables, as rows of these: one view over both."""
+"""Live views: rows that a source has and the lake's table does not yet, joined to the table at query time."""

@@ -1,4 +1,4 @@
-"""The rows of a measurement that its source has and its table does not yet, as a load would make them."""
+"""Finds the rows of a measurement that its source has and its table does not yet, shaped as a load would."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("influx_lake.live")
 _RUN = "live"
-"""What a column of the run holds in rows that no run has loaded."""
+"""The value of the run column in rows that no run has loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """What a source has of a measurement beyond its table.
+    """The rows that a source has of a measurement beyond its table.
 
     Attributes:
         measurement: The measurement.
-        rows: The rows, with every column of the table and those that it is going to get.
-        hidden: The time whose rows of the table are not to be read beside these: a load would replace them.
-        ids: The field ids of the columns that the table has, by the names that lake.yaml has.
+        rows: The rows, with the table's columns and those that a load would add.
+        hidden: The windows whose rows of the table must not be read beside these, since a load would replace them.
+        ids: The field ids of the table's columns, by their names in lake.yaml.
     """
 
     measurement: Measurement
@@ -73,24 +73,24 @@ def beyond(
     lenient: bool = False,
     now: datetime | None = None,
 ) -> Beyond | None:
-    """Find what a source has of a measurement beyond its table. Nothing of its rows is read yet.
+    """Find the rows that a source has of a measurement beyond its table; they are read when a query runs.
 
     The source is asked for its columns, and only where the table lacks some of the time.
 
     Args:
         lake: The lake.
         measurement: The measurement.
-        table: Its table, its columns called as loads know them; None where there is none yet.
-        between: The time that is wanted; see `open_time`.
-        lenient: Whether a source that does not answer is told of, and no error.
-        now: The present, where it is not this moment.
+        table: Its table, with the column names that loads use; None where there is none yet.
+        between: The time to look at; see `open_time`.
+        lenient: Whether a source that does not answer is a warning rather than an error.
+        now: The present; default: this moment.
 
     Returns:
         None where there is nothing beyond, or where the source does not answer and need not.
 
     Raises:
         SourceError: The source does not answer.
-        SchemaConflict: A load would be refused, in its words.
+        SchemaConflict: A load would be refused for this reason.
     """
     now = now or datetime.now(UTC)
     coverage = table_state(table).coverage
@@ -133,7 +133,7 @@ def _rows_of(lake: Lake, measurement: Measurement, table: Table | None, time: Op
 
 
 def _laid(rows: pa.Schema, target: TableTarget, table: Table | None) -> tuple[Shape, pa.Schema, dict[str, int]]:
-    """How rows are laid into a table: their shape, the columns that it then has, and the ids of those that it has."""
+    """How rows fit into a table: their mapping, the table's columns with theirs, and the field ids of those it has."""
     if table is None:
         shape = arranged(shape_of(rows, target), rows, target)
         return shape, shape.schema, {}
@@ -146,10 +146,10 @@ def _laid(rows: pa.Schema, target: TableTarget, table: Table | None) -> tuple[Sh
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Reads rows of a part of the time.
+    """Reads the rows of a part of the time from one source.
 
     Attributes:
-        columns: The columns that they get.
+        columns: The columns of the rows that are returned.
         table: The table; None where there is none yet.
     """
 
@@ -162,7 +162,7 @@ class _Part:
     table: Table | None
 
     def read(self, window: Window) -> Iterator[pa.RecordBatch]:
-        """The rows of some time, as a load of it would leave them."""
+        """The rows of some windows, as a load would write them."""
         for part in _of_one_source(self.measurement, window):
             with naming(self.measurement.name, part):
                 yield from self._with_kept(part)
@@ -197,7 +197,7 @@ class _Part:
             log.warning("%s %s: %d rows are left out that would go to the quarantine", self.target.name, window, unfit)
 
     def _fit(self, batch: pa.RecordBatch, misfits: Sequence[Misfit]) -> pa.RecordBatch:
-        """The rows that the table takes: a load puts the others into the quarantine."""
+        """The rows that the table takes, without those that a load would put into quarantine."""
         if not misfits:
             return batch
         values = [pc.is_valid(batch.column(each.column)) for each in misfits]
@@ -214,7 +214,7 @@ class _Part:
 
 
 def _of_one_source(measurement: Measurement, window: Window) -> Iterator[Window]:
-    """The parts of some time that come from one source each."""
+    """Split windows into parts that one source each provides."""
     if measurement.history is None:
         yield window
         return
@@ -229,7 +229,7 @@ def _of_one_source(measurement: Measurement, window: Window) -> Iterator[Window]
 
 
 def _filled(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
-    """The rows with every column of the table."""
+    """The rows with all columns of the table, missing ones null."""
     there = set(batch.schema.names)
     values = [
         batch.column(field.name).cast(field.type) if field.name in there else pa.nulls(len(batch), field.type)
@@ -239,12 +239,14 @@ def _filled(batch: pa.RecordBatch, columns: pa.Schema) -> pa.RecordBatch:
 
 
 def _keeps_rows(measurement: Measurement) -> bool:
-    """Whether rows of the table stay that the source does not have."""
+    """Whether a load keeps rows of the table that the source does not have."""
     return measurement.write.mode is WriteMode.UPSERT or measurement.on_shrink is OnShrink.MERGE
 
 
 def _without_finer_times(target: TableTarget, table: Table | None) -> TableTarget:
-    """The table for rows of whose times nobody knows yet how fine they are: it gets no column that a load would add."""
+    """The table without a column of nanoseconds that a load might add: before the rows are read it is not known whether
+    they need one.
+    """
     options = target.types
     names = {field.name for field in table.schema().fields} if table is not None else set()
     is_kept = options.nanoseconds_column in names or time_holds_nanoseconds(options.nanoseconds, target.properties)

@@ -1,4 +1,4 @@
-"""Which time is asked of a measurement's source, because its table does not hold it."""
+"""Determines for which time a measurement's source has to be queried because its table does not cover it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Between = tuple[datetime | None, datetime | None]
 
 @dataclass(frozen=True, slots=True)
 class OpenTime:
-    """The time of a measurement whose rows neither a load nor a tail brought.
+    """The time that a measurement's table does not cover.
 
     Attributes:
-        asked: What is asked of the source, oldest first.
-        left_out: What is older, and is not asked for.
+        asked: The windows to query from the source, oldest first.
+        left_out: Older windows that are not queried.
     """
 
     asked: tuple[Window, ...] = ()
@@ -28,14 +28,14 @@ class OpenTime:
 
 
 def open_time(measurement: Measurement, coverage: Coverage, now: datetime, between: Between = (None, None)) -> OpenTime:
-    """Find out what of a time the table does not hold, up to the end of the window that is open.
+    """Determine which part of an interval the table does not cover, up to the end of the open window.
 
     Args:
         measurement: The measurement.
-        coverage: What its table holds.
+        coverage: The table's coverage.
         now: The present.
-        between: The time that is wanted. Without a start it begins with the newest window that has closed: a lake that
-            is on time lacks nothing older.
+        between: The interval. Without a start it begins with the newest closed window: a lake that is up to date lacks
+            nothing older.
     """
     kept, end = measurement.kept_since(now), measurement.scheme.window_at(now).end
     if between[1] is not None:

@@ -1,4 +1,4 @@
-"""Rows of a source as an Arrow dataset: what a query does not ask for is not read."""
+"""Live rows of a source as an Arrow dataset with filter and column push-down, for DuckDB and Polars."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _MOST_SLICES = 1_000
 _SHORTEST = timedelta(minutes=1)
 
 Read = Callable[[Window], Iterator[pa.RecordBatch]]
-"""Reads the rows of some time."""
+"""Reads the rows of some windows."""
 
 
 class LiveRows(ds.Dataset):  # type: ignore[misc]
-    """The rows of some time. DuckDB and Polars take it as they take any dataset, and read it when a query runs.
+    """The rows of some windows as an Arrow dataset, read when a query runs.
 
     Conditions on the time decide which of it is asked for; all conditions are applied.
 
     Args:
         schema: The columns.
-        time_column: The one that places rows.
-        windows: The time.
-        read: Reads the rows of a part of it; again for each query.
+        time_column: The name of the time column.
+        windows: The windows.
+        read: Reads the rows of some windows; called again for each query.
 
     Attributes:
         windows: The time.
-        failures: Why rows could not be read: engines tell no more than a text.
+        failures: Errors of reading, since engines report them as text only.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class LiveRows(ds.Dataset):  # type: ignore[misc]
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns."""
+        """The schema."""
         return self._schema
 
     def named(self, names: Sequence[str]) -> LiveRows:
-        """The same rows, their columns called otherwise."""
+        """The same rows with other column names."""
         schema = pa.schema([field.with_name(name) for field, name in zip(self._schema, names, strict=True)])
         return LiveRows(schema, names[self._time], self.windows, self._read, self.failures)
 
     def scanner(self, columns: Any = None, filter: Any = None, **_: Any) -> ds.Scanner:  # noqa: A002
-        """What a query reads."""
+        """The scanner that a query reads."""
         batches = self._batches(self._asked(filter))
         return ds.Scanner.from_batches(batches, schema=self._schema, columns=columns, filter=filter)
 
     def to_batches(self, **options: Any) -> Iterator[pa.RecordBatch]:
-        """The rows that are asked for."""
+        """The rows that match a filter, as batches."""
         found: Iterator[pa.RecordBatch] = self.scanner(**options).to_batches()
         return found
 
@@ -82,7 +82,7 @@ class LiveRows(ds.Dataset):  # type: ignore[misc]
                 raise
 
     def _asked(self, condition: Any) -> tuple[Window, ...]:
-        """The time that a condition can be true in: Arrow tells, as it does of the files of a dataset."""
+        """The windows in which a filter can be true; Arrow simplifies it as for the fragments of a dataset."""
         if condition is None:
             return self.windows
         field, nowhere, form = self._schema.field(self._time), fs.LocalFileSystem(), ds.ParquetFileFormat()

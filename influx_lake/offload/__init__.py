@@ -1,1 +1,1 @@
-"""Windows that the lake is proved to have, deleted at their source: which may be, and how that is done."""
+"""Off-loading: deletes windows at their source that are proved to be in the lake; which may be, and in which order."""

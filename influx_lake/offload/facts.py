@@ -1,4 +1,4 @@
-"""What would be, or was, deleted at a source, for programs."""
+"""Plans and results of off-loading as JSON, for `--json` and Dagster metadata."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from influx_lake.offload.running import Result
 
 
 def plan_facts(plan: OffloadPlan) -> dict[str, Any]:
-    """What would be deleted of a measurement."""
+    """An off-load plan of a measurement, ready for JSON."""
     return {
         "measurement": plan.measurement.name,
         "table": plan.measurement.table_name,
@@ -28,7 +28,7 @@ def plan_facts(plan: OffloadPlan) -> dict[str, Any]:
 
 
 def result_facts(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """What became of windows."""
+    """The results of off-loading windows, ready for JSON."""
     return [
         {"window": str(each.window), "outcome": str(each.outcome), "rows": each.rows, "said": each.said or None}
         for each in results

@@ -1,4 +1,4 @@
-"""Why a measurement, or one of its windows, is not deleted at its source."""
+"""The conditions for off-loading: why a measurement, or one of its windows, must not be deleted at its source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def to_measurement(lake: Lake, measurement: Measurement) -> str | None:
-    """Why nothing of a measurement may be deleted, as far as lake.yaml tells; None where something may."""
+    """Why no window of a measurement may be off-loaded, according to lake.yaml; None where some may be."""
     return next(_of_declaration(lake, measurement), None)
 
 
@@ -63,7 +63,7 @@ def _place(lake: Lake, measurement: Measurement) -> tuple[str, str, str]:
 
 
 def _kept_out(measurement: Measurement) -> Iterator[str]:
-    """What keeps something out of the lake that the source has, in lake.yaml's words."""
+    """The options of lake.yaml that keep rows or values of the source out of the lake."""
     transforms = measurement.transforms
     told = {
         "where": transforms.where,
@@ -83,13 +83,13 @@ def _kept_out(measurement: Measurement) -> Iterator[str]:
 
 @dataclass
 class WindowObjections:
-    """Why windows of a measurement are not deleted, as their table and its proofs tell.
+    """Why windows of a measurement must not be off-loaded, according to the table and its proofs.
 
     Attributes:
         catalog: The catalog of the table.
         measurement: The measurement.
         table: Its table, under the names that loads know.
-        why_unproved: Why a window is not proved; None where it is.
+        why_unproved: Gives the reason why a window is not proved; None where it is.
         now: The present.
     """
 
@@ -100,7 +100,7 @@ class WindowObjections:
     now: datetime
 
     def to_table(self) -> str | None:
-        """Why nothing is deleted of which the table says that it has it; None where something may be."""
+        """Why the table does not allow any window to be off-loaded; None where it does."""
         try:
             check_not_copied(self.table, self.measurement.table_name)
             check_held(self.measurement, self.table)
@@ -112,7 +112,7 @@ class WindowObjections:
         return None
 
     def to(self, window: Window) -> str | None:
-        """Why a window is not deleted; None where nothing speaks against it."""
+        """Why a window must not be off-loaded; None where it may be."""
         return next(self._all(window), None)
 
     def _all(self, window: Window) -> Iterator[str]:
@@ -133,7 +133,7 @@ class WindowObjections:
             yield f"{counted(waiting, 'small file')} of it wait to be compacted: influx-lake maintain --only compact"
 
     def _changed(self, window: Window) -> RecordedLoad | None:
-        """The load that changed rows of a window which were there, where that was lately."""
+        """The load that recently changed rows which the window had already."""
         options = self.measurement.offload
         found = self._loads.get(window)
         if found is None or options is None or found.previous_rows == 0 or found.committed < self.now - options.after:
@@ -168,7 +168,7 @@ class WindowObjections:
 
     @cached_property
     def _waiting(self) -> set[str]:
-        """The files that a compaction would rewrite, where the measurement has one."""
+        """The paths of the files that a due compaction would rewrite, where the measurement is compacted."""
         own = table_of(self.measurement)
         options = own.options(Kind.COMPACT)
         whole = find_table(self.catalog, own.target.identifier)

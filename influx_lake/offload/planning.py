@@ -1,4 +1,4 @@
-"""Which windows of a measurement would be deleted at its source, and why others would not."""
+"""Plans the off-load of a measurement: which windows would be deleted at the source, and why others would not."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Windows in a row that are not deleted, for the same reason.
+    """Consecutive windows that are not off-loaded for the same reason.
 
     Attributes:
         window: From the start of the first to the end of the last; None: all of the measurement.
-        windows: How many they are.
-        why: Why they are not.
+        windows: The number of windows.
+        why: The reason, in words.
     """
 
     window: Window | None
@@ -39,15 +39,16 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class OffloadPlan:
-    """What would be deleted of a measurement at its source.
+    """The plan of an off-load of one measurement.
 
     Attributes:
         measurement: The measurement.
-        unfinished: Windows whose deletion was begun, and is not known to have ended: these come first.
-        windows: The windows that would be deleted, oldest first, with how many rows the lake has of each.
-        waiting: How many more there are, beyond the limits of one run: what speaks against them is not looked at yet.
-        refused: Those that are old enough, and are not.
-        done: The time that is deleted.
+        unfinished: Windows whose deletion began and is not known to have ended: these come first.
+        windows: The windows to delete, oldest first, each with its row count in the lake.
+        waiting: How many more windows are old enough, beyond the limits of one run; their conditions are not checked
+            yet.
+        refused: Windows that are old enough and must not be deleted.
+        done: The time that is off-loaded already.
     """
 
     measurement: Measurement
@@ -59,7 +60,7 @@ class OffloadPlan:
 
     @property
     def rows(self) -> int:
-        """How many rows would be deleted."""
+        """The number of rows to delete."""
         return sum(rows for _, rows in self.windows)
 
     @property
@@ -76,20 +77,20 @@ def plan_offload(
     now: datetime,
     pending: Sequence[Change] = (),
 ) -> OffloadPlan:
-    """Find out which windows of a measurement would be deleted at its source.
+    """Plan the off-load of a measurement.
 
     Nothing is compared, and nothing is changed.
 
     Args:
         lake: The lake.
         catalog: Its catalog.
-        deletion: What deletes at the measurement's source.
+        deletion: The deleting API of the measurement's source.
         measurement: The measurement.
         now: The present.
-        pending: What sources told of late points, and was not loaded since.
+        pending: Changes that sources reported and that are not loaded yet.
 
     Raises:
-        LakeError: The table, or the source, cannot tell what has to be known.
+        LakeError: The table or the source cannot be read.
     """
     if (why := to_measurement(lake, measurement)) is not None:
         return OffloadPlan(measurement, refused=(Refused(None, 0, why),))

@@ -1,4 +1,4 @@
-"""What a table says of windows that are deleted at their source, and the tags that keep what was proved."""
+"""Records the states of an off-load in the table: being deleted, deleted; and tags the snapshots that prove it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SLACK = timedelta(hours=1)
 
 
 def tag_snapshot(catalog: Catalog, measurement: Measurement, snapshot: Snapshot, kept: timedelta, now: datetime) -> str:
-    """Tag a snapshot, so that no expiry takes it for some time from now on.
+    """Tag a snapshot, so that expiry keeps it for some time from now on.
 
     Iceberg counts a tag's time from when its snapshot was made.
 
@@ -41,7 +41,7 @@ def tag_snapshot(catalog: Catalog, measurement: Measurement, snapshot: Snapshot,
         catalog: The catalog.
         measurement: The measurement.
         snapshot: The snapshot.
-        kept: How long.
+        kept: How long to keep it.
         now: The present.
 
     Returns:
@@ -70,16 +70,16 @@ def tag_snapshot(catalog: Catalog, measurement: Measurement, snapshot: Snapshot,
 
 
 def declare(catalog: Catalog, measurement: Measurement, entry: Offloaded, *, again: bool = False) -> None:
-    """Have the table say that a window is being deleted at its source.
+    """Record in the table that a window is being deleted at its source.
 
     Args:
         catalog: The catalog.
         measurement: The measurement.
-        entry: The window.
-        again: It says so already, of another snapshot.
+        entry: The window, as it will be recorded.
+        again: Whether it is recorded already, for another snapshot.
 
     Raises:
-        NotOffloadable: The table's rows of it changed since they were looked at, or it is being deleted already.
+        NotOffloadable: The window's rows changed since they were checked, or its deletion is recorded already.
         CommitError: It could not be committed.
     """
 
@@ -100,7 +100,7 @@ def declare(catalog: Catalog, measurement: Measurement, entry: Offloaded, *, aga
 
 
 def withdraw(catalog: Catalog, measurement: Measurement, window: Window) -> None:
-    """Have the table no longer say that a window is being deleted: nothing of it was."""
+    """Remove the record that a window is being deleted: nothing of it was."""
 
     def change(table: Table) -> list[Offloaded]:
         return [each for each in offloaded_from(table) if each.window != window or each.is_done]
@@ -109,7 +109,7 @@ def withdraw(catalog: Catalog, measurement: Measurement, window: Window) -> None
 
 
 def finish(catalog: Catalog, measurement: Measurement, entry: Offloaded) -> None:
-    """Have the table say that a window is deleted."""
+    """Record that a window is deleted."""
 
     def change(table: Table) -> list[Offloaded]:
         others = [each for each in offloaded_from(table) if each.window != entry.window or each.is_done]

@@ -1,4 +1,5 @@
-"""Deletes windows at their source that the lake is proved to have, so that a point is always in one of both.
+"""Executes an off-load: proves, tags, records and deletes window by window, so that every point is always in source or
+lake.
 
 In this order: the snapshot that has the window is tagged; the table says that the window is being deleted, so that no
 load takes its rows from then on; source and lake are compared value by value once more; the source deletes; what it has
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class Step(StrEnum):
-    """What was just done with a window."""
+    """The steps of an off-load, for progress."""
 
     TAGGED = "tagged"
     DECLARED = "declared"
@@ -57,25 +58,25 @@ class Step(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a window."""
+    """The outcome of off-loading a window."""
 
     DELETED = "deleted"
-    """The source has none of its points any more, but for those that came since."""
+    """The source has none of the window's points any more, except those that arrived since."""
     REFUSED = "refused"
     """Nothing was deleted."""
     UNFINISHED = "unfinished"
-    """Some of it may be deleted; all of it is in the lake. The next run goes on with it."""
+    """Some points may be deleted; all of them are in the lake. The next run continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a window.
+    """The result of off-loading a window.
 
     Attributes:
         window: The window.
-        outcome: Whether it is deleted.
-        rows: How many rows the lake has of it.
-        said: Why it is not, or what else is to be known.
+        outcome: The outcome.
+        rows: The window's row count in the lake.
+        said: Why it was not deleted, or another remark.
     """
 
     window: Window
@@ -86,18 +87,18 @@ class Result:
 
 @dataclass
 class Offloading:
-    """Deletes windows of a measurement at its source.
+    """Off-loads windows of a measurement.
 
     Attributes:
         lake: The lake.
         catalog: Its catalog.
         source: The measurement's source.
-        deletion: What deletes there.
+        deletion: The deleting API of the source.
         measurement: The measurement.
-        run_id: Who does it; kept in snapshots that late points make.
+        run_id: The run, recorded in snapshots that load late points.
         now: The present.
-        pending: What the source told of late points by now, and was not loaded since.
-        on_step: Told what was done with which window.
+        pending: Gives the changes that the source has reported by now and that are not loaded yet.
+        on_step: Called with each window and step done.
     """
 
     lake: Lake
@@ -111,13 +112,13 @@ class Offloading:
     on_step: Callable[[Step, Window], None] = lambda step, window: None
 
     def run(self, plan: OffloadPlan) -> Iterator[Result]:
-        """Delete what a plan says: first what an earlier run began.
+        """Execute a plan, first the windows that an earlier run began.
 
         Yields:
             What became of each window.
 
         Raises:
-            LakeError: The catalog, the table or the source fails; what is begun is gone on with by the next run.
+            LakeError: The catalog, the table or the source fails; the next run continues what was begun.
         """
         if (why := to_measurement(self.lake, self.measurement)) is not None:
             raise NotOffloadable(f"nothing is deleted: {why}", measurement=self.measurement.name)
@@ -129,7 +130,7 @@ class Offloading:
                 yield self.delete(window)
 
     def delete(self, window: Window) -> Result:
-        """Delete a window that is proved."""
+        """Off-load a proved window."""
         table = self._table()
         proof = _proof_of(table, window)
         if proof is None or (why := self._objection(table, window)) is not None:
@@ -150,7 +151,7 @@ class Offloading:
         return self._deleted(window, entry)
 
     def go_on(self, window: Window) -> Result:
-        """Go on with a window whose deletion was begun: what the source still has is in the lake before it goes."""
+        """Continue a window whose deletion began: late points in the source are loaded before they are deleted."""
         table = self._table()
         entry = next((each for each in offloaded_from(table) if each.window == window and not each.is_done), None)
         if entry is None:
@@ -205,7 +206,7 @@ class Offloading:
         return Result(window, Outcome.UNFINISHED, entry.rows, said)
 
     def _described(self, table: Table, window: Window, key: tuple[str, ...], left_out: tuple[str, ...]) -> Offloaded:
-        """What is to be said of a window: its rows in the snapshot that is read, which is tagged."""
+        """The record of a window: its rows in the current snapshot, which gets a tag."""
         snapshot = table.current_snapshot()
         assert snapshot is not None
         digest = stored_digest(table, self.measurement, window, snapshot.snapshot_id, key, left_out)
@@ -220,7 +221,7 @@ class Offloading:
         return Offloaded(window, at, digest.values, str(digest), snapshot.snapshot_id, tag, identity, key, left_out)
 
     def _difference(self, window: Window, entry: Offloaded) -> str | None:
-        """Why source and lake differ now, or the lake has other rows than were tagged; None where all is well."""
+        """How source and lake differ now, or the lake from the tagged snapshot; None where they do not."""
         return next(self._differences(window, entry), None)
 
     def _differences(self, window: Window, entry: Offloaded) -> Iterator[str]:
@@ -247,7 +248,7 @@ class Offloading:
         return window.overlaps_any(each.window for each in self.pending() if each.table == self.measurement.full_name)
 
     def _has_all(self, window: Window, entry: Offloaded) -> bool:
-        """Whether a source that refused has the window still, as it was proved."""
+        """Whether the source, which refused to delete, still has the window as it was proved."""
         try:
             return self._difference(window, entry) is None
         except LakeError:
@@ -261,7 +262,7 @@ class Offloading:
         return objections.to_table() or objections.to(window) or self.deletion.objection(self.measurement.name, window)
 
     def _rows_there(self, window: Window) -> int:
-        """How many rows the source has: the larger of what it counts and what it gives."""
+        """The source's row count of a window: the larger of its count and the rows that it returns."""
         source, name = self._transformed(), self.measurement.name
         try:
             schema = source.schema(name)
@@ -286,7 +287,7 @@ class Offloading:
 
 
 def _proof_of(table: Table, window: Window) -> Proof | None:
-    """The proof that a window is in, where all of it is proved."""
+    """The proof that covers all of a window, where there is one."""
     for each in current_proofs(table).ranges:
         if any(part.contains(window) for part in each.valid):
             return each

@@ -27,7 +27,7 @@ _COLUMNS = ("time", "measurement", "first", "last", "points")
 
 
 def tables_of_changes(lake: Lake) -> dict[str, str]:
-    """Yields the sources that may have a table of changes, each with the table's name."""
+    """The sources that may have a table of changes, each with the table's name."""
     return {
         name: config.changes.table
         for name, config in lake.sources.items()
