@@ -36,6 +36,7 @@ class WindowResult:
         quarantined_rows: How many rows went to the table's quarantine, for they did not fit the table.
         schema: The measurement's columns as its table gets them, where the rows are a measurement's.
         declared: All columns that the source had of it.
+        read_from: When its rows began to be read, where that may have been before the load began; None: not before.
         seconds: How long all of it took.
         read_seconds: How much of that was spent waiting for the source.
         commit_seconds: How long its commits took: planning them, writing manifests, asking the catalog, all tries.
@@ -57,6 +58,7 @@ class WindowResult:
     quarantined_rows: int = 0
     schema: MeasurementSchema | None = None
     declared: MeasurementSchema | None = None
+    read_from: datetime | None = None
     seconds: float = 0.0
     read_seconds: float = 0.0
     commit_seconds: float = 0.0

@@ -13,6 +13,7 @@ from influx_lake import recorder
 from influx_lake.config import Measurement, Publish, WriteMode
 from influx_lake.config.values.source_schema import MeasurementSchema
 from influx_lake.config.values.windows import Window
+from influx_lake.errors import naming
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.load.ensure import check_table
 from influx_lake.iceberg.scan.reader import find_table
@@ -23,12 +24,15 @@ from influx_lake.iceberg.window_result import WindowResult
 from influx_lake.iceberg.window_rows import Rows
 from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.guards import LimitedRows, ShrinkGuard
-from influx_lake.replication.loading import load_rows
+from influx_lake.replication.loading import load_rows, restart_on_interruption
 from influx_lake.replication.outside import tell_outside
 from influx_lake.replication.recent_schema import RecentSchemas
 from influx_lake.replication.removed.erased import without_erased_from
 from influx_lake.replication.removed.forgotten import declared_still
 from influx_lake.replication.removed.offloaded import sparing
+from influx_lake.replication.splitting.cutting import parts_of
+from influx_lake.replication.splitting.helpers import Helpers, NoHelpers
+from influx_lake.replication.splitting.split_load import SplitLoad
 from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.trusted_source import trusted_source
 from influx_lake.sources.protocol import RowStream, Source
@@ -73,6 +77,7 @@ class MeasurementWindow:
         on_progress: Told every few seconds how far the window is.
         auditor: Checks the window where `write.publish` is `after_checks`; None for one that is loaded to a branch,
             which readers do not get.
+        helpers: Who else writes parts of the window, where `partition.split` has it written in parts.
     """
 
     source: Source
@@ -85,9 +90,11 @@ class MeasurementWindow:
     archive: Source | None = None
     on_progress: Callable[[Progress], None] | None = None
     auditor: Auditor | None = None
+    helpers: Helpers = field(default_factory=NoHelpers)
     _progress: ProgressMeter = field(default_factory=ProgressMeter)
     _schema: MeasurementSchema | None = None
     _declared: MeasurementSchema | None = None
+    _split: SplitLoad | None = None
 
     @property
     def subject(self) -> str:
@@ -124,10 +131,58 @@ class MeasurementWindow:
             keeping=trusted.keeping,
         )
         load = replace(load, audit=self._audit())
+        self._split = None
+        # What was off-loaded is not there to be read.
+        if measurement.write == self.measurement.write and len(parts_of(measurement, self.window)) > 1:
+            self._split = self._split_load(measurement, self._schema, now)
+            load = replace(load, written=self._split)
         if measurement.tail and measurement.write.mode is WriteMode.REPLACE:
             # Of a window that is open, what is complete: rows that a tail adds meanwhile lie after it.
             return replace(load, window=load.complete or load.window)
         return load
+
+    def write_part(self, part: Window, *, with_nanoseconds: bool) -> None:
+        """Write a part of the window for the process that commits it.
+
+        Raises:
+            LakeError: It could not be written.
+        """
+        alone = self._part(part)
+        load = alone.load()
+        assert alone._schema is not None
+        split = self._split_load(alone.measurement, alone._schema, datetime.now(UTC))
+
+        def write(load: WindowLoad) -> None:
+            split.write(part, with_nanoseconds=with_nanoseconds or load.target.with_nanoseconds)
+
+        with naming(self.subject, part):
+            restart_on_interruption(load, write)
+
+    def _split_load(self, measurement: Measurement, schema: MeasurementSchema, now: datetime) -> SplitLoad:
+        return SplitLoad(
+            self.source,
+            self.catalog,
+            measurement,
+            self.window,
+            schema,
+            lambda part: self._part(part).load(),
+            self.helpers,
+            now,
+        )
+
+    def _part(self, part: Window) -> MeasurementWindow:
+        """A part, as if it were a window of its own that is not cut."""
+        return MeasurementWindow(
+            self.source,
+            self.catalog,
+            replace(self.measurement, split=None),
+            part,
+            self.run_id,
+            self.declared,
+            self.schemas,
+            self.archive,
+            self.on_progress,
+        )
 
     def _audit(self) -> Callable[[Catalog], Sequence[str]] | None:
         auditor = self.auditor
@@ -144,6 +199,9 @@ class MeasurementWindow:
         # What readers of the table get differs as before until the branch is published.
         if (told := recorder.recorder()) is not None and branch_of(self.catalog) is None:
             told.loaded(self.measurement.full_name, self.window)
+        if self._split is not None:
+            self._split.forget()
+            done = replace(done, read_from=self._split.read_from)
         progress = self._progress
         return replace(
             done,

@@ -57,3 +57,16 @@ class RowTally:
 def tally_of(source: Source, schema: MeasurementSchema) -> Tally:
     """The way in which a source counts."""
     return source.tally(schema) if isinstance(source, HasTally) else RowTally(source, schema)
+
+
+@runtime_checkable
+class Confirms(Protocol):
+    """A source that says whether the rows that arrive are counted."""
+
+    @property
+    def confirms(self) -> bool: ...
+
+
+def confirms_rows(source: Source) -> bool:
+    """Whether rows of a source are to be held against what its server counts."""
+    return not isinstance(source, Confirms) or source.confirms

@@ -60,6 +60,7 @@ class Measurement:
         shrink_tolerance: How many rows fewer are no cause for that.
         max_window_rows: How many rows a window may hold at most.
         adopt: Whether a table that belongs to another source, or to nobody, is written to.
+        split: How long the parts are that a window is written in; None: it is written at once.
         windows_per_run: How many windows one run loads at most.
         freshness: How late it may be; None when nobody waits for it.
         checks: What is looked at after it was loaded.
@@ -102,6 +103,7 @@ class Measurement:
     shrink_tolerance: Tolerance = NO_TOLERANCE
     max_window_rows: int | None = None
     adopt: bool = False
+    split: timedelta | None = None
     windows_per_run: int = WINDOWS_PER_RUN[Every.DAY]
     freshness: FreshnessOptions | None = None
     checks: CheckOptions = field(default=CheckOptions(), hash=False)

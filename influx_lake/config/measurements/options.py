@@ -65,6 +65,13 @@ class PartitionOptions(BaseModel):
         description="Whose midnights bound days, weeks and months (an IANA name). Hours are UTC's.",
         examples=["UTC", "Europe/Berlin"],
     )
+    split: Duration | None = Field(
+        default=None,
+        description="How long the parts are that several processes read and write of a partition too large for one, "
+        "for one commit of all of them: shorter than a partition, of which there are at most 1,000 in it. Default: it "
+        "is not split.",
+        examples=["1h"],
+    )
 
 
 class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):

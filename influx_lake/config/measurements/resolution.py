@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,8 @@ from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.config.values.windows import LONGEST, Every, Scheme, utc_text, window_of
 
+MOST_PARTS = 1_000
+"""How many parts a partition is cut into at most: each is a query, a record and a file at least."""
 _NOT_IN_GROUP = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -98,6 +100,7 @@ def resolve_measurement(
         shrink_tolerance=options.shrink_tolerance,
         max_window_rows=options.max_window_rows,
         adopt=options.adopt,
+        split=_split(options.partition),
         windows_per_run=windows_per_run(options, options.partition.every),
         freshness=options.freshness,
         checks=options.checks,
@@ -209,6 +212,19 @@ def _tail(options: MeasurementOptions) -> TailOptions | None:
         given, own = format_duration(tail.lag), format_duration(options.lag)
         raise OptionMistake(f"the tail's lag of {given} is longer than the measurement's lag of {own}", *places)
     return tail
+
+
+def _split(partition: PartitionOptions) -> timedelta | None:
+    split, every = partition.split, partition.every
+    if split is None:
+        return None
+    if not timedelta() < split < LONGEST[every]:
+        message = f"{format_duration(split)} is no part of a partition of one {every}: give less than that"
+        raise OptionMistake(message, ("partition", "split"), ("partition", "every"))
+    if LONGEST[every] > split * MOST_PARTS:
+        message = f"{format_duration(split)} makes more than {MOST_PARTS:,} parts of one {every}: give longer ones"
+        raise OptionMistake(message, ("partition", "split"), ("partition", "every"))
+    return split
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from influx_lake.config.maintenance.options import Kind, OrphanOptions
 from influx_lake.config.values.units import counted, format_duration
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask, figures_of, kept_files, open_actual
+from influx_lake.iceberg.parts.records import SUFFIX
 from influx_lake.iceberg.storage.deletion import Deleted, delete_for_good
 from influx_lake.iceberg.storage.listing import StoredFile, files_below
 from influx_lake.iceberg.storage.metadata_files import METADATA, check_of_table
@@ -19,8 +20,9 @@ from influx_lake.iceberg.storage.table_folders import check_alone, folders_of
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-_OF_ICEBERG = (".parquet", ".orc", ".avro", ".puffin", ".stats", *METADATA)
-"""How the names of files end that tables have; others are nobody's orphans."""
+_OF_ICEBERG = (".parquet", ".orc", ".avro", ".puffin", ".stats", *METADATA, SUFFIX)
+"""How the names of files end that tables have, and those of parts that were to be committed; others are nobody's
+orphans."""
 _CHECKSUM = ".crc"
 """Hadoop's local file system writes `.NAME.crc` beside each file."""
 

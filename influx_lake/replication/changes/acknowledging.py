@@ -40,7 +40,8 @@ class AcknowledgingLoads:
         if began is None or not isinstance(work, MeasurementWindow):
             return
         try:
-            self._journal.acknowledge(Loaded(work.measurement.full_name, each.window, began) for each in results)
+            name = work.measurement.full_name
+            self._journal.acknowledge(Loaded(name, each.window, _read_from(each, began)) for each in results)
         except LakeError as error:
             # The window is loaded once more then, and is the same afterwards.
             log.warning("a change that was loaded is not forgotten: %s", error)
@@ -48,6 +49,11 @@ class AcknowledgingLoads:
     def failed(self, work: Work, error: BaseException) -> None:  # noqa: ARG002
         """Acknowledge nothing: the load failed or was interrupted."""
         self._began.pop(id(work), None)
+
+
+def _read_from(result: WindowResult, began: int) -> int:
+    """When the rows of a load began to be read, in nanoseconds since 1970: some may have been read before it began."""
+    return began if result.read_from is None else min(began, int(result.read_from.timestamp()) * 1_000_000_000)
 
 
 @contextmanager

@@ -62,6 +62,11 @@ class ReliableSource:
     def identity(self) -> str:
         return self._source.identity
 
+    @property
+    def confirms(self) -> bool:
+        """Whether the rows that arrive are counted."""
+        return self._options.confirm_rows
+
     def __repr__(self) -> str:
         return f"ReliableSource({self._source!r})"
 

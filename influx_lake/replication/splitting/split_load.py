@@ -1,0 +1,192 @@
+"""Has the parts of a window written, each once, and gives them to the commit of the window."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from influx_lake.config import Measurement
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.units import counted
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import RowsMissing
+from influx_lake.iceberg.columns.known_columns import actual
+from influx_lake.iceberg.commit.once import commit_of
+from influx_lake.iceberg.history.branch_catalog import branch_of
+from influx_lake.iceberg.load.ensure import table_for
+from influx_lake.iceberg.load.parts_ingest import commit_id_of_parts
+from influx_lake.iceberg.load.write_part import write_part
+from influx_lake.iceberg.parts.records import PartRecords
+from influx_lake.iceberg.parts.written_part import WrittenPart
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.replication.splitting.cutting import parts_of
+from influx_lake.replication.splitting.helpers import Helpers, PartsWanted
+from influx_lake.replication.table_columns import table_target
+from influx_lake.sources.protocol import Source
+from influx_lake.sources.row_confirmation import confirms_rows
+from influx_lake.sources.window_counts import counts_of
+from influx_lake.transforms.columns import arrow_schema
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+KEPT_FOR = timedelta(days=1)
+"""How long a part that was written for a run that died can be committed by a later one."""
+MOST_RECOUNTS = 3
+
+log = logging.getLogger("influx_lake.replication")
+
+
+@dataclass(slots=True)
+class SplitLoad:
+    """The parts of a window of a measurement.
+
+    Attributes:
+        source: The window's source, as its server has the rows.
+        catalog: The catalog of the table.
+        measurement: The measurement.
+        window: The window.
+        schema: The columns that the table gets.
+        load_of: Gives the load of a part, as if it were a window of its own, and the columns that it is of.
+        helpers: Who else writes parts.
+        began: When the load of the window began.
+        read_from: When the oldest of the parts that were committed began to be read; None before that.
+    """
+
+    source: Source
+    catalog: Catalog
+    measurement: Measurement
+    window: Window
+    schema: MeasurementSchema
+    load_of: Callable[[Window], WindowLoad]
+    helpers: Helpers
+    began: datetime
+    read_from: datetime | None = None
+    _taken: list[tuple[PartRecords, Window]] = field(default_factory=list)
+
+    def __call__(self, load: WindowLoad) -> list[WrittenPart]:
+        """What was written of the window, or of a part of it, all of its rows: by now, and by whomever.
+
+        A part that was written for a run that died is taken up, unless its source has another number of rows by now.
+
+        Args:
+            load: The load of the window, or of a part of it.
+
+        Raises:
+            LakeError: A part could not be written.
+        """
+        nanoseconds = load.target.with_nanoseconds
+        records, cut = self._records(load), parts_of(self.measurement, load.window)
+        noted = {window: found for window in cut if (found := records.get(window)) is not None}
+        parts = self._usable(records, noted, len(cut))
+        if parts:
+            log.info("%s: %s of %d were written before", self.window, counted(len(parts), "part"), len(cut))
+        missing = [window for window in cut if window not in parts]
+        if missing:
+            with self.helpers.help(PartsWanted(self.window, missing, nanoseconds)) as left:
+                for window in left:
+                    parts[window] = self._written(records, window, nanoseconds)
+        for window in cut:
+            if window not in parts:
+                found, before = records.get(window), noted.get(window)
+                is_new = found is not None and (before is None or found.id != before.id)
+                parts[window] = found if found and is_new else self._written(records, window, nanoseconds)
+        self._recount(records, parts, nanoseconds)
+        self._taken += [(records, window) for window in cut]
+        found_parts = [parts[window] for window in cut]
+        self.read_from = min(part.began for part in found_parts)
+        return found_parts
+
+    def forget(self) -> None:
+        """Forget the parts, which are committed."""
+        for records, window in self._taken:
+            records.forget(window)
+        self._taken = []
+
+    def write(self, window: Window, *, with_nanoseconds: bool) -> WrittenPart:
+        """Write one part and note it for the process that commits the window.
+
+        Raises:
+            FineTimesMet: Its rows need the column for whole times.
+            LakeError: It could not be written.
+        """
+        return self._written(self._records(None, with_nanoseconds), window, with_nanoseconds)
+
+    def _written(self, records: PartRecords, window: Window, with_nanoseconds: bool) -> WrittenPart:
+        load = self.load_of(window)
+        load = replace(load, target=replace(load.target, with_nanoseconds=with_nanoseconds))
+        rows = counts_of(self.source, self.measurement.name, [window])[0] if confirms_rows(self.source) else None
+        part = write_part(load, rows)
+        records.put(part)
+        log.info("%s: wrote %s of %s", self.window, counted(part.rows, "row"), window)
+        return part
+
+    def _usable(self, records: PartRecords, noted: dict[Window, WrittenPart], count: int) -> dict[Window, WrittenPart]:
+        """Those of the parts that earlier runs wrote which are what they would be now.
+
+        Args:
+            records: Where they are noted.
+            noted: The parts.
+            count: How many the window has.
+        """
+        found = {window: part for window, part in noted.items() if self._is_fresh(part)}
+        if len(found) == count and commit_of(records.table, commit_id_of_parts(found.values())) is not None:
+            # Their commit took place: whoever loads the window again wants what the source has now.
+            return {}
+        return {window: part for window, part in found.items() if records.is_whole(part)}
+
+    def _is_fresh(self, part: WrittenPart) -> bool:
+        complete = part.window.end <= part.began - self.measurement.lag
+        return part.began >= self.began or (complete and part.began >= self.began - KEPT_FOR)
+
+    def _recount(self, records: PartRecords, parts: dict[Window, WrittenPart], with_nanoseconds: bool) -> None:
+        """Hold the parts against what the source has now, where it gets no more points for them as a rule.
+
+        Raises:
+            RowsMissing: Their numbers of rows change again and again.
+        """
+        if not confirms_rows(self.source):
+            return
+        over = [window for window in sorted(parts) if window.end <= self.began - self.measurement.lag]
+        for _ in range(MOST_RECOUNTS):
+            there = counts_of(self.source, self.measurement.name, over)
+            over = [
+                window
+                for window, rows in zip(over, there, strict=True)
+                if parts[window].source_rows not in (None, rows)
+            ]
+            if not over:
+                return
+            for window in over:
+                log.warning("%s: the source has another number of rows by now; it is read again", window)
+                parts[window] = self._written(records, window, with_nanoseconds)
+        raise RowsMissing(
+            f"the source has another number of rows for {over[0]} each time that it is counted",
+            remedy="Load the window when it is no longer written to (`lag`)",
+        )
+
+    def _records(self, load: WindowLoad | None, with_nanoseconds: bool = False) -> PartRecords:
+        measurement = self.measurement
+        target = load.target if load else replace(table_target(measurement, self.schema), erased=measurement.erased)
+        nanoseconds = target.with_nanoseconds or with_nanoseconds
+        table = find_table(self.catalog, target.identifier, target.share)
+        if table is None:
+            # Its folder is where the parts are noted.
+            whole = load or self.load_of(self.window)
+            table = table_for(self.catalog, target, arrow_schema(self.schema), whole.provenance).actual
+        stated = (
+            self.source.identity,
+            branch_of(self.catalog),
+            measurement.definition,
+            measurement.erased,
+            measurement.write,
+            measurement.types,
+            self.schema,
+            nanoseconds,
+        )
+        return PartRecords(actual(table), self.window, hashlib.sha256(repr(stated).encode()).hexdigest())
