@@ -36,6 +36,7 @@ from influx_lake.orchestration.proof.proving import proof_assets, proof_jobs, pr
 from influx_lake.orchestration.requests.requested_windows import requested_windows_sensor
 from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
 from influx_lake.orchestration.restoring import restore_assets, restore_jobs
+from influx_lake.orchestration.splitting.part_runs import part_jobs, parts_sensor
 from influx_lake.replication.changes.journal import ChangeJournal
 
 
@@ -85,7 +86,7 @@ def build_definitions(
     jobs, schedules = jobs_and_schedules(lake) if automation is Automation.ON else ([], [])
     tails, overviews, maintenance = tail_jobs(lake), overview_assets(lake), maintenance_assets(lake)
     maintaining, maintenance_schedules = maintenance_jobs(lake, maintenance)
-    restores = restore_assets(lake)
+    restores, parts = restore_assets(lake), part_jobs(lake)
     proofs, offload = proof_assets(lake), offload_job(lake)
     proving = proof_jobs(lake, proofs)
     if follow and overviews:
@@ -110,6 +111,7 @@ def build_definitions(
             *jobs,
             *tails,
             *maintaining,
+            *parts,
             *restore_jobs(lake, restores),
             *proving.values(),
             *([offload] if offload else []),
@@ -123,6 +125,7 @@ def build_definitions(
             *([handing] if (handing := metrics_sensor(lake)) else []),
             *([sensor] if follow and (sensor := discovery_sensor(lake, keep)) else []),
             *([tail_sensor(lake, tails)] if tails else []),
+            *([parts_sensor(lake, parts)] if parts else []),
             *([requested_windows_sensor(lake)] if lake.measurements else []),
             *([changed_windows_sensor(lake)] if lake.measurements and lake.tells_changes else []),
             *([proof_sensor(lake, proving)] if any(each.proof for each in lake.measurements) else []),

@@ -17,7 +17,9 @@ from influx_lake.orchestration.execution.partition_rows import PartitionWindow
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.pool_slots import Pool, is_held_by_steps, slot
 from influx_lake.orchestration.resources import OpensSource
+from influx_lake.orchestration.splitting.run_helpers import RunHelpers
 from influx_lake.orchestration.window_metadata import replication_facts
+from influx_lake.replication.splitting.helpers import Helpers, NoHelpers
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -77,6 +79,9 @@ class MeasurementRows:
             schemas = {name: RecentSchemas(source) for name, source in sources.items()}
             declared = [sources[name].identity for name in measurement.sources]
 
+            shared = RunHelpers(step_of().instance, context.run_id, measurement.full_name)
+            helpers: Helpers = shared if measurement.split is not None else NoHelpers()
+
             def window_of(key: str, window: Window) -> PartitionWindow:
                 name = measurement.source_of(window)
                 rows = MeasurementWindow(
@@ -90,6 +95,7 @@ class MeasurementRows:
                     sources.get(measurement.archive or ""),
                     progress,
                     audit,
+                    helpers,
                 )
                 return PartitionWindow(rows, lambda done: {key: replication_facts(done, self.upstreams[name].asset)})
 

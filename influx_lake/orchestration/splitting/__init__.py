@@ -1,0 +1,1 @@
+"""Runs that write parts of a window which another run commits."""
