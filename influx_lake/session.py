@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from influx_lake.iceberg.window_result import WindowResult
     from influx_lake.replication.comparison.compare_windows import Depth
     from influx_lake.replication.comparison.verify import Verification
+    from influx_lake.replication.splitting.helpers import Helpers
+    from influx_lake.replication.window import MeasurementWindow
     from influx_lake.sources import Source
 
 
@@ -186,6 +188,7 @@ class Session:
         run_id: str,
         source: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        helpers: Helpers | None = None,
     ) -> WindowResult:
         """Load one window of a measurement, as its `write.mode` says; doing it again leaves the same rows.
 
@@ -195,23 +198,57 @@ class Session:
             run_id: The run, recorded in the snapshot.
             source: The source to read; default: the measurement's own.
             on_progress: Called every few seconds with the progress.
+            helpers: Who else writes parts of it, where it is split.
 
         Raises:
             LakeError: The class says what can be done about it; the table is unchanged.
         """
         from influx_lake.checks.audit import audit
-        from influx_lake.replication.window import replicate_window
+        from influx_lake.replication.loading import load_rows
 
-        return replicate_window(
+        rows = self._window(measurement, window, run_id, source)
+        rows.on_progress = on_progress
+        rows.auditor = None if self.branch else audit
+        if helpers is not None:
+            rows.helpers = helpers
+        return load_rows(rows)
+
+    def write_part(
+        self,
+        measurement: Measurement,
+        window: Window,
+        part: Window,
+        *,
+        run_id: str,
+        source: str | None = None,
+        with_nanoseconds: bool = False,
+    ) -> None:
+        """Write a part of a window for the process that commits it.
+
+        Args:
+            measurement: The measurement.
+            window: The window.
+            part: The part of it.
+            run_id: Who commits it.
+            source: Its source, where it is not the measurement's own.
+            with_nanoseconds: Whether the rows are given the column for whole times.
+
+        Raises:
+            LakeError: It could not be written.
+        """
+        self._window(measurement, window, run_id, source).write_part(part, with_nanoseconds=with_nanoseconds)
+
+    def _window(self, measurement: Measurement, window: Window, run_id: str, source: str | None) -> MeasurementWindow:
+        from influx_lake.replication.window import MeasurementWindow
+
+        return MeasurementWindow(
             self.reliable_source(source or measurement.source_of(window)),
             self.catalog,
             measurement,
             window,
-            run_id=run_id,
-            declared=self.identities(measurement),
+            run_id,
+            self.identities(measurement),
             archive=self.archive(measurement),
-            on_progress=on_progress,
-            auditor=None if self.branch else audit,
         )
 
     def verify(self, measurement: Measurement, windows: Sequence[Window], depth: Depth) -> Verification:

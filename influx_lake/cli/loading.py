@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from influx_lake.cli import failures
 from influx_lake.cli.output import Output
-from influx_lake.cli.progress import Meter, meter
+from influx_lake.cli.progress import meter
 from influx_lake.errors import LakeError
 from influx_lake.replication.facts import window_facts
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from influx_lake.config import Measurement
     from influx_lake.config.values.windows import Window
     from influx_lake.iceberg.window_result import WindowResult
+    from influx_lake.replication.splitting.helpers import Helpers
 
 
 @dataclass
@@ -101,6 +102,7 @@ def load(
     run_id: str,
     source: str | None = None,
     keep_going: bool = False,
+    helpers: Callable[[Measurement], Helpers] | None = None,
 ) -> None:
     """Load windows one after the other.
 
@@ -111,6 +113,7 @@ def load(
         run_id: Kept in the snapshots.
         source: The source of all windows, where it is not each one's own.
         keep_going: Try the others after one has failed.
+        helpers: Gives those who write parts of a measurement's windows.
 
     Raises:
         ConfigurationError: A token or a catalog's key cannot be read; no window could be loaded.
@@ -123,7 +126,16 @@ def load(
                 if loaded.failures and not keep_going:
                     break
                 try:
-                    result = _load_one(session, measurement, window, source, run_id, shown)
+                    shown.begin(measurement.name, window)
+                    result = session.load_window(
+                        measurement,
+                        window,
+                        run_id=run_id,
+                        source=source,
+                        on_progress=shown.update,
+                        helpers=helpers(measurement) if helpers else None,
+                    )
+                    shown.end()
                 except LakeError as error:
                     if error.exit_code != 1:
                         raise
@@ -136,15 +148,6 @@ def load(
                 done.add(result)
                 loaded.tried(measurement, window)
                 out.line(window_line(measurement, result))
-
-
-def _load_one(
-    session: Session, measurement: Measurement, window: Window, source: str | None, run_id: str, shown: Meter
-) -> WindowResult:
-    shown.begin(measurement.name, window)
-    result = session.load_window(measurement, window, run_id=run_id, source=source, on_progress=shown.update)
-    shown.end()
-    return result
 
 
 def window_line(measurement: Measurement, result: WindowResult) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from influx_lake.cli.session import Session
     from influx_lake.config import Measurement
     from influx_lake.config.values.windows import Window
+    from influx_lake.replication.splitting.helpers import Helpers
 
 
 def replicate(
@@ -53,6 +54,12 @@ def replicate(
     ] = False,
     branch: BranchOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the windows and load nothing.")] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", metavar="N", min=1, max=64, help="How many processes write the parts of windows that are split."
+        ),
+    ] = 1,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at a window that fails.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -67,6 +74,7 @@ def replicate(
         raise typer.BadParameter("name measurements, or give --all", param_hint="MEASUREMENT")
     _check_replace(replace and not changed, given=start is not None and end is not None and not missing_only)
     from influx_lake.cli.loading import Loaded, load
+    from influx_lake.cli.part_processes import PartProcesses
     from influx_lake.cli.session import open_session
     from influx_lake.cli.stopped import Again, tell_where_it_stopped
     from influx_lake.config.values.units import format_duration
@@ -91,13 +99,26 @@ def replicate(
             _tell_of_columns(session, plans, out)
         run_id = f"cli-{uuid.uuid4()}"
         loaded = Loaded(plans)
+
+        def helpers(measurement: Measurement) -> Helpers:
+            return PartProcesses(jobs, config, measurement.full_name, source, branch, replace, run_id)
+
         try:
-            load(session, loaded, out, run_id=run_id, source=source, keep_going=keep_going)
+            load(
+                session,
+                loaded,
+                out,
+                run_id=run_id,
+                source=source,
+                keep_going=keep_going,
+                helpers=helpers if jobs > 1 else None,
+            )
         except STOPPED:
             options = {
                 "--every": every and format_duration(every),
                 "--source": source,
                 "--branch": branch,
+                "--jobs": str(jobs) if jobs > 1 else None,
                 "--config": config,
             }
             flags = [

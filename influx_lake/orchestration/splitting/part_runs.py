@@ -122,7 +122,6 @@ def _job(lake: Lake, source: str, measurements: Sequence[Measurement]) -> dg.Job
         name=f"{name}_rows",
         required_resource_keys={names.catalog, *map(names.source, used)},
         pool=source_pool(lake, source).name,
-        out={},
     )
     def write(context: dg.OpExecutionContext, config: PartConfig) -> None:
         asking = context.instance.get_run_by_id(config.asked_by)
