@@ -94,18 +94,19 @@ def test_processes_write_the_parts(lake: CliLake) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(3))
 def test_processes_are_killed_anywhere(lake: CliLake, seed: int) -> None:
     chance = random.Random(seed)
     measurement(lake, SPLIT)
-    lake.box.faults.batch_delay = 0.2
-    for _ in range(3):
+    lake.box.faults.batch_delay = 0.05
+    for _ in range(2):
         process = lake.start("replicate", "cpu", *END, "--jobs", "2")
         try:
             process.wait(timeout=chance.uniform(1, 12))
         except subprocess.TimeoutExpired:
             os.kill(chance.choice([process.pid, *children(process.pid)]), signal.SIGKILL)
-            process.wait(timeout=60)
+            process.wait(timeout=200)
     lake.box.faults.clear()
     told = lake.tell("replicate", "cpu", *END)
     assert told.code == 0, told.err
