@@ -31,6 +31,7 @@ from influx_lake.config.tables.table_properties import TableProperties
 from influx_lake.config.tables.types import TypeOptions
 from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.lists import Distinct
+from influx_lake.config.values.read_options import PositiveDuration
 from influx_lake.config.values.timestamps import Start, TimeZone
 from influx_lake.config.values.units import Duration, YesNo
 from influx_lake.config.values.validated_names import Group, Namespace, Owner, TableName, Text
@@ -65,7 +66,7 @@ class PartitionOptions(BaseModel):
         description="Whose midnights bound days, weeks and months (an IANA name). Hours are UTC's.",
         examples=["UTC", "Europe/Berlin"],
     )
-    split: Duration | None = Field(
+    split: PositiveDuration | None = Field(
         default=None,
         description="How long the parts are that several processes read and write of a partition too large for one, "
         "for one commit of all of them: shorter than a partition, of which there are at most 1,000 in it. Default: it "

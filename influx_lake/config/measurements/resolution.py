@@ -218,7 +218,7 @@ def _split(partition: PartitionOptions) -> timedelta | None:
     split, every = partition.split, partition.every
     if split is None:
         return None
-    if not timedelta() < split < LONGEST[every]:
+    if split >= LONGEST[every]:
         message = f"{format_duration(split)} is no part of a partition of one {every}: give less than that"
         raise OptionMistake(message, ("partition", "split"), ("partition", "every"))
     if LONGEST[every] > split * MOST_PARTS:

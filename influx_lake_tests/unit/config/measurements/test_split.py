@@ -22,7 +22,7 @@ def test_what_is_said_arrives(partition: str, split: timedelta | None, lake_of: 
     ("partition", "said"),
     [
         ("{split: 1d}", "cpu.partition.split: 1d is no part of a partition of one day"),
-        ("{split: 0}", "cpu.partition.split: 0s is no part of a partition of one day"),
+        ("{split: 0}", "cpu.partition.split: '0' is no time at all"),
         ("{every: hour, split: 2h}", "cpu.partition.split: 2h is no part of a partition of one hour"),
         ("{split: 10s}", "cpu.partition.split: 10s makes more than 1,000 parts of one day"),
         ("{split: some}", "cpu.partition.split: 'some'"),
