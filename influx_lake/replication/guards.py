@@ -105,6 +105,20 @@ def has_shrunk(measurement: Measurement, rows: int, previous_rows: int) -> bool:
     return missing > 0 and not measurement.shrink_tolerance.allows(missing, previous_rows)
 
 
+def check_size(measurement: Measurement, rows: int) -> None:
+    """Stop a window that has more rows than `max_window_rows`.
+
+    Raises:
+        WindowTooLarge: It has.
+    """
+    limit = measurement.max_window_rows
+    if limit is not None and rows > limit:
+        raise WindowTooLarge(
+            f"the source has more than {limit:,} rows for the window (max_window_rows); the table is unchanged",
+            remedy="Load shorter windows (`--every`, or `partition.every`), or raise max_window_rows",
+        )
+
+
 @dataclass(slots=True)
 class LimitedRows:
     """A stream that stops when it turns out to hold more rows than a measurement's window may."""
@@ -118,12 +132,7 @@ class LimitedRows:
         return self.rows.schema
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        limit = self.measurement.max_window_rows
         for batch in self.rows:
             self.seen += len(batch)
-            if limit is not None and self.seen > limit:
-                raise WindowTooLarge(
-                    f"the source has more than {limit:,} rows for the window (max_window_rows); the table is unchanged",
-                    remedy="Load shorter windows (`--every`, or `partition.every`), or raise max_window_rows",
-                )
+            check_size(self.measurement, self.seen)
             yield batch

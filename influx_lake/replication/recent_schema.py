@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from time import monotonic
 
 from influx_lake.config.values.source_schema import MeasurementSchema
@@ -42,3 +43,18 @@ class RecentSchemas:
                 # It holds from when it was asked for: nothing is known of what came after that.
                 known = self._known[measurement] = (now, self._source.schema(measurement))
             return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSchema:
+    """What a source declared when a load began: all parts of a window have the same columns.
+
+    Attributes:
+        declared: The measurement's columns.
+    """
+
+    declared: MeasurementSchema
+
+    def schema(self, measurement: str) -> MeasurementSchema:  # noqa: ARG002 - of the only measurement
+        """The measurement's columns."""
+        return self.declared

@@ -26,9 +26,9 @@ from influx_lake.replication.foreign_changes import replacing, told_of
 from influx_lake.replication.guards import LimitedRows, ShrinkGuard
 from influx_lake.replication.loading import load_rows, restart_on_interruption
 from influx_lake.replication.outside import tell_outside
-from influx_lake.replication.recent_schema import RecentSchemas
+from influx_lake.replication.recent_schema import FixedSchema
 from influx_lake.replication.removed.erased import without_erased_from
-from influx_lake.replication.removed.forgotten import declared_still
+from influx_lake.replication.removed.forgotten import Declares, declared_still
 from influx_lake.replication.removed.offloaded import sparing
 from influx_lake.replication.splitting.cutting import parts_of
 from influx_lake.replication.splitting.helpers import Helpers, NoHelpers
@@ -86,7 +86,7 @@ class MeasurementWindow:
     window: Window
     run_id: str
     declared: Sequence[str] = ()
-    schemas: RecentSchemas | None = None
+    schemas: Declares | None = None
     archive: Source | None = None
     on_progress: Callable[[Progress], None] | None = None
     auditor: Auditor | None = None
@@ -134,7 +134,7 @@ class MeasurementWindow:
         self._split = None
         # What was off-loaded is not there to be read.
         if measurement.write == self.measurement.write and len(parts_of(measurement, self.window)) > 1:
-            self._split = self._split_load(measurement, self._schema, now)
+            self._split = self._split_load(measurement, self._schema, now, FixedSchema(self._declared))
             load = replace(load, written=self._split)
         if measurement.tail and measurement.write.mode is WriteMode.REPLACE:
             # Of a window that is open, what is complete: rows that a tail adds meanwhile lie after it.
@@ -150,7 +150,8 @@ class MeasurementWindow:
         alone = self._part(part)
         load = alone.load()
         assert alone._schema is not None
-        split = self._split_load(alone.measurement, alone._schema, datetime.now(UTC))
+        assert alone._declared is not None
+        split = self._split_load(alone.measurement, alone._schema, datetime.now(UTC), FixedSchema(alone._declared))
 
         def write(load: WindowLoad) -> None:
             split.write(part, with_nanoseconds=with_nanoseconds or load.target.with_nanoseconds)
@@ -158,19 +159,21 @@ class MeasurementWindow:
         with naming(self.subject, part):
             restart_on_interruption(load, write)
 
-    def _split_load(self, measurement: Measurement, schema: MeasurementSchema, now: datetime) -> SplitLoad:
+    def _split_load(
+        self, measurement: Measurement, schema: MeasurementSchema, now: datetime, declared: Declares
+    ) -> SplitLoad:
         return SplitLoad(
             self.source,
             self.catalog,
             measurement,
             self.window,
             schema,
-            lambda part: self._part(part).load(),
+            lambda part: self._part(part, declared).load(),
             self.helpers,
             now,
         )
 
-    def _part(self, part: Window) -> MeasurementWindow:
+    def _part(self, part: Window, declared: Declares | None = None) -> MeasurementWindow:
         """A part, as if it were a window of its own that is not cut."""
         return MeasurementWindow(
             self.source,
@@ -179,7 +182,7 @@ class MeasurementWindow:
             part,
             self.run_id,
             self.declared,
-            self.schemas,
+            declared or self.schemas,
             self.archive,
             self.on_progress,
         )
@@ -221,7 +224,7 @@ def replicate_window(
     *,
     run_id: str,
     declared: Sequence[str] = (),
-    schemas: RecentSchemas | None = None,
+    schemas: Declares | None = None,
     archive: Source | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     auditor: Auditor | None = None,

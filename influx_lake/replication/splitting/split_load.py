@@ -24,6 +24,7 @@ from influx_lake.iceberg.parts.records import PartRecords
 from influx_lake.iceberg.parts.written_part import WrittenPart
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.replication.guards import check_size
 from influx_lake.replication.splitting.cutting import parts_of
 from influx_lake.replication.splitting.helpers import Helpers, PartsWanted
 from influx_lake.replication.table_columns import table_target
@@ -78,6 +79,7 @@ class SplitLoad:
             load: The load of the window, or of a part of it.
 
         Raises:
+            WindowTooLarge: They have more rows than the measurement's windows may.
             LakeError: A part could not be written.
         """
         nanoseconds = load.target.with_nanoseconds
@@ -99,6 +101,7 @@ class SplitLoad:
         self._recount(records, parts, nanoseconds)
         self._taken += [(records, window) for window in cut]
         found_parts = [parts[window] for window in cut]
+        check_size(self.measurement, sum(part.rows for part in found_parts))
         self.read_from = min(part.began for part in found_parts)
         return found_parts
 
