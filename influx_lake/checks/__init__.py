@@ -1,1 +1,1 @@
-"""Whether a measurement's table is right: what is looked at after it was loaded. Knows no Dagster."""
+"""Data quality checks of measurements' tables, run after loads; independent of Dagster."""

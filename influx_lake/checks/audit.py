@@ -1,4 +1,4 @@
-"""The checks that a window has to pass before readers of its table get it: `write: {publish: after_checks}`."""
+"""The audit of a window before it is published: runs blocking checks for `write: {publish: after_checks}`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def audit(measurement: Measurement, catalog: Catalog, source: Source, window: Window) -> list[str]:
-    """What is wrong with a window, in the checks' words; see `influx_lake.replication.window.Auditor`.
+    """The failures of a window's audit; see `influx_lake.replication.window.Auditor`.
 
     Those are done that are `blocking`, and the rules for values. What is no more than a warning lets a window pass.
 
     Raises:
-        LakeError: A check could not be done.
+        LakeError: A check could not run.
     """
     subject = Subject(measurement, catalog, lambda: source, datetime.now(UTC), [window])
     names = [name for name in checks_of(measurement) if name == VALUES or is_blocking(measurement, name)]

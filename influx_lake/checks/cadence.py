@@ -1,4 +1,4 @@
-"""Finds series (hosts, sensors) that stopped writing."""
+"""Finds series (hosts, sensors) that were silent for longer than allowed."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 MOST_STRETCHES = 5_000_000
-"""How many stretches of time are held at most, of all who are listened to together: about 200 MB."""
+"""The most stretches of time kept for all series together: about 200 MB."""
 _BUCKET, _FIRST, _LAST = "bucket", "first", "last"
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A time without points.
+    """An interval without points.
 
     Attributes:
-        who: Whose: `host=a`; the whole measurement's where nobody is told apart.
-        since: The last point before it, or the window's start.
-        until: The first point after it, or the end of what is loaded.
+        who: The series: `host=a`; all of the measurement where series are not told apart.
+        since: The last point before it, or the start of the window.
+        until: The first point after it, or the end of the coverage.
     """
 
     who: str
@@ -51,12 +51,12 @@ class Silence:
 
 
 def silences(subject: Subject) -> list[Silence]:
-    """Who sent nothing for longer than allowed, while the windows lasted or across their start.
+    """Find the series that had no points for longer than allowed, within the windows or across their start.
 
     Whoever had a point no longer before a window than allowed is missed in it from then on.
 
     Raises:
-        ConfigurationError: A column to tell them apart by is not in the table, or tells too many apart.
+        ConfigurationError: A column that tells series apart is not in the table, or there are too many series.
     """
     limit, by = subject.measurement.checks.gaps.longer_than, subject.measurement.checks.gaps.by
     if limit is None or subject.table is None:
@@ -69,7 +69,7 @@ def silences(subject: Subject) -> list[Silence]:
 
 
 def _joined(windows: Iterable[Window]) -> list[Window]:
-    """Windows that touch as one: a silence across their bounds is one silence."""
+    """Merge adjacent windows: a silence across their bound is one."""
     return list(reduce(Coverage.adding, windows, Coverage()).intervals)
 
 
@@ -96,7 +96,7 @@ def _silences_in(table: Table, window: Window, time: str, by: tuple[str, ...], l
 
 @dataclass(slots=True)
 class _Heard:
-    """The first and last point of each stretch of time, of each of those who are listened to.
+    """The first and last point of each stretch of time, for each series.
 
     A stretch is no longer than the silence that is allowed, so that a longer one lies between two stretches: that is
     exact, and needs no row to be kept.
@@ -109,7 +109,7 @@ class _Heard:
     _rows: int = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Hear the points of a batch."""
+        """Add the points of a batch."""
         if not len(batch):
             return
         moments = batch.column(self.time).cast(pa.int64())
@@ -121,11 +121,11 @@ class _Heard:
             self._together()
 
     def is_empty(self) -> bool:
-        """Whether nothing was heard at all."""
+        """Whether no point was added."""
         return self._rows == 0
 
     def silences(self, window: Window) -> list[Silence]:
-        """The silences that end in a window, or last to its end."""
+        """Yield the silences that end in a window, or last to its end."""
         if self.is_empty():
             return []
         order = [(name, "ascending") for name in (*self.by, _BUCKET)]
@@ -140,7 +140,7 @@ class _Heard:
         ]
 
     def _between(self, heard: pa.Table, window: Window) -> tuple[pa.Array, pa.Array, pa.Array]:
-        """Where each stretch's silence starts and ends, and its row: the next of the same, or the window's end."""
+        """The start, end and row of the silence after each stretch, until the series' next one or the window's end."""
         first, last = (heard.column(name).combine_chunks() for name in (_FIRST, _LAST))
         end = pa.scalar(window.end_us, pa.int64())
         following = pa.concat_arrays([first.slice(1), pa.array([window.end_us], pa.int64())])

@@ -1,4 +1,4 @@
-"""Whether all windows were loaded as lake.yaml makes rows now."""
+"""The check `same_definition`: whether all windows were loaded under the present definition in lake.yaml."""
 
 from __future__ import annotations
 

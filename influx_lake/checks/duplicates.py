@@ -1,4 +1,4 @@
-"""Whether a point is in the table twice."""
+"""The check `no_duplicate_points`: whether a point is in the table twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BELOW = "nanoseconds below"
 
 
 def no_duplicate_points(subject: Subject) -> Outcome:
-    """Look for rows with the same series and time, in memory that does not depend on how many there are.
+    """Find rows with the same series and time, in bounded memory.
 
     Nanoseconds count, where the table keeps them.
     """
@@ -47,7 +47,7 @@ def no_duplicate_points(subject: Subject) -> Outcome:
 
 
 def _slices_of(table: Table, key: PointKey, window: Window) -> Iterator[pa.Table]:
-    """The keys of a window, in pieces that share no time and fit in memory."""
+    """The keys of a window, in parts that share no time and fit into memory."""
     reader = read_windows(table, [window], key.time, key.all)
     with closing(TimeBuckets(reader.schema, key.time, window.start_us, window.end_us)) as slices:
         for batch in reader:
@@ -56,14 +56,14 @@ def _slices_of(table: Table, key: PointKey, window: Window) -> Iterator[pa.Table
 
 
 def _comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values that Arrow groups by: it has no groups of maps."""
+    """Values that Arrow can group by, which excludes maps."""
     if not is_map(values.type):
         return values
     return pa.chunked_array([as_texts(chunk) for chunk in values.chunks], pa.string())
 
 
 def _twice(rows: pa.Table, key: PointKey) -> pa.Table:
-    """The points that are there more than once, with how many rows each has."""
+    """The keys that occur more than once, with their row counts."""
     below = key.below_microseconds(rows)
     names = [*key.columns, key.time]
     keyed = pa.table([_comparable(rows.column(name)) for name in names], names=names)

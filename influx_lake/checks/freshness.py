@@ -1,4 +1,4 @@
-"""Whether a measurement is as recent as it should be."""
+"""The check `freshness`: how late the newest due window is, and how old the newest event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST = timedelta(days=366)
 
 
 def freshness(subject: Subject) -> Outcome:
-    """See how late the newest due window is, and how long before the end of what is loaded its newest event was.
+    """Measure how late the newest due window is, and the time from the newest event to the end of the coverage.
 
     Only metadata of the table are read. A feed whose windows arrive empty is not fresh.
     """
@@ -52,15 +52,15 @@ def freshness(subject: Subject) -> Outcome:
 
 
 def lateness(subject: Subject) -> timedelta:
-    """How long ago the first window that is not there after the newest that is should have been loaded."""
+    """How long the first due window after the newest loaded one has been due."""
     measurement, loaded = subject.measurement, subject.coverage.intervals
     due = next_due(measurement, loaded[-1].end if loaded else measurement.scheme.start)
     return max(timedelta(0), subject.now - due)
 
 
 def newest_event(table: Table, window: Window, time_column: str) -> datetime | None:
-    """The time of the newest row of a window, from the bounds that its files state; of files that hold rows of other
-    measurements too, from their rows.
+    """The time of a window's newest row, from the bounds in manifests; from the rows where files also hold other
+    measurements.
     """
     time_id, is_of_share = time_field(table, time_column).field_id, only_of_share(table)
     tasks = list(table.scan(row_filter=in_windows([window], table, time_column)).plan_files())
@@ -73,7 +73,7 @@ def newest_event(table: Table, window: Window, time_column: str) -> datetime | N
 
 
 def _recent(subject: Subject, limit: timedelta) -> Window:
-    """The end of what is loaded, as much of it as has to be looked at to tell who is silent for too long."""
+    """The part of the coverage to read for finding silent series."""
     newest = subject.coverage.intervals[-1]
     end = min(newest.end, subject.now)
     length = newest.end - subject.measurement.scheme.window_at(newest.end - MICROSECOND).start

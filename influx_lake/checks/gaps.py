@@ -1,4 +1,4 @@
-"""Windows that are missing, and times without points."""
+"""The check `gaps`: windows that were not loaded, and long times without points."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from influx_lake.config.values.windows import Window, utc_text
 
 
 def gaps(subject: Subject) -> Outcome:
-    """Look for windows between the first and the newest that were not loaded, and for silence, where it is limited.
+    """Find windows that were not loaded, between the first and the newest loaded one, and silences where they are
+    limited.
 
     A window that was loaded and of which others took rows is missing too. One that is on its way is not: runs of a
     backfill end in any order.
@@ -47,7 +48,7 @@ def gaps(subject: Subject) -> Outcome:
 
 
 def missing_windows(subject: Subject) -> list[Window]:
-    """The windows between the first and the newest loaded time that are not loaded, and those that no longer are."""
+    """The windows between the first and the newest coverage that are not covered, or no longer."""
     intervals, missing = subject.coverage.intervals, set(subject.others.windows)
     if len(intervals) > 1:
         windows = subject.measurement.scheme.windows(intervals[0].end, intervals[-1].start)
@@ -56,7 +57,7 @@ def missing_windows(subject: Subject) -> list[Window]:
 
 
 def _missing_and_coming(subject: Subject) -> tuple[list[Window], list[Window]]:
-    """The windows that are not loaded: those that nobody loads, and those that somebody does."""
+    """The windows that are not covered: those that no run is loading, and those that one is."""
     missing: list[Window] = []
     coming: list[Window] = []
     for window in missing_windows(subject):

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The outcome of a check."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SHOWN = 10
-"""How many examples are shown of what is wrong."""
+"""The number of examples in a message."""
 
 Figure: TypeAlias = "int | float | str | datetime | Mapping[str, object] | pa.Table"
-"""Numbers are plotted over time; a table holds examples."""
+"""A figure of an outcome: numbers are plotted over time; a table holds examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a check found.
+    """The outcome of a check.
 
     Attributes:
-        passed: Whether all is well.
-        message: What was found, for people; `Subject.about` puts measurement and window before it.
-        figures: The numbers behind it.
-        severity: How bad it is, where the check itself knows better than its setting.
+        passed: Whether the check passed.
+        message: The finding, for people; `Subject.about` prepends measurement and window.
+        figures: The figures.
+        severity: The severity, where it differs from the check's setting.
     """
 
     passed: bool
@@ -37,7 +37,7 @@ class Outcome:
 
 
 def listed(items: Iterable[object]) -> str:
-    """The first few of many, for a message."""
+    """The first few items, for a message."""
     shown = [str(item) for item in items]
     more = len(shown) - 3
     return ", ".join(shown[:3]) + (f" and {more:,} more" if more > 0 else "")

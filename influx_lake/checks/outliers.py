@@ -1,4 +1,4 @@
-"""Whether a window is unlike those before it."""
+"""The check `outliers`: whether row counts and means of a window deviate from those of earlier windows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
 from influx_lake.iceberg.scan.row_counts import count_by_window
 
 FEWEST = 5
-"""A window is compared with no fewer others."""
+"""The fewest earlier windows that a window is compared with."""
 MEANS = "means"
-"""The figure that later checks read."""
+"""The name of the figure that later checks read."""
 _NORMAL = 1.4826
-"""What a median absolute deviation has to be multiplied with to be a standard deviation."""
+"""The factor from median absolute deviation to standard deviation of a normal distribution."""
 _LEAST = 0.05
 
 
@@ -37,7 +37,7 @@ class _Outlier:
 
 
 def outliers(subject: Subject) -> Outcome:
-    """Compare each window's rows, and the means of the columns that are named, with those of the windows before it.
+    """Compare each window's row count, and the means of named columns, with those of earlier windows.
 
     Row counts come from the table's metadata, the means of earlier windows from earlier checks.
     """

@@ -1,4 +1,4 @@
-"""How much of a measurement is proved to be its source's, value by value; nothing is compared for it."""
+"""The check `proved`: how many windows are proved equal to their source; compares nothing itself."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from influx_lake.replication.proof.standing import standing, told_by_source
 from influx_lake.replication.removed.offloaded import check_held
 
 PATIENCE = 2
-"""How many turns of the sensor that has windows proved one may wait that was loaded."""
+"""How many intervals of the proving sensor a newly loaded window may wait."""
 
 
 def proved(subject: Subject) -> Outcome:
-    """Count the windows that closed and are proved, as the table tells; those that were loaded a short while ago, and
-    are proved without anybody asking (`proof`), may wait for it.
-    """
+    """Count the closed windows that the table records as proved; newly loaded ones may wait for `proof`'s sensor."""
     import pyarrow as pa
 
     measurement, table = subject.measurement, subject.table

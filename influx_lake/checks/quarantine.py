@@ -1,4 +1,4 @@
-"""Whether rows wait in a measurement's quarantine."""
+"""The check `nothing_in_quarantine`: whether the quarantine has rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REASONS_FROM_ROWS = 10_000
 
 
 def nothing_in_quarantine(subject: Subject) -> Outcome:
-    """Count the rows of the quarantine, of whatever window, from its metadata, and say why they are there."""
+    """Count the rows of the quarantine, of all windows, from its metadata, with the reasons they are there."""
     measurement = subject.measurement
     identifier = (*measurement.namespace, measurement.table + QUARANTINE_SUFFIX)
     table = find_table(subject.catalog, identifier, measurement.share)

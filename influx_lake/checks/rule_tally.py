@@ -1,4 +1,4 @@
-"""How many rows break a rule."""
+"""Counts the rows that break a rule, with examples."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _EXAMPLES_PER_RULE = 3
 
 @dataclass(slots=True)
 class RuleTally:
-    """How many rows broke a rule.
+    """The number of rows that break a rule.
 
     Attributes:
-        rows: How many.
+        rows: The number of rows.
         examples: The first few.
     """
 

@@ -1,4 +1,4 @@
-"""Whether the table's columns are still those of the source."""
+"""The check `schema_drift`: whether the table's columns match the source's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def schema_drift(subject: Subject) -> Outcome:
-    """Compare the source's columns with the table's; neither side's rows are read."""
+    """Compare the columns of source and table; no rows are read."""
     if subject.table is None:
         return Outcome(True, "nothing is loaded yet")
     declared = arrow_schema(subject.schema)

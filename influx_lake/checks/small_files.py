@@ -1,4 +1,4 @@
-"""Whether a measurement's table has many small files that could be few."""
+"""The check `small_files`: whether a compaction would merge many small files."""
 
 from __future__ import annotations
 

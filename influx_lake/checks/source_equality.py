@@ -1,4 +1,4 @@
-"""Whether the source and the lake have the same rows for the windows."""
+"""The check `source_equals_lake`: whether source and lake have the same number of rows for the windows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from influx_lake.replication.comparison.verify import compare_apart
 
 
 def source_equals_lake(subject: Subject) -> Outcome:
-    """Count each window on both sides; rows in quarantine count as the lake's."""
+    """Compare row counts of source and lake for each window, rows in quarantine included."""
     found = compare_apart(subject.source, subject.catalog, subject.measurement, subject.windows)
     outcome = outcome_of(found.comparisons)
     if not found.failures:
@@ -27,7 +27,7 @@ def source_equals_lake(subject: Subject) -> Outcome:
 
 
 def outcome_of(counts: Sequence[Comparison]) -> Outcome:
-    """What the comparison of some windows comes to."""
+    """The outcome of comparisons."""
     import pyarrow as pa
 
     if not counts:

@@ -1,4 +1,4 @@
-"""What is checked: some loaded windows of a measurement."""
+"""The subject of checks: some loaded windows of a measurement, with lazy access to table and source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 from influx_lake.transforms import transformed
 
 NEWEST = 3
-"""How many windows are checked where nobody says which."""
+"""The number of newest windows checked by default."""
 
 Means = Mapping[Window, Mapping[str, float]]
 """Means of columns by window."""
@@ -38,16 +38,16 @@ Means = Mapping[Window, Mapping[str, float]]
 
 @dataclass
 class Subject:
-    """Some windows of a measurement, on both sides. Nothing is asked before a check needs it.
+    """Some loaded windows of a measurement. Table and source are read when a check needs them.
 
     Attributes:
         catalog: The catalog of its table.
         open_source: Opens its source.
         now: The present.
-        asked: The windows to check; none for the newest that are loaded.
-        known_means: The means that earlier checks of a window found, newest first.
-        pending: What sources told of late points, and was not loaded since.
-        is_coming: Whether something is loading a window, or is going to.
+        asked: The windows to check; empty for the newest loaded ones.
+        known_means: Returns the means that earlier checks recorded, by window, newest first.
+        pending: Changes that sources reported and that are not loaded yet.
+        is_coming: Whether a run is loading a window, or will.
     """
 
     measurement: Measurement
@@ -65,12 +65,12 @@ class Subject:
 
     @cached_property
     def schema(self) -> MeasurementSchema:
-        """The measurement's columns as the source declares them now."""
+        """The measurement's columns, as the source declares them now."""
         return self.source.schema(self.measurement.name)
 
     @cached_property
     def target(self) -> TableTarget:
-        """The table as its writer wants it."""
+        """The table as loads want it."""
         return table_target(self.measurement, self.schema)
 
     @cached_property
@@ -80,37 +80,37 @@ class Subject:
 
     @cached_property
     def state(self) -> TableState:
-        """What is known of the measurement's table."""
+        """What the table records about its loads."""
         return table_state(self.table)
 
     @property
     def coverage(self) -> Coverage:
-        """What of the measurement is loaded."""
+        """The coverage of the measurement."""
         return self.state.coverage
 
     @cached_property
     def others(self) -> ForeignChanges:
-        """What others did to the table since the last load."""
+        """The foreign changes since the last load."""
         return foreign_changes(self.measurement, self.state, self.now)
 
     @cached_property
     def windows(self) -> tuple[Window, ...]:
-        """The windows that are checked, oldest first: what is loaded of those that were asked for."""
+        """The windows to check, oldest first: the loaded parts of those asked for."""
         asked = self.asked or self._newest()
         return tuple(part for window in sorted(asked) for part in self._loaded(window))
 
     @property
     def span(self) -> str:
-        """From the first window's start to the last one's end."""
+        """The interval from the first window's start to the last one's end."""
         return f"{Window(self.windows[0].start, self.windows[-1].end)}" if self.windows else "none"
 
     def about(self, message: str) -> str:
-        """The message with what it is about before it."""
+        """A message with measurement and window before it."""
         subject = f"measurement {self.measurement.name}"
         return f"{subject}, window {self.span}: {message}" if self.windows else f"{subject}: {message}"
 
     def before(self, window: Window, count: int) -> list[Window]:
-        """As many loaded windows as there are before one, at most `count`, newest first."""
+        """Up to `count` loaded windows before a given one, newest first."""
         if not self.coverage.intervals:
             return []
         earlier = self.measurement.scheme.windows_back(self.coverage.intervals[0].start, window.start)
@@ -124,6 +124,6 @@ class Subject:
         return [current, *self.before(current, NEWEST - 1)]
 
     def _loaded(self, window: Window) -> list[Window]:
-        """The parts of a window that are loaded."""
+        """The loaded parts of a window."""
         overlapping = (part for part in self.coverage.intervals if part.overlaps(window))
         return [Window(max(part.start, window.start), min(part.end, window.end)) for part in overlapping]

@@ -1,4 +1,4 @@
-"""The checks by name, and which of them a measurement has."""
+"""The registry of checks, and which of them a measurement has."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _MODULES = {
     "outliers": "outliers",
     VALUES: "value_rules",
 }
-"""Where each check is, a function of its own name: imported when it is done, for definitions need only the names."""
+"""The module of each check, whose function has the check's name: imported on use, since definitions need only names."""
 
 
 def _adds_rows(measurement: Measurement) -> bool:
-    """Whether loads put rows beside those that are there, so that only care keeps points from being there twice."""
+    """Whether loads add rows without replacing, so that points may be doubled."""
     return measurement.write.mode is not WriteMode.REPLACE or measurement.on_shrink is OnShrink.MERGE
 
 
 def _makes_rows(measurement: Measurement) -> bool:
-    """Whether a definition says how rows are made: see `definition_of`."""
+    """Whether lake.yaml defines how rows are shaped; see `definition_of`."""
     transforms = measurement.transforms
     return transforms.transforms or transforms.casts_otherwise or measurement.layout is not None
 
@@ -53,7 +53,7 @@ _ON: dict[str, Callable[[Measurement], bool]] = {
     "proved": lambda measurement: measurement.proof is not None or measurement.offload is not None,
     "outliers": lambda measurement: False,
 }
-"""What is done where nobody says whether."""
+"""The checks that are on by default, and their conditions."""
 
 MEANINGS = {
     "source_equals_lake": "The source has as many rows for the window as the lake.",
@@ -78,18 +78,18 @@ def checks_of(measurement: Measurement) -> list[str]:
 
 
 def is_blocking(measurement: Measurement, name: str) -> bool:
-    """Whether a failed check keeps what is downstream from running."""
+    """Whether a failure of the check blocks downstream assets."""
     return name != VALUES and bool(getattr(measurement.checks, name).blocking)
 
 
 def evaluate(subject: Subject, names: Iterable[str]) -> Iterator[tuple[str, Outcome, Severity]]:
-    """Do some checks, one after the other.
+    """Run checks, one after the other.
 
     Yields:
         The check, what it found, and how bad that is.
 
     Raises:
-        LakeError: A check could not be done.
+        LakeError: A check could not run.
     """
     for name in names:
         outcome = getattr(import_module(f"influx_lake.checks.{_MODULES[name]}"), name)(subject)

@@ -1,4 +1,4 @@
-"""Rules for the values of the windows' rows."""
+"""The check `values`: rules for the values of rows (ranges, nulls, allowed values, SQL conditions)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from influx_lake.iceberg.scan.reader import arrow_schema, read_windows
 _LONGS = Decimal(-(2**63)), Decimal(2**63 - 1)
 
 Failing = Callable[[pa.RecordBatch], pa.Array]
-"""Which rows of a batch break a rule: true, false, never null."""
+"""The mask of the rows of a batch that break a rule; never null."""
 
 
 def values(subject: Subject) -> Outcome:
-    """Count the rows that break each rule; all rules see the rows in one pass.
+    """Count the rows that break each rule, in one pass.
 
     Raises:
         ConfigurationError: A rule does not fit the columns.
@@ -79,7 +79,7 @@ def _series(subject: Subject, schema: pa.Schema) -> list[str]:
 def _columns(
     plain: Sequence[RuleTally], conditional: Sequence[RuleTally], shown: Sequence[str], schema: pa.Schema
 ) -> list[str]:
-    """What has to be read: a condition may name any column."""
+    """The columns to read: a SQL condition may name any."""
     if conditional:
         return list(schema.names)
     named = [str(tally.rule.column) for tally in plain if tally.rule.column in schema.names]
@@ -121,7 +121,7 @@ def _outside(column: str, kind: pa.DataType, low: Decimal | None, high: Decimal 
 
 
 def _limit(end: Decimal | None, kind: pa.DataType, rounding: str) -> pa.Scalar | None:
-    """An end of a range in the type of the column, so that no value has to be converted."""
+    """A bound in the type of its column, so that no value has to be converted."""
     if end is None:
         return None
     if pa.types.is_floating(kind):
@@ -149,7 +149,7 @@ def _not_among(column: str, kind: pa.DataType, accepted: Sequence[str]) -> Faili
 
 
 def _as_texts(examples: Sequence[dict[str, object]]) -> list[dict[str, str | None]]:
-    """Rows of different rules have different columns, and values of different types."""
+    """Examples as strings, since rows of different rules differ in columns and types."""
     names = dict.fromkeys(name for example in examples for name in example)
     return [{name: _text(example.get(name)) for name in names} for example in examples]
 

@@ -1,1 +1,1 @@
-"""What the data take up and cost, at the source and in the lake, and what off-loading saves."""
+"""Cost report: size and cost of the data at the source and in the lake, and what off-loading saves."""

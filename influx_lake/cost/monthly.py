@@ -1,4 +1,4 @@
-"""What a source and its part of the lake cost a month, in few figures, for the overview: no table is looked through."""
+"""Monthly storage cost of a source and of its part of the lake, for the Dagster overview; reads no table."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from influx_lake.sources.usage import SourceUsage
 
 @dataclass(frozen=True, slots=True)
 class Monthly:
-    """What is paid a month for storage.
+    """The monthly storage cost of a source and of its part of the lake.
 
     Attributes:
-        currency: Of the amounts.
-        source: What the source's storage, and what is fixed of it, costs; None where that is not told.
-        lake: What the lake's data files cost; None where the tables do not tell how large they are.
-        saved: What the source's storage of all that the rules of lake.yaml would off-load costs; None without rules, or
-            where the server does not tell how much that is.
+        currency: The currency of the amounts.
+        source: The cost of the source's storage, fixed costs included; None where the source does not report its size.
+        lake: The cost of the lake's data files; None where their size is unknown.
+        saved: The cost of the source's storage of everything that lake.yaml lets off-load; None without such rules, or
+            where the server does not report its size.
     """
 
     currency: str
@@ -40,13 +40,13 @@ def monthly(
     measurements: Sequence[Measurement],
     now: datetime,
 ) -> Monthly:
-    """What a source and its part of the lake cost.
+    """Compute the monthly storage cost of a source and of its part of the lake.
 
     Args:
-        prices: The prices.
-        source: The source, as lake.yaml calls it.
-        usage: What it tells; None where it does not.
-        lake_bytes: How large the lake's data files are.
+        prices: The price table.
+        source: The source's name in lake.yaml.
+        usage: The source's statistics; None where it does not report them.
+        lake_bytes: The size of the lake's data files in bytes.
         measurements: Its measurements.
         now: The present.
     """

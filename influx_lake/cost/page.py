@@ -1,4 +1,4 @@
-"""The report as a page."""
+"""Renders the cost report as an HTML page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _BARS = 20
 
 
 def cost_page(report: CostReport, title: str) -> str:
-    """The page.
+    """Render the cost report as HTML.
 
     Args:
-        report: What there is to tell.
-        title: The lake, for people.
+        report: The report.
+        title: The title, the lake's name.
     """
     months = [month for month in report.lake.months if month != "?"][-_MONTHS:]
     series = {"lake": [float(report.lake.months[month].bytes) for month in months]}
@@ -54,12 +54,12 @@ def _paid(report: CostReport) -> Markup | None:
 
 
 def shown_bytes(value: float | None) -> str:
-    """A number of bytes, for people."""
+    """Format a number of bytes."""
     return "not told" if value is None else format_bytes(value)
 
 
 def shown_money(value: Decimal | None, currency: str) -> str:
-    """An amount of money, for people; small ones to the digits that tell them from nothing."""
+    """Format an amount of money; small ones with the digits that distinguish them from zero."""
     if value is None:
         return "not told"
     digits = 2

@@ -1,4 +1,4 @@
-"""Price tables: what providers ask, as of a day. None is built in."""
+"""Price tables: storage, query and fixed prices that the user states in a file. None is built in."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class PriceTable(BaseModel):
         return self
 
     def of_source(self, name: str) -> SourcePrices | None:
-        """The prices of a source; None where there are none."""
+        """The prices of a source; None where the table has none."""
         return self.sources.get(name) or self.sources.get(DEFAULT)
 
     @property
@@ -82,10 +82,10 @@ class PriceTable(BaseModel):
 
 
 def load_prices(path: Path) -> PriceTable:
-    """Read a price table.
+    """Load a price table.
 
     Raises:
-        ConfigurationError: There is no such file, or it has mistakes: all of them, each with its line.
+        ConfigurationError: The file does not exist or has mistakes: all of them, each with its line.
     """
     if not path.is_file():
         raise ConfigurationError(

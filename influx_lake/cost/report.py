@@ -1,4 +1,4 @@
-"""What there is to tell of what the data take up, and with prices what that costs."""
+"""Builds the cost report: sizes from source statistics and table metadata, multiplied by prices."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 GROWTH_MONTHS = 3
-"""Growth is the mean of this many whole months."""
+"""Growth is the mean of the last this many whole months."""
 _LEAST_COUNTED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class AtSource:
-    """What a source tells.
+    """The statistics of a source.
 
     Attributes:
-        name: What lake.yaml calls it.
-        label: Which one it is.
-        usage: What it tells; None where it does not answer.
-        silence: Why it does not.
+        name: The source's name in lake.yaml.
+        label: A description of the source.
+        usage: The statistics; None where the source does not answer.
+        silence: Why it does not answer.
     """
 
     name: str
@@ -42,7 +42,7 @@ class AtSource:
 
     @property
     def months(self) -> dict[str, int]:
-        """The bytes of its parts, by the month in which each begins."""
+        """The size of its shards or files by the month in which each begins, in bytes."""
         found: dict[str, int] = {}
         usage = self.usage or SourceUsage()
         for part in (
@@ -56,12 +56,12 @@ class AtSource:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An item of what is paid a month.
+    """An item of the monthly cost.
 
     Attributes:
-        what: What for.
-        amount: How much a month; None where it is not told.
-        how: How it was computed, or why it was not.
+        what: What it pays for.
+        amount: The amount per month; None where it is unknown.
+        how: How it was computed, or why it is unknown.
     """
 
     what: str
@@ -71,15 +71,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """What the data take up and cost.
+    """Size and cost of the data at the source and in the lake.
 
     Attributes:
-        now: When that was.
+        now: When it was made.
         measurements: The measurements.
-        sources: What sources tell.
-        lake: What the lake's tables take up.
-        savings: What off-loading saves.
-        prices: The prices; None: there are only quantities.
+        sources: The statistics of the sources.
+        lake: The sizes of the lake's tables.
+        savings: What each off-load rule saves.
+        prices: The price table; None: sizes only.
     """
 
     now: datetime
@@ -91,7 +91,7 @@ class CostReport:
 
     @property
     def growth(self) -> Amount | None:
-        """What a month adds to the lake: the mean of the last whole months with rows; None where there is none."""
+        """The monthly growth of the lake: the mean of the last whole months with rows; None where there is none."""
         whole = [each for month, each in self.lake.months.items() if month != "?" and month < month_of(self.now)]
         recent = whole[-GROWTH_MONTHS:]
         if not recent:
@@ -101,7 +101,7 @@ class CostReport:
 
     @property
     def lines(self) -> list[Line]:
-        """What is paid a month; nothing without prices."""
+        """The items of the monthly cost; empty without prices."""
         if self.prices is None:
             return []
         return [
@@ -144,7 +144,7 @@ class CostReport:
 
     @property
     def classes(self) -> list[Line]:
-        """What the lake's storage would cost a month in each class of storage."""
+        """The monthly cost of the lake's storage in each storage class."""
         kept = self.lake.kept
         bytes_ = self.lake.total.bytes + kept.older_bytes + kept.metadata_bytes
         classes = self.prices.storage.items() if self.prices else ()
@@ -152,13 +152,13 @@ class CostReport:
 
     @property
     def scans(self) -> list[Line]:
-        """What one query over everything that the lake holds would cost, with each engine."""
+        """The cost of one query that scans the whole lake, with each engine."""
         total = self.lake.total
         engines = self.prices.scans.items() if self.prices else ()
         return [_line(name, total.bytes, each.scan_tb, TB, "TB", each.origin) for name, each in engines]
 
     def facts(self) -> dict[str, Any]:
-        """The same for programs. Money is text: numbers of JSON are not exact."""
+        """The report as JSON. Money is a string, since numbers of JSON are not exact."""
         growth = self.growth
         return {
             "at": utc_text(self.now),
@@ -201,16 +201,16 @@ def cost_report(
     prices: PriceTable | None = None,
     ask: Callable[..., SourceUsage] = usage_of,
 ) -> CostReport:
-    """Ask sources and tables what they take up. A source that does not answer is told of.
+    """Build the cost report. A source that does not answer is reported as such.
 
     Args:
         lake: The lake.
         catalog: Its catalog.
         measurements: The measurements.
         now: The present.
-        after: How old windows are when they are off-loaded, in place of what lake.yaml says.
-        prices: Prices; None: only quantities.
-        ask: Asks a source.
+        after: The age at which windows are off-loaded, in place of lake.yaml's.
+        prices: The price table; None: sizes only.
+        ask: Queries the statistics of a source.
 
     Raises:
         CatalogError: A table cannot be loaded.
@@ -236,7 +236,7 @@ def cost_report(
 
 
 def _rule(measurement: Measurement) -> timedelta | None:
-    """How old its windows are when they are off-loaded; None: they are not."""
+    """The age at which a measurement's windows are off-loaded; None: they are not."""
     return None if measurement.offload is None else measurement.offload.after
 
 

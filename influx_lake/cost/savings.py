@@ -1,4 +1,4 @@
-"""What off-loading saves: what it would take from the source, beside what the same time costs in the lake."""
+"""Computes what off-loading saves: storage freed at the source against storage paid in the lake."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a rule saves: what is older than it says, deleted at the source.
+    """What an off-load rule saves, for the time older than its age.
 
     Attributes:
-        source: The source, as lake.yaml calls it.
-        name: The measurement; or that the server only tells it of the whole database.
-        after: How old windows are when they are off-loaded.
-        before: What lies before it is.
-        source_bytes: What the source keeps of it; None where the server does not tell.
-        across_bytes: How large the shards, or files, are that hold time on both sides: how much of them, nobody tells.
-        not_told: Why it does not.
-        lake_bytes: What the lake keeps of the same time, whether it is off-loaded or not.
-        objects: How many files of it the lake has.
-        saved: What the source's storage of it costs a month; None where that, or its price, is not told.
-        costs: What the lake's does; None without prices.
-        one_off: What writing it to the lake cost, with what a price table says besides.
+        source: The source's name in lake.yaml.
+        name: The measurement, or the whole database where the server reports no less.
+        after: The age at which windows are off-loaded.
+        before: The end of the time that is old enough.
+        source_bytes: The source's storage of that time; None where the server does not report it.
+        across_bytes: The size of shards or files that straddle `before`: how much of them is older is unknown.
+        not_told: Why `source_bytes` is unknown.
+        lake_bytes: The lake's storage of the same time, whether it is off-loaded yet or not.
+        objects: The number of the lake's files of that time.
+        saved: The monthly cost of the source's storage; None where its size or price is unknown.
+        costs: The monthly cost of the lake's storage; None without prices.
+        one_off: The cost of writing the data to the lake once, and other one-off prices.
     """
 
     source: str
@@ -51,24 +51,26 @@ class Saving:
 
     @property
     def age(self) -> str:
-        """How old windows are when they are off-loaded, as people say it: in days where these are whole."""
+        """`after` for people: in days where it is whole days."""
         return f"{self.after.days}d" if self.after == timedelta(days=self.after.days) else format_duration(self.after)
 
     @property
     def net(self) -> Decimal | None:
-        """What is left of it a month, when the lake is paid."""
+        """The monthly saving, less the lake's cost."""
         return None if self.saved is None or self.costs is None else self.saved - self.costs
 
     @property
     def break_even_months(self) -> Decimal | None:
-        """After how many months what it cost once has come in again; None where it never does."""
+        """After how many months the one-off cost is recovered; None: never."""
         if self.net is None or self.one_off is None or self.net <= 0:
             return None
         return self.one_off / self.net
 
     @property
     def break_even_price(self) -> Decimal | None:
-        """The price of the source's GB a month at which both cost the same; None where the source has none of it."""
+        """The price of the source's GB-month at which both cost the same; None where the source has no data of that
+        time.
+        """
         if self.costs is None or not self.source_bytes:
             return None
         return self.costs * GB / self.source_bytes
@@ -83,16 +85,16 @@ def savings(
     now: datetime,
     prices: PriceTable | None,
 ) -> list[Saving]:
-    """What each rule of a source saves.
+    """Compute what each off-load rule of a source saves.
 
     Args:
-        source: The source, as lake.yaml calls it.
+        source: The source's name in lake.yaml.
         measurements: Its measurements.
-        rules: How old their windows are when they are off-loaded; none for those that are not.
-        usage: What the server tells.
-        stored: What the lake has, by measurements' full names.
+        rules: The age at which each measurement's windows are off-loaded; without an entry they are not.
+        usage: The source's statistics.
+        stored: The lake's files, by the measurements' full names.
         now: The present.
-        prices: Prices; None: only quantities.
+        prices: The price table; None: sizes only.
     """
     ruled = [each for each in measurements if each in rules]
     if not ruled:

@@ -1,4 +1,4 @@
-"""What the lake's tables take up, by month: told from their metadata alone."""
+"""Sizes of the lake's tables by month, from table metadata alone."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 METADATA_OBJECTS = 3
-"""The objects that a commit writes beside data files, at least: a manifest, the list of manifests, the metadata."""
+"""The least number of metadata objects of a commit: manifest, manifest list, metadata file."""
 
 
 @dataclass(slots=True)
 class Amount:
-    """An amount of data.
+    """An amount of data in files.
 
     Attributes:
-        bytes: Of the files.
-        rows: In them.
-        files: How many.
+        bytes: The size of the files in bytes.
+        rows: The number of rows in them.
+        files: The number of files.
     """
 
     bytes: int = 0
@@ -54,10 +54,10 @@ class StoredFile:
     """A file of a table.
 
     Attributes:
-        first: The first time in it; None where its metadata do not tell.
-        last: The last one, likewise.
-        bytes: How large it is.
-        rows: How many rows it has; none of a file of deletes.
+        first: The earliest time in it; None where the manifest has no bounds.
+        last: The latest time in it, likewise.
+        bytes: Its size in bytes.
+        rows: The number of its rows; 0 for a delete file.
     """
 
     first: datetime | None
@@ -68,7 +68,7 @@ class StoredFile:
 
 @dataclass(slots=True)
 class Stored:
-    """What is stored of a measurement, of a roll-up, or of rows that did not fit.
+    """The files of a measurement, roll-up or quarantine.
 
     Attributes:
         name: The measurement's full name, or the table's.
@@ -82,19 +82,19 @@ class Stored:
 
     @property
     def total(self) -> Amount:
-        """All of it."""
+        """The sum over all files."""
         return _sum(self.files)
 
     @property
     def months(self) -> dict[str, Amount]:
-        """It by the month of the first time of each file: `2026-01`; `?` where that is not told."""
+        """The sums by the month of each file's earliest time: `2026-01`; `?` where it is unknown."""
         found: dict[str, list[StoredFile]] = {}
         for each in self.files:
             found.setdefault("?" if each.first is None else month_of(each.first), []).append(each)
         return {month: _sum(found[month]) for month in sorted(found)}
 
     def before(self, moment: datetime) -> Amount:
-        """The files that lie wholly before a moment."""
+        """The files that lie wholly before a time."""
         return _sum(each for each in self.files if each.last is not None and each.last < moment)
 
 
@@ -107,13 +107,13 @@ def _sum(files: Iterable[StoredFile]) -> Amount:
 
 @dataclass(slots=True)
 class Kept:
-    """What tables hold beside what is read now, and what was written to them.
+    """What tables keep besides the files of the current snapshot, and how often they were written.
 
     Attributes:
-        older_bytes: Data files that only older snapshots have: they go when these expire.
-        metadata_bytes: Manifests of the current snapshots.
-        commits: How many commits were made in each month, as far as their snapshots are still there.
-        objects: How many objects these wrote, at least.
+        older_bytes: The size of data files that only older snapshots use: they are deleted when these expire.
+        metadata_bytes: The size of the current snapshots' manifests.
+        commits: The number of commits in each month, as far as their snapshots have not expired.
+        objects: The least number of objects that these wrote.
     """
 
     older_bytes: int = 0
@@ -124,11 +124,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class StoredLake:
-    """What a lake takes up.
+    """The sizes of a lake's tables.
 
     Attributes:
-        tables: By measurement, roll-up and quarantine.
-        kept: What there is besides.
+        tables: The files by measurement, roll-up and quarantine.
+        kept: What is kept besides these.
     """
 
     tables: tuple[Stored, ...]
@@ -136,7 +136,7 @@ class StoredLake:
 
     @property
     def months(self) -> dict[str, Amount]:
-        """All tables, by the month of their rows' times."""
+        """The sums over all tables by month."""
         found: dict[str, Amount] = {}
         for table in self.tables:
             for month, each in table.months.items():
@@ -145,7 +145,7 @@ class StoredLake:
 
     @property
     def total(self) -> Amount:
-        """All that is read now."""
+        """The sum over all tables."""
         found = Amount()
         for table in self.tables:
             found.add(table.total)
@@ -153,7 +153,7 @@ class StoredLake:
 
 
 def stored_lake(lake: Lake, catalog: Catalog, measurements: Collection[Measurement] | None = None) -> StoredLake:
-    """Look through the metadata of a lake's tables; no data file is opened.
+    """Read the sizes of a lake's tables from their metadata; no data file is opened.
 
     Args:
         lake: The lake.
@@ -181,7 +181,7 @@ def stored_lake(lake: Lake, catalog: Catalog, measurements: Collection[Measureme
 
 
 def month_of(moment: datetime) -> str:
-    """`2026-01`."""
+    """The month of a time: `2026-01`."""
     return f"{moment:%Y-%m}"
 
 

@@ -1,4 +1,4 @@
-"""A table as a DuckDB relation, whose filters and columns decide which of its files are read."""
+"""A table as a lazy DuckDB relation: filters and columns are pushed down to its files."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def relation(
     connection: duckdb.DuckDBPyConnection | None,
     live: Beyond | None = None,
 ) -> duckdb.DuckDBPyRelation:
-    """Some columns and rows of a table. Nothing of its data files is read yet.
+    """The lazy relation of some columns and rows of a table.
 
     Args:
-        table: The table; its columns are called as its loads know them. None where there is none yet.
-        scan: The same table, at the snapshot that is read.
+        table: The table, with the column names that loads use. None where there is none yet.
+        scan: The same table as of the snapshot to read.
         columns: The columns.
-        between: The half-open interval of time.
-        time_column: The column it applies to.
-        connection: Where the relation belongs; None for DuckDB's default one, which `duckdb.sql` asks.
-        live: What the source has beyond it.
+        between: The half-open time interval.
+        time_column: The name of the time column.
+        connection: The connection of the relation; None for DuckDB's default one, which `duckdb.sql` uses.
+        live: The source's rows beyond the table.
 
     Raises:
         MissingExtra: DuckDB or its extensions are not installed.
@@ -69,7 +69,7 @@ def _held(
     time_column: str,
     live: Beyond | None,
 ) -> duckdb.DuckDBPyRelation:
-    """The table's own rows, but for those in whose place a load would put the source's."""
+    """The table's rows, without those that a load would replace by the source's."""
     served = serve(connection, scan.table)
     known = {field.field_id: field.name for field in table.schema().fields}
     # By their places: DuckDB finds no two names that differ in case only.

@@ -1,4 +1,4 @@
-"""A table as a Polars LazyFrame, whose filters and columns decide which of its files are read."""
+"""A table as a Polars LazyFrame: filters and columns are pushed down to its files."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _KNOWN_TO_POLARS = frozenset(
         "s3.session-token",
     }
 )
-"""What Polars 2.1 does with the properties of a store as pyiceberg does. It overlooks others without a word."""
+"""The storage properties that Polars 2.1 handles as pyiceberg does. It ignores others silently."""
 _OF_STORES = ("s3.", "client.", "adls.", "gcs.", "hf.")
 
 
 def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) -> pl.LazyFrame:
-    """The rows of a table that lie in any of some intervals of time. Nothing of its files is read yet.
+    """A LazyFrame of the rows of a table in any of some time intervals.
 
     Args:
-        table: The table; its columns are called as its loads know them.
-        times: The intervals, in any zone; None: all time.
-        time_column: The column they apply to.
+        table: The table, with the column names that loads use.
+        times: The intervals, in any time zone; None: all time.
+        time_column: The name of the time column.
 
     Raises:
         MissingExtra: Polars is not installed.
@@ -66,14 +66,14 @@ def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) 
 def united_frame(
     table: Table | None, between: Between, time_column: str, columns: Sequence[str], live: Beyond
 ) -> pl.LazyFrame:
-    """Some columns of a table and of what the source has beyond it. Nothing of either is read yet.
+    """A LazyFrame of some columns of a table and of the source's rows beyond it.
 
     Args:
         table: The table; None where there is none yet.
-        between: The interval of time.
-        time_column: The column that it applies to.
+        between: The time interval.
+        time_column: The name of the time column.
         columns: The columns.
-        live: What the source has.
+        live: The source's rows beyond the table.
     """
     import polars as pl
 
@@ -111,7 +111,9 @@ def _within(times: Iterable[Between], time_column: str, *, is_zoned: bool) -> pl
 
 
 def _how_stored(table: Table) -> dict[str, Any]:
-    """How Polars gets at a table's files: its own reader asks the environment, not the table, for the way."""
+    """The options by which `scan_iceberg` reaches the table's files: the table's properties where Polars knows all of
+    them, else pyiceberg's reader. Polars' own reader would take credentials from the environment.
+    """
     properties = {key: str(value) for key, value in table.io.properties.items() if key.startswith(_OF_STORES)}
     if not properties or urlsplit(table.metadata_location).scheme in ("", "file"):
         return {}

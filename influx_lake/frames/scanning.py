@@ -1,4 +1,4 @@
-"""`influx_lake.frames.scan`."""
+"""`influx_lake.frames.scan`: opens a table by name as a Polars LazyFrame or DuckDB relation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Time = datetime | date | str
 """A moment: of a date its midnight, in UTC where no zone is given."""
 Live = bool | Literal["prefer"]
-"""Whether the source's newest points belong to a frame; `prefer`: where the source answers."""
+"""Whether a frame includes the source's newest points; `prefer`: where the source answers."""
 _ENGINES = ("polars", "duckdb")
 _LIVE = (False, True, "prefer")
 
@@ -141,10 +141,10 @@ def scan(
 
 
 def _measurement(lake: Lake, table: LakeTable) -> Measurement | None:
-    """The measurement whose rows a table has; None where it is a roll-up's, or a quarantine.
+    """The measurement whose rows a table holds; None for a roll-up or quarantine.
 
     Raises:
-        ConfigurationError: It has those of several.
+        ConfigurationError: The table holds those of several.
     """
     found = table.measurements(lake)
     if len(found) > 1:
@@ -156,16 +156,16 @@ def _measurement(lake: Lake, table: LakeTable) -> Measurement | None:
 
 
 def _there(table: Table, at: TableScan) -> list[str]:
-    """The columns that a table has, and had."""
+    """The names of the columns that a table has or had."""
     had = {field.field_id for field in at.schema.fields}
     return [field.name for field in table.schema().fields if field.field_id in had]
 
 
 def _columns(name: str, there: list[str], asked: Sequence[str] | None) -> list[str]:
-    """The columns of a table that are wanted, of those that are there.
+    """The requested columns, checked against those of the table.
 
     Raises:
-        ConfigurationError: One is not, or is asked for twice; or none is.
+        ConfigurationError: One does not exist or is requested twice, or none is left.
     """
     if isinstance(asked, str):
         raise ConfigurationError(f"columns={asked!r} is no list of columns", remedy=f"Write columns=[{asked!r}]")

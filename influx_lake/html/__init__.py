@@ -1,1 +1,1 @@
-"""Pages of HTML that need no server: one file each, with its style and its pictures, and nothing from elsewhere."""
+"""Self-contained HTML pages: templates, charts and calendars, with inline style and SVG."""

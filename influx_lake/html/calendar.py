@@ -1,4 +1,4 @@
-"""Which days are held, as a picture: a square for each, a row for each day of the week, a block for each year."""
+"""An SVG calendar of covered days: a square for each day, a row for each weekday, a block for each year."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class Day(StrEnum):
-    """How much of a day is held; the words are for people."""
+    """How much of a day is covered; the values are words for people."""
 
     HELD = "held"
     TAILED = "held so far"
@@ -28,17 +28,17 @@ class Day(StrEnum):
 
     @property
     def style(self) -> str:
-        """Its class in the picture."""
+        """The CSS class."""
         return {"held": "held", "held so far": "tailed", "partly held": "partly"}.get(self.value, "missing")
 
 
 def calendar(days: Mapping[date, Day], title: str, described: str) -> Markup:
-    """The picture.
+    """Draw the calendar.
 
     Args:
-        days: What is known of days.
-        title: What it shows.
-        described: The same as the picture tells, in words.
+        days: How much of each day is covered.
+        title: The title.
+        described: The content in words, for screen readers.
     """
     from markupsafe import Markup
 
@@ -73,5 +73,5 @@ def calendar(days: Mapping[date, Day], title: str, described: str) -> Markup:
 
 
 def _week(day: date) -> int:
-    """The week of its year that a day is in, Monday first, counted from the week of the first of January."""
+    """The week of its year that a day is in, Monday first, counted from the week of 1 January."""
     return (day.timetuple().tm_yday - 1 + date(day.year, 1, 1).weekday()) // 7

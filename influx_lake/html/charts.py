@@ -1,4 +1,4 @@
-"""Plots as pictures."""
+"""Column and bar charts in SVG."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _STYLES = 4
 def columns(
     labels: Sequence[str], series: Mapping[str, Sequence[float | None]], title: str, shown: Callable[[float], str]
 ) -> Markup:
-    """Columns over labels, those of each series side by side.
+    """Draw a column chart; the columns of several series stand side by side.
 
     Args:
-        labels: What is below them.
-        series: Heights, by the names of the series; None where there is no column.
-        title: What is shown.
-        shown: A height for people.
+        labels: The labels below the columns.
+        series: The heights by series; None for no column.
+        title: The title.
+        shown: Formats a height.
     """
     from markupsafe import Markup
 
@@ -71,12 +71,12 @@ def columns(
 
 
 def rows(values: Mapping[str, float], title: str, shown: Callable[[float], str]) -> Markup:
-    """A bar for each name.
+    """Draw a bar chart, one bar for each name.
 
     Args:
-        values: Lengths, by names.
-        title: What is shown.
-        shown: A length for people.
+        values: The lengths by name.
+        title: The title.
+        shown: Formats a length.
     """
     from markupsafe import Markup
 

@@ -1,4 +1,4 @@
-"""Fills templates. Every value is text: no name, and no value of a column, is markup."""
+"""Renders Jinja templates to pages with all values escaped."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def page(package: str, template: str, script: str | None = None, **values: Any) -> str:
-    """A page.
+    """Render a page.
 
     Args:
-        package: The package that has the template, and its script.
-        template: Its name.
-        script: The name of a script beside it that the page runs; no other runs on it.
-        values: What it shows.
+        package: The package of the template and its script.
+        template: The template's file name.
+        script: The file name of the page's only script.
+        values: The template's variables.
     """
     templates = _environment(package)
     style = _source(templates, "style.css")
@@ -59,7 +59,7 @@ def _environment(package: str) -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """A value without secrets, and without characters that turn text around."""
+    """A value without secrets and without direction characters."""
     # What is markup already was made of such values.
     return printable(redact(value)) if type(value) is str else value
 

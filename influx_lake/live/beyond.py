@@ -125,14 +125,14 @@ def _rows_of(lake: Lake, measurement: Measurement, table: Table | None, time: Op
     if table is not None:
         provenance = Provenance(identity, _RUN, measurement.adopt, _identities(lake, measurement))
         check_owner(actual(table), target, provenance)
-    _, fields, ids = _laid(arrow_schema(schema), target, table)
+    _, fields, ids = _row_layout(arrow_schema(schema), target, table)
     columns = pa.schema([field.with_metadata(None).with_nullable(True) for field in fields])
     part = _Part(lake, measurement, schema, target, columns, context, table)
     hidden = () if measurement.write.mode is WriteMode.APPEND else time.asked
     return Beyond(measurement, LiveRows(columns, target.time_column, time.asked, part.read), hidden, ids)
 
 
-def _laid(rows: pa.Schema, target: TableTarget, table: Table | None) -> tuple[Shape, pa.Schema, dict[str, int]]:
+def _row_layout(rows: pa.Schema, target: TableTarget, table: Table | None) -> tuple[Shape, pa.Schema, dict[str, int]]:
     """How rows fit into a table: their mapping, the table's columns with theirs, and the field ids of those it has."""
     if table is None:
         shape = arranged(shape_of(rows, target), rows, target)
@@ -185,7 +185,7 @@ class _Part:
             source = transformed(plain, self.measurement, self.context)
             with source.read(self.schema, window) as rows:
                 # Of what has no place the rows tell only when they come.
-                shape, _, _ = _laid(rows.schema, self.target, self.table)
+                shape, _, _ = _row_layout(rows.schema, self.target, self.table)
                 for batch in rows:
                     fit = self._fit(batch, shape.misfits)
                     unfit += len(batch) - len(fit)

@@ -1,1 +1,1 @@
-"""Maintenance of a lake's tables: which tables there are, what is due of each, and who does it."""
+"""Maintenance of a lake's tables: which tables there are, which kinds are due, executed here or by a query engine."""

@@ -1,4 +1,4 @@
-"""Erases rows of a measurement for good: from its table, and from its quarantine."""
+"""Erases rows of a measurement from its table and quarantine, and keeps later loads from bringing them back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 _ROW = "row"
-"""The column of a quarantine that holds rows as they came, in JSON."""
+"""The column of a quarantine that holds the original rows as JSON."""
 _EARLIEST, _LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
@@ -44,17 +44,17 @@ def erase(
     dry_run: bool = False,
     include_refs: bool = False,
 ) -> Iterator[ErasedFrom]:
-    """Erase rows of a measurement, and see to it that no later load brings them again.
+    """Erase rows of a measurement for good, and keep later loads from bringing them back.
 
     Args:
         catalog: The lake's catalog.
         lake: The lake.
-        measurement: The measurement; of a table that it shares only its own rows go.
-        rows: Which rows.
-        run_id: Kept in the snapshots that are made.
-        now: The present, where it is not this moment.
-        dry_run: Only find out what would be done.
-        include_refs: Whether branches and tags that have such rows are dropped.
+        measurement: The measurement; in a shared table only its own rows are erased.
+        rows: The condition.
+        run_id: The run, recorded in the snapshots.
+        now: The present; default: this moment.
+        dry_run: Whether nothing is changed.
+        include_refs: Whether branches and tags with such rows are dropped.
 
     Yields:
         What was done to each table, its own first.
@@ -72,7 +72,7 @@ def erase(
 
 
 def computed_of(measurement: Measurement) -> list[str]:
-    """The tables of roll-ups, which keep what was computed of rows until they are computed again."""
+    """The tables of roll-ups, whose aggregates include the erased rows until they are computed again."""
     return [".".join(rollup.identifier) for rollup in measurement.rollups]
 
 
@@ -80,7 +80,7 @@ class _Condition:
     """The condition over the columns of a measurement's table.
 
     Attributes:
-        columns: Those that it names, as the table has them.
+        columns: The columns that it names, with the table's types.
     """
 
     def __init__(self, table: Table, measurement: Measurement, rows: ErasedRows) -> None:
@@ -103,7 +103,7 @@ class _Condition:
                 )
 
     def _check_known_to_loads(self) -> None:
-        """A column that is made while rows are written is none that a load can leave rows out by."""
+        """Refuse a column that is added during loads, since they cannot filter rows by it."""
         types = self._measurement.types
         if types.nanoseconds is Nanoseconds.KEEP and types.nanoseconds_column in self.columns:
             raise ConfigurationError(
@@ -114,7 +114,7 @@ class _Condition:
             )
 
     def matching(self, table: MaintainedTable) -> Matching:
-        """Finds the rows in the measurement's table, or in its quarantine."""
+        """The mask of matching rows, for the measurement's table or its quarantine."""
         holds = self._of_quarantine if table.is_quarantine else self._of_rows
         columns = (_ROW,) if table.is_quarantine else self.columns
         return Matching(
@@ -136,7 +136,7 @@ class _Condition:
         return found
 
     def _of_quarantine(self, batch: pa.RecordBatch) -> pa.Array:
-        """The same of rows as they came: a value that its column cannot hold decides nothing."""
+        """The mask for original rows in a quarantine; a value that does not fit its column matches nothing."""
         rows = [json.loads(text) if text else {} for text in batch.column(_ROW).to_pylist()]
         columns = [
             pa.array([_fitting(row.get(name), field.type) for row in rows], field.type)

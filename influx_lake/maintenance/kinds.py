@@ -1,4 +1,4 @@
-"""The kinds of maintenance, in the order in which they help one another."""
+"""The kinds of maintenance and their implementations, in order of execution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from influx_lake.iceberg.maintenance.statistics import statistics
 from influx_lake.iceberg.maintenance.task import Maintained, TableTask
 
 Does: TypeAlias = Callable[[TableTask, Any], Maintained]
-"""Does a kind of maintenance to a table, as the options of the kind say."""
+"""Does one kind of maintenance to a table, with the options of the kind."""
 
 KINDS: Mapping[Kind, Does] = {
     Kind.COMPACT: compact,
@@ -27,4 +27,4 @@ KINDS: Mapping[Kind, Does] = {
     Kind.REMOVE_ORPHANS: remove_orphans,
     Kind.METADATA: metadata,
 }
-"""What does each kind. Snapshots go after what makes new ones, and files after the snapshots that need them."""
+"""The implementation of each kind. Expiry follows the kinds that make snapshots, and orphan removal follows expiry."""

@@ -1,4 +1,4 @@
-"""Maintenance of some tables of a lake, one after the other."""
+"""Runs due maintenance on the tables of a lake, one after the other."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one kind of maintenance of one table.
+    """The result of one kind of maintenance of one table.
 
     Attributes:
         table: The table.
-        kind: What was to be done.
-        done: What was done; None where it failed.
+        kind: The kind of maintenance.
+        done: Its figures; None where it failed.
         failure: Why it failed.
-        seconds: How long it took.
+        seconds: Its duration.
     """
 
     table: MaintainedTable
@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def summary(self) -> str:
-        """What became of it, for people, in a line."""
+        """The result on one line, for people."""
         if self.done is None:
             return f"{self.table.name}, {self.kind}: {self.failure}"
         told = [*([self.done.summary] if self.done.summary else ["nothing is due"]), *self.done.left]
@@ -61,17 +61,17 @@ def maintain(
     now: datetime | None = None,
     engines: Engines | None = None,
 ) -> Iterator[Outcome]:
-    """Do what is due of tables. What fails of one keeps nothing else from being done.
+    """Do due maintenance of tables. A failure of one table does not stop the others.
 
     A table that does not exist yet is passed over.
 
     Args:
         catalog: Their catalog.
         tables: See `tables_of`.
-        only: Which kinds; all that are not `off` where none is named.
-        run_id: Kept in the snapshots that are made.
-        dry_run: Only find out what would be done.
-        now: The time that ages are told from; the present where it is not given.
+        only: The kinds to do; by default all that are not `off`.
+        run_id: The run, recorded in the snapshots.
+        dry_run: Whether nothing is changed.
+        now: The time from which ages are counted; default: this moment.
         engines: The query engines that tables name.
 
     Yields:
@@ -112,10 +112,10 @@ def _done(table: MaintainedTable, task: TableTask, kind: Kind, engines: Engines)
 
 
 def _is_there(table: MaintainedTable, catalog: Catalog) -> bool:
-    """Whether there is such a table.
+    """Whether the table exists.
 
     Raises:
-        ForeignTable: Nothing of ours was ever loaded into it.
+        ForeignTable: No load of ours ever wrote to it.
     """
     found = find_table(catalog, table.target.identifier)
     if found is not None and not table.adopt and not holds_ours(found.metadata):

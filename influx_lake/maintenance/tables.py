@@ -1,4 +1,4 @@
-"""The tables of measurements: their own, those of their roll-ups, and their quarantines; each once."""
+"""Lists the tables of a lake that maintenance works on: of measurements, roll-ups and quarantines, each once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from influx_lake.iceberg.target import TableTarget
 
 @dataclass(frozen=True, slots=True)
 class MaintainedTable:
-    """A table, and how it is kept fast.
+    """A table with its maintenance options.
 
     Attributes:
-        measurements: The measurements whose rows it holds, or is computed of: several where they share it.
-        target: The table as a whole, and how its files are written.
-        maintenance: What is done to it; None where nothing is.
-        rollup: The roll-up that it is, where it is one.
-        is_quarantine: Whether it keeps rows that do not fit the measurement's own table.
+        measurements: The measurements whose rows it holds or is computed from: several for a shared table.
+        target: The whole table, with its write options.
+        maintenance: Its maintenance options; None where nothing is done.
+        rollup: The roll-up, where it is one.
+        is_quarantine: Whether it is a quarantine.
     """
 
     measurements: tuple[Measurement, ...]
@@ -40,16 +40,16 @@ class MaintainedTable:
 
     @property
     def measurement(self) -> Measurement:
-        """The measurement that it belongs to; the first of several."""
+        """Its measurement; the first where there are several."""
         return self.measurements[0]
 
     @property
     def adopt(self) -> bool:
-        """Whether it is ours also where nothing of ours was loaded into it."""
+        """Whether it is maintained even where no load of ours wrote to it."""
         return self.rollup.adopt if self.rollup else any(each.adopt for each in self.measurements)
 
     def options(self, kind: Kind) -> BaseModel | Sequence[Keeping] | None:
-        """How a kind of maintenance is done to it; None where it is not."""
+        """The options of a kind of maintenance; None where it is not done."""
         if kind is Kind.RETENTION:
             return self._retention()
         options = None if self.maintenance is None else self.maintenance.of(kind)
@@ -62,7 +62,7 @@ class MaintainedTable:
         return options
 
     def _retention(self) -> Sequence[Keeping] | None:
-        """How long each measurement's rows are kept; roll-ups keep theirs."""
+        """The retention of each measurement in it; roll-ups have their own."""
         kept = [
             Keeping(each.oldest_kept, each.retention.most_per_run, each.share)
             for each in self.measurements
@@ -76,7 +76,7 @@ def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -
 
     Args:
         lake: The lake.
-        measurements: Only the tables of these: what others have of a shared one is known all the same.
+        measurements: Only the tables of these; of a shared table, the other measurements are known all the same.
     """
     chosen = None if measurements is None else {each.path for each in measurements}
     of_table: dict[tuple[str, ...], list[Measurement]] = {}
@@ -91,7 +91,7 @@ def tables_of(lake: Lake, measurements: Collection[Measurement] | None = None) -
 
 
 def table_of(measurement: Measurement) -> MaintainedTable:
-    """The table of a measurement, as if nobody shared it."""
+    """The table of a measurement, as if it were not shared."""
     return next(_own((measurement,)))
 
 

@@ -1,1 +1,1 @@
-"""Figures for Prometheus: of the lake's tables, and of what loads do. Knows no Dagster."""
+"""Metrics for Prometheus: the state of the lake's tables, and counters of loads; independent of Dagster."""

@@ -1,4 +1,4 @@
-"""A lake's metrics, as `prometheus_client` collects them."""
+"""A `prometheus_client` collector of a lake's metrics."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 FRESH_SECONDS = 10.0
-"""A scrape that comes sooner than this after another one gets the same figures."""
+"""How long collected metrics are cached, in seconds."""
 READING_SECONDS = 8.0
-"""How long a scrape reads tables: Prometheus waits 10 s for it. The tables that are left come with the next one."""
+"""How long a scrape reads tables, in seconds: Prometheus times out after 10 s. The other tables are
+read by the next.
+"""
 Histogram = tuple[list[tuple[str, float]], float]
-"""The classes of a histogram, each with those below it, and the sum of what was counted."""
+"""A histogram: cumulative buckets and sum."""
 Sample = float | Histogram
 Samples = Mapping[tuple[str, ...], Sample]
 """The samples of a metric by the values of its labels."""
@@ -45,9 +47,9 @@ class LakeCollector(Collector):
     """The metrics of a lake, from its tables and its journal, at the moment of a scrape.
 
     Args:
-        lake: Gives the lake, as it is now.
+        lake: Returns the lake, as it is now.
         open_catalog: Opens its catalog.
-        reading_seconds: How long a scrape reads tables; None: until all are read.
+        reading_seconds: How long a scrape reads tables, in seconds; None: until all are read.
     """
 
     def __init__(
@@ -64,11 +66,11 @@ class LakeCollector(Collector):
         self._collected: tuple[float, tuple[Metric, ...]] | None = None
 
     def describe(self) -> Iterable[Metric]:
-        """The metrics without their values: a registry asks for them, and nothing is to be read for that."""
+        """The metrics without samples: registration must not read anything."""
         return [_metric(family) for family in of.FAMILIES]
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics, read anew at most every `FRESH_SECONDS`.
+        """The metrics, collected anew at most every `FRESH_SECONDS`.
 
         Raises:
             StorageError: The journal cannot be read.
@@ -213,7 +215,7 @@ def _metric(family: Family, values: Samples | None = None) -> Metric:
 
 
 def _buckets(bounds: Sequence[float], counts: Sequence[float]) -> list[tuple[str, float]]:
-    """Classes as Prometheus counts them: each with those below it."""
+    """Bucket counts, made cumulative."""
     return list(zip([*(str(float(each)) for each in bounds), "+Inf"], accumulate(counts), strict=True))
 
 

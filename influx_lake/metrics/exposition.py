@@ -1,4 +1,4 @@
-"""A lake's metrics in Prometheus' formats: to whoever scrapes, into a file for the node exporter, to a Pushgateway."""
+"""Exposes a lake's metrics: to scrapes, as a file for the node exporter, to a Pushgateway."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PUSH_SECONDS = 30.0
 def registry_of(
     lake: Callable[[], Lake], open_catalog: Callable[[], Catalog], *, reading_seconds: float | None = READING_SECONDS
 ) -> CollectorRegistry:
-    """A registry with the metrics of a lake alone. Nothing is read before it is asked for them.
+    """A registry with the metrics of a lake only. Nothing is read before it is collected.
 
     Args:
-        lake: Gives the lake, as it is now.
+        lake: Returns the lake, as it is now.
         open_catalog: Opens its catalog.
-        reading_seconds: How long a scrape reads tables; None: until all are read.
+        reading_seconds: How long a scrape reads tables, in seconds; None: until all are read.
     """
     from prometheus_client import CollectorRegistry
 
@@ -40,11 +40,11 @@ def registry_of(
 
 
 def exposition(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
-    """The metrics as text, and its content type.
+    """The metrics as text, with the content type.
 
     Args:
-        registry: The metrics.
-        accept: The `Accept` header of who asks: OpenMetrics where it is wanted, else Prometheus' own format.
+        registry: The registry.
+        accept: The request's `Accept` header: OpenMetrics where it accepts that, else Prometheus' text format.
 
     Raises:
         StorageError: The journal cannot be read.
@@ -56,7 +56,7 @@ def exposition(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, st
 
 
 def write_text_file(registry: CollectorRegistry, path: Path) -> None:
-    """Write the metrics into a file as a whole, for the node exporter's `textfile` collector, which everybody may read.
+    """Write the metrics atomically to a world-readable file, for the node exporter's `textfile` collector.
 
     Raises:
         StorageError: It cannot be written.
@@ -71,15 +71,15 @@ def write_text_file(registry: CollectorRegistry, path: Path) -> None:
 
 
 def push(registry: CollectorRegistry, url: str, lake: str | None = None) -> None:
-    """Send the metrics to a Pushgateway, in the place of those that were sent before.
+    """Push the metrics to a Pushgateway, replacing those of the last push.
 
     Args:
-        registry: The metrics.
-        url: The gateway, with `user:password@` before the host where it asks for them.
-        lake: The lake's name, which tells its metrics from those of others on the gateway.
+        registry: The registry.
+        url: The gateway's URL, with `user:password@` where it needs authentication.
+        lake: The lake's name, which is the grouping key.
 
     Raises:
-        ConfigurationError: That is no address.
+        ConfigurationError: The URL is invalid.
         MetricsNotDelivered: It does not answer, or refuses.
     """
     from prometheus_client import push_to_gateway
@@ -101,7 +101,7 @@ def push(registry: CollectorRegistry, url: str, lake: str | None = None) -> None
 
 
 def _parts(url: str) -> tuple[str, str, str]:
-    """The address without its credentials, the user and the password."""
+    """The URL without credentials, the user and the password."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,4 +1,4 @@
-"""What is told to Prometheus: the name, kind, labels and meaning of each metric. docs/metrics.md lists the same."""
+"""The metric families: name, type, labels and help of each. docs/metrics.md lists the same."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ MEASUREMENT = ("source", "measurement", "namespace", "table")
 
 
 class Kind(StrEnum):
-    """What becomes of a metric from scrape to scrape."""
+    """The type of a metric."""
 
     COUNTER = "counter"
-    """It grows; its name ends in `_total`."""
+    """It only increases; its name ends in `_total`."""
     GAUGE = "gauge"
-    """It is what it is now."""
+    """A current value."""
     HISTOGRAM = "histogram"
-    """Values counted by classes, all of which grow."""
+    """Counts by bucket, which only increase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric.
+    """A metric family.
 
     Attributes:
-        name: Its name, of a counter without `_total`.
-        kind: Its kind.
-        labels: What tells its samples apart.
-        help: What it is, with its unit.
+        name: Its name; a counter's without `_total`.
+        kind: Its type.
+        labels: The names of its labels.
+        help: The help text, with the unit.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Family:
 
     @property
     def full_name(self) -> str:
-        """Its name as it is asked for."""
+        """Its name in queries."""
         return f"{self.name}_total" if self.kind is Kind.COUNTER else self.name
 
 
@@ -140,4 +140,4 @@ COLLECTING = _gauge("influx_lake_collecting_seconds", (), "Seconds that the last
 BUILD = _gauge("influx_lake_build_info", ("version",), "1, with the version of influx-lake.")
 
 FAMILIES: tuple[Family, ...] = tuple(each for each in list(globals().values()) if isinstance(each, Family))
-"""All of them, in the order of this file."""
+"""All families, in the order of this file."""

@@ -1,4 +1,4 @@
-"""The figures of a lake's tables, read from their metadata: some at a time, each kept until it is read anew."""
+"""The state of a lake's tables for gauges, read from table metadata incrementally and cached."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ log = logging.getLogger("influx_lake.metrics")
 
 @dataclass(frozen=True, slots=True)
 class MeasurementFigures:
-    """How much of a measurement is loaded.
+    """The counts of a measurement's windows.
 
     Attributes:
-        due: How many windows have closed, and their lag has passed.
+        due: The number of due windows.
         missing: How many of them are not loaded.
-        newest: The end of the newest time that is loaded.
-        proved: How many windows are proved to be the source's, those apart that are deleted there.
-        offloaded: How many are deleted there.
+        newest: The end of the coverage.
+        proved: The number of proved windows, without off-loaded ones.
+        offloaded: The number of off-loaded windows.
     """
 
     measurement: Measurement
@@ -53,15 +53,15 @@ class MeasurementFigures:
 
 @dataclass(frozen=True, slots=True)
 class TableFigures:
-    """What a table's metadata tell.
+    """The figures of a table, from its metadata.
 
     Attributes:
-        table: The table, as the lake declares it.
-        totals: What loads wrote to it.
-        current: What its current snapshot says of itself: Iceberg's `total-records` and the like.
-        snapshots: How many it keeps.
-        committed_at: When its current snapshot was made.
-        measurements: What of measurements it holds; nothing where it is a roll-up's or a quarantine.
+        table: The table.
+        totals: The totals of all loads.
+        current: The summary of its current snapshot: Iceberg's `total-records` and the like.
+        snapshots: The number of its snapshots.
+        committed_at: When its current snapshot was committed.
+        measurements: The counts of its measurements; empty for a roll-up or quarantine.
     """
 
     table: MaintainedTable
@@ -74,11 +74,11 @@ class TableFigures:
 
 @dataclass(frozen=True, slots=True)
 class _Counting:
-    """Counts windows, each kind once for all measurements.
+    """Counts windows, with a cache that measurements of the same scheme share.
 
     Attributes:
-        due: Of a scheme, those that have closed and whose lag has passed, from some time on.
-        windows: Of a scheme, those that reach into some time.
+        due: The due windows of a scheme since a time.
+        windows: The windows of a scheme that overlap an interval.
     """
 
     due: Callable[[Scheme, timedelta, datetime], int]
@@ -87,15 +87,15 @@ class _Counting:
 
 @dataclass(slots=True)
 class LakeFigures:
-    """The figures of all tables of a lake, brought up to date by `refresh`.
+    """The figures of all tables of a lake, updated by `refresh`.
 
     Attributes:
-        lake: Gives the lake, as it is now.
+        lake: Returns the lake, as it is now.
         open_catalog: Opens its catalog.
-        tables: What is known of each table, by its name.
-        is_up: Whether the catalog answered the last time.
-        unreadable: The tables that could not be read the last time they were tried.
-        seconds: How long the last reading took.
+        tables: The figures by table name.
+        is_up: Whether the catalog answered last time.
+        unreadable: The tables that could not be read last time.
+        seconds: The duration of the last update.
     """
 
     lake: Callable[[], Lake]
@@ -109,17 +109,17 @@ class LakeFigures:
 
     @property
     def age(self) -> float:
-        """Seconds since the table that was read the longest time ago was read."""
+        """The age of the oldest figures, in seconds."""
         oldest = min((self._read_at.get(name, 0.0) for name in self.tables), default=None)
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     def refresh(self, seconds: float | None = None) -> None:
-        """Read tables anew, those first that were not read for the longest time; at least one.
+        """Read tables again, oldest figures first; at least one.
 
         Where the catalog or a table cannot be read, what was known stays.
 
         Args:
-            seconds: How long; the others are read the next time. Default: until all are read.
+            seconds: The time limit; default: until all are read.
         """
         began, now = time.monotonic(), datetime.now(UTC)
         counting = _Counting(due_counter(now), cache(_count))
@@ -143,7 +143,7 @@ class LakeFigures:
         self.seconds = time.monotonic() - began
 
     def _forget(self, declared: set[str]) -> None:
-        """Forget the tables that the lake no longer declares."""
+        """Drop the figures of tables that the lake no longer declares."""
         for name in self.tables.keys() - declared:
             del self.tables[name]
         self.unreadable &= declared
@@ -193,5 +193,5 @@ def _measured(
 
 
 def _held(scheme: Scheme, part: Window) -> int:
-    """How many windows lie in a part of time as a whole."""
+    """The number of windows that lie wholly within an interval."""
     return sum(part.contains(window) for window in scheme.windows(part.start, part.end))

@@ -1,4 +1,4 @@
-"""What loads do that no commit tells: how long they take, how often they are tried, what was found to differ.
+"""The journal of metrics: counters and comparisons of all processes that work on a lake, in a SQLite file.
 
 It is kept in a file of the lake's private folder: loads are short processes, which nobody can scrape. What matters
 most, rows and commits, is counted in the tables themselves (`iceberg/table_state/totals.py`).
@@ -23,9 +23,9 @@ from influx_lake.private_folders import OWN_FOLDER, make_private
 from influx_lake.recorder import recorded_by
 
 FILE = Path(OWN_FOLDER) / "metrics.db"
-"""The file, below the lake's folder."""
+"""The file, relative to the lake's folder."""
 FLUSH_SECONDS = 2.0
-"""How long what was counted may wait in memory: so much is lost when a process is killed."""
+"""How long counts stay in memory, in seconds: a killed process loses as much."""
 _LOCK_SECONDS = 1.0
 _LAST_LOCK_SECONDS = 10.0
 _SCHEMA = """
@@ -44,14 +44,14 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What the comparison of a window with its source came to.
+    """The result of comparing a window with its source.
 
     Attributes:
         window: The window.
-        verdict: `equal`, or how it differs.
-        source_rows: How many rows the source had.
-        lake_rows: How many the lake had.
-        at: When.
+        verdict: The verdict.
+        source_rows: The number of rows in the source.
+        lake_rows: The number of rows in the lake.
+        at: When it was compared.
     """
 
     window: Window
@@ -63,12 +63,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a journal holds.
+    """The content of a journal.
 
     Attributes:
         counters: The counters by name and labels.
-        comparisons: The last comparison of each window that was compared and not loaded since, by the measurement's
-            full name, oldest first.
+        comparisons: The last comparison of each window that was not loaded since, by the measurement's full name,
+            oldest first.
     """
 
     counters: dict[tuple[str, Labels], float]
@@ -76,7 +76,7 @@ class Kept:
 
 
 def read_journal(root: Path) -> Kept:
-    """Read the journal of a lake; an empty one where nothing was kept yet.
+    """Read the journal of a lake; it is empty where there is no file.
 
     Args:
         root: The lake's folder.

@@ -1,1 +1,1 @@
-"""Windows of tables back into InfluxDB, or into files, as line protocol."""
+"""Restores windows of tables to InfluxDB, or to files of line protocol, and verifies them."""

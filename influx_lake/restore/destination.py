@@ -1,4 +1,4 @@
-"""Where a restore goes: a source of the lake, or a folder."""
+"""The destination of a restore: a source of the lake that is an InfluxDB, or a folder."""
 
 from __future__ import annotations
 
@@ -26,86 +26,86 @@ from influx_lake.restore.verification import ReadBack
 from influx_lake.sources import open_reliable_source
 
 Taken = Callable[[Batch, tuple[Refused, ...]], None]
-"""Told of each batch that is there, and of the points of it that were refused."""
+"""Called with each acknowledged batch, and the points of it that were refused."""
 
 
 class Sink(Protocol):
-    """Takes batches to the target."""
+    """Writes batches to a destination."""
 
     def take(self, batch: Batch) -> None:
-        """Take a batch of points.
+        """Write a batch of points.
 
         Raises:
-            LakeError: It, or one before it, cannot be taken.
+            LakeError: It, or an earlier one, cannot be written.
         """
         ...
 
     def finish(self, window: Window) -> None:
-        """Nothing more comes of a window."""
+        """End a window: no more batches of it follow."""
         ...
 
     def drain(self) -> None:
-        """Wait until everything is there.
+        """Wait until every batch is written.
 
         Raises:
-            LakeError: Something cannot be taken.
+            LakeError: A batch cannot be written.
         """
         ...
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Abort what is under way."""
         ...
 
 
 class Destination(Protocol):
-    """Where points go, and where they are read back."""
+    """The destination of a restore, where points are written and read back."""
 
     @property
     def identity(self) -> str:
-        """What tells it from others, without credentials."""
+        """A unique identity, without credentials."""
         ...
 
     @property
     def label(self) -> str:
-        """What it is, for people."""
+        """A name for people."""
         ...
 
     @property
     def likely_dialect(self) -> Dialect:
-        """How it reads line protocol, as far as is known without asking it."""
+        """Its dialect of line protocol, as far as is known without asking the server."""
         ...
 
     @property
     def dialect(self) -> Dialect:
-        """How it reads line protocol.
+        """Its dialect of line protocol.
 
         Raises:
-            SourceError: It has to be asked, and does not tell.
+            SourceError: The server has to be asked and does not answer.
         """
         ...
 
     def line_name(self, name: str) -> str:
-        """What lines call a measurement of this name."""
+        """The measurement's name in lines."""
         ...
 
     def check_not_the_source(self, lake: Lake, name: str, windows: Sequence[Window]) -> None:
-        """See to it that nothing is written among points that the lake is loaded from.
+        """Refuse to write into a measurement that the lake is loaded from and that has points.
 
         Raises:
-            SourceNotEmpty: It would be.
+            SourceNotEmpty: It is one.
         """
         ...
 
     def lacks(self, name: str, window: Window, options: RestoreOptions) -> bool:
-        """Whether what was written of a window is gone."""
+        """Whether points that were written of a window are gone."""
         ...
 
     def sink(self, name: str, journal: Journal, options: RestoreOptions, taken: Taken) -> Sink:
-        """What takes batches of a measurement there."""
+        """Open a sink for a measurement."""
         ...
 
     def source(self, name: str, windows: Sequence[Window], options: RestoreOptions) -> ReadBack:
-        """What reads them back, under the name of the restore."""
+        """Open a source that reads back what was written."""
         ...
 
 
@@ -114,7 +114,7 @@ class ServerDestination:
     """A source of the lake that is an InfluxDB.
 
     Attributes:
-        config: The source.
+        config: The source's configuration.
     """
 
     config: ServerConfig
@@ -161,7 +161,7 @@ class FolderDestination:
 
     Attributes:
         folder: The folder.
-        database: The database that the files name.
+        database: The database that the files' headers name.
     """
 
     folder: Path
@@ -187,7 +187,7 @@ class FolderDestination:
         return name
 
     def check_not_the_source(self, lake: Lake, name: str, windows: Sequence[Window]) -> None:
-        """Files are nobody's source before somebody declares them."""
+        """Does nothing: no source reads new files before lake.yaml says so."""
 
     def lacks(self, name: str, window: Window, options: RestoreOptions) -> bool:
         return not file_of(self.folder, options.packing, name, window).exists()
@@ -201,16 +201,16 @@ class FolderDestination:
 
 
 def destination_of(lake: Lake, measurement: Measurement, to: str, base: Path) -> Destination:
-    """What `--to` means.
+    """Resolve the value of `--to`.
 
     Args:
         lake: The lake.
         measurement: The measurement that is restored.
-        to: The name of a source of the lake, or a folder: something with a `/`, or a folder that is there.
-        base: The folder that a relative one is below.
+        to: The name of a source of the lake, or a folder: a text with a `/`, or an existing folder.
+        base: The base of relative folders.
 
     Raises:
-        ConfigurationError: There is no such source, or it takes no points.
+        ConfigurationError: There is no such source, or it cannot be written to.
     """
     if to in lake.sources or any(group.holds(to) for group in lake.groups):
         config = lake.source(to)

@@ -1,4 +1,4 @@
-"""What keeps a restore out of the very measurement that the lake is loaded from."""
+"""Guards that refuse a restore into a measurement which the lake is loaded from, where it has points."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from influx_lake.sources.window_counts import counts_of
 
 
 class SourceNotEmpty(GuardError):
-    """Points would be written among those that the lake is loaded from."""
+    """The restore would write among the points that the lake is loaded from."""
 
 
 def loaded_from(lake: Lake, config: SourceConfig, name: str) -> list[Measurement]:
-    """The measurements of the lake that are loaded from a measurement of a server.
+    """The measurements of the lake that are loaded from a given measurement of a server.
 
     Args:
         lake: The lake.
         config: The server, and the database.
-        name: The measurement's name there.
+        name: The measurement's name on the server.
     """
     return [
         each
@@ -34,7 +34,7 @@ def loaded_from(lake: Lake, config: SourceConfig, name: str) -> list[Measurement
 
 
 def is_same_database(one: SourceConfig, other: SourceConfig) -> bool:
-    """Whether two sources are one database of one server, also under another name of its machine."""
+    """Whether two sources are the same database of the same server, also under different host names."""
     if one == other:
         return True
     if not isinstance(one, ServerConfig) or not isinstance(other, ServerConfig):
@@ -49,18 +49,18 @@ def is_same_database(one: SourceConfig, other: SourceConfig) -> bool:
 def check_source_is_empty(
     lake: Lake, config: SourceConfig, source: Source, name: str, windows: Sequence[Window]
 ) -> None:
-    """See to it that windows are empty in a measurement that the lake is loaded from.
+    """Check that windows are empty in a measurement that the lake is loaded from.
 
     Args:
         lake: The lake.
         config: The target.
-        source: The same, to count points.
-        name: What the measurement is called there.
-        windows: The windows that are begun with.
+        source: A source that counts points of the target.
+        name: The measurement's name in the target.
+        windows: The windows about to be written.
 
     Raises:
-        SourceNotEmpty: They are not.
-        SourceError: It cannot be told.
+        SourceNotEmpty: They have points.
+        SourceError: The target cannot be counted.
     """
     loaded = loaded_from(lake, config, name)
     if not loaded:
@@ -83,7 +83,7 @@ def check_source_is_empty(
 
 
 def consequence(loaded: Iterable[Measurement]) -> str:
-    """What points in such a measurement mean for the loads to come."""
+    """What restored points in such a measurement mean for later loads, in words."""
     names = ", ".join(f"{each.key} ({each.write.mode})" for each in loaded)
     return (
         "points that are restored there take the place of those with the same time and tags, field by field, and the "
@@ -92,7 +92,7 @@ def consequence(loaded: Iterable[Measurement]) -> str:
 
 
 def _addresses(host: str) -> set[str]:
-    """The addresses of a machine, and its name."""
+    """The IP addresses and the name of a host."""
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError:

@@ -1,4 +1,4 @@
-"""What is restored, and how."""
+"""The options of a restore."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from influx_lake.restore.targets.packing import Packing
 
 @dataclass(frozen=True, slots=True)
 class RestoreOptions:
-    """What is restored, and how.
+    """The options of a restore.
 
     Attributes:
-        start: Not before this; None: from the lake's first window on.
-        end: Before this; None: to its last one.
-        name: What the measurement is called in the target; None: as in the source.
-        snapshot: The snapshot: its id, a tag or branch, or a moment; None: the one that readers get.
-        as_stored: Write what the table has as it has it, and undo nothing.
-        into_source: Write also where the lake is loaded from, among the points that are there.
-        again: Forget what an earlier try wrote, and begin anew.
-        verify: Read the target back and compare.
-        concurrency: How many batches are under way at once.
-        batch_bytes: How many bytes of lines a batch has at most, before it is packed.
-        batch_lines: How many lines it has at most.
-        rate: How fast points are sent at most.
-        max_points: How many points are sent at most, this time; None: all.
-        packing: How files are packed.
-        dead_letters: The file for points that are not taken; None: beside the journal.
+        start: The start of the range, inclusive; None: the lake's first window.
+        end: The end of the range, exclusive; None: the end of its last window.
+        name: The measurement's name in the target; None: as in the source.
+        snapshot: The snapshot to restore: an id, a tag or branch, or a time; None: the current one.
+        as_stored: Whether the table's values are written as they are, without undoing transforms.
+        into_source: Whether points may be written into the measurement that the lake is loaded from.
+        again: Whether the journal of an earlier attempt is discarded.
+        verify: Whether the target is read back and compared.
+        concurrency: The most batches under way at once.
+        batch_bytes: The largest batch in bytes, uncompressed.
+        batch_lines: The most lines of a batch.
+        rate: The rate limit.
+        max_points: The most points to send in this attempt; None: all.
+        packing: The compression of files.
+        dead_letters: The file for refused points; None: beside the journal.
     """
 
     start: datetime | None = None

@@ -1,4 +1,4 @@
-"""What became of a restore."""
+"""The result of a restore."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from influx_lake.restore.verification import VerifiedWindow
 
 @dataclass(slots=True)
 class Restored:
-    """What became of a restore.
+    """The result of a restore.
 
     Attributes:
         measurement: The measurement.
-        name: What it is called in the target.
-        target: The target, in words.
-        snapshot_id: The snapshot whose points they are.
+        name: The measurement's name in the target.
+        target: The target, for people.
+        snapshot_id: The snapshot that was restored.
         windows: The windows.
-        not_loaded: Those of them that the lake does not hold as a whole.
-        points: How many points were sent and taken this time.
-        size: How many bytes their lines have.
-        refused: How many points of all tries were not taken.
+        not_loaded: Those of them that the lake does not cover completely.
+        points: The number of points acknowledged in this attempt.
+        size: The bytes of their lines, uncompressed.
+        refused: The number of points that were refused in all attempts.
         complete: Whether all windows are written.
-        resumed: Whether an earlier try was gone on with.
-        dead_letters: The file with the points that were not taken; None where all were.
-        verified: The windows that were read back; None: none was.
-        left_out: Columns of the table that are no part of points, and why.
-        remarks: What the points lack that the source had.
+        resumed: Whether it continued an earlier attempt.
+        dead_letters: The file with the refused points; None where there are none.
+        verified: The windows that were read back.
+        left_out: Columns of the table that are not part of points, with the reasons.
+        remarks: What the source's points had and the restored ones lack.
     """
 
     measurement: Measurement
@@ -50,5 +50,5 @@ class Restored:
 
     @property
     def is_equal(self) -> bool | None:
-        """Whether the target has every value of the lake; None: nobody looked."""
+        """Whether the target has every value of the lake; None where it was not verified."""
         return None if self.verified is None else all(each.is_equal for each in self.verified)

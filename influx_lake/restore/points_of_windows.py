@@ -1,4 +1,4 @@
-"""The points that a table has of windows, in an order that is the same each time."""
+"""Reads the points of windows from a snapshot of the table, in a deterministic order."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LakePoints:
-    """The points of a measurement in the lake, as a snapshot has them.
+    """The points of a measurement in the lake, as of a snapshot.
 
     Attributes:
-        table: The table, as the snapshot has it.
+        table: The table, as of the snapshot.
         snapshot_id: The snapshot.
         measurement: The measurement.
-        layout: How its rows become points.
-        windows: The windows that are restored, oldest first.
-        not_loaded: Windows of the range that the lake does not hold, or not as a whole.
+        layout: How rows become points.
+        windows: The windows to restore, oldest first.
+        not_loaded: Windows of the range that the lake does not cover completely.
     """
 
     table: Table
@@ -49,15 +49,15 @@ class LakePoints:
 
     @property
     def table_uuid(self) -> str:
-        """What tells the table from one that was made anew under its name."""
+        """The table's UUID, which differs for a table recreated under the same name."""
         return str(self.table.metadata.table_uuid)
 
     def points(self, window: Window) -> Iterator[tuple[int, PointBatch]]:
-        """The points of a window, each time with the place of the first of them.
+        """Yield the points of a window, each batch with the index of its first point.
 
         Raises:
             CatalogError: The table cannot be read.
-            DataRefused: What a transform did to a value cannot be undone.
+            DataRefused: A transform of a value cannot be undone.
         """
         layout, place = self.layout, 0
         rows = read_windows(
@@ -80,20 +80,21 @@ class LakePoints:
         snapshot: int | str | datetime | None = None,
         as_stored: bool = False,
     ) -> LakePoints:
-        """Decide which points are restored.
+        """Select the points to restore.
 
         Args:
             catalog: The catalog.
             measurement: The measurement.
-            start: Not before this; None: from the lake's first window on.
-            end: Before this; None: to its last one.
-            declared: The columns of the measurement's source, where the table alone does not tell.
-            snapshot: The snapshot: its id, a tag or branch, or a moment; None: the one that readers get.
-            as_stored: Write what the table has as it has it, and undo nothing.
+            start: The start of the range, inclusive; None: the lake's first window.
+            end: The end of the range, exclusive; None: the end of its last window.
+            declared: The columns of the measurement's source, where the table does not tell them.
+            snapshot: The snapshot: an id, a tag or branch, or a time; None: the current one.
+            as_stored: Whether the table's values are written as they are, without undoing transforms.
 
         Raises:
             ConfigurationError: There is no such snapshot, the range is empty, or a transform cannot be undone.
-            GuardError: The lake holds nothing of the range, or made it in another way than lake.yaml says now.
+            GuardError: The lake covers nothing of the range, or loaded it under another definition than lake.yaml has
+                now.
         """
         table = open_table(catalog, measurement.identifier, measurement.share)
         if snapshot is not None:
@@ -126,7 +127,7 @@ class LakePoints:
 def _windows(
     measurement: Measurement, held: list[Window], start: datetime | None, end: datetime | None
 ) -> Iterator[Window]:
-    """The partitions of the range that the lake holds something of, cut to the range."""
+    """The partitions that the lake covers, at least in part, cut to the range."""
     if start is not None and end is not None and start >= end:
         raise ConfigurationError(f"the range is empty: it starts at {utc_text(start)} and ends at {utc_text(end)}")
     if not held:
@@ -148,12 +149,12 @@ def _windows(
 
 
 def fingerprint(layout: PointLayout) -> str:
-    """What points are made of, as a text that changes with it."""
+    """A text that changes with anything that points are made from."""
     names = {kind: [(part.column, part.name) for part in getattr(layout, kind, ())] for kind in ("tags", "fields")}
     return f"{layout.columns} {names}"
 
 
 def field_column(name: str, kind: pa.DataType) -> str:
-    """What the column of a field's values is called there."""
+    """The name of the column with a field's values in `PointBatch` comparisons."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     return f"{plain} {name}"

@@ -1,4 +1,4 @@
-"""Restores windows of a measurement: lines are made, sent, written down, and read back."""
+"""Runs a restore: reads points, sends them in batches, records acknowledgements, verifies the target."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 Told = Callable[[Window, int], None]
-"""Told of points of a window that were taken."""
+"""Called with the number of points of a window that were acknowledged."""
 
 
 def restore(
@@ -47,7 +47,7 @@ def restore(
     declared: DeclaredColumns,
     on_taken: Told = lambda window, points: None,
 ) -> Restored:
-    """Write the lake's points of windows back, and read them again.
+    """Restore windows of a measurement, and verify the target.
 
     Doing it again, also after it was stopped or killed, leaves the same points.
 
@@ -55,15 +55,15 @@ def restore(
         lake: The lake.
         catalog: Its catalog.
         measurement: The measurement.
-        to: Where the points go.
-        options: What is restored, and how.
-        declared: The columns of the measurement's source, where the table alone does not tell.
-        on_taken: Told of points that were taken.
+        to: The destination.
+        options: The options.
+        declared: The columns of the measurement's source, where the table does not tell them.
+        on_taken: Called as points are acknowledged.
 
     Raises:
-        ConfigurationError: Something that was asked for cannot be done.
-        GuardError: It would do harm.
-        SourceError: The target failed for good, or for longer than it may.
+        ConfigurationError: An option cannot be fulfilled.
+        GuardError: A guard refuses it.
+        SourceError: The target fails permanently, or for longer than retries go on.
         LakeError: Something else failed.
     """
     name = options.name or measurement.name
@@ -86,7 +86,7 @@ def restore(
 def dry_run(
     catalog: Catalog, measurement: Measurement, to: Destination, options: RestoreOptions, declared: DeclaredColumns
 ) -> Restored:
-    """Find out what would be written; the target is not contacted.
+    """Determine what would be restored; the target is not contacted.
 
     Raises:
         LakeError: As of `restore`.
@@ -151,7 +151,7 @@ class _Restore:
         return found
 
     def _write(self, sink: Sink, writer: LineWriter, journal: Journal) -> bool:
-        """Write what is left; whether that was all."""
+        """Write what is not acknowledged yet; returns whether everything is written now."""
         budget = _Budget(self.options.max_points)
         for window in self.points.windows:
             with naming(self.measurement.key, window):
@@ -181,7 +181,7 @@ class _Restore:
 
 
 class _Budget:
-    """How many points are left to be sent."""
+    """The number of points that may still be sent."""
 
     def __init__(self, most: int | None) -> None:
         self._left = most
@@ -206,7 +206,7 @@ class _Budget:
 def _points(
     catalog: Catalog, measurement: Measurement, options: RestoreOptions, declared: DeclaredColumns, journal: Path
 ) -> LakePoints:
-    """The lake's points; those of the snapshot with which an earlier try began, where nothing else is asked for."""
+    """The points to restore: of the snapshot with which an earlier attempt began, unless another is asked for."""
     snapshot = options.snapshot
     begun = None if options.again or snapshot is not None else Journal.begun(journal)
     if begun is not None:
@@ -243,7 +243,7 @@ def _writer(name: str, to: Destination, dialect: Dialect) -> LineWriter:
 
 
 def _journal_name(measurement: Measurement, to: Destination, name: str, options: RestoreOptions) -> str:
-    """A file for each restore: from where, to where, and as what."""
+    """The file name of a journal, unique for origin, destination and name."""
     moment = options.snapshot
     said = utc_text(moment) if isinstance(moment, datetime) else str(moment)
     told = "\n".join((measurement.full_name, to.identity, name, said, str(options.as_stored)))

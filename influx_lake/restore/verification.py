@@ -1,4 +1,4 @@
-"""Whether the target has what the lake has: told value by value, by digests of the points on both sides.
+"""Verifies a restore: compares digests of the points in lake and target, value by value.
 
 A point is its time, its tags and its fields with their types, under the names that InfluxDB has for them; nothing of a
 window is kept on either side. Points that were refused are left out.
@@ -29,7 +29,7 @@ _TAG = "tag "
 
 
 class ReadBack(Protocol):
-    """What a target's points are read back by: any `Source`."""
+    """Reads a target's points back; any `Source` will do."""
 
     def schema(self, measurement: str) -> MeasurementSchema:
         """The columns of a measurement.
@@ -44,18 +44,18 @@ class ReadBack(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release resources."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedWindow:
-    """A window of the lake beside the target's.
+    """The comparison of a window in lake and target.
 
     Attributes:
         window: The window.
-        points: How many points of the lake it was to have, without those that were refused.
-        differences: What differs, in words; none where every value is equal.
+        points: The number of points that the target should have: those of the lake without the refused ones.
+        differences: The differences, in words; empty where every value is equal.
     """
 
     window: Window
@@ -69,16 +69,16 @@ class VerifiedWindow:
 
 
 def verified(points: LakePoints, source: ReadBack, name: str, journal: Journal) -> Iterator[VerifiedWindow]:
-    """Compare the windows of a restore with what its target has.
+    """Compare the windows of a restore with its target.
 
     Args:
         points: The lake's points.
         source: The target, as a source.
-        name: What the measurement is called there.
-        journal: Which points were refused.
+        name: The measurement's name in the target.
+        journal: The journal, which knows the refused points.
 
     Raises:
-        LakeError: One of the sides cannot tell.
+        LakeError: Lake or target cannot be read.
     """
     try:
         schema = source.schema(name)
@@ -101,7 +101,7 @@ def verified(points: LakePoints, source: ReadBack, name: str, journal: Journal) 
 
 
 class _Side:
-    """Adds up the points of a window on one side."""
+    """Accumulates the digests of a window on one side."""
 
     def __init__(self, tags: Sequence[str]) -> None:
         self._tags = tags
@@ -110,7 +110,7 @@ class _Side:
         self.rows = 0
 
     def add(self, points: PointBatch, places: np.ndarray | None = None) -> None:
-        """Add points, or those of some places."""
+        """Add points, or those at some indices."""
         if places is not None and len(places) < len(points):
             points = points.take(pa.array(places))
         if not len(points):
@@ -136,12 +136,12 @@ class _Side:
 
     @property
     def digests(self) -> dict[str, Digest]:
-        """The digest of the values of each field and type."""
+        """The digest of each field and type."""
         return {name: each for name, each in self._digester.digests.items() if name != KEY and each.values}
 
 
 def _points(batch: pa.RecordBatch, schema: MeasurementSchema) -> PointBatch:
-    """Rows of a source as points."""
+    """Convert rows of a source to points."""
     times = batch.column(schema.time).cast(pa.timestamp("ns")).view(pa.int64())
     fields = [column for column in schema.columns if column.role is Role.FIELD]
     return PointBatch(

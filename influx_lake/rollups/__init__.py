@@ -1,1 +1,1 @@
-"""Downsampled tables, computed from those of measurements."""
+"""Roll-ups: downsampled tables computed from measurements' tables by DuckDB."""

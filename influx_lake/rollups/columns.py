@@ -1,4 +1,4 @@
-"""The columns of a roll-up: what is computed of which column of the measurement's table."""
+"""The columns of a roll-up: group-by columns, and aggregates of the measurement's columns."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _WIDEST_DECIMAL = 38
 
 @dataclass(frozen=True, slots=True)
 class ComputedColumn:
-    """A column that is computed.
+    """An aggregate column.
 
     Attributes:
         source: The column of the measurement's table.
-        input_type: The type of its values.
-        function: What is computed of them.
+        input_type: Its type.
+        function: The aggregate function.
     """
 
     source: str
@@ -56,7 +56,7 @@ class ComputedColumn:
 
     @property
     def doc(self) -> str:
-        """What it is, for those who read the table."""
+        """The column's Iceberg doc."""
         if isinstance(self.function, Percentile):
             return f"{self.function.percent:g}th percentile of {self.source}"
         return f"{_WORDS[self.function]} {self.source}"
@@ -64,14 +64,14 @@ class ComputedColumn:
 
 @dataclass(frozen=True, slots=True)
 class RollupColumns:
-    """The columns of a roll-up, decided for its measurement's table as it is now.
+    """The columns of a roll-up, for the measurement's table as it is now.
 
     Attributes:
-        by: The columns that rows are kept apart by, with their types.
-        computed: Those that are computed.
-        order: The column that tells which of two values is the later one.
-        time: What the time is called, in the measurement's table and in its own.
-        time_doc: What it says.
+        by: The group-by columns, with their types.
+        computed: The aggregate columns.
+        order: The column that orders values for `first` and `last`.
+        time: The name of the time column, in both tables.
+        time_doc: The time column's Iceberg doc.
     """
 
     by: tuple[pa.Field, ...]
@@ -82,19 +82,19 @@ class RollupColumns:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The columns of the measurement's table that it is made of, the time apart."""
+        """The columns of the measurement's table that it reads, other than time."""
         return tuple(dict.fromkeys((*(column.name for column in self.by), *(each.source for each in self.computed))))
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of its own table: the time as a number without a zone, which is UTC."""
+        """The schema of its table; time is a timestamp without zone, in UTC."""
         time = with_doc(pa.field(self.time, pa.timestamp("us")), self.time_doc)
         computed = (with_doc(pa.field(each.name, each.type), each.doc) for each in self.computed)
         return pa.schema([time, *self.by, *computed])
 
     @property
     def lineage(self) -> dict[str, tuple[str, ...]]:
-        """The columns of the measurement's table that each of its own is made of."""
+        """For each column, the columns of the measurement's table that it is computed from."""
         by = {column.name: (column.name,) for column in self.by}
         computed = {each.name: _sources(each, self.time) for each in self.computed}
         return {self.time: (self.time,)} | by | computed
@@ -103,19 +103,19 @@ class RollupColumns:
 def rollup_columns(
     rollup: Rollup, table: str, columns: pa.Schema, tags: tuple[str, ...] | None, nanoseconds: str, time: str = TIME
 ) -> RollupColumns:
-    """Decide the columns of a roll-up.
+    """Resolve the columns of a roll-up.
 
     Args:
         rollup: The roll-up.
         table: The name of the measurement's table, for messages.
         columns: The columns of that table.
-        tags: Those of them that are tags; None where the table does not tell.
-        nanoseconds: The column for whole times, which tells times apart where the table has it.
-        time: What the time is called there.
+        tags: Its tag columns; None where the table does not record them.
+        nanoseconds: The name of the column of nanoseconds, which breaks ties of time where the table has it.
+        time: The name of the time column.
 
     Raises:
-        ConfigurationError: A column is not there, or two of the roll-up's would have one name.
-        SchemaConflict: A function is asked for that does not take the values of its column.
+        ConfigurationError: A column does not exist, or two columns of the roll-up would have the same name.
+        SchemaConflict: A function does not apply to the type of its column.
     """
     if tags is None and rollup.by is None:
         raise ConfigurationError(
@@ -143,7 +143,7 @@ def rollup_columns(
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether values of a type can be added."""
+    """Whether a type is numeric."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 

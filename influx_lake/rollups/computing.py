@@ -1,4 +1,4 @@
-"""Computes a roll-up with DuckDB, in memory that does not depend on how many rows there are.
+"""Computes a roll-up with DuckDB in bounded memory.
 
 What DuckDB keeps for a group of rows does not all count against its memory limit, and cannot wait on disk: the values
 that a percentile is taken of, for one. So a window of many rows is put on disk as it comes, and then computed in parts
@@ -31,20 +31,21 @@ BATCH_ROWS = 65_536
 _GROUP_BYTES, _ROW_BYTES, _VALUE_BYTES = 128, 32, 64
 """What DuckDB keeps in memory, generously: of a group, and of a value in one of them."""
 _PERCENTILE_BYTES = 24
-"""Of each value that a percentile is taken of: the list of them grows by doubling."""
+"""The memory for each value of a percentile's list, which grows by doubling."""
 _INCOMING, _ON_DISK = "incoming", "points"
 
 
 @dataclass(slots=True)
 class Points:
-    """Rows of the measurement's table on their way into DuckDB, which turns errors into texts: here they are kept.
+    """The measurement's rows as input of DuckDB; keeps the exception of reading them, of which DuckDB passes on only
+    the text.
 
     Attributes:
         schema: Their columns.
-        batches: The rows.
-        at_most: How many there are at most.
-        failure: The error that ended them.
-        rows: How many have come.
+        batches: The batches.
+        at_most: The most rows that there can be.
+        failure: The exception of reading them.
+        rows: The number of rows read so far.
     """
 
     schema: pa.Schema
@@ -54,7 +55,7 @@ class Points:
     rows: int = 0
 
     def reader(self, columns: RollupColumns) -> pa.RecordBatchReader:
-        """The rows as queries take them, once."""
+        """A single-use reader of the rows."""
         wanted = input_schema(columns, self.schema)
         return pa.RecordBatchReader.from_batches(wanted, self._batches(columns, wanted))
 
@@ -70,7 +71,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class ComputedRows:
-    """The rows of a roll-up, computed while they are read."""
+    """The rows of a roll-up, a stream that is computed as it is read."""
 
     schema: pa.Schema
     parts: Callable[[], Iterator[pa.RecordBatch]] = field(repr=False)
@@ -83,13 +84,13 @@ class ComputedRows:
 
 @contextmanager
 def computing(rollup: Rollup, columns: RollupColumns, runs: Sequence[BucketRun], points: Points) -> Iterator[Rows]:
-    """Compute a roll-up from rows as they come; what waits on disk goes when the context is left.
+    """A context that computes a roll-up from a stream of rows; temporary files are deleted at its end.
 
     Raises:
         MissingExtra: DuckDB is not installed.
-        DataRefused: A sum is larger than its type (while the rows are read).
+        DataRefused: A sum overflows its type (while the rows are read).
         StorageError: The memory or the disk does not suffice (likewise), or there is no such folder.
-        LakeError: Whatever reading the points raised (likewise).
+        LakeError: Reading the measurement's rows failed (likewise).
     """
     try:
         import duckdb
@@ -118,7 +119,7 @@ class _Computation:
     points: Points
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows of the roll-up, with its columns in their order."""
+        """Yield the roll-up's rows, with its columns in order."""
         try:
             # The bare stream: DuckDB lets pyarrow read ahead of it in a reader, without bounds.
             self.connection.register(_INCOMING, self.points.reader(self.columns).__arrow_c_stream__())
@@ -145,7 +146,7 @@ class _Computation:
 
     @property
     def _budget(self) -> int:
-        """What the groups of a part may take: DuckDB needs the other half for rows on their way."""
+        """The memory for the groups of one part: half, since DuckDB needs the rest for its input."""
         return self.rollup.memory_limit // 2
 
     def _bytes(self, *, rows: int, groups: int) -> int:
@@ -157,7 +158,7 @@ class _Computation:
         return sum(isinstance(each.function, Percentile) for each in self.columns.computed)
 
     def _check_largest(self, parts: int) -> None:
-        """Stop before the values of one group, which cannot be computed in parts, take more than the memory."""
+        """Refuse a group whose values exceed the memory, since a group cannot be split."""
         if parts == 1 or not self._percentiles:
             return
         largest = self._number(self.query.largest_group(_ON_DISK))
@@ -174,7 +175,7 @@ class _Computation:
         return int(found[0] or 0) if found else 0
 
     def _translated(self, error: Exception) -> Exception:
-        """An error in the words of this project: errors of a stream of rows come with DuckDB's text only."""
+        """Convert DuckDB's error; one of the input is the kept exception."""
         text = str(error)
         if "Out of Memory Error" in text:
             limit = f"memory_limit of {self.rollup.memory_limit / 1e6:,.0f} MB"

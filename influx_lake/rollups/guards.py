@@ -1,4 +1,4 @@
-"""What stops a window of a roll-up before it drops aggregates whose points are gone."""
+"""Guards that keep a roll-up's aggregates where the points they were computed from are gone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check_points_are_there(
     catalog: Catalog, measurement: Measurement, rollup: Rollup, window: Window, points: Coverage
 ) -> None:
-    """Stop a window of which points are gone that the roll-up was computed from, unless `on_shrink: replace`.
+    """Refuse to compute a window of a roll-up from fewer points than before, unless `on_shrink: replace`.
 
     To compute it of what is left would replace good aggregates by wrong ones, with `on_shrink: merge` too.
 
@@ -30,10 +30,10 @@ def check_points_are_there(
         measurement: The measurement.
         rollup: The roll-up.
         window: The window.
-        points: Which time the measurement's table holds.
+        points: The coverage of the measurement's table.
 
     Raises:
-        WindowNotLoaded: The roll-up is complete where the measurement's table no longer is.
+        WindowNotLoaded: The roll-up is complete for the window and the measurement's table no longer is.
     """
     if measurement.on_shrink is OnShrink.REPLACE:
         return
@@ -51,20 +51,20 @@ def check_points_are_there(
 
 @dataclass(frozen=True, slots=True)
 class EmptiedGuard:
-    """Does with aggregates of a window that has no points any more what the measurement's `on_shrink` says.
+    """Applies `on_shrink` to windows that have aggregates and no points any more.
 
     Attributes:
-        rollup: One of its roll-ups.
+        rollup: The roll-up.
     """
 
     measurement: Measurement
     rollup: Rollup
 
     def check(self, window: Window, rows: int, previous_rows: int) -> None:  # noqa: ARG002
-        """Stop a window that has no points any more and has aggregates, with `on_shrink: fail`.
+        """Refuse to empty a window that has aggregates, with `on_shrink: fail`.
 
         Raises:
-            WindowShrank: It is such a window.
+            WindowShrank: The window has aggregates and no points.
         """
         if self.measurement.on_shrink is OnShrink.FAIL and previous_rows and not rows:
             raise WindowShrank(
@@ -75,5 +75,5 @@ class EmptiedGuard:
             )
 
     def keeps_missing(self, rows: int, previous_rows: int) -> bool:
-        """Whether aggregates without points stay: with `on_shrink: merge`."""
+        """Whether aggregates without points are kept: with `on_shrink: merge`."""
         return self.measurement.on_shrink is OnShrink.MERGE and bool(previous_rows) and not rows

@@ -1,4 +1,4 @@
-"""The query that computes a roll-up. Columns go by numbers in it: names differ by case only in some tables."""
+"""The SQL that computes a roll-up. Columns have numbers as names in it, since DuckDB ignores case."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ TIME_INPUT, ORDER_INPUT = "t", "o"
 
 
 def input_names(columns: RollupColumns) -> dict[str, str]:
-    """What each column of the measurement's table is called in queries, the time apart."""
+    """The name in the SQL of each column of the measurement's table, other than time."""
     return {name: f"c{number}" for number, name in enumerate(columns.inputs)}
 
 
 def bucket_sql(runs: Sequence[BucketRun]) -> str:
-    """The start of the bucket that holds a time, in microseconds since 1970."""
+    """The start of a time's bucket, in microseconds since 1970."""
     starts = [f"{run.start_us} + ({TIME_INPUT} - {run.start_us}) // {run.step_us} * {run.step_us}" for run in runs]
     cases = [f"WHEN {TIME_INPUT} < {after.start_us} THEN {sql}" for after, sql in zip(runs[1:], starts, strict=False)]
     return f"CASE {' '.join(cases)} ELSE {starts[-1]} END" if cases else starts[-1]
 
 
 class RollupQuery:
-    """The query of a roll-up.
+    """The SQL of a roll-up.
 
     Args:
-        columns: Its columns.
+        columns: The roll-up's columns.
         runs: Its buckets.
     """
 
@@ -43,23 +43,23 @@ class RollupQuery:
 
     @staticmethod
     def kept(rows: str, table: str) -> str:
-        """Puts rows into a table."""
+        """The statement that copies input rows into a table."""
         return f"CREATE TABLE {table} AS SELECT * FROM {rows}"
 
     def groups(self, rows: str) -> str:
-        """About how many rows the roll-up has."""
+        """The query of the approximate number of groups."""
         return f"SELECT approx_count_distinct({self._group}) FROM ({self._with_bucket(rows)})"
 
     def largest_group(self, rows: str) -> str:
-        """How many rows its largest group is made of."""
+        """The query of the row count of the largest group."""
         return f"SELECT max(n) FROM (SELECT count(*) AS n FROM ({self._with_bucket(rows)}) GROUP BY {self._group})"
 
     def result(self, rows: str, part: tuple[int, int] | None = None) -> str:
-        """Its rows.
+        """The query of the roll-up's rows.
 
         Args:
-            rows: The rows that they are made of.
-            part: Only a part of them: which, of how many.
+            rows: The relation of input rows.
+            part: Which part of the groups, of how many; None: all.
         """
         computed = [_sql(self._inputs[each.source], each) for each in self._columns.computed]
         found = ", ".join(["make_timestamp(b)", *self._by, *computed])
@@ -72,13 +72,13 @@ class RollupQuery:
 
 
 def input_schema(columns: RollupColumns, table: pa.Schema) -> pa.Schema:
-    """What the rows of the measurement's table are given to queries as."""
+    """The schema of the input."""
     named = [pa.field(number, table.field(name).type) for name, number in input_names(columns).items()]
     return pa.schema([(TIME_INPUT, pa.int64()), (ORDER_INPUT, pa.int64()), *named])
 
 
 def as_input(batch: pa.RecordBatch, columns: RollupColumns, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of the measurement's table as queries take it."""
+    """A batch of the measurement's table, as input."""
     time = batch.column(columns.time).cast(pa.int64())
     # Rows of before the table had the column for whole times have none there.
     order = time if columns.order == columns.time else pc.coalesce(batch.column(columns.order), pc.multiply(time, 1000))

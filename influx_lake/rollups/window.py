@@ -1,4 +1,4 @@
-"""One window of a roll-up, from the measurement's table to its own."""
+"""Loads one window of a roll-up: from the measurement's table to the roll-up's."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RollupWindow:
-    """A window of a roll-up, computed from its measurement's table: once loaded, its own table holds exactly that.
+    """A window of a roll-up to be computed and loaded.
 
     Attributes:
         catalog: The catalog of both tables.
-        rollup: One of its roll-ups.
-        run_id: Who loads it; kept in the snapshot.
-        lineage: The columns of the measurement's table that each of its columns is made of, once it is loaded.
-        points: How many rows of that table it was computed from, once it is loaded.
-        snapshot_id: The snapshot of that table, once it is loaded.
+        rollup: The roll-up.
+        run_id: The run, recorded in the snapshot.
+        lineage: For each column, the columns of the measurement's table it is computed from; set by the load.
+        points: The number of rows it was computed from; set by the load.
+        snapshot_id: The snapshot of the measurement's table; set by the load.
     """
 
     catalog: Catalog
@@ -62,10 +62,10 @@ class RollupWindow:
         return self.measurement.name
 
     def load(self) -> WindowLoad:
-        """The rows, and how they are written.
+        """The load: rows and write options.
 
         Raises:
-            WindowNotLoaded: The measurement's table holds nothing of the window, or no longer all that the roll-up was
+            WindowNotLoaded: The measurement's table does not cover the window, or no longer all that the roll-up was
                 computed from.
         """
         measurement, rollup, self._progress = self.measurement, self.rollup, ProgressMeter()
@@ -99,7 +99,7 @@ class RollupWindow:
         )
 
     def loaded(self, done: WindowResult) -> WindowResult:
-        """What loading did, with the time that it took."""
+        """The result of the load, with its duration."""
         return replace(done, seconds=self._progress.seconds, read_seconds=self._progress.read_seconds)
 
 
@@ -109,14 +109,14 @@ def roll_up_window(
     """Load one window of a roll-up; the arguments are those of `RollupWindow`.
 
     Raises:
-        WindowShrank: It has no points for the window any more, and the roll-up has aggregates.
+        WindowShrank: The window has no points any more, and the roll-up has aggregates.
         LakeError: Of the class that says what can be done about it; the roll-up's table is as it was.
     """
     return load_rows(RollupWindow(catalog, measurement, rollup, window, run_id))
 
 
 def rollup_identity(measurement: Measurement, rollup: Rollup) -> str:
-    """Whose rows the table of a roll-up holds: with another definition they are another's."""
+    """The owner recorded in a roll-up's table: it changes with the roll-up's definition."""
     definition = {"every": str(rollup.bucket)}
     if rollup.by is not None:
         definition["by"] = ",".join(rollup.by)
@@ -127,7 +127,7 @@ def rollup_identity(measurement: Measurement, rollup: Rollup) -> str:
 
 
 def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColumns) -> TableTarget:
-    """The table that a roll-up goes to."""
+    """The table of a roll-up, as loads want it."""
     by = tuple(column.name for column in columns.by)
     return TableTarget(
         identifier=rollup.identifier,
@@ -144,7 +144,7 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
 
 
 def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
-    """The rows of a window that a roll-up is made of, file by file."""
+    """Read the rows of a window that the roll-up is computed from, file by file."""
     projection = table.schema().select(*dict.fromkeys((columns.time, columns.order, *columns.inputs)))
     wanted = RowFilter.of([window], table, columns.time)
     schema = arrow_schema(projection)
@@ -156,10 +156,10 @@ def _points(table: Table, window: Window, columns: RollupColumns) -> Points:
 
 
 def _loaded_until(coverage: Coverage, measurement: Measurement, window: Window) -> datetime:
-    """Up to when the measurement's table is complete in a window.
+    """The end of the measurement's coverage within a window.
 
     Raises:
-        WindowNotLoaded: It holds nothing of it.
+        WindowNotLoaded: None of the window is covered.
     """
     if window in coverage.not_tailed(window):
         raise WindowNotLoaded(

@@ -1,1 +1,1 @@
-"""The HTTP service: loads, comparisons and what is known of a lake, on demand."""
+"""The HTTP service `influx-lake serve`: loads, comparisons and status of a lake on demand."""

@@ -1,4 +1,4 @@
-"""The application: every route, behind the gate."""
+"""The FastAPI application: its routes and error handlers, behind the gate."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ details (RFC 9457)."""
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application that serves a lake.
+    """Create the application that serves a lake.
 
     Args:
-        service: The lake, and what was asked of it.
+        service: The state that the routes share.
     """
     app = FastAPI(
         title="influx_lake",
@@ -90,7 +90,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
-    """What is wrong, and where; not what was written there, which may be a secret."""
+    """Describe the validation errors of a request, without the values, which may be secrets."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if broken := next((each for each in found if each["type"] == "json_invalid"), None):
@@ -103,7 +103,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 def _unread(cause: BaseException) -> str:
-    """Why a body could not be read that the reader of JSON did not refuse itself."""
+    """Why a body could not be parsed, where the JSON parser does not say."""
     match cause:
         case UnicodeDecodeError():
             return f"it is no {cause.encoding.upper()}, at byte {cause.start}"

@@ -1,4 +1,4 @@
-"""What the service writes of its work: lines on stderr, without secrets."""
+"""Logging of the service: lines on stderr, without secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Lines(logging.Formatter):
 
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
-    """Have the service's own log, and the project's warnings, on stderr; afterwards loggers are as they were."""
+    """A context in which the service's log and the project's warnings go to stderr; loggers are restored at its end."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [(logging.getLogger(name), level) for name, level in _LEVELS.items()]

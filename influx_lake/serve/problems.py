@@ -1,4 +1,4 @@
-"""Errors as HTTP tells them: problem details (RFC 9457), with the status that says whose fault it is, and no secret."""
+"""Errors as HTTP responses: problem details (RFC 9457) with the right status, without secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from influx_lake.errors import LakeError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 10
-"""How long a client is asked to wait where nothing better is known."""
+"""The default of `Retry-After`, in seconds."""
 
 _STATUS: tuple[tuple[type[LakeError], HTTPStatus], ...] = (
     (errors.MeasurementNotFound, HTTPStatus.NOT_FOUND),
@@ -55,13 +55,13 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """Something is answered with a problem.
+    """Raised to answer a request with problem details.
 
     Args:
-        status: The status of the answer.
+        status: The HTTP status.
         detail: What failed, why, and what to do.
-        headers: More headers of the answer.
-        facts: More members.
+        headers: More response headers.
+        facts: More members of the problem details.
     """
 
     def __init__(
@@ -75,19 +75,19 @@ class Problem(Exception):
 
     @property
     def content(self) -> dict[str, Any]:
-        """The members of the answer, without secrets."""
+        """The members of the problem details, without secrets."""
         content = {"type": "about:blank", "title": self.status.phrase, "status": self.status.value}
         content |= {"detail": self.detail, **self.facts}
         shown: dict[str, Any] = redacted({key: value for key, value in content.items() if value is not None})
         return shown
 
     def answer(self) -> JSONResponse:
-        """The answer."""
+        """The HTTP response."""
         return answer_of(self.content, self.headers)
 
 
 def problem_of(error: LakeError) -> Problem:
-    """The problem that an error of the project is.
+    """The problem details of an error of this project.
 
     What the lake, a source or the store is to blame for is no fault of the client's: 5xx.
     """
@@ -108,7 +108,7 @@ def problem_of(error: LakeError) -> Problem:
 
 
 def answer_of(content: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer that tells a problem whose members are known."""
+    """The HTTP response for given problem details."""
     status = int(content["status"])
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(RETRY_SECONDS), **(headers or {})}
@@ -116,7 +116,7 @@ def answer_of(content: Mapping[str, Any], headers: Mapping[str, str] | None = No
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of the problems that a path answers with, besides those that every path does."""
+    """The OpenAPI description of the problems of a path, besides those of every path."""
     every = {*statuses, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
     every |= {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT}
     every |= {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}

@@ -1,4 +1,4 @@
-"""Whether what the service needs answers: the catalog, the sources, and Dagster's daemon where it launches runs."""
+"""Readiness checks: whether the catalog, the sources and, where it launches runs, Dagster's daemon answer."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from influx_lake.session import Session
 
 PATIENCE_SECONDS = 10.0
-"""How long one of them may take to answer."""
+"""The timeout of one check, in seconds."""
 KEPT_SECONDS = 5.0
-"""How long an answer is given again: whoever asks often asks the servers no more often for it."""
+"""How long a result is cached, in seconds."""
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of asking one of them.
+    """The result of one check.
 
     Attributes:
-        name: What was asked: `catalog`, `source default`.
+        name: What was checked: `catalog`, `source default`.
         fault: Why it is not ready; None where it is.
     """
 
@@ -36,10 +36,10 @@ class Answer:
 
 
 class Readiness:
-    """Asks them, and remembers for a moment what they said.
+    """Runs the checks and caches their results.
 
     Args:
-        service: What is served.
+        service: The service to check.
     """
 
     def __init__(self, service: Service) -> None:
@@ -50,7 +50,7 @@ class Readiness:
         self._threads = ThreadPoolExecutor(_AT_ONCE, "ready")
 
     def answers(self) -> list[Answer]:
-        """What each of them says."""
+        """The result of each check."""
         with self._lock:
             if monotonic() - self._asked_at >= KEPT_SECONDS:
                 self._answers = self._ask()

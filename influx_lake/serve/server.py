@@ -1,4 +1,4 @@
-"""The service on its port: TLS, slow clients, and a stop that loses nothing."""
+"""Runs the application with uvicorn: TLS, timeouts for slow clients, graceful shutdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from influx_lake.serve.work.crew import Crew
 log = logging.getLogger("influx_lake.serve")
 
 STOP_SECONDS = 20.0
-"""How long a stop waits for the windows that are under way; they are loaded again at the next start otherwise."""
+"""How long a shutdown waits for windows under way, in seconds; the next start loads the others again."""
 _ANSWER_SECONDS = 5
 _IDLE_SECONDS = 30
 _LARGEST_HEAD = 65_536
@@ -37,25 +37,25 @@ _LOCK = Path(OWN_FOLDER) / "serve.lock"
 
 
 class PatientH11(H11Protocol):
-    """Connections that are closed when no request comes, be it the first one or the next: uvicorn waits for the first
-    one, and for the rest of a head that has begun, for ever.
+    """HTTP connections with a timeout for the first and each further request: uvicorn itself waits for the first one,
+    and for the rest of a head that has begun, for ever.
     """
 
     patience = 30.0
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
         self._expect_request()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, and for what is left of the body of this one."""
+        """Start the timeout of the next request, and of the rest of this one's body."""
         super().on_response_complete()
         self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Stop the timeout."""
         self._stop_waiting()
         super().connection_lost(exc)
 
@@ -79,7 +79,7 @@ class PatientH11(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, ended by a signal as it is meant to be: in order, which is no failure."""
+    """A uvicorn server for which shutdown by a signal is a success."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -93,11 +93,11 @@ class _Server(uvicorn.Server):
 
 
 def serve(service: Service, ready: Callable[[str], None]) -> None:
-    """Serve a lake until a signal comes.
+    """Serve a lake until SIGINT or SIGTERM.
 
     Args:
-        service: The lake.
-        ready: Told the address when it is reached.
+        service: The state that the routes share.
+        ready: Called with the address once connections are accepted.
 
     Raises:
         ConfigurationError: The port or the certificate cannot be used, or another service serves the lake.
@@ -161,7 +161,7 @@ async def _until_stopped(
 
 
 def address_of(options: ServeOptions, listening: socket.socket) -> str:
-    """The address at which the service is reached."""
+    """The URL under which the service is reached."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     return f"{'https' if options.tls else 'http'}://{host}:{listening.getsockname()[1]}"
 
@@ -182,7 +182,7 @@ def _listening(options: ServeOptions) -> Iterator[socket.socket]:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Keep others from serving the lake in a folder at the same time: they would load what this one loads."""
+    """Lock the lake's folder, so that no other service serves it: both would load the same windows."""
     path = root / _LOCK
     try:
         make_private(path.parent)
@@ -203,7 +203,7 @@ def _alone(root: Path) -> Iterator[None]:
 
 
 def _allow_connections(number: int) -> None:
-    """Let this process have as many files open as it takes connections, as far as the system lets it."""
+    """Raise this process's limit of open files to the number of connections, as far as the system allows."""
     wanted = number + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

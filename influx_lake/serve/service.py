@@ -1,4 +1,4 @@
-"""What the routes of the service share: the lake, the journal of requests and who works on them."""
+"""The state that the service's routes share: the lake, the journal of requests, and the workers."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ from influx_lake.session import Session
 log = logging.getLogger("influx_lake.serve")
 
 LAKE_SECONDS = 10.0
-"""How long a lake.yaml, and what was discovered, are taken for what they were."""
+"""How long a loaded lake.yaml, and what was discovered, are cached, in seconds."""
 
 
 class Workers(Protocol):
-    """Who works on what was asked for."""
+    """Executes requests."""
 
     @property
     def is_stopping(self) -> bool:
-        """Whether nothing more is begun."""
+        """Whether no more work is begun."""
         ...
 
     def wake(self) -> None:
-        """There is something to do."""
+        """Signal that there is work."""
         ...
 
     def check(self) -> None:
-        """See that they can work.
+        """Check that work can be done.
 
         Raises:
-            LakeError: They cannot.
+            LakeError: It cannot.
         """
         ...
 
 
 class Runs(Protocol):
-    """Runs of Dagster that load what was asked for."""
+    """Dagster runs that execute requests."""
 
     def follow(self, journal: Journal) -> None:
-        """Note what became of them.
+        """Record the progress of the runs.
 
         Args:
-            journal: The requests.
+            journal: The journal of requests.
         """
         ...
 
     def check(self) -> None:
-        """See that they are launched.
+        """Check that runs are launched.
 
         Raises:
             LakeError: They are not.
@@ -68,21 +68,21 @@ class Runs(Protocol):
 
 
 class Service:
-    """A lake that is served.
+    """The state of the service for one lake.
 
     Args:
         lake: The lake.
-        runs: Runs of Dagster, where they are to load what is asked for.
+        runs: Dagster runs that execute the requests; None: the service's threads do.
 
     Raises:
         ConfigurationError: A token cannot be read.
         StorageError: The journal cannot be opened.
 
     Attributes:
-        options: How the service is reached and what it takes.
-        tokens: Who may ask.
-        journal: What was asked for.
-        crew: Works on it; set by who runs the service.
+        options: `serve` of lake.yaml.
+        tokens: The accepted tokens.
+        journal: The journal of requests.
+        crew: The worker threads; set by who runs the service.
         runs: Runs of Dagster; None: the service does itself what is asked for.
     """
 
@@ -98,7 +98,7 @@ class Service:
 
     @property
     def lake(self) -> Lake:
-        """The lake as its files are now, or were a few seconds ago; where they have mistakes, as it was before."""
+        """The lake, reloaded where its files changed; while they have mistakes, as it was before."""
         with self._lock:
             if monotonic() - self._loaded >= LAKE_SECONDS:
                 try:
@@ -110,10 +110,10 @@ class Service:
 
     @contextmanager
     def session(self, tell: Callable[[str], None] = lambda remark: None) -> Iterator[Session]:
-        """The lake, opened for one piece of work.
+        """Open the lake for one piece of work.
 
         Args:
-            tell: Told what is left out of a range, and why.
+            tell: Called with what is left out of a range, and why.
         """
         session = Session(self.lake, tell=tell)
         try:
@@ -130,17 +130,17 @@ class Service:
         own: bool = False,
         said: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Keep a request, to be worked on.
+        """Add a request to the journal.
 
         Args:
-            kind: What is asked for.
-            body: What was said.
+            kind: The kind of the request.
+            body: The validated body.
             key: The idempotency key.
-            own: Whether the service does it itself, also where Dagster is at hand.
-            said: What tells it from other requests with the same key; the body where it is not given.
+            own: Whether the service's threads execute it even where Dagster could.
+            said: What has to match in requests with the same key; default: the body.
 
         Raises:
-            Problem: There are too many, or the key came before with another body.
+            Problem: Too many requests wait, or the key was used with another body.
         """
         runner = Runner.DAGSTER if self.runs is not None and not own else Runner.SERVICE
         fingerprint = hashlib.sha256(json.dumps([kind, said or body], sort_keys=True).encode()).hexdigest()
@@ -160,13 +160,13 @@ class Service:
         return request
 
     def wake(self) -> None:
-        """There is something to do."""
+        """Signal that there is work."""
         if self.crew is not None:
             self.crew.wake()
 
     @property
     def is_stopping(self) -> bool:
-        """Whether nothing more is begun: who waits is told how far it is."""
+        """Whether the service stops: clients that wait get the present state."""
         return self.crew is not None and self.crew.is_stopping
 
     def _is_known(self, key: str | None) -> bool:

@@ -1,1 +1,1 @@
-"""A page for each measurement, for people who want to know what is in the lake."""
+"""The catalog site: static HTML with a page for each measurement."""

@@ -1,4 +1,4 @@
-"""What there is to tell of a measurement, from lake.yaml and its table; its source is not asked."""
+"""Collects what a measurement's page shows, from lake.yaml and the table; the source is not contacted."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 LISTED = 25
-"""How many snapshots are listed."""
+"""The most snapshots that a page lists."""
 YEARS = 6
-"""How many years the calendar shows."""
+"""The number of years in the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedColumn:
-    """A column.
+    """A column, as the page shows it.
 
     Attributes:
         name: Its name.
         type: Its Iceberg type.
-        role: What it is to InfluxDB; None where no load has told.
-        description: What it holds, by lake.yaml or by the table.
+        role: Its role in InfluxDB (time, tag, field); None where no load has recorded it.
+        description: Its description in lake.yaml or in the table.
         unit: The unit of its values.
-        origin: How it is made, where it does not come as it is.
-        samples: Some of its values; None where they are not to be shown.
+        origin: How it is computed, where it is not a column of the source.
+        samples: Sample values; None where they must not be shown.
     """
 
     name: str
@@ -56,24 +56,24 @@ class DescribedColumn:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A measurement and its table.
+    """A measurement and its table, as the page shows them.
 
     Attributes:
         measurement: The measurement.
         sources: The identities of the sources that its windows come from, by what lake.yaml calls them.
         columns: The columns of the table; none where there is no table yet.
-        unknown: What lake.yaml describes, and the table does not have.
-        rows: How many rows it has; None where there is no table yet.
-        files: How many data files.
-        bytes: How large these are; None where the table does not tell.
-        location: Where it is.
-        coverage: The time that it holds.
-        tails: The time whose rows a tail brought.
-        days: What is held of the days that the calendar shows.
-        earlier: Whether it holds older days than these.
+        unknown: Columns that lake.yaml describes and the table lacks.
+        rows: The number of rows; None where there is no table yet.
+        files: The number of data files.
+        bytes: Their size in bytes; None where the metadata do not tell.
+        location: The table's location.
+        coverage: The table's coverage.
+        tails: The windows that only a tail has loaded.
+        days: How much of each day of the calendar is covered.
+        earlier: Whether the table covers days before the calendar.
         entries: Its newest snapshots.
-        snapshots: How many it has.
-        changed: When the newest was made.
+        snapshots: The number of its snapshots.
+        changed: When the current snapshot was committed.
     """
 
     measurement: Measurement
@@ -94,19 +94,19 @@ class Described:
 
     @property
     def gaps(self) -> tuple[Window, ...]:
-        """The time between what it holds."""
+        """The intervals between covered ones."""
         held = merged((*self.coverage, *self.tails))
         return tuple(Window(one.end, other.start) for one, other in pairwise(held))
 
 
 def described(lake: Lake, catalog: Catalog, measurement: Measurement, *, samples: bool = True) -> Described:
-    """Gather what there is to tell.
+    """Collect what a measurement's page shows.
 
     Args:
         lake: The lake.
         catalog: Its catalog.
         measurement: The measurement.
-        samples: Whether values of its rows are shown.
+        samples: Whether sample values are shown.
 
     Raises:
         CatalogError: The table cannot be loaded.
@@ -192,7 +192,7 @@ def _origin(measurement: Measurement, column: str) -> str | None:
 
 
 def _days(state: TableState) -> tuple[dict[date, Day], bool]:
-    """What is held of each day since the first one, those of the newest years."""
+    """How much of each day is covered, since the first covered day within the calendar's years."""
     held = merged((*state.coverage.intervals, *state.coverage.tails))
     if not held:
         return {}, False

@@ -1,4 +1,4 @@
-"""How a table is asked, by each engine that people use."""
+"""Example queries of a table, for each query engine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from influx_lake.sql_quoting import identifier, text_literal
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A query.
+    """An example query.
 
     Attributes:
-        engine: Who answers it.
+        engine: The query engine.
         code: The query.
     """
 
@@ -26,7 +26,7 @@ class Snippet:
 
 
 def snippets(lake: Lake, measurement: Measurement, day: date) -> list[Snippet]:
-    """A query of a measurement's rows of a day for each engine."""
+    """Example queries of one day of a measurement, for each engine."""
     catalog = lake.catalog.name
     quoted = ".".join(map(identifier, (".".join(measurement.namespace), measurement.table)))
     nested = ".".join(map(identifier, (catalog, *measurement.identifier)))
@@ -55,7 +55,7 @@ def snippets(lake: Lake, measurement: Measurement, day: date) -> list[Snippet]:
 
 
 def _since(table: str, measurement: Measurement, day: date, quoted: Callable[[str], str]) -> str:
-    """A query for the rows since a day, in an engine that quotes names in its own way."""
+    """An example query of the rows since a day, with an engine's quoting."""
     conditions = [f"{quoted(measurement.time_column)} >= TIMESTAMP '{day} 00:00:00 UTC'"]
     share = measurement.share
     if share is not None and not share.is_alone:

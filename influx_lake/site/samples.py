@@ -1,4 +1,4 @@
-"""Some values of a table's columns, of its newest rows; the same ones for the same table."""
+"""Sample values of a table's columns from its newest rows, deterministic for a given snapshot."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _CHARACTERS = 60
 
 
 def samples_of(table: Table, time_column: str, newest: datetime | None, columns: Sequence[str]) -> dict[str, list[str]]:
-    """Some values of each column.
+    """Sample values of each column.
 
     Args:
-        table: The table; its columns are called as its loads know them.
-        time_column: The column that places rows.
-        newest: The end of the newest time that it holds; None where it holds none.
+        table: The table, with the column names that loads use.
+        time_column: The name of the time column.
+        newest: The end of its coverage; None where nothing is covered.
         columns: The columns.
 
     Raises:
@@ -55,7 +55,7 @@ def samples_of(table: Table, time_column: str, newest: datetime | None, columns:
 
 
 def _some(values: pa.Array) -> list[Any]:
-    """Different values, as far as Arrow tells them apart."""
+    """Distinct values, as Arrow compares them."""
     some = values.slice(0, _SHOWN) if pa.types.is_nested(values.type) else values.unique()
     found: list[Any] = some.to_pylist()
     return found

@@ -33,12 +33,12 @@ _GAPS = 10
 
 
 def write_site(lake: Lake, measurements: Sequence[Described], folder: Path) -> list[Path]:
-    """Write the pages; those of measurements that are gone are removed, and other files left alone.
+    """Write all pages, and delete those of measurements that are gone; other files are left alone.
 
     Args:
         lake: The lake.
-        measurements: What there is to tell of each.
-        folder: Where; it is made where it is missing.
+        measurements: What each page shows.
+        folder: The folder; it is created where it is missing.
 
     Returns:
         The pages.
@@ -70,7 +70,7 @@ def write_site(lake: Lake, measurements: Sequence[Described], folder: Path) -> l
 
 
 def page_names(measurements: Iterable[Measurement]) -> dict[tuple[str, ...], str]:
-    """The names of pages, by the paths of measurements: such as every file system tells apart."""
+    """A file name for each measurement, distinct on file systems that ignore case."""
     found: dict[tuple[str, ...], str] = {}
     for each in measurements:
         name = _NOT_IN_NAMES.sub("_", each.full_name.lower())[:100].lstrip(".")
@@ -122,7 +122,7 @@ def _picture(each: Described) -> Markup | None:
 
 
 def _newest_day(each: Described) -> date:
-    """A day that there are rows of, where there are any."""
+    """The newest day that has rows, if any."""
     return (each.coverage[-1].end - MICROSECOND if each.coverage else each.measurement.scheme.start).date()
 
 
@@ -147,7 +147,7 @@ def _settings(measurement: Measurement) -> Iterator[tuple[str, str]]:
 
 
 def _covered(each: Described) -> str:
-    """What the calendar shows, in words."""
+    """The calendar in words, for screen readers."""
     held = [*each.coverage, *each.tails]
     if not held:
         return "The lake holds none of it yet."
@@ -170,7 +170,7 @@ def _moment(value: datetime | None) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """A page takes its place when all of it is written."""
+    """Write a file atomically."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, newline="\n") as file:
         file.write(text)
     mask = os.umask(0)

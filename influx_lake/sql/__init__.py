@@ -1,1 +1,1 @@
-"""Queries of the lake's tables by DuckDB, which only reads."""
+"""Read-only SQL over the lake's tables, by DuckDB."""

@@ -1,4 +1,4 @@
-"""DuckDB's types that Arrow has no form for, or one that Parquet and Python lack: their values become DuckDB's text."""
+"""Casts DuckDB types that Arrow, Parquet or Python cannot represent to DuckDB's text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AS_TEXT = frozenset({"interval", "bit", "bignum", "time with time zone", "union
 
 
 def exact(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The rows of a relation, in types that Arrow has."""
+    """A relation with its columns cast to types that Arrow represents exactly."""
     columns = enumerate(zip(relation.columns, relation.types, strict=True), 1)
     return relation.project(
         ", ".join(f"{_value(number, kind)} AS {identifier(name)}" for number, (name, kind) in columns)
@@ -22,7 +22,7 @@ def exact(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 
 def is_lossy(kind: DuckDBPyType) -> bool:
-    """Whether values of a type, or some within them, would be lost in Arrow."""
+    """Whether values of a type, or nested ones, cannot be represented in Arrow."""
     return kind.id in _AS_TEXT or any(is_lossy(each) for _, each in _children(kind))
 
 

@@ -1,4 +1,4 @@
-"""A DuckDB that has the lake's tables as views and can do no more than read them."""
+"""Answers a SQL statement from the lake's tables, in a DuckDB that can do no more than read them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 65_536
 _OF_FILE = re.compile(r"IO Error|HTTP Error|\n\nAt:\n")
-"""What errors of files say; Python's file systems raise those that DuckDB tells with Python's trace."""
+"""Matches the messages of file errors, which DuckDB gives with Python's traceback."""
 PLAN = ["explain_key", "explain_value"]
-"""The columns that EXPLAIN answers with."""
+"""The columns of EXPLAIN's result."""
 _NO_PLAN = '{"result":"error"}'
 _FEATURE = "SQL on the lake"
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -47,14 +47,14 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 
 class Answer:
-    """What a statement found, to be read once.
+    """The streaming result of a statement, to be read once.
 
     Args:
-        reader: The rows.
-        run: What reads them.
+        reader: The result's batches.
+        run: Runs the reading in an interruptible thread.
 
     Attributes:
-        schema: Its columns; several may be called the same.
+        schema: The result's schema; names may repeat.
     """
 
     def __init__(self, reader: pa.RecordBatchReader, run: Run) -> None:
@@ -80,21 +80,22 @@ class Answer:
 def answered(
     sql: str, lake: Lake, catalog: Catalog, as_of: Moment | None = None, live: LiveTime | None = None
 ) -> Iterator[Answer]:
-    """Answer a statement from the lake's tables, a batch at a time; for as long as the context is open.
+    """A context that runs a statement over the lake's tables and gives its result batch by batch.
 
     Args:
-        sql: The statement: one that reads.
+        sql: The statement, which must only read.
         lake: The lake.
         catalog: Its catalog.
-        as_of: The tables as they were read then; None: as they are.
-        live: The tables that are named, with what their sources have beyond them; None: the tables alone.
+        as_of: The time, tag, branch or snapshot to read; None: the current snapshots.
+        live: Includes rows that sources have beyond the tables; None: the tables alone.
 
     Raises:
         MissingExtra: DuckDB or its extensions are not installed.
-        ConfigurationError: The statement is wrong, does more than read, or reads what is not the lake's.
+        ConfigurationError: The statement is invalid, does more than read, or reads something other than the lake's
+            tables.
         CatalogError: A table cannot be loaded.
-        StorageError: A file of a table cannot be read (also while the answer is).
-        EngineError: DuckDB cannot compute the answer (likewise).
+        StorageError: A data file cannot be read (also while the result is read).
+        EngineError: DuckDB cannot compute the result (likewise).
         SourceError: A source does not answer (likewise).
     """
     if live is not None and as_of is not None:
@@ -122,18 +123,18 @@ def answered(
 
 @dataclass(frozen=True, slots=True)
 class LiveTime:
-    """That what sources have beyond the lake is wanted, and how much of it.
+    """Options for including rows that sources have beyond the tables.
 
     Attributes:
-        since: No older rows of sources; None: from the newest window on that has closed.
-        lenient: Whether the lake alone will do, and a warning, where a source does not answer.
+        since: The earliest time to query from sources; None: the start of the newest closed window.
+        lenient: Whether a source that does not answer is a warning rather than an error.
     """
 
     since: datetime | None = None
     lenient: bool = False
 
     def beyond(self, lake: Lake, table: LakeTable, loaded: Table | None) -> tuple[Beyond, ...]:
-        """What the sources of a table's measurements have beyond it; errors as of `beyond`."""
+        """The rows that the sources of a table's measurements have beyond it; errors as of `beyond`."""
         found = []
         for each in table.measurements(lake):
             known = None if loaded is None else as_known(loaded, share=each.share)
@@ -164,7 +165,7 @@ def _views(
 
 @contextmanager
 def _told_by_sources(newest: Sequence[LiveRows]) -> Iterator[None]:
-    """The errors of sources as they are: an engine hands on their text at most."""
+    """Raise the errors of sources themselves: DuckDB passes on only their text."""
     try:
         yield
     except LakeError as error:
@@ -175,7 +176,7 @@ def _told_by_sources(newest: Sequence[LiveRows]) -> Iterator[None]:
 
 
 def _open(connection: duckdb.DuckDBPyConnection, views: Mapping[TableName, Viewed]) -> None:
-    """Make the views, and close everything else."""
+    """Create the views, then disable everything else on the connection."""
     folders = make_views(connection, views)
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -202,7 +203,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchRead
 
 @contextmanager
 def _errors(tables: LakeTables) -> Iterator[None]:
-    """DuckDB's errors, by whose fault they are."""
+    """A context that converts DuckDB's errors to this project's, by their cause."""
     import duckdb
 
     try:

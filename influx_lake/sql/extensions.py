@@ -1,4 +1,4 @@
-"""DuckDB's extensions, from the packages of the extra `duckdb`: nothing is asked of the network."""
+"""Loads DuckDB's extensions from the packages of the extra `duckdb`, without the network."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _EXTENSIONS = ("avro", "iceberg")
 
 
 def have_iceberg() -> bool:
-    """Whether DuckDB is installed, and reads Iceberg tables."""
+    """Whether DuckDB and its Iceberg extension are installed."""
     return find_spec("duckdb") is not None and all(_file(name) is not None for name in _EXTENSIONS)
 
 
 def load_iceberg(connection: duckdb.DuckDBPyConnection, feature: str) -> None:
-    """Have a connection read Iceberg tables.
+    """Load the Iceberg extension into a connection.
 
     Args:
         connection: The connection.
@@ -38,7 +38,7 @@ def load_iceberg(connection: duckdb.DuckDBPyConnection, feature: str) -> None:
 
 
 def _file(name: str) -> Path | None:
-    """An extension's file, where its package is installed for this version of DuckDB."""
+    """The path of an extension, where its package is installed for this version of DuckDB."""
     import duckdb
 
     spec = find_spec(f"duckdb_extension_{name}")

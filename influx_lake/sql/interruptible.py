@@ -1,4 +1,6 @@
-"""Work of DuckDB's that a signal stops: within it Python gets to no signal until the query is over."""
+"""Runs DuckDB queries in a thread, so that signals interrupt them: a running query would block Python's signal
+handlers.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,15 @@ _AGAIN_SECONDS = 0.1
 
 
 class Run(Protocol):
-    """Runs a call and gives what it returns."""
+    """Runs a call and returns its result."""
 
     def __call__(self, call: Callable[[], _T], /) -> _T:
-        """What it returns, or the error that it raises."""
+        """Run a call; returns its result or raises its error."""
 
 
 @contextmanager
 def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[Run]:
-    """Run calls that work on a connection in a thread, so that this one hears signals, and then interrupts them."""
+    """A context that runs calls on a connection in a thread, and interrupts them on a signal."""
     with ThreadPoolExecutor(1, thread_name_prefix="duckdb") as pool:
 
         def run(call: Callable[[], Any], /) -> Any:

@@ -1,4 +1,4 @@
-"""Which table a name means: `namespace.table`, a table, or a measurement."""
+"""Resolves table names in statements: `namespace.table`, a table, or a measurement."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from influx_lake.sql.statement import OF_DUCKDB, Statement, TableName
 
 @dataclass(frozen=True, slots=True)
 class LakeTable:
-    """A table that can be asked for.
+    """A table of the catalog, or a measurement's share of one.
 
     Attributes:
         identifier: Namespace parts and the table's name.
-        time_column: Its column of time.
-        share: The measurement's rows of it, where a measurement was asked for and it may hold several.
-        is_of_lake: Whether lake.yaml declares it: the catalog may have others.
+        time_column: The name of its time column.
+        share: The measurement's share, where a measurement was named whose table may hold several.
+        is_of_lake: Whether lake.yaml declares it; the catalog may have others.
     """
 
     identifier: tuple[str, ...]
@@ -46,7 +46,7 @@ class LakeTable:
         return ".".join(self.identifier)
 
     def measurements(self, lake: Lake) -> list[Measurement]:
-        """The measurements whose rows are meant; none where it is a roll-up's, or a quarantine."""
+        """The measurements whose rows it holds; none for a roll-up or quarantine."""
         return [
             each
             for each in lake.measurements
@@ -56,7 +56,7 @@ class LakeTable:
 
 @dataclass(frozen=True)
 class LakeTables:
-    """The tables of a lake: those of measurements and of roll-ups, and quarantines.
+    """The tables of a lake: measurements, roll-ups and quarantines.
 
     Attributes:
         lake: The lake.
@@ -70,10 +70,10 @@ class LakeTables:
         return tuple(LakeTable(each.target.identifier, each.target.time_column) for each in tables_of(self.lake))
 
     def find(self, name: str) -> LakeTable:
-        """The table, or the measurement's rows of one, that is called so.
+        """The table or measurement of a given name.
 
         Raises:
-            ConfigurationError: There is none, or there are several.
+            ConfigurationError: No table has this name, or several have.
         """
         full = [each for each in self.all if each.full_name == name]
         if full:
@@ -89,10 +89,10 @@ class LakeTables:
         return measured
 
     def asked(self, statement: Statement) -> dict[TableName, LakeTable]:
-        """The tables that a statement may read, by the names that DuckDB is to find them under.
+        """The tables that a statement may read, by the names they get in DuckDB.
 
         Raises:
-            ConfigurationError: A name means several tables, or tables whose names differ in case only are asked for.
+            ConfigurationError: A name means several tables, or the statement names tables that differ in case only.
         """
         found = {TableName(each.schema, each.name): each for each in (self.all if statement.needs_all else ())}
         for name in statement.tables:
@@ -102,7 +102,7 @@ class LakeTables:
         return found
 
     def _meant(self, name: TableName) -> LakeTable | None:
-        """The table that a statement means; None where it may mean something else of DuckDB's."""
+        """The table that a name in a statement means; None where it may be something of DuckDB's own."""
         if name.schema.lower() in OF_DUCKDB:
             return None
         if name.schema:
@@ -131,7 +131,7 @@ def _only(name: str, found: list[LakeTable]) -> LakeTable | None:
 
 
 def _alike(name: str, tables: Iterable[LakeTable]) -> list[LakeTable]:
-    """Those of a name, else those that differ from it in case only."""
+    """The entries with a name, else those whose name differs in case only."""
     tables = list(tables)
     return [each for each in tables if each.name == name] or [
         each for each in tables if each.name.lower() == name.lower()

@@ -1,4 +1,4 @@
-"""A table's rows and those that sources have beyond it, as parts of one query."""
+"""Builds the UNION of a table's rows and those that sources have beyond it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def live_parts(
     held: Sequence[str],
     beyond: Sequence[Beyond],
 ) -> list[str]:
-    """The parts of a query, each with the same columns.
+    """The parts of the UNION, each with the same columns.
 
     Args:
-        connection: The connection, which gets the sources' rows under names of their own.
-        time_column: The column that places rows, as lake.yaml calls it.
+        connection: The connection, in which the sources' rows are registered.
+        time_column: The name of the time column in lake.yaml.
         scan: The table; None where there is none yet.
-        held: What selects its rows; nothing where there is none.
-        beyond: What sources have beyond it, a measurement each.
+        held: The SELECT of the table's rows; empty where there is no table yet.
+        beyond: The rows that sources have beyond it, one entry per measurement.
     """
     fields = scan.schema.fields if scan is not None else ()
     ids, columns = [field.field_id for field in fields], [field.name for field in fields]
@@ -58,7 +58,7 @@ def live_parts(
 
 
 def _hidden(scan: TableScan, time_column: str, beyond: Sequence[Beyond]) -> str:
-    """The condition that leaves out what a load would replace."""
+    """The condition that leaves out rows which a load would replace."""
     conditions = []
     for each in beyond:
         known = as_known(scan.table, share=each.measurement.share)

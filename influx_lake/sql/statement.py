@@ -1,4 +1,4 @@
-"""What a statement asks for, told by DuckDB's own parser: whether it only reads, and which tables it names."""
+"""Parses a statement with DuckDB's parser: whether it only reads, and which tables it names."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _EXPLAIN = re.compile(rf"{_COMMENT}explain\b(?:{_COMMENT}analyze\b)?", re.IGNORE
 _WORD = re.compile(rf"{_COMMENT}(\w+)", re.DOTALL)
 _OPTIONS = re.compile(rf"{_COMMENT}\([^)]*\)", re.DOTALL)
 OF_DUCKDB = ("information_schema", "pg_catalog")
-"""Schemas in which DuckDB tells of all tables."""
+"""Schemas in which DuckDB lists all tables."""
 _BY_TEXT = ("query", "query_table")
-"""Table functions that take tables by names that only they know."""
+"""Table functions that name tables in string arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class TableName:
     """A table as a statement names it.
 
     Attributes:
-        schema: Its schema; empty where none is named.
-        table: Its name.
+        schema: The schema; empty where none is named.
+        table: The table's name.
     """
 
     schema: str
@@ -43,8 +43,8 @@ class Statement:
 
     Attributes:
         text: The statement.
-        tables: The tables that it may read, as it names them.
-        needs_all: Whether it looks at all tables that there are.
+        tables: The table names in it.
+        needs_all: Whether it reads the list of all tables.
     """
 
     text: str
@@ -53,10 +53,10 @@ class Statement:
 
 
 def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
-    """Read a statement. Nothing of it is carried out.
+    """Parse a statement; nothing is executed.
 
     Raises:
-        ConfigurationError: It is no SQL, more than one statement, or does more than read.
+        ConfigurationError: It is not valid SQL, more than one statement, or does more than read.
     """
     import duckdb
 
@@ -94,7 +94,7 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
 
 
 def told(error: Exception) -> str:
-    """DuckDB's text in one line, without the place in the statement, or Python's trace, that it has below."""
+    """DuckDB's message on one line, without the excerpt of the statement or Python's traceback."""
     return " ".join(re.split(r"\n\n(?:LINE|At:)", str(error), maxsplit=1)[0].split())
 
 
@@ -121,7 +121,7 @@ def _trees(text: str, kind: str, connection: duckdb.DuckDBPyConnection) -> list[
 
 
 def _nodes(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
-    """Every object of a statement's tree, and the names in lower case of the CTEs that are in scope there."""
+    """Yield every object of a statement's tree, with the names of the CTEs in scope, in lower case."""
     waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while waiting:
         node, ctes = waiting.pop()

@@ -1,4 +1,5 @@
-"""The files of tables for DuckDB, read as pyiceberg reads them: with the catalog's credentials, by its FileIO.
+"""An fsspec file system by which DuckDB reads the files of tables through pyiceberg's FileIO, with the catalog's
+credentials.
 
 So every store, and every way to sign a request, that tables are loaded with is one that they are queried with, and no
 secret is handed to another library. Files of this disk are read by DuckDB itself.
@@ -35,13 +36,13 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
-    """The files of tables as a file system that DuckDB takes. It only reads.
+    """A read-only fsspec file system over the files of tables.
 
     Args:
-        taken: A scheme of others, such as `s3`, that is served besides the own one.
+        taken: The foreign scheme.
 
     Attributes:
-        scheme: The own one.
+        scheme: Its own scheme.
         taken: The other.
     """
 
@@ -57,10 +58,10 @@ class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
         self._sizes: dict[str, int] = {}
 
     def serve(self, folder: str, store: FileIO) -> None:
-        """Read what is below a folder by this store.
+        """Read the files below a folder with a given store.
 
         Raises:
-            ConfigurationError: Another endpoint's folder of this name is served.
+            ConfigurationError: A folder of this name on another endpoint is served already.
         """
         if _endpoints(self._stores.get(folder, store)) != _endpoints(store):
             raise ConfigurationError(
@@ -78,27 +79,27 @@ class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
         return file
 
     def size(self, path: str) -> int:
-        """How many bytes a file has."""
+        """The size of a file in bytes."""
         if path not in self._sizes:
             store, location = self._stored(path)
             self._sizes[path] = len(store.new_input(location))
         return self._sizes[path]
 
     def modified(self, path: str) -> datetime:  # noqa: ARG002
-        """The same for every file: those of tables are never written again."""
+        """A constant: files of tables never change."""
         return _LONG_AGO
 
     def exists(self, path: str, **_: Any) -> bool:
-        """Whether there is such a file."""
+        """Whether a file exists."""
         store, location = self._stored(path)
         return bool(store.new_input(location).exists())
 
     def glob(self, path: str, **_: Any) -> list[str]:
-        """The file itself: tables tell of their files, so that no folder is listed."""
+        """The path itself: tables list their files, so no folder needs listing."""
         return [path]
 
     def _stored(self, path: str) -> tuple[FileIO, str]:
-        """Which store has a file, and where."""
+        """The store and location of a file."""
         location = path.removeprefix(f"{self.scheme}://")
         if location != path:
             # DuckDB appends a table's paths, from their `metadata/` or `data/` on, to that of its metadata file.
@@ -113,12 +114,12 @@ class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Served:
-    """A table's files as a connection reads them.
+    """The location of a table's files, as a connection reads them.
 
     Attributes:
         metadata: The path of the table's metadata file.
         folders: The folders that hold the files, as DuckDB names them.
-        is_moved: Whether the table's paths are to be followed into another scheme.
+        is_moved: Whether DuckDB has to rewrite the table's paths to another scheme.
     """
 
     metadata: str
@@ -127,14 +128,14 @@ class Served:
 
 
 class StoredFile:
-    """An open file. Threads may share it: each has a place of its own in it.
+    """An open file. Threads may share it: each has its own position.
 
     Args:
-        store: Where it is kept.
+        store: The FileIO.
         path: Its location.
 
     Attributes:
-        size: How many bytes it has.
+        size: Its size in bytes.
     """
 
     def __init__(self, store: FileIO, path: str) -> None:
@@ -145,17 +146,17 @@ class StoredFile:
         self._one_at_a_time = threading.Lock()
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place, for this thread."""
+        """Set the position of this thread."""
         origin = (0, self.tell(), self.size)[whence]
         self._place.offset = origin + offset
         return self.tell()
 
     def tell(self) -> int:
-        """The place of this thread."""
+        """The position of this thread."""
         return int(getattr(self._place, "offset", 0))
 
     def read(self, length: int = -1) -> bytes:
-        """Read on from the place of this thread."""
+        """Read from the position of this thread."""
         start = self.tell()
         left = max(0, self.size - start)
         length = left if length < 0 else min(length, left)
@@ -187,10 +188,10 @@ def folders_of(table: Table) -> set[str]:
 
 
 def serve(connection: duckdb.DuckDBPyConnection, table: Table) -> Served:
-    """Have a connection read a table's files.
+    """Make a table's files readable by a connection.
 
     Raises:
-        ConfigurationError: The connection reads files of these names, of another endpoint.
+        ConfigurationError: The connection reads files of the same names on another endpoint.
     """
     metadata, folders = table.metadata_location, folders_of(table)
     schemes = {scheme for folder in folders if (scheme := _scheme(folder)) is not None}
@@ -217,7 +218,7 @@ _TAKING: MutableMapping[str, TableFiles] = WeakValueDictionary()
 
 
 def _is_usual(table: Table, folders: set[str]) -> bool:
-    """Whether all files are in Iceberg's usual layout, which `allow_moved_paths` can follow."""
+    """Whether all files are in Iceberg's standard layout, which `allow_moved_paths` requires."""
     location = table.metadata.location.rstrip("/")
     return (
         table.metadata_location.rpartition("/")[0] == f"{location}/metadata"
@@ -228,13 +229,13 @@ def _is_usual(table: Table, folders: set[str]) -> bool:
 
 
 def _of_store(store: FileIO) -> TableFiles:
-    """The file system of a store: one for all that are asked alike."""
+    """The file system of a store, one for each configuration."""
     how = type(store), tuple(sorted((name, str(value)) for name, value in store.properties.items()))
     return _OF_STORES.setdefault(how, TableFiles())
 
 
 def _taking(connection: duckdb.DuckDBPyConnection, scheme: str) -> TableFiles:
-    """What serves others' scheme on a connection."""
+    """The file system that serves a foreign scheme on a connection."""
     for files in list(_TAKING.values()):
         if files.taken == scheme and connection.filesystem_is_registered(files.scheme):
             return files
@@ -253,7 +254,7 @@ def _endpoints(store: FileIO) -> dict[str, str]:
 
 
 def _scheme(folder: str) -> str | None:
-    """The scheme of what is not on this disk."""
+    """The scheme of a location that is not on the local disk."""
     scheme, separator, _ = folder.partition("://")
     return scheme if separator and scheme != "file" else None
 

@@ -1,4 +1,4 @@
-"""A table, as it is or was, for DuckDB."""
+"""A table as of a snapshot, as a DuckDB table function."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from influx_lake.sql.table_files import Served
 
 Moment = int | str | datetime
-"""A snapshot's id, a branch or tag, or a time: what readers got then."""
+"""A point in a table's history: a snapshot id, a branch or tag, or a time."""
 
 
 @dataclass(frozen=True)
 class TableScan:
-    """A table as one of its snapshots has it.
+    """A table as of one of its snapshots.
 
     Attributes:
-        table: The table, under its own names.
-        snapshot: The snapshot; None for the one that is read now.
+        table: The table, with its own column names.
+        snapshot: The snapshot; None for the current one.
     """
 
     table: Table
@@ -35,7 +35,7 @@ class TableScan:
 
     @classmethod
     def of(cls, table: Table, as_of: Moment | None = None) -> TableScan:
-        """A table as of a moment.
+        """A table as of a point in its history.
 
         Raises:
             ConfigurationError: It had no snapshot then.
@@ -45,17 +45,17 @@ class TableScan:
 
     @property
     def schema(self) -> Schema:
-        """The columns, called as they were."""
+        """The schema of the snapshot."""
         schema_id = self.snapshot.schema_id if self.snapshot is not None else None
         schemas = self.table.metadata.schemas
         found = next((each for each in schemas if schema_id is not None and each.schema_id == schema_id), None)
         return found or self.table.schema()
 
     def sql(self, served: Served) -> str:
-        """The table function that reads it: DuckDB prunes its files by the bounds in its manifests.
+        """The call of `iceberg_scan`: DuckDB prunes files by the bounds in manifests.
 
         Args:
-            served: Its files, on the connection that is asked.
+            served: The location of its files on the connection.
         """
         options = "" if self.snapshot is None else f", snapshot_from_id => {self.snapshot.snapshot_id}"
         if self.table.metadata_location.endswith((".gz.metadata.json", ".metadata.json.gz")):
@@ -66,6 +66,6 @@ class TableScan:
 
 
 def moment(value: datetime, *, is_zoned: bool) -> str:
-    """A moment in SQL; a time without a zone holds UTC."""
+    """A time as SQL literal; a time without zone is in UTC."""
     said = value.astimezone(UTC).replace(tzinfo=None).isoformat()
     return f"TIMESTAMPTZ {text_literal(said + '+00')}" if is_zoned else f"TIMESTAMP {text_literal(said)}"

@@ -1,4 +1,4 @@
-"""Tables as views of a DuckDB connection."""
+"""Creates views of the lake's tables in a DuckDB connection."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Viewed:
     """What a view shows.
 
     Attributes:
-        table: The table, or a measurement's rows of it.
-        scan: The same as it is read; None where there is none yet.
-        beyond: What sources have beyond it.
+        table: The table, or a measurement's share of it.
+        scan: The snapshot to read; None where there is no table yet.
+        beyond: The rows that sources have beyond it.
     """
 
     table: LakeTable
@@ -41,12 +41,12 @@ class Viewed:
 def make_views(
     connection: duckdb.DuckDBPyConnection, views: Mapping[TableName, Viewed], database: str | None = None
 ) -> set[str]:
-    """Make a view of each table, in the schema of its name.
+    """Create a view of each table, in the schema of its namespace.
 
     Args:
-        connection: The connection; it reads Iceberg tables.
-        views: What they show, by their names.
-        database: The attached database that gets the views; None for the connection's own.
+        connection: The connection, with the Iceberg extension loaded.
+        views: What the views show, by name.
+        database: The attached database to create them in; None for the connection's own.
 
     Returns:
         The folders that hold the tables' files, as DuckDB names them.
@@ -75,18 +75,18 @@ def attach_lake(
     database: str = "lake",
     names: Iterable[str] | None = None,
 ) -> None:
-    """Give a connection the lake's tables as views, as they are now: `lake.telemetry.cpu`.
+    """Attach the lake's tables to a connection as views of their current snapshots: `lake.telemetry.cpu`.
 
     Args:
         connection: The connection.
         lake: The lake.
         catalog: Its catalog.
-        database: What the database of the views is called; it is in memory.
-        names: Only these tables, which have to be there; None: all that are.
+        database: The name of the in-memory database with the views.
+        names: The tables, all of which must exist; None: every table that exists.
 
     Raises:
         MissingExtra: DuckDB's extensions are not installed.
-        ConfigurationError: Nothing is called so.
+        ConfigurationError: No table has such a name.
         CatalogError: A table cannot be loaded, or is not there.
     """
     tables = LakeTables(lake)

@@ -1,1 +1,1 @@
-"""Maintenance by query engines that others run: Spark, Trino, Athena."""
+"""Maintenance by external query engines: Spark, Trino, Athena."""

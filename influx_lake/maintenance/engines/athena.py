@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2
 MOST_RUNS = 200
-"""How often a statement is run at most that Athena does a part of at a time."""
+"""The most repetitions of a statement that Athena executes partially each time."""
 
 _MORE = re.compile(r"ICEBERG_(OPTIMIZE|VACUUM)_MORE_RUNS_NEEDED")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -28,10 +28,10 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 @dataclass(slots=True)
 class Athena(QueryEngine):
-    """Athena.
+    """Maintenance by Athena.
 
     Attributes:
-        config: How it is reached.
+        config: The connection.
     """
 
     config: AthenaConfig
@@ -46,7 +46,7 @@ class Athena(QueryEngine):
         return frozenset({kind} if kind is Kind.COMPACT else {Kind.EXPIRE_SNAPSHOTS, Kind.REMOVE_ORPHANS})
 
     def statements(self, work: Work) -> tuple[str, ...]:
-        """What sets the options that are not set yet, and then the statement."""
+        """The ALTER TABLE that sets missing options, then OPTIMIZE or VACUUM."""
         name = self._name(work)
         if work.kind is Kind.COMPACT:
             compact = work.options.compact
@@ -79,10 +79,10 @@ class Athena(QueryEngine):
         return (*([f"ALTER TABLE {name} SET TBLPROPERTIES ({setting})"] if setting else []), done)
 
     def _name(self, work: Work) -> str:
-        """The table, as its statements of maintenance take it: they do not take quoted names alike.
+        """The table's name, unquoted: OPTIMIZE and VACUUM quote differently.
 
         Raises:
-            ConfigurationError: It has a name that would have to be quoted.
+            ConfigurationError: The name would need quotes.
         """
         parts = [*([self.config.catalog] if self.config.catalog else []), *work.identifier]
         if odd := [part for part in parts if _PLAIN.fullmatch(part) is None]:
@@ -94,7 +94,7 @@ class Athena(QueryEngine):
         return ".".join(parts)
 
     def run(self, statement: str) -> Mapping[str, int]:
-        """Run a statement, as often as Athena says that there is more to do; see `QueryEngine`."""
+        """Run a statement, again while Athena reports unfinished work; see `QueryEngine`."""
         from dagster_aws.athena import AthenaError, AthenaTimeout
 
         for _ in range(MOST_RUNS):
@@ -142,5 +142,5 @@ class Athena(QueryEngine):
         )
 
     def close(self) -> None:
-        """Its requests stand alone: there is no connection."""
+        """Does nothing: requests are stateless."""
         self._client = None

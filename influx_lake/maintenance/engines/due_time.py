@@ -1,4 +1,4 @@
-"""The time whose files an engine compacts."""
+"""Determines the time interval that an engine compacts, from the files that need it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def due_time(
     table: Table, time_column: str, groups: tuple[FileGroup, ...], until: datetime, *, whole_partitions: bool
 ) -> tuple[bool, Window | None]:
-    """From the first to the last time of files that are to be compacted, widened to whole days or partitions.
+    """The interval from the earliest to the latest time of files to compact, widened to whole days or partitions.
 
     Args:
-        table: The table, its columns called as its loads know them.
-        time_column: The column of time.
-        groups: The files.
-        until: Time after this may still be loaded.
-        whole_partitions: Whether it has to begin and end with partitions of the table, none of them later than that.
+        table: The table, with the column names that loads use.
+        time_column: The name of the time column.
+        groups: The files to compact.
+        until: Later time may still be loaded, and is excluded.
+        whole_partitions: Whether the interval has to consist of whole partitions, none later than `until`.
 
     Returns:
         Whether there is such time; and the time, or None for all of it: where files do not say what times they hold, or
@@ -48,7 +48,7 @@ def due_time(
 
 
 def _unit(table: Table, time_id: int) -> str | None:
-    """How long the partitions of a table are; None where they are not of time."""
+    """The length of the table's partitions; None where they are not by time."""
     from pyiceberg.transforms import DayTransform, HourTransform, MonthTransform, YearTransform
 
     units = {HourTransform: "hour", DayTransform: "day", MonthTransform: "month", YearTransform: "year"}

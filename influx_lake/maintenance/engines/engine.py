@@ -1,4 +1,4 @@
-"""What a query engine is asked for, and what it answers."""
+"""The interface of query engines that maintain tables: the work, and the engine's statements."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ class Work:
     """One kind of maintenance of one table, for an engine.
 
     Attributes:
-        kind: What is to be done.
-        options: How, and how the other kinds are.
+        kind: The kind of maintenance.
+        options: The options of this kind, and those of the others.
         identifier: Namespace parts and the table's name.
-        table: The table, its columns called as it calls them itself.
-        sizes: How large its files are to be.
-        now: The time that ages are told from.
-        time_column: The column of time, as the table calls it, where something is to be compacted.
-        during: The time whose files are to be compacted, from a bound of the table's partitions to another one; None
-            for all of it.
+        table: The table, with its own column names.
+        sizes: The target sizes of its files.
+        now: The time from which ages are counted.
+        time_column: The table's own name of the time column, for compaction.
+        during: The interval to compact, aligned to the table's partitions; None: all time.
     """
 
     kind: Kind
@@ -42,28 +41,28 @@ class Work:
     during: Window | None = None
 
     def before(self, age: timedelta) -> datetime:
-        """The moment that something of that age is from."""
+        """The time a given age ago."""
         return self.now - age
 
     def compacting(self, time_column: str, during: Window | None) -> Work:
-        """The same, for some time."""
+        """The same work for a given interval."""
         return replace(self, time_column=time_column, during=during)
 
     @property
     def time_has_zone(self) -> bool:
-        """Whether the column of time is one of moments, and not of dates and times of day without a zone."""
+        """Whether the time column is of type timestamptz."""
         from pyiceberg.types import TimestamptzType
 
         return isinstance(self.table.schema().find_field(self.time_column).field_type, TimestamptzType)
 
 
 class QueryEngine(Protocol):
-    """An engine that maintains tables by statements of SQL. It is reached when the first statement is run.
+    """A query engine that maintains tables by SQL statements. It is connected to with the first statement.
 
     Attributes:
-        engine: Which one.
-        kinds: What it can do; the rest is left to this process.
-        compacts_whole_partitions: Whether the time that it compacts has to begin and end with partitions of the table.
+        engine: Which engine it is.
+        kinds: The kinds of maintenance that it supports; the others are done by this process.
+        compacts_whole_partitions: Whether the interval that it compacts has to consist of whole partitions.
     """
 
     engine: ClassVar[Engine]
@@ -71,37 +70,37 @@ class QueryEngine(Protocol):
     compacts_whole_partitions: ClassVar[bool]
 
     def does(self, kind: Kind) -> frozenset[Kind]:
-        """All that it does when it is asked for a kind."""
+        """The kinds of maintenance that its statements for one kind perform."""
         return frozenset({kind})
 
     def statements(self, work: Work) -> tuple[str, ...]:
-        """What it is asked to run, in this order."""
+        """The statements for a piece of work, in order."""
         ...
 
     def properties(self, work: Work) -> Mapping[str, str]:  # noqa: ARG002 - for those that need some
-        """Properties of the table that are set before: options that its statements cannot say."""
+        """Table properties to set first: options that the statements cannot express."""
         return {}
 
     def run(self, statement: str) -> Mapping[str, int]:
-        """Run a statement to its end, and give the numbers that it tells of files, by name.
+        """Run a statement to its end; returns the figures that it reports of files, by name.
 
         Raises:
             MissingExtra: Its client is not installed.
             EngineUnavailable: It does not answer.
-            EngineError: It refuses the statement, or fails.
+            EngineError: It rejects the statement, or fails.
         """
         ...
 
     def close(self) -> None:
-        """Let go of its connection."""
+        """Close the connection."""
         ...
 
 
 def moment(at: datetime, *, zone: bool = True) -> str:
-    """A timestamp of SQL, in UTC."""
+    """A time as SQL timestamp, in UTC."""
     return f"TIMESTAMP '{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}{' UTC' if zone else ''}'"
 
 
 def duration(age: timedelta) -> str:
-    """A length of time as Trino and Athena write it, in seconds."""
+    """A duration in the syntax of Trino and Athena, in seconds."""
     return f"{max(0, int(age.total_seconds()))}s"

@@ -1,4 +1,4 @@
-"""What a query engine's client raises, as an error of this project."""
+"""Converts the exceptions of query engines' clients to this project's errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNREACHABLE = (
 
 
 def engine_failure(engine: Engine, error: Exception, statement: str) -> EngineError:
-    """The error for what an engine's client raised while it ran a statement."""
+    """The error for an exception of an engine's client during a statement."""
     name = engine.capitalize()
     # Spark's messages go on with the trace of its own process.
     said = redact(str(error)).split("\n\tat ")[0].split("\nJVM stacktrace")[0].strip()[:_LONGEST]

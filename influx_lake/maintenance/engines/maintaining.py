@@ -1,4 +1,4 @@
-"""One kind of maintenance of one table, done by a query engine, and told as our own is.
+"""Has a query engine do one kind of maintenance of one table, and reports it as maintenance by this process is.
 
 The engine commits; what is known of the table (which time is loaded, by whom) is carried on past its snapshots, and
 kept for when it expires ours.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.update import TableUpdate
 
 ENGINE = "influx-lake.engine"
-"""The property of a snapshot's summary: past whose snapshots it carries on what is known."""
+"""The summary property that marks our snapshots after an engine's: they carry on what is recorded in the table."""
 _DONE = {
     "files_removed": "deleted-data-files",
     "files_added": "added-data-files",
@@ -48,17 +48,17 @@ _DONE = {
     "manifests_removed": "manifests-replaced",
     "manifests_added": "manifests-created",
 }
-"""What the summaries of an engine's snapshots say, whichever engine it is."""
+"""Our figures, and the properties of an engine's snapshot summary that they are read from."""
 
 
 def maintained_by(engine: QueryEngine, task: TableTask, kind: Kind, options: MaintenanceOptions) -> Maintained:
     """Have an engine do one kind of maintenance, where it is due.
 
     Args:
-        engine: The engine; the kind is one that it can do.
+        engine: The engine, which supports the kind.
         task: The table.
-        kind: What is to be done.
-        options: How it, and the other kinds, are done.
+        kind: The kind of maintenance.
+        options: The options of this kind, and of the others.
 
     Raises:
         EngineError: The engine refuses, fails, or does not answer.
@@ -116,7 +116,7 @@ class _Run:
         return FileSizes.of(table, self.task.target, self.options.compact or CompactOptions())
 
     def _due(self, table: Table, figures: TableFigures) -> Work | None:
-        """What there is to do; an engine is not woken for nothing. None where nothing is due."""
+        """The work to do; None where nothing is due, so that the engine need not start."""
         for other in self.engine.does(self.kind):
             if self.options.of(other) is None:
                 self.left.append(f"{self.engine.engine} does {other} with it, which is off here: switch it on")
@@ -166,7 +166,7 @@ class _Run:
         return work.compacting(work.table.schema().find_field(time_id).name, during)
 
     def _can_expire(self, table: Table) -> bool:
-        """Whether all that is known of the table can be kept while an engine drops what snapshots it wants."""
+        """Whether all that is recorded in snapshots can be kept while an engine expires them by its own rule."""
         if set(_keeping(table).snapshots) == _unnamed(table):
             return True
         self.left.append(
@@ -191,7 +191,7 @@ class _Run:
             self._carry_on(table)
 
     def _keep(self, properties: Mapping[str, str]) -> None:
-        """Write what is known of the table to where it outlives the snapshots that say it."""
+        """Copy what is recorded in snapshots to where it survives their expiry."""
 
         def plan(table: Table) -> tuple[TableUpdate, ...]:
             from pyiceberg.table.update import SetPropertiesUpdate
@@ -204,7 +204,7 @@ class _Run:
         commit_metadata(self.task.catalog, self.task.target, "keep what is known of", plan)
 
     def _carry_on(self, table: Table) -> None:
-        """Make a snapshot that says what is known, where the newest one is the engine's."""
+        """Commit a snapshot with what is recorded, where the current one is the engine's."""
         planner = _SameFiles({ENGINE: str(self.engine.engine)})
         commit = MaintenanceCommit(
             self.task.catalog, self.task.target, table, str(self.kind), self.task.run_id, planner
@@ -217,7 +217,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _SameFiles:
-    """Plans a snapshot of the files that are there."""
+    """Plans a snapshot with the same files."""
 
     notes: dict[str, str]
 
@@ -234,10 +234,10 @@ def _snapshots(table: Table) -> set[int]:
 
 
 def _unnamed(table: Table) -> set[int]:
-    """The snapshots that are neither a branch's nor a tag's: an engine may drop any of them."""
+    """The snapshots that no branch or tag points to: an engine may expire any of them."""
     return _snapshots(table) - {ref.snapshot_id for ref in table.metadata.refs.values()}
 
 
 def _keeping(table: Table) -> Expiry:
-    """What is to be kept, and what can be dropped for that, when all of them go."""
+    """The property updates that keep what is recorded, and the snapshots that may then expire."""
     return expiry_of(actual(table), _unnamed(table))

@@ -1,4 +1,4 @@
-"""The engines that the tables of a lake are maintained by, each opened once, when it is first needed."""
+"""Opens the query engines that tables name, each once, on first use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from influx_lake.maintenance.engines.trino import Trino
 
 @dataclass(slots=True)
 class Engines:
-    """The engines of a lake; a context, at whose end their connections are closed.
+    """The query engines of a lake; a context that closes their connections.
 
     Attributes:
-        connections: How each is reached.
-        catalog: What the lake calls its catalog: where nothing is said, they call it so, too.
+        connections: The connection of each.
+        catalog: The lake's name of its catalog, which is the default for the engines' name of it.
     """
 
     connections: EngineConnections
@@ -32,7 +32,7 @@ class Engines:
         """An engine; None for the process itself.
 
         Raises:
-            ConfigurationError: Nobody says how it is reached.
+            ConfigurationError: Its connection is not configured.
         """
         if engine is Engine.OWN:
             return None

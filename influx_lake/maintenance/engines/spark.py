@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _LARGEST = 1.8
-"""A file above this part of the target size is split, as Iceberg's own default has it."""
+"""Files larger than the target size times this are split, as by Iceberg's own default."""
 
 
 @dataclass(slots=True)
@@ -24,8 +24,8 @@ class Spark(QueryEngine):
     """Spark, by Spark Connect or by a session in this process.
 
     Attributes:
-        config: How it is reached.
-        catalog: What it calls the catalog.
+        config: The connection.
+        catalog: The name of the catalog in Spark.
     """
 
     config: SparkConfig
@@ -123,7 +123,7 @@ class Spark(QueryEngine):
 
 
 def _told(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many files a procedure says that it deleted, or lists."""
+    """The number of files that a procedure reports or lists as deleted."""
     done: dict[str, int] = {}
     for row in rows:
         if "orphan_file_location" in row:
@@ -153,7 +153,7 @@ def _name(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """A text; Spark reads escapes in it."""
+    """A string literal; Spark processes escapes in it."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trino.dbapi import Connection
 
 KEPT = "history.expire.min-snapshots-to-keep"
-"""Iceberg's own property: how many snapshots are kept, whatever their age."""
+"""Iceberg's property for the least number of snapshots to keep, whatever their age."""
 
 
 @dataclass(slots=True)
@@ -26,8 +26,8 @@ class Trino(QueryEngine):
     """Trino.
 
     Attributes:
-        config: How it is reached.
-        catalog: What it calls the catalog.
+        config: The connection.
+        catalog: The name of the catalog in Trino.
     """
 
     config: TrinoConfig
@@ -41,7 +41,9 @@ class Trino(QueryEngine):
     compacts_whole_partitions: ClassVar[bool] = True
 
     def properties(self, work: Work) -> Mapping[str, str]:
-        """How many snapshots are kept: not every version's procedure takes it, and each one heeds the property."""
+        """The least number of snapshots to keep: every version of the procedure honours the property, and not every one
+        has a parameter for it.
+        """
         options = work.options.of(work.kind)
         if not isinstance(options, ExpireOptions):
             return {}
@@ -49,7 +51,7 @@ class Trino(QueryEngine):
         return {} if stated.isdecimal() and int(stated) >= options.keep_last else {KEPT: str(options.keep_last)}
 
     def statements(self, work: Work) -> tuple[str, ...]:
-        """The procedure; where Trino has a least age, it is set to the one that is asked for, in this session."""
+        """The procedure's call, after lowering the session's least retention where Trino has one."""
         options = work.options.of(work.kind)
         match work.kind:
             case Kind.COMPACT:
@@ -77,7 +79,7 @@ class Trino(QueryEngine):
         return f"ALTER TABLE {name} EXECUTE {procedure}"
 
     def run(self, statement: str) -> Mapping[str, int]:
-        """Run a statement; see `QueryEngine`. Newer versions tell numbers, as rows of a name and a number."""
+        """Run a statement; see `QueryEngine`. Newer versions report figures as rows of name and number."""
         try:
             if self._connection is None:
                 self._connection = self._opened()
@@ -127,7 +129,7 @@ class Trino(QueryEngine):
 
 
 def during(work: Work) -> str:
-    """The time that is compacted, as a condition."""
+    """The interval to compact, as a condition."""
     assert work.during is not None
     column, zone = identifier(work.time_column), work.time_has_zone
     first, end = (moment(at, zone=zone) for at in (work.during.start, work.during.end))

@@ -174,7 +174,7 @@ class Adoption:
             outcome = Outcome.KEPT if kept else Outcome.EQUAL
             # The open window is loaded when it has closed.
             if not is_known and window.end <= self.now - self.measurement.lag:
-                self._see(SeenWindow(window, found.lake_rows, kept))
+                self._collect(SeenWindow(window, found.lake_rows, kept))
             return AdoptedWindow(window, outcome, found, kept)
         if not has_rows:
             return AdoptedWindow(window, Outcome.EQUAL, found)
@@ -191,7 +191,7 @@ class Adoption:
         load = self._load_of(window, carried.after if carried else lambda rows: rows)
         # Of points that the source gives after all, one row comes for each.
         points = sum(map(len, found.keys)) if found.keys else found.gone - copies
-        load = replace(load, guard=_AllOfThem(found.source_rows + (points if carried else 0)))
+        load = replace(load, guard=_RowCountGuard(found.source_rows + (points if carried else 0)))
         return load_rows(
             _AdoptedRows(
                 self.source,
@@ -218,7 +218,7 @@ class Adoption:
             keeping=keeping,
         )
 
-    def _see(self, seen: SeenWindow) -> None:
+    def _collect(self, seen: SeenWindow) -> None:
         """Collect a window that needs no load; the windows before it are recorded first where they are not adjacent."""
         if self._seen and (
             len(self._seen) >= CONFIRMED_AT_ONCE
@@ -255,7 +255,7 @@ class _AdoptedRows(MeasurementWindow):
 
 
 @dataclass(frozen=True, slots=True)
-class _AllOfThem:
+class _RowCountGuard:
     """A guard that stops a load with fewer rows than the comparison found.
 
     Attributes:

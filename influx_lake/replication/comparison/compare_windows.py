@@ -113,7 +113,7 @@ class Comparison:
                 lacks = counted(self.source_rows - self.lake_rows, "row")
                 return self._lateness if self.late is not None else f"the lake lacks {lacks}: {self._cure}"
             case Verdict.CHANGED if self.evidence is not None:
-                return f"other {self._other_values}, and as many rows: {self.evidence.reason}; {self._way_on}"
+                return f"other {self._other_values}, and as many rows: {self.evidence.reason}; {self._next_step}"
             case Verdict.CHANGED:
                 return f"other {self._other_values}: {self._cure}"
             case Verdict.SHRANK:
@@ -162,7 +162,7 @@ class Comparison:
         return f"values in {', '.join(self.changed)}"
 
     @property
-    def _way_on(self) -> str:
+    def _next_step(self) -> str:
         """What is done about changed values, and the alternatives."""
         if self.policy is OnChangedValues.ARCHIVE and self.evidence is not None:
             if self.is_curable:
@@ -179,9 +179,9 @@ class Comparison:
         if self.is_as_archived:
             return f"as in the archive {self.measurement.archive}; the source shows other {self._other_values}"
         if self.late is not None:
-            return f"{self._more}, which {self._keeper}" if self.kept_rows else "equal"
+            return f"{self._more}, which {self._reason_for_more}" if self.kept_rows else "equal"
         if self.kept_rows:
-            return f"{self._more}, which {self._keeper}. If the source never had them: {self._replacing}"
+            return f"{self._more}, which {self._reason_for_more}. If the source never had them: {self._replacing}"
         return "equal"
 
     @property
@@ -189,7 +189,7 @@ class Comparison:
         return f"the lake has {counted(self.lake_rows - self.source_rows, 'row')} more than the source"
 
     @property
-    def _keeper(self) -> str:
+    def _reason_for_more(self) -> str:
         """What allows the lake to have more rows."""
         if self.late is not None:
             return "were off-loaded: deleted at the source on purpose"

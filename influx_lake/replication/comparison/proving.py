@@ -108,7 +108,7 @@ def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequenc
             return Proved()
         state = table_state(table)
         reasons = {each.window: unprovable(each, state) for each in telling}
-        keeping = _Keeping(measurement, [each for each in telling if reasons[each.window] is None], table)
+        keeping = _ProofPlanner(measurement, [each for each in telling if reasons[each.window] is None], table)
         keeping.unproved.update({window: why for window, why in reasons.items() if why is not None})
         if (keeping.equal or current_proofs(table).ranges) and keeping.plan(actual(table)):
             target = TableTarget(measurement.identifier, time_column=measurement.time_column, write=measurement.write)
@@ -120,7 +120,7 @@ def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequenc
     return Proved(proved, {window: why for window, why in keeping.unproved.items() if window in equal})
 
 
-class _Keeping:
+class _ProofPlanner:
     """Plans the change of the table's property that holds the proofs.
 
     Args:

@@ -31,7 +31,7 @@ from influx_lake.transforms import transformed
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-_UNLIKE = Digest(values=-1)
+_NO_DIGEST = Digest(values=-1)
 """The digest of a column with values that loads cannot have written: no other digest equals it."""
 
 
@@ -247,4 +247,4 @@ def _digests(digester: RowDigester, unlike: Iterable[str] = ()) -> WindowDigests
     found = dict(digester.digests)
     key = found.pop(KEY, Digest())
     there = {name: digest for name, digest in found.items() if digest.values}
-    return WindowDigests(key.values, {**there, **dict.fromkeys(unlike, _UNLIKE)}, key)
+    return WindowDigests(key.values, {**there, **dict.fromkeys(unlike, _NO_DIGEST)}, key)

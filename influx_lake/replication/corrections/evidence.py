@@ -70,7 +70,7 @@ def policy_of(measurement: Measurement, source: Source) -> OnChangedValues:
     takes_back = "Core" in source.server().product
     with _lock:
         _takes_back[source.identity] = takes_back
-    return _suiting(takes_back)
+    return _default_policy(takes_back)
 
 
 def known_policy(measurement: Measurement, source: Source) -> OnChangedValues | None:
@@ -84,10 +84,10 @@ def known_policy(measurement: Measurement, source: Source) -> OnChangedValues | 
         return OnChangedValues.LOAD
     with _lock:
         known = _takes_back.get(source.identity)
-    return None if known is None else _suiting(known)
+    return None if known is None else _default_policy(known)
 
 
-def _suiting(takes_back: bool) -> OnChangedValues:
+def _default_policy(takes_back: bool) -> OnChangedValues:
     return OnChangedValues.REPORT if takes_back else OnChangedValues.LOAD
 
 

@@ -113,7 +113,7 @@ def corrected_points(
         parts = parts or _parts(window, count_by_window(table, [window], key.time)[0])
         for part in parts:
             now = read_windows(table, [part], key.time, names).read_all()
-            before = read_windows(table, [part], key.time, _there(table, snapshot_id, names), snapshot_id)
+            before = read_windows(table, [part], key.time, _present_columns(table, snapshot_id, names), snapshot_id)
             _add(found, now, before.read_all(), key, lake, [*tags, *common], common)
             if len(found.points) >= MOST_POINTS:
                 log.warning(
@@ -133,7 +133,7 @@ def _parts(window: Window, rows: int) -> list[Window]:
     return [Window(start, end) for start, end in pairwise([*bounds, window.end])]
 
 
-def _there(table: Table, snapshot_id: int, names: Sequence[str]) -> list[str]:
+def _present_columns(table: Table, snapshot_id: int, names: Sequence[str]) -> list[str]:
     """The columns, of those given, that the table had in a snapshot."""
     snapshot = table.snapshot_by_id(snapshot_id)
     schema = table.schemas().get(snapshot.schema_id) if snapshot and snapshot.schema_id is not None else None

@@ -1,1 +1,1 @@
-"""Lines on their way: in batches, at a pace, again where that helps, and written down once they are there."""
+"""Delivers line protocol in batches: rate limit, retries, journal of acknowledged points, dead letters."""

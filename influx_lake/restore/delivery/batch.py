@@ -1,4 +1,4 @@
-"""Lines that are sent at once."""
+"""Builds batches of line protocol from the points of a window."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from influx_lake.restore.lines.writer import Lines, LineWriter
 Numbers = npt.NDArray[np.int64]
 
 ROWS_AT_ONCE = 32_768
-"""How many points become lines at once: what is computed for them stays small."""
+"""How many points are formatted at once, which bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A point that is not in the target.
+    """A point that is not in the target because it was refused or cannot be written.
 
     Attributes:
-        place: Its place among the points of its window.
-        reason: Why, in the server's words where it is the server that refused it.
+        place: The index of the point in its window.
+        reason: The reason, in the server's words where the server refused it.
         line: Its line.
     """
 
@@ -36,16 +36,16 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some points of a window, one after the other.
+    """Consecutive points of a window, as lines.
 
     Attributes:
         window: The window.
-        begin: The place of the first of them among the window's points.
-        end: The place behind the last one.
-        body: The lines of those that are sent.
-        offsets: Where each line begins, and where the last one ends.
-        places: The places of the points whose lines they are.
-        refused: Those that have no form in line protocol.
+        begin: The index of the first point in the window.
+        end: The index after the last point.
+        body: The lines to send.
+        offsets: The byte offset of each line, and the end of the last.
+        places: The indices in the window of the points that have lines.
+        refused: The points that cannot be written as line protocol.
     """
 
     window: Window
@@ -60,40 +60,40 @@ class Batch:
         return len(self.places)
 
     def line(self, number: int) -> bytes:
-        """A line, without its line break."""
+        """A line, without its newline."""
         return self.body[self.offsets[number] : self.offsets[number + 1] - 1]
 
     def part(self, begin: int, end: int) -> Batch:
-        """Some of the lines."""
+        """A range of the lines."""
         body = self.body[self.offsets[begin] : self.offsets[end]]
         offsets = self.offsets[begin : end + 1] - self.offsets[begin]
         return Batch(self.window, self.begin, self.end, body, offsets, self.places[begin:end])
 
     def without(self, numbers: Iterable[int]) -> Batch:
-        """The other lines."""
+        """All lines but some."""
         return self.only(np.delete(np.arange(len(self)), list(numbers)))
 
     def only(self, numbers: Iterable[int]) -> Batch:
-        """Some of the lines, one by one."""
+        """A selection of lines."""
         left = np.array(sorted(numbers), np.int64)
         lines = [self.body[self.offsets[number] : self.offsets[number + 1]] for number in left]
         offsets = np.concatenate([[0], np.cumsum([len(line) for line in lines], dtype=np.int64)])
         return Batch(self.window, self.begin, self.end, b"".join(lines), offsets, self.places[left])
 
     def refusing(self, number: int, reason: str) -> Refused:
-        """A line of it that was refused."""
+        """The `Refused` of a line."""
         return Refused(int(self.places[number]), reason, self.line(number).decode(errors="replace"))
 
 
 @dataclass(slots=True)
 class BatchWriter:
-    """Makes batches of a window's points.
+    """Builds the batches of a window's points.
 
     Attributes:
         window: The window.
-        writer: Writes lines.
-        most_bytes: How many bytes a batch may have, one line apart that is longer.
-        most_lines: How many lines it may have.
+        writer: Formats points as lines.
+        most_bytes: The largest body in bytes; a single longer line is a batch of its own.
+        most_lines: The most lines of a batch.
     """
 
     window: Window
@@ -110,10 +110,10 @@ class BatchWriter:
     _lines: int = field(default=0, init=False)
 
     def batches(self, points: Iterable[tuple[int, PointBatch]]) -> Iterator[Batch]:
-        """Batches of points.
+        """Yield batches of points.
 
         Args:
-            points: Points, each time with the place of the first; a gap before them ends a batch.
+            points: Points, each with the index of its first; a gap in the indices ends a batch.
         """
         for first, group in points:
             if self._begin is not None and first != self._end:

@@ -1,4 +1,6 @@
-"""The points that are not in the target, as a file of line protocol, each with the reason above it."""
+"""Writes the dead letters of a restore: points that the target did not take, as line protocol with the reason in a
+comment.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from influx_lake.restore.delivery.batch import Refused
 
 
 def write_dead_letters(path: Path, refused: Iterable[Refused]) -> int:
-    """Write the file as a whole, or not at all.
+    """Write the file atomically.
 
     Returns:
         How many points it holds; with none there is no file.

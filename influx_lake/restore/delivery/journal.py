@@ -1,4 +1,5 @@
-"""What of a restore was acknowledged, in a file beside the lake: who goes on after a kill sends only the rest.
+"""The journal of a restore: which points the target acknowledged, so that a restore that was killed sends only the
+rest.
 
 A line of JSON for each batch, behind a first one that says which restore it is: the places of the points of a window,
 and which of them were refused. A line that a kill cut off counts for nothing: its batch is sent again, which writes the
@@ -24,28 +25,28 @@ from influx_lake.private_folders import make_private
 from influx_lake.restore.delivery.batch import Batch, Refused
 
 FOLDER = Path(".lake/restore")
-"""Where journals are, below the folder of the lake.yaml."""
+"""The folder of the journals, relative to that of the lake.yaml."""
 _FIRST, _BEGUN = "restore", "begun"
 
 
 class RestoreUnderWay(GuardError):
-    """Another process does the same restore."""
+    """Another process runs the same restore."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Points of a window that need not be sent any more.
+    """The points of a window that the target has acknowledged, as ranges of indices.
 
     Attributes:
-        begins: Where each stretch of them begins, in order.
-        ends: Where it ends.
+        begins: The begin of each range, ascending.
+        ends: The end of each range, exclusive.
     """
 
     begins: np.ndarray
     ends: np.ndarray
 
     def pending(self, first: int, count: int) -> Iterator[tuple[int, int]]:
-        """What is left of some points, as places from and to."""
+        """The parts of a range that are not acknowledged."""
         at, until = first, first + count
         for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True):
             if end <= at:
@@ -64,8 +65,8 @@ class Journal:
 
     Args:
         path: The file.
-        about: Which restore it is: what is there of another one begins anew.
-        anew: Begin anew whatever is there.
+        about: The identity of the restore: a journal of another one is discarded.
+        anew: Whether an existing journal is discarded.
 
     Raises:
         RestoreUnderWay: Another process has it open.
@@ -94,7 +95,7 @@ class Journal:
 
     @staticmethod
     def begun(path: Path) -> dict[str, Any] | None:
-        """What a journal that is there says it is of; None where there is none."""
+        """The identity in an existing journal; None where there is none."""
         try:
             with path.open("rb") as lines:
                 found = json.loads(lines.readline())[_FIRST]
@@ -103,7 +104,7 @@ class Journal:
         return found if isinstance(found, dict) else None
 
     def acknowledged(self, window: Window) -> Acknowledged:
-        """What need not be sent of a window."""
+        """The acknowledged points of a window."""
         with self._lock:
             stretches = sorted(self._done.get(str(window), ()))
         return Acknowledged(
@@ -111,7 +112,7 @@ class Journal:
         )
 
     def acknowledge(self, batch: Batch, refused: tuple[Refused, ...]) -> None:
-        """Write down that a batch is in the target, but for some points."""
+        """Record that the target has a batch, but for the refused points."""
         said: dict[str, Any] = {"window": str(batch.window), "begin": batch.begin, "end": batch.end}
         if refused:
             said["refused"] = [[each.place, each.reason, each.line] for each in refused]
@@ -119,18 +120,18 @@ class Journal:
             self._note(said, self._write(said))
 
     def has(self, window: Window) -> bool:
-        """Whether the restore has begun with a window: points that the target has there may be its own."""
+        """Whether the restore has begun with a window, so that points in the target may be its own."""
         return str(window) in self._begun
 
     def begin(self, windows: Sequence[Window]) -> None:
-        """Write down that the restore begins with windows."""
+        """Record that the restore begins with windows."""
         if windows:
             with self._lock:
                 self._write({_BEGUN: [str(window) for window in windows]})
                 self._begun |= {str(window) for window in windows}
 
     def refused(self, window: Window) -> Iterator[Refused]:
-        """The points of a window that were refused, by their places."""
+        """The refused points of a window, by index."""
         for _, place in sorted(self._refusing.get(str(window), {}).items()):
             with self._lock:
                 self._file.seek(place)
@@ -138,11 +139,11 @@ class Journal:
             yield from (Refused(*each) for each in said["refused"])
 
     def close(self) -> None:
-        """Close the file, which stays."""
+        """Close the file and keep it."""
         self._file.close()
 
     def remove(self) -> None:
-        """Remove it: the restore is done."""
+        """Delete the file: the restore is complete."""
         self.path.unlink(missing_ok=True)
         self._file.close()
 
@@ -158,7 +159,7 @@ class Journal:
         return file
 
     def _read(self, about: dict[str, Any]) -> bool:
-        """Read what is there, as far as it is whole, and cut off the rest."""
+        """Read the complete records, and truncate the file after them."""
         end = 0
         for place, said in _records(self._file):
             if not place and said.get(_FIRST) != json.loads(json.dumps(about)):
@@ -194,7 +195,7 @@ class Journal:
 
 
 def _records(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The records that are whole, each with its place."""
+    """Yield the complete records, each with its offset."""
     file.seek(0)
     while True:
         place = file.tell()

@@ -1,4 +1,4 @@
-"""How fast points are sent at most."""
+"""The rate limit of a restore, in points or bytes per second."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A limit: points or bytes in a second.
+    """A rate limit.
 
     Attributes:
-        points: How many points; None: no limit.
-        size: How many bytes of lines before they are packed; None: no limit.
+        points: Points per second; None: unlimited.
+        size: Bytes of uncompressed lines per second; None: unlimited.
     """
 
     points: float | None = None
@@ -23,11 +23,11 @@ class Rate:
 
 @dataclass(slots=True)
 class Pace:
-    """Has batches wait for each other, so that a second has no more than a rate allows; threads may share it.
+    """Schedules batches so that a rate is kept; threads may share it.
 
     Attributes:
         rate: The rate.
-        clock: Tells seconds.
+        clock: Returns the time in seconds.
     """
 
     rate: Rate
@@ -36,7 +36,7 @@ class Pace:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def wait(self, points: int, size: int) -> float:
-        """Take a turn for a batch: how many seconds it has to wait."""
+        """Reserve the next slot for a batch; returns the seconds to wait for it."""
         limits = ((points, self.rate.points), (size, self.rate.size))
         costs = [count / limit for count, limit in limits if limit is not None]
         if not costs:

@@ -1,4 +1,4 @@
-"""Finds the points of a batch that a server refuses: by what its answer names, else by sending halves."""
+"""Isolates the points of a batch that a server refuses: by the lines its response names, else by bisection."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from influx_lake.restore.delivery.batch import Batch, Refused
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said to lines that it did not all take.
+    """A server's response to lines that it did not take completely.
 
     Attributes:
-        reason: Its words.
-        named: The lines that it names, by number, each with what it says of it.
-        suspects: Lines that what it says may be about.
-        all_refused: Whether it says that it took none of them, and for this reason.
-        too_large: Whether the lines were too many at once.
+        reason: The server's message.
+        named: The lines that it names, by index, each with its message.
+        suspects: Lines that the message may be about.
+        all_refused: Whether it says that it took none of the lines, for this reason.
+        too_large: Whether the body was too large.
     """
 
     reason: str
@@ -28,7 +28,7 @@ class Answer:
 
 
 Send = Callable[[Batch], Answer | None]
-"""Sends lines; None: the server took all of them.
+"""Sends lines; returns None where the server took all of them.
 
 Raises:
     SourceError: It is not known what became of them, or nothing of the kind can be sent.
@@ -36,14 +36,14 @@ Raises:
 
 
 def deliver(batch: Batch, send: Send) -> list[Refused]:
-    """Send lines until the server has all that it takes, and tell the others.
+    """Send lines until the server has all that it accepts; returns the refused ones.
 
     Lines are sent again where the server refused some of those that they were sent with: it may have taken the others
     or not, and taking a point again changes nothing.
 
     Args:
         batch: The lines.
-        send: Sends some of them.
+        send: Sends lines.
     """
     refused: list[Refused] = []
     waiting = [batch]

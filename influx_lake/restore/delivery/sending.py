@@ -1,4 +1,4 @@
-"""Sends batches to a server, several at once, and writes down each that it took."""
+"""Sends batches to a server concurrently, with retries, and records each acknowledged one in the journal."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from influx_lake.sources.reliable.backoff import Backoff
 
 
 class Stopped(SourceUnavailable):
-    """Sending was given up, since another batch failed or the command was stopped."""
+    """Sending was aborted because another batch failed or the command was stopped."""
 
 
 @dataclass
 class Sender:
-    """Sends batches; what fails and may pass is tried again.
+    """Sends batches concurrently; transient failures are retried.
 
     Attributes:
-        send: Sends some lines once.
-        retry: How it is tried again.
-        journal: Gets what is there.
-        pace: How fast it is sent at most.
-        concurrency: How many batches are under way at once.
-        on_taken: Told of each batch that is there, and of the points of it that were refused.
-        on_close: Closes what it sends with.
+        send: Sends lines once.
+        retry: The retry policy.
+        journal: The journal of acknowledged points.
+        pace: The rate limit.
+        concurrency: The most batches under way at once.
+        on_taken: Called with each acknowledged batch, and the points of it that were refused.
+        on_close: Closes the connections.
     """
 
     send: Send
@@ -49,10 +49,10 @@ class Sender:
     _answered: int = field(default=0, init=False)
 
     def take(self, batch: Batch) -> None:
-        """Send a batch, at once or when there is room.
+        """Send a batch; waits while `concurrency` batches are under way.
 
         Raises:
-            LakeError: One that was taken before failed for good.
+            LakeError: An earlier batch failed for good.
         """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="restore")
@@ -60,25 +60,25 @@ class Sender:
         self._under_way.add(self._pool.submit(self._delivered, batch))
 
     def finish(self, window: Window) -> None:
-        """Nothing is to be done at the end of a window."""
+        """Does nothing: a server needs no end of a window."""
 
     def drain(self) -> None:
-        """Wait until everything is there.
+        """Wait until every batch is acknowledged.
 
         Raises:
-            LakeError: Something failed for good.
+            LakeError: A batch failed for good.
         """
         self._settle(0)
 
     def close(self) -> None:
-        """Give up what is under way: what a server has taken by now is written down, and nothing more is sent."""
+        """Abort: nothing more is sent; what the server has acknowledged by now is recorded."""
         self._stop.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         self.on_close()
 
     def _settle(self, most: int) -> None:
-        """Wait until no more batches are under way than that."""
+        """Wait until at most some number of batches are under way."""
         while len(self._under_way) > max(0, most):
             done, self._under_way = wait(self._under_way, return_when=FIRST_COMPLETED)
             for each in done:

@@ -1,4 +1,4 @@
-"""The two grammars of line protocol: where they put backslashes, and which names and texts they have no form for.
+"""The two dialects of line protocol: which characters are escaped, and which names and strings cannot be written.
 
 InfluxDB 1 and 2 parse it in Go (`models/points.go` of InfluxDB 1.8 and 2.7): in a measurement and in tags a backslash
 escapes the comma, the blank or the equals sign behind it and is itself otherwise, so that none can stand at the end.
@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How one kind of name or text is written.
+    """The escaping rules of one kind of name or string.
 
     Attributes:
-        escaped: The characters that a backslash is put before.
-        unwritable: What there is no form for, by regular expressions (RE2), each with how it is called.
-        misread: What has the parser lose count of quotes when it cuts a body into lines, by a regular expression.
+        escaped: The characters that get a backslash.
+        unwritable: What cannot be written, as regular expressions (RE2), each with its description.
+        misread: A regular expression of what makes the server's parser miscount quotes when it splits a body into
+            lines.
     """
 
     escaped: str
@@ -31,18 +32,18 @@ class Grammar:
     misread: str | None = None
 
     def written(self, text: str) -> str:
-        """A text with its escapes."""
+        """A string, escaped."""
         return re.sub(self._pattern, r"\\\1", text)
 
     def written_all(self, texts: pa.Array) -> pa.Array:
-        """Texts with their escapes."""
+        """Strings, escaped."""
         # Nearly all texts have none, and to look is several times as fast as to replace.
         if not pc.any(pc.match_substring_regex(texts, self._pattern)).as_py():
             return texts
         return pc.replace_substring_regex(texts, self._pattern, r"\\\1")
 
     def faults(self, texts: pa.Array) -> pa.Array | None:
-        """Why each text cannot be written, null for those that can; None where all can."""
+        """Why each string cannot be written, null where it can; None where all can."""
         found: pa.Array | None = None
         for pattern, said in self.unwritable:
             wrong = pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=False)
@@ -52,14 +53,14 @@ class Grammar:
         return found
 
     def misreads(self, texts: pa.Array) -> pa.Array | None:
-        """Which texts have the parser lose count of quotes; None where none does."""
+        """Mask of the strings that make the parser miscount quotes; None where none does."""
         if self.misread is None:
             return None
         found = pc.match_substring_regex(texts, self.misread)
         return found if pc.any(found).as_py() else None
 
     def fault(self, text: str) -> str | None:
-        """Why a text cannot be written; None where it can."""
+        """Why a string cannot be written; None where it can."""
         return _fault(self, text)
 
     @property
@@ -77,13 +78,13 @@ def _fault(grammar: Grammar, text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one parser of line protocol wants names and texts.
+    """The grammar of one parser of line protocol.
 
     Attributes:
-        measurement: Names of measurements.
-        tag: Keys and values of tags.
-        field: Keys of fields.
-        text: Texts in fields.
+        measurement: Measurement names.
+        tag: Tag keys and values.
+        field: Field keys.
+        text: String field values.
     """
 
     measurement: Grammar
@@ -119,7 +120,7 @@ GO = Dialect(
         ),
     ),
 )
-"""InfluxDB 1 and 2, and files that either of them exported."""
+"""InfluxDB 1 and 2, and files that they export."""
 RUST = Dialect(
     measurement=Grammar(", \\", (_EMPTY, _BREAK, _BLANK, (r"\x00", "has a NUL"), _END, _COMMENT)),
     tag=Grammar(",= \\", (_EMPTY, _BREAK, _BLANK, _END)),

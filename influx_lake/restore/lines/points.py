@@ -1,4 +1,4 @@
-"""Points as columns: what is written as line protocol, and what is compared afterwards."""
+"""A columnar batch of points, the common form of writing and comparing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class PointBatch:
     """Points of one measurement.
 
     Attributes:
-        times: Their times: nanoseconds since 1970, int64.
-        tags: Their tags by name: texts, or dictionaries of them; null where a point does not have it.
-        fields: Their fields: the name of each, and its values as float64, int64, uint64, bool or texts (also as a
-            dictionary of them), null where a point does not have it. A name may come again with values of another type.
+        times: Timestamps: int64, nanoseconds since 1970.
+        tags: Tags by name: strings or dictionaries of strings, null where a point lacks the tag.
+        fields: Fields as name and values of float64, int64, uint64, bool or strings (also dictionaries), null where a
+            point lacks the field. A name may occur again with another type.
     """
 
     times: pa.Array
@@ -27,7 +27,7 @@ class PointBatch:
         return len(self.times)
 
     def slice(self, begin: int, count: int) -> PointBatch:
-        """Some of them, without a copy."""
+        """A slice, without copying."""
         return PointBatch(
             self.times.slice(begin, count),
             {name: values.slice(begin, count) for name, values in self.tags.items()},
@@ -35,7 +35,7 @@ class PointBatch:
         )
 
     def take(self, places: pa.Array) -> PointBatch:
-        """The points of some places."""
+        """The points at some indices."""
         return PointBatch(
             self.times.take(places),
             {name: values.take(places) for name, values in self.tags.items()},

@@ -1,4 +1,4 @@
-"""Writes points as lines, column by column: no row is looked at by itself."""
+"""Formats points as line protocol, column by column with Arrow kernels."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _BOOLEANS = pa.array(["false", "true"])
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines of some points.
+    """The lines of some points.
 
     Attributes:
-        texts: A line for each point, with its line break.
-        faults: Why points have no form in line protocol, by their places; their lines are only to be shown.
+        texts: A line for each point, with its newline.
+        faults: Why points cannot be written, by index; their lines are for display only.
     """
 
     texts: pa.Array
@@ -36,17 +36,17 @@ class Lines:
 
 
 class LineWriter:
-    """Writes the points of one measurement.
+    """Formats the points of one measurement as lines.
 
     Floats are written with as few digits as tell them from all others (Arrow's cast), integers with `i`, unsigned ones
     with `u`, times in nanoseconds.
 
     Args:
         measurement: The measurement's name.
-        dialect: Who is to read the lines.
+        dialect: The dialect of the reader.
 
     Attributes:
-        fault: Why nothing of the measurement can be written; None where it can.
+        fault: Why no point of the measurement can be written; None where points can.
     """
 
     def __init__(self, measurement: str, dialect: Dialect) -> None:
@@ -55,7 +55,7 @@ class LineWriter:
         self.fault = dialect.measurement.fault(measurement)
 
     def lines(self, points: PointBatch) -> Lines:
-        """The lines of some points.
+        """Format points.
 
         A point has no form where a float of it is no number, a tag is empty, a name or tag holds what cannot be
         escaped, a field has values of two types, or there is no field.
@@ -112,7 +112,7 @@ class LineWriter:
         return self._dialect.text.written_all(values.cast(pa.string()))
 
     def _check_breaks(self, points: PointBatch, present: Sequence[tuple[str, pa.Array]], faults: _Faults) -> None:
-        """Note texts with line breaks behind tags that have the parser lose count of quotes.
+        """Refuse strings with line breaks after tags that make the parser miscount quotes.
 
         It would take what stands behind the break for a line of its own.
         """
@@ -140,25 +140,25 @@ class LineWriter:
 
 
 class _Faults:
-    """Why points cannot be written, the first reason of each."""
+    """Why points cannot be written, the first reason for each."""
 
     def __init__(self, count: int) -> None:
         self.found: dict[int, str] = {}
         self._count = count
 
     def add(self, said: pa.Array, subject: str = "") -> None:
-        """Note what is said of points; null of those that nothing is said of."""
+        """Add a reason for each point, null for none."""
         for place in np.flatnonzero(np.asarray(said.is_valid())):
             self.found.setdefault(int(place), subject + said[int(place)].as_py())
 
     def add_all(self, said: str) -> None:
-        """Note the same of every point."""
+        """Add the same reason for every point."""
         for place in range(self._count):
             self.found.setdefault(place, said)
 
 
 def _check_fields(present: list[tuple[str, pa.Array]], faults: _Faults) -> pa.Array | None:
-    """Note points without a field, and those with one field twice.
+    """Refuse points without fields, and those with a field of two types.
 
     Returns:
         Which points have a field; None where all do, or none does.
@@ -184,11 +184,11 @@ def _check_fields(present: list[tuple[str, pa.Array]], faults: _Faults) -> pa.Ar
 
 
 def _joined(written: list[list[pa.Array | pa.Scalar]], there: pa.Array | None) -> pa.Array:
-    """The fields that each point has, with commas between them.
+    """The fields of each point, separated by commas.
 
     Args:
-        written: The parts of each field.
-        there: Which points have a field; None: all.
+        written: The formatted parts of each field.
+        there: Masks of the points that have each field; None: all.
     """
     fields = [pc.binary_join_element_wise(*pieces, pa.scalar("")) for pieces in written]
     if there is not None:

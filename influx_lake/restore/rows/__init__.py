@@ -1,1 +1,1 @@
-"""Rows of a measurement's table as the points that they were made of."""
+"""Converts rows of a measurement's table back to points, undoing names, types and transforms."""

@@ -1,4 +1,4 @@
-"""How rows of a table become points."""
+"""How rows of a table map to points, for wide and long tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from influx_lake.restore.lines.points import PointBatch
 from influx_lake.restore.rows.names import unshared
 
 Undo = Callable[[pa.Array], pa.Array]
-"""Makes the values that InfluxDB had of those that the table has.
+"""Converts values of the table to the values that InfluxDB had.
 
 Raises:
     DataRefused: It cannot be told which they were.
@@ -26,12 +26,12 @@ Raises:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A column of the table whose values are a tag or a field.
+    """A column of the table that holds a tag or a field.
 
     Attributes:
-        column: Its name, as loads know it.
-        name: What the tag or the field is called in InfluxDB.
-        undo: Undoes what a load made of its values; None: nothing.
+        column: The column's name, as loads use it.
+        name: The name of the tag or field in InfluxDB.
+        undo: Converts its values back; None: they are the same.
     """
 
     column: str
@@ -39,18 +39,18 @@ class Part:
     undo: Undo | None = None
 
     def values(self, batch: pa.RecordBatch) -> pa.Array:
-        """The values of some rows."""
+        """The values of some rows, converted back."""
         values = batch.column(self.column)
         return values if self.undo is None else self.undo(values)
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The columns that hold the time.
+    """The time columns.
 
     Attributes:
-        column: The time.
-        whole: The one with whole nanoseconds beside; None where there is none.
+        column: The name of the time column.
+        whole: The name of the column with nanoseconds; None where there is none.
     """
 
     column: str
@@ -68,40 +68,40 @@ class Times:
 
 
 class PointLayout(Protocol):
-    """How rows of a table become points."""
+    """How rows of a table map to points."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that are read."""
+        """The names of the columns to read."""
         ...
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Those of them that are read as dictionaries."""
+        """Those of them to read as dictionaries."""
         ...
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        """The columns that are not, each with the reason."""
+        """The columns that are not read, with the reasons."""
         ...
 
     def points(self, batch: pa.RecordBatch) -> Iterator[PointBatch]:
-        """The points of some rows.
+        """Convert rows to points.
 
         Raises:
-            DataRefused: What a load made of a value cannot be undone.
+            DataRefused: A transform of a value cannot be undone.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WideLayout:
-    """A row is a point.
+    """A wide table: each row is a point.
 
     Attributes:
-        times: The time.
-        tags: The tags.
-        fields: The fields.
+        times: The time columns.
+        tags: The tag columns.
+        fields: The field columns.
         left_out: See `PointLayout`.
         texts: See `PointLayout`.
     """
@@ -126,15 +126,15 @@ class WideLayout:
 
 @dataclass(frozen=True, slots=True)
 class LongLayout:
-    """A row is a value: the points of a batch come field by field, each with one field.
+    """A long table: each row is one value. Points of a batch have one field each, field by field.
 
     Attributes:
-        times: The time.
-        values: The columns of values.
-        tag_name: The name in InfluxDB of a tag.
-        field_name: That of a field.
-        undo: Makes of values in a column those of a field, by the field's name.
-        shares_names: Whether a field may be called like a tag: it is then called `name__field` here.
+        times: The time columns.
+        values: The value columns.
+        tag_name: Maps a key of the tags to the tag's name in InfluxDB.
+        field_name: Maps a field to its name in InfluxDB.
+        undo: Converts values back: takes the field's name, the column's name and the values.
+        shares_names: Whether a field may have a tag's name, and then is `name__field` here.
         left_out: See `PointLayout`.
     """
 
@@ -176,7 +176,7 @@ class LongLayout:
             yield PointBatch(self.times.of(rows), tags, fields)
 
     def _tags(self, maps: pa.Array) -> dict[str, pa.Array]:
-        """The entries of maps as a column for each key."""
+        """The entries of maps as one column for each key."""
         offsets = np.asarray(maps.offsets)
         begin, end = int(offsets[0]), int(offsets[-1])
         keys, items = maps.keys.slice(begin, end - begin).dictionary_encode(), maps.items.slice(begin, end - begin)

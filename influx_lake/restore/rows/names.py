@@ -1,4 +1,4 @@
-"""What columns of a table are called in InfluxDB: `rename`, `prefix` and `column_names` the other way round."""
+"""Maps the table's column names back to names in InfluxDB: reverses `rename`, `prefix` and `column_names`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from influx_lake.config.values.source_schema import Column, MeasurementSchema, R
 from influx_lake.errors import ConfigurationError, SourceError
 
 AS_STORED = "--as-stored writes what the table has, under the names and in the types that it has it"
-"""What can be done where something cannot be undone."""
+"""The remedy where something cannot be undone."""
 
 Ask = Callable[[], MeasurementSchema]
-"""Asks the measurement's source for its columns."""
+"""Queries the measurement's source for its columns."""
 
 
 @dataclass(slots=True)
 class DeclaredColumns:
-    """The columns that the measurement's source declares, asked for when they are needed.
+    """The columns that the measurement's source declares, queried on first use.
 
     Attributes:
-        ask: Asks for them.
-        shares_names: Whether a field may be called like a tag there: its column is then called `name__field`.
+        ask: Queries them.
+        shares_names: Whether a field may have a tag's name there, so that its column is `name__field`.
     """
 
     ask: Ask
@@ -35,10 +35,10 @@ class DeclaredColumns:
 
         Args:
             name: Its name in the source.
-            why: What is not known without it.
+            why: What is unknown without it, for the error.
 
         Raises:
-            ConfigurationError: The source does not tell, or has no such column any more.
+            ConfigurationError: The source does not answer, or no longer has such a column.
         """
         found = self._columns(why).get(name)
         if found is None:
@@ -48,10 +48,10 @@ class DeclaredColumns:
         return found
 
     def named(self, name: str, style: ColumnNames, role: Role, why: str) -> str:
-        """The name in the source of a column that `column_names` calls so.
+        """The column's name in the source, for a name that `column_names` made.
 
         Raises:
-            ConfigurationError: The source does not tell, or several of its columns are.
+            ConfigurationError: The source does not answer, or several columns get this name.
         """
         found = [
             each.variant_of or each.name
@@ -89,19 +89,19 @@ def declared_by(lake: Lake, measurement: Measurement, ask: Ask) -> DeclaredColum
 
 
 def unshared(name: str, tags: Collection[str]) -> str:
-    """The name of a field by that of its column, which has more in it where a tag is called so too."""
+    """A field's name, from its column's name, which has a suffix where a tag has the same name."""
     plain = name.removesuffix(f"__{Role.FIELD}")
     return plain if plain in tags else name
 
 
 @dataclass(frozen=True, slots=True)
 class SourceNames:
-    """Names in InfluxDB by names in the table.
+    """Maps names in the table to names in InfluxDB.
 
     Attributes:
         measurement: The measurement.
         declared: The columns of its source.
-        as_stored: Whether names stay as they are in the table.
+        as_stored: Whether names are kept as they are in the table.
     """
 
     measurement: Measurement

@@ -1,4 +1,4 @@
-"""Decides how rows of a measurement's table become the points that they were made of.
+"""Builds the layout that converts rows of a measurement's table back to points, undoing casts, maps and names.
 
 Which columns are tags, which are loads' at all and what type each has, the table tells itself. What transforms did is
 undone as lake.yaml says it; where that does not tell what there was before, nothing is written.
@@ -35,17 +35,17 @@ _LONG = (VALUE, INTEGER, BOOLEAN, TEXT)
 def point_layout(
     table: Table, measurement: Measurement, declared: DeclaredColumns, *, as_stored: bool = False
 ) -> PointLayout:
-    """How rows of a measurement's table become points.
+    """Build the layout that converts rows of a measurement's table to points.
 
     Args:
-        table: The table as the snapshot has it that is read, its columns called as loads know them.
+        table: The table as of the snapshot, with the column names that loads use.
         measurement: The measurement.
-        declared: The columns of its source, where the table alone does not tell.
-        as_stored: Write what the table has as it has it, and undo nothing.
+        declared: The columns of its source, where the table does not tell them.
+        as_stored: Whether the table's values are written as they are, without undoing transforms.
 
     Raises:
-        ConfigurationError: What a transform did cannot be undone.
-        GuardError: The table does not tell its tags.
+        ConfigurationError: A transform cannot be undone.
+        GuardError: The table does not record which columns are tags.
     """
     names = SourceNames(measurement, declared, as_stored)
     columns = arrow_schema(table.schema())
@@ -69,7 +69,7 @@ def point_layout(
 
 
 def remarks(measurement: Measurement) -> Iterator[str]:
-    """What the points lack that the source had, and the table never got."""
+    """What the source's points had and the table never got, in words."""
     options = measurement.transforms
     if options.fields.chooses:
         yield "fields that `fields` leaves out are not in the lake: points come without them"
@@ -88,7 +88,7 @@ def _times(columns: pa.Schema, measurement: Measurement) -> Times:
 
 
 def _left_out(table: Table, columns: pa.Schema, measurement: Measurement) -> Iterator[tuple[str, str]]:
-    """The columns that are no part of points, and why."""
+    """The columns that are not part of points, with the reasons."""
     options, known = measurement.transforms, remembered(actual(table))
     for name in columns.names:
         if name in options.constants:
@@ -138,7 +138,7 @@ def _variant_of(column: pa.Field, columns: pa.Schema, measurement: Measurement) 
 
 
 def _undo(column: pa.Field, source: str, names: SourceNames) -> Undo | None:
-    """What makes the values that a field had in InfluxDB of those that its column has."""
+    """The conversion from a column's values to those that the field had in InfluxDB."""
     measurement, kind, name = names.measurement, column.type, column.name
     if names.as_stored:
         return _as_stored(kind)
@@ -161,7 +161,9 @@ def _undo(column: pa.Field, source: str, names: SourceNames) -> Undo | None:
 
 
 def _as_stored(kind: pa.DataType) -> Undo | None:
-    """Values in the types that line protocol has: whole decimals unsigned, times, dates and other decimals as texts."""
+    """Values in the types of line protocol: whole decimals as unsigned integers; times, dates and other decimals as
+    strings.
+    """
     if pa.types.is_decimal(kind) and (kind.precision, kind.scale) == (UINT64_DIGITS, 0):
         return lambda values: values.cast(pa.uint64())
     if pa.types.is_int32(kind):
@@ -184,7 +186,7 @@ def _to(name: str, kind: pa.DataType) -> Undo:
 
 
 def _uncast(name: str, asked: str, kind: ColumnType) -> Undo:
-    """Undo a cast whose every value can be told from what it made: what comes out, cast again, has to be the same."""
+    """Undo a cast, and check it: the result, cast again, has to be the same."""
     cast, source = Cast(name, asked), ARROW_TYPES[kind]
     made = cast.type_of(source)
     if kind is ColumnType.STRING and not pa.types.is_string(made):
@@ -209,7 +211,7 @@ def _uncast(name: str, asked: str, kind: ColumnType) -> Undo:
 
 
 def _bits(values: pa.Array) -> pa.Array:
-    """Floats as whole numbers, in which no number is unequal to itself."""
+    """Floats as integers, so that NaN equals itself."""
     if pa.types.is_float32(values.type):
         return values.view(pa.int32())
     return values.view(pa.int64()) if pa.types.is_float64(values.type) else values

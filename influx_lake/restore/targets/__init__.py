@@ -1,1 +1,1 @@
-"""Where points go: databases that take line protocol, and folders of files."""
+"""Targets of a restore: InfluxDB's write APIs, and folders of files."""

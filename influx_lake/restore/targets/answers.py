@@ -1,4 +1,4 @@
-"""What servers say of points that they did not take.
+"""Parses the responses of InfluxDB's write APIs that refuse points.
 
 InfluxDB 1 and 2 put the text of each line that they cannot parse into one message, and a number of points that were
 dropped for another reason (`partial write: ... dropped=2`); InfluxDB 3 lists numbers of lines.
@@ -21,11 +21,11 @@ _TOO_LARGE = 413
 
 
 def answer_of(status: int, said: bytes, batch: Batch) -> Answer:
-    """What an answer with status 400, 413 or 422 says of the points that were sent.
+    """Parse a response with status 400, 413 or 422.
 
     Args:
         status: The status.
-        said: The body.
+        said: The response's body.
         batch: The lines that were sent.
     """
     try:
@@ -54,7 +54,7 @@ def _reason(document: Any) -> str | None:
 
 
 def _numbered(data: Any, count: int) -> dict[int, str]:
-    """The lines that a list of InfluxDB 3 names: `line_number` counts from 1 on."""
+    """The lines that InfluxDB 3 lists; its `line_number` counts from 1."""
     entries = data if isinstance(data, list) else [data]
     found: dict[int, str] = {}
     for each in entries:
@@ -67,7 +67,7 @@ def _numbered(data: Any, count: int) -> dict[int, str]:
 
 
 def _unparsed(reason: str, batch: Batch) -> dict[int, str]:
-    """The lines whose texts a message of InfluxDB 1 or 2 holds, each with what it says behind it."""
+    """The lines whose text a message of InfluxDB 1 or 2 quotes, each with the reason that follows."""
     numbers: dict[str, list[int]] = {}
     for number in range(len(batch)):
         numbers.setdefault(batch.line(number).decode(errors="replace"), []).append(number)
@@ -83,7 +83,7 @@ def _unparsed(reason: str, batch: Batch) -> dict[int, str]:
 
 
 def _with_field(name: str, batch: Batch) -> frozenset[int]:
-    """The lines that seem to have a field."""
+    """The lines that may have a field, by its name."""
     key = re.compile(rb"[ ,]" + re.escape(GO.field.written(name).encode()) + rb"=")
     return frozenset(number for number in range(len(batch)) if key.search(batch.line(number)))
 

@@ -1,4 +1,4 @@
-"""Files of line protocol: one for each window, whole or not there."""
+"""Writes files of line protocol, one for each window, each renamed into place when complete."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from influx_lake.restore.targets.packing import Packing
 from influx_lake.sources import RowStream, open_source
 
 _HEAD = "# DML\n# CONTEXT-DATABASE:{database}\n# CONTEXT-RETENTION-POLICY:autogen\n"
-"""What InfluxDB 1's own import wants to be told; to anything else they are comments."""
+"""The header that `influx -import` of InfluxDB 1 needs; comments to other readers."""
 _GZIP_LEVEL = 4
 _NOTHING = np.empty(0, np.int64)
 
 
 @dataclass(slots=True)
 class FolderTarget:
-    """Writes the points of each window to a file, which is there once it is whole.
+    """Writes the points of each window to a file, which appears under its name when complete.
 
     Attributes:
         folder: The folder.
-        packing: How files are packed.
-        measurement: What the measurement is called in the lines.
-        database: The database that the files name, as `influx -import` wants it.
-        journal: Gets what is there.
-        pace: How fast it is written at most.
-        on_taken: Told of each batch.
+        packing: The compression.
+        measurement: The measurement's name in the lines.
+        database: The database in the files' headers, for `influx -import`.
+        journal: The journal of acknowledged points.
+        pace: The rate limit.
+        on_taken: Called with each batch written.
     """
 
     folder: Path
@@ -61,11 +61,11 @@ class FolderTarget:
     _end: int = field(default=0, init=False)
 
     def path(self, window: Window) -> Path:
-        """The file of a window."""
+        """The path of a window's file."""
         return file_of(self.folder, self.packing, self.measurement, window)
 
     def take(self, batch: Batch) -> None:
-        """Write lines to the file of their window.
+        """Append a batch to the file of its window.
 
         Raises:
             StorageError: They cannot be written.
@@ -83,7 +83,7 @@ class FolderTarget:
         self.on_taken(batch, batch.refused)
 
     def finish(self, window: Window) -> None:
-        """Have the file of a window be there, now that all of it is written."""
+        """Complete the file of a window and rename it into place."""
         if self._file is None:
             return
         with _file_errors(self.path(window), "finish"):
@@ -94,17 +94,17 @@ class FolderTarget:
         self._refused = []
 
     def drain(self) -> None:
-        """Everything is there once it is finished."""
+        """Does nothing: `finish` completes files."""
 
     def close(self) -> None:
-        """Drop a file that is not whole."""
+        """Delete an incomplete file."""
         if self._file is not None:
             self._file.drop()
             self._file = None
 
 
 def file_of(folder: Path, packing: Packing, measurement: str, window: Window) -> Path:
-    """The file for the points of a window."""
+    """The path of the file for a window."""
     begin, end, name = _compact(window.start), _compact(window.end), safe_table_name(measurement)
     if name != measurement:
         name = f"{name}-{hashlib.sha256(measurement.encode()).hexdigest()[:8]}"
@@ -112,10 +112,10 @@ def file_of(folder: Path, packing: Packing, measurement: str, window: Window) ->
 
 
 class FilesReadBack:
-    """Reads the points of files, as a source does that is declared for them.
+    """A source that reads the written files back.
 
     Args:
-        files: The files that are there.
+        files: The files.
         database: The database that they name.
     """
 
@@ -130,10 +130,10 @@ class FilesReadBack:
         self._source = open_source(LineProtocolConfig.model_validate(options)) if files else None
 
     def schema(self, measurement: str) -> MeasurementSchema:
-        """The columns of a measurement, as the points show them.
+        """The columns of a measurement, inferred from its points.
 
         Raises:
-            MeasurementNotFound: No point is of it.
+            MeasurementNotFound: The files have no points of it.
         """
         if self._source is None:
             raise MeasurementNotFound(f"no file holds a point of {measurement!r}")
@@ -148,7 +148,7 @@ class FilesReadBack:
             yield rows
 
     def close(self) -> None:
-        """Remove what was taken apart."""
+        """Delete the temporary files of parsing."""
         if self._source is not None:
             self._source.close()
         self._staging.cleanup()
@@ -165,7 +165,7 @@ class _Stream(Protocol):
 
 
 class _PackedFile:
-    """A file that has its name once it is whole."""
+    """A compressed file that is renamed into place when complete."""
 
     def __init__(self, path: Path, packing: Packing) -> None:
         self._path = path

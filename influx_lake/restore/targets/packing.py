@@ -1,4 +1,4 @@
-"""How files of line protocol are packed."""
+"""The compression of files of line protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Packing(StrEnum):
-    """How files are packed."""
+    """The compression of files."""
 
     GZIP = "gzip"
     ZSTD = "zstd"
@@ -14,5 +14,5 @@ class Packing(StrEnum):
 
     @property
     def ending(self) -> str:
-        """What names of such files end with."""
+        """The suffix of file names."""
         return {"gzip": ".lp.gz", "zstd": ".lp.zst", "none": ".lp"}[self.value]

@@ -1,4 +1,4 @@
-"""Databases that take line protocol over HTTP."""
+"""Writes line protocol to InfluxDB 1, 2 and 3 over HTTP."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _FAST = 1
 
 @dataclass(frozen=True, slots=True)
 class WriteEndpoint:
-    """Where a server takes points of a measurement.
+    """The write API of a server, for one measurement.
 
     Attributes:
-        config: The server.
-        where: What it is called in messages.
+        config: The source's configuration.
+        where: Its name in messages.
         headers: The credentials.
-        path: The path of writes, with its query.
-        measurement: What the measurement is called there.
-        dialect: How it reads line protocol.
-        other_path: Another path, for servers that do not have the first one.
+        path: The path, with its query.
+        measurement: The measurement's name there.
+        dialect: Its dialect of line protocol.
+        other_path: An alternative path, for servers without the first one.
     """
 
     config: ServerConfig
@@ -52,15 +52,15 @@ class WriteEndpoint:
 
 
 def endpoint_of(config: SourceConfig, measurement: str) -> WriteEndpoint:
-    """Where a source of a lake takes points.
+    """The write API of a source of the lake.
 
     Args:
         config: The source.
-        measurement: What the measurement is called, as it is read back.
+        measurement: The measurement's name, as it will be read back.
 
     Raises:
-        ConfigurationError: It takes none.
-        SourceError: Which InfluxDB it is cannot be found out.
+        ConfigurationError: The source cannot be written to.
+        SourceError: The server's version cannot be determined.
     """
     match config:
         case AutoConfig():
@@ -99,10 +99,10 @@ def _influxdb1(config: InfluxDB1Config, measurement: str) -> WriteEndpoint:
 
 
 class ServerTarget:
-    """Sends lines to a server; threads may share it.
+    """Sends lines to a server's write API; threads may share it.
 
     Args:
-        endpoint: Where it takes them.
+        endpoint: The write API.
     """
 
     def __init__(self, endpoint: WriteEndpoint) -> None:
@@ -111,13 +111,13 @@ class ServerTarget:
         self._connection = HttpConnection(endpoint.config, lambda: endpoint.headers)
 
     def send(self, batch: Batch) -> Answer | None:
-        """Send lines, packed.
+        """Send lines, compressed.
 
         Returns:
             What the server says of those that it does not take; None where it takes all.
 
         Raises:
-            SourceError: It is not known what became of them, or the server takes none at all.
+            SourceError: It is unknown whether they were written, or the server refuses all writes.
         """
         endpoint = self._endpoint
         failures = WriteFailures(endpoint.config, endpoint.where, endpoint.measurement)

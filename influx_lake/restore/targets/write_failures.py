@@ -1,4 +1,4 @@
-"""What a failed write means: one of our errors for each that is not about the points themselves."""
+"""Classifies failed writes as errors of this project, except those about single points."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOG = "Try again; what was acknowledged is kept. The server's log knows more"
 
 
 class WriteErrors(ServerErrors):
-    """The words for writes."""
+    """The messages of write errors."""
 
     def busy(self, text: str) -> SourceUnavailable:
         return SourceUnavailable(
@@ -47,13 +47,13 @@ class WriteErrors(ServerErrors):
 
 
 class WriteFailures(HttpFailures):
-    """Makes our errors from those of writes."""
+    """Converts failed writes to errors."""
 
     def __init__(self, config: ServerConfig, where: str, measurement: str) -> None:
         super().__init__(config, where, measurement=measurement, errors=WriteErrors(where))
 
     def of_status(self, status: int, said: bytes, headers: Mapping[str, str]) -> SourceError:
-        """The server answered with a status that says nothing of single points."""
+        """The error for a status that is not about single points."""
         message = redact(message_of(said) or f"HTTP status {status}")
         if status in (401, 403):
             return self.name(

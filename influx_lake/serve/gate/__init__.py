@@ -1,1 +1,1 @@
-"""What a request passes before it is answered: who asks, how much, and how slowly."""
+"""What every request passes first: authentication, rate limits, limits on size and time."""

@@ -1,4 +1,6 @@
-"""The gate of the service: each request passes it before anything of its body is read."""
+"""ASGI middleware: authenticates requests, and limits their rate, their duration and the size of their body
+(`serve.limits.body`).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from influx_lake.serve.problems import Problem
 log = logging.getLogger("influx_lake.serve")
 
 OPEN = ("/health", "/ready", "/openapi.json")
-"""What is answered without a token: that the service lives, and how it is asked."""
+"""The paths that need no token: health and OpenAPI."""
 _ALL_IS_JSON = "/api/v3/engine/"
 _DIGITS = 18
 _HEADERS: Mapping[str, str] = {
@@ -33,12 +35,12 @@ _HEADERS: Mapping[str, str] = {
 
 
 class Gate:
-    """Refuses requests of strangers, too many, too large and too slow ones.
+    """Middleware that refuses requests without a valid token, too many, too large and too slow ones.
 
     Args:
-        app: What is behind it.
-        options: The limits.
-        tokens: Who may ask.
+        app: The application behind it.
+        options: The limits, `serve` of lake.yaml.
+        tokens: The accepted tokens.
     """
 
     def __init__(self, app: ASGIApp, options: ServeOptions, tokens: Tokens) -> None:
@@ -49,11 +51,11 @@ class Gate:
         self._rates = Rates(options.limits.requests_per_second)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request pass, or answer it."""
+        """Pass a request on, or answer it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, told = monotonic(), _Told(send, self._patience)
+        began, told = monotonic(), _Response(send, self._patience)
         body = _Body(receive, self._limits.body, self._patience)
         try:
             self._admit(scope)
@@ -76,10 +78,10 @@ class Gate:
             log.info("%s %s %s %.0f ms", scope["method"], scope["path"], told.status, (monotonic() - began) * 1000)
 
     def _admit(self, scope: Scope) -> None:
-        """Check who asks.
+        """Authenticate a request and count it against its client's rate.
 
         Raises:
-            Problem: The request is not to be answered.
+            Problem: The request is refused.
         """
         headers, path = Headers(scope=scope), scope["path"]
         client = scope["client"][0] if scope.get("client") else ""
@@ -104,7 +106,7 @@ class Gate:
 
 
 class _Body:
-    """The body of a request: neither more of it than is allowed, nor waited for in vain.
+    """Reads a request's body with limits on size and time.
 
     It is read before anything is done with it, so that nothing waits for a slow client.
     """
@@ -116,10 +118,10 @@ class _Body:
         self._messages: list[Message] = []
 
     async def read(self, headers: Headers) -> None:
-        """Read all of it.
+        """Read the whole body.
 
         Raises:
-            Problem: It is too large, or does not come.
+            Problem: The body is too large or arrives too slowly.
         """
         length = headers.get("content-length", "")
         if length.isdecimal() and (len(length) > _DIGITS or int(length) > self._largest):
@@ -149,8 +151,8 @@ class _Body:
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
-class _Told:
-    """The answer: with headers that every one has, and not sent to who does not take it."""
+class _Response:
+    """Sends the response, with the headers that every response has, and gives up on clients that do not read it."""
 
     def __init__(self, send: Send, patience: float) -> None:
         self._send = send
@@ -170,7 +172,7 @@ class _Told:
 
 
 def _as_json(scope: Scope) -> None:
-    """Take a body for JSON whatever it says, where the plugin does: curl's -d says that it is a form."""
+    """Set the content type to JSON on the plugin's path, since curl's -d claims to send a form."""
     if scope["path"].startswith(_ALL_IS_JSON):
         kept = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
         scope["headers"] = [*kept, (b"content-type", b"application/json")]

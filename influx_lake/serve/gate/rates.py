@@ -1,4 +1,4 @@
-"""How often a client may ask."""
+"""Rate limits: a token bucket for each client."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from time import monotonic
 
 BURST = 10
-"""How many seconds' worth of requests may come at once."""
+"""The capacity of a bucket, in seconds' worth of requests."""
 _CLIENTS = 10_000
 
 
 class Rates:
-    """A bucket for each client, which fills as time goes by; each request takes one out.
+    """The token buckets of all clients; each request takes a token.
 
     Args:
-        per_second: How fast a bucket fills.
-        clock: The time, in seconds.
+        per_second: The tokens added to a bucket each second.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, per_second: float, clock: Callable[[], float] = monotonic) -> None:
@@ -27,7 +27,7 @@ class Rates:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, client: str) -> int:
-        """Take a request of a client.
+        """Take a token from a client's bucket.
 
         Returns:
             0 where it may be answered; else after how many seconds one may be.

@@ -1,4 +1,4 @@
-"""Who may ask: whoever sends one of the tokens of lake.yaml."""
+"""Authentication by the tokens that `serve` of lake.yaml lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tokens:
     """The tokens that are accepted.
 
     Args:
-        secrets: Where they are. Without any, everybody is accepted.
+        secrets: References to the tokens. Without any, every request is accepted.
 
     Raises:
         ConfigurationError: One cannot be read.
@@ -33,18 +33,20 @@ class Tokens:
 
     @property
     def are_needed(self) -> bool:
-        """Whether anybody has to send one."""
+        """Whether a request needs a token."""
         return bool(self._secrets)
 
     def refresh(self) -> None:
-        """Read them again: files and stores may hold others now. Those that cannot be read stay as they were."""
+        """Read the tokens again, since files and secret stores may have changed. One that cannot be read keeps its
+        value.
+        """
         try:
             self._digests = self._read()
         except LakeError as error:
             log.warning("the tokens of the service stay as they are: %s", error)
 
     def accepts(self, authorization: str | None) -> bool:
-        """Whether a request with this header may be answered. It takes as long whatever is wrong."""
+        """Whether a header holds an accepted token; compares in constant time."""
         if not self._secrets:
             return True
         given = _digest(_token_in(authorization or ""))

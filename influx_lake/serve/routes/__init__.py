@@ -1,1 +1,1 @@
-"""What the service answers, by path."""
+"""The routes of the HTTP service, one module for each path."""

@@ -1,4 +1,4 @@
-"""What routes take out of the application and of headers."""
+"""Dependencies of routes: the service's state, and the check for unknown query parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _service(request: Request) -> Service:
 
 
 Served = Annotated[Service, Depends(_service)]
-"""The service."""
+"""The service's state, as a FastAPI dependency."""
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -32,10 +32,10 @@ IdempotencyKey = Annotated[
 
 
 def known_query(request: Request) -> None:
-    """Refuse what a path does not take in its query: what is ignored was meant to do something.
+    """Refuse unknown query parameters.
 
     Raises:
-        Problem: There is such a thing.
+        Problem: There is one.
     """
     path = getattr(request.scope.get("route"), "path", "")
     if not path.startswith(_STRICT):

@@ -1,4 +1,4 @@
-"""`/v1/changes` and `/write`: databases tell which windows got points, and these are loaded again."""
+"""`/v1/changes` and `/write`: databases report which time got points, and its windows are loaded again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from influx_lake.serve.service import Service
 router = APIRouter(tags=["changes"])
 
 MOST_BYTES = 64_000_000
-"""Of lines, unpacked."""
+"""The largest body of `/write`, uncompressed, in bytes."""
 _INT64 = 2**63 - 1
 _LONGEST_NAME_TOLD = 1_000
 
@@ -151,10 +151,10 @@ def _unpacked(body: bytes, encoding: str | None) -> bytes:
 
 
 def _source_of(service: Service, body: ToldChanges) -> str:
-    """The source that tells.
+    """The source that a report is about.
 
     Raises:
-        Problem: There is none that is meant, or it is not to tell.
+        Problem: There is no such source, or its `changes` are not configured.
     """
     lake = service.lake
     if body.source is not None:

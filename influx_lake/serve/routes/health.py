@@ -1,4 +1,4 @@
-"""`/health` and `/ready`: whether the service lives, and whether what it needs answers."""
+"""`/health` and `/ready`: liveness, and readiness of what the service needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/measurements`: what the lake holds, and how much of it."""
+"""`/v1/measurements`: the measurements of the lake, with their status."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MeasurementView(BaseModel):
 
     @classmethod
     def of(cls, measurement: Measurement) -> MeasurementView:
-        """A measurement as it is shown."""
+        """The view of a measurement."""
         return cls(
             key=measurement.key,
             measurement=measurement.name,

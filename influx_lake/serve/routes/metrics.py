@@ -1,4 +1,4 @@
-"""`/metrics`: what a lake tells Prometheus."""
+"""`/metrics`: the lake's metrics in Prometheus' format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v3/engine/replicate`: the request of InfluxData's plugin `influxdb_to_iceberg`, in its words."""
+"""`/api/v3/engine/replicate`: requests in the format of InfluxData's plugin `influxdb_to_iceberg`."""
 
 from __future__ import annotations
 
@@ -135,5 +135,5 @@ async def replicate(
 
 
 def _repr(summary: dict[str, Any]) -> str:
-    """As Python writes it, which the plugin's readers may rely on."""
+    """The `repr` of Python, which clients of the plugin may parse."""
     return str(json.loads(json.dumps({name: value for name, value in summary.items() if name != "remarks"})))

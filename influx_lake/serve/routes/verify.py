@@ -1,4 +1,4 @@
-"""`/v1/verify`: the lake held against its sources."""
+"""`/v1/verify`: compares windows of the lake with their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How requests and windows are shown, and what may be said in a body."""
+"""The JSON of requests and windows in responses, and the types of values in request bodies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Moment = Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_
 """A date or time of ISO 8601; UTC where it has no zone."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-"""What names a request."""
+"""The id of a request."""
 Compare = Annotated[Depth, Field(strict=False)]
 """How closely windows are compared. JSON has no enumerations: the value is told as text, in a strict body too."""
 
@@ -43,7 +43,7 @@ class WindowView(BaseModel):
 
     @classmethod
     def of(cls, window: RequestedWindow) -> Self:
-        """A window as it is shown."""
+        """The view of a window."""
         return cls(
             measurement=window.measurement,
             window=str(window.window),
@@ -74,7 +74,7 @@ class RequestView(BaseModel):
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """A request as it is shown."""
+        """The view of a request."""
         counts = {str(state): count for state, count in request.windows.items()}
         return cls(
             id=request.id,
@@ -110,13 +110,13 @@ class Requests(BaseModel):
 
 
 class Body(BaseModel):
-    """A body of which nothing is ignored."""
+    """A request body in which unknown members are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def location_of(request: Request) -> str:
-    """Where a request is followed."""
+    """The path under which a request is followed."""
     return f"{PATH}/{request.id}"
 
 

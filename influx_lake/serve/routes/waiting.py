@@ -1,4 +1,4 @@
-"""Answers that wait until a request has ended, or say where it is followed."""
+"""Responses that wait until a request has ended, or answer 202 with the path under which it is followed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Wait = Annotated[bool, Query(description="`false`: answer at once, with 202 and 
 FOLLOWED: dict[str, Any] = {
     "Location": {"description": "Where it is followed.", "schema": {"type": "string"}},
 }
-"""The header of an answer that comes before its request has ended, for OpenAPI."""
+"""The OpenAPI description of the `Location` header of a 202 response."""
 RESPONSES: dict[int | str, dict[str, Any]] = {
     HTTPStatus.ACCEPTED.value: {
         "model": RequestView,
@@ -30,11 +30,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     **documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_GATEWAY),
 }
-"""What a path that waits answers besides its result, for OpenAPI."""
+"""The OpenAPI description of what a path that waits answers besides its result."""
 
 
 async def ended(service: Service, asked: Asked, client: Request) -> Asked:
-    """Wait until a request has ended; one of a client that went away goes on, and so does one when the service stops.
+    """Wait until a request has ended. It continues when the client disconnects or the service stops.
 
     Returns:
         The request as it is then.
@@ -49,6 +49,6 @@ async def ended(service: Service, asked: Asked, client: Request) -> Asked:
 
 
 def later(asked: Asked) -> JSONResponse:
-    """The answer where a request goes on: 202, and where it is followed."""
+    """The response 202 of a request that continues, with its location."""
     view = RequestView.of(asked).model_dump(mode="json")
     return JSONResponse(view, HTTPStatus.ACCEPTED, {"Location": location_of(asked)})

@@ -1,4 +1,4 @@
-"""`/v1/windows`: windows that are to be loaded, and how far that is."""
+"""`/v1/windows`: requests to load windows, and their progress."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who does what was asked for: threads of the service, or runs of Dagster."""
+"""Executes requests: in threads of the service, or by runs of Dagster."""

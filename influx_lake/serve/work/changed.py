@@ -1,4 +1,4 @@
-"""Loads the windows again that databases told of, where no Dagster does."""
+"""Loads windows with reported changes again, where Dagster does not run."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("influx_lake.serve")
 
 SECONDS = 5.0
-"""How often it is looked for changes."""
+"""The interval between two looks at the journal of changes, in seconds."""
 MOST_REQUESTS = 200
-"""How many requests wait, run or pause at most."""
+"""The most of these requests that wait, run or pause at once."""
 PACE = timedelta(seconds=30)
-"""How long after a load of a window the next one begins: late points may trickle in for hours."""
+"""The pause between two loads of the same window, since late points may trickle in for hours."""
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=2)
-"""A load that failed waits before it is tried again: a minute, then twice as long each time, up to this."""
+"""The longest pause before a failed load is retried; the first is a minute, and each doubles."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Windows of a measurement that are loaded in one request, since nothing lies between them."""
+    """Adjacent windows of a measurement that one request loads."""
 
     measurement: Measurement
     windows: tuple[Window, ...]
@@ -55,7 +55,7 @@ class _Wanted:
         return Window(self.windows[0].start, self.windows[-1].end)
 
     def key(self, failures: int) -> str:
-        """Tells which changes the request is for, so that a service that was killed finds it again."""
+        """An idempotency key made from the changes, so that a restarted service finds its request again."""
         said = f"{self.table} {self.span} {self.noted} {failures}"
         return f"changed {hashlib.sha256(said.encode()).hexdigest()}"
 
@@ -72,12 +72,12 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request that was made.
+    """A request that was made for changed windows.
 
     Attributes:
-        wanted: What for.
+        wanted: Its windows.
         request: Its id.
-        failures: How many before it failed, one after the other.
+        failures: How many requests for them failed in a row before.
     """
 
     wanted: _Wanted
@@ -90,7 +90,7 @@ class _Asked:
 
 
 class ChangedWindows:
-    """Makes requests of the service for windows that changed, and forgets changes whose windows were loaded.
+    """Makes requests for changed windows, and acknowledges the changes of windows that were loaded.
 
     Args:
         service: The service.
@@ -101,10 +101,10 @@ class ChangedWindows:
         self._asked: list[_Asked] = []
 
     def look(self) -> None:
-        """Read the tables of changes, and have loaded what has to be.
+        """Read the tables of changes and request the loads that are due.
 
         Raises:
-            LakeError: The journal cannot be used.
+            LakeError: The journal cannot be read or written.
         """
         now, lake = datetime.now(UTC), self._service.lake
         journal = ChangeJournal.of(lake.root)
@@ -134,9 +134,7 @@ class ChangedWindows:
                     log.warning("the table of changes of %s cannot be read: %s", name, error)
 
     def _outcome(self, now: datetime) -> tuple[list[Loaded], list[_Asked]]:
-        """What the requests loaded, and which of them are under way, or ended so short a while ago that their windows
-        are left alone.
-        """
+        """The windows that requests loaded, and those of requests under way or within their pause."""
         loaded: list[Loaded] = []
         busy: list[_Asked] = []
         kept: list[_Asked] = []
@@ -155,7 +153,7 @@ class ChangedWindows:
         return loaded, busy
 
     def _ask(self, wanted: _Wanted, known: Sequence[_Asked]) -> bool:
-        """Make the request, in place of those that failed; whether there was room for it."""
+        """Make a request, replacing failed ones; False where too many are open."""
         failures = max((each.failures + 1 for each in known), default=0)
         try:
             request = self._service.accept(Kind.LOAD, wanted.body, wanted.key(failures), own=True)
@@ -175,7 +173,7 @@ def _left_alone_until(request: Request, failures: int) -> datetime:
 
 
 def _requests(due: Sequence[DueWindow], pending: Sequence[Change]) -> Iterator[_Wanted]:
-    """The windows in requests of their own, each with the last time at which a change of it was noted."""
+    """Group windows into requests, each with the latest time at which one of its changes was noted."""
     of_table: dict[str, tuple[Measurement, list[Window]]] = {}
     for each in due:
         of_table.setdefault(each.measurement.full_name, (each.measurement, []))[1].append(each.window)

@@ -1,4 +1,4 @@
-"""Threads of the service that work on what was asked for, and go on where they were when the service is killed."""
+"""The worker threads of the service: execute requests of the journal, and continue them after a restart."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("influx_lake.serve")
 
 _LOOK_SECONDS = 2.0
-"""How often it is looked for what Dagster's runs did, and what is not needed any more."""
+"""The interval for following Dagster's runs and for cleaning up, in seconds."""
 
 
 class Crew:
-    """The threads, from `start` to `stop`.
+    """The worker threads, from `start` to `stop`.
 
     Args:
-        service: What is served.
+        service: The service's state.
     """
 
     def __init__(self, service: Service) -> None:
@@ -53,13 +53,13 @@ class Crew:
         self._threads = [
             Thread(target=self._work, name=f"loads-{number}", daemon=True) for number in range(limits.loads)
         ]
-        self._threads.append(Thread(target=self._look_around, name="looking", daemon=True))
+        self._threads.append(Thread(target=self._keep_house, name="looking", daemon=True))
         if service.runs is None:
             # With Dagster at hand its sensor `changed_windows` does it.
             self._threads.append(Thread(target=self._follow_changes, name="changes", daemon=True))
 
     def start(self) -> None:
-        """Go on with what was under way, and begin what waits."""
+        """Continue the requests that were under way, and execute those that wait."""
         for request in self._journal.resume():
             log.warning("the service was stopped in the middle of request %s, which goes on", request)
         if self._service.runs is None and (left := self._journal.open(Runner.DAGSTER)):
@@ -71,34 +71,34 @@ class Crew:
             thread.start()
 
     def wake(self) -> None:
-        """There is something to do."""
+        """Signal that there is work."""
         with self._something:
             self._something.notify_all()
 
     @property
     def is_stopping(self) -> bool:
-        """Whether no more is begun."""
+        """Whether no more work is begun."""
         return self._stopping.is_set()
 
     def check(self) -> None:
-        """See that all threads live, as they should.
+        """Check that all threads are alive.
 
         Raises:
-            StorageError: One ended: the journal cannot be used.
+            StorageError: A thread ended because the journal could not be used.
         """
         if not all(thread.is_alive() for thread in self._threads):
             raise StorageError("a thread of the service has ended: start it again")
 
     def begin_stop(self) -> None:
-        """Begin nothing more."""
+        """Begin no more work."""
         self._stopping.set()
         self.wake()
 
     def stop(self, patience: float) -> bool:
-        """Begin nothing more, and wait for the windows that are under way.
+        """Begin no more work, and wait for the windows under way.
 
         Args:
-            patience: How many seconds at most.
+            patience: The timeout in seconds.
 
         Returns:
             Whether all are done. Those that are not are loaded again when the service starts.
@@ -134,7 +134,7 @@ class Crew:
                 self._something.notify_all()
 
     def _take(self) -> Request | None:
-        """The oldest request of which no measurement is worked on by another thread."""
+        """The oldest request whose tables no other thread is loading."""
         lake = self._service.lake
         with self._something:
             if self._tables.lake is not lake:
@@ -172,7 +172,7 @@ class Crew:
             self._journal.finish(request.id, State.FAILED, error=problem.content)
 
     def _problem(self, request: Request, session: Session, remarks: list[str]) -> Problem | None:
-        """Do it; why it cannot be done, where it was asked wrongly."""
+        """Execute a request; returns the problem where it is invalid."""
         try:
             if request.kind is Kind.VERIFY:
                 self._verify(request, session)
@@ -218,10 +218,10 @@ class Crew:
     def _load_window(
         self, request: Request, session: Session, measurements: dict[str, Measurement], window: RequestedWindow
     ) -> None:
-        """Load a window, and note what became of it.
+        """Load a window and record the result.
 
         Raises:
-            ConfigurationError: No window can be loaded.
+            ConfigurationError: No window of the request can be loaded.
         """
 
         def tell(progress: Progress) -> None:
@@ -289,7 +289,7 @@ class Crew:
             self._journal.finish(request.id, State.DONE, result=result, unless_canceled=True)
 
     def _follow_changes(self) -> None:
-        """Have windows loaded again that databases told of."""
+        """Request loads of changed windows."""
         changed = ChangedWindows(self._service)
         while not self._stopping.wait(CHANGES_SECONDS):
             try:
@@ -297,8 +297,8 @@ class Crew:
             except Exception:  # the next look may succeed
                 log.exception("looking for windows that changed")
 
-    def _look_around(self) -> None:
-        """Follow Dagster's runs, read the tokens again, forget what is old."""
+    def _keep_house(self) -> None:
+        """Follow Dagster's runs, reload the tokens, delete old requests."""
         limits, forgotten = self._service.options.limits, 0.0
         while not self._stopping.wait(_LOOK_SECONDS):
             try:

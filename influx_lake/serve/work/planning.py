@@ -1,4 +1,4 @@
-"""Which windows a request means."""
+"""Resolves a request for loads to measurements and windows, and validates it."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window
 
 EVERYTHING = "*"
-"""What stands for every measurement of the lake."""
+"""The name that means every measurement of the lake."""
 
 
 def chosen(session: Session, names: Iterable[str]) -> list[Measurement]:
     """The measurements that a request names, each once.
 
     Raises:
-        ConfigurationError: One is not in the lake, or it has none.
+        ConfigurationError: One is not in the lake, or the lake has none.
     """
     names = list(names)
     return session.measurements(None if EVERYTHING in names else names)
 
 
 def moment(body: Mapping[str, Any], name: str) -> datetime | None:
-    """A time of a request's body, which was checked."""
+    """Parse a time of a validated body."""
     return parse_moment(body[name]) if body.get(name) else None
 
 
 def depth_of(body: Mapping[str, Any]) -> Depth:
-    """How closely a request wants windows compared."""
+    """The depth of comparison that a request asks for."""
     return Depth(body.get("compare") or Depth.ROWS)
 
 
 def planned(session: Session, body: Mapping[str, Any]) -> list[tuple[Measurement, list[Window]]]:
-    """The windows of a request for loads, by measurement, oldest first.
+    """The windows of a request, by measurement, oldest first.
 
     Raises:
-        LakeError: The catalog or a source cannot tell what it has to.
+        LakeError: Catalog or source cannot be read.
     """
     start, end, only = moment(body, "start"), moment(body, "end"), body.get("only")
     measurements = chosen(session, body["measurements"])
@@ -59,7 +59,7 @@ def planned(session: Session, body: Mapping[str, Any]) -> list[tuple[Measurement
 
 
 def of_request(measurement: Measurement, body: Mapping[str, Any]) -> Measurement:
-    """A measurement as a request wants it loaded."""
+    """A measurement with the options that a request overrides."""
     return measurement.replacing_all() if body.get("replace") else measurement
 
 
@@ -74,7 +74,7 @@ def _differing(
 
 
 def check_asked(lake: Lake, body: Mapping[str, Any]) -> None:
-    """Check what can be told of a request without asking any server.
+    """Validate a request as far as no server has to be asked.
 
     Raises:
         Problem: A measurement is not in the lake, or the times do not fit together.

@@ -1,4 +1,6 @@
-"""What a request in the words of InfluxData's plugin means in this lake, and what it may not ask for."""
+"""Resolves a request in the format of InfluxData's plugin to a measurement and windows, and refuses what is not
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +26,17 @@ if TYPE_CHECKING:
     from influx_lake.session import Session
 
 BATCH = re.compile(r"([0-9]{1,9})\s*(s|min|h|d|w)")
-"""The plugin's lengths of time."""
+"""A duration in the plugin's format, as a regular expression."""
 WINDOWS_AT_ONCE = 500
-"""How many windows are counted by one query."""
+"""How many windows one query counts."""
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def batch_size(text: str) -> timedelta:
-    """Read one of the plugin's lengths of time: `30s`, `10min`, `12h`, `1d`, `2w`.
+    """Parse a duration in the plugin's format: `30s`, `10min`, `12h`, `1d`, `2w`.
 
     Raises:
-        ValueError: It is none, or no time at all.
+        ValueError: It is not in that format, or zero.
     """
     found = BATCH.fullmatch(text.strip())
     if found is None:
@@ -49,7 +51,7 @@ def batch_size(text: str) -> timedelta:
 
 
 def check_asked(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
-    """Check what can be told without asking any server.
+    """Validate a request as far as no server has to be asked.
 
     Returns:
         The measurement as the lake declares it; None where it does not, and any may be asked for.
@@ -77,7 +79,7 @@ def check_asked(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
 
 
 def asked_measurement(session: Session, body: Mapping[str, Any]) -> Measurement:
-    """The measurement that a request means: the lake's, or one of the request's own.
+    """The measurement of a request: the lake's, or one made for the request.
 
     Raises:
         Problem: The request asks for what the lake does not allow, or for columns that are not there.
@@ -99,7 +101,7 @@ def asked_measurement(session: Session, body: Mapping[str, Any]) -> Measurement:
 def plan_of(
     session: Session, body: Mapping[str, Any], *, whole_partitions: bool
 ) -> list[tuple[Measurement, list[Window]]]:
-    """The windows of a request: its range cut into batches, or the partitions that share time with it.
+    """The windows of a request: its range cut into batches, or the partitions that overlap it.
 
     Raises:
         Problem: The request asks for what the lake does not allow.
@@ -130,7 +132,7 @@ def plan_of(
 
 
 def _with_rows(session: Session, measurement: Measurement, windows: Sequence[Window]) -> list[Window]:
-    """The windows of which the source, or the table, has rows."""
+    """The windows that have rows in source or table."""
     from influx_lake.iceberg.scan.reader import find_table
     from influx_lake.iceberg.scan.row_counts import count_by_window
     from influx_lake.sources.window_counts import counts_of
@@ -146,7 +148,7 @@ def _with_rows(session: Session, measurement: Measurement, windows: Sequence[Win
 
 
 def check_count(lake: Lake, count: float) -> None:
-    """Refuse more windows than a request may have.
+    """Refuse a request with too many windows.
 
     Raises:
         Problem: They are too many.
@@ -160,7 +162,7 @@ def check_count(lake: Lake, count: float) -> None:
 
 
 def summary(request: Request, windows: Sequence[RequestedWindow]) -> dict[str, Any]:
-    """What replicating came to, in the plugin's words."""
+    """The result of a request in the plugin's format."""
     rows = sum(int((each.facts or {}).get("rows", 0)) for each in windows)
     began, body = request.began or request.created, request.body
     end = parse_moment(body["backfill_end"])
@@ -182,11 +184,11 @@ def summary(request: Request, windows: Sequence[RequestedWindow]) -> dict[str, A
 
 
 def unused_batch_size(body: Mapping[str, Any], windows: Sequence[Window]) -> list[str]:
-    """What to tell of a request whose batches are not of the size that it asks for, since runs load whole partitions.
+    """The remark for a request whose batch size is not used, because runs of Dagster load whole partitions.
 
     Args:
         body: The request.
-        windows: What its runs load, each in a commit of its own.
+        windows: The windows that its runs load.
     """
     size = batch_size(body["batch_size"])
     if all(window.end - window.start == size for window in windows):
@@ -205,10 +207,10 @@ def target_table(body: Mapping[str, Any], declared: Measurement | None) -> str:
 
 
 def _declared(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
-    """The measurement of this name that the lake declares, with the table that is asked for.
+    """The measurement that lake.yaml declares by this name, with the requested table.
 
     Raises:
-        Problem: It declares it with another table, or several times.
+        Problem: lake.yaml gives it another table, or declares it several times.
     """
     named = [each for each in lake.measurements if body["measurement"] == each.name]
     if not named:
@@ -234,7 +236,7 @@ def _declared(lake: Lake, body: Mapping[str, Any]) -> Measurement | None:
 
 
 def _check_catalog(lake: Lake, asked: Mapping[str, Any]) -> None:
-    """Refuse any other catalog than the lake's: nobody but its operator says which servers are contacted.
+    """Refuse any catalog but the lake's: only its operator decides which servers are contacted.
 
     Raises:
         Problem: A property is not the lake's.

@@ -1,4 +1,4 @@
-"""What requests write to, by one name each, however they call it."""
+"""Determines which tables a request writes, so that two threads never write the same one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from influx_lake.replication.requests.request import Kind, Request, Runner
 
 
 class Tables:
-    """The tables of a lake, and the rows that measurements have of shared ones, by every name that means one alone.
+    """The tables of a lake, and the shares of shared tables, each by one canonical name.
 
     Args:
         lake: The lake.
@@ -30,7 +30,7 @@ class Tables:
             self._called |= {name: each.full_name for name, each in called if counts[name] == 1}
 
     def of(self, request: Request) -> frozenset[str]:
-        """What a request writes to, for threads not to write to the same at once; catalogs may not tell cases apart."""
+        """The canonical names of what a request writes; case is ignored, since catalogs may ignore it."""
         if request.kind is Kind.VERIFY or request.runner is Runner.DAGSTER:
             return frozenset({request.id})
         if request.kind is Kind.REPLICATE:

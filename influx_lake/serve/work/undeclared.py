@@ -1,4 +1,4 @@
-"""Measurements that a request in the plugin's words asks for, and that the lake does not declare."""
+"""Measurements that lake.yaml does not declare, made for requests in the format of InfluxData's plugin."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from influx_lake.session import Session
 
 NAMESPACE = "default"
-"""The namespace where a request for a measurement that is not declared names none."""
+"""The default namespace of such a measurement."""
 
 
 def undeclared(session: Session, body: Mapping[str, Any]) -> Measurement:
-    """A measurement of a declared source that the lake does not declare, for a table that it does not declare either.
+    """Make a measurement that lake.yaml does not declare, from a declared source, for a table that lake.yaml does not
+    use.
 
     Raises:
         Problem: The table is one of the lake's, or the columns cannot be chosen so: the table has some that are left
@@ -76,7 +77,7 @@ def _resolved(lake: Lake, body: Mapping[str, Any], choice: Mapping[str, Any]) ->
 
 
 def _check_left_out(session: Session, asked: Measurement, whole: Measurement) -> None:
-    """Refuse to load without columns that the table has, and the source too: its batches would empty them.
+    """Refuse to load without columns that both table and source have: the load would null them.
 
     Raises:
         Problem: There are such columns.
@@ -105,7 +106,7 @@ def source_of(lake: Lake) -> str:
     """The source of measurements that are not declared.
 
     Raises:
-        Problem: There are several, and it cannot be told which one is meant.
+        Problem: The lake has several sources, and the request does not say which.
     """
     wanted = lake.defaults.source or "default"
     if wanted in lake.sources:
@@ -119,7 +120,7 @@ def source_of(lake: Lake) -> str:
 
 
 def _choice(schema: MeasurementSchema, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that choose the columns of a request.
+    """The options that select the columns of a request.
 
     Raises:
         Problem: There are no such columns.
@@ -139,10 +140,10 @@ def _choice(schema: MeasurementSchema, body: Mapping[str, Any]) -> dict[str, Any
 
 
 def columns_asked(schema: MeasurementSchema, body: Mapping[str, Any]) -> list[str]:
-    """The columns of a request but for the time, as the plugin chooses them: who includes does not exclude.
+    """The selected columns other than time, by the plugin's rule: an include list overrides the exclude list.
 
     Raises:
-        Problem: A column is named that is not there.
+        Problem: A named column does not exist.
     """
     known = [*schema.tags, *schema.fields]
     included, excluded = body["included_fields"], body["excluded_fields"]
