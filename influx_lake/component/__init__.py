@@ -1,4 +1,4 @@
-"""A lake as a component of a `dg` project: `type: influx_lake.InfluxLakeComponent` in a defs.yaml."""
+"""The `dg` component of a lake: `type: influx_lake.InfluxLakeComponent` in a defs.yaml."""
 
 from influx_lake.component.lake_component import InfluxLakeComponent
 

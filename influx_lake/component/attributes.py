@@ -1,4 +1,4 @@
-"""What a defs.yaml may say of a lake, for editors and `dg check yaml`."""
+"""The attributes of the component in a defs.yaml, with the JSON schema for editors and `dg check yaml`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SECTIONS = (
     "discovery",
     "alerts",
 )
-"""The sections of a lake.yaml that a component takes in place of one."""
+"""The sections of a lake.yaml that a component takes instead of a file."""
 _CONFIG = "The lake.yaml, relative to the defs.yaml."
 
 
 def with_lake_schema(model: type[BaseModel]) -> type[BaseModel]:
-    """The model of a component's attributes, whose schema has every option of a lake.yaml."""
+    """The component's attribute model, with the options of a lake.yaml in its JSON schema."""
 
     class LakeAttributes(model):  # type: ignore[valid-type, misc]
         @classmethod

@@ -1,4 +1,6 @@
-"""The component: a lake.yaml, or its sections, in a defs.yaml."""
+"""`InfluxLakeComponent`: a lake.yaml, or its sections in a defs.yaml, as Dagster definitions;
+discovery is its state.
+"""
 
 import asyncio
 import logging
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("influx_lake.component")
 
 Translation = Annotated[TranslationFn[Any], TranslationFnResolver[Any](lambda data: {"data": data})]
-"""Changes the asset of a measurement: attributes, or a function of its `AssetSpec` and its measurement."""
+"""Modifies the asset of a measurement: attributes, or a function of `AssetSpec` and measurement."""
 
 # Not refreshed where `dg dev` loads the definitions: that would ask servers, which may be down.
 _LOCAL = DefsStateConfigArgs(management_type=DefsStateManagementType.LOCAL_FILESYSTEM, refresh_if_dev=False)
@@ -101,12 +103,12 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        """The attributes of the defs.yaml; to editors and `dg check yaml`, with every option of a lake.yaml."""
+        """The attribute model of the defs.yaml, with the options of a lake.yaml in its JSON schema."""
         return with_lake_schema(cls.model())
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        """Read the lake. Contacts nothing; secrets stay closed.
+        """Load the declaration. Nothing is contacted, and secrets are not read.
 
         Raises:
             ConfigurationError: The declaration has mistakes; all of them are in it.
@@ -121,10 +123,10 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
 
     @property
     def lake(self) -> Lake:
-        """The lake, with what is kept beside its lake.yaml.
+        """The lake, with the discovery results kept beside its lake.yaml.
 
         Raises:
-            ConfigurationError: It was not loaded.
+            ConfigurationError: `load` was not called.
         """
         if self._lake is None:
             raise ConfigurationError(
@@ -135,23 +137,23 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
 
     @property
     def keyed_lake(self) -> Lake:
-        """The lake, whose measurements and roll-ups know the keys that `translation` gives their assets."""
+        """The lake, whose measurements and roll-ups have the asset keys that `translation` gives them."""
         if self.translation is None:
             return self.lake
         return with_translated_keys(self.lake, self._definitions(self.lake).resolve_all_asset_specs())
 
     @property
     def discovers(self) -> bool:
-        """Whether its measurements, or databases, are those that its sources have."""
+        """Whether it depends on discovery: it has patterns of measurements or databases."""
         return bool(self.lake.patterns or self.lake.groups)
 
     @property
     def defs_state_config(self) -> DefsStateConfig:
-        """Where Dagster keeps what discovery found."""
+        """Where Dagster keeps the discovery results."""
         return DefsStateConfig.from_args(self.defs_state, default_key=f"InfluxLakeComponent[{self.lake.name}]")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The lake's assets and resources."""
+        """Build the Dagster definitions."""
         if self._lake is None:
             self.placed(context)
         return super().build_defs(context) if self.discovers else self._definitions(self.lake)
@@ -161,23 +163,23 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
         context: dg.ComponentLoadContext,  # noqa: ARG002
         state_path: Path | None,
     ) -> dg.Definitions:
-        """The same, of the measurements that discovery found; without any, of those that are kept beside the lake."""
+        """Build the definitions from discovery results; without any, from those kept beside the lake.yaml."""
         if state_path is None or self._read is None:
             return self._definitions(self.lake)
         return self._definitions(self._read(read_discovered_file(state_path, _REMEDY)))
 
     async def refresh_state(self, project_root: Path) -> str:
-        """Ask the sources, and keep the answers. A lake without patterns keeps none."""
+        """Run discovery and keep the results. A lake without patterns keeps none."""
         if not self.discovers:
             return ""
         self._known = self._kept(project_root) or read_discovered(self.lake.root)
         return await super().refresh_state(project_root)
 
     def write_state_to_path(self, state_path: Path) -> None:
-        """Write what the sources have now, and what they had and is in tables still.
+        """Run discovery and write the results, with vanished measurements that have tables.
 
         Raises:
-            SourceError: A source does not tell.
+            SourceError: A source cannot be listed.
         """
         known = self._change(self._known)
         state_path.write_text(known.as_text(), encoding="utf-8")
@@ -186,14 +188,14 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
             replace_discovered(self.lake.root, known)
 
     def awaits_first_points(self, instance: dg.DagsterInstance) -> bool:
-        """Whether the state lacks a measurement that is listed, since its first point is not known."""
+        """Whether a listed measurement is missing because its first point is unknown."""
         with defs_state_storage_of(instance):
             kept = self._kept(self._root)
         lake = self._read(kept) if self._read and kept else self.lake
         return lake.awaits_first_points
 
     def keep(self, instance: dg.DagsterInstance, change: Callable[[Discovered], Discovered]) -> None:
-        """Change the state, as somebody else found it: the sensor, `influx-lake discover`, or `influx-lake ui`."""
+        """Update the state with results found by the sensor, `influx-lake discover` or `influx-lake ui`."""
         if self.defs_state.management_type is _UNKEPT:
             return
         self._change = change
@@ -204,7 +206,7 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
             self._change = self._asked
 
     def _kept(self, project_root: Path) -> Discovered | None:
-        """The state; None where there is none yet, or Dagster keeps none."""
+        """The state; None where there is none, or Dagster keeps none."""
         if self.defs_state_config.management_type is _UNKEPT:
             return None
         with defs_state_path(self.defs_state_config, project_root) as path:
@@ -214,7 +216,7 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
         return build_definitions(lake, keep=self.keep if self.discovers else None, translation=self.translation)
 
     def _asked(self, known: Discovered) -> Discovered:
-        """What is known when all sources have been asked."""
+        """The discovery results of all sources."""
         from influx_lake.replication.discovery import survey_sources
         from influx_lake.sources import open_source
 
@@ -234,7 +236,7 @@ class InfluxLakeComponent(dg.StateBackedComponent, dg.Resolvable):
         return Discovery.of(survey.lake, {**vanished, **survey.found}).added_to(known)
 
     def placed(self, context: dg.ComponentLoadContext) -> Self:
-        """The component, having read what is declared, for the place that it is declared in.
+        """The component with its declaration loaded, for the location of its defs.yaml.
 
         Raises:
             ConfigurationError: The declaration has mistakes; all of them are in it.
@@ -267,7 +269,7 @@ def _places(tree: "SourcePositionTree", location: Location = ()) -> Iterator[tup
 
 
 def _named(lake: Lake, context: dg.ComponentLoadContext) -> Lake:
-    """The lake with the name of its component's place below the project's defs, where it states none."""
+    """The lake, named after its component's folder where it has no `name`."""
     if lake.name is not None:
         return lake
     parts = list(context.path.with_suffix("").absolute().relative_to(context.defs_module_path.absolute()).parts)

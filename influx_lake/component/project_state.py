@@ -1,4 +1,4 @@
-"""The components of a lake.yaml, for the command line: their lakes and their state."""
+"""Finds the components of a lake.yaml in a dg project, and updates their discovery state, for the command line."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def keep_in_components(
     change: Callable[[Discovered], Discovered],
     instance: dg.DagsterInstance | None,
 ) -> list[str]:
-    """Change what the components of a lake know of its sources.
+    """Update the discovery state of a lake's components.
 
     Args:
         components: The components.
-        change: Makes what they know now into what they are to know.
-        instance: Dagster's instance; without it, a state that Dagster stores stays as it is.
+        change: Makes the new state from the present one.
+        instance: The Dagster instance; without it, state that Dagster stores is not updated.
 
     Returns:
         The keys of the states that were changed.

@@ -1,4 +1,4 @@
-"""`dg scaffold defs influx_lake.InfluxLakeComponent NAME`: a defs.yaml, and the lake.yaml that it names."""
+"""The scaffolder of `dg scaffold defs influx_lake.InfluxLakeComponent NAME`: writes a defs.yaml and its lake.yaml."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REQUIREMENTS = "requirements:\n  env:\n    - {variable}\n"
 
 
 class LakeScaffoldParams(BaseModel):
-    """What a new component is told: where its lake.yaml is, or what one is to say."""
+    """The options of scaffolding: an existing lake.yaml, or the content of a new one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,18 +54,18 @@ class LakeScaffoldParams(BaseModel):
 
 
 class LakeScaffolder(dg.Scaffolder[LakeScaffoldParams]):
-    """Writes a defs.yaml (or a component.py) beside a new lake.yaml, or for one that is there. Contacts nothing."""
+    """Writes a defs.yaml (or component.py) with a new or an existing lake.yaml. Nothing is contacted."""
 
     @classmethod
     def get_scaffold_params(cls) -> type[LakeScaffoldParams]:
-        """What `dg scaffold defs` takes as options."""
+        """The model of the command's options."""
         return LakeScaffoldParams
 
     def scaffold(self, request: dg.ScaffoldRequest[LakeScaffoldParams]) -> None:
         """Write the files.
 
         Raises:
-            ClickException: The options do not go together or make no lake, or a file cannot be written.
+            ClickException: The options are contradictory or make no valid lake, or a file cannot be written.
         """
         folder = request.target_path.parent if request.append else request.target_path
         try:
@@ -86,7 +86,7 @@ class LakeScaffolder(dg.Scaffolder[LakeScaffoldParams]):
 
 
 def _lake_yaml(folder: Path, params: LakeScaffoldParams) -> tuple[str, str | None]:
-    """The lake.yaml, as a defs.yaml in a folder names it, and the variable that it wants set.
+    """The path of the lake.yaml as the defs.yaml names it, and the environment variable that it needs.
 
     It is written where no other is named.
     """
@@ -122,7 +122,7 @@ def _lake_yaml(folder: Path, params: LakeScaffoldParams) -> tuple[str, str | Non
 
 
 def _source(params: LakeScaffoldParams, folder: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The entry of the source, and those of its options that are variables."""
+    """The entry of `sources`, and its options that are environment variables."""
     model = SOURCE_TYPES.get(params.type)
     given = {"host": params.host, "org": params.org}
     entry: dict[str, Any] = {"type": params.type, **{name: escaped(value) for name, value in given.items() if value}}

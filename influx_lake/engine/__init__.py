@@ -1,1 +1,1 @@
-"""The plugin that runs inside InfluxDB 3's processing engine, and what installs it there and asks how it is."""
+"""The plugin for InfluxDB 3's processing engine that reports changes, and its installation."""

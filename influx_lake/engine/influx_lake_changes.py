@@ -103,7 +103,7 @@ class InfluxLakeChanges:
                 self.write_table()
 
     def _ranges(self, rows: list[Any], newest: int) -> Ranges:
-        """The first time, the last time and the number of the points of each hour that has any."""
+        """The first time, last time and number of points, for each hour that has points."""
         try:
             times = list(map(operator.itemgetter("time"), rows))
         except TypeError:
@@ -140,7 +140,7 @@ class InfluxLakeChanges:
         return self._bounded(joined)
 
     def _bounded(self, ranges: Ranges) -> Ranges:
-        """The ranges, of which those with the smallest gaps between them are joined where there are too many."""
+        """The ranges, merged across the smallest gaps where there are too many."""
         over = len(ranges) - self.MOST_RANGES
         if over <= 0:
             return ranges
@@ -154,7 +154,7 @@ class InfluxLakeChanges:
         return joined
 
     def keep(self, found: dict[str, Ranges]) -> None:
-        """Note changes that are to be told."""
+        """Queue changes to be reported."""
         with self.state["lock"]:
             for name, ranges in found.items():
                 kept = self.state["refused" if name in self.state["refused"] else "pending"]
@@ -178,7 +178,7 @@ class InfluxLakeChanges:
             return taken
 
     def tick(self) -> None:
-        """Tell what is left, and that the plugin is alive."""
+        """Report queued changes, and send a heartbeat."""
         now = time.time_ns()
         alive = self.state["ticked"] is None or now - self.state["ticked"] >= self.ALIVE_EVERY_SECONDS * 10**9
         if self.url:
@@ -218,11 +218,11 @@ class InfluxLakeChanges:
 
     @staticmethod
     def _encoded(name: str) -> str:
-        """A name without what versions of the engine escape differently; who reads the table takes it for an URL's."""
+        """A name, percent-encoded where versions of the engine escape differently; readers of the table decode it."""
         return "".join(f"%{ord(each):02X}" if each in '%"\\' or each < " " else each for each in name)
 
     def tell(self) -> None:
-        """Tell `influx-lake serve`, unless it did not answer a short while ago."""
+        """Report to `influx-lake serve`, unless it recently did not answer."""
         if time.monotonic() < self.state["next_try"]:
             return
         waiting = [self._taken()]
@@ -253,7 +253,7 @@ class InfluxLakeChanges:
                 self.state["failures"], self.state["next_try"], self.state["error"] = 0, 0.0, None
 
     def _refused(self, taken: dict[str, Ranges], error: Exception) -> None:
-        """Lay a table's changes aside until the next minute: the service takes what is told of others."""
+        """Put a table's changes off by a minute: the service accepts those of other tables."""
         with self.state["lock"]:
             self.state["refused"].update(taken)
             self.state["failures"] += 1
@@ -275,7 +275,7 @@ class InfluxLakeChanges:
         return f"{type(error).__name__}: {error} {body}".strip()
 
     def _ask(self, path: str, content: dict[str, Any]) -> tuple[int, Any]:
-        """Ask `influx-lake serve`; its status and its answer.
+        """Send a request to `influx-lake serve`; returns status and body.
 
         Raises:
             OSError: It does not answer, or refuses.
@@ -345,7 +345,7 @@ class InfluxLakeChanges:
             }
 
     def replicate(self, asked: dict[str, Any]) -> Answer:
-        """Have windows loaded again: by `influx-lake serve`, or as a change that the table of changes tells."""
+        """Have windows loaded again: by `influx-lake serve`, or by a row in the table of changes."""
         name, bounds = asked.get("measurement"), [asked.get("start"), asked.get("end")]
         if not isinstance(name, str) or not name:
             return {"error": "measurement is missing"}, 400

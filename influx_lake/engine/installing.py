@@ -1,4 +1,4 @@
-"""Puts the plugin into a database, takes it out, and looks whether it runs."""
+"""Installs the plugin in a database, removes it, and checks whether it runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from influx_lake.engine.triggers import PLUGIN, Trigger
 from influx_lake.errors import ConfigurationError, SourceError
 
 SILENT = timedelta(minutes=2)
-"""How long ago the plugin, which ticks every few seconds, was last heard of when it counts as silent."""
+"""The age of the last heartbeat at which the plugin counts as silent; it sends one every few seconds."""
 _FILE_IS_MISSING = ("plugin not found", "no such file", "reading plugin file")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done with a trigger: `created`, `replaced`, `kept` or `removed`."""
+    """The action taken on a trigger: `created`, `replaced`, `kept` or `removed`."""
 
     trigger: str
     done: str
@@ -28,11 +28,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of the plugin.
+    """A finding about the plugin.
 
     Attributes:
-        ok: Whether it is as it should be.
-        said: What was found.
+        ok: Whether all is well.
+        said: The finding, in words.
         remedy: What to do about it.
     """
 
@@ -42,11 +42,11 @@ class Finding:
 
 
 def install(server: EngineServer, triggers: Sequence[Trigger]) -> tuple[list[Step], str | None]:
-    """Put the plugin into a database; what is there as it should be stays.
+    """Install the plugin in a database; what is as wanted already is kept.
 
     Args:
-        server: The database's engine.
-        triggers: The triggers to make.
+        server: The database's processing engine.
+        triggers: The triggers to create.
 
     Returns:
         What was done, and why the file could not be uploaded, where it was there already.
@@ -77,7 +77,7 @@ def install(server: EngineServer, triggers: Sequence[Trigger]) -> tuple[list[Ste
 
 
 def remove(server: EngineServer, triggers: Sequence[Trigger]) -> list[Step]:
-    """Take the triggers out of a database. The file and the table of changes stay.
+    """Remove the plugin's triggers from a database. The file and the table of changes stay.
 
     Raises:
         SourceError: The server refuses.
@@ -90,15 +90,15 @@ def remove(server: EngineServer, triggers: Sequence[Trigger]) -> list[Step]:
 
 
 def is_as_wanted(known: Installed, trigger: Trigger) -> bool:
-    """Whether a trigger is there and is what it should be, as far as the server tells."""
+    """Whether an installed trigger matches the wanted one, as far as the server tells."""
     return not known.disabled and known.arguments in (None, dict(trigger.arguments)) and known.file == PLUGIN.name
 
 
 def look(server: EngineServer, triggers: Sequence[Trigger]) -> Iterator[Finding]:
-    """Whether the triggers are there, switched on, and since when the plugin is silent.
+    """Check whether the triggers exist and are enabled, and since when the plugin is silent.
 
     Raises:
-        SourceError: The server does not tell.
+        SourceError: The server cannot be asked.
     """
     there = server.triggers()
     install_again = "Make them anew: influx-lake engine install"

@@ -1,4 +1,4 @@
-"""A processing engine by its HTTP API and its system tables (InfluxDB 3 Core and Enterprise, 3.3 to 3.10)."""
+"""A client of InfluxDB 3's processing engine: its HTTP API and system tables (Core and Enterprise, 3.3 to 3.10)."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _FORBIDDEN = (401, 403)
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A trigger as the server has it.
+    """An installed trigger.
 
     Attributes:
-        file: The plugin's file.
-        disabled: Whether it is switched off.
-        arguments: What the plugin is told; None where the server does not say.
+        file: The plugin's file name.
+        disabled: Whether it is disabled.
+        arguments: Its arguments; None where the server does not show them.
     """
 
     file: str
@@ -43,7 +43,7 @@ class Installed:
 
 
 class NoProcessingEngine(QueryRejected):
-    """The server has no processing engine, or none that plugins can be put into."""
+    """The server has no processing engine, or none with a plugin directory."""
 
 
 class EngineServer:
@@ -60,10 +60,10 @@ class EngineServer:
         self._queries = HttpQueries(config)
 
     def upload(self) -> None:
-        """Put the plugin's file into the server's plugin directory, in place of the one that is there.
+        """Upload the plugin's file to the server's plugin directory, replacing an existing one.
 
         Raises:
-            SourceError: The server does not take it: older ones do not, nor those where installing is switched off.
+            SourceError: The server refuses: older versions cannot, and others have it disabled.
         """
         content = {"plugin_name": PLUGIN.name, "content": PLUGIN.read_text(encoding="utf-8")}
         self._done(Request.json(_FILES, content))
@@ -72,8 +72,8 @@ class EngineServer:
         """The database's triggers, by name.
 
         Raises:
-            NoProcessingEngine: It has none.
-            SourceError: The server does not tell.
+            NoProcessingEngine: The server has none.
+            SourceError: The server cannot be asked.
         """
         try:
             rows = self._table("processing_engine_triggers", _TRIGGERS)
@@ -94,7 +94,7 @@ class EngineServer:
         }
 
     def _arguments(self) -> Mapping[str, Mapping[str, str]] | None:
-        """The arguments of each trigger; None where the server does not say."""
+        """The arguments of each trigger; None where the server does not show them."""
         try:
             rows = self._table("processing_engine_trigger_arguments", _ARGUMENTS)
         except QueryRejected:
@@ -105,10 +105,10 @@ class EngineServer:
         return found
 
     def create(self, trigger: Trigger) -> None:
-        """Make a trigger, switched on.
+        """Create a trigger, enabled.
 
         Raises:
-            SourceError: The server does not: the plugin's file is not there, or there is one of this name.
+            SourceError: The server refuses: the plugin's file is missing, or a trigger has this name.
         """
         content = {
             "db": self._config.database,
@@ -122,16 +122,16 @@ class EngineServer:
         self._done(Request.json(_TRIGGER, content))
 
     def delete(self, name: str) -> None:
-        """Stop a trigger and remove it.
+        """Disable and delete a trigger.
 
         Raises:
-            SourceError: The server does not.
+            SourceError: The server refuses.
         """
         query = Request.query(db=self._config.database, trigger_name=name, force="true")
         self._done(Request("DELETE", f"{_TRIGGER}?{query}"))
 
     def status(self) -> dict[str, Any]:
-        """What the plugin says of itself.
+        """The plugin's answer to a status request.
 
         Raises:
             SourceError: It does not answer.
@@ -177,5 +177,5 @@ class EngineServer:
 
 
 def told(error: SourceError) -> str:
-    """What a server said, in a line."""
+    """A server's message on one line."""
     return " ".join(error.message.split())

@@ -1,4 +1,4 @@
-"""What runs the plugin inside a database: three triggers, with the same arguments."""
+"""The three triggers that run the plugin in a database, and their arguments."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from influx_lake.config.values.locations import web_mistake
 from influx_lake.errors import ConfigurationError
 
 PLUGIN = Path(__file__).with_name("influx_lake_changes.py")
-"""The plugin: one file, to be copied into the server's plugin directory."""
+"""The plugin's file, to be copied to the server's plugin directory."""
 TICK = "5s"
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """How the plugin tells `influx-lake serve`; the table of changes where there is no address.
+    """How the plugin reaches `influx-lake serve`; without a URL it only writes the table of changes.
 
     Attributes:
-        url: The service's address, as the database reaches it.
-        token_variable: The environment variable of the database's server that holds a token for the service.
-        token_file: Or a file there.
-        ca_file: Certificates there to trust.
+        url: The service's URL, as the database's server reaches it.
+        token_variable: An environment variable of the database's server with a token for the service.
+        token_file: A file there with the token.
+        ca_file: A file there with CA certificates.
     """
 
     url: str | None = None
@@ -36,10 +36,10 @@ class Telling:
     ca_file: str | None = None
 
     def arguments(self) -> dict[str, str]:
-        """The same as arguments of a trigger.
+        """The trigger arguments.
 
         Raises:
-            ConfigurationError: The address is none of a service, or holds what everybody who may query could read.
+            ConfigurationError: The URL is invalid, or holds a secret that everybody with query rights could read.
         """
         if self.url is not None and (mistake := _mistake(self.url)):
             raise ConfigurationError(
@@ -59,9 +59,9 @@ class Trigger:
     """A trigger of the processing engine.
 
     Attributes:
-        name: Its name; a database has one of each.
-        specification: When it runs: `all_tables`, `every:5s`, `request:...`.
-        arguments: What the plugin is told.
+        name: Its name, unique in a database.
+        specification: The trigger specification: `all_tables`, `every:5s`, `request:...`.
+        arguments: The trigger arguments.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Trigger:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
     def command(self, database: str) -> str:
-        """The command of InfluxDB's own command line that makes it."""
+        """The `influxdb3` command that creates it."""
         arguments = ",".join(f"{name}={value}" for name, value in self.arguments.items())
         return (
             f"influxdb3 create trigger --database {database} --plugin-filename {PLUGIN.name} "
@@ -78,7 +78,7 @@ class Trigger:
 
 
 def _mistake(url: str) -> str | None:
-    """What is wrong with the service's address. It is not repeated: it may hold a password."""
+    """What is wrong with the service's URL. It is not repeated: it may hold a password."""
     parts = urlsplit(url) if web_mistake(url) is None else None
     if parts is None or not parts.hostname:
         return "is not the address of a web server"
@@ -93,7 +93,7 @@ def _mistake(url: str) -> str | None:
 
 
 def request_path(database: str) -> str:
-    """Where the plugin of a database answers, below `/api/v3/engine/`: paths are those of all databases."""
+    """The path of a database's request trigger below `/api/v3/engine/`, which all databases share."""
     return f"influx_lake/{database}"
 
 
@@ -104,11 +104,11 @@ def triggers_of(lake: Lake, source: str, database: str, telling: Telling) -> tup
         lake: The lake.
         source: The source's name.
         database: Its database.
-        telling: How the lake is told.
+        telling: How the plugin reaches `influx-lake serve`.
 
     Raises:
-        ConfigurationError: An argument holds a comma, which would begin another one on InfluxDB's command line, or the
-            address is none.
+        ConfigurationError: An argument holds a comma, which separates arguments on InfluxDB's command line, or the URL
+            is invalid.
     """
     config = lake.source(source)
     table = config.changes.table if isinstance(config, InfluxDB3Config | AutoConfig) and config.changes else None
@@ -130,8 +130,8 @@ def triggers_of(lake: Lake, source: str, database: str, telling: Telling) -> tup
 
 
 def younger_than(lake: Lake, source: str) -> timedelta:
-    """Up to which age the plugin need not tell a point: its window closed at most the lag ago, or is open, so that it
-    is loaded later anyway. Half of the shortest lag, for the clocks of the database and of the lake may differ.
+    """The age up to which the plugin need not report points, because their window is not due yet: half of the shortest
+    lag, since the clocks of database and lake may differ.
     """
     lags = [each.lag for each in lake.measurements if source in each.sources]
     lags += [each.options.lag for each in lake.patterns if each.is_for(source) and each.options.lag is not None]
@@ -139,10 +139,10 @@ def younger_than(lake: Lake, source: str) -> timedelta:
 
 
 def find_source(lake: Lake, database: str | None, source: str | None) -> tuple[str, InfluxDB3Config]:
-    """The source that is meant, by its own name or its database's.
+    """The source with a name, or with a database of that name.
 
     Raises:
-        ConfigurationError: There is none, there are several, or it is no InfluxDB 3.
+        ConfigurationError: There is none, there are several, or it is not an InfluxDB 3.
     """
     if source is not None:
         return source, _of_version_3(lake, source)

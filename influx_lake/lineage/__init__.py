@@ -1,1 +1,1 @@
-"""Lineage of loads, as OpenLineage's events. Knows no Dagster."""
+"""Lineage of loads as OpenLineage events; independent of Dagster."""

@@ -1,4 +1,4 @@
-"""The data sets of loads, named and described as OpenLineage's specification says."""
+"""Names and facets of data sets in lineage events, by OpenLineage's naming specification."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _CREDENTIALS = re.compile(r"^([\w.+-]+://)[^:/@]*(?::[^@]*)?@")
 
 
 def source_name(identity: str, measurement: str) -> Name:
-    """The data set that a measurement is in its source.
+    """The data set of a measurement at its source.
 
     As the specification names tables of databases: the server is the namespace, and the database's parts and the
     measurement are the name. Files of points are named by where they are.
 
     Args:
-        identity: Which source it is: `influxdb3://host:8181/telemetry`.
+        identity: The source's identity: `influxdb3://host:8181/telemetry`.
         measurement: The measurement's name there.
     """
     parts = urlsplit(identity)
@@ -56,10 +56,10 @@ def source_name(identity: str, measurement: str) -> Name:
 
 
 def table_name(location: str) -> Name:
-    """The data set that a table is: where its files are, as the specification names files and objects.
+    """The data set of a table, named by its location as the specification does for files and objects.
 
     Args:
-        location: Where the table is: `s3://bucket/warehouse/telemetry/cpu`.
+        location: The table's location: `s3://bucket/warehouse/telemetry/cpu`.
     """
     parts = urlsplit(location)
     if parts.scheme in ("", "file"):
@@ -68,12 +68,12 @@ def table_name(location: str) -> Name:
 
 
 def input_of(name: Name, schema: MeasurementSchema | None, rows: int | None) -> InputDataset:
-    """A measurement as what a load reads.
+    """The input data set of a load from a measurement.
 
     Args:
-        name: The data set.
+        name: The data set's name.
         schema: Its columns, where they are known.
-        rows: How many rows were read, once they were.
+        rows: The number of rows read, once they were.
     """
     facets: Facets = {"datasetType": dataset_type_dataset.DatasetTypeDatasetFacet("TABLE", "MEASUREMENT")}
     if schema is not None:
@@ -92,7 +92,7 @@ def input_of(name: Name, schema: MeasurementSchema | None, rows: int | None) -> 
 
 
 def table_input(table: Table, rows: int | None) -> InputDataset:
-    """A table as what a roll-up is computed of."""
+    """The input data set of a roll-up."""
     read = (
         {}
         if rows is None
@@ -102,12 +102,12 @@ def table_input(table: Table, rows: int | None) -> InputDataset:
 
 
 def output_of(table: Table, results: Sequence[WindowResult], lineage: Facets) -> OutputDataset:
-    """A table as what a load writes.
+    """The output data set of a load.
 
     Args:
         table: The table, as it is now.
-        results: The commits; none before the load is done.
-        lineage: What its columns are made of, where that is known.
+        results: The commits; empty before the load is done.
+        lineage: The source columns of each column, where they are known.
     """
     written: Facets = {}
     if results:
@@ -124,7 +124,7 @@ def output_of(table: Table, results: Sequence[WindowResult], lineage: Facets) ->
 
 
 def table_facets(table: Table) -> Facets:
-    """What a table is: its columns, its catalog, the format of its files, and its name in the catalog."""
+    """The facets of a table: schema, catalog, storage format, name in the catalog."""
     catalog, name = table.catalog, ".".join(table.name())
     # Some write credentials into a catalog's address.
     uri = _without_credentials(str(catalog.properties.get("uri", "")))
@@ -147,12 +147,12 @@ def table_facets(table: Table) -> Facets:
 
 
 def column_lineage(made_of: Mapping[str, Sequence[str]], source: Name, how: Mapping[str, tuple[str, str]]) -> Facets:
-    """Which columns of a data set each column of a table is made of.
+    """The column lineage facet of a table.
 
     Args:
-        made_of: The columns of the data set, by those of the table.
-        source: The data set.
-        how: The subtype of the transformation of each column, and a description; an identity where it is not there.
+        made_of: The input columns of each column of the table.
+        source: The input data set.
+        how: The transformation subtype and description of each column; identity where there is no entry.
     """
     fields = {}
     for name, columns in made_of.items():
@@ -174,7 +174,7 @@ def _field(field: NestedField) -> schema_dataset.SchemaDatasetFacetFields:
 
 
 def _type(kind: IcebergType) -> str:
-    """A type's name; that of one with fields says no more than what it is."""
+    """A type's name, without the fields of a nested one."""
     return str(kind).partition("<")[0]
 
 

@@ -1,4 +1,4 @@
-"""Delivers lineage events in the order of their making, beside the loads: who takes them may be slow, or away."""
+"""Delivers lineage events in order, in a thread beside the loads, since receivers may be slow or down."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
 
 MOST_WAITING = 10_000
-"""How many events may wait: a few kilobytes each."""
+"""The most events in the queue, a few kilobytes each."""
 LAST_WAIT_SECONDS = 20.0
-"""How long the end of a command or a run waits for events that are not delivered yet."""
+"""How long the end of a command or run waits for undelivered events, in seconds."""
 PAUSE_SECONDS = 30.0
-"""How long nothing is sent after a failure: each try may take as long as the transport's timeout and retries."""
+"""The pause after a failure, in seconds: each attempt may take the transport's timeout and retries."""
 
 log = logging.getLogger("influx_lake.lineage")
 
 
 class _Failures(logging.Handler):
-    """Takes the failures that OpenLineage's transports only write to a log: of Kafka's, and of one of several."""
+    """A log handler for failures that OpenLineage's transports only log: Kafka's, and those of one of several."""
 
     def __init__(self, lose: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -54,11 +54,11 @@ def _failures_told_to(lose: Callable[[str], None]) -> Iterator[None]:
 
 
 class Delivery:
-    """A thread that sends events. Nothing of it fails a load; what was not delivered is counted, and said.
+    """A thread that sends events. Its failures never fail a load; undelivered events are counted and reported.
 
     Args:
-        connect: Makes the client.
-        place: Where events go, for messages.
+        connect: Creates the client.
+        place: The receiver, for messages.
     """
 
     def __init__(self, connect: Callable[[], OpenLineageClient], place: str) -> None:
@@ -74,21 +74,21 @@ class Delivery:
         self._thread.start()
 
     def send(self, event: RunEvent) -> None:
-        """Have an event sent."""
+        """Queue an event."""
         try:
             self._waiting.put_nowait(event)
         except Full:
             self.lose("too many wait to be delivered")
 
     def lose(self, why: str) -> None:
-        """Count an event that is not delivered; the first one is told of at once."""
+        """Count an event that is not delivered; the first one is reported at once."""
         recorder.count("lineage_failures")
         if not self._lost:
             log.warning("a lineage event was not delivered to %s: %s (loads go on)", self._place, redact(why))
         self._lost += 1
 
     def close(self) -> None:
-        """Wait for the events that are left, but not for ever."""
+        """Wait for the queued events, up to `LAST_WAIT_SECONDS`."""
         with contextlib.suppress(Full):
             self._waiting.put(None, timeout=LAST_WAIT_SECONDS)
         self._thread.join(LAST_WAIT_SECONDS)

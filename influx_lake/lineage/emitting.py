@@ -1,4 +1,4 @@
-"""Tells of the loads in a context, where a lake says to whom."""
+"""Emits lineage events for the loads in a context."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 NAMESPACE = "influx_lake"
 RUNNING_SECONDS = 60.0
-"""How long after its beginning a load is told of again, and how often."""
+"""The interval of RUNNING events of long loads, in seconds."""
 _CONSOLE = logging.getLogger("openlineage.client.transport.console")
 
 
 @contextmanager
 def emitting(options: OpenLineageOptions | None, root: Path, lake: str | None, parent: str) -> Iterator[None]:
-    """Tell of the loads in the context by OpenLineage's events.
+    """A context whose loads emit OpenLineage events.
 
     Args:
-        options: Where they go; None: nowhere.
+        options: `openlineage` of lake.yaml; None: no events.
         root: The lake's folder.
         lake: The lake's name.
         parent: The job that the loads are part of.
@@ -66,7 +66,7 @@ def emitting(options: OpenLineageOptions | None, root: Path, lake: str | None, p
 
 @contextmanager
 def _telling_of_long_loads(lineage: LoadLineage) -> Iterator[None]:
-    """Tell of loads that are under way for long, again and again: who hears nothing of a load takes it for dead."""
+    """Emit RUNNING events of long loads, since receivers take a silent load for dead."""
     ended = Event()
 
     def tell() -> None:
@@ -83,14 +83,14 @@ def _telling_of_long_loads(lineage: LoadLineage) -> Iterator[None]:
 
 
 class _Stderr(logging.Handler):
-    """Writes to what stderr is by then: one that was kept may be closed when the next lake of a process is loaded."""
+    """Writes to the present `sys.stderr`: an earlier one may be closed when the process loads its next lake."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"{self.format(record)}\n")
 
 
 def _print_events() -> None:
-    """Have what OpenLineage's transport `console` logs, at INFO, arrive: where nothing takes it, on stderr."""
+    """Have the INFO log of OpenLineage's transport `console` written to stderr, unless a handler takes it."""
     if _CONSOLE.level == logging.NOTSET:
         _CONSOLE.setLevel(logging.INFO)
     if not _CONSOLE.hasHandlers():

@@ -1,4 +1,4 @@
-"""What is told of a load: that it starts, and that it completed, failed or was aborted, each with its data sets."""
+"""Builds the lineage events of a load: START, RUNNING, COMPLETE, FAIL, ABORT."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ log = logging.getLogger("influx_lake.lineage")
 
 @dataclass(slots=True)
 class Begun:
-    """A load that was begun.
+    """A load under way.
 
     Attributes:
         work: The load.
-        run_id: Its id in OpenLineage.
-        began: When.
-        inputs: What it reads, as far as it was known then.
-        outputs: What it writes, as far as it was known then.
+        run_id: The run's UUID in OpenLineage.
+        began: The start time.
+        inputs: The input data sets, as known at the start.
+        outputs: The output data sets, as known at the start.
     """
 
     work: _Load
@@ -69,12 +69,12 @@ class Begun:
 
 @dataclass(slots=True)
 class LoadLineage:
-    """Tells of the loads of a lake. Where it cannot, it says so; no load fails of it.
+    """Emits the events of a lake's loads. Its failures are reported and never fail a load.
 
     Attributes:
         namespace: The namespace of the jobs.
-        parent: The name of the job that the loads are part of: a command, or a job of Dagster's.
-        delivery: Where events go.
+        parent: The name of the parent job: a command, or a Dagster job.
+        delivery: Sends the events.
     """
 
     namespace: str
@@ -84,7 +84,7 @@ class LoadLineage:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begun(self, work: Work) -> None:
-        """A load begins."""
+        """Emit START."""
         if isinstance(work, _Load):
             begun = Begun(work, str(uuid.uuid4()), datetime.now(UTC))
             self._tell(begun, RunState.START)
@@ -92,18 +92,18 @@ class LoadLineage:
                 self._begun[id(work)] = begun
 
     def loaded(self, work: Work, results: Sequence[WindowResult]) -> None:
-        """A load is done."""
+        """Emit COMPLETE."""
         self._end(work, RunState.COMPLETE, results)
 
     def failed(self, work: Work, error: BaseException) -> None:
-        """A load failed, or was interrupted."""
+        """Emit FAIL, or ABORT for an interruption."""
         self._end(work, RunState.FAIL if isinstance(error, Exception) else RunState.ABORT, error=error)
 
     def tell_running(self, since: datetime) -> None:
-        """Tell of the loads under way, by what was known when they began.
+        """Emit RUNNING for loads under way.
 
         Args:
-            since: Of those that began before.
+            since: Only those that began before.
         """
         # Nothing is told of a load after its end.
         with self._lock:
@@ -186,7 +186,7 @@ class LoadLineage:
 
 
 def _told(made: Callable[[], T], otherwise: T) -> T:
-    """What can be told of data sets; something else where that fails, so that the event is not lost with it."""
+    """The data sets of an event; a fallback where describing them fails, so that the event is not lost."""
     try:
         return made()
     except Exception as problem:
@@ -229,7 +229,7 @@ def _outputs_of_rollup(work: RollupWindow, results: Sequence[WindowResult]) -> l
 
 
 def job_name(work: _Load) -> str:
-    """What the job of a load is called: the table, and what is done to it."""
+    """The job name of a load: the table, and the kind of work."""
     identifier = work.rollup.identifier if isinstance(work, RollupWindow) else work.measurement.path
     return f"{'.'.join(identifier)}.{_kind(work).lower()}"
 
@@ -239,7 +239,7 @@ def _kind(work: _Load) -> str:
 
 
 def _run_id(text: str) -> str:
-    """The UUID in the id of a run; one made of it where there is none."""
+    """The UUID in the id of a run, else one derived from it."""
     found = _UUID.search(text)
     return found[0] if found else str(uuid.uuid5(uuid.NAMESPACE_URL, f"influx-lake:{text}"))
 
@@ -252,7 +252,7 @@ def _outputs(
 
 
 def _transformations(measurement: Measurement, results: Sequence[WindowResult]) -> Mapping[str, tuple[str, str]]:
-    """How columns are made that are not what the source has."""
+    """The transformations of columns that are not copied from the source."""
     options, types = measurement.transforms, measurement.types.types
     schema = next((each.schema for each in reversed(results) if each.schema), None)
     found = dict.fromkeys(options.map, ("TRANSFORMATION", "values mapped"))
@@ -264,7 +264,7 @@ def _transformations(measurement: Measurement, results: Sequence[WindowResult]) 
 
 
 def _signed(event: RunEvent) -> RunEvent:
-    """The event, whose facets say who made them."""
+    """The event, with us as the producer of its facets."""
     sets: list[Any] = [event.run, event.job, *(event.inputs or ()), *(event.outputs or ())]
     for each in sets:
         for facets in (each.facets, getattr(each, "inputFacets", None), getattr(each, "outputFacets", None)):

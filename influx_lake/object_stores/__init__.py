@@ -1,1 +1,1 @@
-"""Object stores where they differ from a file system; sources and tables share it."""
+"""Object stores that Arrow does not handle fully by itself, for sources and tables alike: Azure, listing of folders."""

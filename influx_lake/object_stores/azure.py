@@ -1,4 +1,4 @@
-"""Azure's storage by adlfs, with the properties that pyiceberg names."""
+"""Azure storage by adlfs, configured by pyiceberg's `adls.*` properties."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _TOKEN_SECONDS = 3600
 
 
 def azure_store(properties: Mapping[str, str], location: str) -> AzureStore:
-    """The store of a file in Azure; threads share one, and so its connections and its token.
+    """The store of a location in Azure, cached so that threads share its connections and token.
 
     Args:
-        properties: How it is reached: `adls.*`.
-        location: An address: `abfss://container@account.dfs.core.windows.net/path`, or `abfss://container/path` of the
-            account that the properties name.
+        properties: pyiceberg's properties: `adls.*`.
+        location: A URL: `abfss://container@account.dfs.core.windows.net/path`, or `abfss://container/path` with the
+            account in the properties.
 
     Raises:
-        ValueError: Neither of them names the account.
+        ValueError: Neither names the account.
     """
     known = {name: value for name, value in properties.items() if name.startswith("adls.")}
     host = urlsplit(location).hostname if "@" in location else None
@@ -48,13 +48,13 @@ def azure_store(properties: Mapping[str, str], location: str) -> AzureStore:
 
 
 def azure_path(location: str) -> str:
-    """The container and path of an address, as `AzureStore` takes them."""
+    """The container and path of a URL, as `AzureStore` takes them."""
     parts = urlsplit(location, allow_fragments=False)
     return f"{parts.username or parts.netloc}{parts.path}"
 
 
 class AzureStore(AzureBlobFileSystem):  # type: ignore[misc]
-    """A store that asks the server what there is each time: others write to it, too."""
+    """An adlfs file system without a listings cache, since others write to the store too."""
 
     protocol = ("abfs", "abfss", "az", "wasb", "wasbs")
 
@@ -97,7 +97,7 @@ def _opened(properties: frozenset[tuple[str, str]], host: str, _process: int) ->
 
 
 class _Token:
-    """A token that somebody else renews: the catalog, when it is asked for the table again."""
+    """A token credential that the catalog renews when the table is loaded again."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -110,4 +110,4 @@ class _Token:
         return AccessToken(self._token, int(time.time()) + _TOKEN_SECONDS)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing."""

@@ -1,4 +1,4 @@
-"""What is in a folder of an object store, by Arrow."""
+"""Lists a folder of an object store with Arrow."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def lists_no_folders(system: FileSystem) -> bool:
-    """Whether a listing of one level has no folders: so does Arrow's of Google's storage, for lack of markers there."""
+    """Whether a non-recursive listing omits folders, as Arrow's of Google's storage does for lack of markers."""
     return bool(system.type_name == "gcs")
 
 
 def children(system: FileSystem, folder: str) -> list[FileInfo]:
-    """The files and folders that are directly in a folder; none where there is no such folder."""
+    """The files and folders directly in a folder; empty where it does not exist."""
     from pyarrow.fs import FileInfo, FileSelector, FileType
 
     deep = lists_no_folders(system)

@@ -1,4 +1,4 @@
-"""An embedded server that speaks InfluxDB 3's protocols: for first runs, demonstrations and tests.
+"""An embedded stand-in for InfluxDB 3, for first runs, demonstrations and tests.
 
 It is a development stand-in and no database: see docs/sandbox.md for where it differs from the real server.
 """

@@ -1,4 +1,4 @@
-"""Switches that make the sandbox misbehave in the ways of real servers and networks."""
+"""Fault injection: makes the sandbox fail as real servers and networks do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox as a whole."""
+"""The sandbox server: assembles storage, query and network interfaces."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the sandbox answers over HTTP and Flight."""
+"""The sandbox's network interfaces: HTTP API and Arrow Flight."""

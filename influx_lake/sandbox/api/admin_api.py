@@ -1,4 +1,4 @@
-"""Health, the management of databases and tables, and the sandbox's own switches."""
+"""HTTP endpoints for health, management of databases and tables, and fault injection."""
 
 from __future__ import annotations
 

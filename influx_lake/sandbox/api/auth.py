@@ -1,4 +1,4 @@
-"""Tokens: how clients present them, and what the server answers when they do not fit."""
+"""Token authentication, with InfluxDB 3's responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 
 class Verdict(Enum):
-    """What became of a request's credentials."""
+    """The result of checking a request's credentials."""
 
     ACCEPTED = auto()
     MALFORMED = auto()
@@ -17,15 +17,15 @@ class Verdict(Enum):
 
 
 def new_token() -> str:
-    """A token in the server's form."""
+    """A new token in InfluxDB's format."""
     return f"apiv3_{secrets.token_urlsafe(48)}"
 
 
 def check(expected: str | None, header: str | None, parameter: str | None = None) -> Verdict:
-    """Judge a request.
+    """Check a request's credentials.
 
     Args:
-        expected: The token that is right, or None when none is asked for.
+        expected: The expected token; None: no token is needed.
         header: The value of `Authorization`. The schemes Bearer, Token and Basic (`user:token`) are case-sensitive.
         parameter: The value of `?p=`, where the path allows it; it comes before the header.
     """

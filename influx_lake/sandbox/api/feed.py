@@ -1,4 +1,4 @@
-"""Rows from a query to a client that may be slow, or gone, with a sign of life when there are none."""
+"""Streams a query's batches to a client with back-pressure, keep-alive batches and cancellation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP side: requests, responses, and which handler serves which path."""
+"""The HTTP server: parses requests, routes them to handlers, streams responses."""
 
 from __future__ import annotations
 

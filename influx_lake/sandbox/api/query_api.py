@@ -1,4 +1,4 @@
-"""The v3 query interface over HTTP."""
+"""HTTP endpoints of the v3 query API."""
 
 from __future__ import annotations
 

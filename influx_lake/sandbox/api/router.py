@@ -1,4 +1,4 @@
-"""One port for both protocols: the first bytes of a connection decide where it goes."""
+"""Serves gRPC and HTTP on one port: the first bytes of a connection decide."""
 
 from __future__ import annotations
 

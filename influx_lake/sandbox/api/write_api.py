@@ -1,4 +1,4 @@
-"""The three write interfaces: v3, v2 and v1. They differ in parameters, strictness and the shape of errors."""
+"""HTTP endpoints of the v3, v2 and v1 write APIs, which differ in parameters, strictness and errors."""
 
 from __future__ import annotations
 

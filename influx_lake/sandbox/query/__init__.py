@@ -1,1 +1,1 @@
-"""SQL and InfluxQL over what was written."""
+"""Answers SQL and a few InfluxQL statements from the stored data."""

@@ -1,4 +1,4 @@
-"""A model of InfluxDB 3 Core's file limit: one file for each 10 minutes that hold data."""
+"""Emulates InfluxDB 3 Core's limit on Parquet files per query: one file for each 10 minutes with data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few InfluxQL statements that list things; InfluxQL over data is not part of the sandbox."""
+"""InfluxQL: only SHOW MEASUREMENTS and SHOW DATABASES; queries of data are not part of the sandbox."""
 
 from __future__ import annotations
 

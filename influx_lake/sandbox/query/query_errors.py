@@ -1,4 +1,4 @@
-"""Why a query has no answer."""
+"""The errors of queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL over the stored measurements, by DataFusion, with the names and the messages of InfluxDB 3."""
+"""Plans and runs SQL over the stored measurements with DataFusion, with InfluxDB 3's column types and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the `system` schema that an extractor looks at."""
+"""The tables of the `system` schema that loads and checks read."""
 
 from __future__ import annotations
 

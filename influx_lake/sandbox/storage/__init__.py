@@ -1,1 +1,1 @@
-"""What was written: parsed, merged, kept."""
+"""Stores written points: parsing, merging, persistence."""

@@ -1,4 +1,4 @@
-"""The bulk door: Arrow data and Parquet files into the stored form, piece by piece."""
+"""Bulk import: converts Arrow data and Parquet files to the stored schema, piece by piece."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of column that InfluxDB knows, and the Arrow schema of a measurement."""
+"""InfluxDB's column kinds, and the Arrow schema of a measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Line protocol to Arrow, in bulk.
+"""Parses bodies of line protocol to Arrow tables, in bulk.
 
 Telemetry repeats itself: the same series and the same list of fields come again and again. The first line of a kind is
 parsed by the grammar, which teaches a pattern; the lines that follow cost one dictionary look-up and one regular

@@ -1,4 +1,4 @@
-"""Last write wins: rows of the same tags and time become one, and sorted runs stay disjoint in time.
+"""Merges rows by last write wins, and keeps sorted runs disjoint in time.
 
 A *run* is a piece of a measurement whose points are distinct and sorted by time. The runs of a measurement do not
 overlap, so a query reads them as they are, and new rows are merged only with the runs that they fall into.

@@ -1,4 +1,4 @@
-"""The folder: a write-ahead log for what was just written, Parquet files for the rest.
+"""Persists a sandbox in a folder: a write-ahead log for recent writes, Parquet files for the rest.
 
     <folder>/log/00000001.wal                   records of written rows, replayed at the next start
     <folder>/databases/<database>/<id>/current  the name of the generation that counts

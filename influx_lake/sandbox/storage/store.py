@@ -1,4 +1,4 @@
-"""Databases and their measurements, and the writes that reach them."""
+"""Databases and measurements in memory, and the writes to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One measurement: its columns, the rows that wait to be merged, and its runs."""
+"""A measurement: schema, rows waiting to be merged, and runs."""
 
 from __future__ import annotations
 

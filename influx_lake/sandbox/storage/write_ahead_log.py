@@ -1,4 +1,4 @@
-"""The write-ahead log: written rows as checked records, so that a write that was acknowledged survives a crash."""
+"""The write-ahead log: acknowledged writes as checksummed records that survive a crash."""
 
 from __future__ import annotations
 
