@@ -1,9 +1,8 @@
-"""deploy/compose, deploy/celery and deploy/kubernetes: what they say fits together, and Kubernetes takes it."""
+"""deploy/compose, deploy/celery and the lakes of all deployments: what they say fits together."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -89,43 +88,3 @@ def test_the_instances_differ_from_that_of_one_machine_where_they_have_to(folder
     alike = one.keys() - {"run_launcher", "concurrency", "run_monitoring"}
     assert {key: other[key] for key in alike} == {key: one[key] for key in alike}
     assert other["concurrency"]["pools"] == one["concurrency"]["pools"]
-
-
-def test_kubernetes_takes_what_stands_beside_the_chart() -> None:
-    validate = pytest.importorskip("kubernetes_validate")
-    for name in read(KUBERNETES / "kustomization.yaml")["resources"]:
-        for found in yaml.safe_load_all((KUBERNETES / name).read_text(encoding="utf-8")):
-            validate.validate(found, validate.latest_version(), strict=True)
-
-
-def test_the_chart_is_given_what_the_rest_has() -> None:
-    (code,) = read(KUBERNETES / "values.yaml")["dagster-user-deployments"]["deployments"]
-    serve = next(
-        each
-        for each in yaml.safe_load_all((KUBERNETES / "serve.yaml").read_text(encoding="utf-8"))
-        if each["kind"] == "Deployment"
-    )
-    (container,) = serve["spec"]["template"]["spec"]["containers"]
-    assert code["image"]["repository"] == container["image"]
-    assert code["volumeMounts"] == container["volumeMounts"]
-    (config,) = read(KUBERNETES / "kustomization.yaml")["configMapGenerator"]
-    assert {"name": config["name"]} in [each.get("configMap") for each in code["volumes"]]
-
-
-@pytest.mark.servers
-def test_the_chart_takes_the_values() -> None:
-    import os
-    import shutil
-
-    chart = os.environ.get("INFLUX_LAKE_TEST_DAGSTER_CHART")
-    if chart is None or shutil.which("helm") is None:
-        pytest.skip("INFLUX_LAKE_TEST_DAGSTER_CHART names no folder with Dagster's chart, or helm is not installed")
-    validate = pytest.importorskip("kubernetes_validate")
-    made = subprocess.run(
-        ["helm", "template", "dagster", chart, "--values", str(KUBERNETES / "values.yaml")],
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    for found in filter(None, yaml.safe_load_all(made.stdout)):
-        validate.validate(found, validate.latest_version(), strict=True)
