@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from influx_lake.errors import BranchOutdated
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.window_commit import commit_id_of
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+
+PARTS = "influx-lake.parts"
+"""The property of a snapshot's summary: the ids of the parts that it committed."""
 
 
 class AlreadyCommitted(Exception):
@@ -33,20 +38,29 @@ class Once:
     Attributes:
         planner: Plans it.
         commit_id: The id of its commit, the same in all processes.
+        parts: The ids of the parts that it commits.
     """
 
     planner: Planner[Change]
     commit_id: str
+    parts: Collection[str]
 
     def plan(self, table: Table) -> Change:
         """Plan it.
 
         Raises:
             AlreadyCommitted: It took place.
+            BranchOutdated: Some of the parts were committed with others.
         """
         if (found := commit_of(table, self.commit_id)) is not None:
             raise AlreadyCommitted(found)
-        return self.planner.plan(table)
+        if not committed_parts(table).isdisjoint(self.parts):
+            raise BranchOutdated(
+                "another run committed some of the parts of the window, with other ones",
+                remedy="Run the window again",
+            )
+        change = self.planner.plan(table)
+        return replace(change, notes={**change.notes, PARTS: ",".join(sorted(self.parts))})
 
     def written(self) -> list[DataFile]:
         """The files of its plans."""
@@ -56,3 +70,9 @@ class Once:
 def commit_of(table: Table, commit_id: str) -> Snapshot | None:
     """The snapshot of a commit, on whichever branch; None where there is none."""
     return next((each for each in reversed(table.snapshots()) if commit_id_of(each) == commit_id), None)
+
+
+def committed_parts(table: Table) -> set[str]:
+    """The ids of the parts that snapshots of a table committed, on whichever branch."""
+    said = (each.summary.additional_properties.get(PARTS, "") for each in table.snapshots() if each.summary)
+    return {part for parts in said for part in parts.split(",") if part}

@@ -35,9 +35,11 @@ class PartsIngest(Ingest):
 
     Attributes:
         written: The files.
+        parts: The ids of the parts.
     """
 
     written: WrittenRows
+    parts: frozenset[str]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, read back from the files."""
@@ -59,7 +61,7 @@ class PartsIngest(Ingest):
             BranchOutdated: It did, and the table has another state by now.
         """
         try:
-            return Ingest.commit(self, Once(planner, self.commit_id))
+            return Ingest.commit(self, Once(planner, self.commit_id, self.parts))
         except AlreadyCommitted as found:
             return self._committed(found.snapshot)
 
@@ -106,8 +108,9 @@ def open_parts(load: WindowLoad, parts: Sequence[WrittenPart]) -> Iterator[Parts
         kept=True,
     )
     aside = [part.quarantined for part in parts if part.quarantined is not None]
-    with Quarantine(load, staging.first, commit_id, aside) as quarantine:
-        yield PartsIngest(load, staging, _statistics(load, parts), quarantine, commit_id, written)
+    ids = frozenset(part.id for part in parts)
+    with Quarantine(load, staging.first, commit_id, aside, ids) as quarantine:
+        yield PartsIngest(load, staging, _statistics(load, parts), quarantine, commit_id, written, ids)
 
 
 def commit_id_of_parts(parts: Iterable[WrittenPart]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -56,9 +56,17 @@ class Quarantine:
         staged: The load's table; a row does not fit where it has a value in one of its shape's misfits.
         commit_id: The commit of the table's own rows, which is to follow; kept in that of these.
         parts: Rows that were taken out already, and written, by whoever wrote a part of the window.
+        ids: The ids of the window's parts, where it was written in such.
     """
 
-    def __init__(self, load: WindowLoad, staged: Staged, commit_id: str, parts: Sequence[PartFiles] = ()) -> None:
+    def __init__(
+        self,
+        load: WindowLoad,
+        staged: Staged,
+        commit_id: str,
+        parts: Sequence[PartFiles] = (),
+        ids: Collection[str] = (),
+    ) -> None:
         self.target = quarantine_of(load.target)
         # What of the window is loaded is for the table's own commit to say.
         self._load = replace(
@@ -70,6 +78,7 @@ class Quarantine:
         self._time_column = load.target.time_column
         self._statistics = WindowStatistics(TIME, load.window, self.target.name, self.target.share)
         self._parts = parts
+        self._ids = ids
         self._writer: DataFileWriter | None = None
         self._is_used = load.target.has_quarantine
         self._handed_over = False
@@ -161,8 +170,10 @@ class Quarantine:
         written = WrittenRows(self.target, [*own, *parts], kept=bool(parts))
         planner: Planner[Change] = Replacement(self._load, staging.first.table, self.rows, written)
         self._handed_over = True
+        if self._ids:
+            planner = Once(planner, self._commit_id, self._ids)
         try:
-            WindowCommit(self._load, staging, Once(planner, self._commit_id), commit_id=self._commit_id).run()
+            WindowCommit(self._load, staging, planner, commit_id=self._commit_id).run()
         except AlreadyCommitted:
             # By another process, which commits the same parts.
             return

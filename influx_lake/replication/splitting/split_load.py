@@ -15,10 +15,11 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import RowsMissing
 from influx_lake.iceberg.columns.known_columns import actual
-from influx_lake.iceberg.commit.once import commit_of
+from influx_lake.iceberg.commit.once import commit_of, committed_parts
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.parts_ingest import commit_id_of_parts
+from influx_lake.iceberg.load.quarantine import quarantine_of
 from influx_lake.iceberg.load.write_part import write_part
 from influx_lake.iceberg.parts.records import PartRecords
 from influx_lake.iceberg.parts.written_part import WrittenPart
@@ -138,10 +139,15 @@ class SplitLoad:
             count: How many the window has.
         """
         found = {window: part for window, part in noted.items() if self._is_fresh(part)}
-        if len(found) == count and commit_of(records.table, commit_id_of_parts(found.values())) is not None:
-            # Their commit took place: whoever loads the window again wants what the source has now.
-            return {}
-        return {window: part for window, part in found.items() if records.is_whole(part)}
+        # Whoever loads a window again that was loaded wants what the source has now.
+        spent = committed_parts(records.table)
+        target = table_target(self.measurement, self.schema)
+        held = find_table(self.catalog, quarantine_of(target).identifier) if target.has_quarantine else None
+        whole = len(found) == count and held is not None and commit_of(held, commit_id_of_parts(found.values()))
+        if held is not None and not whole:
+            # Only the commit that the quarantine was made for can follow it.
+            spent |= committed_parts(held)
+        return {window: part for window, part in found.items() if part.id not in spent and records.is_whole(part)}
 
     def _is_fresh(self, part: WrittenPart) -> bool:
         complete = part.window.end <= part.began - self.measurement.lag

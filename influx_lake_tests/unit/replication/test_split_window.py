@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyiceberg.catalog import Catalog
 
 from influx_lake.config import Measurement, Nanoseconds, TypeOptions
-from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Every, Scheme, Window
-from influx_lake.errors import SourceUnavailable, WindowShrank
+from influx_lake.errors import SourceUnavailable, WindowShrank, WindowTooLarge
+from influx_lake.iceberg.commit.overwrite_producer import ReplaceCommit
 from influx_lake.iceberg.parts.records import SUFFIX, PartRecords
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.window_result import WindowResult
@@ -26,7 +30,7 @@ from influx_lake.replication.splitting.cutting import cut
 from influx_lake.replication.splitting.helpers import Helpers, NoHelpers, PartsWanted
 from influx_lake.replication.window import MeasurementWindow
 from influx_lake.sources.protocol import RowStream
-from influx_lake_tests.unit.replication.fake_source import FakeSource
+from influx_lake_tests.unit.replication.fake_source import FakeSource, Stream
 from influx_lake_tests.unit.replication.loading import APPENDING, CPU, UPSERTING, day, exact, held
 
 SPLIT = replace(CPU, split=timedelta(hours=6))
@@ -224,6 +228,128 @@ def test_a_part_of_the_open_window_is_read_again(source: FakeSource, catalog: Ca
     away.asked.clear()
     load_rows(window_of(away, catalog, of, window))
     assert away.asked == parts
+
+
+@dataclass
+class Growing(FakeSource):
+    """A source whose measurement gets a column while its first part is read."""
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        found = super().schema(measurement)
+        more = Column("late", Role.FIELD, ColumnType.FLOAT)
+        return replace(found, columns=(*found.columns, more)) if self.asked else found
+
+
+def test_all_parts_have_the_columns_that_the_source_had_at_first(source: FakeSource, catalog: Catalog) -> None:
+    growing = Growing(rows=source.rows)
+    loaded(growing, catalog)
+    assert growing.asked == PARTS
+    assert exact(growing, catalog)
+
+
+@dataclass
+class Wider(FakeSource):
+    """The source as a process has it that asks it a moment later: the measurement has a column more."""
+
+    def schema(self, measurement: str) -> MeasurementSchema:
+        found = super().schema(measurement)
+        return replace(found, columns=(*found.columns, Column("late", Role.FIELD, ColumnType.FLOAT)))
+
+    @contextmanager
+    def read(self, schema: MeasurementSchema, window: Window) -> Iterator[RowStream]:
+        with super().read(schema, window) as rows:
+            late = pa.field("late", pa.float64())
+            wide = [batch.append_column(late, pa.nulls(len(batch), pa.float64())) for batch in rows]
+            yield Stream(rows.schema.append(late), wide)
+
+
+def test_parts_of_others_that_saw_other_columns_are_written_again(source: FakeSource, catalog: Catalog) -> None:
+    others = Others(Wider(rows=source.rows), catalog, SPLIT, write=PARTS[:2])
+    loaded(source, catalog, helpers=others)
+    assert source.asked == [*PARTS[2:], *PARTS[:2]]
+    assert exact(source, catalog)
+
+
+def test_the_rows_of_all_parts_are_limited(source: FakeSource, catalog: Catalog) -> None:
+    with pytest.raises(WindowTooLarge, match="more than 39 rows"):
+        loaded(source, catalog, replace(SPLIT, max_window_rows=39))
+    assert loaded(source, catalog, replace(SPLIT, max_window_rows=40)).rows == 40
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+STEPS = {
+    "before a part is noted": (PartRecords, "put", 2, False, PARTS[2:]),
+    "after a part is noted": (PartRecords, "put", 2, True, PARTS[3:]),
+    "before the commit": (ReplaceCommit, "commit", 0, False, []),
+    # It took place: the window is as one that was loaded before.
+    "after the commit": (ReplaceCommit, "commit", 0, True, PARTS),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("of", [CPU, UPSERTING], ids=lambda of: of.write.mode)
+def test_a_run_is_killed_at_each_step(source: FakeSource, catalog: Catalog, of: Measurement, step: str) -> None:
+    owner, name, calls, done_first, read_again = STEPS[step]
+    original, left = getattr(owner, name), [None] * calls
+
+    def killed(*arguments: object) -> None:
+        if left:
+            left.pop()
+            original(*arguments)
+            return
+        if done_first:
+            original(*arguments)
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        with pytest.raises(Killed):
+            loaded(source, catalog, split(of))
+    source.asked.clear()
+    loaded(source, catalog, split(of))
+    assert source.asked == read_again
+    assert exact(source, catalog)
+
+
+def test_a_run_is_killed_while_it_forgets_its_parts(source: FakeSource, catalog: Catalog) -> None:
+    """Some of them are noted still, and committed already."""
+    original, left = PartRecords.forget, [None]
+
+    def killed(records: PartRecords, window: Window) -> None:
+        if not left:
+            raise Killed
+        left.pop()
+        original(records, window)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PartRecords, "forget", killed)
+        with pytest.raises(Killed):
+            loaded(source, catalog)
+    source.asked.clear()
+    source.rows = source.rows.set_column(2, "value", pa.array([5.0] * 40))
+    loaded(source, catalog)
+    assert source.asked == PARTS
+    assert exact(source, catalog)
+
+
+@pytest.mark.parametrize("of", [CPU, APPENDING, UPSERTING], ids=lambda of: of.write.mode)
+def test_two_runs_load_the_same_window_at_once(source: FakeSource, catalog: Catalog, of: Measurement) -> None:
+    """They meet before each part, and before the commit."""
+    meeting = threading.Barrier(2, timeout=60)
+
+    class Meeting(NoHelpers):
+        @contextmanager
+        def help(self, wanted: PartsWanted) -> Iterator[Iterator[Window]]:
+            yield (part for part in wanted.parts if meeting.wait() >= 0)
+            meeting.wait()
+
+    with ThreadPoolExecutor(2) as runs:
+        done = [*runs.map(lambda _: loaded(source, catalog, split(of), Meeting()), range(2))]
+    assert [each.rows for each in done] == [40, 40]
+    assert exact(source, catalog)
 
 
 @given(
