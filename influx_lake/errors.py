@@ -290,6 +290,16 @@ class BranchOutdated(CommitConflict):
     """What a branch has of a window was made from rows that the table no longer has: it has to be loaded again."""
 
 
+class StreamOvertaken(CommitError):
+    """Another process of the same stream added messages first: two of them run."""
+
+
+class StreamSetBack(CommitError):
+    """A table was rolled back while a stream added to it: what it had is added again first."""
+
+    transient = True
+
+
 class CommitOutcomeUnknown(CommitError):
     """The catalog did not say whether the commit took place, and it could not be found out afterwards."""
 

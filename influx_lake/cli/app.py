@@ -36,6 +36,7 @@ from influx_lake.cli.commands.reports.status import status
 from influx_lake.cli.commands.schema import schema
 from influx_lake.cli.commands.services.sandbox import sandbox
 from influx_lake.cli.commands.services.serve import serve
+from influx_lake.cli.commands.services.stream import stream
 from influx_lake.cli.commands.services.ui import ui
 from influx_lake.cli.commands.sql import sql
 from influx_lake.cli.commands.tail import tail
@@ -56,7 +57,23 @@ app = typer.Typer(
 _COMMANDS: dict[str, tuple[Callable[..., object], ...]] = {
     _FIRST_STEPS: (demo, new, sandbox, ui),
     _LAKE: (init, import_plugin, check, discover, schema, preview),
-    _DAILY: (plan, replicate, tail, adopt, status, verify, certify, sql, docs, cost, maintain, pools, serve, metrics),
+    _DAILY: (
+        plan,
+        replicate,
+        tail,
+        stream,
+        adopt,
+        status,
+        verify,
+        certify,
+        sql,
+        docs,
+        cost,
+        maintain,
+        pools,
+        serve,
+        metrics,
+    ),
     _HISTORY: (history, rollback, tag, branch, publish, erase, restore),
 }
 for panel, commands in _COMMANDS.items():

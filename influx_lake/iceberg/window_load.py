@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.streams.position import StreamPosition
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_rows import Rows
 
@@ -134,6 +135,7 @@ class WindowLoad:
         guard: Looks at each plan before it is committed.
         tail_of: Of a tail, what held rows of the window when it was read: it is committed only while that is the same,
             and only if it has something new.
+        stream: Of messages, how far their stream is with them; they are added once.
         progress: How far the load is.
         written: Gives what was written of the window of a load already, in files of the table's layout, by this process
             or by others, in one or more parts that hold all of its rows; asked again where a load is begun again.
@@ -150,6 +152,7 @@ class WindowLoad:
     complete_until: datetime | None = None
     guard: Guard = field(default_factory=Unguarded)
     tail_of: SeenFiles | None = None
+    stream: StreamPosition | None = None
     progress: ProgressMeter = field(default_factory=ProgressMeter)
     written: Callable[[WindowLoad], Sequence[WrittenPart]] | None = None
     audit: Callable[[Catalog], Sequence[str]] | None = None

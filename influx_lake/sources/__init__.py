@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from influx_lake.errors import MissingExtra
 from influx_lake.sources.protocol import RowStream, ServerInfo, Source
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         InfluxDB2Config,
         InfluxDB3Config,
         InfluxDB3ParquetConfig,
+        KafkaConfig,
         PointFilesConfig,
         SourceConfig,
     )
@@ -29,22 +31,22 @@ def open_source(config: SourceConfig) -> Source:
         InfluxDB2Config,
         InfluxDB3Config,
         InfluxDB3ParquetConfig,
+        KafkaConfig,
         PointFilesConfig,
     )
 
-    match config:
-        case InfluxDB3Config():
-            return _influxdb3(config)
-        case InfluxDB3ParquetConfig():
-            return _influxdb3_parquet(config)
-        case PointFilesConfig():
-            return _point_files(config)
-        case AutoConfig():
-            return _auto(config)
-        case InfluxDB2Config():
-            return _influxdb2(config)
-        case InfluxDB1Config():
-            return _influxdb1(config)
+    opening: tuple[tuple[type[SourceConfig], Callable[[Any], Source]], ...] = (
+        (InfluxDB3Config, _influxdb3),
+        (InfluxDB3ParquetConfig, _influxdb3_parquet),
+        (PointFilesConfig, _point_files),
+        (AutoConfig, _auto),
+        (InfluxDB2Config, _influxdb2),
+        (InfluxDB1Config, _influxdb1),
+        (KafkaConfig, _kafka),
+    )
+    for kind, opened in opening:
+        if isinstance(config, kind):
+            return opened(config)
     raise TypeError(f"no source is known for {type(config).__name__}")
 
 
@@ -96,6 +98,12 @@ def _influxdb3_parquet(config: InfluxDB3ParquetConfig) -> Source:
     from influx_lake.sources.influxdb3_parquet import InfluxDB3ParquetSource
 
     return InfluxDB3ParquetSource(config)
+
+
+def _kafka(config: KafkaConfig) -> Source:
+    from influx_lake.sources.messages.source import TopicSource
+
+    return TopicSource(config)
 
 
 def _point_files(config: PointFilesConfig) -> Source:

@@ -12,9 +12,11 @@ from influx_lake.config.connections.influxdb1 import InfluxDB1Config
 from influx_lake.config.connections.influxdb2 import InfluxDB2Config, QueryLanguage
 from influx_lake.config.connections.influxdb3 import InfluxDB3Config, Protocol
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
+from influx_lake.config.connections.kafka import KafkaConfig
 from influx_lake.config.connections.landing_zone import LandingZoneConfig
 from influx_lake.config.connections.line_protocol import LineProtocolConfig
 from influx_lake.config.connections.points import PointFilesConfig
+from influx_lake.config.connections.records import LandedMeasurement, RecordOptions
 from influx_lake.config.connections.server import ServerConfig, TlsConfig
 from influx_lake.config.values.locations import LocalFile
 
@@ -27,12 +29,15 @@ __all__ = [
     "InfluxDB2Config",
     "InfluxDB3Config",
     "InfluxDB3ParquetConfig",
+    "KafkaConfig",
+    "LandedMeasurement",
     "LandingZoneConfig",
     "LineProtocolConfig",
     "LocalFile",
     "PointFilesConfig",
     "Protocol",
     "QueryLanguage",
+    "RecordOptions",
     "ServerConfig",
     "SourceConfig",
     "TlsConfig",
@@ -51,6 +56,7 @@ SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
         "landing_zone": LandingZoneConfig,
         "auto": AutoConfig,
         "line_protocol": LineProtocolConfig,
+        "kafka": KafkaConfig,
     }
 )
 """The types of sources, by the word for each in lake.yaml."""

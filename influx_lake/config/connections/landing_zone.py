@@ -5,20 +5,18 @@ from __future__ import annotations
 from string import Formatter
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from influx_lake.config.connections.points import PointFilesConfig, check_staging
+from influx_lake.config.connections.records import LandedMeasurement, RecordOptions, check_records
 from influx_lake.config.values.contradictions import contradiction
 from influx_lake.config.values.lists import Distinct
 from influx_lake.config.values.locations import stored_path
-from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.config.values.timestamps import TimeZone
 from influx_lake.config.values.units import Duration
 from influx_lake.config.values.validated_names import Form, Text
 
 DATES = ("year", "month", "day", "hour")
-_RESERVED = {TIME: "what tables call a point's time"}
-_FieldType = Literal["float", "integer", "uinteger", "boolean", "string"]
 
 
 def _template(path: str, info: ValidationInfo) -> str:
@@ -42,23 +40,7 @@ def _template(path: str, info: ValidationInfo) -> str:
 _DELIMITER = Form(r"^[^\"\r\n\x00]$", "a delimiter: one character, and no quotation mark or line break")
 
 
-class LandedMeasurement(BaseModel):
-    """The columns of one measurement."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tags: Annotated[tuple[Text, ...], Distinct()] = Field(default=(), description="The columns that are tags.")
-    fields: dict[Text, _FieldType] = Field(
-        min_length=1, description="The fields, each with its type: float, integer, uinteger, boolean or string."
-    )
-
-    @property
-    def types(self) -> dict[str, ColumnType]:
-        """The fields' types."""
-        return {name: ColumnType(kind) for name, kind in self.fields.items()}
-
-
-class LandingZoneConfig(PointFilesConfig):
+class LandingZoneConfig(RecordOptions, PointFilesConfig):
     """Folders by date, in which a pipeline lands files of points: JSON lines, CSV or Parquet."""
 
     type: Literal["landing_zone"] = Field(description="Files that a pipeline lands in folders by date.")
@@ -97,15 +79,8 @@ class LandingZoneConfig(PointFilesConfig):
         description="Whose dates and hours the folders say (an IANA name).",
         examples=["UTC", "America/New_York"],
     )
-    timestamp: Text = Field(default="timestamp", description="The column of the time.")
-    timestamp_units: Literal["ns", "us", "ms", "s"] = Field(
-        default="s", description="What times count in that are numbers (Telegraf's json_timestamp_units)."
-    )
     measurement_column: Text = Field(
         default="name", description="The column of the measurement's name, where `path` has no {measurement}."
-    )
-    tags: Annotated[tuple[Text, ...], Distinct()] = Field(
-        default=(), description="The columns that are tags, besides those in an object called `tags`."
     )
     columns: dict[Text, LandedMeasurement] = Field(
         default_factory=dict,
@@ -130,21 +105,8 @@ class LandingZoneConfig(PointFilesConfig):
         return self
 
     @model_validator(mode="after")
-    def _check_tags(self) -> Self:
-        own = {"timestamp": self.timestamp, "measurement_column": self.measurement_column}
-        named = {**_RESERVED, **{column: f"the column of `{option}`" for option, column in own.items()}}
-        declared = [(("columns", name, "tags"), known.tags) for name, known in self.columns.items()]
-        for place, tags in [(("tags",), self.tags), *declared]:
-            if taken := [column for column in named if column in tags]:
-                message = f"{taken[0]!r} is {named[taken[0]]}, and no tag: correct one of them"
-                raise contradiction(message, *place, tags.index(taken[0]))
-        for name, known in self.columns.items():
-            if taken := [column for column in known.fields if column in named]:
-                message = f"{taken[0]!r} is {named[taken[0]]}, and no field: correct one of them"
-                raise contradiction(message, "columns", name, "fields", taken[0])
-            if both := [field for field in known.fields if field in (*known.tags, *self.tags)]:
-                message = f"{both[0]!r} is also one of the tags: a column is a tag or a field"
-                raise contradiction(message, "columns", name, "fields", both[0])
+    def _check_records(self) -> Self:
+        check_records(self)
         return self
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from influx_lake.config.connections import InfluxDB3Config, SourceConfig
+from influx_lake.config.connections import InfluxDB3Config, KafkaConfig, SourceConfig
 from influx_lake.config.lake.lake import Pattern
 from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.measurements.layout_checks import share_of
@@ -126,7 +126,7 @@ class _Reader:
 
     def _declare_in_databases(self, key: str, options: MeasurementOptions, group: DatabaseGroup) -> None:
         """Which of the databases have the measurement is known when they were looked at: a name is a pattern, too."""
-        self._check_history(key, options)
+        self._check_sources(key, options)
         name = options.measurement or key
         # Without a database that is known, the entry has its mistakes all the same.
         sources = (group.name, *filter(group.holds, self._sources))
@@ -137,7 +137,7 @@ class _Reader:
         name = options.measurement or key
         source = self._source(key, options)
         measurement = self._resolve(key, name, options, source)
-        self._check_history(key, options)
+        self._check_sources(key, options)
         if source is None:
             return
         self._found.listed.add((source, name))
@@ -155,7 +155,7 @@ class _Reader:
 
     def _declare_pattern(self, key: str, options: MeasurementOptions) -> None:
         source = self._source(key, options)
-        self._check_history(key, options)
+        self._check_sources(key, options)
         # A pattern without a match has its mistakes all the same.
         if self._resolve(key, key, options, source) is not None and source is not None:
             self._found.patterns.append(Pattern(key, source, options))
@@ -176,9 +176,17 @@ class _Reader:
         self._unknown_source(key, options.source, "source")
         return None
 
-    def _check_history(self, key: str, options: MeasurementOptions) -> None:
+    def _check_sources(self, key: str, options: MeasurementOptions) -> None:
         if options.history is not None and options.history.source not in self._sources:
             self._unknown_source(key, options.history.source, "history", "source")
+        if options.stream is None:
+            return
+        if options.stream not in self._sources:
+            self._unknown_source(key, options.stream, "stream")
+        elif not isinstance(self._sources[options.stream], KafkaConfig):
+            own: Location = ("measurements", key, "stream")
+            location = own if own in self._report.places else ("defaults", "stream")
+            self._report.mistake(location, f"the source {options.stream!r} is none of type kafka: name one that is")
 
     def _unknown_source(self, key: str, name: str, *option: str) -> None:
         own: Location = ("measurements", key, *option)

@@ -16,6 +16,7 @@ from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
+from influx_lake.config.lake.spark import SparkOptions
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.guards import Tolerance
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
@@ -81,6 +82,9 @@ class LakeFile(OperationOptions):
     engines: EngineConnections = Field(
         default=EngineConnections(),
         description="The query engines that tables may name as their `maintenance.engine`, and how each is reached.",
+    )
+    spark: SparkOptions = Field(
+        default=SparkOptions(), description="The Spark that loads windows where `engine: spark` says so."
     )
     serve: ServeOptions = Field(default=ServeOptions(), description="The HTTP service of `influx-lake serve`.")
     metrics: MetricsOptions | None = Field(

@@ -13,6 +13,7 @@ from influx_lake.config.connections import ServerConfig, SourceConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
+from influx_lake.config.lake.spark import SparkOptions
 from influx_lake.config.lake.table_names import TableNames, with_shares
 from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.first_points import too_early
@@ -115,6 +116,7 @@ class Lake:
         operation: What starts runs, and how much happens at once.
         first_points: The times of the oldest points that were asked for, by (source, name).
         engines: How the query engines are reached that maintain tables.
+        spark: How the Spark is got that loads windows.
         openlineage: Where lineage events of loads go; None: nowhere.
         metrics: Where Dagster's daemon hands metrics to; None: nowhere.
         cost: By which prices costs are told; None: by none.
@@ -135,6 +137,7 @@ class Lake:
     operation: OperationOptions = field(default=OperationOptions())
     groups: tuple[DatabaseGroup, ...] = ()
     engines: EngineConnections = field(default=EngineConnections())
+    spark: SparkOptions = field(default=SparkOptions())
     openlineage: OpenLineageOptions | None = None
     metrics: MetricsOptions | None = None
     cost: CostOptions | None = None

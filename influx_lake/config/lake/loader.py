@@ -39,6 +39,7 @@ from influx_lake.config.lake.packages import (
     missing_of_source,
 )
 from influx_lake.config.lake.serving import ServeOptions
+from influx_lake.config.lake.spark import SparkOptions
 from influx_lake.config.lake.storage_profiles import Profile, profile_of, read_profiles
 from influx_lake.config.lake.table_names import TableNames
 from influx_lake.config.maintenance.engines import CONF, EngineConnections
@@ -60,7 +61,7 @@ from influx_lake.errors import ConfigurationError
 DEFAULT_PATH = Path("lake.yaml")
 PATH_VARIABLE = "INFLUX_LAKE_CONFIG"
 OPERATION = tuple(OperationOptions.model_fields)
-_PARTS = "storage sources catalog defaults measurements alerts engines serve openlineage metrics cost"
+_PARTS = "storage sources catalog defaults measurements alerts engines spark serve openlineage metrics cost"
 SECTIONS = (*_PARTS.split(), *OPERATION)
 
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -167,6 +168,7 @@ class _Loader:
             alerts=self._alerts(sections["alerts"]),
             groups=tuple(groups),
             engines=self._engines(sections["engines"]),
+            spark=self._spark(sections["spark"]),
             serve=self._serve(sections["serve"]),
             defaults=found.defaults,
             openlineage=self._openlineage(sections["openlineage"]),
@@ -323,6 +325,9 @@ class _Loader:
         hidden = frozenset((*(path[-1] for path in ENGINE_SECRETS), conf))
         found = validated(EngineConnections, entries, ("engines",), self._report, hide=hidden)[0]
         return found or EngineConnections()
+
+    def _spark(self, entries: dict[str, Any]) -> SparkOptions:
+        return validated(SparkOptions, entries, ("spark",), self._report)[0] or SparkOptions()
 
     def _serve(self, entries: dict[str, Any]) -> ServeOptions:
         tokens = entries.get("tokens")

@@ -46,6 +46,7 @@ class Measurement:
         scheme: How its time is cut into windows.
         lag: How long after its end a window is due.
         tail: How often the open window is loaded, its `lag` decided; None: not before it has closed.
+        stream: The source that brings its points as they come; None: none does.
         reconcile: How it is compared with its source; None: it is not.
         iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
         write: How data files are written.
@@ -89,6 +90,7 @@ class Measurement:
     lag: timedelta = timedelta(minutes=10)
     history: History | None = None
     tail: TailOptions | None = None
+    stream: str | None = None
     reconcile: ReconcileOptions | None = field(default=ReconcileOptions())
     iceberg_partition: tuple[PartitionTerm, ...] | None = None
     write: WriteOptions = field(default=WriteOptions())
@@ -189,6 +191,11 @@ class Measurement:
         if self.archive is not None and self.on_changed_values is OnChangedValues.ARCHIVE:
             besides.append(self.archive)
         return (self.source, *dict.fromkeys(besides))
+
+    @property
+    def is_streamed_only(self) -> bool:
+        """Whether a stream alone brings its points: its windows are sealed by what the stream knows."""
+        return self.stream is not None and self.stream == self.source
 
     def source_of(self, window: Window) -> str:
         """The source that a window comes from."""

@@ -115,6 +115,11 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         "until the window has closed.",
         examples=[{"every": "1m", "lag": "10s"}],
     )
+    stream: Text | None = Field(
+        default=None,
+        description="Which of `sources`, of type kafka, also brings its points, within seconds: `influx-lake stream`. "
+        "Windows are loaded from `source` once they are over. Default: none, or `source` where that is one.",
+    )
     reconcile: Reconciling = Field(
         default=ReconcileOptions(),
         description="Compare what is loaded with the source every so often, and load again what differs: late points, "

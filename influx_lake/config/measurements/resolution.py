@@ -19,6 +19,7 @@ from influx_lake.config.measurements.options import FIRST_START, MeasurementOpti
 from influx_lake.config.measurements.retention import RetentionOptions
 from influx_lake.config.measurements.rollup_resolution import resolve_rollups
 from influx_lake.config.measurements.run_size import windows_per_run
+from influx_lake.config.measurements.streaming import stream_of
 from influx_lake.config.measurements.tail import DEFAULT_LAG, TailOptions
 from influx_lake.config.measurements.transform_checks import check_transforms
 from influx_lake.config.report.diagnostics import Location, OptionMistake
@@ -65,6 +66,7 @@ def resolve_measurement(
     _check_mode(options)
     check_transforms(options)
     check_layout(options)
+    stream = stream_of(options, source, config)
     if options.freshness is None and options.checks.freshness.enabled:
         raise OptionMistake("needs `freshness: {fail: 2h}`: how late it may be", ("checks", "freshness"))
     scheme = _scheme(options.partition, first_point if options.partition.start == FIRST_POINT else None)
@@ -82,7 +84,8 @@ def resolve_measurement(
         lag=options.lag,
         history=_history(options, scheme, source),
         tail=_tail(options),
-        reconcile=options.reconcile,
+        stream=stream,
+        reconcile=None if stream == source else options.reconcile,
         iceberg_partition=options.iceberg_partition,
         write=options.write,
         table_properties=options.table_properties,

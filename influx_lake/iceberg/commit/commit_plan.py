@@ -25,6 +25,7 @@ class FileChange:
         added: Data files written for it.
         deletes: Files of deletes that are of no data files but the removed ones, and go with them.
         notes: What the snapshot's summary says besides.
+        properties: What the table's properties say with it.
         nothing_new: Whether it is not worth a snapshot: what is to be committed before it is, and then it is left.
     """
 
@@ -32,6 +33,7 @@ class FileChange:
     added: tuple[DataFile, ...] = ()
     deletes: tuple[DataFile, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
     nothing_new: bool = False
 
 

@@ -129,6 +129,7 @@ class WindowCommit:
             staged.ids.get(self.target.time_column),
             self.load.window,
             keeps_rows=change.keeps_rows,
+            replaces=self.target.write.mode is not WriteMode.APPEND and self.load.stream is None,
         )
         summary = {
             "influx-lake.window": str(self.load.window),
@@ -145,7 +146,7 @@ class WindowCommit:
             commit_log.PROPERTY: commit_log.recording(table, commit.snapshot_id),
             TOTALS: str(totals_of(table.metadata).adding(change.added)),
         }
-        return commit, {**known.properties, **taken, **staged.properties}
+        return commit, {**known.properties, **taken, **staged.properties, **change.properties}
 
     def written(self) -> list[DataFile]:
         """Every file that was written for any plan."""

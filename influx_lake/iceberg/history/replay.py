@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from influx_lake.config import WriteMode
 from influx_lake.errors import BranchOutdated
 from influx_lake.iceberg.columns.known_columns import actual, as_known
 from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
@@ -120,6 +121,7 @@ class Replay:
             loaded.time_id,
             self.window,
             keeps_rows=change.keeps_rows,
+            replaces=self.target.write.mode is not WriteMode.APPEND,
         )
         summary = {
             **change.notes,

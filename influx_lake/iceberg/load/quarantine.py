@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -16,13 +17,14 @@ from influx_lake.config import Nanoseconds, TypeOptions
 from influx_lake.config.lake.table_names import QUARANTINE_SUFFIX
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.windows import Window
-from influx_lake.errors import SchemaConflict
+from influx_lake.errors import SchemaConflict, StreamOvertaken
 from influx_lake.iceberg.columns.row_mapping import Misfit
 from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.once import AlreadyCommitted, Once
 from influx_lake.iceberg.commit.window_commit import WindowCommit, commit_id_of
 from influx_lake.iceberg.load.ensure import table_for
 from influx_lake.iceberg.load.replace_plan import Replacement
+from influx_lake.iceberg.load.stream_plan import Beside, StreamPlan
 from influx_lake.iceberg.merge.written_rows import WrittenFiles, WrittenRows
 from influx_lake.iceberg.parts.written_part import PartFiles, TableLayout
 from influx_lake.iceberg.scan.reader import count_rows, find_table
@@ -37,6 +39,8 @@ from influx_lake.iceberg.writer.writer import DataFileWriter
 if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+
+log = logging.getLogger("influx_lake.iceberg")
 
 ROWS_AT_ONCE = 1_000
 """Rows are turned into text in pieces: a row may hold megabytes, and text of it is larger still."""
@@ -162,13 +166,17 @@ class Quarantine:
         Raises:
             LakeError: They were not committed; see `Committer.run`.
         """
-        if self._handed_over or not self._is_used or not (self.rows or self._held):
+        if self._handed_over or not self._is_used or not (self.rows or (self._load.stream is None and self._held)):
             return
         staging = self._staging
         own = [WrittenFiles(staging.first.table, self._writer.finish())] if self._writer else []
         parts = [WrittenFiles(each.layout.applied_to(staging.first.actual), each.files) for each in self._parts]
         written = WrittenRows(self.target, [*own, *parts], kept=bool(parts))
-        planner: Planner[Change] = Replacement(self._load, staging.first.table, self.rows, written)
+        planner: Planner[Change] = Once(
+            Replacement(self._load, staging.first.table, self.rows, written), self._commit_id
+        )
+        if (position := self._load.stream) is not None:
+            planner = StreamPlan(Beside(written, self.rows), self.target, position)
         self._handed_over = True
         if self._ids:
             planner = Once(planner, self._commit_id, self._ids)
@@ -177,6 +185,9 @@ class Quarantine:
         except AlreadyCommitted:
             # By another process, which commits the same parts.
             return
+        except StreamOvertaken:
+            # Of these messages they are there: a run ended before it added the others.
+            log.info("%s has the rows of these messages already", self.target.name)
 
     def hand_over(self) -> PartFiles | None:
         """Write what was taken out to its end, and leave its commit to whoever commits the part; None without rows."""

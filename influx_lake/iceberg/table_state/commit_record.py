@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from influx_lake.config import WriteMode
 from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.own_properties import naming_table
@@ -47,6 +46,7 @@ def record(
     window: Window,
     *,
     keeps_rows: bool,
+    replaces: bool,
 ) -> Record:
     """What a commit of rows writes.
 
@@ -58,9 +58,10 @@ def record(
         time_id: The field id of the column that places a row in a window.
         window: The time that it is a load of.
         keeps_rows: Whether rows of that time that did not come stay.
+        replaces: Whether all that came for that time is now the source's.
     """
     known = table_state(table)
-    replaced = window if target.write.mode is not WriteMode.APPEND and coverage.holds(window) else None
+    replaced = window if replaces and coverage.holds(window) else None
     state = known.following(
         coverage,
         replaced,

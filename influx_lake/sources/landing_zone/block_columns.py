@@ -66,12 +66,12 @@ class BlockColumns:
         except (NotPlain, BadPoint, pa.ArrowException, UnicodeError):
             return None
 
-    def of_csv(self, block: memoryview, header: list[str]) -> list[PointColumns] | None:
+    def of_csv(self, block: memoryview, header: list[str], delimiter: str) -> list[PointColumns] | None:
         """The points of rows below a header; None where they are not plain."""
         try:
-            if not _is_plain_csv(block, self.reader.config.delimiter):
+            if not _is_plain_csv(block, delimiter):
                 return None
-            batch = _csv(block, self.reader.config.delimiter, header)
+            batch = _csv(block, delimiter, header)
             return [self._points(name, rows) for name, rows in self._by_measurement(batch)]
         except (NotPlain, BadPoint, pa.ArrowException, UnicodeError):
             return None

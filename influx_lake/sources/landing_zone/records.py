@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from influx_lake.config import LandingZoneConfig
+from influx_lake.config.connections import RecordOptions
 from influx_lake.config.values.source_schema import TIME, ColumnType
 from influx_lake.config.values.windows import EPOCH, MICROSECOND
 from influx_lake.sources.landing_zone.numbers import declared_number, number_of
@@ -35,7 +35,7 @@ class RecordReader:
         kinds: The fields' types, where the file says them.
     """
 
-    config: LandingZoneConfig
+    config: RecordOptions
     measurement: str | None
     textual: bool = False
     kinds: Mapping[str, ColumnType] = field(default_factory=dict)

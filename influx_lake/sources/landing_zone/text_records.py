@@ -66,7 +66,7 @@ class TextRecords:
     def points(self, block: memoryview) -> list[PointColumns] | None:
         """The points of a block, those of each measurement; None where its records have to be looked at."""
         if isinstance(self._parser, CsvRows):
-            return self._columns.of_csv(block, self._parser.header())
+            return self._columns.of_csv(block, self._parser.header(), self.config.delimiter)
         return self._columns.of_json(block)
 
     def records(self) -> Records:

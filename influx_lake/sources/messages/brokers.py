@@ -1,0 +1,169 @@
+"""What brokers say of topics: their partitions, and where these begin and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from influx_lake.config.connections import KafkaConfig
+from influx_lake.config.references.secret import redact
+from influx_lake.errors import (
+    AuthenticationFailed,
+    LakeError,
+    MeasurementNotFound,
+    MissingExtra,
+    PermanentSourceError,
+    SourceUnavailable,
+    TlsFailed,
+)
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+SECONDS = 20.0
+"""How long brokers are waited for."""
+_REFUSED = (
+    "_AUTHENTICATION",
+    "SASL_AUTHENTICATION_FAILED",
+    "TOPIC_AUTHORIZATION_FAILED",
+    "CLUSTER_AUTHORIZATION_FAILED",
+)
+
+
+class Brokers:
+    """The brokers of a source.
+
+    Args:
+        config: The source.
+
+    Raises:
+        MissingExtra: Their client is not installed.
+        ConfigurationError: The password cannot be read.
+    """
+
+    def __init__(self, config: KafkaConfig) -> None:
+        try:
+            from confluent_kafka.admin import AdminClient
+        except ModuleNotFoundError as error:
+            raise MissingExtra("Reading topics of Kafka", "stream") from error
+        self._config = config
+        self._client: AdminClient = AdminClient(client_settings(config), logger=_Silent())
+
+    def partitions(self) -> dict[str, list[int]]:
+        """The partitions of each topic.
+
+        Raises:
+            MeasurementNotFound: A topic is not there.
+            SourceError: The brokers do not answer, or refuse.
+        """
+        with self._errors("list the topics"):
+            known = self._client.list_topics(timeout=SECONDS).topics
+        missing = [topic for topic in self._config.topics if topic not in known or not known[topic].partitions]
+        if missing:
+            raise MeasurementNotFound(
+                f"the brokers {', '.join(self._config.brokers)} have no topic {', '.join(missing)}",
+                remedy="Create it, or correct `topics` of the source; the user may also lack the right to see it",
+            )
+        return {topic: sorted(known[topic].partitions) for topic in self._config.topics}
+
+    def ends(self, partitions: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
+        """The offset behind the last message of each partition.
+
+        Raises:
+            SourceError: The brokers do not answer, or refuse.
+        """
+        return self._offsets(partitions, "latest")
+
+    def begins(self, partitions: Mapping[str, Sequence[int]]) -> dict[str, dict[int, int]]:
+        """The offset of the first message of each partition that is still there.
+
+        Raises:
+            SourceError: The brokers do not answer, or refuse.
+        """
+        return self._offsets(partitions, "earliest")
+
+    def _offsets(self, partitions: Mapping[str, Sequence[int]], end: str) -> dict[str, dict[int, int]]:
+        from confluent_kafka import TopicPartition, admin
+
+        wanted: Any = vars(admin)["OffsetSpec"]
+        asked = {
+            TopicPartition(topic, each): getattr(wanted, end)() for topic, found in partitions.items() for each in found
+        }
+        found: dict[str, dict[int, int]] = {topic: {} for topic in partitions}
+        with self._errors("ask for the offsets of the topics"):
+            for place, answer in self._client.list_offsets(asked, request_timeout=SECONDS).items():
+                found[place.topic][place.partition] = int(answer.result(SECONDS + 1).offset)
+        return found
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        from concurrent.futures import TimeoutError as NotInTime
+
+        from confluent_kafka import KafkaException
+
+        try:
+            yield
+        except KafkaException as error:
+            raise self._failure(doing, error) from None
+        except NotInTime:
+            raise SourceUnavailable(f"could not {doing}: {self._who} did not answer in {SECONDS:g} s") from None
+
+    def _failure(self, doing: str, error: Exception) -> LakeError:
+        found: Any = error.args[0] if error.args else error
+        name, text = (found.name(), redact(found.str())) if hasattr(found, "name") else ("", redact(str(error)))
+        message = f"could not {doing}: {self._who}: {text or name}"
+        if name == "_SSL" or "ssl" in text.lower():
+            return TlsFailed(message, remedy="Check `tls` of the source: its CA, and the brokers' names")
+        if name in _REFUSED:
+            return AuthenticationFailed(
+                message, remedy="Check `username`, `password` and `mechanism` of the source, and its rights"
+            )
+        if getattr(found, "retriable", lambda: False)() or name in _PASSING:
+            return SourceUnavailable(message, remedy="Check that the brokers run, and their addresses in `brokers`")
+        return PermanentSourceError(message)
+
+    @property
+    def _who(self) -> str:
+        return f"the brokers {', '.join(self._config.brokers)}"
+
+
+_PASSING = ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "LEADER_NOT_AVAILABLE", "REQUEST_TIMED_OUT")
+
+
+class _Silent:
+    """Takes what librdkafka would write to standard error: what matters is in the errors."""
+
+    def log(self, *_: object, **__: object) -> None:
+        """Leave it."""
+
+
+def client_settings(config: KafkaConfig) -> dict[str, Any]:
+    """The settings of librdkafka.
+
+    Raises:
+        ConfigurationError: The password cannot be read.
+    """
+    settings: dict[str, Any] = {
+        "bootstrap.servers": ",".join(config.brokers),
+        "client.id": "influx-lake",
+        "security.protocol": protocol(config),
+    }
+    if config.tls is not None:
+        files = (("ssl.ca", "ca_file"), ("ssl.certificate", "cert_file"), ("ssl.key", "key_file"))
+        for name, option in files:
+            if (file := getattr(config.tls, option)) is not None:
+                settings[f"{name}.location"] = str(file)
+    if config.username is not None and config.password is not None:
+        settings |= {
+            "sasl.mechanism": config.mechanism,
+            "sasl.username": config.username,
+            "sasl.password": config.password.reveal(),
+        }
+    return settings
+
+
+def protocol(config: KafkaConfig) -> str:
+    """How brokers are spoken to, in Kafka's words."""
+    way = "PLAINTEXT" if config.tls is None else "SSL"
+    return way if config.username is None else f"SASL_{way}"

@@ -1,0 +1,1 @@
+"""Points of topics of Kafka, added to tables seconds after they were written, each once."""

@@ -1,0 +1,59 @@
+"""Messages that are no points, into the table of dead letters: each once."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
+from influx_lake.iceberg.commit.window_commit import WindowCommit
+from influx_lake.iceberg.load.ensure import table_for
+from influx_lake.iceberg.load.stream_plan import Beside, StreamPlan
+from influx_lake.iceberg.staging.staged import Staging
+from influx_lake.iceberg.streams.position import StreamPosition, position_in
+from influx_lake.iceberg.window_load import WindowLoad
+from influx_lake.iceberg.writer.writer import write_files
+from influx_lake.sources.messages.message import DEAD_LETTERS
+from influx_lake.streaming.ledger import LedgerTable
+
+if TYPE_CHECKING:
+    from influx_lake.iceberg.window_rows import Rows
+
+
+def add_dead_letters(place: LedgerTable, rows: pa.Table, position: StreamPosition) -> None:
+    """Add dead letters, unless the table has those of these messages already.
+
+    Args:
+        place: The table.
+        rows: The dead letters: rows of `DEAD_LETTERS`.
+        position: How far the stream is with them.
+
+    Raises:
+        LakeError: They cannot be added.
+    """
+    held = position_in(place.table(), position.stream)
+    if not len(rows) or (held is not None and held.sequence >= position.sequence):
+        return
+    staged = table_for(place.catalog, place.target, DEAD_LETTERS, place.provenance)
+    staging = Staging(DEAD_LETTERS, place.target, staged)
+    ends = pc.min_max(rows.column("time").cast(pa.int64())).as_py()
+    window = Window(EPOCH + ends["min"] * MICROSECOND, EPOCH + (ends["max"] + 1) * MICROSECOND)
+    load = WindowLoad(
+        catalog=place.catalog,
+        target=place.target,
+        provenance=place.provenance,
+        window=window,
+        read=_not_read,
+        complete_until=window.start,
+        stream=position,
+    )
+    shaped = (staged.shape.apply(batch) for batch in rows.to_batches())
+    files = write_files(staged.table, place.target, shaped, staged.shape.schema)
+    WindowCommit(load, staging, StreamPlan(Beside(files, len(rows)), place.target, position)).run()
+
+
+def _not_read(window: Window) -> AbstractContextManager[Rows]:
+    raise NotImplementedError(f"the dead letters of {window} are there")

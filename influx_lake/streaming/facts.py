@@ -1,0 +1,40 @@
+"""What is known of a stream, for programs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from influx_lake.config.values.windows import utc_text
+from influx_lake.streaming.ledger import Ledger
+
+
+def stream_facts(name: str, ledger: Ledger | None, now: datetime | None = None) -> dict[str, Any]:
+    """What is known of a stream: counts, and how far behind it was when it last said so.
+
+    Args:
+        name: The stream's name.
+        ledger: What is known; None where it never ran.
+        now: The present, where it is not this moment.
+    """
+    if ledger is None:
+        return {"stream": name, "started": False}
+    now = now or datetime.now(UTC)
+    lags = [(topic, each, lag) for topic, found in sorted(ledger.lags.items()) for each, lag in sorted(found.items())]
+    return {
+        "stream": name,
+        "started": True,
+        "messages": ledger.messages,
+        "points": ledger.points,
+        "dead_letters": ledger.dead_letters,
+        "unmatched": dict(ledger.unmatched),
+        "lag_messages": sum(lag.messages for *_, lag in lags),
+        "lag_seconds": round(max((lag.seconds(now) for *_, lag in lags), default=0.0), 3),
+        "partitions": [
+            {"topic": topic, "partition": each, "lag_messages": lag.messages, "lag_seconds": round(lag.seconds(now), 3)}
+            for topic, each, lag in lags
+        ],
+        "caught_up_at": ledger.caught_up_at and utc_text(ledger.caught_up_at),
+        "updated_at": utc_text(ledger.written_at),
+        "sequence": ledger.position.sequence,
+    }

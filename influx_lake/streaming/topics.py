@@ -1,0 +1,313 @@
+"""Topics as Spark reads them: its tasks take messages apart, and this process adds what they hold."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import copy_context
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from influx_lake.config.connections import KafkaConfig
+from influx_lake.sources.messages.brokers import Brokers, protocol
+from influx_lake.sources.messages.message import DEAD_LETTERS, Messages, Offsets, as_rows
+from influx_lake.sources.messages.taking_apart import Read, TakenApart, take_apart, unpack
+from influx_lake.streaming.routing import Wanted
+from influx_lake.streaming.spark_session import spark_errors
+from influx_lake.streaming.stream import Step
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_COLUMNS = ("topic", "partition", "offset", "unix_millis(timestamp) as time", "value")
+_TAKEN = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("first", pa.int64()),
+        ("kind", pa.string()),
+        ("data", pa.binary()),
+    ]
+)
+"""What tasks give back: where it begins, and units, dead letters and what was read."""
+_TAKEN_IN_SPARK = "topic string, partition int, first bigint, kind string, data binary"
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class SparkTopics:
+    """The topics of a source.
+
+    Attributes:
+        session: Spark.
+        config: The source.
+        brokers: What is asked about the topics.
+        wanted: Tells which measurements are meant, where the others are dead letters.
+    """
+
+    session: SparkSession
+    config: KafkaConfig
+    brokers: Brokers
+    wanted: Wanted | None = None
+    _adding: threading.Lock = field(default_factory=threading.Lock)
+
+    def partitions(self) -> Mapping[str, Sequence[int]]:
+        """See `Topics`."""
+        return self.brokers.partitions()
+
+    def begins(self, partitions: Mapping[str, Sequence[int]]) -> Offsets:
+        """See `Topics`."""
+        return self.brokers.begins(partitions)
+
+    def ends(self, partitions: Mapping[str, Sequence[int]]) -> Offsets:
+        """See `Topics`."""
+        return self.brokers.ends(partitions)
+
+    def between(self, begin: Offsets, end: Offsets, add: Callable[[Step], None]) -> None:
+        """Read the messages between offsets, as one step.
+
+        Raises:
+            SourceError: They cannot be read.
+        """
+        starts = {topic: dict(found) for topic, found in begin.items() if found}
+        ends = {
+            topic: {each: end.get(topic, {}).get(each, at) for each, at in found.items()}
+            for topic, found in starts.items()
+        }
+        if starts == ends:
+            return
+        with spark_errors("read the topics"):
+            frame = (
+                self.session.read.format("kafka")
+                .options(**self._options())
+                .option("assign", json.dumps({topic: sorted(found) for topic, found in starts.items()}))
+                .option("startingOffsets", _offsets(starts))
+                .option("endingOffsets", _offsets(ends))
+                .load()
+            )
+            self._add(frame, add)
+
+    def follow(
+        self,
+        starts: Offsets,
+        add: Callable[[Step], None],
+        idle: Callable[[], None],
+        stopping: threading.Event,
+        *,
+        until_now: bool,
+    ) -> None:
+        """Read what comes, and have it added, until it is to stop: between two steps.
+
+        Args:
+            starts: Where to begin.
+            add: Adds a step.
+            idle: Called between steps, every minute at least, and after each.
+            stopping: Set when it is to stop.
+            until_now: Whether to end once all is added that there is now.
+
+        Raises:
+            LakeError: What `add` or `idle` raised, or why topics cannot be read.
+        """
+        failures: list[BaseException] = []
+        context = copy_context()
+        done = threading.Event()
+
+        def each(frame: DataFrame, _: int) -> None:
+            with self._adding:
+                if stopping.is_set() or failures:
+                    return
+                try:
+                    context.copy().run(self._add, frame, add)
+                except BaseException as error:
+                    # Told by this process: Spark would write all of its own stack.
+                    failures.append(error)
+                finally:
+                    done.set()
+
+        trigger: dict[str, Any] = {"processingTime": _text(self.config.trigger)}
+        if until_now:
+            trigger = {"availableNow": True}
+        with tempfile.TemporaryDirectory(prefix="influx-lake-stream-", ignore_cleanup_errors=True) as checkpoint:
+            with spark_errors("follow the topics"):
+                query = (
+                    self.session.readStream.format("kafka")
+                    .options(**self._options())
+                    .option("subscribe", ",".join(self.config.topics))
+                    .option("startingOffsets", _offsets(starts))
+                    .option("maxOffsetsPerTrigger", str(self.config.max_messages))
+                    .load()
+                    .writeStream.foreachBatch(each)
+                    .option("checkpointLocation", checkpoint)
+                    .trigger(**trigger)
+                    .start()
+                )
+            try:
+                waited = _IDLE_SECONDS
+                while query.isActive and not failures and not stopping.wait(_LOOK_SECONDS):
+                    waited += _LOOK_SECONDS
+                    if (done.is_set() or waited >= _IDLE_SECONDS) and self._adding.acquire(blocking=False):
+                        try:
+                            done.clear()
+                            waited = 0.0
+                            idle()
+                        finally:
+                            self._adding.release()
+            finally:
+                # A step that has begun is finished.
+                with self._adding:
+                    query.stop()
+            if failures:
+                raise failures[0]
+            with spark_errors("follow the topics"):
+                if (error := query.exception()) is not None:
+                    raise error
+
+    def _add(self, frame: DataFrame, add: Callable[[Step], None]) -> None:
+        config, wanted = self._bare, self.wanted
+
+        def taken(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return take_batches(config, wanted, batches)
+
+        rows = frame.selectExpr(*_COLUMNS).mapInArrow(taken, _TAKEN_IN_SPARK).collect()
+        with tempfile.TemporaryDirectory(prefix="influx-lake-messages-") as folder:
+            add(step_of([row.asDict() for row in rows], Path(folder)))
+
+    @property
+    def _bare(self) -> KafkaConfig:
+        """The source without what executors need not know."""
+        return self.config.model_copy(update={"username": None, "password": None, "tls": None})
+
+    def _options(self) -> dict[str, str]:
+        return {
+            "failOnDataLoss": "true",
+            "minPartitions": str(self.session.sparkContext.defaultParallelism),
+            "kafkaConsumer.pollTimeoutMs": "60000",
+            **{f"kafka.{name}": value for name, value in java_settings(self.config).items()},
+        }
+
+
+_IDLE_SECONDS = 60.0
+"""How often it is looked how far behind the stream is, while nothing comes."""
+
+
+def take_batches(
+    config: KafkaConfig, wanted: Wanted | None, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Take the messages of a task apart.
+
+    Args:
+        config: What they are.
+        wanted: Tells which measurements are meant, where the others are dead letters.
+        batches: The messages: topic, partition, offset, time in milliseconds, value.
+    """
+    messages = (found for batch in batches for found in _messages(batch))
+    yield from _rows(take_apart(config, messages, wanted))
+
+
+def step_of(rows: Sequence[Mapping[str, Any]], folder: Path) -> Step:
+    """What tasks gave back, as a step; its units are in a folder."""
+    ordered = sorted(rows, key=lambda row: (row["topic"], row["partition"], row["first"]))
+    units, reads, dead = [], list[Read](), list[pa.Table]()
+    for number, row in enumerate(ordered):
+        match row["kind"]:
+            case "unit":
+                units.append(unpack(bytes(row["data"]), folder / f"unit-{number}"))
+            case "read":
+                reads.append(Read(**json.loads(bytes(row["data"]))))
+            case _:
+                dead.append(pa.ipc.open_stream(bytes(row["data"])).read_all())
+    return Step(units, reads, pa.concat_tables(dead) if dead else DEAD_LETTERS.empty_table())
+
+
+def _messages(batch: pa.RecordBatch) -> Iterator[Messages]:
+    """The messages of a batch, those of each partition."""
+    topics, partitions, offsets, times, values = (column.to_pylist() for column in batch.columns)
+    begin = 0
+    for place in range(1, len(topics) + 1):
+        if place == len(topics) or (topics[place], partitions[place]) != (topics[begin], partitions[begin]):
+            cut = slice(begin, place)
+            yield Messages(topics[begin], partitions[begin], offsets[cut], times[cut], values[cut])
+            begin = place
+
+
+def _rows(taken: TakenApart) -> Iterator[pa.RecordBatch]:
+    if not taken.reads:
+        return
+    first = taken.reads[0]
+    found = [("unit", taken.unit)]
+    found += [("read", json.dumps(asdict(each)).encode()) for each in taken.reads]
+    if taken.dead:
+        buffer = io.BytesIO()
+        letters = as_rows(taken.dead)
+        with pa.ipc.new_stream(buffer, letters.schema) as stream:
+            stream.write_batch(letters)
+        found.append(("dead", buffer.getvalue()))
+    for kind, data in found:
+        columns = [[first.topic], [first.partition], [first.first], [kind], [data]]
+        yield pa.RecordBatch.from_arrays(
+            [pa.array(values, part.type) for values, part in zip(columns, _TAKEN, strict=True)], schema=_TAKEN
+        )
+
+
+def java_settings(config: KafkaConfig) -> dict[str, str]:
+    """The settings of Kafka's client for Java.
+
+    Raises:
+        ConfigurationError: The password, or a file of `tls`, cannot be read.
+    """
+    found = {
+        "bootstrap.servers": ",".join(config.brokers),
+        "security.protocol": protocol(config),
+        "default.api.timeout.ms": "30000",
+    }
+    tls = config.tls
+    if tls is not None and tls.ca_file is not None:
+        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": _read(tls.ca_file)}
+    if tls is not None and tls.cert_file is not None and tls.key_file is not None:
+        found |= {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.certificate.chain": _read(tls.cert_file),
+            "ssl.keystore.key": _read(tls.key_file),
+        }
+    if config.username is not None and config.password is not None:
+        kind = "plain.PlainLoginModule" if config.mechanism == "PLAIN" else "scram.ScramLoginModule"
+        user, password = (_quoted(each) for each in (config.username, config.password.reveal()))
+        found |= {
+            "sasl.mechanism": config.mechanism,
+            "sasl.jaas.config": f"org.apache.kafka.common.security.{kind} required "
+            f"username={user} password={password};",
+        }
+    return found
+
+
+def _read(file: Path) -> str:
+    from influx_lake.errors import ConfigurationError
+
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}", remedy="Correct `tls` of the source") from None
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _offsets(offsets: Offsets) -> str:
+    return json.dumps({topic: {str(each): at for each, at in found.items()} for topic, found in offsets.items()})
+
+
+def _of(offsets: Mapping[int, int], partitions: Mapping[int, int]) -> dict[int, int]:
+    return {each: at for each, at in offsets.items() if each in partitions}
+
+
+def _text(length: timedelta) -> str:
+    return f"{max(1, round(length.total_seconds() * 1000))} milliseconds"
