@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from influx_lake.config import Measurement, WriteMode
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MeasurementMessages:
     """The points of a measurement that some messages hold, to be added to its table.
 
@@ -65,11 +66,32 @@ class MeasurementMessages:
     @property
     def window(self) -> Window:
         """The time that its points are in, without that from before anything is kept."""
+        whole = self._whole
+        return Window(max(whole.start, self._kept_since), whole.end)
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether all of its points are from before anything is kept."""
+        return self._whole.end <= self._kept_since
+
+    def count_outside(self) -> int:
+        """How many points are from before anything is kept: these are left out."""
+        whole, since = self._whole, self._kept_since
+        if since <= whole.start:
+            return 0
+        before = Window(whole.start, min(since, whole.end))
+        return batch_source(self.config, self.units).count(self.measurement.name, before)
+
+    @cached_property
+    def _whole(self) -> Window:
         span = span_of(self.units, self.measurement.name)
         assert span is not None
         first, last = (EPOCH + each // 1000 * MICROSECOND for each in span)
-        first = max(first, self.measurement.kept_since(datetime.now(UTC)))
-        return Window(first, max(last, first) + MICROSECOND)
+        return Window(first, last + MICROSECOND)
+
+    @cached_property
+    def _kept_since(self) -> datetime:
+        return self.measurement.kept_since(datetime.now(UTC))
 
     def table(self) -> Table | None:
         """The measurement's table; None where there is none yet.

@@ -28,6 +28,7 @@ def stream_facts(name: str, ledger: Ledger | None, now: datetime | None = None) 
         "points": ledger.points,
         "dead_letters": ledger.dead_letters,
         "unmatched": dict(ledger.unmatched),
+        "outside": ledger.outside,
         "lag_messages": sum(lag.messages for *_, lag in lags),
         "lag_seconds": round(max((lag.seconds(now) for *_, lag in lags), default=0.0), 3),
         "partitions": [

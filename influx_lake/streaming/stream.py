@@ -197,6 +197,8 @@ class Stream:
         ]
         if discovered := self.routing.discovered():
             self.found(discovered)
+        outside = sum(each.count_outside() for each in work)
+        work = [each for each in work if not each.is_outside]
         with ThreadPoolExecutor(self.config.tables_at_once, "table") as threads:
             futures = [threads.submit(copy_context().run, _add, each, repeated) for each in work]
         rows = [future.result() for future in futures]
@@ -218,6 +220,7 @@ class Stream:
                 dead_letters=ledger.dead_letters + len(step.dead),
                 unmatched=_with_counts(ledger.unmatched, strangers),
                 lags=_with_newest(ledger.lags, step.reads),
+                outside=ledger.outside + outside,
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -17,12 +18,10 @@ from influx_lake.config.values.lists import Distinct, OneOrMore
 from influx_lake.config.values.on_off import Switched
 from influx_lake.config.values.read_options import PositiveDuration
 from influx_lake.config.values.units import WholeNumber
-from influx_lake.config.values.validated_names import Form, TableName, Text
+from influx_lake.config.values.validated_names import TableName, Text
 
-_BROKER = Form(
-    r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$", "a broker's address with its port, such as kafka-1:9092"
-)
-_TOPIC = Form(r"^[A-Za-z0-9._-]{1,249}$", "a topic's name: letters, digits, ., _ and - (at most 249)")
+_BROKER = re.compile(r"(?:[A-Za-z0-9._-]*[A-Za-z.][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -33,14 +32,31 @@ def _no_longer_than_an_hour(value: timedelta) -> timedelta:
     return value
 
 
+def _brokers(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if _BROKER.fullmatch(value) is None:
+            raise ValueError(f"{value[:60]!r} is not a broker's address with its port, such as kafka-1:9092")
+    return values
+
+
+def _topics(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if _TOPIC.fullmatch(value) is None:
+            raise ValueError(f"{value[:60]!r} is not a topic's name: letters, digits, ., _ and - (at most 249)")
+    return values
+
+
 class KafkaConfig(RecordOptions, DocumentLimit, SourceConfig):
     """Topics of Kafka, which `influx-lake stream` follows."""
 
     type: Literal["kafka"] = Field(description="Topics of Kafka that a pipeline, such as Telegraf, writes points to.")
-    brokers: Annotated[tuple[Annotated[str, _BROKER], ...], Field(min_length=1), Distinct(), OneOrMore()] = Field(
-        description="The brokers that are asked first, each with its port.", examples=[["kafka-1:9092", "kafka-2:9092"]]
+    brokers: Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_brokers), Distinct(), OneOrMore()] = (
+        Field(
+            description="The brokers that are asked first, each with its port.",
+            examples=[["kafka-1:9092", "kafka-2:9092"]],
+        )
     )
-    topics: Annotated[tuple[Annotated[str, _TOPIC], ...], Field(min_length=1), Distinct(), OneOrMore()] = Field(
+    topics: Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_topics), Distinct(), OneOrMore()] = Field(
         description="The topics, by name.", examples=["telegraf"]
     )
     database: str = Field(min_length=1, description="What the measurements are of: the default of `namespace`.")

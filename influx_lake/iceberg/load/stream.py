@@ -18,7 +18,7 @@ from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.load.ingest import open_ingest
 from influx_lake.iceberg.load.stream_plan import StreamPlan
-from influx_lake.iceberg.merge.copy_on_write import Merge, as_read, replaced_others
+from influx_lake.iceberg.merge.copy_on_write import Merge, Outcome, as_read, replaced_others
 from influx_lake.iceberg.merge.point_key import point_key
 from influx_lake.iceberg.scan.planning import files_of, time_bounds
 from influx_lake.iceberg.scan.reader import arrow_schema, read_tasks
@@ -87,7 +87,7 @@ class StreamMerge(Merge):
             found = files_of(table, self.load.window, self._time)
             touched = [task for task in (*found.inside, *found.straddling) if self._holds_some(table, task)]
             outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
-        outcome = self._join(table, touched)
+        outcome = self._join(table, touched) if self._rows else Outcome()
         return Change(
             removed=tuple(task.file for task in touched),
             added=(*outcome.files, *(file for part in outside for file in part.files)),

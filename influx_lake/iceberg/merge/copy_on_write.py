@@ -41,7 +41,7 @@ REPLACED_OTHERS = "influx-lake.replaced-others"
 
 
 @dataclass(slots=True)
-class _Outcome:
+class Outcome:
     """The result of a join.
 
     Attributes:
@@ -83,7 +83,7 @@ class Merge:
     _last_us: int | None = None
     _rows: int = 0
     _outside: StraddlingRows = field(init=False)
-    _joined: dict[frozenset[str], _Outcome] = field(default_factory=dict)
+    _joined: dict[frozenset[str], Outcome] = field(default_factory=dict)
     _reading: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ class Merge:
             found = files_of(table, self.load.window, self._time)
             touched, untouched = touched_by(table, found, self._time, self._first_us, self._last_us)
             outside = [self._outside.of(table, task) for task in touched if task in found.straddling]
-        outcome = self._join(table, touched) if self._rows else _Outcome()
+        outcome = self._join(table, touched) if self._rows else Outcome()
         left = held_by(table, untouched, found, self.load)
         return Change(
             removed=tuple(task.file for task in touched),
@@ -132,12 +132,12 @@ class Merge:
         self._points.close()
         self._other.close()
 
-    def _join(self, table: Table, tasks: list[FileScanTask]) -> _Outcome:
+    def _join(self, table: Table, tasks: list[FileScanTask]) -> Outcome:
         state = frozenset(
             [layout_of(table)] + [file.file_path for task in tasks for file in (task.file, *task.delete_files)]
         )
         if state not in self._joined:
-            outcome = _Outcome()
+            outcome = Outcome()
             schema = self.key.encoded(arrow_schema(table.schema()))
             joining = MergeJoin(self._points, self.load.window, schema, self.merge_fields)
             coming = (padded(batch, schema) for batch in self._coming.read())
@@ -149,7 +149,7 @@ class Merge:
         return self._joined[state]
 
     def _held(
-        self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: _Outcome
+        self, table: Table, tasks: list[FileScanTask], schema: pa.Schema, outcome: Outcome
     ) -> Iterator[pa.RecordBatch]:
         text = self.key.text_of(arrow_schema(table.schema()))
         for batch in self._read(table, tasks, table.schema(), text):

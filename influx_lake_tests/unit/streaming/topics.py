@@ -25,7 +25,7 @@ LAKE = """\
 sources:
   events: {{type: kafka, brokers: "localhost:9092", topics: [telegraf], database: telemetry{options}}}
 catalog: {{type: sql, uri: 'sqlite:///./catalog.db', warehouse: ./warehouse}}
-defaults: {{partition: {{every: hour}}{defaults}}}
+defaults: {{partition: {{every: hour, start: 2026-01-01T12:00:00Z}}{defaults}}}
 measurements: {measurements}
 """
 

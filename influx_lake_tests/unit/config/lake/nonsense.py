@@ -88,6 +88,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "influxdb3_parquet": {"location": "/a", "database": "d"},
     "landing_zone": {"path": "/a/{year}", "database": "d"},
     "line_protocol": {"path": ["/a"], "database": "d"},
+    "kafka": {"brokers": ["a:9092"], "topics": ["t"], "database": "d"},
 }
 COMPANIONS: dict[str, dict[str, Any]] = {
     "password": {"username": "u"},
@@ -116,7 +117,14 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "rollups.named": {"rollups": {"named": {"every": "1h"}}},
     "header": {"format": "csv", "path": "/a/{measurement}/{year}"},
     "delimiter": {"format": "csv"},
-    "columns.named": {"columns": {"named": {"fields": {"usage": "float"}}}},
+    "columns.named": {"columns": {"named": {"fields": {"usage": "float"}}}, "format": "json"},
+    "columns": {"format": "json"},
+    "timestamp": {"format": "json"},
+    "timestamp_units": {"format": "json"},
+    "measurement_column": {"format": "json"},
+    "tags": {"format": "json"},
+    "json_integers": {"format": "json"},
+    "mechanism": {"username": "u", "password": "${NOT_A_SECRET}"},
     "email": {
         "email": {"sender": "a@b.c", "to": ["a@b.c"], "smtp_host": "mail.example.com", "password": "${NOT_A_SECRET}"}
     },
@@ -141,6 +149,8 @@ ITEMS: dict[str, Any] = {
     "tags": "host",
     "header": "timestamp",
     "path": "/a/b",
+    "brokers": "b:9092",
+    "topics": "t",
     "database": "d*",
     "bucket": "d*",
     "to": "a@b.c",
@@ -307,8 +317,8 @@ def _mutations(
 def _beside(option: str, base: dict[str, Any]) -> dict[str, Any]:
     found = base
     for name, companions in COMPANIONS.items():
-        # `columns` of a measurement are others than those of its source's files.
-        if name == "columns.named" and not base:
+        # `columns` and `tags` of a measurement are others than those of its source's files.
+        if name in ("columns.named", "columns", "tags") and not base:
             continue
         if option == name or option.startswith(f"{name}."):
             found = _joined(found, companions)

@@ -349,7 +349,7 @@ WITH_RULES = re.compile(
     r"host|timezone|start|until|namespace|table$|owners|tags|group|iceberg_partition|sort_by|every|older_than|fields|functions|by$|"
     r"condition|where|erased|formats|between|values|table_properties|source$|lag|within|longer_than|warn|fail|compression_level|"
     r"path|location|staging|index|file$|dbrp|webhook|base_url|webserver|sender|to$|smtp_host|uri|warehouse|include|"
-    r"types|sources|columns|rollups|history|freshness|server|verify|alerts|email|username|password|token|"
+    r"types|sources|brokers|topics|stream|columns|rollups|history|freshness|server|verify|alerts|email|username|password|token|"
     r"certificate|split|patience|kept|confirm_rows|_wait|_query|timeout|spill|catalog.type|key$|bloom_filter|query_port|storage|name$|no_such_option"
 )
 
