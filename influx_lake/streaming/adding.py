@@ -13,7 +13,7 @@ from influx_lake.config import Measurement, WriteMode
 from influx_lake.config.connections import KafkaConfig
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.errors import naming
-from influx_lake.iceberg.load.stream import add_messages
+from influx_lake.iceberg.load.messages import add_messages
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.streams.columns import StreamColumns, columns_in
 from influx_lake.iceberg.streams.position import StreamPosition, position_in

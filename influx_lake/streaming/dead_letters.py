@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.commit.window_commit import WindowCommit
 from influx_lake.iceberg.load.ensure import table_for
-from influx_lake.iceberg.load.stream_plan import Beside, StreamPlan
+from influx_lake.iceberg.load.message_plan import Beside, StreamPlan
+from influx_lake.iceberg.merge.written_rows import WrittenFiles, WrittenRows
 from influx_lake.iceberg.staging.staged import Staging
 from influx_lake.iceberg.streams.position import StreamPosition, position_in
 from influx_lake.iceberg.window_load import WindowLoad
@@ -52,7 +53,8 @@ def add_dead_letters(place: LedgerTable, rows: pa.Table, position: StreamPositio
     )
     shaped = (staged.shape.apply(batch) for batch in rows.to_batches())
     files = write_files(staged.table, place.target, shaped, staged.shape.schema)
-    WindowCommit(load, staging, StreamPlan(Beside(files, len(rows)), place.target, position)).run()
+    written = WrittenRows(place.target, [WrittenFiles(staged.table, files)])
+    WindowCommit(load, staging, StreamPlan(Beside(written, len(rows)), place.target, position)).run()
 
 
 def _not_read(window: Window) -> AbstractContextManager[Rows]:

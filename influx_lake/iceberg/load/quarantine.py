@@ -23,8 +23,8 @@ from influx_lake.iceberg.commit.commit_plan import Change, Planner
 from influx_lake.iceberg.commit.once import AlreadyCommitted, Once
 from influx_lake.iceberg.commit.window_commit import WindowCommit, commit_id_of
 from influx_lake.iceberg.load.ensure import table_for
+from influx_lake.iceberg.load.message_plan import Beside, StreamPlan
 from influx_lake.iceberg.load.replace_plan import Replacement
-from influx_lake.iceberg.load.stream_plan import Beside, StreamPlan
 from influx_lake.iceberg.merge.written_rows import WrittenFiles, WrittenRows
 from influx_lake.iceberg.parts.written_part import PartFiles, TableLayout
 from influx_lake.iceberg.scan.reader import count_rows, find_table

@@ -91,7 +91,11 @@ class Beside:
         """Add them."""
         coverage = table_state(table).coverage
         return Change(
-            added=tuple(self.files.of(table)), rows=self.rows, previous_rows=0, coverage=coverage, notes={KEPT_ROWS: "1"}
+            added=tuple(self.files.of(table)),
+            rows=self.rows,
+            previous_rows=0,
+            coverage=coverage,
+            notes={KEPT_ROWS: "1"},
         )
 
     def written(self) -> list[DataFile]:

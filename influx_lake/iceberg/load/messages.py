@@ -16,8 +16,8 @@ from influx_lake.config.values.windows import EPOCH, MICROSECOND, Window
 from influx_lake.iceberg.columns.known_columns import time_field
 from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change
 from influx_lake.iceberg.failures.translation import catalog_errors
-from influx_lake.iceberg.load.ingest import open_ingest
-from influx_lake.iceberg.load.stream_plan import StreamPlan
+from influx_lake.iceberg.load.message_plan import StreamPlan
+from influx_lake.iceberg.load.opening import open_ingest
 from influx_lake.iceberg.merge.copy_on_write import Merge, Outcome, as_read, replaced_others
 from influx_lake.iceberg.merge.point_key import point_key
 from influx_lake.iceberg.scan.planning import files_of, time_bounds
