@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from influx_lake_tests.integration.sources.telegraf import run_telegraf
+from influx_lake_tests.integration.sources.files.telegraf import run_telegraf
 from influx_lake_tests.integration.streaming.streamed_lake import StreamedLake
 from testbed.kafka_broker import KafkaBroker, kafka_broker, spark_jars
 from testbed.waiting import wait_until
@@ -24,6 +24,8 @@ _OUTPUT = """\
   brokers = ["{broker}"]
   topic = "{topic}"
   data_format = "{form}"
+  # Else messages are as old as their points, and the broker deletes those that are older than it keeps any.
+  producer_timestamp = "now"
   json_timestamp_units = "1ns"
 """
 
