@@ -16,6 +16,7 @@ from influx_lake.orchestration.alerts.notice import Notice
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.lake_names import LAKE_TAG
 from influx_lake.orchestration.recent_runs import is_elsewhere
+from influx_lake.orchestration.splitting.wanted import PART_OF
 from influx_lake.orchestration.tags import REASON, WINDOW, partitions_of
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ class Reader:
     def _of_run(self, entry: EventLogEntry) -> Notice | None:
         run = self.instance.get_run_by_id(entry.run_id)
         if run is None or run.tags.get(_WILL_RETRY) == "true" or not self._is_ours(run):
+            return None
+        if PART_OF in run.tags:
+            # The run that asked for the part writes it again; should that fail too, it is told of.
             return None
         failures = self.instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
         facts = _facts_of(failures)

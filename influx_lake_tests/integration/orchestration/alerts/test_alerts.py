@@ -11,6 +11,7 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 
 from influx_lake.config import load_lake
 from influx_lake.orchestration.keys import asset_key
+from influx_lake.orchestration.splitting.wanted import PART_OF
 from influx_lake_tests.integration.orchestration.alerts.alerted_site import BASE, CPU, Site, hook, site
 from influx_lake_tests.integration.orchestration.alerts.receivers import Received
 
@@ -97,6 +98,7 @@ def test_a_run_that_could_not_be_started_is_told_with_what_the_server_said(site:
 def test_a_run_that_is_tried_again_is_not_told_of(site: Site, hook: Received) -> None:
     site.tick()
     site.fail(**{"dagster/will_retry": "true"})
+    site.fail(**{PART_OF: "a window that is split"})
     assert site.tick() == "Nothing went wrong"
     site.fail(**{"dagster/will_retry": "false"})
     assert site.tick() == "Told of 1"
