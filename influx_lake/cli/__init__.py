@@ -1,4 +1,4 @@
-"""The `influx-lake` command."""
+"""The `influx-lake` command line."""
 
 from influx_lake.cli.entry import main
 

@@ -1,4 +1,4 @@
-"""The commands of `influx-lake`, put together. Everything heavy is imported by the command that needs it."""
+"""The Typer application with all commands. Heavy imports are left to the command that needs them."""
 
 from __future__ import annotations
 
@@ -106,5 +106,5 @@ def every_command(
 
 
 def wants_debug(arguments: Sequence[str]) -> bool:
-    """Whether the traceback of an unexpected error is wanted."""
+    """Whether tracebacks of unexpected errors are shown."""
     return "--debug" in arguments or os.environ.get(DEBUG_VARIABLE, "").lower() not in ("", "0", "false", "no")

@@ -1,4 +1,4 @@
-"""Dagster's webserver and daemon on a lake, as one child process."""
+"""Runs Dagster's webserver and daemon for `influx-lake ui`, and reports to Dagster what was loaded without it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOST = "127.0.0.1"
 _POLL_SECONDS = 0.25
 _STOP_SECONDS = 90
 _CHECKING_SECONDS = 30
-"""How long the UI may wait for checks of what was loaded without Dagster."""
+"""How long the UI's start waits for checks of what was loaded without Dagster, in seconds."""
 _OPENING_SECONDS = 60
 _LOCK = ".influx-lake-opening.lock"
 # `dagster dev` is all that is needed, and its successor `dg dev` wants a project of its own.
@@ -39,12 +39,12 @@ _SILENCED = ("Function `dev_command` is superseded", "Function `load_definitions
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What Dagster was told of, that was loaded without it.
+    """What was reported to Dagster after loads without it.
 
     Attributes:
-        windows: How many windows.
-        checks: How many results of checks.
-        failures: Why others could not be done.
+        windows: The number of windows.
+        checks: The number of check results.
+        failures: Why other checks could not run.
     """
 
     windows: int
@@ -53,7 +53,7 @@ class Reported:
 
 
 class DagsterDev:
-    """`dagster dev` for a lake, while the context lasts.
+    """`dagster dev` for a lake, as a child process for the duration of a context.
 
     Args:
         lake: The lake.
@@ -82,12 +82,12 @@ class DagsterDev:
 
     @property
     def url(self) -> str:
-        """The UI's address."""
+        """The UI's URL."""
         return f"http://{HOST}:{self._port}"
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The process id."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -107,7 +107,7 @@ class DagsterDev:
         return self
 
     def wait_until_ready(self) -> bool:
-        """Wait until the UI answers; False when Dagster ended before."""
+        """Wait until the UI answers; False where Dagster ended first."""
         import requests
 
         session = requests.Session()
@@ -122,7 +122,7 @@ class DagsterDev:
         return False
 
     def wait(self) -> int:
-        """Wait until Dagster ends by itself; 1 then, since it should not."""
+        """Wait until Dagster ends by itself, which is a failure: returns 1."""
         # Not a wait without end: a signal that comes just before it would only be handled after it.
         while self._process.poll() is None:
             time.sleep(_POLL_SECONDS)
@@ -140,13 +140,13 @@ class DagsterDev:
 
 
 def report_loaded(lake: Lake) -> Reported:
-    """Show as materialised what the tables hold and Dagster does not know of, and as checked what is in them.
+    """Report to Dagster the loaded windows that it does not know as materialisations, with check results.
 
     Args:
         lake: The lake, whose measurements and roll-ups have the keys of their assets.
 
     Raises:
-        CatalogError: The catalog cannot tell what it holds.
+        CatalogError: The tables cannot be read.
     """
     from influx_lake.iceberg.catalogs.opening import open_catalog
     from influx_lake.orchestration.automation.first_checks import report_first_checks
@@ -189,13 +189,13 @@ def dagster_instance(lake: Lake) -> DagsterInstance:
 
 
 def _kill_session(pid: int) -> None:
-    """End what a child left behind; nothing is left where it ended in order."""
+    """Kill the remaining processes of the child's session."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def _dagster_home(root: Path) -> Path:
-    """Dagster's folder: $DAGSTER_HOME, or one below the lake, with the dagster.yaml that lies beside the lake.yaml."""
+    """Dagster's folder: $DAGSTER_HOME, or one below the lake's folder, with the dagster.yaml beside the lake.yaml."""
     if given := os.environ.get("DAGSTER_HOME"):
         return Path(given).expanduser().absolute()
     home, own = root / ".lake" / "dagster", root / "dagster.yaml"
@@ -213,7 +213,7 @@ def _dagster_home(root: Path) -> Path:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Keep other commands of ours from opening the instance of a folder meanwhile."""
+    """Lock the folder against other commands of ours that open the instance."""
     if not os.access(home, os.W_OK):
         # It makes no databases there either.
         yield

@@ -1,4 +1,4 @@
-"""The dg project that a lake.yaml lies in."""
+"""Finds the dg project that contains a lake.yaml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def project_options(root: Path) -> dict[str, Any] | None:
-    """The options of the project in a folder; None where it is none."""
+    """The project's options; None where the folder is not a project."""
     for name, keys in (("dg.toml", ("project",)), ("pyproject.toml", ("tool", "dg", "project"))):
         try:
             options = tomllib.loads((root / name).read_text(encoding="utf-8"))
@@ -22,7 +22,7 @@ def project_options(root: Path) -> dict[str, Any] | None:
 
 
 def code_location(root: Path) -> list[str]:
-    """What Dagster is told to serve: the project in the folder of a lake.yaml, else the lake alone."""
+    """The arguments of Dagster for the project in the folder of a lake.yaml, else for the lake alone."""
     options = project_options(root)
     if options is None:
         return ["-m", "influx_lake.definitions"]

@@ -1,4 +1,4 @@
-"""Where the `influx-lake` command begins and ends: exit codes, errors, signals."""
+"""The entry point of `influx-lake`: exit codes, errors, signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How failures are told: to a person on stderr, to a program as one JSON object on stdout. No secret in either."""
+"""Reports errors: as text on stderr, or as a JSON object on stdout with `--json`. Secrets are redacted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from influx_lake.printable import printable, printable_json
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong, ready to be shown.
+    """An error, ready to be reported.
 
     Attributes:
-        text: For people.
-        facts: For programs.
+        text: The text for people.
+        facts: The JSON.
     """
 
     text: str
@@ -25,7 +25,7 @@ class Failure:
 
 
 def of_lake_error(error: LakeError) -> Failure:
-    """An error of the project's own tree: its message is all that there is to say."""
+    """The failure for an error of this project."""
     from influx_lake.config import ConfigurationProblems
 
     facts: dict[str, Any] = {
@@ -50,13 +50,13 @@ def of_lake_error(error: LakeError) -> Failure:
 
 
 def of_usage(message: str, hint: str) -> Failure:
-    """Arguments that do not fit together."""
+    """The failure for invalid arguments."""
     end = "" if message.endswith((".", "?", "!")) else "."
     return Failure(f"{message}{end} {hint}", {"type": "UsageError", "message": message, "remedy": hint})
 
 
 def of_defect(error: Exception, debug: str) -> Failure:
-    """An error that nobody foresaw."""
+    """The failure for an unexpected exception."""
     message = f"unexpected {type(error).__name__}: {error}"
     remedy = f"For the whole story: {debug}"
     return Failure(f"{message}\n{remedy}", {"type": type(error).__name__, "message": message, "remedy": remedy})
@@ -66,19 +66,19 @@ _traces = False
 
 
 def show_traces(wanted: bool) -> None:
-    """Whether errors that nobody foresaw are told with their tracebacks from now on."""
+    """Switch tracebacks of unexpected errors on or off."""
     global _traces  # noqa: PLW0603
     _traces = wanted
 
 
 def note_trace(error: Exception) -> None:
-    """Tell where an error arose that nobody foresaw, if that is wanted."""
+    """Print the traceback of an unexpected error, where that is switched on."""
     if _traces and (isinstance(error, UnforeseenError) or not isinstance(error, LakeError)):
         note("".join(traceback.format_exception(error)))
 
 
 def report(failure: Failure, as_json: bool) -> None:
-    """Tell it."""
+    """Report a failure."""
     if as_json:
         sys.stdout.write(as_object({"error": failure.facts}))
         sys.stdout.flush()

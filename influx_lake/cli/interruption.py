@@ -1,4 +1,4 @@
-"""Commands that are stopped: Ctrl-C and SIGTERM unwind the stack, so that files that were not committed are removed."""
+"""Signals in commands: Ctrl-C and SIGTERM unwind the stack, so that uncommitted files are deleted."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 class Terminated(BaseException):
-    """SIGTERM came."""
+    """Raised on SIGTERM."""
 
 
 STOPPED = (KeyboardInterrupt, Terminated)
-"""What is raised in a command that is stopped."""
+"""The exceptions raised in a command that is stopped."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise `Terminated` when SIGTERM comes."""
+    """A context in which SIGTERM raises `Terminated`."""
 
     def stop(*_: object) -> NoReturn:
         raise Terminated
@@ -35,7 +35,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let nothing more stop the command while it says what became of its work."""
+    """A context in which signals are ignored, while the command reports what it did."""
     former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

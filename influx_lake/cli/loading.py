@@ -1,4 +1,4 @@
-"""Loads planned windows, shows how far it is, and keeps what became of each."""
+"""Loads planned windows one after the other, with progress and results."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class LoadedMeasurement:
-    """What was loaded of one measurement.
+    """The loaded windows of one measurement.
 
     Attributes:
         measurement: The measurement.
-        windows: What is known of each window that was loaded. Not the results: each holds a table's whole metadata.
-        rows: The rows of all of them.
+        windows: The figures of each window. The results themselves would keep the tables' metadata in memory.
+        rows: The sum of their rows.
     """
 
     measurement: Measurement
@@ -35,12 +35,12 @@ class LoadedMeasurement:
     rows: int = 0
 
     def add(self, result: WindowResult) -> None:
-        """Note a window."""
+        """Add a loaded window."""
         self.windows.append(window_facts(result))
         self.rows += result.rows
 
     def facts(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The loads as JSON."""
         measurement = self.measurement
         return {
             "measurement": measurement.name,
@@ -52,12 +52,12 @@ class LoadedMeasurement:
 
 @dataclass
 class Loaded:
-    """What became of planned windows.
+    """The results of planned windows.
 
     Attributes:
-        plans: Measurements and their windows.
-        measurements: What was loaded.
-        failures: The windows that failed, for programs.
+        plans: The measurements and their windows.
+        measurements: The loaded windows by measurement.
+        failures: The windows that failed, as JSON.
     """
 
     plans: Sequence[tuple[Measurement, Sequence[Window]]]
@@ -67,22 +67,22 @@ class Loaded:
 
     @property
     def windows(self) -> int:
-        """How many windows were loaded."""
+        """The number of loaded windows."""
         return sum(len(each.windows) for each in self.measurements)
 
     @property
     def rows(self) -> int:
-        """The rows of all of them."""
+        """The sum of their rows."""
         return sum(each.rows for each in self.measurements)
 
     @property
     def planned(self) -> int:
-        """How many windows were to be loaded."""
+        """The number of planned windows."""
         return sum(len(windows) for _, windows in self.plans)
 
     @property
     def left(self) -> list[tuple[Measurement, list[Window]]]:
-        """The windows that were not tried, or not to their end, by measurement."""
+        """The windows that were not attempted or not finished, by measurement."""
         found = [
             (measurement, [window for window in windows if (measurement.full_name, window) not in self._tried])
             for measurement, windows in self.plans
@@ -90,7 +90,7 @@ class Loaded:
         return [(measurement, windows) for measurement, windows in found if windows]
 
     def tried(self, measurement: Measurement, window: Window) -> None:
-        """Note that a window was loaded, or failed."""
+        """Note that a window was loaded or failed."""
         self._tried.add((measurement.full_name, window))
 
 
@@ -108,15 +108,15 @@ def load(
 
     Args:
         session: The lake.
-        loaded: The plans; is told what becomes of each window, also where the command is stopped in the middle.
+        loaded: The plans; gets the results, also where the command is stopped.
         out: Gets a line for each window.
-        run_id: Kept in the snapshots.
-        source: The source of all windows, where it is not each one's own.
-        keep_going: Try the others after one has failed.
+        run_id: The run, recorded in snapshots.
+        source: The source of all windows; default: each measurement's own.
+        keep_going: Whether a failed window does not stop the others.
         helpers: Gives those who write parts of a measurement's windows.
 
     Raises:
-        ConfigurationError: A token or a catalog's key cannot be read; no window could be loaded.
+        ConfigurationError: A token or catalog credential cannot be read, so that no window can be loaded.
     """
     with meter(loaded.planned) as shown:
         for measurement, windows in loaded.plans:
@@ -151,7 +151,7 @@ def load(
 
 
 def window_line(measurement: Measurement, result: WindowResult) -> str:
-    """What loading a window did, in a line."""
+    """The result of a window on one line."""
     before = "" if result.previous_rows in (0, result.rows) else f" (before: {result.previous_rows:,})"
     again = " (as before)" if result.rows and result.previous_rows == result.rows else before
     aside = f" and {result.quarantined_rows:,} in quarantine" if result.quarantined_rows else ""

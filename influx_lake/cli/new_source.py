@@ -1,4 +1,4 @@
-"""The source that `init` writes: what was asked for as an entry of `sources`, checked as a lake.yaml is."""
+"""Builds and validates the entry of `sources` that `influx-lake init` writes, from its options."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ _PORTS = (8086, 8181)
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Where a secret is kept: in the variable that is named, or in a file."""
+    """Where a secret is kept: in an environment variable or in a file."""
 
     variable: str | None = None
     file: Path | None = None
 
     def reference(self, root: Path, usual: Iterable[str] = ()) -> str | None:
-        """How a lake.yaml in a folder refers to it; None where nobody says where it is.
+        """The reference to the secret in a lake.yaml; None where nothing is known about it.
 
         Args:
             root: The folder.
-            usual: The variables that hold it where none is named; the first one that is set counts.
+            usual: The default environment variables; the first that is set is used.
         """
         variable = self.variable or next((name for name in usual if os.environ.get(name)), None)
         return token_reference(variable, self.file, root)
@@ -62,13 +62,13 @@ class Keeper:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked for on the command line.
+    """The options of `init` that describe a source.
 
     Attributes:
-        kind: The source's type; None for whichever InfluxDB answers at the host.
+        kind: The source's type; None: whichever InfluxDB answers at the host.
         database: The database, or bucket.
         paths: The files.
-        options: `host`, `org` and others that are called as in lake.yaml; those that are None were not given.
+        options: Options with their names in lake.yaml, such as `host` and `org`; None where not given.
         token: Where the token is kept.
         password: Where the password is kept.
         more: Further options, as `NAME=VALUE` or `NAME.INNER=VALUE`.
@@ -83,11 +83,11 @@ class Wanted:
     more: Sequence[str]
 
     def source(self, lake: Path) -> NewSource:
-        """The source, for a lake.yaml at a path.
+        """Build the source, for a lake.yaml at a path.
 
         Raises:
             ConfigurationError: Options are missing, unknown or wrong.
-            SourceError: Which version it is cannot be found out.
+            SourceError: The server's version cannot be determined.
         """
         if self.kind is not None:
             return self._of_kind(self.kind, self.options.get("host"), lake)
@@ -116,7 +116,7 @@ class Wanted:
         return NewSource(entry, checked.sources["default"])
 
     def _entry(self, kind: str, host: str | None, root: Path) -> dict[str, Any]:
-        """The entry as it is written."""
+        """The entry of `sources`."""
         from influx_lake.config.connections import SOURCE_TYPES, ServerConfig
 
         model = SOURCE_TYPES.get(kind)
@@ -135,7 +135,7 @@ class Wanted:
         return _with(entry, self.more)
 
     def _found(self, lake: Path) -> tuple[str, int]:
-        """Where the server is and which version answers there; without a port, InfluxDB's own are tried."""
+        """The server's address and version; where no port is given, InfluxDB's default ports are tried."""
         from influx_lake.config import lake_of
         from influx_lake.config.connections import AutoConfig
         from influx_lake.config.values.address import Address
@@ -164,21 +164,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class NewSource:
-    """A source that is to be written.
+    """A source to be written.
 
     Attributes:
         entry: Its entry in the lake.yaml.
-        config: What that says.
+        config: The validated configuration.
     """
 
     entry: Mapping[str, Any]
     config: SourceConfig
 
     def listing(self) -> Listing:
-        """What it has now.
+        """Its measurements now.
 
         Raises:
-            SourceError: It does not tell.
+            SourceError: It cannot be listed.
         """
         from influx_lake.sources.listing import listing_of
 
@@ -189,7 +189,7 @@ class NewSource:
         """The time of the oldest point of some measurements; None where they have none.
 
         Raises:
-            SourceError: It does not tell.
+            SourceError: It cannot be asked.
         """
         with self._opened() as source:
             times = [time for name in measurements if (time := source.first_time(name)) is not None]
@@ -216,7 +216,7 @@ def _credentials(kind: str) -> str:
 
 
 def _refused(kind: str, problems: Iterable[Problem]) -> ConfigurationError:
-    """The mistakes in words of the command line, which has no lines."""
+    """The validation errors in terms of command-line options."""
     said, flags = [], []
     for problem in problems:
         inside = problem.location[2:]
@@ -260,7 +260,7 @@ def _tls(more: Iterable[str]) -> list[str]:
 
 
 def _below(path: str, root: Path) -> str:
-    """The path as a lake.yaml in a folder names it."""
+    """The path, relative to the lake.yaml's folder."""
     if "://" in path:
         return escaped(path)
     absolute = Path(path).expanduser().absolute()

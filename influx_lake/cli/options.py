@@ -1,4 +1,4 @@
-"""The options that commands share, and how their values are read."""
+"""Options shared by commands, and parsers of their values."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 
 
 def moment(text: str) -> datetime:
-    """Read an ISO 8601 date or time.
+    """Parse an ISO 8601 date or time.
 
     Raises:
-        BadParameter: It is none.
+        BadParameter: It is not one.
     """
     from influx_lake.config.values.windows import parse_moment
 
@@ -24,10 +24,10 @@ def moment(text: str) -> datetime:
 
 
 def duration(text: str) -> timedelta:
-    """Read a length of time such as `1d`.
+    """Parse a duration such as `1d`.
 
     Raises:
-        BadParameter: It is none, or no time at all.
+        BadParameter: It is not one, or zero.
     """
     from influx_lake.config.values.units import parse_duration
 
@@ -41,7 +41,7 @@ def duration(text: str) -> timedelta:
 
 
 def where(text: str) -> int | str | datetime:
-    """Read what names a snapshot: its id, a date or time, or a branch or tag."""
+    """Parse a snapshot's designation: an id, a date or time, or a branch or tag."""
     from influx_lake.iceberg.history.rollback import named_snapshot
 
     return named_snapshot(text)

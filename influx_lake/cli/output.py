@@ -1,4 +1,4 @@
-"""What a command shows: results on stdout, progress on stderr."""
+"""The output of a command: results on stdout, progress on stderr."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Output:
             sys.stdout = sys.stderr
 
     def line(self, text: str = "") -> None:
-        """Part of the result, for people."""
+        """Print a line of the result, unless `--json`."""
         if not self.as_json:
             from influx_lake.config import redact
 
@@ -39,23 +39,23 @@ class Output:
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Progress and warnings, in either form."""
+        """Print progress or a warning to stderr."""
         failures.note(text)
 
     def table(self, table: Table) -> None:
-        """Part of the result, for people."""
+        """Print a table of the result, unless `--json`."""
         if not self.as_json:
             self.console().print(table)
 
     def result(self, content: dict[str, Any]) -> None:
-        """The result, for programs. Once per command."""
+        """Print the result as JSON, with `--json`. Once per command."""
         if self.as_json:
             sys.stdout = self._stdout
             sys.stdout.write(failures.as_object(content))
             sys.stdout.flush()
 
     def console(self) -> Console:
-        """Where tables are drawn: as wide as the terminal, or as they need to be in a file."""
+        """The console for tables: as wide as the terminal, 160 characters elsewhere."""
         from rich.console import Console
 
         # No markup: a name may hold brackets or colons that would be read as such.
@@ -64,7 +64,7 @@ class Output:
 
 @contextmanager
 def output(as_json: bool) -> Iterator[Output]:
-    """The output of one command; stdout is given back when it ends."""
+    """A context with the output of one command; stdout is restored at its end."""
     former = sys.stdout
     try:
         yield Output(as_json)
@@ -73,7 +73,7 @@ def output(as_json: bool) -> Iterator[Output]:
 
 
 def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """A table without frames; the columns named in `right` hold numbers."""
+    """A table without borders; columns named in `right` are right-aligned."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -84,10 +84,10 @@ def plain_table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def add_row(table: Table, *cells: str) -> None:
-    """Add a row to a table; names in it are shown as they are."""
+    """Add a row to a table; text in it is not interpreted as markup."""
     table.add_row(*map(printable_name, cells))
 
 
 def counted(number: int, noun: str, several: str | None = None) -> str:
-    """`1 window`, `2,000 windows`, and `2 entries` where the plural is given."""
+    """A number with its noun: `1 window`, `2,000 windows`, or with an irregular plural `2 entries`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or f'{noun}s'}"

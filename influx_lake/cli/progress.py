@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class Meter(Protocol):
-    """Is told how far the windows are."""
+    """Shows the progress of windows."""
 
     def begin(self, measurement: str, window: Window) -> None:
-        """A window is begun."""
+        """Start a window."""
         ...
 
     def update(self, progress: Progress) -> None:
-        """It has come so far."""
+        """Show the progress of the present window."""
         ...
 
     def end(self) -> None:
-        """It is in the table."""
+        """Finish a window."""
         ...
 
 
 @contextmanager
 def meter(windows: int) -> Iterator[Meter]:
-    """A meter for so many windows, in the form that stderr allows."""
+    """The meter for a number of windows that suits stderr."""
     if not sys.stderr.isatty():
         yield Lines()
         return
@@ -58,7 +58,7 @@ def meter(windows: int) -> Iterator[Meter]:
 
 
 class Lines:
-    """A line every few seconds, for windows that take as long."""
+    """Prints a line every few seconds, for windows that take longer."""
 
     def begin(self, measurement: str, window: Window) -> None:
         self._subject = f"{printable_name(measurement)} {window}"
@@ -71,7 +71,7 @@ class Lines:
 
 
 class Bar:
-    """A bar of all windows, with the rows of the one that is loaded now."""
+    """A progress bar over all windows, with the rows of the present one."""
 
     def __init__(self, bars: Bars, windows: int) -> None:
         self._bars = bars
@@ -89,5 +89,5 @@ class Bar:
 
 
 def so_far(progress: Progress) -> str:
-    """How far a window is, in a phrase."""
+    """The progress of a window as a phrase."""
     return f"{progress.rows:,} rows so far, {progress.rows_per_second:,.0f} rows/s"

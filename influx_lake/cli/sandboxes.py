@@ -1,4 +1,4 @@
-"""Sandboxes on this machine, each with its token in a file that only its owner can read."""
+"""Starts and finds sandboxes of lakes on this machine; tokens are in files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from influx_lake.sandbox import Sandbox
 
 SANDBOX_FOLDER = Path(".lake") / "sandbox"
-"""Where a lake's sandbox keeps its data and token, below the folder of the lake.yaml."""
+"""The folder of a lake's sandbox, relative to that of the lake.yaml."""
 
 
 def token_file(folder: Path) -> Path:
-    """Where the sandbox of a folder keeps its token."""
+    """The path of a sandbox's token."""
     return folder / "token"
 
 
@@ -30,13 +30,13 @@ def token_file(folder: Path) -> Path:
 def running_sandbox(
     folder: Path, *, host: str = "127.0.0.1", port: int = 0, in_memory: bool = False
 ) -> Iterator[Sandbox]:
-    """A sandbox for as long as the context lasts. Its token stays the same from one start to the next.
+    """A context with a running sandbox, whose token is the same at every start.
 
     Args:
-        folder: Its data and token.
+        folder: The folder of data and token.
         host: Where it listens.
         port: Its port; 0 takes a free one.
-        in_memory: Keep only the token in the folder.
+        in_memory: Whether only the token is kept in the folder.
 
     Raises:
         MissingExtra: The sandbox's packages are not installed.
@@ -53,7 +53,7 @@ def running_sandbox(
 
 
 def is_listening(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Whether something accepts connections at an address."""
     try:
         with socket.create_connection((host, port), timeout=2):
             return True
@@ -73,7 +73,7 @@ def _check_free(host: str, port: int) -> None:
 
 
 def _token(path: Path) -> str:
-    """The token in a file, which is made when it is missing."""
+    """The token in a file, which is created where it is missing."""
     from influx_lake.sandbox.api.auth import new_token
 
     try:
@@ -97,7 +97,9 @@ def _token(path: Path) -> str:
 
 @contextmanager
 def sandbox_of(lake: Lake) -> Iterator[Sandbox | None]:
-    """A lake's own sandbox, where its data are there, a source points to this machine and nothing answers there."""
+    """A context that runs a lake's own sandbox, where it has data, a source points to this machine and nothing answers
+    there; None otherwise.
+    """
     for config in lake.sources.values():
         if not may_be_sandbox(config, lake):
             continue
@@ -111,7 +113,7 @@ def sandbox_of(lake: Lake) -> Iterator[Sandbox | None]:
 
 
 def may_be_sandbox(source: SourceConfig, lake: Lake) -> TypeGuard[InfluxDB3Config]:
-    """Whether a source is an InfluxDB 3 on this machine, and the lake's sandbox has data."""
+    """Whether a source is an InfluxDB 3 on this machine and the lake's sandbox has data."""
     from influx_lake.config import InfluxDB3Config
 
     if not isinstance(source, InfluxDB3Config):

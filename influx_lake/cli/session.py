@@ -1,4 +1,4 @@
-"""The open lake of one command."""
+"""Opens the lake for one command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Session", "open_session"]
 
 @contextmanager
 def open_session(config: Path | None, branch: str | None = None, *, command: str = "influx-lake") -> Iterator[Session]:
-    """Load a lake and close what was opened of it at the end.
+    """A context with an open lake, closed at its end.
 
     Args:
         config: The lake.yaml.
-        branch: The branch that tables are read and loaded on; None: what readers of them get.
-        command: What lineage events say that loads are part of.
+        branch: The branch that tables are read from and loaded to; None: main.
+        command: The parent job of lineage events.
 
     Raises:
         ConfigurationError: The lake.yaml is missing or has mistakes, or the branch cannot be called so.

@@ -1,4 +1,4 @@
-"""What is said when a load was stopped in the middle: which windows are done, and the commands that go on."""
+"""Reports a load that was stopped: which windows are loaded, and the command that continues."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _COMMANDS_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """How the command that was stopped is given again.
+    """The command that was stopped, to be repeated.
 
     Attributes:
-        options: Its options; those without a value were not given.
+        options: Its options; None for those that were not given.
         flags: Its flags.
-        only_missing: Whether it leaves out what is loaded; otherwise it would begin with what is done.
+        only_missing: Whether it skips loaded windows; otherwise it would start over.
     """
 
     options: Mapping[str, object]
@@ -34,7 +34,7 @@ class Again:
     only_missing: bool
 
     def command(self, measurement: Measurement, windows: Sequence[Window]) -> str:
-        """The command for the windows of a measurement that are left."""
+        """The command that loads the remaining windows of a measurement."""
         bounds = {"--start": utc_text(windows[0].start), "--end": utc_text(windows[-1].end)}
         stated = {**bounds, **{name: value for name, value in self.options.items() if value}}
         words = [word for name, value in stated.items() for word in (name, str(value))]
@@ -43,7 +43,7 @@ class Again:
 
 
 def tell_where_it_stopped(out: Output, loaded: Loaded, again: Again) -> None:
-    """Say which windows are done and how to go on; the window that was being loaded is as it was before."""
+    """Print which windows are loaded and how to continue; the window under way is unchanged."""
     left = loaded.left
     failed = f", {len(loaded.failures):,} failed" if loaded.failures else ""
     count = sum(len(windows) for _, windows in left)

@@ -1,4 +1,4 @@
-"""What the user declares: `lake.yaml`, read, checked and resolved."""
+"""The configuration: reads, validates and resolves a lake.yaml."""
 
 from influx_lake.config.catalogs.options import CatalogConfig
 from influx_lake.config.connections import (

@@ -1,1 +1,1 @@
-"""What `influx-lake check` looks at: the lake.yaml, its sources, its catalog, its tables."""
+"""`influx-lake check`: verifies the configuration, sources, catalog, permissions and tables of a lake."""

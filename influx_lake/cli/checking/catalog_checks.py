@@ -1,4 +1,4 @@
-"""Whether a lake's catalog and store give it what it needs, and what becomes of its tables that are there."""
+"""Checks the catalog and store: connection, permissions, existing tables, query engines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_catalog(session: Session) -> Iterator[Check]:
-    """Load the tables that are there, and try each permission, where the lake's tables go and where others are."""
+    """Load the existing tables, and try each permission in the lake's and in foreign locations."""
     from influx_lake.iceberg.permissions.trials import Trials
     from influx_lake.iceberg.storage.table_folders import folders_of
     from influx_lake.maintenance.tables import tables_of
@@ -44,7 +44,7 @@ def check_catalog(session: Session) -> Iterator[Check]:
 
 
 def _check_table(session: Session, maintained: MaintainedTable, tables: list[Table]) -> Iterator[Check]:
-    """Load a table, if it is there, and see whether loads are refused for what others did to it, or for whose it is."""
+    """Load a table, if it exists, and check whether foreign changes or another owner would stop loads."""
     from influx_lake.iceberg.load.ensure import check_writable
     from influx_lake.iceberg.scan.reader import check_readable, find_table
     from influx_lake.iceberg.staging.copied_folder import check_not_copied
@@ -88,7 +88,7 @@ def _check_table(session: Session, maintained: MaintainedTable, tables: list[Tab
 
 
 def _provenance(session: Session, measurement: Measurement, maintained: MaintainedTable) -> Provenance:
-    """Where the rows would come from that a load brings."""
+    """The provenance that a load would record."""
     from influx_lake.iceberg.target import Provenance
     from influx_lake.rollups.window import rollup_identity
 
@@ -99,7 +99,7 @@ def _provenance(session: Session, measurement: Measurement, maintained: Maintain
 
 
 def _check_engines(session: Session, maintained: list[MaintainedTable]) -> Iterator[Check]:
-    """Ask each query engine that maintains tables something."""
+    """Run a trivial statement on each configured query engine."""
     from influx_lake.config.maintenance.engines import Engine
     from influx_lake.iceberg.permissions.aws import refused_action
     from influx_lake.maintenance.engines.opening import Engines

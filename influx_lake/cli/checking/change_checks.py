@@ -1,4 +1,4 @@
-"""Whether the databases that are to tell what changed do so, and since when they are silent."""
+"""Checks whether databases with `changes` report them, and since when they are silent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_ENGINE = (
 
 
 def check_telling(lake: Lake, name: str) -> Iterator[Check]:
-    """Look at a source that has `changes`: its plugin is asked, and of others it is known when they last told."""
+    """Check a source with `changes`: asks its plugin, or looks when it last reported."""
     config = lake.sources[name]
     if not isinstance(config, ServerConfig) or config.changes is None:
         return

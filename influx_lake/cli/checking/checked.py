@@ -1,4 +1,4 @@
-"""What `influx-lake check` says of one thing."""
+"""The result of a single check of `influx-lake check`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from influx_lake.errors import LakeError, UnforeseenError
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of a check.
 
     Attributes:
-        name: What kind of thing: config, source, changes, measurement, pattern, files, catalog, table, permission,
+        name: The kind of object: config, source, changes, measurement, pattern, files, catalog, table, permission,
             engine.
-        subject: Which one.
-        ok: Whether it is as it should be.
-        detail: What was found.
+        subject: The object's name.
+        ok: Whether the check passed.
+        detail: The finding.
         remedy: What to do about it.
-        warning: Whether it may be as it should be, and is to be looked at.
-        found: What is known of it, for programs: of a table its format version, spec, owner and location; of a
-            permission its name, and what who grants it calls it.
+        warning: Whether it passed, but needs attention.
+        found: More facts for `--json`: a table's format version, spec, owner and location; a permission's name, and the
+            product's name for it.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Check:
     found: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The check as JSON."""
         return asdict(self)
 
 
 def attempt(name: str, subject: str, look: Callable[[], str]) -> Check:
-    """Look at one thing; what fails is what is wrong with it."""
+    """Run a check; an error becomes a failed check."""
     try:
         return Check(name, subject, True, redact(look()))
     except LakeError as error:

@@ -1,4 +1,4 @@
-"""Whether a lake works: its file, each database, each measurement, the catalog."""
+"""Runs all checks of a lake: configuration, sources, measurements, catalog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from influx_lake.errors import LakeError
 
 
 def run_checks(session: Session) -> Iterator[Check]:
-    """Look at everything, also after something was found to be wrong."""
+    """Run all checks, also after some have failed."""
     lake = session.lake
     patterns = [each for each in lake.patterns if each.key is None]
     found = {"source": lake.sources, "measurement": lake.measurements, "pattern": patterns}
@@ -57,7 +57,7 @@ def _check_source(session: Session, name: str) -> Iterator[Check]:
 
 
 def _check_measurements(session: Session, source: str, found: list[str]) -> Iterator[Check]:
-    """Whether a source has the measurements of the lake, and what its patterns stand for."""
+    """Check which measurements and pattern matches a source has."""
     lake = session.lake
     known = {each.name: each for each in lake.measurements if each.source == source}
     named = [pattern.text for pattern in lake.patterns if pattern.key is not None and pattern.source == source]
@@ -81,7 +81,7 @@ def _check_measurements(session: Session, source: str, found: list[str]) -> Iter
 
 
 def _shaped(session: Session, measurement: Measurement) -> str:
-    """See whether the columns that the source has can be made those of the table."""
+    """Check whether the source's columns can be stored in the table."""
     from influx_lake.transforms import is_transformed, transformed
 
     if is_transformed(measurement):
@@ -90,7 +90,7 @@ def _shaped(session: Session, measurement: Measurement) -> str:
 
 
 def _is_offloaded(session: Session, measurement: Measurement) -> bool:
-    """Whether time of it was deleted at its source; servers forget measurements with their last points."""
+    """Whether some of it was off-loaded; servers forget measurements without points."""
     from influx_lake.iceberg.proofs.offloaded import offloaded_from
 
     try:
@@ -101,7 +101,7 @@ def _is_offloaded(session: Session, measurement: Measurement) -> bool:
 
 
 def _with_sandbox(remedy: str | None, session: Session, name: str) -> str | None:
-    """The remedy, and the sandbox where it is the one that may have been meant."""
+    """The remedy, which mentions the sandbox where it may be the intended server."""
     if not may_be_sandbox(session.lake.sources[name], session.lake):
         return remedy
     return f"{(remedy or '').rstrip('.')}. If the sandbox of this lake is meant: influx-lake sandbox"

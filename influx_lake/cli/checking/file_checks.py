@@ -1,4 +1,4 @@
-"""What files hold, where a source is made of them: the time of their points, and what a reader should know of them."""
+"""Checks the files of file sources: time range of the points, precision, skipped lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
 def check_files(session: Session, name: str) -> Iterator[Check]:
-    """Look into the files of a source, if it is one of files."""
+    """Check the files of a source, if it has files."""
     from influx_lake.sources.remarks import SurveysItself
 
     subject = f"files of {name}"
@@ -53,7 +53,7 @@ def _times(survey: Survey) -> str:
 
 
 def _before_start(measurement: Measurement, survey: Survey) -> Iterator[Check]:
-    """Say when no window would load anything."""
+    """The warning where all points lie before the first window."""
     first, last = survey.times[measurement.name]
     start = measurement.scheme.start
     if last >= start:
@@ -72,7 +72,7 @@ def _before_start(measurement: Measurement, survey: Survey) -> Iterator[Check]:
 
 
 def _in_the_future(measurement: Measurement, survey: Survey) -> Iterator[Check]:
-    """Say when no window that has begun would load anything."""
+    """The warning where all points lie after the newest window."""
     first, last = survey.times[measurement.name]
     if first < measurement.scheme.window_at(datetime.now(UTC)).end:
         return
@@ -86,7 +86,7 @@ def _in_the_future(measurement: Measurement, survey: Survey) -> Iterator[Check]:
 
 
 def _better_unit(survey: Survey, last: datetime, start: datetime) -> str | None:
-    """A longer unit with which the times would be of the present."""
+    """A coarser precision with which the times would be plausible."""
     for unit, nanoseconds in _UNITS.items():
         factor = nanoseconds // _UNITS[survey.unit]
         # Beyond the present the product may be more than a date can be.

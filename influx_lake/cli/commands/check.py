@@ -1,4 +1,4 @@
-"""`influx-lake check`."""
+"""The command `influx-lake check`."""
 
 from __future__ import annotations
 

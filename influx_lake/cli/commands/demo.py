@@ -1,4 +1,4 @@
-"""`influx-lake demo`."""
+"""The command `influx-lake demo`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _show(out: Output, outcomes: dict[str, Outcome], folder: Path, seconds: floa
 
 
 def _program(folder: Path) -> str:
-    """How to call us from a folder: by name, or by the path that was typed where the name is not known."""
+    """The program's name for messages: `influx-lake`, or the path it was called by where it is not on PATH."""
     if shutil.which("influx-lake"):
         return "influx-lake"
     typed = Path(sys.argv[0]).absolute()

@@ -1,4 +1,4 @@
-"""`influx-lake discover`."""
+"""The command `influx-lake discover`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def discover(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _in_project(out: Output, lake: Lake) -> list[str]:
-    """The states of components that know it now, too."""
+    """Update the discovery state of the project's components; returns their keys."""
     from influx_lake.cli.dg_project import project_of_components
     from influx_lake.config import read_discovered
 

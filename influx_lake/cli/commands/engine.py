@@ -1,4 +1,4 @@
-"""`influx-lake engine`."""
+"""The commands `influx-lake engine install`, `check` and `remove`."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _database(triggers: Sequence[Trigger]) -> str:
 def _opened(
     config: Path | None, database: str | None, source: str | None, telling: Telling
 ) -> Iterator[tuple[str, EngineServer, tuple[Trigger, ...], bool]]:
-    """A source's name, its engine, the triggers that it should have, and whether the lake takes what it tells."""
+    """A source's name, its engine, the triggers that it should have, and whether the lake uses its reports."""
     from influx_lake.config import load_lake
     from influx_lake.engine.server import EngineServer
     from influx_lake.engine.triggers import find_source, triggers_of

@@ -1,4 +1,4 @@
-"""`influx-lake init`."""
+"""The command `influx-lake init`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`influx-lake maintain`."""
+"""The command `influx-lake maintain`."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _changed(before: int, after: int) -> str:
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
-    """The same for programs. A snapshot id is a text: it does not fit into the numbers of JavaScript."""
+    """The result as JSON. Snapshot ids are strings, since they exceed JavaScript's integers."""
     done = outcome.done
     assert done is not None
     return {

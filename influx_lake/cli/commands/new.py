@@ -1,4 +1,4 @@
-"""`influx-lake new`."""
+"""The command `influx-lake new`."""
 
 from __future__ import annotations
 

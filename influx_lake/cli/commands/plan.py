@@ -1,4 +1,4 @@
-"""`influx-lake plan`."""
+"""The command `influx-lake plan`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def plan(
 
 
 def plan_facts(measurement: Measurement, windows: list[Window]) -> dict[str, object]:
-    """The windows of one measurement, for programs."""
+    """The planned windows of a measurement as JSON."""
     return {
         "measurement": measurement.name,
         "table": measurement.table_name,
@@ -75,7 +75,7 @@ def show_plan(
     what: str,
     command: str = "influx-lake replicate --all",
 ) -> None:
-    """The windows of some measurements, for people."""
+    """Print the planned windows of measurements."""
     table = plain_table("measurement", "table", "windows", "first", "last", right=["windows"])
     for measurement, windows in plans:
         first, last = (str(windows[0]), str(windows[-1])) if windows else ("", "")

@@ -1,4 +1,4 @@
-"""`influx-lake pools`."""
+"""The command `influx-lake pools`."""
 
 from __future__ import annotations
 

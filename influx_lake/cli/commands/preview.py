@@ -1,4 +1,4 @@
-"""`influx-lake preview`."""
+"""The command `influx-lake preview`."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _text(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: numbers that it has no form for are texts."""
+    """A value as JSON; numbers that JSON cannot represent are strings."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal) or (isinstance(value, float) and not math.isfinite(value)):

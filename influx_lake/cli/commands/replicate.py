@@ -1,4 +1,4 @@
-"""`influx-lake replicate`."""
+"""The command `influx-lake replicate`."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _check_replace(replace: bool, *, given: bool) -> None:
 
 
 def _tell_of_columns(session: Session, plans: Sequence[tuple[Measurement, Sequence[Window]]], out: Output) -> None:
-    """Say for what loads of tables would stop of which nothing is missing: no load of theirs says it."""
+    """Warn about tables whose columns would stop loads, where no window is missing and so no load would say so."""
     from influx_lake.replication.table_columns import remarks_of
 
     for measurement, windows in plans:
@@ -177,7 +177,7 @@ def _conclude(out: Output, loaded: Loaded, branch: str | None) -> int:
 
 
 def _totals(measurements: list[dict[str, object]], total: str) -> dict[str, object]:
-    """One measurement as it is; several in a list, with their sum."""
+    """The result of one measurement; for several, a list of them and the sums."""
     if len(measurements) == 1:
         return measurements[0]
     return {"measurements": measurements, total: sum(int(str(each[total])) for each in measurements)}

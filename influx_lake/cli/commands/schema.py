@@ -1,4 +1,4 @@
-"""`influx-lake schema`."""
+"""The command `influx-lake schema`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`influx-lake sql`."""
+"""The command `influx-lake sql`."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ def _of_stdin() -> str:
 
 
 def _format(form: Format | None, out_file: Path | None, *, as_json: bool) -> Format:
-    """The format that is wanted.
+    """The output format.
 
     Raises:
-        BadParameter: It does not fit where the rows go.
+        BadParameter: The format does not suit the output.
     """
     if out_file is not None:
         by_name = {f".{each.value}": each for each in Format if each is not Format.TABLE}
@@ -162,7 +162,7 @@ def _to_file(out: Output, answer: Answer, kind: Format, path: Path) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its place when all of it is written; a pipe or a device is written as the rows come.
+    """A context with a file that replaces the output atomically at its end; pipes and devices are written directly.
 
     Raises:
         StorageError: It cannot be written.
@@ -179,13 +179,13 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is a pipe or a device; or the standard output, whatever that is."""
+    """Whether the output is a pipe, a device, or standard output under another name."""
     return path.exists() and (not path.is_file() or path.is_relative_to("/dev"))
 
 
 @contextmanager
 def _beside(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside a regular one, or one that is not there yet, that replaces it in the end and keeps its mode."""
+    """A temporary file beside the output that replaces it at the end, with the same mode."""
     beside: Path | None = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -199,7 +199,7 @@ def _beside(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _mode_of_new_files() -> int:
-    """As files are made otherwise: what a temporary one lacks."""
+    """The default mode of new files, which temporary files do not have."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask

@@ -1,4 +1,4 @@
-"""`influx-lake tail`."""
+"""The command `influx-lake tail`."""
 
 from __future__ import annotations
 

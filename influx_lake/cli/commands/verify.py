@@ -1,4 +1,4 @@
-"""`influx-lake verify`."""
+"""The command `influx-lake verify`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The demonstration: a week of metrics and this machine's own, from a sandbox into Iceberg tables."""
+"""The demonstration: loads a week of generated metrics and live metrics of this machine from a sandbox into tables."""

@@ -1,4 +1,4 @@
-"""A made-up week of three hosts, in Telegraf's names and types. The same moment always has the same values."""
+"""Generates a week of metrics of three hosts, deterministic, with Telegraf's names and types."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _EPOCH_DAY = 20_454  # 2026-01-01: counters and disks grow from here
 
 
 def week_before(now: datetime) -> tuple[datetime, datetime]:
-    """From midnight (UTC) seven days ago to the start of the current hour."""
+    """The interval from midnight (UTC) seven days ago to the start of the current hour."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     return hour.replace(hour=0) - timedelta(days=DAYS), hour
 
 
 def history(start: datetime, end: datetime) -> Iterator[str]:
-    """The lines of all hosts from `start`, and before `end`."""
+    """The line protocol of all hosts, from `start` to before `end`."""
     for host in HOSTS:
         for make in (_cpu, _mem, _disk, _net):
             yield from make(host, start, end)
@@ -53,7 +53,7 @@ def _cpu(host: str, start: datetime, end: datetime) -> Iterator[str]:
 
 
 def _shares(busy: float, noise: Noise) -> dict[str, Value]:
-    """How a core's time is shared out; all of it is 100 %."""
+    """The time of a core by mode, adding up to 100 %."""
     busy = min(99.0, max(0.5, busy))
     system, wait = busy * noise.uniform(0.2, 0.35), busy * noise.uniform(0, 0.06)
     shares = {
@@ -144,20 +144,20 @@ def _seconds(start: datetime, end: datetime) -> range:
 
 
 def _load(host: str, second: int) -> float:
-    """How busy a host is, in per cent: most in the afternoon, less at the weekend."""
+    """The load of a host in per cent: highest in the afternoon, lower at the weekend."""
     hour, weekday = second % _DAY_SECONDS / 3_600, (second // _DAY_SECONDS + 3) % 7
     daily = 25 + 20 * math.sin((hour - 9) / 24 * 2 * math.pi)
     return daily * (0.5 if weekday >= 5 else 1.0) + 5 * HOSTS.index(host)
 
 
 def _noise(*names: str) -> Callable[[int], Noise]:
-    """The noise of a series, for each of its moments."""
+    """The noise of a series, one value for each time."""
     base = zlib.crc32(" ".join(names).encode()) << 32
     return lambda second: Noise(base ^ second)
 
 
 class Noise:
-    """Numbers that look random, a few for each moment: Python's own generator takes too long to be seeded as often."""
+    """A fast pseudo-random generator, seeded for each time: Python's takes too long to be seeded as often."""
 
     __slots__ = ("_state",)
 

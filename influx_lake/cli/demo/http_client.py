@@ -1,4 +1,4 @@
-"""HTTP to the sandbox: writes line protocol, asks small questions.
+"""A small HTTP client of InfluxDB 3 for the demonstration: writes line protocol, runs queries.
 
 Not influxdb3-python: it cannot let the server tell the unit of times (`precision=auto`), which files need.
 """
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from requests import Response
 
 BATCH_BYTES = 4_000_000
-"""Well below the 10 MiB that the server takes at once."""
+"""The size of a batch, well below the server's limit of 10 MiB."""
 _TIMEOUT_SECONDS = 300
 
 
 class HttpClient:
-    """One database of a server.
+    """A client of one database.
 
     Args:
         url: The server.
@@ -41,7 +41,7 @@ class HttpClient:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
     def write(self, lines: Iterable[str], precision: str = "nanosecond") -> int:
-        """Write lines in batches, each as a whole or not at all.
+        """Write lines in batches, each all or nothing.
 
         Returns:
             How many lines were sent.
@@ -61,7 +61,7 @@ class HttpClient:
         return sent
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """The rows of a small answer.
+        """Run a query with a small result.
 
         Raises:
             QueryRejected: The server does not answer it.
@@ -101,7 +101,7 @@ def _text(answer: Response) -> str:
 
 
 def _refused(text: str, first: int) -> DataRefused:
-    """The server's complaint, with the number of the point among all that were sent."""
+    """The server's error, with the number of the point among all that were sent."""
     try:
         found = json.loads(text)["data"]
         shown = f"{found['error_message']} (point {first + found['line_number'] - 1}: {found['original_line']}...)"

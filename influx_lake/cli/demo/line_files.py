@@ -1,4 +1,4 @@
-"""Files of line protocol."""
+"""Reads files of line protocol for `influx-lake demo --load`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def _points(file: TextIO) -> Iterator[str]:
-    """Join the lines of points whose strings hold newlines."""
+    """Join lines of points whose strings contain newlines."""
     from influx_lake.sandbox.storage.line_protocol import logical_line
 
     held: list[str] = []
@@ -53,5 +53,5 @@ def _points(file: TextIO) -> Iterator[str]:
 
 
 def _holds_point(text: str) -> bool:
-    """Whether it is more than a blank line or a comment; what spans lines is left to the server."""
+    """Whether a line is neither blank nor a comment; lines of multi-line strings are left to the server."""
     return "\n" in text or bool(text.strip() and not text.startswith("#"))

@@ -1,4 +1,4 @@
-"""True samples of this machine, in Telegraf's names and types."""
+"""Samples this machine's CPU, memory and disks, with Telegraf's names and types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEM_FIELDS = ("total", "available", "used", "free", "cached", "buffered", "acti
 
 
 class MachineSamples:
-    """Takes a sample every second, in a thread, while the context lasts."""
+    """Takes a sample every second, in a thread, for the duration of a context."""
 
     def __init__(self) -> None:
         try:
@@ -47,7 +47,7 @@ class MachineSamples:
             raise self._problem
 
     def lines(self) -> list[str]:
-        """The lines of all samples. Call it after the context."""
+        """The line protocol of all samples, after the context."""
         return self._lines
 
     def _run(self) -> None:
@@ -90,7 +90,7 @@ class MachineSamples:
             yield point(series("disk", {"host": self._host, "path": path, **tags}), fields, time_ns)
 
     def _file_systems(self) -> dict[str, dict[str, str]]:
-        """Those that this user may look into, with their tags; in a container that names none, the root."""
+        """The readable file systems with their tags; the root where a container lists none."""
         found = {
             each.mountpoint: {
                 "device": each.device.removeprefix("/dev/"),

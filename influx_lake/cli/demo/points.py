@@ -1,4 +1,4 @@
-"""Points as line protocol."""
+"""Formats points of the demonstration as line protocol."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Value = float | int | Unsigned
 
 
 def series(measurement: str, tags: Mapping[str, str]) -> str:
-    """The part of a line that is the same for every point of a series."""
+    """The measurement and tags of a line, the same for every point of a series."""
     pairs = (f",{key.translate(_IN_KEY)}={value.translate(_IN_KEY)}" for key, value in sorted(tags.items()) if value)
     return measurement.translate(_IN_MEASUREMENT) + "".join(pairs)
 
 
 def point(series: str, fields: Mapping[str, Value], time_ns: int) -> str:
-    """A line."""
+    """Format a point as a line."""
     return f"{series} {','.join(f'{name}={_text(value)}' for name, value in fields.items())} {time_ns}"
 
 

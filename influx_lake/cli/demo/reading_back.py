@@ -1,4 +1,4 @@
-"""Reads tables with an engine that had no part in writing them."""
+"""Counts rows of tables with an independent engine: DuckDB, else Polars."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Count = Callable[["Table"], int]
 
 
 def other_engine() -> tuple[str, Count]:
-    """The engine's name, and what counts a table's rows with it: DuckDB, else Polars.
+    """The engine's name, and a function that counts a table's rows with it.
 
     Raises:
         MissingExtra: Neither is installed.

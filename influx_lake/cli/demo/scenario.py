@@ -1,4 +1,4 @@
-"""What the demonstration does, step by step."""
+"""The steps of the demonstration."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _HOUR = "CAST(date_trunc('hour', time) AS BIGINT)"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one measurement.
+    """The result of one measurement.
 
     Attributes:
         table: Its table.
-        source_rows: How many rows the sandbox holds.
-        lake_rows: How many another engine finds in the table.
-        windows: How many windows they are in.
-        columns: How many columns the table has.
+        source_rows: The number of rows in the sandbox.
+        lake_rows: The number of rows that another engine reads from the table.
+        windows: The number of loaded windows.
+        columns: The number of the table's columns.
     """
 
     table: str
@@ -54,11 +54,11 @@ class Outcome:
 
 
 class Demonstration:
-    """The demonstration in one folder. A second one in the same folder goes on from where the first ended.
+    """The demonstration in one folder; a second one in the same folder continues the first.
 
     Args:
         workspace: The folder.
-        out: Is told what happens.
+        out: Gets messages.
     """
 
     def __init__(self, workspace: Workspace, out: Output) -> None:
@@ -105,7 +105,7 @@ class Demonstration:
         self._say(f"{samples:,} true samples of this machine written")
 
     def _declare_loaded(self, client: HttpClient) -> None:
-        """Take into the lake what the sandbox holds, from this demo or an earlier one, each from its first point on."""
+        """Add to the lake what the sandbox has from this or an earlier demonstration, each from its first point on."""
         self._workspace.forget_declared()
         with open_session(self._workspace.config) as session:
             there = session.source(_SOURCE).measurements()
@@ -196,6 +196,6 @@ def _hours(client: HttpClient, measurement: str) -> list[int]:
 
 
 def _windows(measurement: Measurement, hours: list[int]) -> list[Window]:
-    """The windows that hold those hours, each once, oldest first."""
+    """The windows that contain these hours, each once, oldest first."""
     moments = (datetime.fromtimestamp(hour // 10**9, UTC) for hour in hours)
     return list(dict.fromkeys(measurement.scheme.window_at(moment) for moment in moments))

@@ -1,4 +1,4 @@
-"""The folder of a demonstration: its lake.yaml, and what `--load` adds to it."""
+"""The folder of a demonstration: its lake.yaml, and the declarations that `--load` adds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ measurements:{entries}
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where a demonstration keeps its things.
+    """The folder of a demonstration.
 
     Attributes:
         folder: The folder.
@@ -37,17 +37,17 @@ class Workspace:
 
     @property
     def config(self) -> Path:
-        """The lake.yaml."""
+        """The path of the lake.yaml."""
         return self.folder / "lake.yaml"
 
     @property
     def sandbox(self) -> Path:
-        """The sandbox's data and token."""
+        """The folder of the sandbox's data and token."""
         return self.folder / SANDBOX_FOLDER
 
     @property
     def loaded(self) -> Path:
-        """The measurements that came from files: the example includes it."""
+        """The path of the included file with measurements from `--load`."""
         return self.folder / ".lake" / "loaded.yaml"
 
     def prepare(self) -> None:
@@ -66,14 +66,15 @@ class Workspace:
             )
 
     def point_to(self, box: Sandbox) -> None:
-        """Let the example's variables mean the sandbox, in this process, whatever they meant before."""
+        """Set the example's environment variables to the sandbox, in this process."""
         os.environ["INFLUXDB3_HOST"] = box.url
         os.environ["INFLUXDB3_DATABASE"] = DATABASE
         # Without it the example reads the sandbox's own token file.
         os.environ.pop("INFLUXDB3_TOKEN", None)
 
     def declare(self, hours: Mapping[str, list[int]]) -> None:
-        """Declare the measurements that the example does not list: by day, or by month where days would be many.
+        """Declare the measurements that the example does not list: partitioned by day, or by month where there would be
+        many days.
 
         Args:
             hours: The hours (nanoseconds) in which each has points.
@@ -86,10 +87,10 @@ class Workspace:
             replace_text(self.loaded, _LOADED.format(entries=entries))
 
     def forget_declared(self) -> None:
-        """Leave the lake with what the example lists."""
+        """Remove all but the example's declarations."""
         self.loaded.unlink(missing_ok=True)
 
 
 def _days(hours: list[int]) -> int:
-    """On how many days there are points."""
+    """The number of days with points."""
     return len({hour // (86_400 * 10**9) for hour in hours})

@@ -1,1 +1,1 @@
-"""Looks at what a measurement becomes in its table, before anything is written."""
+"""Previews of a measurement's table before anything is written: columns, and sample rows."""

@@ -1,4 +1,4 @@
-"""The columns of a measurement beside those of its table: what each is made of, how, and as which Iceberg type."""
+"""The mapping from a measurement's columns to its table's, for `influx-lake schema`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class ColumnLine:
     """A column of the table, or one of the source that the table does not get.
 
     Attributes:
-        sources: The columns of the source that it is made of, with their roles and types.
-        transform: How it is made of them; empty where it comes as it is.
+        sources: The source columns that it is computed from, with roles and types.
+        transform: How it is computed; empty where it is copied.
         name: Its name in the table; None where the table does not get it.
         type: Its Iceberg type.
-        notes: What is to be known.
+        notes: Remarks.
     """
 
     sources: tuple[Column, ...]
@@ -39,7 +39,7 @@ class ColumnLine:
     notes: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The line as JSON."""
         return {
             "source": [{"name": each.name, "role": str(each.role), "type": str(each.type)} for each in self.sources],
             "transform": self.transform or None,
@@ -51,12 +51,12 @@ class ColumnLine:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a measurement and of its table.
+    """The column mapping of a measurement.
 
     Attributes:
-        lines: Each column of the table, then what the table does not get.
-        rows: What holds for its rows.
-        wide: Of a long table: the columns that its rows are made of, one for each value.
+        lines: Each column of the table, then the source columns that it does not get.
+        rows: Remarks on rows, such as filters.
+        wide: For a long table: the wide columns that its rows are made from.
     """
 
     lines: tuple[ColumnLine, ...]
@@ -65,11 +65,11 @@ class Columns:
 
 
 def columns_of(source: Source, measurement: Measurement) -> Columns:
-    """Lay the columns of a source beside those of a measurement's table; the catalog is not asked.
+    """Map a source's columns to those of a measurement's table; the catalog is not contacted.
 
     Raises:
-        SourceError: The source does not tell its columns.
-        LakeError: The options ask for what cannot be done with them.
+        SourceError: The source cannot be asked.
+        LakeError: The options do not fit the columns.
     """
     declared = source.schema(measurement.name)
     schema = transformed(source, measurement).schema(measurement.name)
@@ -95,7 +95,7 @@ def columns_of(source: Source, measurement: Measurement) -> Columns:
 
 
 def shaped(measurement: Measurement, schema: MeasurementSchema) -> tuple[TableTarget, Shape]:
-    """A measurement's table as it would be made, and how rows are laid into it."""
+    """The table that a load would create, and the mapping of rows to it."""
     target, rows = table_target(measurement, schema), arrow_schema(schema)
     return target, arranged(shape_of(rows, target), rows, target)
 

@@ -1,4 +1,4 @@
-"""The first rows of a window as their table would have them."""
+"""Sample rows of a window as their table would have them, for `influx-lake preview`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from influx_lake.sources.protocol import Source
 from influx_lake.transforms import transformed
 
 _FIRST_PART = 256
-"""The part of a window that is asked for first is this much shorter; each further one is four times as long."""
+"""The first part to query is the window divided by this; each further part is four times as long."""
 _SHORTEST = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Some rows.
+    """Sample rows of a window.
 
     Attributes:
-        rows: The rows, in the columns and types of the table.
-        read: The time that was read for them.
-        quarantined: How many others of it would go to the quarantine.
+        rows: The rows, with the table's schema.
+        read: The interval that was read.
+        quarantined: The number of other rows in it that would go to the quarantine.
     """
 
     rows: pa.Table
@@ -42,13 +42,13 @@ class Sample:
 
 
 def sample(source: Source, measurement: Measurement, window: Window, rows: int) -> Sample:
-    """Read the first rows of a window; nothing is written, and the catalog is not asked.
+    """Read the first rows of a window; nothing is written, and the catalog is not contacted.
 
     Args:
         source: The source.
         measurement: The measurement.
         window: The window.
-        rows: How many rows, at most.
+        rows: The most rows.
 
     Raises:
         LakeError: As loading the window would.
@@ -73,7 +73,7 @@ def sample(source: Source, measurement: Measurement, window: Window, rows: int) 
 
 
 def _parts(window: Window) -> Iterator[Window]:
-    """The window in parts that grow: rows are mostly found in the first, and a window without costs few questions."""
+    """The window in growing parts: most have rows in the first, and an empty one needs few queries."""
     length = max((window.end - window.start) / _FIRST_PART, _SHORTEST)
     start = window.start
     while start < window.end:
@@ -83,7 +83,7 @@ def _parts(window: Window) -> Iterator[Window]:
 
 
 class _Rows:
-    """The rows that were found so far, as they came: a time finer than a microsecond changes all of them."""
+    """The rows read so far, unshaped: a time with nanoseconds changes the shape of all of them."""
 
     def __init__(self, target: TableTarget, wanted: int) -> None:
         self.quarantined = 0

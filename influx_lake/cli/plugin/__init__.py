@@ -1,1 +1,1 @@
-"""Triggers of InfluxData's plugin influxdb_to_iceberg, read and carried over."""
+"""Imports triggers of InfluxData's plugin influxdb_to_iceberg, and reports on adopted tables."""

@@ -1,4 +1,4 @@
-"""What is told of the adoption of a table."""
+"""The report on the adoption of a table: findings about its columns, and its windows."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ROWS = ("source_rows", "lake_rows", "missing", "doubled", "changed", "gone")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about the columns of a table.
+    """A finding about the columns of a table.
 
     Attributes:
-        column: The column; empty for the table.
-        problem: What is wrong with it.
-        cure: What becomes of it.
+        column: The column; empty for the table as a whole.
+        problem: The problem.
+        cure: What is done about it.
     """
 
     column: str
@@ -41,21 +41,21 @@ class Finding:
         return f"{name}{self.problem}: {self.cure}"
 
     def facts(self) -> dict[str, str]:
-        """The same for programs."""
+        """The finding as JSON."""
         return {"column": self.column, "problem": self.problem, "cure": self.cure}
 
 
 @dataclass(slots=True)
 class AdoptedTable:
-    """A table, and what became of it.
+    """The report on the adoption of a table.
 
     Attributes:
         measurement: Its measurement.
         into: The new table, where there is one.
         dry_run: Whether nothing is changed.
-        drop_copies: Whether copies of rows go that the source does not have.
-        is_missing: Whether there is no such table.
-        is_told: Whether its columns were told of.
+        drop_copies: Whether duplicate rows that the source does not have are dropped.
+        is_missing: Whether the table does not exist.
+        is_told: Whether the findings were printed.
     """
 
     measurement: Measurement
@@ -73,16 +73,16 @@ class AdoptedTable:
 
     @property
     def differs(self) -> bool:
-        """Whether windows are to be loaded, or columns are to be changed."""
+        """Whether windows have to be loaded, or columns changed."""
         return bool(self._outcomes[Outcome.LOADED]) or self._is_to_change
 
     def tell(self, adoption: Adoption, windows: Sequence[Window] | None, out: Output) -> None:
-        """Say what is wrong with the columns, and which rows lie in no window.
+        """Print the findings about columns, and the rows outside of all windows.
 
         Args:
-            adoption: The table.
-            windows: All of the measurement's windows; None where some are adopted.
-            out: Gets it.
+            adoption: The adoption.
+            windows: All windows of the measurement; None where only some are adopted.
+            out: The output.
         """
         self.is_told = True
         self._findings = list(findings(adoption))
@@ -95,7 +95,7 @@ class AdoptedTable:
         self._outside = adoption.rows_outside(windows) if windows is not None else 0
 
     def add(self, done: AdoptedWindow, out: Output) -> None:
-        """Note a window, and tell of one that differs."""
+        """Add a window, and print one that differs."""
         self._outcomes[done.outcome] += 1
         self._rows.update({name: getattr(done.found, name) for name in _ROWS})
         self._rows.update({"kept": done.kept, "copies": done.copies})
@@ -122,7 +122,7 @@ class AdoptedTable:
         return {Outcome.KEPT: "kept", Outcome.DONE: "done"}.get(done.outcome, str(done.outcome))
 
     def summarise(self, out: Output) -> None:
-        """Say what became of the table."""
+        """Print the summary."""
         name, measurement = self.measurement.table_name, self.measurement
         if self.is_missing:
             out.line(f"{measurement.name}: there is no table {name} yet: influx-lake replicate {measurement.full_name}")
@@ -162,7 +162,7 @@ class AdoptedTable:
             out.line(f"Next: set `table: {self.into}` for {measurement.key} in lake.yaml; {said}")
 
     def facts(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The report as JSON."""
         return {
             "measurement": self.measurement.name,
             "table": self.measurement.table_name,
@@ -177,7 +177,7 @@ class AdoptedTable:
 
 
 def findings(adoption: Adoption) -> Iterator[Finding]:
-    """What is wrong with the columns of a table, and what becomes of it."""
+    """The findings about a table's columns."""
     repair, wanted = adoption.repair, adoption.target.types
     new = not adoption.is_in_place
     if repair.time is not None:

@@ -1,4 +1,4 @@
-"""A catalog configuration of the plugin as the section `catalog`: credentials become references."""
+"""Converts a plugin's catalog configuration to the section `catalog`; credentials become references."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from influx_lake.config.catalogs.options import is_secret_name, shows_secret
 from influx_lake.config.lake.lake_file import escaped, stored_secret
 
 NAME = "iceberg"
-"""What the plugin calls its catalog. A SQL catalog finds only the tables that it has under this name."""
+"""The plugin's name of its catalog: a SQL catalog finds tables only under the name they were created with."""
 _NOT_IN_NAME = re.compile(r"[^A-Z0-9]+")
 _PASSWORD = re.compile(r"(?P<before>[^:/?#\s]+://[^/@:]*:)(?P<password>[^@]+)(?P<after>@.*)", re.DOTALL)
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?!/)")
@@ -20,11 +20,11 @@ _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?!/)")
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A secret that is no longer written.
+    """A secret that was replaced by a reference.
 
     Attributes:
-        variable: The variable that is to have it.
-        origin: Where the plugin has it, for people.
+        variable: The environment variable to set.
+        origin: Where the plugin's configuration has it.
     """
 
     variable: str
@@ -33,12 +33,13 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A catalog of a lake.yaml.
+    """The converted section `catalog`.
 
     Attributes:
         properties: The section.
-        credentials: What is to be set for it.
-        relative: The properties whose places were below the folder of the server, and are below that of the lake.yaml.
+        credentials: The environment variables to set.
+        relative: The properties with relative paths, which were below the server's folder and are now below the
+            lake.yaml's.
     """
 
     properties: Mapping[str, str]
@@ -47,7 +48,7 @@ class CatalogEntry:
 
 
 def catalog_entry(configuration: Mapping[str, Any]) -> CatalogEntry:
-    """The section `catalog` for what the plugin hands to pyiceberg."""
+    """Convert the catalog properties that the plugin passes to pyiceberg."""
     entries, _ = flat(configuration)
     properties, credentials, relative = {"name": NAME}, list[Credential](), list[str]()
     for key, value in entries.items():
@@ -64,7 +65,7 @@ def catalog_entry(configuration: Mapping[str, Any]) -> CatalogEntry:
 
 
 def _referenced(key: str, text: str) -> tuple[str, str | None]:
-    """A property as it is written, and the variable that is to have what is secret of it."""
+    """A property with its secret replaced by a reference, and the variable of that."""
     variable = "ICEBERG_" + _NOT_IN_NAME.sub("_", key.upper()).strip("_")
     if is_secret_name(key):
         return stored_secret(variable), variable

@@ -1,4 +1,4 @@
-"""Triggers of the plugin as the parts of a lake.yaml."""
+"""Converts triggers of the plugin to the parts of a lake.yaml."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ _COLUMNS_ADDED = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """What is different for a setting of the plugin.
+    """A difference in behaviour for a setting of the plugin.
 
     Attributes:
-        origin: Where it is written; empty for all triggers.
+        origin: The trigger; empty for all triggers.
         setting: The setting.
-        text: What is different.
+        text: The difference.
     """
 
     origin: str
@@ -76,22 +76,22 @@ class Change:
         return f"{self.origin}: {self.setting}: {self.text}" if self.origin else f"{self.setting}: {self.text}"
 
     def facts(self) -> dict[str, str]:
-        """The same for programs."""
+        """The difference as JSON."""
         return {"origin": self.origin, "setting": self.setting, "text": self.text}
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a lake.yaml is to say.
+    """The parts of the lake.yaml.
 
     Attributes:
-        sources: Its sources.
-        catalog: Its catalog.
-        defaults: Its defaults.
-        measurements: Its measurements.
-        changes: What is different.
-        credentials: The secrets to set.
-        places: The variables that say where the points are, by what they say where they are not set.
+        sources: The section `sources`.
+        catalog: The section `catalog`.
+        defaults: The section `defaults`.
+        measurements: The section `measurements`.
+        changes: The differences in behaviour.
+        credentials: The environment variables to set for secrets.
+        places: The environment variables of host and database, by their defaults.
     """
 
     sources: Mapping[str, Mapping[str, Any]]
@@ -106,13 +106,13 @@ class Imported:
 def imported(
     triggers: Sequence[Trigger], *, host: str | None = None, database: str | None = None, start: date | None = None
 ) -> Imported:
-    """Carry triggers over.
+    """Convert triggers.
 
     Args:
         triggers: The triggers.
         host: The server; None: the variable `INFLUXDB3_HOST`.
-        database: The database of triggers that do not say theirs; None: the variable `INFLUXDB3_DATABASE`.
-        start: The oldest day to load; None: that of the earliest request that says one, else of each first point.
+        database: The database of triggers that name none; None: the variable `INFLUXDB3_DATABASE`.
+        start: The oldest day to load; None: the earliest start of a request, else each measurement's first point.
 
     Raises:
         ConfigurationError: The triggers have several catalogs, two of them are of one table and of different
@@ -170,7 +170,7 @@ def imported(
 
 
 def _check_names(trigger: Trigger) -> None:
-    """Refuse what no lake.yaml may call a table, in the words of the trigger."""
+    """Refuse table names that lake.yaml does not allow, in terms of the trigger."""
     setting = "table_name" if trigger.table else "measurement"
     *namespace, table = trigger.identifier
     for of, kind, name in (
@@ -204,7 +204,7 @@ def _catalog(triggers: Sequence[Trigger]) -> CatalogEntry:
 def _sources(
     triggers: Iterable[Trigger], host: str | None, database: str | None
 ) -> dict[str, tuple[str | None, dict[str, Any]]]:
-    """The sources by their names, each with the database as triggers call it."""
+    """The sources by name, each with the database that triggers name."""
     found: dict[str, tuple[str | None, dict[str, Any]]] = {}
     for name in dict.fromkeys(trigger.database for trigger in triggers):
         entry = {
@@ -218,7 +218,7 @@ def _sources(
 
 
 def _of_tables(triggers: Sequence[Trigger]) -> Iterator[Trigger]:
-    """One trigger for each table: the one that runs most often of several."""
+    """One trigger for each table: of several, the one that runs most often."""
     tables: dict[tuple[str, ...], list[Trigger]] = {}
     for trigger in triggers:
         tables.setdefault(trigger.identifier, []).append(trigger)
@@ -267,7 +267,7 @@ def _chosen(trigger: Trigger) -> tuple[str, list[str]]:
 
 
 def _literal(name: str) -> str:
-    """A name as a pattern that matches it alone."""
+    """A name, escaped so that as a pattern it matches only itself."""
     return escaped("".join(f"[{each}]" if each in "*?[" else each for each in name))
 
 

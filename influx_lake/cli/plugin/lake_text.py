@@ -1,4 +1,4 @@
-"""The text of a lake.yaml that comes of the plugin's triggers."""
+"""Formats an import from the plugin as the text of a lake.yaml."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _CHANGES = """\
 
 
 def lake_file_text(imported: Imported, name: str | None = None) -> str:
-    """The text.
+    """Format the lake.yaml.
 
     Args:
-        imported: What it is to say.
+        imported: Its parts.
         name: What the lake is called beside other lakes.
     """
     head = [_HEAD, *_told(to_set(imported)), _CHANGES, *_told(map(str, imported.changes)), "\n"]
@@ -42,7 +42,7 @@ def lake_file_text(imported: Imported, name: str | None = None) -> str:
 
 
 def to_set(imported: Imported) -> Iterator[str]:
-    """What is to be set before the lake.yaml is used, each in a line."""
+    """The environment variables to set, one line for each."""
     for variable, unset in imported.places.items():
         yield f"{variable}: {unset} where it is not set"
     for each in imported.credentials:

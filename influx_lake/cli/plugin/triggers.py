@@ -1,4 +1,4 @@
-"""Triggers of the plugin, as they are written: a TOML file, trigger arguments, a command, or a request's body.
+"""Parses triggers of the plugin: TOML files, trigger arguments, CLI commands, request bodies.
 
 The options and their formats are those of influxdata/influxdb3_plugins, `influxdata/influxdb_to_iceberg`, version 1.3.
 No message repeats what is written: catalog configurations hold credentials.
@@ -48,7 +48,7 @@ _COMMAND = "--trigger-arguments"
 
 
 class _Mistake(Exception):
-    """An option has a value that the plugin does not take. The message says which."""
+    """An option has a value that the plugin rejects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,19 @@ class Trigger:
     """A trigger of the plugin, or a request to it.
 
     Attributes:
-        origin: Where it is written, for people.
+        origin: Where it is defined, for people.
         measurement: The measurement.
-        catalog: What the plugin hands to pyiceberg's `load_catalog`, credentials among it.
-        window: How much time before its call each run transfers; None for a request.
-        every: How often it runs; None where that is not written.
-        included: The fields and tags that are transferred; none: all.
-        excluded: Those that are not.
+        catalog: The catalog properties for pyiceberg's `load_catalog`, credentials included.
+        window: The length of time before its call that each run transfers; None for a request.
+        every: Its interval; None where unknown.
+        included: The fields and tags to transfer; empty: all.
+        excluded: The fields and tags not to transfer.
         namespace: The namespace of the table.
         table: The table's name.
         auto_update_schema: Whether new columns are added to the table.
-        database: The database that it is a trigger of, where that is written.
-        start: The oldest point that is transferred, for a request that says so.
-        ignored: What is written and is no option of the plugin.
+        database: The trigger's database, where known.
+        start: The start of the range, for a request that has one.
+        ignored: Options that the plugin does not have.
     """
 
     origin: str
@@ -87,18 +87,18 @@ class Trigger:
 
     @property
     def identifier(self) -> tuple[str, ...]:
-        """The table as pyiceberg takes the plugin's name of it: each dot begins another part."""
+        """The table's identifier as pyiceberg parses it: each dot separates parts."""
         return tuple(f"{self.namespace}.{self.table or self.measurement}".split("."))
 
 
 def read_triggers(texts: Sequence[str]) -> list[Trigger]:
-    """Read triggers, one or several for each text.
+    """Parse triggers.
 
     Args:
         texts: Files (TOML, JSON, or text with the commands that create triggers), or trigger arguments themselves.
 
     Raises:
-        ConfigurationError: One is neither, or says something that the plugin does not take.
+        ConfigurationError: A text is neither, or has values that the plugin rejects.
     """
     found: list[Trigger] = []
     for number, text in enumerate(texts, start=1):
@@ -158,7 +158,7 @@ def _toml(text: str, file: Path) -> dict[str, Any]:
 
 
 def _of_json(text: str, origin: str) -> Iterator[Trigger]:
-    """The body of a request to the plugin, or of one that creates a trigger; or a list of them."""
+    """Parse the body of a request to the plugin, or of one that creates a trigger, or a list of them."""
     content = _json(text, origin)
     for each in content if isinstance(content, list) else [content]:
         if not isinstance(each, dict):
@@ -234,14 +234,14 @@ def _trigger(
     database: str | None = None,
     every: timedelta | None = None,
 ) -> Trigger:
-    """A trigger of its options.
+    """Build a trigger from its options.
 
     Args:
         written: The options.
-        origin: Where they are written.
-        decoded: Whether lists and the catalog are written as such, as in TOML and JSON.
-        database: The database of the trigger.
-        every: How often it runs.
+        origin: Where they are defined.
+        decoded: Whether lists and the catalog are structured, as in TOML and JSON, rather than encoded strings.
+        database: The trigger's database.
+        every: Its interval.
     """
     missing = [name for name in ("measurement", "catalog_configs") if not written.get(name)]
     if missing:

@@ -1,1 +1,1 @@
-"""The project that `influx-lake new` writes. `my_lake/` is it, as a project of that name."""
+"""The project template of `influx-lake new`: `my_lake/` is the project under that name."""

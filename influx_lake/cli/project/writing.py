@@ -1,4 +1,4 @@
-"""Writes a project: the files of `my_lake/`, with a name of one's own."""
+"""Writes the project of `influx-lake new` from the template, with its own name."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def write_project(folder: Path, *, demo: bool = False) -> list[Path]:
-    """Write a project that is called after its folder; returns its files.
+    """Write a project named after its folder; returns its files.
 
     Args:
         folder: The folder.
-        demo: Whether its lake is to hold the demonstration, see `demo_lake`.
+        demo: Whether its lake is that of the demonstration; see `demo_lake`.
 
     Raises:
-        ConfigurationError: The folder is there and holds something, or its name is none for a Python package.
+        ConfigurationError: The folder is not empty, or its name is not valid for a Python package.
         StorageError: A file cannot be written.
     """
     _check(folder)
@@ -58,13 +58,13 @@ def _check(folder: Path) -> None:
 
 
 def demo_lake(name: str) -> str:
-    """The example with a project's name: a lake that the demonstration may fill."""
+    """The example lake.yaml under a project's name, for the demonstration."""
     named = f"\n# What its resources, pools, jobs and sensors begin with.\nname: {name}\n\nsources:\n"
     return example_lake().replace("\nsources:\n", named, 1)
 
 
 def _lake(name: str) -> str:
-    """The same without what only the demonstration has."""
+    """The example without what only the demonstration needs."""
     text, _, _ = demo_lake(name).partition(f"\n{_DEMO}")
     # A date, so that there are assets before any server was asked.
     begin = f"start: {datetime.now(UTC).year}-01-01}}   # the oldest day to load"
@@ -72,7 +72,7 @@ def _lake(name: str) -> str:
 
 
 def _texts(folder: Traversable, name: str, place: str = "") -> Iterator[tuple[str, str]]:
-    """The path and the text of each file."""
+    """Yield path and text of each file."""
     for each in folder.iterdir():
         if each.name == "__pycache__":
             continue

@@ -1,1 +1,1 @@
-"""Rows as people and programs read them."""
+"""Formats query results for terminals and as CSV, JSON or Parquet."""

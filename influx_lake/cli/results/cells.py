@@ -1,4 +1,4 @@
-"""Values of rows: as text for people, and as JSON has them."""
+"""Formats single values: as text for people, and as JSON."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _LARGEST_INTEGER_DIGITS = 38
 
 
 def plain(value: Any, kind: pa.DataType) -> Any:
-    """A value as JSON has it: numbers that it has no form for are texts; times are ISO 8601, bytes hexadecimal.
+    """A value as JSON; numbers that JSON cannot represent are strings, times are ISO 8601, bytes hexadecimal.
 
     Args:
-        value: The value, as `python_values` gives it.
+        value: The value, as from `python_values`.
         kind: Its type.
     """
     if value is not None and is_time(kind):
@@ -43,7 +43,7 @@ def _nested(value: Any, kind: pa.DataType) -> Any:
 
 
 def shown(value: Any, kind: pa.DataType) -> str:
-    """A value for people; nothing where there is none."""
+    """A value as text; empty for null."""
     found = plain(value, kind)
     if found is None:
         return ""
@@ -55,7 +55,7 @@ def shown(value: Any, kind: pa.DataType) -> str:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column's values are numbers."""
+    """Whether a type is numeric."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 

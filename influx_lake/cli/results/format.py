@@ -1,4 +1,4 @@
-"""The formats of rows."""
+"""The output formats of rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Format(StrEnum):
-    """How rows are written."""
+    """The output format of rows."""
 
     TABLE = "table"
     CSV = "csv"

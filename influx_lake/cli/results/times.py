@@ -1,4 +1,6 @@
-"""Times as ISO 8601, from the numbers that Arrow keeps: Python has no nanoseconds, no infinity, no years after 9999."""
+"""Formats Arrow times as ISO 8601 from their integers: Python's types lack nanoseconds, infinity
+and years after 9999.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,19 @@ import pyarrow.compute as pc
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SECONDS = 86_400
 _DAYS = 146_097
-"""Those of the 400 years after which the calendar is the same again."""
+"""The days of 400 years, after which the calendar repeats."""
 _EPOCH = date(1970, 1, 1).toordinal()
 _INFINITY = {kind: 2 ** (bits - 1) - 1 for kind, bits in ((True, 32), (False, 64))}
-"""What DuckDB has for it, of dates and of timestamps."""
+"""DuckDB's infinity, for dates and for timestamps."""
 
 
 def is_time(kind: pa.DataType) -> bool:
-    """Whether values are dates, times of day or timestamps."""
+    """Whether a type is a date, time of day or timestamp."""
     return bool(pa.types.is_date(kind) or pa.types.is_time(kind) or pa.types.is_timestamp(kind))
 
 
 def as_numbers(kind: pa.DataType) -> pa.DataType:
-    """A type with numbers in place of times, to any depth."""
+    """A type with integers in place of times, at any depth."""
     if is_time(kind):
         return pa.int32() if kind.bit_width == 32 else pa.int64()
     if pa.types.is_map(kind):
@@ -35,7 +37,7 @@ def as_numbers(kind: pa.DataType) -> pa.DataType:
 
 
 def iso(value: int, kind: pa.DataType) -> str:
-    """A time; years of other than four digits have a sign, and DuckDB's infinity is told as such."""
+    """A time as ISO 8601; years without four digits have a sign, and DuckDB's infinity is named."""
     is_day = pa.types.is_date32(kind)
     if not pa.types.is_time(kind) and abs(value) == _INFINITY[is_day]:
         return "infinity" if value > 0 else "-infinity"
@@ -51,7 +53,7 @@ def iso(value: int, kind: pa.DataType) -> str:
 
 
 def has_common_years(values: pa.Array) -> bool:
-    """Whether all values are of years that have four digits."""
+    """Whether all values have years of four digits."""
     if not (pa.types.is_date32(values.type) or pa.types.is_timestamp(values.type)):
         return True
     bounds = pc.min_max(values.cast(as_numbers(values.type))).as_py()

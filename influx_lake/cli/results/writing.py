@@ -1,4 +1,4 @@
-"""Rows in the formats that programs read, a batch at a time."""
+"""Writes rows as CSV, JSON or Parquet, batch by batch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def write(kind: Format, schema: pa.Schema, batches: Iterable[pa.RecordBatch], fi
     """Write rows.
 
     Args:
-        kind: CSV, JSON or Parquet.
-        schema: Their columns.
+        kind: The format: CSV, JSON or Parquet.
+        schema: The schema.
         batches: The rows.
-        file: Where to.
+        file: The output.
 
     Returns:
         How many there are.
@@ -30,7 +30,7 @@ def write(kind: Format, schema: pa.Schema, batches: Iterable[pa.RecordBatch], fi
 
 
 def unambiguous(schema: pa.Schema) -> pa.Schema:
-    """The columns, each called otherwise: the second `a` is `a_1`."""
+    """A schema with unique names: the second `a` is `a_1`."""
     names: list[str] = []
     for name in schema.names:
         tried, number = name, 0
@@ -42,14 +42,14 @@ def unambiguous(schema: pa.Schema) -> pa.Schema:
 
 
 def rows_of(schema: pa.Schema, batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    """The rows of a batch as JSON has them."""
+    """The rows of a batch as JSON."""
     columns = [_values(values, field.type) for values, field in zip(batch.columns, schema, strict=True)]
     for row in zip(*columns, strict=True):
         yield dict(zip(schema.names, row, strict=True))
 
 
 def python_values(values: pa.Array) -> list[Any]:
-    """Values as Python has them; times as numbers."""
+    """Values as Python objects; times as integers."""
     kind = as_numbers(values.type)
     return list((values if kind == values.type else values.cast(kind)).to_pylist())
 
@@ -85,7 +85,7 @@ def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch], file: IO[bytes]) 
 
 
 def _is_of_arrow(values: pa.Array) -> bool:
-    """Whether Arrow writes these values right."""
+    """Whether Arrow's CSV writer formats a type correctly."""
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string, pa.types.is_decimal)
     return any(test(values.type) for test in (*tests, pa.types.is_timestamp, pa.types.is_date)) and has_common_years(
         values

@@ -1,1 +1,1 @@
-"""A Telegraf configuration becomes a lake.yaml."""
+"""Converts a Telegraf configuration to a lake.yaml."""

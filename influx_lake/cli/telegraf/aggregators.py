@@ -1,4 +1,4 @@
-"""Aggregators that are roll-ups: a row for each period with what is computed of the points in it."""
+"""Converts aggregators to roll-ups: `basicstats`, `minmax` and the like with a period."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STATS = {
 
 
 def rollup(plugin: Plugin, measurement: str, remarks: Remarks) -> tuple[str, dict[str, Any]] | None:
-    """The roll-up of a measurement that an aggregator is, by its name; None where it is none."""
+    """The roll-up that an aggregator makes of a measurement, with its name; None where it makes none."""
     if not NameFilter.of(plugin).takes(measurement):
         return None
     if plugin.name not in _STATS:

@@ -1,4 +1,4 @@
-"""Processors that name, type and add columns: rename, converter, override, defaults."""
+"""Converts processors that rename, cast and add columns: rename, converter, override, defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EMPTY = "left out, as one that cannot be converted is there"
 
 
 def rename(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Names of measurements, tags and fields."""
+    """Convert `rename`: names of measurements, tags and fields."""
     for number, replace in plugin.tables("replace"):
         to = str(replace.get("dest") or "")
         with remarks.told(plugin, "replace", number):
@@ -43,7 +43,7 @@ def rename(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
 
 
 def converter(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Types of tags and fields."""
+    """Convert `converter`: types of tags and fields."""
     for part, kind in (("tags", "tag"), ("fields", "field")):
         table = plugin.options.get(part)
         for target, listed in (table if isinstance(table, dict) else {}).items():
@@ -77,7 +77,7 @@ def _why_not(target: str, part: str) -> str:
 
 
 def override(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Names of measurements, and tags that every point gets."""
+    """Convert `override`: measurement names, and constant tags."""
     options = plugin.options
     name = str(options.get("name_override") or shape.name)
     name = f"{options.get('name_prefix') or ''}{name}{options.get('name_suffix') or ''}"
@@ -90,7 +90,7 @@ def override(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
 
 
 def defaults(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Values in the place of none."""
+    """Convert `defaults`: values in place of null."""
     for part, kind in (("fields", "field"), ("tags", "tag")):
         table = plugin.options.get(part)
         for name, value in (table if isinstance(table, dict) else {}).items():

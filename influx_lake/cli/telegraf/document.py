@@ -1,4 +1,4 @@
-"""The files of a Telegraf configuration: its plugins, and on which line each of them is written."""
+"""Parses the files of a Telegraf configuration to plugins with line numbers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SECTIONS = ("inputs", "outputs", "processors", "aggregators")
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One instance of a plugin.
+    """A plugin instance.
 
     Attributes:
         section: `inputs`, `outputs`, `processors` or `aggregators`.
-        name: The plugin.
-        options: What is written of it.
+        name: The plugin's name.
+        options: Its options.
         file: The file.
-        lines: The lines of its options, by their place in the plugin; that of the plugin itself by `()`.
+        lines: The line of each option, by path; that of the plugin itself by `()`.
     """
 
     section: str
@@ -43,32 +43,32 @@ class Plugin:
 
     @property
     def title(self) -> str:
-        """Its name as Telegraf writes it: `processors.rename`."""
+        """The name with its section: `processors.rename`."""
         return f"{self.section}.{self.name}"
 
     def line(self, *place: str | int) -> int:
-        """The line of an option, or of the closest thing around it that has one."""
+        """The line of an option, or of the nearest enclosing entry."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
 
     def tables(self, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """The sub-tables of a name, each with its number."""
+        """The sub-tables of a name, each with its index."""
         found = self.options.get(name, [])
         yield from enumerate(found if isinstance(found, list) else [found])
 
     def texts(self, name: str) -> list[str]:
-        """An option that is a list of texts, or one text."""
+        """An option that is a string or a list of strings, as a list."""
         return texts(self.options.get(name))
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole configuration.
+    """A parsed configuration.
 
     Attributes:
-        plugins: All of its plugins, those of the first file first.
-        global_tags: The tags of every point.
+        plugins: All plugins, in the order of files and lines.
+        global_tags: The section `global_tags`.
         agent: The section `agent`.
         files: The files.
     """
@@ -83,15 +83,15 @@ class Document:
         return tuple(plugin for plugin in self.plugins if plugin.section == section)
 
     def processors(self) -> tuple[Plugin, ...]:
-        """The processors as they run: those without `order` first, as they are written, then by `order`."""
+        """The processors in order of execution: those without `order` as they are written, then by `order`."""
         return tuple(sorted(self.of("processors"), key=_order))
 
 
 def read_document(paths: Iterable[Path]) -> Document:
-    """Read the files of a configuration; of a folder, all of its `*.conf`, as `--config-directory` does.
+    """Parse the files of a configuration; of a folder, all of its `*.conf`, as `--config-directory` does.
 
     Raises:
-        ConfigurationError: A file is missing, is no TOML, or none of Telegraf's.
+        ConfigurationError: A file is missing, is not TOML, or is not a Telegraf configuration.
     """
     plugins: list[Plugin] = []
     tags: dict[str, str] = {}
@@ -111,7 +111,7 @@ def read_document(paths: Iterable[Path]) -> Document:
 
 
 def texts(value: object) -> list[str]:
-    """A list of texts, where one may stand alone."""
+    """A value that is a string or a list of strings, as a list."""
     if value is None:
         return []
     return [str(each) for each in value] if isinstance(value, list) else [str(value)]
@@ -145,7 +145,7 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[Place, int]]:
 
 
 def _quoted_variables(text: str) -> str:
-    """The text with quotes around the variables that have none: Telegraf replaces them before it reads TOML."""
+    """The text with bare variables quoted: Telegraf substitutes them before it parses TOML."""
     parts, at = [], 0
     for found in _TEXT_OR_COMMENT.finditer(text):
         parts += [_VARIABLE.sub(r'"\g<0>"', text[at : found.start()]), found[0]]
@@ -179,7 +179,7 @@ def _emptied(text: str, found: re.Match[str]) -> str:
 
 
 def _table_place(keys: Place, counts: dict[Place, int], *, is_new: bool) -> Place:
-    """Where a table is, with the number of each list that it is in."""
+    """The path of a table, with its index in each array of tables."""
     place: Place = ()
     for key in keys[:-1]:
         place = (*place, key)

@@ -1,4 +1,4 @@
-"""Which points a plugin of Telegraf takes, and which of their columns it leaves."""
+"""Converts a plugin's metric filters (namepass, fieldpass, tagexclude, ...) to patterns of lake.yaml."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VALUE_OPTIONS = ("tagpass", "tagdrop", "metricpass")
 
 
 def patterns(globs: Iterable[str]) -> list[str]:
-    """Globs of Telegraf as patterns of lake.yaml: `{a,b}` is not known there and becomes several."""
+    """Convert Telegraf's globs to patterns of lake.yaml, which does not have `{a,b}`: one becomes several."""
     found: dict[str, None] = {}
     for glob in globs:
         for each in _expanded(glob) if is_pattern(glob) else [glob]:
@@ -36,15 +36,15 @@ def _expanded(glob: str) -> list[str]:
 
 
 def matches(name: str, wanted: Iterable[str]) -> bool:
-    """Whether one of some patterns stands for a name; a pattern in its place is one that it contains."""
+    """Whether some patterns match a name; where the name is a pattern, whether they contain it."""
     return any(pattern == name or NamePattern(pattern).matches(name) for pattern in wanted)
 
 
 def one_name(name: str) -> str:
-    """The name of one column.
+    """The name of a single column.
 
     Raises:
-        NotCarriedOver: It is a pattern: transforms of values name each column.
+        NotCarriedOver: It is a pattern, and transforms of values name single columns.
     """
     if not name or is_pattern(name):
         raise NotCarriedOver(f"transforms of values name each column: what does {name!r} stand for?")
@@ -53,11 +53,11 @@ def one_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NameFilter:
-    """The measurements that a plugin takes.
+    """The filter of measurements of a plugin.
 
     Attributes:
-        passed: Only these; none for all.
-        dropped: All but these.
+        passed: `namepass`; empty: all.
+        dropped: `namedrop`.
     """
 
     passed: tuple[str, ...]
@@ -65,25 +65,25 @@ class NameFilter:
 
     @classmethod
     def of(cls, plugin: Plugin) -> NameFilter:
-        """That of a plugin."""
+        """The filter of a plugin."""
         return cls(tuple(patterns(plugin.texts("namepass"))), tuple(patterns(plugin.texts("namedrop"))))
 
     def takes(self, name: str) -> bool:
-        """Whether it takes a measurement, or all that a pattern stands for."""
+        """Whether it passes a measurement, or all that a pattern matches."""
         return (not self.passed or matches(name, self.passed)) and not matches(name, self.dropped)
 
     def names(self) -> list[str]:
-        """All that it names."""
+        """The names in it."""
         return [*self.passed, *self.dropped]
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnFilter:
-    """The columns that a plugin leaves of a point.
+    """The filter of columns of a plugin.
 
     Attributes:
-        fields: The fields that are kept, and those that are not; None for all.
-        tags: The same of tags.
+        fields: The patterns of fields that are kept and dropped; None: all are kept.
+        tags: The same for tags.
     """
 
     fields: tuple[list[str] | None, list[str]]
@@ -91,7 +91,7 @@ class ColumnFilter:
 
     @classmethod
     def of(cls, plugin: Plugin) -> ColumnFilter:
-        """That of a plugin."""
+        """The filter of a plugin."""
 
         def listed(*options: str) -> list[str]:
             return patterns(text for option in options for text in texts(plugin.options.get(option)))

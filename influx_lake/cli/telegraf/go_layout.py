@@ -1,4 +1,4 @@
-"""Times as Go writes them: an example of the time 2006-01-02 15:04:05 in the zone MST, as a format of `strftime`."""
+"""Converts Go time layouts (examples of 2006-01-02 15:04:05 MST) to formats of `strftime`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PARTS = re.compile(
 
 
 def strftime_format(layout: str, *, is_utc: bool) -> str | None:
-    """The same format for `strftime` of DuckDB; None where it has none.
+    """Convert a layout to a format for DuckDB's `strftime`; None where there is no equivalent.
 
     Args:
         layout: The layout, https://pkg.go.dev/time#pkg-constants.

@@ -1,4 +1,4 @@
-"""A Telegraf configuration as the parts of a lake.yaml."""
+"""Converts a parsed Telegraf configuration to the parts of a lake.yaml."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ _LOOKS_UP = "looks up values elsewhere: join the table with one that has them"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a lake.yaml is to say.
+    """The parts of the lake.yaml.
 
     Attributes:
-        sources: Its sources.
-        defaults: Its defaults.
-        measurements: Its measurements.
-        left_out: What could not be carried over.
-        notes: What is to be known of the rest.
+        sources: The section `sources`.
+        defaults: The section `defaults`.
+        measurements: The section `measurements`.
+        left_out: Remarks on what was not converted.
+        notes: Remarks on the rest.
     """
 
     sources: Mapping[str, Mapping[str, Any]]
@@ -80,11 +80,11 @@ class Imported:
 
 
 def imported(document: Document, *, source_only: bool = False) -> Imported:
-    """Carry a configuration over.
+    """Convert a configuration.
 
     Args:
         document: The configuration.
-        source_only: Leave processors and aggregators out, which Telegraf goes on running.
+        source_only: Whether processors and aggregators are left out, because Telegraf keeps running them.
     """
     remarks = Remarks()
     found = outputs.sources_of(document, remarks)
@@ -113,14 +113,13 @@ def imported(document: Document, *, source_only: bool = False) -> Imported:
 def _options(
     shape: Shape, document: Document, remarks: Remarks, lacking: dict[int, list[set[str]]], *, alone: bool
 ) -> dict[str, Any]:
-    """What processors and aggregators do to a measurement.
+    """Convert the processors and aggregators of a measurement to its options.
 
     Args:
         shape: The measurement.
         document: The configuration.
-        remarks: What is told.
-        lacking: By the processor's number, the columns that it names and a measurement does not have; this one's are
-            added.
+        remarks: Gets remarks.
+        lacking: By processor, the columns it names that a measurement lacks; this measurement's are added.
         alone: Whether there is no other measurement.
     """
     for number, plugin in enumerate(document.processors()):
@@ -161,7 +160,7 @@ def _apply(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
 def _keys(
     document: Document, found: list[outputs.Output], source_only: bool, remarks: Remarks
 ) -> dict[str, outputs.Output]:
-    """The keys of `measurements`, those that stand for least first, each with the source that has it."""
+    """The keys of `measurements`, most specific first, each with its source."""
     names = [resolved(name) for plugin in document.of("inputs") for name in inputs.names_of(plugin)]
     is_open = EVERY_NAME in names or not names
     processors = () if source_only else document.processors()
@@ -191,13 +190,13 @@ def _keys(
 
 
 def _breadth(name: str) -> tuple[bool, bool, int]:
-    """Names first, in their order, then patterns, `*` last."""
+    """A sort key: names first, then patterns, `*` last."""
     pattern = is_pattern(name)
     return pattern, name == EVERY_NAME, -len(name) if pattern else 0
 
 
 def _tables(measurements: dict[str, dict[str, Any]]) -> None:
-    """Give measurements tables that a catalog takes; those that get one name share it, as wide tables do."""
+    """Give measurements table names that catalogs accept; equal names make shared wide tables."""
     tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for key, entry in measurements.items():
         if "table" in entry:
@@ -211,7 +210,7 @@ def _tables(measurements: dict[str, dict[str, Any]]) -> None:
 
 
 def _common(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The options that all of some measurements have: `defaults`, over which their own are laid."""
+    """The options that all measurements have in common, for `defaults`."""
     if len(entries) < 2:
         return {}
     first, *others = entries
@@ -236,7 +235,7 @@ def _common(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _less(entry: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
-    """What an entry says beyond the defaults."""
+    """The options of an entry that differ from the defaults."""
     own: dict[str, Any] = {}
     for name, value in entry.items():
         shared = common.get(name)

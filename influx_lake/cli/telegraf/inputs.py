@@ -1,4 +1,4 @@
-"""The inputs of Telegraf: which measurements they write."""
+"""The measurements that Telegraf's inputs write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ apache chrony conntrack cpu disk diskio dns_query filecount filestat http_respon
 linux_sysctl_fs mem memcached net net_response netstat nginx nstat ntpq ping processes procstat smart_device
 soft_interrupts swap system systemd_units temp tengine wireless x509_cert zfs
 """
-"""Plugins whose measurement is called as they are."""
+"""Plugins whose measurement has the plugin's name."""
 _SEVERAL: Mapping[str, tuple[str, ...]] = {
     "docker": ("docker", "docker_*"),
     "internal": ("internal_*",),
@@ -32,7 +32,9 @@ _LISTENERS = {
 
 
 def names_of(plugin: Plugin) -> tuple[str, ...]:
-    """The measurements that an input writes, by names and patterns; all, where it is not known."""
+    """The names and patterns of measurements that an input writes; where they are unknown, those that `namepass` asks
+    for.
+    """
     options = plugin.options
     base = (plugin.name,) if plugin.name in _OWN_NAME.split() else _SEVERAL.get(plugin.name, (EVERY_NAME,))
     if options.get("name_override"):
@@ -47,7 +49,7 @@ def names_of(plugin: Plugin) -> tuple[str, ...]:
 
 
 def tell_of(document: Document, remarks: Remarks) -> None:
-    """Tell what is known of the inputs."""
+    """Add remarks on the inputs."""
     for plugin in document.of("inputs"):
         if plugin.name in _LISTENERS:
             version, address, tag = _LISTENERS[plugin.name]
@@ -67,7 +69,7 @@ def tell_of(document: Document, remarks: Remarks) -> None:
 
 
 def shape_of(name: str, document: Document) -> Shape:
-    """A measurement as it comes, with what is known of its columns."""
+    """The shape of a measurement before processors, with its known columns."""
     writers = [plugin for plugin in document.of("inputs") if name in names_of(plugin)]
     tags = set(document.global_tags)
     if not document.agent.get("omit_hostname"):
@@ -85,7 +87,7 @@ def shape_of(name: str, document: Document) -> Shape:
 
 
 def choose_columns(shape: Shape, document: Document, remarks: Remarks) -> None:
-    """Leave out what the inputs of a measurement leave out."""
+    """Apply the column filters of a measurement's inputs."""
     writers = [plugin for plugin in document.of("inputs") if shape.name in names_of(plugin)]
     filters = [ColumnFilter.of(plugin) for plugin in writers]
     if not filters:
@@ -99,7 +101,7 @@ def choose_columns(shape: Shape, document: Document, remarks: Remarks) -> None:
 
 
 def apply_filter(shape: Shape, columns: ColumnFilter, plugin: Plugin, remarks: Remarks) -> None:
-    """Leave out the columns that a plugin leaves out."""
+    """Apply the column filter of a plugin."""
     for kind, (include, exclude) in (("field", columns.fields), ("tag", columns.tags)):
         if include is None and not exclude:
             continue

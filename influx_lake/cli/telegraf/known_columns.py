@@ -1,4 +1,4 @@
-"""The columns of measurements that Telegraf's inputs for a machine's own figures write, as their pages list them."""
+"""The columns of Telegraf's system inputs (cpu, mem, disk, ...), from their documentation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLUMNS = {
 
 
 def known_columns(plugin: str) -> frozenset[str] | None:
-    """The columns of an input's measurement on Linux; None where they are not known here."""
+    """The columns of an input's measurement on Linux; None where they are not listed."""
     if plugin == "cpu":
         return frozenset({"cpu", *(f"{prefix}_{name}" for prefix in ("usage", "time") for name in _CPU.split())})
     return frozenset(_COLUMNS[plugin].split()) if plugin in _COLUMNS else None

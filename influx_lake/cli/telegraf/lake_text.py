@@ -1,4 +1,4 @@
-"""The text of a lake.yaml that comes of a Telegraf configuration."""
+"""Formats an import from Telegraf as the text of a lake.yaml."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _SOURCE_ONLY = """\
 
 
 def lake_file_text(imported: Imported, start: date | None, *, source_only: bool, name: str | None = None) -> str:
-    """The text.
+    """Format the lake.yaml.
 
     Args:
-        imported: What it is to say.
-        start: The oldest day to load; None for where the first point of each measurement is.
+        imported: Its parts.
+        start: The oldest day to load; None: each measurement's first point.
         source_only: Whether processors and aggregators are left out.
         name: What the lake is called beside other lakes.
     """

@@ -1,4 +1,4 @@
-"""The outputs of Telegraf that are an InfluxDB, as sources."""
+"""Converts outputs that are an InfluxDB to sources."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAND_IN: dict[str, Any] = {
     "database": "${INFLUXDB_DATABASE:-telegraf}",
     "token": "${INFLUXDB_TOKEN:-${file:.secrets/influxdb_token}}",
 }
-"""A source that is to be filled in."""
+"""A placeholder source for the user to complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Output:
     """An InfluxDB that Telegraf writes to.
 
     Attributes:
-        name: What the lake calls the source.
+        name: The source's name in lake.yaml.
         entry: Its entry.
-        names: The measurements that it gets.
-        plugin: The output; None where there is none.
+        names: The measurements that it receives.
+        plugin: The output plugin; None for the placeholder.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Output:
 
 
 def sources_of(document: Document, remarks: Remarks) -> list[Output]:
-    """The sources of a lake, the first of which is called `default`; one to fill in where there is none."""
+    """The sources, the first named `default`; a placeholder where there is no InfluxDB output."""
     found: list[Output] = []
     for plugin in document.of("outputs"):
         if plugin.name not in _OUTPUTS:

@@ -1,4 +1,4 @@
-"""What of a Telegraf configuration is told to the user, with where it is written."""
+"""Remarks on the conversion of a Telegraf configuration, each with its file and line."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from influx_lake.cli.telegraf.document import Plugin
 
 
 class NotCarriedOver(Exception):
-    """Something has no equal among the options. The message says why."""
+    """Something has no equivalent in lake.yaml. The message says why."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Remark:
-    """Something that the lake.yaml does not say, or that is to be known of it.
+    """A remark on something in the configuration.
 
     Attributes:
-        file: The file of Telegraf's.
-        line: The line there.
-        what: What is written there: `processors.regex`, `converter.fields.timestamp`.
-        why: Why it is not carried over, or what is to be known.
+        file: The configuration file.
+        line: The line in it.
+        what: The plugin or option: `processors.regex`, `converter.fields.timestamp`.
+        why: Why it is not converted, or what to note.
     """
 
     file: Path
@@ -34,45 +34,45 @@ class Remark:
         return f"{self.file}:{self.line}: {self.what}: {self.why}"
 
     def facts(self) -> dict[str, str | int]:
-        """The same for programs."""
+        """The remark as JSON."""
         return {"file": str(self.file), "line": self.line, "what": self.what, "why": self.why}
 
 
 @dataclass(slots=True)
 class Remarks:
-    """What was not carried over, and what is to be known; each once."""
+    """The remarks on a conversion, without duplicates."""
 
     _left_out: dict[Remark, None] = field(default_factory=dict)
     _notes: dict[Remark, None] = field(default_factory=dict)
 
     @property
     def left_out(self) -> list[Remark]:
-        """What was not carried over."""
+        """Remarks on what was not converted."""
         return list(self._left_out)
 
     @property
     def notes(self) -> list[Remark]:
-        """What is to be known of what was."""
+        """The other remarks."""
         return list(self._notes)
 
     def leave_out(self, plugin: Plugin, why: str, *place: str | int) -> None:
-        """Tell that something of a plugin is not carried over."""
+        """Add a remark that something of a plugin is not converted."""
         self._left_out[_remark(plugin, why, place)] = None
 
     def leave_out_of(self, file: Path, what: str, why: str) -> None:
-        """Tell that something of a whole configuration is not carried over."""
+        """Add a remark that something of the whole configuration is not converted."""
         self._left_out[Remark(file, 1, what, why)] = None
 
     @contextmanager
     def told(self, plugin: Plugin, *place: str | int) -> Iterator[None]:
-        """Tell of what is not carried over inside."""
+        """A context in which `NotCarriedOver` becomes a remark."""
         try:
             yield
         except NotCarriedOver as error:
             self.leave_out(plugin, str(error), *place)
 
     def note(self, plugin: Plugin, text: str, *place: str | int) -> None:
-        """Tell something about what is carried over."""
+        """Add another remark."""
         self._notes[_remark(plugin, text, place)] = None
 
 

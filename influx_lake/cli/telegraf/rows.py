@@ -1,4 +1,4 @@
-"""Processors that leave out points: filter."""
+"""Converts processors that drop points: filter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from influx_lake.config.values.patterns import is_pattern
 
 
 def filter_(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """The points that pass: the first rule that fits says so."""
+    """Convert `filter`: the first matching rule decides whether a point passes."""
     with remarks.told(plugin, "rule"):
         _filter(plugin, shape)
 
@@ -50,7 +50,7 @@ def _filter(plugin: Plugin, shape: Shape) -> None:
 
 
 def _all_of(tags: Mapping[str, Any], shape: Shape) -> Sql:
-    """Whether a row has all of some tags, each with one of its values: true or false, never null."""
+    """The condition that a row has all of some tags, each with one of its values; never null."""
     written: list[Any] = []
     for name, values in tags.items():
         column = shape.column(name, "tag")

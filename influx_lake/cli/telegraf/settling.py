@@ -1,4 +1,6 @@
-"""Leaves out of a lake.yaml what it would not load with: a configuration of Telegraf may hold what no table can."""
+"""Removes from a converted lake.yaml what does not validate, with remarks: Telegraf allows more
+than tables can hold.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,15 @@ from influx_lake.config.report.diagnostics import Location, path_text
 
 
 def settled(imported: Imported, lake: Path, file: Path) -> Imported:
-    """What of a configuration a lake.yaml loads with; the rest is told as not carried over.
+    """The parts of an import that validate as a lake.yaml; the rest becomes remarks.
 
     Args:
-        imported: What was carried over.
-        lake: The lake.yaml.
-        file: The configuration, where the mistake cannot be told more closely.
+        imported: The parts.
+        lake: The path of the lake.yaml.
+        file: The configuration, for mistakes whose place is not known more closely.
 
     Raises:
-        ConfigurationProblems: A mistake is not in what was carried over.
+        ConfigurationProblems: A mistake is not in what was converted.
     """
     sections = {"sources": _copy(imported.sources), "defaults": _copy(imported.defaults)}
     sections["measurements"] = _copy(imported.measurements)
@@ -48,7 +50,7 @@ def settled(imported: Imported, lake: Path, file: Path) -> Imported:
 
 
 def _removed(sections: dict[str, Any], location: Location) -> bool:
-    """Take out what a mistake is about, the innermost of it that is there; of a source, all that is said."""
+    """Remove the innermost entry that a mistake is about; all entries of a source."""
     if len(location) >= 2 and location[0] == "sources":
         if sections["sources"].get(location[1]) == STAND_IN:
             return False

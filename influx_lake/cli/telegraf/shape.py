@@ -1,4 +1,4 @@
-"""What processors make of the points of one measurement, and the options of lake.yaml that do the same.
+"""Tracks how processors change the columns of one measurement, and expresses that as options of lake.yaml.
 
 Processors change a point one after the other. The options have an order of their own (names, map, types, constants,
 computed), so the columns are followed from the source to the end, and written as what became of them.
@@ -21,16 +21,16 @@ _SQL_TYPES = {"long": "BIGINT", "double": "DOUBLE", "string": "VARCHAR"}
 
 @dataclass(eq=False, slots=True)
 class Column:
-    """One column of the points.
+    """A column of the points.
 
     Attributes:
-        source: Its name in the source; None where it is made here.
+        source: Its name in the source; None where it is computed.
         kind: `tag` or `field`.
-        type: What `types` says of it.
-        values: What `map` says of it.
-        constant: Its value, where it is the same in every row.
-        parts: The SQL that it is computed by: texts, and the columns that they name.
-        read: Whether others are computed from it as it is.
+        type: Its entry in `types`.
+        values: Its entry in `map`.
+        constant: Its constant value, if any.
+        parts: Its SQL expression: strings, and the columns that it refers to.
+        read: Whether other columns are computed from it.
         sure: Whether the measurement certainly has it.
     """
 
@@ -45,7 +45,7 @@ class Column:
 
     @property
     def takes_map(self) -> bool:
-        """Whether `map` can replace its values: as the source has them, before `types`."""
+        """Whether `map`, which applies to source values before `types`, can express a replacement of its values."""
         return self.source is not None and self.values is None and self.type in (None, "string") and not self.read
 
 
@@ -54,32 +54,32 @@ Sql: TypeAlias = tuple[str | Column, ...]
 
 @dataclass(slots=True)
 class Choice:
-    """What is kept of the fields, or of the tags.
+    """The selection of fields or tags.
 
     Attributes:
-        include: Only these; None for all.
-        exclude: All but these.
+        include: The patterns to keep; None: all.
+        exclude: The patterns to leave out.
     """
 
     include: list[str] | None = None
     exclude: list[str] = field(default_factory=list)
 
     def keeps(self, name: str) -> bool:
-        """Whether a name is among what is kept."""
+        """Whether a name is kept."""
         return (self.include is None or matches(name, self.include)) and not matches(name, self.exclude)
 
 
 class Shape:
-    """The points of a measurement on their way through processors.
+    """The columns of a measurement as processors change them.
 
     Args:
-        name: What the source calls the measurement, or the pattern that stands for several.
+        name: The measurement's name in the source, or a pattern.
         sure: Columns that it certainly has.
         closed: Whether it has no others.
 
     Attributes:
-        trusting: Whether it is taken for granted that there is a column of which others are computed. An expression
-            over one that the source does not have is refused, while names and types for such a column do no harm.
+        trusting: Whether columns that computed ones refer to are assumed to exist. An expression over a missing column
+            is an error, while names and types for one are harmless.
     """
 
     def __init__(self, name: str, sure: frozenset[str] = frozenset(), *, closed: bool = False) -> None:
@@ -101,7 +101,7 @@ class Shape:
     # What processors do.
 
     def rename_measurement(self, name: str) -> None:
-        """Give the measurement another name.
+        """Rename the measurement.
 
         Raises:
             NotCarriedOver: It is a pattern: no table can be named for each of its matches.
@@ -111,7 +111,7 @@ class Shape:
         self.name = name
 
     def column(self, name: str, kind: str) -> Column | None:
-        """A column as it is now; None where there is none of this name any more."""
+        """A column as it is now; None where no column has this name any more."""
         can_be = name in self._sure or not self._closed
         if not can_be and name not in self._columns and name not in self._absent:
             self.lacking.add(name)
@@ -122,16 +122,16 @@ class Shape:
 
     @property
     def has_unsure_expression(self) -> bool:
-        """Whether something is computed of a column that it may not have."""
+        """Whether a computed column refers to one that may not exist."""
         parts = [*self._conditions, *(column.parts for column in self._columns.values())]
         return any(not column.sure for each in parts for column in _sources_of(each))
 
     def knows(self, name: str) -> bool:
-        """Whether a column was spoken of before."""
+        """Whether a column was mentioned before."""
         return name in self._columns
 
     def rename(self, name: str, to: str, kind: str) -> None:
-        """Give a column another name.
+        """Rename a column.
 
         Raises:
             NotCarriedOver: Another column has that name.
@@ -147,7 +147,7 @@ class Shape:
         self._put(to, column)
 
     def cast(self, name: str, to: str, kind: str) -> None:
-        """Give a column another type."""
+        """Cast a column."""
         column = self.column(name, kind)
         if column is None:
             return
@@ -158,10 +158,10 @@ class Shape:
             self.compute(name, ("TRY_CAST(", column, f" AS {_SQL_TYPES.get(to, to)})"), kind)
 
     def map(self, name: str, values: dict[str, str | None], kind: str) -> None:
-        """Replace values of a column by others.
+        """Replace values of a column.
 
         Raises:
-            NotCarriedOver: It is no column of the source, or was mapped before.
+            NotCarriedOver: It is not a column of the source, or was mapped before.
         """
         column = self.column(name, kind)
         if column is None:
@@ -171,10 +171,10 @@ class Shape:
         column.values = values
 
     def compute(self, name: str, parts: Sql, kind: str) -> None:
-        """Make a column of others, or of itself.
+        """Compute a column from others, or from itself.
 
         Raises:
-            NotCarriedOver: Whether the measurement has all of these is not known.
+            NotCarriedOver: It is unknown whether the measurement has all of these.
         """
         self._check_sure(parts, name)
         for part in parts:
@@ -183,16 +183,16 @@ class Shape:
         self._put(name, Column(parts=parts, kind=kind))
 
     def constant(self, name: str, value: str, kind: str) -> None:
-        """Give a column the same text in every row."""
+        """Set a column to a constant string."""
         self._put(name, Column(constant=value, kind=kind))
 
     def drop(self, name: str, kind: str) -> None:
-        """Leave a column out."""
+        """Drop a column."""
         if self.column(name, kind) is not None:
             self._leave(name)
 
     def keep_where(self, condition: Sql) -> None:
-        """Leave out the rows for which a condition is not true.
+        """Drop rows for which a condition is not true.
 
         Raises:
             NotCarriedOver: See `compute`.
@@ -204,10 +204,10 @@ class Shape:
         self._conditions.append(condition)
 
     def choose(self, kind: str, include: list[str] | None, exclude: list[str]) -> None:
-        """Leave out the fields, or tags, that patterns do not name.
+        """Drop fields or tags that match no pattern.
 
         Raises:
-            NotCarriedOver: What is kept was chosen twice, by different patterns.
+            NotCarriedOver: A different selection was made before.
         """
         choice = self._choices[kind]
         if include is not None and choice.include is not None:
@@ -227,7 +227,7 @@ class Shape:
     # What is written.
 
     def options(self) -> dict[str, Any]:
-        """The options of lake.yaml that do the same."""
+        """The equivalent options of lake.yaml."""
         if self.dropped:
             return {"enabled": False}
         names = self._names()
@@ -252,12 +252,12 @@ class Shape:
         return {name: value for name, value in made.items() if value}
 
     def kept_besides(self) -> list[str]:
-        """The columns that the table has only because others are computed from them."""
+        """The columns that are in the table only because computed ones refer to them."""
         current = set(self._columns.values())
         return [] if self.dropped else [name for column, name in self._names().items() if column not in current]
 
     def _check_sure(self, parts: Sql, made: str | None = None) -> None:
-        """Make sure that there are the columns that an expression is made of."""
+        """Check that the columns of an expression exist."""
         unsure = {str(column.source): None for column in _sources_of(parts) if not column.sure}
         if not unsure or self.trusting:
             return
@@ -279,7 +279,7 @@ class Shape:
         self._absent.discard(name)
 
     def _names(self) -> dict[Column, str]:
-        """The names of the table's columns: those that there are, and those of the source that they are made of."""
+        """The names of the table's columns, and of the source columns that they are computed from."""
         names = {column: name for name, column in self._columns.items()}
         needed = [column for parts in self._conditions for column in _sources_of(parts)]
         needed += [source for column in self._columns.values() for source in _sources_of(column.parts)]
@@ -291,7 +291,7 @@ class Shape:
         return names
 
     def _chosen(self, kind: str, own: list[Column]) -> dict[str, list[str]]:
-        """What is read of the fields, or of the tags."""
+        """The fields or tags to read."""
         choice = self._choices[kind]
         read = [str(column.source) for column in own if column.kind == kind]
         left = [str(column.source) for column in self._of_source if column.kind == kind and column not in own]
@@ -307,7 +307,7 @@ class Shape:
 
 
 def _sources_of(parts: Sql) -> Iterator[Column]:
-    """The columns of the source that an expression is made of."""
+    """The source columns of an expression."""
     for part in parts:
         if isinstance(part, Column):
             if part.source is not None:
@@ -316,7 +316,7 @@ def _sources_of(parts: Sql) -> Iterator[Column]:
 
 
 def _in_order(names: dict[Column, str]) -> list[Column]:
-    """The computed columns, each behind those that it names."""
+    """The computed columns in order of dependency."""
     ordered: dict[Column, None] = {}
 
     def add(column: Column) -> None:
@@ -332,7 +332,7 @@ def _in_order(names: dict[Column, str]) -> list[Column]:
 
 
 def _text(parts: Sql, names: dict[Column, str]) -> str:
-    """An expression over the table's columns; what is no column of it stands there as its own expression."""
+    """An expression over the table's columns; other columns are substituted by their expressions."""
     written = ""
     for part in parts:
         if isinstance(part, str):

@@ -1,4 +1,4 @@
-"""Pieces of SQL (DuckDB's)."""
+"""Quotes identifiers and literals for DuckDB expressions in lake.yaml."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ union unique unpivot using variadic when where window with
 
 
 def identifier(name: str) -> str:
-    """A column's name, in quotes where it needs them."""
+    """A column name, quoted where needed."""
     if _PLAIN.fullmatch(name) and name not in _RESERVED.split():
         return name
     return quoted(name)
 
 
 def literal(value: str | float | bool) -> str:
-    """A value."""
+    """A literal."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

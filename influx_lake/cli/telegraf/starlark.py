@@ -1,4 +1,4 @@
-"""Scripts of the processor starlark that only compute fields and tags: their syntax is a part of Python's."""
+"""Converts starlark scripts that only compute fields and tags: parsed with Python's `ast`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS = {"fields": "field", "tags": "tag"}
 
 
 def starlark(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Fields and tags that are computed of others by arithmetic and comparisons."""
+    """Convert `starlark`: columns computed by arithmetic and comparisons."""
     source = plugin.options.get("source")
     if not isinstance(source, str):
         remarks.leave_out(plugin, "the script is in a file of its own: write what it does under `computed`")
@@ -38,7 +38,7 @@ def starlark(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
 
 @dataclass(slots=True)
 class _Names:
-    """The point, and the variables of the script."""
+    """The names in scope: the metric and the script's variables."""
 
     shape: Shape
     variables: dict[str, Sql] = field(default_factory=dict)
@@ -212,7 +212,7 @@ def _operation(operator: str, left: ast.expr, right: ast.expr, point: str) -> _V
 
 
 def _is_there(node: ast.Compare, point: str) -> _Value:
-    """`"name" in metric.fields`, or a value in a list."""
+    """Convert `"name" in metric.fields`, or membership in a list."""
     if len(node.ops) != 1 or not isinstance(node.ops[0], ast.In | ast.NotIn):
         raise NotCarriedOver(f"line {node.lineno} of the script is more than arithmetic and comparisons")
     negated = "NOT " if isinstance(node.ops[0], ast.NotIn) else ""

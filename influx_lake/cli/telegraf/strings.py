@@ -1,4 +1,4 @@
-"""Processors that change texts: strings, regex."""
+"""Converts processors that change strings: strings, regex."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GROUP = re.compile(r"\$\{(\w+)\}|\$(\w+)|\$\$")
 _NAMED = re.compile(r"(?<!\\)\((?!\?)|(?<!\\)\(\?P?<(\w+)>")
 
 Change = tuple[Callable[[str], str], Callable[[Column], Sql]]
-"""How a name is changed here, and a column's value in SQL."""
+"""The change of a name, and of a column's value in SQL."""
 
 
 def _call(function: str, *arguments: str) -> Callable[[Column], Sql]:
@@ -92,13 +92,13 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any]], Change]] = {
     "replace": _replace,
     "left": _left,
 }
-"""What is known of the processor, in the order in which it does it."""
+"""The known operations, in the processor's order."""
 
 STRINGS = (*_CHANGES, "titlecase", "base64decode", "valid_utf8")
 
 
 def strings(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Texts in upper and lower case, trimmed and replaced."""
+    """Convert `strings`: case, trimming, replacement."""
     for name, make in _CHANGES.items():
         for number, options in plugin.tables(name):
             with remarks.told(plugin, name, number):
@@ -126,7 +126,7 @@ def _apply(change: Change, options: Mapping[str, Any], shape: Shape) -> None:
 
 
 def regex(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Texts by regular expressions: DuckDB's are Go's, RE2."""
+    """Convert `regex`: DuckDB and Go both use RE2."""
     for part, kind in (("tags", "tag"), ("fields", "field")):
         for number, options in plugin.tables(part):
             with remarks.told(plugin, part, number):
@@ -157,7 +157,7 @@ def _replace_by(options: Mapping[str, Any], shape: Shape, kind: str) -> None:
 
 
 def _groups(replacement: str, pattern: str) -> str:
-    """The replacement with the groups of Go (`${1}`, `${name}`) as SQL has them, with a backslash and a digit."""
+    """A replacement with Go's groups (`${1}`, `${name}`) as backslash and digit."""
     names = [found[1] for found in _NAMED.finditer(pattern)]
 
     def group(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Processors that make values: enum, date, scale, round, template."""
+"""Converts processors that compute values: enum, date, scale, round, template."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TIMES = {"Year": "%Y", "Day": "%-d", "Hour": "%-H", "Minute": "%-M"}
 
 
 def enum(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Values for values."""
+    """Convert `enum`: mapped values."""
     for number, mapping in plugin.tables("mapping"):
         values, default = mapping.get("value_mappings"), mapping.get("default")
         if not isinstance(values, dict) or (not values and default is None):
@@ -60,7 +60,7 @@ def _map(shape: Shape, name: str, kind: str, mapping: Mapping[str, Any]) -> None
 
 
 def _type_of(values: Iterable[Any]) -> str | None:
-    """The type of the values that texts are mapped to; None where it is text."""
+    """The type of mapped values; None for strings."""
     kinds = {type(value) for value in values}
     if kinds == {bool}:
         return "boolean"
@@ -93,7 +93,7 @@ def _go_text(value: Any) -> str:
 
 
 def date(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """The time of a point as a text or number."""
+    """Convert `date`: the time as string or number."""
     options = plugin.options
     tag, field = options.get("tag_key"), options.get("field_key")
     layout, zone = str(options.get("date_format") or ""), str(options.get("timezone") or "UTC")
@@ -124,7 +124,7 @@ def date(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
 
 
 def _duration(value: object) -> str | None:
-    """A length of time as seconds, in text."""
+    """A duration as seconds, in SQL."""
     text = str(value)
     if text in ("0", ""):
         return ""
@@ -137,7 +137,7 @@ def _duration(value: object) -> str | None:
 
 
 def scale(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Numbers of one range in another."""
+    """Convert `scale`: linear scaling of ranges."""
     for number, scaling in plugin.tables("scaling"):
         factor, shift_in, shift_out = _scaling(scaling)
         if factor is None:
@@ -165,7 +165,7 @@ def _scaling(scaling: Mapping[str, Any]) -> tuple[float | None, float, float]:
 
 
 def round_(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """Numbers with fewer digits."""
+    """Convert `round`."""
     included, excluded = plugin.texts("include_fields"), plugin.texts("exclude_fields")
     precision = plugin.options.get("precision", 0)
     if not isinstance(precision, int) or not included or any(map(is_pattern, included)):
@@ -179,7 +179,7 @@ def round_(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
 
 
 def template(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
-    """A tag of a text with values of the point in it."""
+    """Convert `template`: a tag formatted from values of the point."""
     tag, text = str(plugin.options.get("tag") or ""), str(plugin.options.get("template") or "")
     if not tag or "{{" in tag:
         remarks.leave_out(plugin, "the tag's name depends on the point", "tag")

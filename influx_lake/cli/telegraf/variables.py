@@ -1,4 +1,4 @@
-"""Texts of Telegraf as texts of lake.yaml: its variables become references, secrets never leave it."""
+"""Converts Telegraf's environment variables and secrets to references of lake.yaml; secrets are never copied."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _ALONE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)[^{}]*\}|\$([A-Za-z_][A-Za-z0-
 
 
 def lake_text(text: str, unset: str | None = None) -> str:
-    """A text as lake.yaml writes it. A lake.yaml loads in any environment: what is not set here gets a default.
+    """A string with Telegraf's variables as references. Those without a value here get a default, so that the lake.yaml
+    loads.
 
     Args:
-        text: The text of Telegraf's configuration.
-        unset: The value of a variable that is not set and has no default there; None for its name.
+        text: The string in Telegraf's configuration.
+        unset: The default of a variable without value and default; None: the variable's name.
     """
     written, at = "", 0
     for found in _VARIABLE.finditer(text):
@@ -37,7 +38,7 @@ def lake_text(text: str, unset: str | None = None) -> str:
 
 
 def resolved(text: str) -> str:
-    """A text with the values that variables have here; those without any stay."""
+    """A string with variables substituted by their values here; others stay."""
 
     def value(found: re.Match[str]) -> str:
         if found[0] == "$$":
@@ -49,7 +50,7 @@ def resolved(text: str) -> str:
 
 
 def lake_values(value: Any, text: Callable[[str], str] = lake_text) -> Any:
-    """An option as lake.yaml writes it."""
+    """An option's value, converted."""
     if isinstance(value, dict):
         return {key: lake_values(entry, text) for key, entry in value.items()}
     if isinstance(value, list):
@@ -58,11 +59,11 @@ def lake_values(value: Any, text: Callable[[str], str] = lake_text) -> Any:
 
 
 def secret_reference(text: str, usual: str) -> tuple[str, str | None]:
-    """How a lake.yaml refers to a secret, and what is to be done for it; nothing where Telegraf's variable has it.
+    """The reference to a secret, and a remark on what has to be set; None where Telegraf's own variable has it.
 
     Args:
-        text: What Telegraf's configuration says: a variable, a reference to a secret store, or the secret itself.
-        usual: The variable that is named where it has none of its own.
+        text: The string in Telegraf's configuration: a variable, a reference to a secret store, or the secret itself.
+        usual: The variable to refer to where it has none.
     """
     if (alone := _ALONE.fullmatch(text)) is not None:
         name = alone[1] or alone[2]
@@ -73,7 +74,7 @@ def secret_reference(text: str, usual: str) -> tuple[str, str | None]:
 
 
 def is_stored(text: str) -> bool:
-    """Whether a text is kept in a secret store of Telegraf's."""
+    """Whether a string refers to a secret store of Telegraf."""
     return _STORED.search(text) is not None
 
 

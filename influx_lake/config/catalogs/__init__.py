@@ -1,4 +1,4 @@
-"""What can be known to be wrong with pyiceberg's properties of a catalog before it is opened."""
+"""Validates pyiceberg's catalog properties without opening the catalog."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ __all__ = ["catalog_mistakes", "value_mistakes"]
 
 
 def catalog_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
-    """Properties that are wrong, each with what would be right; what is secret is known at the moment of use only."""
+    """The invalid properties, each with what would be right; secrets are not read."""
     yield from place_mistakes(entries)
     yield from value_mistakes(entries)

@@ -1,4 +1,4 @@
-"""Properties of a REST catalog that pyiceberg takes as mappings: `auth` and `ssl`. Here each has one name with dots."""
+"""Flattens catalog properties that pyiceberg takes as nested mappings (`auth`, `ssl`) to dotted names, and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Location = tuple[str, ...]
 
 
 def flat(entries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Location]]:
-    """Entries without mappings, and where each that was in one is written.
+    """Flatten nested properties, with the places where they are written.
 
     `auth: {oauth2: {client_id: lake}}` becomes `auth.oauth2.client_id: lake`; lists become words between spaces.
     """
@@ -44,7 +44,7 @@ def _leaves(place: Location, value: Any) -> Iterator[tuple[Location, Any]]:
 
 
 def nested(properties: Mapping[str, str]) -> dict[str, Any]:
-    """Properties as pyiceberg takes them: the opposite of `flat`."""
+    """Restore nested properties as pyiceberg takes them: the inverse of `flat`."""
     result: dict[str, Any] = {}
     for name, value in properties.items():
         first, *rest = name.split(".")

@@ -1,4 +1,4 @@
-"""Which Iceberg catalog, as pyiceberg's own properties."""
+"""The section `catalog`: a name, and properties of pyiceberg's `load_catalog`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DEFAULT_CATALOG = {
     "uri": "sqlite:///./.lake/catalog.db",
     "warehouse": "./.lake/warehouse",
 }
-"""The catalog of a lake.yaml that names none: on this disk."""
+"""The default catalog: SQLite on the local disk."""
 
 TIMEOUT = "timeout"
-"""The one property that is ours, and not pyiceberg's."""
+"""The one property that is ours, not pyiceberg's."""
 DEFAULT_TIMEOUT = "30s"
 
 CATALOG_TYPES = ("rest", "hive", "glue", "dynamodb", "sql", "in-memory", "bigquery")
@@ -75,9 +75,9 @@ class CatalogConfig:
 
     Attributes:
         name: The catalog's name.
-        entries: pyiceberg's properties; what looks like a secret, or is kept in a store, is a `Secret`.
-        root: The folder that relative paths are below.
-        lock_timeout: The longest wait for a SQLite file that another process locks: the shortest `commit_timeout`.
+        entries: pyiceberg's properties; secrets, and values kept in a store, are `Secret`s.
+        root: The base of relative paths.
+        lock_timeout: The longest wait for a lock on a SQLite file: the shortest `commit_timeout`.
     """
 
     name: str
@@ -95,14 +95,14 @@ class CatalogConfig:
         lake: Path | None = None,
         places: Mapping[str, tuple[str, ...]] | None = None,
     ) -> CatalogConfig:
-        """Sort properties into open ones and secrets.
+        """Split properties into plain values and secrets.
 
         Args:
             properties: pyiceberg's properties; values may hold references.
             name: The catalog's name.
-            root: The folder that relative paths are below; the current one by default.
-            lake: The lake.yaml that they are written in, if any.
-            places: Where below `catalog` those are written that are in mappings.
+            root: The base of relative paths; default: the current folder.
+            lake: The lake.yaml with the properties, if any.
+            places: For flattened properties, where below `catalog` they are written.
 
         Raises:
             ReferenceMistake: A value holds a `${` that does not start a reference.
@@ -121,7 +121,7 @@ class CatalogConfig:
         return cls(name, entries, root)
 
     def properties(self) -> dict[str, str]:
-        """What pyiceberg's `load_catalog` takes: secrets revealed, relative places made absolute. Creates nothing.
+        """The properties for pyiceberg's `load_catalog`: secrets read, relative paths made absolute. Creates nothing.
 
         Raises:
             ConfigurationError: A secret cannot be read.
@@ -135,7 +135,7 @@ class CatalogConfig:
         return absolute_properties(revealed, self.root)
 
     def references(self) -> dict[str, str]:
-        """The properties without their secrets' values: each secret is the text of its reference.
+        """The properties with each secret replaced by its reference.
 
         A `Secret` of such a text reveals the value.
         """
@@ -146,23 +146,23 @@ class CatalogConfig:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a catalog property of this name holds a secret."""
+    """Whether the values of a property with this name are secret."""
     return SECRET_NAME.search(name) is not None and not name.endswith(("-expires-at", ".token_url", "kms-key-id"))
 
 
 def shows_secret(value: str) -> bool:
-    """Whether an address holds a password, or a parameter that is a secret."""
+    """Whether a URL contains a password, or a secret query parameter."""
     return _SECRET_VALUE.search(value) is not None
 
 
 def holds_secret(name: str, value: Secret) -> bool:
-    """Whether a secret stands in the text itself: that of `postgresql://lake:${PGPASSWORD}@db/lake` does not."""
+    """Whether a text itself contains a secret: `postgresql://lake:${PGPASSWORD}@db/lake` does not."""
     is_in = re.compile(r"\w") if is_secret_name(name) else _SECRET_VALUE
     return is_in.search(value.written) is not None
 
 
 def absolute_properties(properties: Mapping[str, _V], root: Path) -> dict[str, _V]:
-    """Make relative SQLite files and warehouses absolute, and name the PostgreSQL driver that is installed."""
+    """Make paths of SQLite files and warehouses absolute, and name the installed PostgreSQL driver in the URI."""
     result = dict(properties)
     uri, warehouse = properties.get("uri"), properties.get("warehouse")
     if isinstance(uri, str):

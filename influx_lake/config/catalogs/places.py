@@ -1,4 +1,4 @@
-"""Where a catalog and its warehouse may be, by the kind of catalog."""
+"""Validates the location of a catalog and its warehouse, by type of catalog."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _EXAMPLE = "such as sqlite:///./.lake/catalog.db"
 
 
 def place_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
-    """What is wrong with where a catalog is said to be: options, each with what would be right.
+    """The invalid locations: options, each with what would be right.
 
     Args:
-        entries: pyiceberg's properties. What is kept in a store is known at the moment of use only.
+        entries: pyiceberg's properties; values kept in a store are not read.
     """
     kind, uri, warehouse = (_text(entries.get(name)) for name in ("type", "uri", "warehouse"))
     if uri is not None and (mistake := _uri_mistake(uri, kind)):
@@ -57,7 +57,7 @@ def _uri_mistake(uri: str, kind: str | None) -> str | None:
 
 
 def _is_in_memory(uri: str) -> bool:
-    """Whether an address is one of SQLite without a file, as SQLAlchemy reads it."""
+    """Whether a URI is an in-memory SQLite database for SQLAlchemy."""
     if (scheme_of(uri) or "").partition("+")[0] != "sqlite":
         return False
     path, _, options = uri.partition("://")[2].partition("?")
@@ -75,7 +75,7 @@ def _listed(schemes: tuple[str, ...]) -> str:
 
 @cache
 def _dialects() -> tuple[str, ...]:
-    """The databases that SQLAlchemy knows, with those that other packages bring."""
+    """The SQLAlchemy dialects that are installed."""
     from importlib.metadata import entry_points
 
     others = {entry.name.partition(".")[0] for entry in entry_points(group="sqlalchemy.dialects")}
@@ -84,7 +84,7 @@ def _dialects() -> tuple[str, ...]:
 
 
 def _text(value: str | Secret | None) -> str | None:
-    """The value, as far as it can be judged without reading a secret."""
+    """The part of a value that is known without reading a secret."""
     if isinstance(value, Secret):
         return value.beginning or None
     return value

@@ -1,4 +1,4 @@
-"""The names of properties by which pyiceberg reaches stores."""
+"""The names of pyiceberg's FileIO properties."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NAMES = {
     "server-side-encryption session-token signer signer.endpoint signer.uri sse-kms-key-id",
 }
 STORE_PROPERTIES = tuple(f"{prefix}.{name}" for prefix, names in _NAMES.items() for name in names.split())
-"""All of them; a test compares them with pyiceberg's own."""
+"""All names; a test compares them with pyiceberg's own."""
 ENCRYPTION = ("s3.server-side-encryption", "s3.sse-kms-key-id")
-"""Those of S3 that Arrow's client does not know, and fsspec's does."""
+"""The S3 properties that Arrow's file system does not support and fsspec's does."""
 
 
 def name_mistakes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Names that pyiceberg does not read, each with what is wrong with it."""
+    """The names that pyiceberg does not read, each with the reason."""
     for name in names:
         if name not in STORE_PROPERTIES:
             guess = suggestion(name, STORE_PROPERTIES, least=0.75)

@@ -1,4 +1,4 @@
-"""Values of pyiceberg's properties: numbers, switches, addresses, and what belongs together."""
+"""Validates values of pyiceberg's properties: numbers, booleans, URLs, and properties that need others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GOOGLE_TOKEN, _GOOGLE_EXPIRY = "gcs.oauth2.token", "gcs.oauth2.token-expires-at
 
 
 def value_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]]:
-    """What is wrong with the values of properties that pyiceberg reads: options, each with what would be right.
+    """The invalid values: options, each with what would be right.
 
     Args:
         entries: pyiceberg's properties.
@@ -57,7 +57,7 @@ def _incomplete(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]
 
 
 def _is_there(entries: Mapping[str, str | Secret], name: str) -> bool:
-    """Whether a property has a value for certain: a secret may be one that need not be set, `${S3_KEY:-}`."""
+    """Whether a property is certainly set: a secret may be optional, `${S3_KEY:-}`."""
     value = entries.get(name)
     # What is written as a value has no reference that could be shown.
     may_be_empty = isinstance(value, Secret) and not value.is_literal and ":-" in value.reference

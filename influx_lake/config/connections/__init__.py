@@ -1,4 +1,4 @@
-"""Where rows come from: one model per type of source, chosen by `type`."""
+"""Source types: one pydantic model for each `type` of an entry of `sources`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 DEFAULT_TYPE = "influxdb3"
-"""What a source is that does not say it."""
+"""The default `type`."""
 
 SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
     {
@@ -59,10 +59,10 @@ SOURCE_TYPES: Mapping[str, type[SourceConfig]] = MappingProxyType(
         "kafka": KafkaConfig,
     }
 )
-"""The types of sources, by the word for each in lake.yaml."""
+"""The models by `type`."""
 
 
 def source_model(options: Mapping[str, Any]) -> type[SourceConfig] | None:
-    """The model of the type that an entry names; None for a type that does not exist."""
+    """The model for the `type` of an entry; None for an unknown type."""
     kind = options.get("type", DEFAULT_TYPE)
     return SOURCE_TYPES.get(kind) if isinstance(kind, str) else None

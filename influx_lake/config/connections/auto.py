@@ -1,4 +1,4 @@
-"""A server whose version is to be found out."""
+"""The source type `influxdb`: a server whose version is detected."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class AutoConfig(ServerConfig):
         return self
 
     def of_version(self, version: int) -> InfluxDB1Config | InfluxDB2Config | InfluxDB3Config:
-        """The configuration for the version that was found.
+        """The configuration for the detected version.
 
         Raises:
-            ValidationError: An option is missing that the version needs, or set that it does not have.
+            ValidationError: An option that the version needs is missing, or one that it does not have is set.
         """
         said: dict[str, Any] = {name: getattr(self, name) for name in ServerConfig.model_fields}
         said |= {"host": self.address.url, "token": self.token, "confirm_rows": self.confirm_rows}

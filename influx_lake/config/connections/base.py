@@ -1,4 +1,4 @@
-"""What every type of source has in common."""
+"""The base model of all source types, and their secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from influx_lake.config.report.diagnostics import Location
 from influx_lake.config.values.units import format_duration
 
 CloseSecret = Callable[[str, Location], Secret]
-"""Makes a secret of what is written, and of where in the source's options it is."""
+"""Makes a `Secret` of a text and its path in the source's options."""
 
 
 class SourceConfig(BaseModel):
@@ -37,12 +37,12 @@ class SourceConfig(BaseModel):
 
     @property
     def label(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
         return f"the InfluxDB database `{self.database}`"
 
     @classmethod
     def secret_options(cls) -> frozenset[str]:
-        """The options that hold secrets."""
+        """The options that are secrets."""
         return frozenset(
             name
             for name, field in cls.model_fields.items()
@@ -51,7 +51,7 @@ class SourceConfig(BaseModel):
 
     @classmethod
     def with_secrets(cls, entry: Mapping[str, Any], close: CloseSecret) -> dict[str, Any]:
-        """The entry of a lake.yaml with its secrets closed, before anything looks at the values."""
+        """Replace the secrets in an entry of lake.yaml by `Secret`s, before validation."""
         closed = dict(entry)
         for name in cls.secret_options() & entry.keys():
             if isinstance(entry[name], str) and entry[name]:
@@ -59,19 +59,19 @@ class SourceConfig(BaseModel):
         return closed
 
     def options(self) -> dict[str, Any]:
-        """The options as lake.yaml would hold them, with references in the place of secrets.
+        """The options as in lake.yaml, with references for secrets.
 
         Raises:
-            ConfigurationError: A secret was given as a value, and not in a lake.yaml.
+            ConfigurationError: A secret was given as a value outside of a lake.yaml.
         """
         return {"type": self.type, **written(self.model_dump(exclude_defaults=True))}
 
 
 def written(value: Any) -> Any:
-    """A value of an option as lake.yaml would hold it.
+    """An option's value as in lake.yaml.
 
     Raises:
-        ConfigurationError: It is a secret that was given as a value, and not in a lake.yaml.
+        ConfigurationError: It is a secret that was given as a value outside of a lake.yaml.
     """
     if isinstance(value, dict):
         return {key: written(entry) for key, entry in value.items()}

@@ -1,4 +1,4 @@
-"""What a database tells of itself: which windows got points."""
+"""The option `changes` of a source: the database reports which windows got points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from influx_lake.config.values.on_off import Switched
 
 CHANGES_TABLE = "influx_lake_changes"
-"""The table of an InfluxDB 3 database in which the plugin inside it leaves changes. It is no measurement."""
+"""The table in which the plugin inside InfluxDB 3 records changes. It is not a measurement."""
 
 
 class ChangesOptions(BaseModel):
@@ -27,4 +27,4 @@ class ChangesOptions(BaseModel):
 
 
 TellingChanges = Annotated[ChangesOptions | None, Switched()]
-"""Whether a database tells; None where it does not."""
+"""The option `changes`; None: the database does not report."""

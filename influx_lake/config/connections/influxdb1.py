@@ -1,4 +1,4 @@
-"""An InfluxDB 1 server as a source."""
+"""The source type `influxdb1`: a database of InfluxDB 1."""
 
 from __future__ import annotations
 

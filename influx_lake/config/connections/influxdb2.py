@@ -1,4 +1,4 @@
-"""An InfluxDB 2 server as a source."""
+"""The source type `influxdb2`: a bucket of InfluxDB 2."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class InfluxDB2Config(ServerConfig):
 
     @property
     def confirms_always(self) -> bool:
-        """Whether `confirm_rows` cannot be switched off: an answer in Flux that broke off can look whole."""
+        """Whether `confirm_rows` cannot be off: a truncated Flux response can look complete."""
         return self.query_language is QueryLanguage.FLUX
 
     @property
     def database(self) -> str:
-        """The bucket."""
+        """The bucket's name."""
         return self.bucket
 
     @property

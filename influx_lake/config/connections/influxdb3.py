@@ -1,4 +1,4 @@
-"""An InfluxDB 3 server as a source."""
+"""The source type `influxdb3`: a database of InfluxDB 3."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class InfluxDB3Config(ServerConfig):
 
     @property
     def confirms_always(self) -> bool:
-        """Whether `confirm_rows` cannot be switched off: an answer over HTTP that broke off can look whole."""
+        """Whether `confirm_rows` cannot be off: a truncated HTTP response can look complete."""
         return self.protocol is Protocol.HTTP
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The Parquet files that an InfluxDB 3 Core has persisted, as a source."""
+"""The source type `influxdb3_parquet`: Parquet files that InfluxDB 3 Core persisted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class InfluxDB3ParquetConfig(StoredConfig):
 
     @classmethod
     def with_secrets(cls, entry: Mapping[str, Any], close: CloseSecret) -> dict[str, Any]:
-        """The entry with its secrets closed, also the server's."""
+        """Replace the entry's secrets by `Secret`s, including those of the server."""
         closed = super().with_secrets(entry, close)
         server = closed.get("server")
         if isinstance(server, dict):
@@ -70,5 +70,5 @@ class InfluxDB3ParquetConfig(StoredConfig):
 
     @property
     def label(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
         return f"the Parquet files of the InfluxDB 3 database `{self.database}`"

@@ -1,4 +1,4 @@
-"""What a pipeline lands as files in dated folders, as a source."""
+"""The source type `landing_zone`: files that a pipeline writes to dated folders."""
 
 from __future__ import annotations
 
@@ -111,5 +111,5 @@ class LandingZoneConfig(RecordOptions, PointFilesConfig):
 
     @property
     def label(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
         return f"the files in `{self.path}`"

@@ -1,4 +1,4 @@
-"""How much of what a source sends or holds may have to be in memory at once."""
+"""The option `max_document`: the largest document of a source held in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from influx_lake.config.values.units import Size
 
 MAX_DOCUMENT = "max_document"
-"""The option that bounds a document."""
+"""The option's name."""
 
 
 class DocumentLimit(BaseModel):

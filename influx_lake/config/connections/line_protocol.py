@@ -1,4 +1,4 @@
-"""Files of line protocol as a source."""
+"""The source type `line_protocol`: files of line protocol."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class LineProtocolConfig(PointFilesConfig):
 
     @property
     def label(self) -> str:
-        """What it is, for people."""
+        """A description for people."""
         return f"the line protocol in `{', '.join(self.path)}` (database `{self.database}`)"

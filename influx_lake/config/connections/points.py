@@ -1,4 +1,4 @@
-"""Points that lie in files: where the files are, and where they are taken apart."""
+"""Options common to sources of files with points: paths, staging, limits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from influx_lake.config.values.units import Size, WholeNumber
 from influx_lake.config.values.validated_names import Text
 
 MAX_EXPANSION = "max_expansion"
-"""The option that bounds what a compressed file unpacks to."""
+"""The option that limits the decompressed size of a file."""
 TRAILING_NEWLINE = "trailing_newline"
-"""The option that says whether a file's last line needs its line break."""
+"""The option that says whether a file's last line must end with a newline."""
 
 
 def _absolute(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -30,18 +30,18 @@ def _absolute(paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
 
 
 Paths = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_absolute), Distinct(), OneOrMore()]
-"""Files; local ones that are relative are below the folder of the lake.yaml."""
+"""Files; relative local paths are below the folder of the lake.yaml."""
 
 
 _PATTERN = re.compile(r"[*?\[{]")
 
 
 def read_folders(*paths: str, deep: bool) -> Iterator[tuple[str, bool]]:
-    """The folders, or files, from which paths or patterns read, and whether folders below them are read too.
+    """The folders or files that paths and patterns read, and whether subfolders are read.
 
     Args:
         paths: The files: paths, folders or patterns.
-        deep: Whether folders below the fixed part of a path are read whatever the pattern says.
+        deep: Whether subfolders of a path's fixed part are read whatever the pattern.
     """
     for path in paths:
         fixed = _PATTERN.split(path, maxsplit=1)[0]
@@ -49,15 +49,15 @@ def read_folders(*paths: str, deep: bool) -> Iterator[tuple[str, bool]]:
 
 
 def check_staging(staging: Path, *paths: str, deep: bool) -> None:
-    """Check that what is taken apart is not kept among the files that are read: it would count as data.
+    """Check that the staging folder is not among the files that are read.
 
     Args:
-        staging: The folder.
+        staging: The staging folder.
         paths: The files: paths, folders or patterns.
-        deep: Whether folders below the fixed part of a path are read whatever the pattern says.
+        deep: Whether subfolders of a path's fixed part are read whatever the pattern.
 
     Raises:
-        ValidationError: It is.
+        ValidationError: It is among them.
     """
     for folder, below in read_folders(*paths, deep=deep):
         base = Path(folder.removeprefix("file://"))
@@ -67,7 +67,7 @@ def check_staging(staging: Path, *paths: str, deep: bool) -> None:
 
 
 def is_hidden(path: PurePath) -> bool:
-    """Whether files below it are none of a source's: see `influx_lake.sources.landing_zone.folders`."""
+    """Whether a path is skipped by sources of files; see `influx_lake.sources.landing_zone.folders`."""
     return any(part.startswith((".", "_")) for part in path.parts)
 
 

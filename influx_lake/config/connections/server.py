@@ -1,4 +1,4 @@
-"""How a server is reached: its address, TLS, and how long to wait for it."""
+"""Options common to sources that are servers: address, TLS, timeouts."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
     """A source that is a server."""
 
     PORT: ClassVar[int]
-    """The port of an `http` host that names none."""
+    """The default port for `http`."""
 
     DATABASE_OPTION: ClassVar[str] = "database"
-    """The option that names the database."""
+    """The name of the option with the database."""
 
     _has_changes_table: ClassVar[bool] = False
-    """Whether a plugin inside the server can leave changes in a table."""
+    """Whether a plugin in the server can record changes in a table."""
 
     host: str = Field(min_length=1, description="The server's address.")
     tls: Annotated[TlsConfig, BeforeValidator(or_empty)] = Field(
@@ -114,14 +114,14 @@ class ServerConfig(ReadingOptions, DocumentLimit, SourceConfig):
 
     @property
     def confirms_always(self) -> bool:
-        """Whether `confirm_rows` cannot be switched off: an answer that broke off can look whole."""
+        """Whether `confirm_rows` cannot be off: a truncated response can look complete."""
         return False
 
     def for_database(self, database: str) -> Self:
-        """The same for another database of the server."""
+        """The configuration for another database of the server."""
         return self.model_copy(update={self.DATABASE_OPTION: database})
 
     @property
     def address(self) -> Address:
-        """The server's address, complete with scheme and port."""
+        """The server's address with scheme and port."""
         return Address.parse(self.host, self.PORT)

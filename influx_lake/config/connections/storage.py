@@ -1,4 +1,4 @@
-"""Sources that are files: how their store is reached."""
+"""The option `storage` of sources of files: object store properties."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StoredConfig(SourceConfig):
 
     @classmethod
     def with_secrets(cls, entry: Mapping[str, Any], close: CloseSecret) -> dict[str, Any]:
-        """The entry with the keys of its object store closed."""
+        """Replace the object store's credentials by `Secret`s."""
         closed = super().with_secrets(entry, close)
         storage = closed.get("storage")
         if isinstance(storage, dict):
@@ -39,7 +39,7 @@ class StoredConfig(SourceConfig):
         return closed
 
     def storage_properties(self) -> dict[str, str]:
-        """The object store's properties, with the secrets revealed.
+        """The object store's properties, with secrets read.
 
         Raises:
             ConfigurationError: A secret cannot be read.

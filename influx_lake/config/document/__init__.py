@@ -1,1 +1,1 @@
-"""The YAML document, with the line of each of its values."""
+"""Parses YAML with line numbers, includes and references."""

@@ -1,4 +1,4 @@
-"""The references of a lake.yaml, at load time: variables take their values, secrets stay closed."""
+"""Resolves references in a lake.yaml at load time: variables are substituted, secrets stay references."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from influx_lake.config.report.diagnostics import Location, Report
 def interpolate(
     value: Any, location: Location, report: Report, kept_closed: Callable[[Location], bool] = lambda _: False
 ) -> Any:
-    """Replace the references in an entry. Mistakes go to the report, and values that hold them are left out.
+    """Substitute the references in an entry. Mistakes are reported, and their values left out.
 
     Args:
         value: The entry.
-        location: Where it is in the document.
-        report: Gets the mistakes.
-        kept_closed: Which values are resolved at the moment of use (a token, the catalog's properties): their text
-            stays as it is, checked.
+        location: Its path in the document.
+        report: Collects the mistakes.
+        kept_closed: Tells which values are resolved when used (a token, catalog properties): they are checked and kept
+            as text.
     """
     if isinstance(value, dict):
         inner = {name: interpolate(entry, (*location, name), report, kept_closed) for name, entry in value.items()}

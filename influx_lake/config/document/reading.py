@@ -1,4 +1,4 @@
-"""A lake.yaml with the files it includes, as plain data whose every entry has a line.
+"""Reads a lake.yaml with its includes to plain data, and records the line of each entry.
 
 The files' sections are joined: `measurements` of three files are the measurements of one lake. The same entry in two
 files is a mistake, so that it never matters which file is read first.
@@ -27,13 +27,13 @@ from influx_lake.config.report.excerpts import text_mistake
 
 INCLUDE = "include"
 MAX_INCLUDES = 50
-"""How many files may include one another in a row."""
+"""The greatest depth of includes."""
 MAX_ENTRIES = 500_000
-"""More than any lake has; reached only by aliases that multiply each other."""
+"""The most entries, against YAML aliases that multiply."""
 
 
 def read_document(path: Path, report: Report) -> dict[str, Any]:
-    """Read a file and everything it includes; mistakes go to the report.
+    """Read a file and its includes; mistakes are reported.
 
     Returns:
         Sections by name. Values are texts, None, lists and dictionaries.
@@ -69,7 +69,7 @@ class _Reader:
             self._open.pop()
 
     def _cycle(self, path: Path) -> str | None:
-        """What is to be said of a file that is being read already; nothing of others."""
+        """The mistake that a file includes itself, if it does."""
         identity = os.path.realpath(path)
         begin = next((place for place, each in enumerate(self._open) if os.path.realpath(each) == identity), None)
         if begin is None:
@@ -180,14 +180,14 @@ class _Reader:
 
 
 def _files(name: str, base: Path) -> list[Path]:
-    """The files that a name or a pattern stands for."""
+    """The files that a path or pattern names."""
     # `root_dir`, since a folder's own name may hold characters that glob would expand.
     names = sorted(glob.glob(name, root_dir=base)) if glob.has_magic(name) else [name]
     return [Path(os.path.normpath(base / found)) for found in names]
 
 
 def raw_text(path: Path, location: tuple[str, ...]) -> str | None:
-    """What a lake.yaml says in one place, as it is written there; None where it says nothing.
+    """The text at a path of a lake.yaml as it is written; None where there is none.
 
     Raises:
         ConfigurationProblems: The file cannot be read.
@@ -201,7 +201,7 @@ def raw_text(path: Path, location: tuple[str, ...]) -> str | None:
 
 
 def place_of(path: Path, location: tuple[str, ...]) -> Place:
-    """Where a lake.yaml says something; the nearest place around it where it does not."""
+    """The file and line of a path; of its nearest existing parent where it does not exist."""
     report = Report(path)
     read_document(path, report)
     return report.place(location)

@@ -1,4 +1,4 @@
-"""YAML as a tree that knows its lines.
+"""Parses YAML to a tree of untyped scalars with line numbers.
 
 Scalars stay the text that is written: what a text means depends on the option, not on how YAML 1.1 guesses
 (`no`, `0777`, `12:30`). Built from libyaml's events, because its own composer recurses and dies on deep nesting.
@@ -28,7 +28,7 @@ _REFERENCE_BOUND = re.compile(r"[{}\n\r\"'\\]")
 
 
 class YamlMistake(Exception):
-    """The text is not YAML, or YAML that has no place in a lake.yaml."""
+    """The text is not YAML, or uses YAML that lake.yaml does not allow."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class YamlMistake(Exception):
 
 @dataclass(slots=True)
 class Scalar:
-    """A text; None where nothing is written, or `null`."""
+    """A scalar as text; None for an empty value or `null`."""
 
     line: int
     text: str | None
@@ -62,7 +62,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Mapping:
-    """Entries by key. `duplicates` holds a key's further appearances: (key, line of the first, line of this one)."""
+    """Entries by key. `duplicates` lists repeated keys: (key, line of the first, line of this one)."""
 
     line: int
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -75,10 +75,10 @@ _N = TypeVar("_N", Scalar, Sequence, Mapping)
 
 
 def parse_yaml(content: bytes) -> Node | None:
-    """Parse one YAML document; None where the file holds none.
+    """Parse a single YAML document; None for an empty file.
 
     Raises:
-        YamlMistake: Not YAML, several documents, or nested deeper than any lake.yaml.
+        YamlMistake: It is not YAML, has several documents, or is nested too deeply.
     """
     try:
         text = _protect(content.decode("utf-8-sig"))
@@ -98,7 +98,7 @@ def parse_yaml(content: bytes) -> Node | None:
 
 
 def _protect(text: str) -> str:
-    """Put stand-ins for the characters in references that mean something to YAML inside `{}` and `[]`."""
+    """Replace YAML's special characters in references within `{}` and `[]` by placeholders."""
     parts, done = [], 0
     for match in _REFERENCE_START.finditer(text):
         end = _reference_end(text, match.start())
@@ -109,7 +109,7 @@ def _protect(text: str) -> str:
 
 
 def _reference_end(text: str, start: int) -> int | None:
-    """Where the reference that starts here ends, if it does so in its line and holds nothing that YAML escapes."""
+    """The end of a reference that starts here, if it ends on its line without characters that YAML escapes."""
     depth = 0
     for match in _REFERENCE_BOUND.finditer(text, start):
         if match[0] not in "{}":

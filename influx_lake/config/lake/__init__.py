@@ -1,1 +1,1 @@
-"""The lake: everything that a lake.yaml declares, resolved."""
+"""Loads a lake.yaml to a `Lake`: all sections, validated and resolved."""

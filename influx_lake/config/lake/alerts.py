@@ -1,4 +1,4 @@
-"""Who is told when something goes wrong, and of what."""
+"""The section `alerts`: channels, kinds and severities."""
 
 from __future__ import annotations
 
@@ -129,4 +129,4 @@ class AlertOptions(BaseModel):
 
 
 SECRETS = (("webhook",), ("email", "password"))
-"""Where the secrets stand in the section."""
+"""The paths of secrets in the section."""

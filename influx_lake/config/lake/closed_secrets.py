@@ -1,4 +1,4 @@
-"""The secrets of a lake.yaml, closed where they are written; what is written in place of a reference is told of."""
+"""Replaces the secrets of a lake.yaml by `Secret`s, with a warning for those written out."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _LITERAL_WARNING = (
 
 @dataclass(frozen=True, slots=True)
 class ClosedSecrets:
-    """Closes secrets.
+    """Replaces secrets by `Secret`s.
 
     Attributes:
-        report: Takes what is wrong with them.
-        lake: The lake.yaml that they are written in, if any.
+        report: Collects mistakes.
+        lake: The lake.yaml, if any.
     """
 
     report: Report
     lake: Path | None
 
     def within(self, entries: dict[str, Any], path: tuple[str, ...], location: tuple[str, ...]) -> dict[str, Any]:
-        """The entries with the secret at a path closed."""
+        """The entries with the secret at a path replaced."""
         value = entries.get(path[0])
         if len(path) > 1:
             return {**entries, path[0]: self.within(value, path[1:], location)} if isinstance(value, dict) else entries
         return {**entries, path[0]: self.closed(value, location)} if path[0] in entries else entries
 
     def closed(self, value: Any, location: tuple[str, ...]) -> Any:
-        """A secret; what is no text stays as it is."""
+        """A text as `Secret`; other values are unchanged."""
         if not isinstance(value, str) or not value:
             return value
         secret = self._secret(value, location)
@@ -45,20 +45,20 @@ class ClosedSecrets:
         return secret
 
     def any_text(self, text: str, location: Location) -> Secret:
-        """A text that may be a secret, and need not be: its name tells whether it should be a reference."""
+        """A text as `Secret` that may be one; whether it should be a reference depends on its name."""
         secret = self._secret(text, tuple(map(str, location)))
         if is_secret_name(name := str(location[-1])):
             self.warn_of_literal(secret, location, re.sub(r"\W", "_", name).upper())
         return secret
 
     def warn_of_literals(self, entries: Mapping[str, str | Secret], places: Mapping[str, tuple[str, ...]]) -> None:
-        """Tell of the entries that hold a secret itself."""
+        """Warn of entries with written-out secrets."""
         for key, value in entries.items():
             if isinstance(value, Secret) and (value.mistake or holds_secret(key, value)):
                 self.warn_of_literal(value, places[key], re.sub(r"\W", "_", key).upper())
 
     def warn_of_literal(self, secret: Secret, location: Location, variable: str) -> None:
-        """Tell of a secret that stands in the text itself, or cannot be one."""
+        """Warn of a secret that is written out, or that cannot be one."""
         if mistake := secret.mistake:
             self.report.mistake(location, mistake)
             self.report.lost(location)

@@ -1,4 +1,4 @@
-"""Which values of a lake.yaml are resolved at the moment of use, not when it is loaded."""
+"""Which values of a lake.yaml are resolved when they are used, not at load time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SOURCE_SECRETS = ("token", "password")
 
 
 def is_kept_closed(location: Location) -> bool:
-    """Whether the text that is written there stays as it is until it is used."""
+    """Whether the value at a path is resolved when it is used."""
     if location[0] == "catalog":
         return location[1:] not in (("name",), ("type",), ("storage",))
     if location[0] == "storage":

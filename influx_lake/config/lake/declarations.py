@@ -1,4 +1,4 @@
-"""The `defaults` and `measurements` of a lake.yaml, resolved; what contradicts each other is reported."""
+"""Resolves `defaults` and `measurements` of a lake.yaml, and reports contradictions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from influx_lake.config.values.timestamps import FIRST_POINT
 
 DEFAULT_SOURCE = "default"
 STAND_IN = InfluxDB3Config(host="localhost", database="unknown")
-"""Stands for a source with mistakes, so that the mistakes of its measurements are found too."""
+"""Replaces an invalid source, so that its measurements are validated too."""
 
 
 @dataclass
 class Declarations:
-    """What the file declares of measurements, and what holds for those that it does not name."""
+    """The resolved `defaults` and `measurements`."""
 
     defaults: DefaultOptions = field(default=DefaultOptions())
     measurements: list[Measurement] = field(default_factory=list)
@@ -49,8 +49,8 @@ def read_declarations(
         defaults: The section `defaults`.
         entries: The section `measurements`.
         sources: The sources that are declared.
-        report: Takes the mistakes.
-        groups: The entries of `sources` that stand for many databases.
+        report: Collects the mistakes.
+        groups: The entries of `sources` with many databases.
     """
     return _Reader(defaults, sources, report, groups).read(entries)
 
@@ -116,7 +116,7 @@ class _Reader:
             self._declare_measurement(key, options)
 
     def _group(self, options: MeasurementOptions) -> DatabaseGroup | None:
-        """Whose databases an entry is for, where it is for many."""
+        """The entry of `sources` with many databases that an entry belongs to, if any."""
         if options.source is not None:
             return self._groups.get(options.source)
         if DEFAULT_SOURCE in self._groups:
@@ -125,7 +125,7 @@ class _Reader:
         return next(iter(self._groups.values())) if alone else None
 
     def _declare_in_databases(self, key: str, options: MeasurementOptions, group: DatabaseGroup) -> None:
-        """Which of the databases have the measurement is known when they were looked at: a name is a pattern, too."""
+        """Declare a measurement as a pattern: discovery finds which databases have it."""
         self._check_sources(key, options)
         name = options.measurement or key
         # Without a database that is known, the entry has its mistakes all the same.
@@ -210,12 +210,12 @@ class _Reader:
             return None
 
     def _around(self, stated: Sequence[Location]) -> Location:
-        """The first of some options that are not written; the one whose surroundings are written most closely."""
+        """The option, of some missing ones, whose nearest written parent is deepest."""
         return max(stated, key=self._report.depth, default=("measurements",))
 
 
 def _merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Own options over the defaults, mappings joined and everything else replaced."""
+    """Options over the defaults: mappings are merged, other values replaced."""
     merged = dict(defaults)
     for name, value in own.items():
         base = merged.get(name)

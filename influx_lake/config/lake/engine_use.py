@@ -1,4 +1,4 @@
-"""Which engines the tables of a lake name, and whether it says how these are reached."""
+"""Checks that the query engines which tables name are configured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXAMPLES = {
 
 
 def engine_mistakes(lake: Lake) -> Iterator[tuple[Location, str]]:
-    """Each place where a table names an engine of which the lake does not say how it is reached, and what is wrong."""
+    """The places that name a query engine which is not configured, each with the mistake."""
     for location, options in _stated(lake):
         if options is not None and not lake.engines.has(options.engine):
             example = f"engines: {{{_EXAMPLES[options.engine]}}}"

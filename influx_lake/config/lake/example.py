@@ -1,4 +1,4 @@
-"""The lake.yaml that a newcomer edits."""
+"""The example lake.yaml."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of a lake.yaml, for editors."""
+"""Generates the JSON Schema of a lake.yaml, for editors."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def lake_json_schema() -> dict[str, Any]:
 
 
 def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
-    """A source of any type: its `type` decides which options there are, so that an editor speaks of those alone."""
+    """The schema of a source: `type` selects the options."""
     del definitions["SourceConfig"]
     for model in SOURCE_TYPES.values():
         own = _with_references(model.model_json_schema(schema_generator=_Generator, ref_template=_DEFINITION))
@@ -143,14 +143,14 @@ def _source_schema(definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _allow_many(database: dict[str, Any]) -> None:
-    """Let the option that names a database name several."""
+    """Allow a list of databases in the option that names one."""
     one = {"type": database.pop("type"), "minLength": database.pop("minLength")}
     database["anyOf"] = [one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}]
     database["description"] += " A pattern or a list stands for several: each is a namespace."
 
 
 def _allow_name(storage: dict[str, Any]) -> None:
-    """Let a way to a store be the name of one."""
+    """Allow the name of an entry of `storage`."""
     about = {key: storage.pop(key) for key in _ABOUT if key in storage}
     inline = dict(storage)
     storage.clear()
@@ -165,7 +165,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _with_references(node: Any) -> Any:
-    """Let every value that is more than any text be a reference too, and drop what an editor need not show."""
+    """Allow a reference in place of every restricted value, and drop what editors need not show."""
     if isinstance(node, list):
         return [_with_references(item) for item in node]
     if not isinstance(node, dict):
@@ -189,7 +189,7 @@ def _is_restricted(node: dict[str, Any]) -> bool:
 
 
 def _is_noise(key: str, value: Any) -> bool:
-    """Titles that repeat names, and defaults that repeat the options inside."""
+    """Whether an entry is a title that repeats a name, or a default that repeats those inside."""
     return (key == "title" and isinstance(value, str)) or (
         key == "default" and (value is None or isinstance(value, dict))
     )

@@ -1,4 +1,4 @@
-"""A lake: everything its lake.yaml declares, checked and resolved."""
+"""`Lake`: everything that a lake.yaml declares, validated and resolved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a lake.yaml."""
+"""Generates and writes a lake.yaml."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ catalog:
   uri: sqlite:///./.lake/catalog.db
   warehouse: ./.lake/warehouse
 """
-"""The catalog of a lake.yaml that nobody has chosen one for: a file beside it."""
+"""The default catalog of a generated lake.yaml: a SQLite file beside it."""
 
 _TEXT = """\
 # Which measurements of which sources become which Iceberg tables. Every option: docs/configuration.md

@@ -1,4 +1,4 @@
-"""The store of values that are written in a lake.yaml: what Dagster's configuration holds of them is where they are."""
+"""The reference store for secrets written in a lake.yaml: Dagster's configuration holds their path instead."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from influx_lake.errors import ConfigurationError
 
 
 def read_lake(what: str, _root: Path) -> str:
-    """Read the value that a lake.yaml holds in one place.
+    """Read the value at a path of a lake.yaml.
 
     Args:
-        what: What `lake_reference` wrote into a reference.
+        what: The file and path, as `lake_reference` writes them.
 
     Raises:
-        ConfigurationError: It holds none there any more, or the references in it cannot be resolved.
+        ConfigurationError: There is no value at the path, or its references cannot be resolved.
     """
     file, _, place = what.partition("#")
     path, location = Path(unquote(file)), tuple(unquote(part) for part in place.split("/"))

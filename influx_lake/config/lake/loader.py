@@ -1,4 +1,4 @@
-"""From a lake.yaml to a `Lake`: every mistake is found before anything is refused."""
+"""Loads a lake.yaml to a `Lake`, and reports all mistakes at once."""
 
 from __future__ import annotations
 
@@ -68,20 +68,20 @@ _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 def find_config(path: Path | str | None = None) -> Path:
-    """Which lake.yaml is meant: the one given, else $INFLUX_LAKE_CONFIG, else ./lake.yaml; absolute."""
+    """The path of the lake.yaml: the argument, else $INFLUX_LAKE_CONFIG, else ./lake.yaml; absolute."""
     return Path(path or os.environ.get(PATH_VARIABLE) or DEFAULT_PATH).expanduser().absolute()
 
 
 def load_lake(path: Path | str | None = None, discovered: Discovered | None = None) -> Lake:
-    """Read a lake.yaml. Contacts nothing; secrets stay closed.
+    """Load a lake.yaml. Nothing is contacted, and secrets are not read.
 
     Args:
-        path: The file; `find_config` finds it by default.
-        discovered: What its sources have; what is kept next to the file by default.
+        path: The file; default: by `find_config`.
+        discovered: The discovery results; default: those kept beside the file.
 
     Raises:
         ConfigurationProblems: The file has mistakes; all of them are in it.
-        ConfigurationError: There is no such file.
+        ConfigurationError: The file does not exist.
     """
     file = find_config(path)
     if not file.is_file():
@@ -99,13 +99,13 @@ def lake_of(
     places: Mapping[Location, Place] | None = None,
     discovered: Discovered | None = None,
 ) -> Lake:
-    """Build a lake from the sections of a lake.yaml that are written elsewhere. Contacts nothing; secrets stay closed.
+    """Build a lake from sections given as data. Nothing is contacted, and secrets are not read.
 
     Args:
-        sections: What the lake.yaml would hold, as YAML reads it.
-        path: The file that they are written in; relative paths are below its folder.
-        places: Where each entry stands, for messages.
-        discovered: What the sources have; what is kept in the file's folder by default.
+        sections: The sections, as YAML reads them.
+        path: The file with the sections; relative paths are below its folder.
+        places: The file and line of each entry, for messages.
+        discovered: The discovery results; default: those kept in the file's folder.
 
     Raises:
         ConfigurationProblems: There are mistakes; all of them are in it.
@@ -121,7 +121,7 @@ def _checked(written: dict[str, Any], report: Report, lake: Path | None, discove
 
 
 def _as_text(value: Any) -> Any:
-    """Values the way a lake.yaml is read, where every value is a text."""
+    """Convert values to texts, as a lake.yaml is read."""
     if isinstance(value, Mapping):
         return {str(name): _as_text(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -204,7 +204,7 @@ class _Loader:
         return {}
 
     def _groups(self, entries: dict[str, Any]) -> tuple[list[DatabaseGroup], dict[str, Any]]:
-        """The entries that stand for many databases, and the others."""
+        """Split `sources` into entries with many databases and the others."""
         groups, others = [], dict[str, Any]()
         for name, entry in entries.items():
             model = source_model(entry) if isinstance(entry, dict) else None
@@ -264,7 +264,7 @@ class _Loader:
         return config or STAND_IN.model_copy(update={key: kept[key] for key in ("database",) if kept.get(key)})
 
     def _check_files(self, config: SourceConfig | None, storage: Profile, location: Location) -> None:
-        """Look at how a source's files are reached, as far as that is written with it."""
+        """Validate how a source's files are reached, as far as it is written out."""
         for place, mistake in missing_of_source(config) if config else ():
             self._report.mistake((*location, *place), mistake)
         if isinstance(config, StoredConfig):
@@ -296,7 +296,7 @@ class _Loader:
         return catalog
 
     def _check_overlaps(self, catalog: CatalogConfig, sources: Mapping[str, SourceConfig]) -> None:
-        """Refuse a warehouse among files that are read; one that is kept secret is known at the moment of use only."""
+        """Report a warehouse among the files of a source; a secret one is checked when used."""
         warehouse = absolute_properties(catalog.entries, self._root).get("warehouse")
         if not isinstance(warehouse, str):
             return
@@ -374,7 +374,7 @@ class _Loader:
         return f"{shown} is not one of {', '.join(known)}{suggestion(value, known)}"
 
     def _known(self) -> tuple[Discovered, str | None]:
-        """What the sources have, and why that cannot be read: only a lake that needs it is refused for that."""
+        """The discovery results, and why they cannot be read: an error only for a lake that needs them."""
         if self._discovered is not None:
             return self._discovered, None
         try:

@@ -1,4 +1,4 @@
-"""How a lake is kept up to date: what starts runs, and how much happens at once."""
+"""The options of operation: `automation`, `run`, `pools`, `discovery`, `maintenance` and the lake's `name`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PoolOptions(BaseModel):
     )
 
     def limit_of(self, source: str) -> int | None:
-        """How many runs read from a source at once; None where that is left to dagster.yaml."""
+        """The limit of concurrent runs for a source; None: dagster.yaml's default."""
         return self.sources.get(source, self.influxdb)
 
 

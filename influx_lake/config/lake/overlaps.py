@@ -1,4 +1,4 @@
-"""A warehouse that lies among the files of a source: tables would be read as data, or written over it."""
+"""Detects a warehouse among the files of a source: tables would be read as data, or files overwritten."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SAME_STORE = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 
 def overlaps(warehouse: str, sources: Mapping[str, SourceConfig]) -> Iterator[tuple[str, str]]:
-    """The sources whose files lie where the tables' files go, each with what is wrong.
+    """The sources whose files overlap the warehouse, each with the mistake.
 
     Args:
-        warehouse: Where the tables' files go, complete.
+        warehouse: The warehouse's absolute location.
         sources: The sources, by their names.
     """
     if not warehouse.startswith("/") and scheme_of(warehouse) is None:
@@ -39,7 +39,7 @@ def _read(config: SourceConfig) -> Iterator[tuple[str, bool]]:
 
 
 def _mistake(warehouse: PurePosixPath, read: PurePosixPath, *, below: bool) -> str | None:
-    """How a warehouse lies to what is read; nothing where both are apart."""
+    """How a warehouse and a source's files overlap; None where they do not."""
     if warehouse == read:
         return "is"
     if below and warehouse.is_relative_to(read) and not is_hidden(warehouse.relative_to(read)):
@@ -48,7 +48,7 @@ def _mistake(warehouse: PurePosixPath, read: PurePosixPath, *, below: bool) -> s
 
 
 def _normal(location: str) -> PurePosixPath:
-    """A place as one path, whatever it is written like; two places of one store have one beginning."""
+    """A location in canonical form; locations in one store have a common prefix."""
     scheme = scheme_of(location)
     if scheme in (None, "file"):
         path = location.partition(":")[2] if scheme else location

@@ -1,4 +1,4 @@
-"""Packages that what a lake.yaml declares needs, and this machine may not have."""
+"""Checks that the optional packages which a lake.yaml needs are installed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MODULES = {
     "postgres": "psycopg2",
     "s3fs": "s3fs",
 }
-"""What each extra brings, by which it is told whether it is there."""
+"""A module of each extra, to test whether it is installed."""
 _OTHERS = {
     "confluent-kafka": "confluent_kafka",
     "google-auth": "google.auth",
@@ -39,7 +39,7 @@ _OF_FSSPEC = {**dict.fromkeys(("s3", "s3a", "s3n"), "s3fs"), **dict.fromkeys(("g
 
 
 def missing_of_catalog(entries: _Entries) -> Iterator[tuple[str, str]]:
-    """The properties of a catalog that need packages which are not installed, each with what to install."""
+    """The catalog properties whose packages are missing, each with what to install."""
     found: dict[str, str] = {}
     for name, need in _needs_of_catalog(entries):
         found.setdefault(need, name)
@@ -47,7 +47,7 @@ def missing_of_catalog(entries: _Entries) -> Iterator[tuple[str, str]]:
 
 
 def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
-    """The options of a source that need packages which are not installed, each with what to install."""
+    """The source options whose packages are missing, each with what to install."""
     for option in ("path", "location"):
         written = getattr(source, option, ())
         for path in (written,) if isinstance(written, str) else written:
@@ -59,13 +59,13 @@ def missing_of_source(source: SourceConfig) -> Iterator[tuple[Location, str]]:
 
 
 def missing_of_openlineage(kind: str) -> Iterator[tuple[str, str]]:
-    """The options of a transport of lineage events that need packages which are not installed."""
+    """The transport options whose packages are missing."""
     needs = ("openlineage", "confluent-kafka") if kind == "kafka" else ("openlineage",)
     yield from (("type", _mistake(need)) for need in needs if not _is_there(need))
 
 
 def missing_of_metrics() -> str | None:
-    """What to install for metrics to be handed over, where it is not installed."""
+    """What to install for pushing metrics, where it is missing."""
     return None if _is_there("metrics") else _mistake("metrics")
 
 
@@ -103,5 +103,5 @@ def _mistake(need: str) -> str:
 
 
 def _beginning(value: str | Secret | None) -> str:
-    """A value, as far as it can be judged without reading a secret."""
+    """The part of a value that is known without reading a secret."""
     return value.beginning if isinstance(value, Secret) else value or ""

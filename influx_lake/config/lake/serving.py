@@ -1,4 +1,4 @@
-"""How `influx-lake serve` is reached, who may ask it, and for how much."""
+"""The section `serve`: address, TLS, tokens and limits of the HTTP service."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class ServeOptions(BaseModel):
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether it listens on the loopback interface only."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.host not in EVERYWHERE and Address.parse(f"http://{host}").is_loopback
 

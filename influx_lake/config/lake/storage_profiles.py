@@ -1,4 +1,4 @@
-"""The `storage` of a lake.yaml: ways to object stores, by names that the catalog and sources of files share."""
+"""The section `storage`: named object store properties that the catalog and sources share."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from influx_lake.config.report.diagnostics import Location, Report, suggestion
 from influx_lake.config.report.excerpts import text_mistake
 
 Profile = Mapping[str, str | Secret]
-"""pyiceberg's properties of a store; secrets stay closed."""
+"""pyiceberg's properties of a store, with `Secret`s."""
 
 LONGEST_NAME = 128
-"""How many characters the name of an entry may have."""
+"""The longest name of an entry, in characters."""
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}")
 
 
 def read_profiles(entries: Mapping[str, Any], report: Report, root: Path, lake: Path | None) -> dict[str, Profile]:
-    """The entries, by name. Mistakes go to the report.
+    """Read the entries by name. Mistakes are reported.
 
     Args:
-        entries: What is written.
-        report: Takes the mistakes.
-        root: The folder that relative files are below.
-        lake: The lake.yaml that they are written in, if any.
+        entries: The section.
+        report: Collects the mistakes.
+        root: The base of relative paths.
+        lake: The lake.yaml, if any.
     """
     profiles: dict[str, Profile] = {}
     for name, written in entries.items():
@@ -56,7 +56,7 @@ def read_profiles(entries: Mapping[str, Any], report: Report, root: Path, lake: 
 
 
 def profile_of(name: str, profiles: Mapping[str, Profile], location: Location, report: Report) -> Profile:
-    """The entry that is named in some place; one that is not there goes to the report."""
+    """The entry of a name; an unknown one is reported."""
     if name not in profiles:
         known = f"; there are: {', '.join(profiles)}" if profiles else ""
         missing = f"{name!r} is no entry of `storage`{suggestion(name, profiles) or known}"

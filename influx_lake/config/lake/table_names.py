@@ -1,4 +1,4 @@
-"""Whose table is whose: none is shared unasked, whatever the catalog and the file system make of its name."""
+"""Assigns tables to measurements, and reports clashes: two never share a table unless both say so."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from influx_lake.config.tables.file_options import FileOptions
 from influx_lake.config.values.validated_names import safe_table_name
 
 QUARANTINE_SUFFIX = "__quarantine"
-"""Ends the name of the table that keeps the rows which a measurement's own table cannot take."""
+"""The suffix of a quarantine's table name."""
 _APART = "give one of them a `table` of its own"
 
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """A measurement that cannot have its table.
+    """Why a measurement cannot have its table.
 
     Attributes:
-        other: The measurement that has it.
-        reason: Why they cannot both be.
+        other: The measurement that has the table.
+        reason: The reason.
         remedy: What to write instead.
     """
 
@@ -32,7 +32,7 @@ class Clash:
 
 
 class TableNames:
-    """The tables that measurements have taken.
+    """The tables that are assigned.
 
     Names that differ in case alone are one name: Glue and Hive know no other, and nor do file systems that ignore case.
 
@@ -46,7 +46,7 @@ class TableNames:
             self.claim(measurement)
 
     def claim(self, measurement: Measurement) -> Clash | None:
-        """Give a measurement its tables, or say what is in the way; those that it has already it keeps."""
+        """Assign a measurement its tables, or return the clash."""
         for identifier, writer in measurement.tables:
             wanted = _Taken(measurement, writer, ".".join(identifier))
             if clash := self._clash(wanted):
@@ -69,7 +69,7 @@ class TableNames:
 
 
 def with_shares(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
-    """Measurements that know whether others are declared for their tables."""
+    """The measurements, each with whether it shares its table."""
     listed = tuple(measurements)
     # One that is known and was found again is one.
     count = Counter(identifier for identifier, *_ in {(each.identifier, each.source, each.key) for each in listed})
@@ -86,7 +86,7 @@ def with_shares(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A table and what writes to it: a measurement, or a roll-up of it."""
+    """An assigned table, and the measurement or roll-up that writes it."""
 
     measurement: Measurement
     writer: str
@@ -106,7 +106,7 @@ class _Taken:
 
 
 def _between(owner: _Taken, wanted: _Taken) -> Clash | None:
-    """Why two cannot have one table; None where they share it."""
+    """Why two measurements cannot have the same table; None where they may share it."""
     one, other = owner.measurement, wanted.measurement
     if owner.table != wanted.table:
         return Clash(one, _alike(owner, wanted))
@@ -120,7 +120,7 @@ def _between(owner: _Taken, wanted: _Taken) -> Clash | None:
 
 
 def _disagreements(one: Measurement, other: Measurement) -> Iterator[tuple[str, str]]:
-    """What measurements of one table say differently that is said of the table, and what to do."""
+    """Options of the table that measurements sharing it state differently, and the remedy."""
     both = f"{one.key} and {other.key} share the table {one.table_name}"
     assert one.share is not None
     assert other.share is not None
@@ -139,7 +139,7 @@ def _disagreements(one: Measurement, other: Measurement) -> Iterator[tuple[str, 
 
 
 def _of_the_table(one: Measurement, other: Measurement) -> Iterator[tuple[str, Any, Any]]:
-    """What is said of a table, and not of a measurement's rows."""
+    """The options of a measurement that concern the table, not its own rows."""
     yield "layout", one.layout, other.layout
     yield "iceberg_partition", one.iceberg_partition, other.iceberg_partition
     yield "table_properties", dict(one.table_properties), dict(other.table_properties)

@@ -1,1 +1,1 @@
-"""How tables are kept fast, and what of them is dropped."""
+"""Options of table maintenance: kinds, schedules, query engines."""

@@ -1,4 +1,4 @@
-"""Query engines that maintain tables in the place of this process, and how each is reached."""
+"""The section `engines`: connections to query engines that maintain tables."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class TrinoConfig(BaseModel):
 
     @property
     def address(self) -> Address:
-        """The coordinator's address, complete with scheme and port."""
+        """The coordinator's address with scheme and port."""
         return Address.parse(self.host, 8080)
 
 
@@ -161,11 +161,11 @@ class EngineConnections(BaseModel):
     )
 
     def has(self, engine: Engine) -> bool:
-        """Whether it is said how an engine is reached; this process needs no connection."""
+        """Whether an engine is configured; this process needs no configuration."""
         return engine is Engine.OWN or getattr(self, engine) is not None
 
 
 SECRETS = (("spark", "token"), ("trino", "password"), ("trino", "token"), ("athena", "aws_secret_access_key"))
-"""Where the secrets stand in the section."""
+"""The paths of secrets in the section."""
 CONF = ("spark", "conf")
-"""Where values stand that may hold some."""
+"""The paths of values that may contain secrets."""

@@ -1,4 +1,4 @@
-"""How the table of a measurement, or of a roll-up, is kept fast to read."""
+"""The options `maintenance` of a table: compaction, expiry, orphans, manifests, metadata, statistics."""
 
 from __future__ import annotations
 
@@ -149,13 +149,13 @@ class MaintenanceOptions(BaseModel):
         return options
 
     def overlaid(self, own: MaintenanceOptions) -> MaintenanceOptions:
-        """These options, and over them those that others state."""
+        """These options, overridden by others."""
         stated = {name: _over(getattr(self, name), getattr(own, name)) for name in own.model_fields_set}
         return self.model_copy(update=stated)
 
 
 Maintenance = Annotated[MaintenanceOptions | None, Switched()]
-"""How a table is kept fast to read; None: not at all."""
+"""The options; None: off."""
 
 
 def _over(base: BaseModel | Engine | None, own: BaseModel | Engine | None) -> BaseModel | Engine | None:

@@ -1,4 +1,4 @@
-"""When maintenance is done."""
+"""The cron schedules of maintenance."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MaintenanceSchedules(BaseModel):
     statistics: CronOrOff = Field(default="0 4 * * 0", description="Numbers of distinct values. Reads the columns.")
 
     def of(self, kind: Kind) -> str | None:
-        """When a kind is done; None where nothing starts it."""
+        """The cron expression of a kind; None: not scheduled."""
         cron: str | None = getattr(self, kind)
         return cron
 

@@ -1,1 +1,1 @@
-"""The options of a measurement."""
+"""The options of measurements, and their resolution to `Measurement`s."""

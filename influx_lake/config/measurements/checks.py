@@ -1,4 +1,4 @@
-"""What is looked at after a measurement was loaded, and what counts as a failure."""
+"""The options `checks` and `freshness` of a measurement."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class CheckSetting(BaseModel):
 
     @property
     def counts_as(self) -> Severity:
-        """What a failure counts as."""
+        """The severity of a failure."""
         return self.severity or self.default_severity
 
     def is_on(self, *, by_default: bool) -> bool:
-        """Whether it is done, where nothing said means `by_default`."""
+        """Whether the check is on; `by_default` applies where nothing is set."""
         return by_default if self.enabled is None else self.enabled
 
 
@@ -199,7 +199,7 @@ class ValueRule(BaseModel):
 
     @property
     def title(self) -> str:
-        """What it is called, for people."""
+        """A description of the rule for people."""
         if self.name or self.condition:
             return self.name or str(self.condition)
         if self.not_null:
@@ -279,7 +279,7 @@ class CheckOptions(BaseModel):
 
     @property
     def has_audit(self) -> bool:
-        """Whether there is a check that stops a window: one that is an error and blocks, or a rule for values."""
+        """Whether a check can stop a window: a blocking one of severity error, or a rule for values."""
         rules = any(rule.severity is Severity.ERROR for rule in self.values)
         return rules or any(
             setting.blocking and setting.enabled is not False and setting.counts_as is Severity.ERROR
@@ -287,7 +287,7 @@ class CheckOptions(BaseModel):
         )
 
     def settings(self) -> Iterator[tuple[str, CheckSetting]]:
-        """The checks by name, `values` apart."""
+        """The checks by name, without `values`."""
         for name in type(self).model_fields:
             setting = getattr(self, name)
             if isinstance(setting, CheckSetting):

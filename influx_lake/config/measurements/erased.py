@@ -1,4 +1,4 @@
-"""Rows that were erased for good, and so are not loaded again."""
+"""The option `erased`: rows that were erased and must not be loaded again."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class ErasedRows(BaseModel):
         return " ".join(said)
 
     def condition(self, time_column: str) -> str:
-        """The condition that is true for these rows alone.
+        """The SQL condition of these rows.
 
         Args:
-            time_column: What the time is called.
+            time_column: The name of the time column.
         """
         time = f'epoch_us("{time_column.replace(chr(34), chr(34) * 2)}")'
         parts = [f"({self.where})"] if self.where else []
@@ -66,12 +66,12 @@ class ErasedRows(BaseModel):
 
 
 def wanted_rows(where: str | None, erased: Sequence[ErasedRows], time_column: str) -> str | None:
-    """The condition for the rows that are stored; None where all are.
+    """The SQL condition of the rows to store; None: all.
 
     Args:
-        where: Which rows are loaded.
-        erased: Those that were erased. One for which such a condition is null was not.
-        time_column: What the time is called.
+        where: The option `where`.
+        erased: The erased rows. A row for which the condition is null is not among them.
+        time_column: The name of the time column.
     """
     parts = [f"({where})"] if where and erased else [where] if where else []
     parts += [f"coalesce(NOT ({each.condition(time_column)}), true)" for each in erased]

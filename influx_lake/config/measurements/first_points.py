@@ -1,4 +1,4 @@
-"""How early the first point of a measurement may be, where its partitions are to begin there."""
+"""The earliest first point for which `partition.start: first_point` is accepted."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from influx_lake.config.values.windows import LONGEST, Every, utc_text
 
 MOST_PARTITIONS = {Every.HOUR: 100_000, Every.DAY: 7_500}
-"""Eleven years of hours, twenty of days. An earlier point is rather that of a clock that was not set, and as many
-partitions as from 1970 on make Dagster slow."""
+"""The most partitions: eleven years of hours, or twenty of days. An earlier point is more likely a wrong clock's, and
+as many partitions as since 1970 slow Dagster down.
+"""
 
 
 def too_early(every: Every, first: datetime) -> str | None:
-    """Why partitions do not begin at the oldest point of a measurement by themselves; None where they do.
+    """Why a measurement's first point is too early to start partitions there; None where it is not.
 
     Args:
-        every: How long a partition is.
+        every: The length of a partition.
         first: The time of the point.
     """
     partitions, most = (datetime.now(UTC) - first) // LONGEST[every] + 1, MOST_PARTITIONS.get(every)

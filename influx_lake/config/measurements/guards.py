@@ -1,4 +1,4 @@
-"""What protects a lake from a load that is not meant."""
+"""Options that guard loads: `on_shrink`, `shrink_tolerance`, `on_changed_values`, `max_window_rows`, `adopt`."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class OnChangedValues(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How many rows fewer are no cause for alarm.
+    """The number of rows that a window may lose.
 
     Attributes:
-        amount: The number, of rows or of percent.
-        percent: Whether it is percent of the rows that the lake holds for the window.
+        amount: The number, in rows or per cent.
+        percent: Whether it is per cent of the lake's rows of the window.
     """
 
     amount: Decimal = Decimal(0)
     percent: bool = False
 
     def allows(self, missing: int, held: int) -> bool:
-        """Whether `missing` rows of the `held` may go."""
+        """Whether `missing` of `held` rows may be lost."""
         return missing <= (held * self.amount / 100 if self.percent else self.amount)
 
     def __str__(self) -> str:
@@ -57,10 +57,10 @@ NO_TOLERANCE = Tolerance()
 
 
 def parse_tolerance(value: object) -> Tolerance:
-    """Read `0`, `250` or `0.5%`.
+    """Parse `0`, `250` or `0.5%`.
 
     Raises:
-        ValueError: The value is neither a number of rows nor a percentage.
+        ValueError: It is neither a number of rows nor a percentage.
     """
     if isinstance(value, Tolerance):
         return value

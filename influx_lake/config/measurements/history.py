@@ -1,4 +1,4 @@
-"""Where the past of a measurement comes from, when that is another source than the one that keeps it fresh."""
+"""The option `history`: another source for the windows before a point in time."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class HistoryOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The same with everything decided.
+    """The resolved option.
 
     Attributes:
-        source: Which of the lake's sources.
-        until: The end of the last window that comes from it.
+        source: The name of the source.
+        until: The end of the last window from it.
     """
 
     source: str
@@ -39,10 +39,10 @@ class History:
 
     @classmethod
     def of(cls, options: HistoryOptions, scheme: Scheme) -> History:
-        """Decide the moment.
+        """Resolve the option.
 
         Raises:
-            ValueError: A window would have rows on both of its sides.
+            ValueError: A window would straddle the point in time.
         """
         until = in_zone(options.until, scheme.timezone)
         window = scheme.window_at(until)
@@ -54,11 +54,11 @@ class History:
         return cls(options.source, until)
 
     def holds(self, window: Window) -> bool:
-        """Whether a window comes from it."""
+        """Whether a window comes from this source."""
         return window.end <= self.until
 
     def split(self, window: Window) -> list[Window]:
-        """The window, cut in two where its parts come from different sources."""
+        """The window, split where its parts come from different sources."""
         if window.start < self.until < window.end:
             return [Window(window.start, self.until), Window(self.until, window.end)]
         return [window]

@@ -1,4 +1,4 @@
-"""The long layout of a table, and options that do not go with it."""
+"""Validates options that the long layout excludes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from influx_lake.config.values.source_schema import TIME
 
 
 def share_of(options: MeasurementOptions, name: str) -> Share | None:
-    """The rows that a measurement has of its table, where others may be in it too: their name is in a column."""
+    """The share of its table that a measurement has, where others may be in it: those rows with its name."""
     if options.layout.long is not None:
         return Share(MEASUREMENT, name)
     columns = (column for column, kind in options.metadata_columns.items() if kind is Metadata.MEASUREMENT)
@@ -21,7 +21,7 @@ def share_of(options: MeasurementOptions, name: str) -> Share | None:
 
 
 def check_layout(options: MeasurementOptions) -> None:
-    """Look for options that do not go with the long layout.
+    """Check for options that the long layout excludes.
 
     Raises:
         OptionMistake: There is one.
@@ -44,7 +44,7 @@ def check_layout(options: MeasurementOptions) -> None:
 
 
 def _check_columns(options: MeasurementOptions) -> None:
-    """Options name the columns of the long table."""
+    """Check that options name columns of the long table."""
     assert options.layout.long is not None
     beside = (*options.constants, *(options.rename.get(name, name) for name in options.metadata_columns))
     time = options.rename.get(TIME, TIME)

@@ -1,4 +1,4 @@
-"""A measurement with everything decided: where it comes from, where it goes, how its time is cut."""
+"""`Measurement`: a measurement with all options resolved: source, table, windows, guards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When what is proved to be in the lake is deleted at its source."""
+"""The options `proof` and `offload`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ProofOptions(BaseModel):
 
 
 class _OrWord(Switched):
-    """Also takes what is compared alone: `proof: values`."""
+    """A validator that also accepts the comparison alone: `proof: values`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_read_proof, handler(source))
@@ -54,7 +54,7 @@ def _read_proof(value: Any) -> Any:
 
 
 Proving = Annotated[ProofOptions | None, _OrWord()]
-"""How windows are proved on their own; None: they are not."""
+"""The option `proof`; None: windows are proved on request only."""
 
 
 class OffloadOptions(BaseModel):
@@ -87,4 +87,4 @@ class OffloadOptions(BaseModel):
 
 
 Offloading = Annotated[OffloadOptions | None, Switched()]
-"""When windows are deleted at the source; None: never."""
+"""The option `offload`; None: nothing is deleted at the source."""

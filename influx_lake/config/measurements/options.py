@@ -1,4 +1,4 @@
-"""What may be said of a measurement, and what holds where nothing is said."""
+"""The options of a measurement in lake.yaml, and `defaults`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from influx_lake.config.values.validated_names import Group, Namespace, Owner, T
 from influx_lake.config.values.windows import Every
 
 FIRST_START = date(2026, 1, 1)
-"""Where the history of a lake starts that does not say it."""
+"""The default start of history."""
 
 
 class SchemaEvolution(StrEnum):

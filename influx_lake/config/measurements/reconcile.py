@@ -1,4 +1,4 @@
-"""How often, and how far back, the lake is compared with its sources."""
+"""The option `reconcile`: how often and how far back lake and source are compared."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ class ReconcileOptions(BaseModel):
 
 
 Reconciling = Annotated[ReconcileOptions | None, Switched()]
-"""A comparison; None where there is none."""
+"""The option; None: off."""

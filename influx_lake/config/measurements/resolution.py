@@ -1,4 +1,4 @@
-"""A measurement of the options that are written for it: everything that they leave open is decided here."""
+"""Resolves the options of a measurement to a `Measurement`, with defaults for everything that is not set."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def resolve_measurement(
     archives: Sequence[str] = (),
     first_point: datetime | None = None,
 ) -> Measurement:
-    """Decide everything that the options leave open.
+    """Resolve the options of a measurement.
 
     Args:
-        key: What it is called in the lake.
-        name: What its source calls it.
+        key: Its key in lake.yaml.
+        name: Its name in the source.
         options: Its options.
         source: Its source.
-        config: What that is.
-        archives: The sources that have what its source's server has persisted.
-        first_point: The time of its oldest point, for `partition.start: first_point`; only where its options are
-            checked and nothing is loaded is it left out.
+        config: The source's configuration.
+        archives: The sources with files that the source's server persisted.
+        first_point: The time of its oldest point, for `partition.start: first_point`; omitted only where options are
+            merely validated.
 
     Raises:
         OptionMistake: Options contradict each other.
@@ -177,10 +177,10 @@ def _check_mode(options: MeasurementOptions) -> None:
 
 
 def _check_audit(options: MeasurementOptions) -> None:
-    """Check that there is something that a window has to pass before readers get it, and nothing that they get sooner.
+    """Check that `publish: after_checks` has a check that can stop a window, and no tail that would publish earlier.
 
     Raises:
-        OptionMistake: There is not.
+        OptionMistake: It does not.
     """
     if not options.checks.has_audit:
         raise OptionMistake(
@@ -198,7 +198,7 @@ def _check_audit(options: MeasurementOptions) -> None:
 
 
 def _tail(options: MeasurementOptions) -> TailOptions | None:
-    """The tail with its lag decided."""
+    """The option `tail` with its lag resolved."""
     tail, appending = options.tail, options.write.mode is WriteMode.APPEND
     if tail is not None and tail.every > LONGEST[options.partition.every]:
         given, every = format_duration(tail.every), options.partition.every
@@ -232,7 +232,7 @@ def _split(partition: PartitionOptions) -> timedelta | None:
 
 @lru_cache(maxsize=256)
 def _scheme(partition: PartitionOptions, first_point: datetime | None) -> Scheme:
-    """The scheme of a partition; equal options give the same object."""
+    """The scheme of partitions; equal options give the same object."""
     every, zone = partition.every, partition.timezone
     if every is Every.HOUR and zone != "UTC":
         message = f"hours are cut in UTC, not in {zone}: give `timezone: UTC`, or partition by day, week or month"
@@ -254,11 +254,11 @@ def _scheme(partition: PartitionOptions, first_point: datetime | None) -> Scheme
 
 
 def default_start(every: Every, zone: str) -> datetime:
-    """Where the first partition starts if nobody says: the one that holds the first day of the default history."""
+    """The default start of the first partition: that of the one with the default first day."""
     return window_of(every, zone, in_zone(datetime.combine(FIRST_START, time()), zone)).start
 
 
 def _written(moment: datetime, zone: str) -> str:
-    """The moment the way it would be given as a start."""
+    """A time as it would be written for `start`."""
     local = moment.astimezone(ZoneInfo(zone))
     return local.strftime("%Y-%m-%d") if (local.hour, local.minute, local.second) == (0, 0, 0) else utc_text(moment)

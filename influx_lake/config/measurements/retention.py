@@ -1,4 +1,4 @@
-"""How long the rows of a measurement are kept."""
+"""The option `retention`: how long rows are kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LongDuration = Annotated[
         {"type": "string", "pattern": rf"{DURATION_PATTERN}|^\s*[1-9][0-9]{{0,2}}\s*y\s*$", "examples": ["3y", "90d"]}
     ),
 ]
-"""A length of time, written with units, or in years of 365 days."""
+"""A duration with units, which include years of 365 days."""
 
 
 class RetentionOptions(BaseModel):
@@ -45,4 +45,4 @@ class RetentionOptions(BaseModel):
 
 
 Retained = Annotated[RetentionOptions | None, Switched()]
-"""How long rows are kept; None: for ever."""
+"""The option; None: for ever."""

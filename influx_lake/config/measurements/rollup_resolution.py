@@ -1,4 +1,4 @@
-"""The roll-ups that a measurement's options declare, resolved."""
+"""Resolves the roll-ups of a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from influx_lake.config.tables.file_options import FileOptions, WriteOptions
 from influx_lake.config.tables.write_properties import check_write
 
 _OF_THE_COLUMNS = {"bloom_filter", "sort_by"}
-"""What is said of columns, which a roll-up has others of."""
+"""Options that name columns, which a roll-up does not inherit."""
 
 
 def resolve_rollups(measurement: Measurement, declared: Mapping[str, RollupOptions]) -> tuple[Rollup, ...]:
@@ -61,7 +61,7 @@ def _resolved(measurement: Measurement, name: str, options: RollupOptions) -> Ro
 
 
 def _write(measurement: WriteOptions, own: FileOptions) -> WriteOptions:
-    """The measurement's options for files, and over them the roll-up's own."""
+    """The roll-up's write options over the measurement's."""
     shared = (FileOptions.model_fields.keys() | {"commit_timeout"}) - _OF_THE_COLUMNS
     if "compression" in own.model_fields_set:
         # Another codec has other levels.
@@ -71,7 +71,7 @@ def _write(measurement: WriteOptions, own: FileOptions) -> WriteOptions:
 
 
 def _maintenance(measurement: MaintenanceOptions | None, options: RollupOptions) -> MaintenanceOptions | None:
-    """The measurement's, and over it what is said of the roll-up."""
+    """The roll-up's maintenance options over the measurement's."""
     own = options.maintenance
     if "maintenance" not in options.model_fields_set:
         own = MaintenanceOptions()

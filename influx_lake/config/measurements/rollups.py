@@ -1,4 +1,4 @@
-"""Roll-ups: downsampled tables that are computed from a measurement's table."""
+"""The option `rollups`: downsampled tables, their buckets and aggregate functions."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Aggregate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Percentile:
-    """The value that a share of a bucket's values does not exceed.
+    """A percentile of the values of a bucket.
 
     Attributes:
-        percent: The share: above 0, below 100.
+        percent: The percentile: above 0, below 100.
     """
 
     percent: float
@@ -55,10 +55,10 @@ Function: TypeAlias = Aggregate | Percentile
 
 
 def parse_function(value: object) -> Function:
-    """Read `mean`, `p95` or `p99.9`.
+    """Parse `mean`, `p95` or `p99.9`.
 
     Raises:
-        ValueError: The value is no function.
+        ValueError: It is not a function.
     """
     if isinstance(value, Aggregate | Percentile):
         return value

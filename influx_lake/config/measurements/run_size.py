@@ -1,4 +1,4 @@
-"""How much of a measurement one run takes on."""
+"""The option `chunks`: how many windows one run loads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from influx_lake.config.values.units import WholeNumber
 from influx_lake.config.values.windows import Every
 
 WINDOWS_PER_RUN = {Every.HOUR: 48, Every.DAY: 30, Every.WEEK: 8, Every.MONTH: 3}
-"""How many windows a run loads where nothing is said. A run takes seconds to start, and a run that is killed keeps the
-windows it finished."""
+"""The default number of windows of a run. A run takes seconds to start, and one that is killed keeps its finished
+windows.
+"""
 
 ALL_WINDOWS = 1_000_000
-"""More windows than any history has: one run takes them all."""
+"""More windows than any history has: a single run loads all."""
 _MOST = 10_000
 
 
@@ -50,5 +51,5 @@ class ChunkOptions(BaseModel):
 
 
 def windows_per_run(options: ChunkOptions, every: Every) -> int:
-    """How many windows of a cadence one run loads."""
+    """The number of windows of a given length that one run loads."""
     return options.windows_per_run or WINDOWS_PER_RUN[every]

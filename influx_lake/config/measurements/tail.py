@@ -1,4 +1,4 @@
-"""How the window that is still open gets into the table."""
+"""The option `tail`: how often the open window is loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from influx_lake.config.values.units import Duration
 
 SHORTEST_EVERY = timedelta(seconds=5)
 DEFAULT_LAG = timedelta(seconds=30)
-"""How far a tail stays behind the present where nothing is said, unless the measurement's own lag is shorter."""
+"""The default lag of a tail, unless the measurement's own is shorter."""
 
 
 def _not_too_often(value: timedelta) -> timedelta:
@@ -37,4 +37,4 @@ class TailOptions(BaseModel):
 
 
 Tailing = Annotated[TailOptions | None, Switched()]
-"""A tail; None where there is none."""
+"""The option; None: off."""

@@ -1,4 +1,4 @@
-"""Transforms that contradict each other, or that name columns otherwise than the table does."""
+"""Validates transforms: contradictions, and column names that differ from the table's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from influx_lake.config.values.sql_expression import column_references
 
 
 def check_transforms(options: MeasurementOptions) -> None:
-    """Look for contradictions that can be told without the columns of the source.
+    """Check for contradictions that can be found without the source's columns.
 
     Raises:
         OptionMistake: There is one.
@@ -60,7 +60,7 @@ def _check_choice(options: MeasurementOptions) -> None:
 
 
 def _check_made_columns(options: MeasurementOptions) -> None:
-    """What is not made of values is neither mapped nor, where it has a type of its own, cast."""
+    """Check that metadata columns are not cast, and that computed, constant and metadata columns are not mapped."""
     metadata = {options.rename.get(name, name) for name in options.metadata_columns} | {*options.metadata_columns}
     of_source = {*options.rename.values()}
     for name in options.types:
@@ -95,7 +95,7 @@ def _check_formats(options: MeasurementOptions) -> None:
 
 
 def _check_new_names(options: MeasurementOptions) -> None:
-    """Each name is given once."""
+    """Check that no new name is given twice."""
     seen: dict[str, Location] = {options.rename.get(TIME, TIME): ("rename", TIME)}
     if options.nanoseconds is Nanoseconds.KEEP and options.nanoseconds_column in _given(options):
         raise OptionMistake(
@@ -129,7 +129,7 @@ def _place_of(options: MeasurementOptions) -> list[Location]:
 
 
 def _check_table_names(options: MeasurementOptions) -> None:
-    """Options name columns as the table does."""
+    """Check that options use the table's column names."""
     there = _given(options)
     for name, place in _uses(options):
         new = options.rename.get(name)
@@ -142,7 +142,7 @@ def _check_table_names(options: MeasurementOptions) -> None:
 
 
 def _uses(options: MeasurementOptions) -> Iterator[tuple[str, Location]]:
-    """The columns that options name, and where."""
+    """The columns that options name, with the options."""
     write = options.write
     yield from ((term.column, ("write", "sort_by")) for term in write.sort_by or ())
     yield from ((name, ("write", "bloom_filter")) for name in write.bloom_filter)
@@ -169,7 +169,7 @@ def _uses(options: MeasurementOptions) -> Iterator[tuple[str, Location]]:
 
 
 def _check_order(options: MeasurementOptions) -> None:
-    """A computed column uses those that stand before it."""
+    """Check that a computed column uses only earlier ones."""
     names = list(options.computed)
     for number, (name, text) in enumerate(options.computed.items()):
         for each in column_references(text):

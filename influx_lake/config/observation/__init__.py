@@ -1,1 +1,1 @@
-"""Who is told of loads: where lineage events and metrics go."""
+"""Options of observers: lineage events, metrics, costs."""

@@ -1,4 +1,4 @@
-"""What is needed to tell what a lake, and its sources, cost."""
+"""The section `cost`: the price table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CostOptions(BaseModel):
     )
 
     def path(self, root: Path) -> Path:
-        """The table, absolute.
+        """The price table's absolute path.
 
         Args:
             root: The lake's folder.

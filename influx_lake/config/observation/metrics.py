@@ -1,4 +1,4 @@
-"""Where Dagster's daemon hands a lake's metrics to."""
+"""The section `metrics`: where Dagster's daemon pushes or writes metrics."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MetricsOptions(BaseModel):
     )
 
     def path(self, root: Path) -> Path | None:
-        """The file, absolute.
+        """The absolute path of `text_file`.
 
         Args:
             root: The lake's folder.
@@ -53,6 +53,6 @@ class MetricsOptions(BaseModel):
 
 
 PUSH = ("push",)
-"""The option that is a secret."""
+"""The name of the secret option."""
 TAKERS = frozenset({"push", "text_file"})
-"""Who may get them: one at least."""
+"""The options of receivers, at least one of which is needed."""

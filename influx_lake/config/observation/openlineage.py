@@ -1,4 +1,4 @@
-"""OpenLineage's client, and how it is told where events go."""
+"""The section `openlineage`: the transport of lineage events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from influx_lake.config.values.locations import scheme_of, web_mistake
 from influx_lake.config.values.validated_names import Text
 
 TRANSPORT = "transport"
-"""The option whose texts are all kept closed: any of them may be a secret, and need not be."""
+"""The option whose strings are all kept as `Secret`s, since any may be one."""
 NEEDED = {
     "http": ("url",),
     "async_http": ("url",),
@@ -25,7 +25,7 @@ NEEDED = {
     "composite": ("transports",),
     "console": (),
 }
-"""The transports that are known, and what each cannot do without."""
+"""The known transports, with the options they need."""
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -47,19 +47,19 @@ def _check(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str | None:
-    """A text that needs no reference to be resolved."""
+    """A string without references."""
     if isinstance(value, Secret):
         return value.written if value.is_plain else None
     return value if isinstance(value, str) else None
 
 
 def closed(value: Any, location: Location, close: Callable[[str, Location], Secret]) -> Any:
-    """A transport with each of its texts closed.
+    """A transport with its strings as `Secret`s.
 
     Args:
-        value: The transport, or what stands in it.
-        location: Where it stands.
-        close: Closes a text that stands somewhere.
+        value: The transport, or a part of it.
+        location: Its path.
+        close: Makes a `Secret` of a text and its path.
     """
     if isinstance(value, dict):
         return {name: closed(inner, (*location, str(name)), close) for name, inner in value.items()}
@@ -92,19 +92,19 @@ class OpenLineageOptions(BaseModel):
 
     @property
     def kind(self) -> str:
-        """The type of the transport."""
+        """The transport's type."""
         return _plain(self.transport["type"]) or ""
 
     @property
     def prints(self) -> bool:
-        """Whether events go to the log of the process, among others or alone."""
+        """Whether events also or only go to the process's log."""
         return "console" in _kinds(self.transport)
 
     def client_config(self, root: Path) -> dict[str, Any]:
-        """What OpenLineage's client takes: secrets revealed, numbers and switches as such, a file's path absolute.
+        """The configuration of OpenLineage's client: secrets read, numbers and booleans typed, paths absolute.
 
         Args:
-            root: The folder that relative paths are below.
+            root: The base of relative paths.
 
         Raises:
             ConfigurationError: A secret cannot be read.
@@ -118,7 +118,7 @@ class OpenLineageOptions(BaseModel):
 
 
 def _kinds(transport: Any) -> Iterator[str | None]:
-    """The types of a transport and of those that it consists of."""
+    """The types of a transport and of the transports in it."""
     if isinstance(transport, Mapping):
         yield _plain(transport.get("type"))
         parts = transport.get("transports")
@@ -143,7 +143,7 @@ def _may_be_secret(name: str, text: str) -> bool:
 
 
 def _typed(text: Any) -> Any:
-    """Every value in a lake.yaml is a text; the client wants numbers and switches as such."""
+    """A value as number or boolean where it is one: in lake.yaml every value is a string."""
     if not isinstance(text, str):
         return text
     if text.lower() in ("true", "false"):

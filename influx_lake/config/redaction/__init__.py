@@ -1,4 +1,4 @@
-"""Taking secrets out of texts that leave: which texts are secret, how they may be spelled, and where they are found."""
+"""Redacts secrets in texts that leave the process, however they are encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The secrets that this process has read, and their removal from what it shows."""
+"""The registry of secrets that this process has read, and `redact`."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _BASIC = re.compile(r"\bbasic(?:\s+|%(?:25)*20|\+)(?P<value>[A-Za-z0-9+/_-]{4,}=
 
 
 def remember(value: str, pieces: Iterable[str] = ()) -> None:
-    """Have a secret taken out of every text from now on, with its parts, however they are spelled.
+    """Register a secret, so that it and its parts are redacted in every text.
 
     Args:
         value: The secret.
-        pieces: What its references were replaced by.
+        pieces: The values of the references in it.
     """
     guard_log_records(redact)
     for part in secret_parts(value, pieces):
@@ -55,12 +55,12 @@ def remember(value: str, pieces: Iterable[str] = ()) -> None:
 
 
 def forget() -> None:
-    """Know no secret any more, as a process that has just begun."""
+    """Clear the registry, for tests."""
     _known.clear()
 
 
 def redact(text: str) -> str:
-    """Replace every secret that was read in this process, its parts and their spellings, by asterisks."""
+    """Replace all registered secrets, their parts and encodings in a text by asterisks."""
     _remember_environment()
     known = tuple(_known.values())
     if not known and not _may_hold_given_out(text):
@@ -80,7 +80,7 @@ def redact(text: str) -> str:
 
 
 def redacted(content: Any) -> Any:
-    """JSON content without secrets: its texts and keys are redacted, its numbers and structure stay."""
+    """JSON with redacted strings and keys; numbers and structure are unchanged."""
     if isinstance(content, str):
         return redact(content)
     if isinstance(content, Mapping):
@@ -89,7 +89,7 @@ def redacted(content: Any) -> Any:
 
 
 def leaks(error: BaseException) -> bool:
-    """Whether a secret that was read in this process stands in an error's traceback, causes included."""
+    """Whether a registered secret is in an exception's traceback, causes included."""
     text = "".join(traceback.format_exception(error))
     return redact(text) != text
 
@@ -113,7 +113,7 @@ def _may_hold_given_out(text: str) -> bool:
 
 
 def _joined(spans: Iterable[Span]) -> Iterable[Span]:
-    """The spans, those that overlap or touch made one."""
+    """Merge spans that overlap or touch."""
     joined: list[Span] = []
     for start, end in sorted(spans):
         if joined and start <= joined[-1][1]:

@@ -1,4 +1,4 @@
-"""Python's log records without secrets, whichever library writes them."""
+"""Redacts secrets in Python's log records, of all libraries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def guard_log_records(redact: Callable[[str], str]) -> None:
-    """Have secrets taken out of every record that this process logs from now on; done once.
+    """Install redaction of every log record of this process, once.
 
     A library logs what it is answered, and Dagster stores what is logged in its event log.
 
     Args:
-        redact: Takes the secrets out of a text.
+        redact: Redacts a text.
     """
     former = logging.getLogRecordFactory()
     if getattr(former, "is_guarded", False):

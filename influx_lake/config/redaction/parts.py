@@ -1,4 +1,4 @@
-"""The parts of a secret that are secrets themselves: who is sent `id:password` may repeat the password alone."""
+"""The parts of a secret that are secret by themselves, such as the password in `id:password`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECRET_NAME = re.compile(
     r"token|credential|secret|pass(w|phrase|$)|pwd|key|authorization|cookie|signature|\bsig$|\bsas|connection.?string",
     re.IGNORECASE,
 )
-"""Names of options, properties and parameters whose values are secrets."""
+"""Matches names of options, properties and parameters with secret values."""
 
 _SHORTEST_LINE = 8
 _SHORTEST_IN_PATH = 8
@@ -26,11 +26,11 @@ _FRAME = "-----"
 
 
 def secret_parts(value: str, pieces: Iterable[str] = ()) -> set[str]:
-    """The value and every part of it that must not be shown either.
+    """A secret and all of its secret parts.
 
     Args:
         value: The secret.
-        pieces: What its references were replaced by: `hunter2` of `id:${SECRET}`.
+        pieces: The values of the references in it: `hunter2` of `id:${SECRET}`.
     """
     found = {value, value.strip()}
     if address := _parts_of_address(value):
@@ -46,7 +46,7 @@ def secret_parts(value: str, pieces: Iterable[str] = ()) -> set[str]:
 
 
 def _parts_of_address(value: str) -> set[str]:
-    """The password of an address, or the path of one whose path is its password; none of what is no address."""
+    """The password of a URL, or its path where that is the secret; nothing for other texts."""
     try:
         parts = urlsplit(value.strip())
         query = parse_qsl(parts.query)
@@ -79,7 +79,7 @@ def _parts_of_text(value: str) -> Iterator[str]:
 
 
 def _pair(text: str) -> Iterator[str]:
-    """What stands behind the first colon: the password of `user:password`."""
+    """The text after the first colon: the password of `user:password`."""
     if (pair := _PAIR.fullmatch(text)) is not None:
         yield pair[1]
 
@@ -92,14 +92,14 @@ def _decoded(text: str) -> str:
 
 
 def _lines(value: str) -> Iterator[str]:
-    """The lines of a private key; its frame is no secret."""
+    """The lines of a private key between its header and footer."""
     lines = [line.strip() for line in value.splitlines()]
     if len(lines) > 1:
         yield from (line for line in lines if len(line) >= _SHORTEST_LINE and not line.startswith(_FRAME))
 
 
 def _fields(value: str) -> Iterator[str]:
-    """The secret ones of `AccountName=a;AccountKey=k` and `sv=2022&sig=s`."""
+    """The secret values of `AccountName=a;AccountKey=k` and `sv=2022&sig=s`."""
     for field in _FIELDS.split(value):
         name, separator, text = field.partition("=")
         if separator and SECRET_NAME.search(name):
@@ -107,7 +107,7 @@ def _fields(value: str) -> Iterator[str]:
 
 
 def _members(value: str) -> Iterator[str]:
-    """The secret ones of a JSON object, such as the key of a service account."""
+    """The secret values of a JSON object, such as a service account's key."""
     if not value.lstrip().startswith("{"):
         return
     try:

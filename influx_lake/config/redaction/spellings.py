@@ -1,4 +1,4 @@
-"""How a text may be written where it is repeated: escaped for addresses, forms, JSON, HTML, Python, or in base64."""
+"""Finds a text in other texts in any encoding: percent-encoded, JSON, HTML, Python escapes, base64."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ Span = tuple[int, int]
 
 
 class Spellings:
-    """Every way in which a text may be written.
+    """Finds a text in all its encodings.
 
     Args:
-        text: The text. A short one is found where it is a word of its own: in any other place it would take words apart
-            that have nothing to do with it.
+        text: The text. A short one is found only as a separate word, to leave unrelated words alone.
     """
 
     def __init__(self, text: str) -> None:
@@ -40,7 +39,7 @@ class Spellings:
         self._in_hex = re.compile(content.hex(), re.IGNORECASE) if len(content) >= _SHORTEST_IN_HEX else None
 
     def find(self, text: str) -> Iterator[Span]:
-        """Where the text stands in another one."""
+        """The spans of the text in another one."""
         for span in self._escaped.find(text):
             if not self._is_short or _is_word(text, span):
                 yield span
@@ -53,7 +52,7 @@ class Spellings:
 
 
 class _Escaped:
-    """A text whose characters may each be escaped, in any way."""
+    """Matches a text whose characters may each be escaped in any way."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -74,7 +73,7 @@ class _Escaped:
                 yield start, end
 
     def _end(self, text: str, start: int) -> int:
-        """Where the text ends that starts here; 0 where it does not."""
+        """The end of a match that starts here; 0 where there is none."""
         ends = {start}
         for character in self._text:
             ends = {end for at in ends if at < len(text) for end in _ends(text, at, character)}
@@ -84,7 +83,7 @@ class _Escaped:
 
 
 def _ends(text: str, at: int, character: str) -> Iterator[int]:
-    """Where a character may end that is written at a place of a text, as it is or escaped."""
+    """The possible ends of a character at a position, plain or escaped."""
     if text[at] == character or (text[at] == "+" and character == " "):
         yield at + 1
     if text[at] in "%\\&" and (escape := _escapes(character).match(text, at)):
@@ -114,7 +113,7 @@ def _escapes(character: str) -> re.Pattern[str]:
 
 
 def _middles(content: bytes) -> Iterator[str]:
-    """What base64 makes of a text behind 0, 1 and 2 other bytes: the characters that tell of nothing else."""
+    """The base64 of a text at offsets 0, 1 and 2, without the characters that depend on neighbours."""
     for before in range(3):
         written = base64.b64encode(bytes(before) + content + bytes(3)).decode()
         middle = written[-(-before * 8 // 6) : (before + len(content)) * 8 // 6]
@@ -123,7 +122,7 @@ def _middles(content: bytes) -> Iterator[str]:
 
 
 def _spilled(text: str, start: int, end: int) -> Span:
-    """The span with the characters of base64 around it, which may tell of the text's first and last bits."""
+    """A span extended by base64 characters that encode some bits of the text's first and last bytes."""
     for _ in range(_SPILL):
         start -= 1 if start and _IN_BASE64.match(text, start - 1) else 0
         end += 1 if _IN_BASE64.match(text, end) else 0

@@ -1,4 +1,4 @@
-"""What a text says once its escapes are undone: percents, backslashes, entities and base64, one in the other."""
+"""Decodes a text in all ways (percent, backslash, entities, base64, nested), with positions in the original."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _NESTED = 2
-"""How many escapes are undone, each in the other; what looks for a text undoes one more."""
+"""The greatest depth of nested encodings; the search decodes one more."""
 _PERCENTS = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _BACKSLASHED = re.compile(
     r"(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-7]{3})+|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
@@ -23,28 +23,28 @@ _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a
 _LAST = 0x10FFFF
 
 Undone = Iterator[tuple[str, int]]
-"""Texts, each with the number of characters that it was written with."""
+"""Decoded texts, each with the length of its encoded form."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A text with escapes undone.
+    """A decoded text.
 
     Attributes:
-        text: What it says then.
-        starts: Where each character of it starts in the text as it was written, and where the last one ends.
+        text: The decoded text.
+        starts: The position in the original of each character, and of the end.
     """
 
     text: str
     starts: range | list[int]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where a part of it stands in the text as it was written."""
+        """The span in the original of a part."""
         return self.starts[start], self.starts[end]
 
 
 def views_of(text: str) -> list[View]:
-    """The text as it is written, and every other text that it becomes by undoing escapes."""
+    """The text itself, and all texts that decoding gives."""
     found = {text: View(text, range(len(text) + 1))}
     newest = list(found.values())
     for _ in range(_NESTED):
@@ -113,7 +113,7 @@ def _base64(run: str) -> Undone:
 
 
 def _characters(content: bytes, length: int) -> Undone:
-    """The characters of UTF-8, each byte of which takes some characters; bytes that are none are Latin-1."""
+    """Decode UTF-8 with the byte length of each character; invalid bytes as Latin-1."""
     try:
         text = content.decode()
     except UnicodeDecodeError:

@@ -1,1 +1,1 @@
-"""Secrets, and where they are read from."""
+"""References `${...}` in lake.yaml, and the stores that they read: environment, files, AWS."""

@@ -1,4 +1,4 @@
-"""References in the user's file: `${VAR}`, `${VAR:-default}`, and what is kept elsewhere, `${file:path}`.
+"""Parses and resolves references: `${VAR}`, `${VAR:-default}`, `${file:path}`.
 
 A default may hold references itself; `$${` stands for a literal `${`.
 """
@@ -21,12 +21,12 @@ _MAX_DEPTH = 20
 
 
 class ReferenceMistake(ValueError):
-    """A `${...}` that is not a reference. The message does not repeat the text: it may be a secret."""
+    """An invalid `${...}`. The message does not repeat the text, which may be a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`${NAME}` or `${NAME:-default}`; as in a shell, an empty variable takes the default."""
+    """`${NAME}` or `${NAME:-default}`; as in a shell, the default also replaces an empty value."""
 
     name: str
     default: Template | None
@@ -46,7 +46,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """`${store:what}`: a value that is kept in a file or a secret store."""
+    """`${store:what}`: a value in a file or secret store."""
 
     store: str
     what: Template
@@ -57,33 +57,33 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with references in it."""
+    """A parsed text with references."""
 
     parts: tuple[str | Variable | Lookup, ...]
 
     @classmethod
     def parse(cls, text: str, stores: Container[str] = STORES) -> Template:
-        """Read a text.
+        """Parse a text.
 
         Args:
-            text: What is written.
+            text: The text.
             stores: The stores that it may refer to.
 
         Raises:
-            ReferenceMistake: It holds a `${` that does not start a reference.
+            ReferenceMistake: It contains a `${` that does not start a reference.
         """
         return _Parser(text, stores).parse()
 
     def resolve(self, root: Path) -> str:
-        """The text with every reference replaced; relative files are below `root`.
+        """The text with all references resolved; relative files are below `root`.
 
         Raises:
-            ConfigurationError: A variable is not set, or a store does not give its value.
+            ConfigurationError: A variable is not set, or a store does not have the value.
         """
         return "".join(text for text, _ in self.pieces(root))
 
     def pieces(self, root: Path) -> Iterator[tuple[str, bool]]:
-        """The text in pieces, each with whether it is what a reference was replaced by.
+        """The parts of the resolved text, each with whether it is a reference's value.
 
         Raises:
             ConfigurationError: As for `resolve`.
@@ -95,7 +95,7 @@ class Template:
                 yield from part.pieces(root)
 
     def missing_variables(self) -> Iterator[str]:
-        """Variables that are needed now, are not set and have no default."""
+        """The variables without default that are not set."""
         for part in self.parts:
             if isinstance(part, Lookup):
                 yield from part.what.missing_variables()
@@ -107,12 +107,12 @@ class Template:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it holds no reference."""
+        """Whether it has no references."""
         return all(isinstance(part, str) for part in self.parts)
 
     @property
     def has_text(self) -> bool:
-        """Whether a part of the value itself is written in it, also as a default."""
+        """Whether a part of the value is written in it, including defaults."""
         return any(
             part.default is not None and part.default.has_text if isinstance(part, Variable) else bool(part)
             for part in self.parts
@@ -121,7 +121,7 @@ class Template:
 
     @property
     def needs_store(self) -> bool:
-        """Whether resolving it may read a file or a secret store."""
+        """Whether resolving may read a file or secret store."""
         return any(
             isinstance(part, Lookup)
             or (isinstance(part, Variable) and part.default is not None and part.default.needs_store)
@@ -139,7 +139,7 @@ class _Parser:
         return self._template(depth=0)
 
     def _template(self, depth: int) -> Template:
-        """Read up to the end, or inside a reference up to its closing brace, which is left for the caller."""
+        """Parse to the end, or within a reference to its closing brace, which is not consumed."""
         if depth > _MAX_DEPTH:
             raise ReferenceMistake(f"references nested deeper than {_MAX_DEPTH} levels")
         parts: list[str | Variable | Lookup] = []

@@ -1,4 +1,4 @@
-"""Values that nobody may see: held as references, read at the moment of use, taken out of every text that leaves."""
+"""`Secret`: a value kept as a reference, read when used, and redacted everywhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["HIDDEN", "Secret", "leaks", "redact"]
 
 
 class Secret:
-    """A token, a key, a password.
+    """A token, key or password, kept as a reference.
 
     It holds what the user wrote (`${INFLUXDB3_TOKEN}`), not the value, unless the user wrote the value itself.
     """
@@ -28,16 +28,16 @@ class Secret:
     def __init__(
         self, text: str, *, root: Path | None = None, lake: Path | None = None, location: tuple[str, ...] = ()
     ) -> None:
-        """Hold a value, or references to it.
+        """Hold a reference, or a value.
 
         Args:
             text: What the user wrote.
-            root: The folder that relative files are below; the current one by default.
+            root: The base of relative paths; default: the current folder.
             lake: The lake.yaml that it is written in, if any.
-            location: Where it is written there.
+            location: Its path there.
 
         Raises:
-            ReferenceMistake: The text holds a `${` that does not start a reference.
+            ReferenceMistake: The text contains a `${` that does not start a reference.
         """
         self._text = text
         self._template = Template.parse(text)
@@ -46,10 +46,10 @@ class Secret:
         self._location = location
 
     def reveal(self) -> str:
-        """The value, from now on known to `redact`. Empty where the user says so: `${INFLUXDB3_TOKEN:-}`.
+        """Read the value and register it for `redact`. It may be empty: `${INFLUXDB3_TOKEN:-}`.
 
         Raises:
-            ConfigurationError: A variable is not set, or the file or secret store does not give the value.
+            ConfigurationError: A variable is not set, or the file or secret store does not have the value.
         """
         try:
             pieces = list(self._template.pieces(self._root))
@@ -64,7 +64,7 @@ class Secret:
 
     @property
     def is_literal(self) -> bool:
-        """Whether the value, or a part of it, stands in the text itself."""
+        """Whether the value, or a part of it, is written out."""
         return self._template.has_text
 
     @property
@@ -74,13 +74,13 @@ class Secret:
 
     @property
     def beginning(self) -> str:
-        """The text before its first reference: the scheme of an address, not its password."""
+        """The text before the first reference: the scheme of a URL, not its password."""
         first = self._template.parts[0] if self._template.parts else ""
         return first.rpartition("@")[0] or first if isinstance(first, str) and "://" in first else ""
 
     @property
     def mistake(self) -> str | None:
-        """What is wrong with a value that is written in the text; a private key may have lines."""
+        """What is wrong with a written-out value; private keys may have several lines."""
         if not self.is_plain:
             return None
         reason = text_mistake(self._text, lines=True, longest=LONGEST_PROSE)
@@ -88,15 +88,15 @@ class Secret:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the value is the text itself, without references."""
+        """Whether the text has no references."""
         return self._template.is_plain
 
     @property
     def reference(self) -> str:
-        """A text that leads to the value and does not hold it: a `Secret` of it reveals the value.
+        """A reference to the value, from which an equal `Secret` can be made.
 
         Raises:
-            ConfigurationError: The value itself was given, and not in a lake.yaml.
+            ConfigurationError: The value was given outside of a lake.yaml.
         """
         if not self.is_literal:
             return self._text

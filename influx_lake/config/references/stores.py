@@ -1,4 +1,4 @@
-"""Where a referenced value may be kept: a file, AWS Secrets Manager, AWS SSM; `lake_store` adds the lake.yaml.
+"""The stores of references: files, AWS Secrets Manager, AWS SSM; `lake_store` adds the lake.yaml itself.
 
 Nothing here is called when a lake.yaml is loaded, only when a value is used.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 LAKE = "lake"
-"""The store that the lake.yaml itself is: for what is written into Dagster's configuration, not for users."""
+"""The store for values written in a lake.yaml, used in Dagster's configuration only."""
 
 
 def look_up(store: str, what: str, root: Path) -> str:
@@ -26,17 +26,17 @@ def look_up(store: str, what: str, root: Path) -> str:
 
     Args:
         store: One of `STORES`.
-        what: What the store knows it by.
-        root: The folder that relative files are below.
+        what: The value's name in the store.
+        root: The base of relative paths.
 
     Raises:
-        ConfigurationError: The store does not give the value.
+        ConfigurationError: The store does not have the value.
     """
     return STORES[store](what, root)
 
 
 def lake_reference(lake: Path, *location: str) -> str:
-    """A reference to what a lake.yaml says in one place, for values that are written in it."""
+    """The reference to the value at a path of a lake.yaml."""
     return f"${{{LAKE}:{quote(str(lake))}#{'/'.join(quote(part, safe='') for part in location)}}}"
 
 

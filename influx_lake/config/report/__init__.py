@@ -1,1 +1,1 @@
-"""What is wrong with a lake.yaml, as a person reads it."""
+"""Reports mistakes in a lake.yaml with file, line, path and suggestion."""

@@ -1,4 +1,4 @@
-"""What is wrong in a lake.yaml: where it stands, what would be right."""
+"""Collects mistakes and warnings of a lake.yaml, with the line of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLAIN_KEY = re.compile(r"[!#-&(-9;-~\u00a1-\u00ac\u00ae-\u058f]{1,80}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a file."""
+    """A file and line."""
 
     file: Path
     line: int
@@ -33,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake, or one thing to warn of: `lake.yaml:12: measurements.cpu.lag: ...`."""
+    """A mistake or warning: `lake.yaml:12: measurements.cpu.lag: ...`."""
 
     place: Place
     location: Location
@@ -45,7 +45,7 @@ class Problem:
 
 
 class ConfigurationProblems(ConfigurationError):
-    """Every mistake of a lake.yaml, in the order of its lines.
+    """All mistakes of a lake.yaml, by line.
 
     Attributes:
         problems: The mistakes.
@@ -65,11 +65,11 @@ class ConfigurationProblems(ConfigurationError):
 
 
 class OptionMistake(Exception):
-    """Options that are right one by one and cannot be right together.
+    """A contradiction between options that are valid by themselves.
 
     Attributes:
-        message: Why.
-        options: Where they stand inside their entry.
+        message: The contradiction.
+        options: The paths of the options in their entry.
     """
 
     def __init__(self, message: str, *options: Location) -> None:
@@ -80,12 +80,12 @@ class OptionMistake(Exception):
 
 @dataclass(slots=True)
 class Report:
-    """Collects mistakes while a file is read, and knows the line of everything in it.
+    """Collects mistakes while a lake.yaml is loaded, and knows the line of each entry.
 
     Attributes:
         path: The main file.
-        places: Where each entry stands.
-        written: What is written where a value holds references, so that messages can show it instead of the value.
+        places: The file and line of each entry.
+        written: The text as written where a value has references, to be shown in place of the value.
     """
 
     path: Path
@@ -97,43 +97,43 @@ class Report:
     _around_lost: set[Location] = field(default_factory=set)
 
     def place(self, location: Location) -> Place:
-        """Where an entry stands; for one that is not there, where the nearest one around it does."""
+        """The file and line of an entry; of its nearest existing parent where it does not exist."""
         while location and location not in self.places:
             location = location[:-1]
         return self.places.get(location) or Place(self.path, 1)
 
     def depth(self, location: Location) -> int:
-        """How much of the way to an entry is written."""
+        """How many parts of a path exist."""
         while location and location not in self.places:
             location = location[:-1]
         return len(location)
 
     def mistake(self, location: Location, message: str, place: Place | None = None) -> None:
-        """Record a mistake; the same one is recorded once."""
+        """Add a mistake, once."""
         self.problems[Problem(place or self.place(location), location, message)] = None
 
     def lost(self, location: Location) -> None:
-        """Remember that an entry's value was left out over a mistake, so that nobody misses it."""
+        """Note that a value was left out because of a mistake, so that it is not reported as missing."""
         self._lost.add(location)
         self._around_lost.update(location[:length] for length in range(len(location) + 1))
 
     def warn(self, location: Location, message: str) -> None:
-        """Record something that works and should not stay so."""
+        """Add a warning."""
         self.warnings[Problem(self.place(location), location, message)] = None
 
     def is_lost(self, location: Location) -> bool:
-        """Whether the entry's value was left out over a mistake."""
+        """Whether a value was left out because of a mistake."""
         return location in self._lost
 
     def has_lost_below(self, location: Location) -> bool:
-        """Whether a value in an entry was left out over a mistake."""
+        """Whether a value within an entry was left out because of a mistake."""
         return location in self._around_lost
 
     def refuse(self) -> None:
-        """Raise what was recorded.
+        """Raise the mistakes, if there are any.
 
         Raises:
-            ConfigurationProblems: There is at least one mistake.
+            ConfigurationProblems: There are mistakes.
         """
         if self.problems:
             raise ConfigurationProblems(self.path, sorted(self.problems, key=self._reading_order))
@@ -144,7 +144,7 @@ class Report:
 
 
 def path_text(location: Location) -> str:
-    """Write a location as people do: `measurements.cpu.owners[0]`."""
+    """Format a path: `measurements.cpu.owners[0]`."""
     text = ""
     for part in location:
         if isinstance(part, int):
@@ -156,13 +156,13 @@ def path_text(location: Location) -> str:
 
 
 def _printable(name: str) -> str:
-    """A name as a terminal can show it: of no more than some characters, and without those that nobody sees."""
+    """A name, shortened and with invisible characters escaped."""
     seen = "".join(each if each.isprintable() else repr(each)[1:-1] for each in name[:_SHOWN])
     return seen if len(name) <= _SHOWN else f"{seen}..."
 
 
 def shown_path(path: Path) -> str:
-    """The path as a person in the current folder would type it."""
+    """A file's path, relative to the current folder where it is below."""
     try:
         below = path.relative_to(Path.cwd())
     except (ValueError, OSError):
@@ -171,7 +171,7 @@ def shown_path(path: Path) -> str:
 
 
 def suggestion(word: str, known: Iterable[str], least: float = 0.6) -> str:
-    """` (did you mean day?)`, or nothing where no known word is as close as `least`, 1.0 being the same."""
+    """` (did you mean day?)`, or nothing where no known word has a similarity of at least `least` (1.0: equal)."""
     if len(word) > _LONGEST_WORD:
         return ""
     by_folded = {name.casefold(): name for name in known}

@@ -1,4 +1,4 @@
-"""Checks that texts can be read: not empty, not endless, without invisible characters."""
+"""Validates strings: not empty, not too long, no invisible characters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from influx_lake.config.report.diagnostics import Location
 LONGEST = 2_000
 LONGEST_PROSE = 100_000
 PROSE = frozenset({"description", "condition"})
-"""Options whose texts have lines."""
+"""Options whose strings may have several lines."""
 MAY_BE_EMPTY = frozenset({"accepted_values", "tags"})
-"""Options in which an empty text is a value."""
+"""Options that may be an empty string."""
 MAY_BE_BLANK = frozenset({"delimiter"})
-"""Options in which a space or a tab is a value."""
+"""Options that may be a space or tab."""
 
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
 _EMPTY = "is empty: give it a value, or leave the option out"
@@ -33,11 +33,11 @@ _LONELY_JOINER = re.compile(r"(?:^|[\x00-\x7f])([\u200c\u200d])|([\u200c\u200d])
 
 
 def unreadable(data: Any, inside: Location = ()) -> Iterator[tuple[Location, str]]:
-    """Every text in nested data that nobody can have meant, with what is wrong with it.
+    """The invalid strings in nested data, each with the mistake.
 
     Args:
-        data: What is written. Secrets are closed by now, and no texts.
-        inside: Where it is.
+        data: The data, in which secrets are `Secret`s.
+        inside: Its path.
     """
     if isinstance(data, dict):
         for name, entry in data.items():
@@ -53,13 +53,13 @@ def unreadable(data: Any, inside: Location = ()) -> Iterator[tuple[Location, str
 
 
 def text_mistake(text: str, *, lines: bool = False, longest: int = LONGEST, given: bool = False) -> str | None:
-    """What is wrong with a text; nothing where it can be read.
+    """The mistake in a string; None where it is valid.
 
     Args:
         text: The text.
-        lines: Whether it may have several.
-        longest: How many characters it may have.
-        given: Whether it is what a database calls something of its own: characters without a shape may be part of it.
+        lines: Whether it may have several lines.
+        longest: The greatest length in characters.
+        given: Whether it is a name given by a database, which may contain invisible characters.
     """
     if not text.strip():
         return _EMPTY

@@ -1,1 +1,1 @@
-"""Databases, what discovery found in them, and which source archives which."""
+"""Sources beyond single entries: many databases of a server, discovery results, archives."""

@@ -1,4 +1,4 @@
-"""Which source holds the files that another one's server has persisted."""
+"""Finds the `influxdb3_parquet` sources that are archives of a server's database."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetCon
 
 
 def archives_of(sources: Mapping[str, SourceConfig], config: SourceConfig) -> tuple[str, ...]:
-    """The sources that read the Parquet files of a server's database, by name.
+    """The names of the sources that read the Parquet files of a server's database.
 
     Args:
         sources: The lake's sources.
-        config: The server.
+        config: The server's configuration.
     """
     if not isinstance(config, InfluxDB3Config | AutoConfig):
         return ()

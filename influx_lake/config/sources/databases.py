@@ -1,4 +1,4 @@
-"""Sources that stand for many databases of one server: a source for each database that was found."""
+"""Entries of `sources` with many databases: a source for each database that discovery found."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SEPARATOR = "/"
 
 @dataclass(frozen=True)
 class DatabaseGroup:
-    """An entry of `sources` whose databases are a pattern or a list.
+    """An entry of `sources` with several databases, by list or pattern.
 
     Attributes:
         name: The entry's name.
-        server: The server, as a source of a database that need not be there.
+        server: The server's configuration, for a placeholder database.
         databases: The names and patterns of databases.
     """
 
@@ -27,28 +27,28 @@ class DatabaseGroup:
     databases: tuple[str, ...]
 
     def wanted(self, there: Iterable[str]) -> list[str]:
-        """The databases that are meant, out of those that the server has; `_` in front marks a server's own."""
+        """The databases that match, of those that the server has; internal ones (`_...`) do not."""
         own = [name for name in there if not name.startswith("_")]
         return sorted({name for text in self.databases for name in _matching(text, own)})
 
     def source_name(self, database: str) -> str:
-        """What the source for a database is called: `plant/telemetry`."""
+        """The name of a database's source: `plant/telemetry`."""
         return f"{self.name}{SEPARATOR}{database}"
 
     def sources(self, databases: Iterable[str]) -> dict[str, SourceConfig]:
-        """A source for each database, by name."""
+        """The sources by name, one for each database."""
         return {self.source_name(database): self.server.for_database(database) for database in databases}
 
     def holds(self, source: str) -> bool:
-        """Whether a source is one of its databases, known or not."""
+        """Whether a source belongs to this entry, known or not."""
         return source.startswith(self.name + SEPARATOR)
 
     def source(self, name: str) -> ServerConfig:
-        """The source of this name, for one of its databases."""
+        """The configuration of a source of this entry."""
         return self.server.for_database(name.removeprefix(self.name + SEPARATOR))
 
     def discovered(self, state: Mapping[str, Any]) -> list[str]:
-        """The databases that are known: those that discovery found, and those that are named."""
+        """The known databases: discovered and listed ones."""
         prefix = self.name + SEPARATOR
         found = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
         named = {text for text in self.databases if not is_pattern(text)}
@@ -56,7 +56,7 @@ class DatabaseGroup:
 
 
 def many_databases(written: Any) -> tuple[str, ...] | None:
-    """The names and patterns, where an option names more than one database."""
+    """The names and patterns, where an option names several databases."""
     if isinstance(written, list) and written and all(isinstance(each, str) and each for each in written):
         return tuple(written)
     return (written,) if isinstance(written, str) and is_pattern(written) else None

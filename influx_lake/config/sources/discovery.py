@@ -1,4 +1,6 @@
-"""What the sources of a lake said they have: kept in a file, so that loading a lake asks no server."""
+"""Discovery results (measurements, first points of sources), kept in a file, so that loading a lake
+contacts no server.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,14 @@ from influx_lake.errors import ConfigurationError
 from influx_lake.private_folders import make_private, replace_private_file
 
 STATE = Path(".lake") / "measurements.json"
-"""Where it is kept next to a lake.yaml. Dagster keeps that of a component, as the same text."""
+"""The file beside a lake.yaml. Dagster keeps the same text as the state of a component."""
 
 Place = tuple[str, str]
-"""A measurement, as (source, name)."""
+"""A measurement as (source, name)."""
 
 
 class _Text(BaseModel):
-    """What the text holds."""
+    """The model of the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -33,11 +35,11 @@ class _Text(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What the sources of a lake had when they were last asked.
+    """The discovery results of a lake's sources.
 
     Attributes:
-        measurements: The measurements of each source, those that are gone included.
-        gone: Those of them that the sources no longer have: their tables stay.
+        measurements: The measurements of each source, including vanished ones.
+        gone: The vanished measurements: their tables stay.
         first_points: The times of oldest points, for `partition.start: first_point`.
     """
 
@@ -53,14 +55,14 @@ class Discovered:
         first_points: Mapping[Place, datetime] | None = None,
         groups: Iterable[str] = (),
     ) -> Discovered:
-        """What is known then; of sources that are not in `found` or `gone`, what was known before.
+        """The results after another discovery; sources not in `found` or `gone` keep theirs.
 
         Args:
-            found: The measurements of sources.
-            gone: Those that sources no longer have.
-            first_points: The times of first points. One that is known is only ever replaced by an earlier one: where a
-                server has deleted its oldest points, their windows are in the table still.
-            groups: The entries whose databases are all in `found`: any other of theirs is gone.
+            found: The measurements found, by source.
+            gone: The measurements that have vanished.
+            first_points: The first points found. A known one is replaced only by an earlier one: where a server has
+                deleted its oldest points, their windows are still in the table.
+            groups: Entries all of whose databases are in `found`: their other databases have vanished.
         """
         prefixes = tuple(f"{group}/" for group in groups)
         kept = {source: names for source, names in self.measurements.items() if not source.startswith(prefixes)}
@@ -70,7 +72,7 @@ class Discovered:
         return Discovered({**kept, **_sorted(found)}, {**self.gone, **_sorted(gone or {})}, points)
 
     def as_text(self) -> str:
-        """The text that it is kept as."""
+        """The text of the file."""
         points: dict[str, dict[str, str]] = {}
         for (source, name), first in self.first_points.items():
             points.setdefault(source, {})[name] = utc_text(first)
@@ -79,10 +81,10 @@ class Discovered:
 
     @classmethod
     def of_text(cls, text: str) -> Discovered:
-        """Read what `as_text` gives, or what was kept before there were first points: the measurements of each source.
+        """Parse the text of the file, also in the older format without first points.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: It is invalid.
         """
         try:
             content = json.loads(text)
@@ -100,7 +102,7 @@ class Discovered:
 
 
 def read_discovered(root: Path) -> Discovered:
-    """What is kept next to a lake.yaml; nothing where no source was asked yet.
+    """Read the results beside a lake.yaml; empty before the first discovery.
 
     Args:
         root: The lake's folder.
@@ -112,7 +114,7 @@ def read_discovered(root: Path) -> Discovered:
 
 
 def read_discovered_file(path: Path, remedy: str) -> Discovered:
-    """What a file keeps; nothing where there is none.
+    """Read the results in a file; empty where there is none.
 
     Raises:
         ConfigurationError: It cannot be read.
@@ -135,7 +137,7 @@ def write_discovered(
     first_points: Mapping[Place, datetime] | None = None,
     groups: Iterable[str] = (),
 ) -> Path:
-    """Keep what sources said next to a lake.yaml, as `Discovered.updated` has it; returns the file.
+    """Update the results beside a lake.yaml, see `Discovered.updated`; returns the file.
 
     Raises:
         ConfigurationError: The file cannot be read or written.
@@ -145,7 +147,7 @@ def write_discovered(
 
 
 def replace_discovered(root: Path, known: Discovered) -> Path:
-    """Write the file next to a lake.yaml: a reader sees the old one or the new one, never a part.
+    """Write the results beside a lake.yaml, atomically.
 
     Raises:
         ConfigurationError: It cannot be written.

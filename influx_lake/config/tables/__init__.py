@@ -1,1 +1,1 @@
-"""How tables are to be."""
+"""Options of tables: columns, layout, sort order, properties, write modes."""

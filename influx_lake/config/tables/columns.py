@@ -1,4 +1,4 @@
-"""What is said of a table's columns, for people."""
+"""The option `columns`: descriptions and units of a table's columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ColumnOptions(BaseModel):
 
     @property
     def doc(self) -> str | None:
-        """The text that the table keeps of it, and other tools show; None where there is none."""
+        """The column's Iceberg doc; None where nothing is set."""
         if self.unit is None:
             return self.description
         return f"In {self.unit}" if self.description is None else f"{self.description} (in {self.unit})"

@@ -1,4 +1,4 @@
-"""How data files are written."""
+"""The option `write`: data files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMPRESSION_LEVELS = {
     Compression.ZSTD: range(1, 23),
     Compression.BROTLI: range(12),
 }
-"""The levels of the codecs that have levels."""
+"""The levels of codecs that have some."""
 
 
 class FileOptions(BaseModel):

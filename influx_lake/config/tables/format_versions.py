@@ -1,4 +1,4 @@
-"""Which versions of Iceberg's table format are written, and what a later one will change: times in nanoseconds."""
+"""The Iceberg format versions that can be written, and the type of time in each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ FORMAT_VERSION = "format-version"
 NEWEST_WRITTEN = 2
 """pyiceberg 0.12 reads tables of version 3 and writes none: neither their metadata nor their manifests."""
 _WITH_NANOSECONDS = 3
-"""From when on there are `timestamptz_ns` and `timestamp_ns`."""
+"""The first version with `timestamptz_ns` and `timestamp_ns`."""
 
 
 def refusal(version: str) -> str | None:
-    """Why tables of a version are not made; None where they are."""
+    """Why a table of a version cannot be created; None where it can."""
     if version == str(NEWEST_WRITTEN):
         return None
     if version.isdecimal() and int(version) > NEWEST_WRITTEN:
@@ -26,11 +26,11 @@ def refusal(version: str) -> str | None:
 
 
 def time_holds_nanoseconds(nanoseconds: Nanoseconds, properties: Mapping[str, str]) -> bool:
-    """Whether the time of a table is kept whole in its own column, and not in one beside it.
+    """Whether the time column itself has nanoseconds, rather than a second column.
 
     Args:
-        nanoseconds: What happens to times finer than a microsecond.
-        properties: The table's, as they are stated: its format version.
+        nanoseconds: The option `nanoseconds`.
+        properties: The table's properties, with its format version.
     """
     stated = int(properties.get(FORMAT_VERSION, NEWEST_WRITTEN))
     return nanoseconds is Nanoseconds.KEEP and stated >= _WITH_NANOSECONDS

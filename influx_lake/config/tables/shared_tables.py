@@ -1,4 +1,4 @@
-"""Tables that hold several measurements, and their layouts."""
+"""The options `layout` and shared tables: several measurements in one table, wide or long."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from influx_lake.config.values.units import YesNo
 
 LONG_TABLE = "all_metrics"
-"""The table of measurements in the long layout, unless another is named."""
+"""The default name of a long table."""
 MEASUREMENT, TAGS, METRIC = "measurement", "tags", "metric_name"
 VALUE, INTEGER, BOOLEAN, TEXT = "metric_value", "value_integer", "value_boolean", "value_string"
 """The columns of the long layout, beside the time."""
@@ -19,13 +19,13 @@ VALUE, INTEGER, BOOLEAN, TEXT = "metric_value", "value_integer", "value_boolean"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A measurement's rows of a table that holds several measurements: those with its name in a column.
+    """The rows of a shared table that belong to a measurement: those with its name in a column.
 
     Attributes:
-        column: The column that holds the measurement's name, as the table calls it.
-        value: What it holds in the measurement's rows.
-        is_alone: Whether no other measurement is declared for the table. Then the whole table is the measurement's
-            where rows are in it that were not loaded as one measurement's of several.
+        column: The name of the column with the measurement's name.
+        value: Its value in the measurement's rows.
+        is_alone: Whether no other measurement is declared for the table. Then rows that were not loaded as part of a
+            shared table are the measurement's too.
     """
 
     column: str
@@ -54,7 +54,7 @@ class LongOptions(BaseModel):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the table, beside the time."""
+        """The columns of the table, other than time."""
         more = ((INTEGER, self.integers), (BOOLEAN, self.booleans), (TEXT, self.texts))
         return (MEASUREMENT, TAGS, METRIC, VALUE, *(name for name, is_there in more if is_there))
 

@@ -1,4 +1,4 @@
-"""What the rows of a table's files are sorted by, as lake.yaml writes it."""
+"""The option `sort_by`: the sort order of rows in data files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SortTerm:
 
     Attributes:
         column: The column.
-        descending: Whether the largest comes first. Nulls are smaller than every value.
+        descending: Whether the order is descending. Nulls sort as the smallest value.
     """
 
     column: str
@@ -32,10 +32,10 @@ class SortTerm:
 
 
 def parse_sort_term(text: object) -> SortTerm:
-    """Read `host`, `time asc` or `time desc`; a column whose name ends so needs the word once more.
+    """Parse `host`, `time asc` or `time desc`; a column whose name ends in one of these words needs another one.
 
     Raises:
-        ValueError: The text is none of these.
+        ValueError: It is none of these.
     """
     if isinstance(text, SortTerm):
         return text
@@ -80,4 +80,4 @@ SortTerms: TypeAlias = Annotated[
         }
     ),
 ]
-"""The columns of a sort order; none at all for `none`, and None where nothing is said."""
+"""The columns of a sort order; empty for `none`, None where not set."""

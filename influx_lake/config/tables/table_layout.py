@@ -1,4 +1,4 @@
-"""How a table is laid out: its partition fields, as lake.yaml writes them."""
+"""The option `iceberg_partition`: the partition fields of a table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class PartitionTerm:
     """One field of a partition spec: `bucket(16, host)`.
 
     Attributes:
-        transform: What is made of the column's value.
+        transform: The partition transform.
         column: The column.
-        width: The number of buckets, or the width of truncated values.
+        width: The number of buckets, or the width of truncation.
     """
 
     transform: str
@@ -38,10 +38,10 @@ class PartitionTerm:
 
 
 def parse_term(text: object) -> PartitionTerm:
-    """Read `day(time)`, `bucket(16, host)` or a bare column.
+    """Parse `day(time)`, `bucket(16, host)` or a column name.
 
     Raises:
-        ValueError: The text is none of these.
+        ValueError: It is none of these.
     """
     if isinstance(text, PartitionTerm):
         return text
@@ -107,4 +107,4 @@ PartitionTerms: TypeAlias = Annotated[
         }
     ),
 ]
-"""The fields of a partition spec; none at all for `none`, and None for `table_default`."""
+"""The partition fields; empty for `none`, None for `table_default`."""

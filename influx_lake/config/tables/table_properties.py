@@ -1,4 +1,6 @@
-"""Properties of an Iceberg table as lake.yaml states them: honoured by the writer, kept for others, or refused."""
+"""The option `table_properties`: which Iceberg properties the writer honours, passes on for other
+engines, or refuses.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,10 @@ METRICS = "write.metadata.metrics.default"
 METRICS_COLUMNS = "write.metadata.metrics.max-inferred-column-defaults"
 METRICS_OF = "write.metadata.metrics.column."
 OF_COLUMNS = (BLOOM_FILTER, BLOOM_FILTER_CHANCE, METRICS_OF)
-"""What names of properties begin with that end with a column's."""
+"""The prefixes of properties whose names end in a column's name."""
 
 _Check: TypeAlias = Callable[[str], str | None]
-"""What is wrong with a value, or None."""
+"""Checks a value; returns the mistake or None."""
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
 _METRICS_MODE = re.compile(r"none|counts|full|truncate\([1-9][0-9]{0,8}\)", re.IGNORECASE)
@@ -43,10 +45,10 @@ _CODECS = {"none": "none", "uncompressed": "none", "lz4_raw": "lz4"} | {
 
 
 def codec_of(value: str) -> str:
-    """What `write.compression` calls a codec.
+    """The codec of a value of `write.parquet.compression-codec`.
 
     Raises:
-        ValueError: The lake's writer does not have it.
+        ValueError: The writer does not support it.
     """
     if value.lower() not in _CODECS:
         raise ValueError(f"is not one of {', '.join(_CODECS)}{suggestion(value, _CODECS)}")
@@ -54,7 +56,7 @@ def codec_of(value: str) -> str:
 
 
 def columns_with_bloom_filter(properties: Mapping[str, str]) -> dict[str, bool]:
-    """The columns whose bloom filters are switched on, or off."""
+    """The columns whose bloom filters are set on or off."""
     return {
         key.removeprefix(BLOOM_FILTER): value.lower() == "true"
         for key, value in properties.items()
@@ -63,7 +65,7 @@ def columns_with_bloom_filter(properties: Mapping[str, str]) -> dict[str, bool]:
 
 
 def value_problem(key: str, value: str) -> str | None:
-    """Why a value is none that a property may have; None when it may, or when the property is not ours to judge."""
+    """The mistake in a property's value; None where it is valid, or not ours to judge."""
     check = (
         _HONOURED.get(key)
         or _KEPT.get(key)
@@ -73,7 +75,7 @@ def value_problem(key: str, value: str) -> str | None:
 
 
 def key_problem(key: str) -> str | None:
-    """Why a property cannot be stated in lake.yaml; None when it can."""
+    """Why a property must not be set in lake.yaml; None where it may."""
     reason = next((reason for start, reason in _REFUSED.items() if key == start or _is_below(key, start)), None)
     if reason:
         return reason
@@ -161,7 +163,7 @@ _HONOURED: dict[str, _Check] = {
     "commit.manifest.min-count-to-merge": _whole(1),
     "commit.manifest-merge.enabled": _boolean,
 }
-"""What the writer, the commit and the catalog do as they are told."""
+"""The properties that writer, commit and catalog honour."""
 # Kept for other engines, which take any number for what it says, also one that cannot be meant.
 _KEPT: dict[str, _Check] = {
     "history.expire.max-snapshot-age-ms": _whole(1),
@@ -189,7 +191,7 @@ _KEPT: dict[str, _Check] = {
 }
 _OF_COLUMNS: dict[str, _Check] = {BLOOM_FILTER: _boolean, BLOOM_FILTER_CHANCE: _chance, METRICS_OF: _mode}
 _OURS = ("write.parquet.", "write.metadata.", "write.object-storage.", "write.data.")
-"""What is below these speaks of the files that the lake's writer writes: nothing of it may be passed over."""
+"""The prefixes of properties about data files: unknown ones below them are refused."""
 _RESERVED = "is what a table has, not a property that can be set"
 _REFUSED = {
     "influx-lake.": "belongs to the lake itself",
@@ -203,7 +205,7 @@ _REFUSED = {
 
 
 def _read(properties: Any) -> Any:
-    """All entries as texts, and their mistakes at once: those found later would be found in what is left only."""
+    """All properties as strings, with their mistakes at once."""
     if not isinstance(properties, dict):
         return properties
     read = {str(key): _text(value) for key, value in properties.items()}
@@ -214,7 +216,7 @@ def _read(properties: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Iceberg's values are texts; YAML's numbers and booleans are written as Iceberg writes them."""
+    """A value as string: numbers and booleans as Iceberg writes them."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else value

@@ -1,4 +1,4 @@
-"""How the columns of a measurement become columns of its table: names, types, times."""
+"""Options that map columns to the table's: names, types, nanoseconds, unsigned integers."""
 
 from __future__ import annotations
 
@@ -130,5 +130,5 @@ class TypeOptions(BaseModel):
 
 
 def type_options(options: TypeOptions) -> TypeOptions:
-    """Only these options, of a model that has more."""
+    """These options of a larger model."""
     return TypeOptions(**{name: getattr(options, name) for name in TypeOptions.model_fields})

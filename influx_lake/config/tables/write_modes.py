@@ -1,4 +1,4 @@
-"""How the rows of a window become rows of the table."""
+"""The options `write.mode` and `publish`: how a window's rows are written and made visible."""
 
 from __future__ import annotations
 

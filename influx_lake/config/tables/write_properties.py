@@ -1,4 +1,4 @@
-"""`write` options and the table properties that say the same: they must agree where both are stated."""
+"""Reconciles `write` options with table properties of the same meaning."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ SAME: dict[str, tuple[str, Callable[[str], Any]]] = {
     "target_file_size": (names.TARGET_FILE_SIZE, int),
     "row_group_size": (names.ROW_GROUP_ROWS, int),
 }
-"""The `write` options that are properties too: their names, and how a property's text is read."""
+"""The `write` options with an equivalent property: its name, and the parser of its value."""
 
 
 def agreed_write(write: WriteOptions, properties: Mapping[str, str]) -> WriteOptions:
-    """The options with what the properties say in their place.
+    """The `write` options, completed by the equivalent properties.
 
     Raises:
-        PropertyMistake: Both say something, and not the same.
+        PropertyMistake: Both are set and differ.
     """
     said: dict[str, Any] = {}
     for option, (key, read) in SAME.items():
@@ -63,10 +63,10 @@ def agreed_write(write: WriteOptions, properties: Mapping[str, str]) -> WriteOpt
 
 
 def check_write(write: WriteOptions, properties: Mapping[str, str]) -> None:
-    """Make sure that the options and the properties that say the same can be right together.
+    """Check that `write` options and properties do not contradict each other.
 
     Raises:
-        OptionMistake: They cannot.
+        OptionMistake: They do.
     """
     try:
         agreed = agreed_write(write, properties)

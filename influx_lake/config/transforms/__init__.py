@@ -1,1 +1,1 @@
-"""What is done with the rows of a measurement on their way into its table."""
+"""Options of transforms: which columns and rows are loaded, and how they are changed."""

@@ -1,4 +1,4 @@
-"""Which fields and tags of a measurement its table gets."""
+"""The options `fields` and `tags`: which columns are loaded."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class ChoiceOptions(BaseModel):
 
     @property
     def chooses(self) -> bool:
-        """Whether anything is said."""
+        """Whether any selection is set."""
         return self.include is not None or bool(self.exclude)
 
     def chosen(self, names: Sequence[str]) -> list[str]:
-        """Those of some names that are read, in their order."""
+        """The selected names, in order."""
         wanted = [name for name in names if self.include is None or _matches(name, self.include)]
         return [name for name in wanted if not _matches(name, self.exclude)]
 

@@ -1,4 +1,4 @@
-"""How the rows of a measurement are made, as one short text that changes with it."""
+"""The definition of a measurement's rows: a digest of all options that change them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from influx_lake.config.tables.types import TypeOptions
 from influx_lake.config.transforms.options import TransformOptions
 
 UNCHANGED = "none"
-"""The definition of rows that come as the source has them."""
+"""The definition of rows that are loaded as they are."""
 
 
 def definition_of(transforms: TransformOptions, types: TypeOptions, layout: LongOptions | None = None) -> str:
-    """A digest of all that makes values, names and rows other ones than the source's."""
+    """A digest of all options that change values, names or rows."""
     if not transforms.transforms and not transforms.casts_otherwise and layout is None:
         return UNCHANGED
     told = transforms.model_dump(mode="json", exclude={"tags"})

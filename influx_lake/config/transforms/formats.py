@@ -1,4 +1,4 @@
-"""How texts are written that become values of another type."""
+"""The option `formats`: how strings are parsed when they are cast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIMES = ("timestamptz", "timestamp", "date")
 
 
 class UnixTime(StrEnum):
-    """What whole numbers count since 1970."""
+    """The unit of integers that count since 1970."""
 
     SECONDS = "unix"
     MILLISECONDS = "unix_ms"
@@ -24,14 +24,14 @@ class UnixTime(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimeFormat:
-    """A time as DuckDB's strptime reads it."""
+    """A time format for DuckDB's `strptime`."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """A number with separators: what stands between thousands, and before the fraction."""
+    """A number format: the thousands separator and the decimal separator."""
 
     grouping: str
     point: str
@@ -49,10 +49,10 @@ Format: TypeAlias = UnixTime | TimeFormat | NumberFormat | BooleanFormat
 
 
 def parse_format(text: str, iceberg_type: str) -> Format:
-    """Read how texts of a type are written.
+    """Parse the format for strings that become values of a type.
 
     Raises:
-        ValueError: The text says nothing of such values.
+        ValueError: It is not a format for this type.
     """
     kind = iceberg_type.partition("(")[0]
     if kind == "boolean":

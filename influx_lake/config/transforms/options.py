@@ -1,4 +1,4 @@
-"""How rows are shaped on their way into their table, as lake.yaml says it."""
+"""The transforms of a measurement: `where`, `rename`, `map`, `types`, `computed`, `constants`, ..."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from influx_lake.config.values.sql_expression import check_row_filter, check_val
 from influx_lake.config.values.validated_names import Text
 
 OTHERWISE = "*"
-"""What stands for every value that a map does not name."""
+"""The key of `map` for all values that it does not list."""
 
 
 class Duplicates(StrEnum):
@@ -54,7 +54,7 @@ class Metadata(StrEnum):
 
     @property
     def is_of_load(self) -> bool:
-        """Whether it changes from load to load."""
+        """Whether it differs from load to load."""
         return self in (Metadata.LOADED_AT, Metadata.RUN_ID)
 
 
@@ -218,7 +218,7 @@ class TransformOptions(BaseModel):
 
     @property
     def transforms(self) -> bool:
-        """Whether anything is done with the rows."""
+        """Whether any transform is set."""
         choosing = self.fields.chooses or self.tags.chooses
         naming = self.rename or self.prefix != PrefixOptions()
         return bool(
@@ -227,10 +227,10 @@ class TransformOptions(BaseModel):
 
     @property
     def casts_otherwise(self) -> bool:
-        """Whether `types` makes other values than by itself."""
+        """Whether options change how `types` casts."""
         return bool(self.formats) or self.on_cast_error is not OnCastError.FAIL
 
 
 def transform_options(options: TransformOptions) -> TransformOptions:
-    """Only these options, of a model that has more."""
+    """These options of a larger model."""
     return TransformOptions(**{name: getattr(options, name) for name in TransformOptions.model_fields})

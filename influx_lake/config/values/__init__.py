@@ -1,1 +1,1 @@
-"""Values of options: windows, times, units, names, patterns."""
+"""Value types of options: windows, times, durations, sizes, names, patterns, SQL expressions."""

@@ -1,4 +1,4 @@
-"""Where a server is, from what a person writes for `host`."""
+"""Parses server addresses (`host`): scheme, host, port."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from influx_lake.errors import ConfigurationError
 
 INFLUXDB3_PORT = 8181
 HTTPS_PORT = 443
-"""The port of the cloud and of most proxies."""
+"""The default port of https."""
 
 _LONGEST_NAME = 253
 _LABEL = re.compile(r"[^\W_]([\w-]{0,61}\w)?|_[\w-]{1,62}")
@@ -33,17 +33,17 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, http_port: int = INFLUXDB3_PORT) -> Address:
-        """Read `name`, `name:port`, `http://name:port`, `[::1]:8181` or `::1`.
+        """Parse `name`, `name:port`, `http://name:port`, `[::1]:8181` or `::1`.
 
         Without a scheme it is https, so that a token never travels in the clear by accident; on the loopback interface,
         where InfluxDB is usually started without TLS, it is http.
 
         Args:
-            text: What a person wrote.
-            http_port: The port of an http address that names none.
+            text: The text.
+            http_port: The default port of http.
 
         Raises:
-            ConfigurationError: The text is none of these. It is not repeated: it may hold a password.
+            ConfigurationError: The text is invalid. It is not repeated: it may contain a password.
         """
         scheme, separator, rest = text.strip().rpartition("://")
         if not separator and rest.count(":") > 1 and not rest.startswith("["):
@@ -63,12 +63,12 @@ class Address:
 
     @property
     def secure(self) -> bool:
-        """Whether the connection is encrypted."""
+        """Whether the scheme is https."""
         return self.scheme == "https"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine, where no proxy leads to."""
+        """Whether it is on this machine, which no proxy is used for."""
         return _is_loopback(self.host)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The buckets of time that a roll-up makes one row of."""
+"""Time buckets of roll-ups, also across changes of daylight saving time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ORDER = (Every.HOUR, Every.DAY, Every.WEEK, Every.MONTH)
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How long a bucket is.
+    """The length of a bucket.
 
     Attributes:
-        length: A part of a day; or a day, week or month of the calendar, which differ in length.
+        length: A part of a day, or a calendar day, week or month.
     """
 
     length: timedelta | Every
@@ -31,7 +31,7 @@ class Bucket:
         return format_duration(self.length) if isinstance(self.length, timedelta) else str(self.length)
 
     def divides(self, every: Every) -> bool:
-        """Whether a partition is made of whole buckets."""
+        """Whether a partition consists of whole buckets."""
         if isinstance(self.length, timedelta):
             return every is not Every.HOUR or not _HOUR % self.length
         if self.length is Every.WEEK:
@@ -41,18 +41,18 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class BucketRun:
-    """Buckets of one length, one after the other, up to where the next run starts.
+    """Consecutive buckets of equal length, up to the start of the next run.
 
     Attributes:
-        start_us: Where the first starts, in microseconds since 1970.
-        step_us: How long each is.
+        start_us: The start of the first, in microseconds since 1970.
+        step_us: The length of each, in microseconds.
     """
 
     start_us: int
     step_us: int
 
     def continues(self, other: BucketRun) -> bool:
-        """Whether it goes on where another run's buckets would."""
+        """Whether it continues another run."""
         return self.step_us == other.step_us and not (self.start_us - other.start_us) % self.step_us
 
 
@@ -63,9 +63,9 @@ def bucket_runs(bucket: Bucket, window: Window, timezone: str) -> tuple[BucketRu
     of a day start at the same times of the clock each day: on a day of 23 or 25 hours one of them is shorter or longer.
 
     Args:
-        bucket: The buckets.
+        bucket: The length of the buckets.
         window: A window of whole buckets.
-        timezone: Whose midnights bound days.
+        timezone: The time zone of days.
     """
     runs: list[BucketRun] = []
     for run in _runs(bucket.length, window, timezone):
@@ -98,7 +98,7 @@ def _parts(every: Every, window: Window, timezone: str) -> Iterator[Window]:
 
 
 def _clock_times(length: timedelta, day: Window, timezone: str) -> list[datetime]:
-    """When the clock shows multiples of a length on a day; the first time, where it shows one twice."""
+    """The times of a day at which the clock shows multiples of a length; the first where it shows one twice."""
     zone = ZoneInfo(timezone)
     midnight = datetime.combine(day.start.astimezone(zone).date(), datetime.min.time())
     times = [(midnight + number * length).replace(tzinfo=zone).astimezone(UTC) for number in range(_DAY // length)]
@@ -106,7 +106,7 @@ def _clock_times(length: timedelta, day: Window, timezone: str) -> list[datetime
 
 
 def parse_bucket(value: object) -> Bucket:
-    """Read `15m`, `1h`, `1d`, `1w`, or one of the words hour, day, week and month.
+    """Parse `15m`, `1h`, `1d`, `1w`, or one of the words hour, day, week and month.
 
     Raises:
         ValueError: The value is no such length.
@@ -145,4 +145,4 @@ BucketLength: TypeAlias = Annotated[
         }
     ),
 ]
-"""How long a bucket is, written with a unit or as a word."""
+"""The length of a bucket, with a unit or as a word."""

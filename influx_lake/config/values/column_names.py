@@ -1,4 +1,4 @@
-"""What columns are called in the lake."""
+"""Maps column names of the source to names in the table: `column_names`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 
 class ColumnNames(StrEnum):
-    """What becomes of a column's name."""
+    """How names are changed."""
 
     KEEP = "keep"
     LOWER = "lower"

@@ -1,4 +1,4 @@
-"""Options of one entry that are right one by one and cannot be right together."""
+"""Validation errors for options of one model that contradict each other."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pydantic_core import InitErrorDetails
 
 
 class Contradiction(ValueError):
-    """Why options cannot be right together."""
+    """The contradiction."""
 
 
 def contradiction(message: str, *option: str | int) -> ValidationError:
-    """What a model raises of itself, with the place of the option that should be another one.
+    """The error that a model's validator raises, with the path of the option to change.
 
     Args:
-        message: What is wrong, and what would be right.
-        option: Where the option is, from the model on.
+        message: The mistake, and what would be right.
+        option: The option's path in the model.
     """
     error = InitErrorDetails(type="value_error", loc=option, input=None, ctx={"error": Contradiction(message)})
     return ValidationError.from_exception_data("options", [error])

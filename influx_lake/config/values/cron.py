@@ -1,4 +1,4 @@
-"""When something is done again and again, as cron writes it."""
+"""Parses and validates cron expressions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WORDS = (
 
 
 class _Possible:
-    """Refuses ranges that go backwards, and days that no month has."""
+    """A validator that refuses reversed ranges and impossible days."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(_checked, handler(source))
@@ -76,7 +76,7 @@ def _read_off(value: Any) -> Any:
 
 
 class _OrOff:
-    """Says in JSON Schema that `off` may be written."""
+    """Adds `off` to the JSON Schema."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         written = [kind for kind in handler(schema)["anyOf"] if kind != {"type": "null"}]
@@ -84,6 +84,6 @@ class _OrOff:
 
 
 Cron = Annotated[str, Form(CRON_PATTERN, _WORDS), _Possible()]
-"""Five fields of cron."""
+"""A cron expression of five fields."""
 CronOrOff = Annotated[Cron | None, BeforeValidator(_read_off), _OrOff()]
-"""The same, or `off`: None."""
+"""A cron expression, or `off` as None."""

@@ -1,4 +1,4 @@
-"""Lists that people write: what is named twice in one is a slip of the pen."""
+"""Validators of lists: no duplicates, a single item in place of a list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, core_schema
 
 @dataclass(frozen=True)
 class Distinct:
-    """Refuses a list that names something twice, at the place of its second appearance."""
+    """A validator that refuses duplicates, with the path of the second one."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(_each_once, handler(source))
@@ -27,7 +27,7 @@ class Distinct:
 
 @dataclass(frozen=True)
 class OneOrMore:
-    """Takes one item in the place of a list of them."""
+    """A validator that accepts a single item as a list."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(_listed, handler(source))

@@ -1,4 +1,4 @@
-"""Where things are: folders and files of this machine, addresses of object stores and of web servers."""
+"""Validates paths and URLs: local files, object stores, web servers."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from influx_lake.config.values.address import Address
 from influx_lake.errors import ConfigurationError
 
 AZURE = ("abfs", "abfss", "wasb", "wasbs")
-"""The schemes of addresses in Azure's storage."""
+"""The URL schemes of Azure storage."""
 STORES = ("s3", "s3a", "s3n", "oss", "gs", "gcs", *AZURE, "hdfs", "viewfs", "file")
-"""The schemes of addresses in object stores and file systems, as PyArrow reads them."""
+"""The URL schemes of object stores and file systems that PyArrow reads."""
 WEB = ("http", "https")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 def scheme_of(location: str) -> str | None:
-    """The scheme of an address, in lower case; None for a path."""
+    """A URL's scheme in lower case; None for a path."""
     found = _SCHEME.match(location)
     return found[1].lower() if found else None
 
 
 def has_one_slash(location: str, known: Iterable[str]) -> bool:
-    """Whether an address of a known scheme has one slash where it needs two; `file:/folder` is right."""
+    """Whether a URL has one slash where it needs two; `file:/folder` is valid."""
     scheme = scheme_of(location)
     return scheme not in (None, "file") and scheme in known and not location[location.index(":") :].startswith("://")
 
 
 def check_scheme(location: str, known: Iterable[str]) -> str:
-    """Make sure that an address is of a kind that can be read.
+    """Check that a URL's scheme is supported.
 
     Raises:
-        ValueError: Its scheme is none of them.
+        ValueError: It is not.
     """
     known = tuple(known)
     scheme = scheme_of(location)
@@ -56,19 +56,19 @@ def check_scheme(location: str, known: Iterable[str]) -> str:
 
 
 def absolute_path(path: str, info: ValidationInfo) -> str:
-    """A path or an address; a local path that is relative is below the folder of the lake.yaml.
+    """A path or URL; relative local paths are below the folder of the lake.yaml.
 
     Raises:
-        ValueError: There is no home folder that its `~` stands for.
+        ValueError: There is no home folder for its `~`.
     """
     return path if scheme_of(path) else str(_below_root(Path(path), info))
 
 
 def stored_path(path: str, info: ValidationInfo) -> str:
-    """A path, or an address of an object store, complete.
+    """A path, or a complete URL of an object store.
 
     Raises:
-        ValueError: It is no such address.
+        ValueError: It is neither.
     """
     return absolute_path(check_scheme(path, STORES), info)
 
@@ -88,7 +88,7 @@ def _local(path: Path, info: ValidationInfo) -> Path:
 
 
 def web_mistake(text: str) -> str | None:
-    """What is wrong with the address of a web server; nothing where it is right."""
+    """The mistake in a web server's URL; None where it is valid."""
     try:
         parts = urlsplit(text)
         if parts.scheme.lower() not in WEB or not parts.netloc or text != "".join(text.split()):
@@ -108,7 +108,7 @@ def _web_address(text: str) -> str:
 
 
 LocalFile = Annotated[Path, AfterValidator(_local)]
-"""A file or folder of this machine; relative ones are below the folder of the lake.yaml."""
+"""A local path; relative ones are below the folder of the lake.yaml."""
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
-"""The address of a web server."""
+"""The URL of a web server."""

@@ -1,4 +1,4 @@
-"""Options that hold options of their own, or `off`."""
+"""Options that are a mapping of options, or `off`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OFF = frozenset({"off", "no", "false"})
 
 @dataclass(frozen=True)
 class Switched:
-    """Reads an annotated `Options | None`: nothing written is every default of the options, `off` is None."""
+    """A validator for `Options | None`: an empty value means the defaults, `off` means None."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(read_switched, handler(source))
@@ -25,15 +25,15 @@ class Switched:
 
 
 def or_empty(value: Any) -> Any:
-    """What is written; no options at all where nothing is."""
+    """The value, or an empty mapping where there is none."""
     return {} if value is None else value
 
 
 def read_switched(value: Any) -> Any:
-    """What is written, as pydantic takes it.
+    """The value, as pydantic validates it.
 
     Raises:
-        ValueError: It is neither options nor `off`.
+        ValueError: It is neither a mapping nor `off`.
     """
     if value is None:
         return {}

@@ -13,12 +13,12 @@ _CLASS = re.compile(r"\[!?+\]?+[^\]]*\]", re.DOTALL)
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a text stands for every name that it matches."""
+    """Whether a text is a pattern rather than a name."""
     return _is_regex(text) or _GLOB.search(text) is not None
 
 
 def pattern_mistake(text: str) -> str | None:
-    """What is wrong with a pattern; nothing where it is right."""
+    """The mistake in a pattern; None where it is valid."""
     if not _is_regex(text):
         open_class = _CLASS.sub("", text).partition("[")[1]
         return "opens a class with [ and does not close it: write [[] for the character itself" if open_class else None
@@ -43,7 +43,7 @@ class NamePattern:
     text: str
 
     def matches(self, name: str) -> bool:
-        """Whether it stands for the name."""
+        """Whether it matches a name."""
         if not is_pattern(self.text):
             return name == self.text
         return self._compiled.search(name) is not None

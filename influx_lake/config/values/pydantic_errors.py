@@ -1,4 +1,4 @@
-"""Pydantic's findings in the words of the user's file."""
+"""Converts pydantic's validation errors to mistakes in terms of lake.yaml."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _M = TypeVar("_M", bound=BaseModel)
 def validated(
     model: type[_M], data: dict[str, Any], location: Location, report: Report, *, hide: frozenset[str] = frozenset()
 ) -> tuple[_M | None, dict[str, Any]]:
-    """Check an entry, report its mistakes, and go on with what is right in it, so that later checks see it.
+    """Validate an entry, report its mistakes, and continue with its valid parts, so that later checks see them.
 
     Args:
-        model: What the entry should be.
-        data: What is written.
-        location: Where it is written.
-        report: Takes the mistakes.
+        model: The model.
+        data: The entry.
+        location: Its path.
+        report: Collects the mistakes.
         hide: Options whose values must not be repeated.
 
     Returns:
@@ -55,13 +55,13 @@ def validated(
 
 
 def _is_consequence(mistake: ErrorDetails, where: Location, report: Report) -> bool:
-    """Whether options contradict each other only since one of them was left out over a mistake of its own."""
+    """Whether a contradiction is a consequence of an option left out because of a mistake."""
     error = mistake.get("ctx", {}).get("error")
     return isinstance(error, Contradiction) and report.has_lost_below(where[:-1])
 
 
 def _readable(data: dict[str, Any], location: Location, report: Report) -> dict[str, Any]:
-    """The entry without the texts that nobody can have meant."""
+    """The entry without invalid strings."""
     found = [(inside, reason) for inside, reason in unreadable(data) if not report.is_lost((*location, *inside))]
     kept = copy.deepcopy(data) if found else data
     for inside, reason in sorted(found, key=lambda each: _in_order(each[0]), reverse=True):
@@ -72,14 +72,14 @@ def _readable(data: dict[str, Any], location: Location, report: Report) -> dict[
 
 
 def _in_order(inside: Location) -> list[tuple[int, str]]:
-    """Where an entry stands among others. Last ones go first: taking one out of a list moves those behind it."""
+    """A sort key that removes later items of a list first, since indices shift."""
     return [(part, "") if isinstance(part, int) else (0, str(part)) for part in inside]
 
 
 def _without(
     mistakes: list[ErrorDetails], model: type[_M], data: dict[str, Any], context: dict[str, Any]
 ) -> tuple[_M | None, dict[str, Any]]:
-    """The entry without its mistakes, and without what cannot be right once they are gone."""
+    """The entry without its invalid parts, and without what is invalid after their removal."""
     kept, gone = copy.deepcopy(data), {_inside(mistake) for mistake in mistakes}
     seen: set[frozenset[Location]] = set()
     while () not in gone and frozenset(gone) not in seen:
@@ -95,13 +95,13 @@ def _without(
 
 
 def _inside(mistake: ErrorDetails) -> Location:
-    """Where in an entry a mistake is; pydantic marks one in a name with what may itself be a name."""
+    """The path of an error in the entry, without pydantic's markers."""
     place = mistake["loc"]
     return place[:-1] if place[-1:] == ("[key]",) and mistake["type"] != "extra_forbidden" else place
 
 
 def options_of(model: type[BaseModel], inside: Location = ()) -> list[str]:
-    """The options that a model, or a model inside it, knows."""
+    """The options of a model, or of a model within it."""
     found = _model_at(model, inside)
     return list(found.model_fields) if found else []
 
@@ -162,7 +162,7 @@ def _missing(model: type[BaseModel], inside: Location) -> str:
 
 
 def _end(end: object) -> object:
-    """The end of a range as it would be written; pydantic shows lengths of time as Python does."""
+    """A bound of a range as lake.yaml writes it; pydantic formats durations as Python does."""
     parts = _TIMEDELTA.fullmatch(str(end))
     if parts:
         end = timedelta(**{name: int(count) for name, count in _TIMEDELTA_PART.findall(parts[1])})
@@ -201,7 +201,7 @@ def _shown(value: object, written: str | None, hidden: bool) -> str:
 
 
 def _remove(data: Any, inside: Location) -> None:
-    """Take one entry out of nested data; what is already gone stays gone."""
+    """Remove an entry from nested data, if it is still there."""
     for part in inside[:-1]:
         if isinstance(data, dict):
             data = data.get(str(part))

@@ -1,4 +1,4 @@
-"""How a source is read: how long it is tried again, in which pieces, and how much of it at once."""
+"""Options of reading a source: retries, query splitting, parallelism."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measurement's columns are, as its source declares them."""
+"""The schema of a measurement as its source declares it: columns with role and type."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ TIME = "time"
 """The name of the time column, in InfluxDB and in the lake."""
 
 VARIANT_OF = "influx_lake.variant_of"
-"""The metadata of an Arrow column that holds a field's values of a second type: the name of the first one's."""
+"""The Arrow field metadata of a column with a field's values of a second type: the name of the first one's."""
 
 
 MADE_OF = "influx_lake.made_of"
-"""The metadata of an Arrow column that was made of columns of a measurement: a JSON list of their names."""
+"""The Arrow field metadata of a computed column: a JSON list of its source columns."""
 
 MISFIT = "influx_lake.misfit"
-"""The metadata of an Arrow column that holds what could not become of the table's type, where such rows go to the
-quarantine: why."""
+"""The Arrow field metadata of a column of values that did not fit the table's type and go to the quarantine: the
+reason.
+"""
 
 
 class Role(StrEnum):
-    """What a column is to InfluxDB."""
+    """A column's role in InfluxDB."""
 
     TAG = "tag"
     FIELD = "field"
@@ -51,13 +52,13 @@ class Column:
 
     Attributes:
         name: Its name; no two columns of a measurement have the same.
-        role: What it is to InfluxDB.
-        type: Its values' type.
-        variant_of: The column that holds the same field's values of another type, where the source has several.
-        made_of: The columns of the source that it is made of; None: of the one that has its name.
-        doc: What its name does not say.
-        iceberg_type: The Iceberg type that it was given; None: the one that `type` has.
-        is_compared: Whether the same row has the same value at every load.
+        role: Its role in InfluxDB.
+        type: Its type.
+        variant_of: The column with the same field's values of another type, where the source has several.
+        made_of: The source columns that it is computed from; None: the one with its name.
+        doc: Its documentation.
+        iceberg_type: A given Iceberg type; None: that of `type`.
+        is_compared: Whether a row has the same value in it at every load.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Column:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The columns of the source that it is made of."""
+        """The source columns that it is computed from."""
         return (self.name,) if self.made_of is None else self.made_of
 
 
@@ -88,8 +89,8 @@ class MeasurementSchema:
 
     Attributes:
         measurement: The measurement's name in the source.
-        where: The rows that are wanted; None: all of them. Only for sources that say that they take it.
-        left_out: The other columns that the source declared, which are not read.
+        where: The condition of the wanted rows; None: all. Only for sources that support conditions.
+        left_out: The declared columns that are not read.
     """
 
     measurement: str
@@ -107,35 +108,35 @@ class MeasurementSchema:
 
     @property
     def needs_a_field(self) -> bool:
-        """Whether a point is a row only if it has one of the fields that are read: where others are left out."""
+        """Whether a point counts as a row only if it has one of the selected fields."""
         return bool(self.fields) and any(column.role is Role.FIELD for column in self.left_out)
 
     def column(self, name: str) -> Column | None:
-        """A column that the source declared, also one that is left out."""
+        """A declared column, including those left out."""
         return next((column for column in (*self.columns, *self.left_out) if column.name == name), None)
 
     @property
     def types(self) -> dict[str, ColumnType]:
-        """The types of all columns that the source declared, by their names."""
+        """The types of all declared columns, by name."""
         return {column.name: column.type for column in (*self.columns, *self.left_out)}
 
     @property
     def whole(self) -> MeasurementSchema:
-        """What the source declared: all columns, and all rows."""
+        """The declared schema: all columns and rows."""
         if not self.left_out:
             return self if self.where is None else replace(self, where=None)
         declared = sorted((*self.columns, *self.left_out), key=lambda column: (_ORDER[column.role], column.name))
         return MeasurementSchema(self.measurement, tuple(declared))
 
     def select(self, names: Collection[str], where: Condition | None = None) -> MeasurementSchema:
-        """Some of the columns, with the time, and some of the rows.
+        """A schema with some of the columns, time included, and a condition on rows.
 
         Args:
-            names: The columns that are wanted.
-            where: The rows that are wanted, of those that were before.
+            names: The columns to read.
+            where: The condition, added to the present one.
 
         Raises:
-            ValueError: A name is no column's.
+            ValueError: A name is not a column.
         """
         if unknown := {*names} - {column.name for column in self.columns}:
             raise ValueError(f"{self.measurement!r} has no column {min(unknown)!r}")
@@ -150,5 +151,5 @@ class MeasurementSchema:
 
     @property
     def time(self) -> str:
-        """The column of the time."""
+        """The time column."""
         return next(column.name for column in self.columns if column.role is Role.TIME)

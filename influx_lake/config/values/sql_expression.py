@@ -1,4 +1,4 @@
-"""SQL expressions over the columns of a row, as far as they can be judged without the rows they are for."""
+"""Validates SQL expressions of lake.yaml with DuckDB's parser, without rows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ _REFUSED = {
     "LAMBDA": "is a function, and not a condition over the columns of a row",
 }
 _UNSTABLE = frozenset({"age", "current_setting", "getenv", "getvariable", "vector_type", "version"})
-"""Functions whose values depend on more than their arguments, and of which DuckDB (1.5) does not say so; `age` compares
-with today where it gets one time."""
+"""Functions with values that depend on more than their arguments, which DuckDB (1.5) does not mark as such; `age` with
+one argument uses the current date.
+"""
 _OF_THE_SESSION = ("current_", "pg_")
-"""What functions begin with that tell of the session or the server."""
+"""Prefixes of functions about the session or server."""
 _CURRENT = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 _SHOWN = 80
 _SELECT = "SELECT "
@@ -40,12 +41,12 @@ _SELECT = "SELECT "
 
 @dataclass(frozen=True, slots=True)
 class ColumnReference:
-    """Where an expression names a column.
+    """A reference to a column in an expression.
 
     Attributes:
-        name: The column, as it is written there.
-        start: Where the name begins, in bytes of the expression's text.
-        end: Where it ends.
+        name: The column's name as written.
+        start: The start of the name, a byte offset in the expression.
+        end: The end, likewise.
     """
 
     name: str
@@ -54,10 +55,10 @@ class ColumnReference:
 
 
 def check_condition(condition: str) -> str:
-    """Let DuckDB parse the condition, where it is installed; columns are known only when rows are there.
+    """Check the syntax of a condition with DuckDB, where it is installed; column names are checked with the rows.
 
     Raises:
-        ValueError: The text is not one expression with one value for each row.
+        ValueError: It is not a single scalar expression.
     """
     if find_spec("duckdb") is None:
         return condition
@@ -68,10 +69,10 @@ def check_condition(condition: str) -> str:
 
 
 def check_value(expression: str) -> str:
-    """The same for an expression whose value is stored: the same row has the same value at every load.
+    """As `check_condition`, for an expression whose value is stored: it must be deterministic.
 
     Raises:
-        ValueError: The text is not one expression with one value for each row, or it depends on more than the row.
+        ValueError: It is not a single scalar expression, or not deterministic.
     """
     if find_spec("duckdb") is None:
         return expression
@@ -81,7 +82,7 @@ def check_value(expression: str) -> str:
 
 
 def check_row_filter(condition: str) -> str:
-    """The same for a condition that says which rows are stored.
+    """As `check_value`, for a condition of the rows to store.
 
     Raises:
         ValueError: See `check_condition` and `check_value`.
@@ -91,7 +92,7 @@ def check_row_filter(condition: str) -> str:
 
 
 def column_references(expression: str) -> tuple[ColumnReference, ...]:
-    """Where a checked expression names columns, in the order of the text; none where DuckDB is not installed."""
+    """The references to columns in a valid expression, in order; empty where DuckDB is not installed."""
     if find_spec("duckdb") is None:
         return ()
     before = len(_SELECT)
@@ -107,7 +108,7 @@ def column_references(expression: str) -> tuple[ColumnReference, ...]:
 
 
 def parsed_expression(expression: str) -> dict[str, Any]:
-    """The syntax tree of a checked expression, as DuckDB's `json_serialize_sql` gives it.
+    """The syntax tree of a valid expression, from DuckDB's `json_serialize_sql`.
 
     Raises:
         ValueError: It is not one expression.
@@ -164,7 +165,7 @@ def _parsed(expression: str) -> dict[str, Any]:
 
 
 def _expression(tree: dict[str, Any]) -> dict[str, Any]:
-    """The one expression that was written.
+    """The syntax tree of the single expression.
 
     Raises:
         ValueError: It is not one, or more than an expression.
@@ -194,7 +195,7 @@ def _check_part(part: dict[str, Any], *, is_all: bool) -> None:
 
 
 def _parts(node: Any) -> Iterator[dict[str, Any]]:
-    """An expression and everything in it."""
+    """Yield an expression and all its sub-expressions."""
     waiting = [node]
     while waiting:
         inner = waiting.pop()
@@ -245,7 +246,7 @@ def _unstable() -> frozenset[str]:
 
 @cache
 def _macros_of(functions: frozenset[str]) -> frozenset[str]:
-    """The macros that call one of these functions, also by way of others."""
+    """The macros that call one of these functions, directly or not."""
     macros = (
         _parser()
         .cursor()

@@ -1,4 +1,4 @@
-"""Dates and times that people write."""
+"""Parses dates and times of options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOMENT = re.compile(MOMENT_PATTERN)
 
 
 def _read_moment(value: Any) -> Any:
-    """A date or time; one without a zone stays so: it is the zone's of the partitions."""
+    """Parse a date or time; without a zone it is in the partitions' time zone."""
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, date):
@@ -47,11 +47,11 @@ Moment = Annotated[
         }
     ),
 ]
-"""A date or time; without a zone it is one of the partitions' zone."""
+"""A date or time; without a zone it is in the partitions' time zone."""
 
 
 FIRST_POINT: Literal["first_point"] = "first_point"
-"""In place of a date: wherever the source's oldest point is."""
+"""The word for the time of the source's oldest point."""
 
 
 def _read_start(value: Any) -> Any:
@@ -74,11 +74,11 @@ Start = Annotated[
         }
     ),
 ]
-"""A moment, or `first_point`."""
+"""A date or time, or `first_point`."""
 
 
 def in_zone(moment: datetime, timezone: str) -> datetime:
-    """The moment in UTC; where it has no zone it is one of this zone."""
+    """A time in UTC; a given zone applies where it has none."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
 
 

@@ -1,4 +1,4 @@
-"""Numbers, lengths of time and amounts of data as people write them: `4`, `10m`, `1h30m`, `512MB`, `1GiB`."""
+"""Parses and formats numbers, durations and sizes with units: `4`, `10m`, `1h30m`, `512MB`, `1GiB`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ SIZE_UNITS = {
 }
 
 LONGEST_DURATION = timedelta(days=36_525)
-"""A hundred years: more than any time that InfluxDB holds, and few enough to be counted from any moment of it."""
+"""A hundred years: more than any time range in InfluxDB, and safe to add to any time in it."""
 LARGEST = 2**63 - 1
-"""The largest whole number that files, tables and servers take."""
+"""The largest integer that files, tables and servers accept."""
 
 # Each unit once, the longest first.
 DURATION_PATTERN = r"^\s*(?=[0-9])" + "".join(rf"([0-9]{{1,15}}\s*{unit}\s*)?" for unit in DURATION_UNITS) + "$"
@@ -52,10 +52,10 @@ _SIZE_FACTORS = {unit.lower().removesuffix("b"): factor for unit, factor in SIZE
 
 
 def parse_duration(value: object) -> timedelta:
-    """Read `10m`, `1h30m`, `7d`, `2w`, `1500ms` or `0`.
+    """Parse `10m`, `1h30m`, `7d`, `2w`, `1500ms` or `0`.
 
     Raises:
-        ValueError: The value is not a length of time with units.
+        ValueError: It is not a duration with units.
     """
     if isinstance(value, timedelta):
         return value
@@ -75,10 +75,10 @@ def parse_duration(value: object) -> timedelta:
 
 
 def parse_whole_number(value: object) -> int:
-    """Read `4`, `-1` or `+3`: digits without underscores, points, and zeros in front.
+    """Parse `4`, `-1` or `+3`: digits only, without leading zeros.
 
     Raises:
-        ValueError: The value is no whole number, or none that files and tables can hold.
+        ValueError: It is not an integer in the range that files and tables hold.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -91,10 +91,10 @@ def parse_whole_number(value: object) -> int:
 
 
 def parse_number(value: object) -> float:
-    """Read `4`, `0.5` or `1e-3`.
+    """Parse `4`, `0.5` or `1e-3`.
 
     Raises:
-        ValueError: The value is no finite number.
+        ValueError: It is not a finite number.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
@@ -105,10 +105,10 @@ def parse_number(value: object) -> float:
 
 
 def parse_yes_no(value: object) -> bool:
-    """Read `true`, `false`, and YAML's other words for them: `yes`, `no`, `on`, `off`.
+    """Parse `true`, `false`, and YAML's synonyms `yes`, `no`, `on`, `off`.
 
     Raises:
-        ValueError: The value is none of them.
+        ValueError: It is none of them.
     """
     if isinstance(value, bool):
         return value
@@ -118,7 +118,7 @@ def parse_yes_no(value: object) -> bool:
 
 
 def format_duration(value: timedelta) -> str:
-    """Write a duration the way `parse_duration` reads it: `1h30m`.
+    """Format a duration as `parse_duration` reads it: `1h30m`.
 
     Raises:
         ValueError: The duration is negative, or finer than a millisecond.
@@ -134,23 +134,23 @@ def format_duration(value: timedelta) -> str:
 
 
 def format_roughly(value: timedelta) -> str:
-    """Write a duration for people: seconds of hours tell nobody anything."""
+    """Format a duration for people, without insignificant units."""
     unit = timedelta(minutes=1) if value >= timedelta(hours=1) else timedelta(seconds=1)
     return format_duration(max(value // unit * unit, timedelta(0)))
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things, for people: `1 window`, `2 windows`."""
+    """A number with its noun: `1 window`, `2 windows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def parse_size(value: object) -> int:
-    """Read `512MB`, `1GiB`, `64 kB` or a number of bytes. `MB` is a million bytes, `MiB` is 2^20.
+    """Parse `512MB`, `1GiB`, `64 kB` or a number of bytes. `MB` is a million bytes, `MiB` is 2^20.
 
     `pydantic.ByteSize` refuses `1Mi`, cuts `1.5B` to 1, rounds large numbers, and takes bits: `1kbit`.
 
     Raises:
-        ValueError: The value is not a whole number of bytes.
+        ValueError: It is not a whole number of bytes.
     """
     match = _SIZE.fullmatch(str(value))
     if match is None:
@@ -169,14 +169,14 @@ _OF_BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def format_size(value: int) -> str:
-    """Write a number of bytes the way `parse_size` reads it, in the largest unit that stays whole: `512MB`."""
+    """Format a size as `parse_size` reads it, in the largest unit that gives an integer: `512MB`."""
     fitting = [(factor, unit) for unit, factor in SIZE_UNITS.items() if value >= factor and value % factor == 0]
     factor, unit = max(fitting, default=(1, "B"))
     return f"{value // factor}{unit}"
 
 
 def format_bytes(value: float) -> str:
-    """Write a number of bytes for people, in powers of ten and three digits: `5.82 MB`."""
+    """Format a size for people, in powers of ten with three digits: `5.82 MB`."""
     unit = 0
     while value >= 999.5 and unit < len(_OF_BYTES) - 1:
         value, unit = value / 1000, unit + 1
@@ -202,13 +202,13 @@ Duration = Annotated[
         }
     ),
 ]
-"""A length of time, written with units."""
+"""A duration with units."""
 
 WholeNumber = Annotated[int, BeforeValidator(parse_whole_number)]
-"""A whole number, written in digits."""
+"""An integer, in digits."""
 
 Number = Annotated[float, BeforeValidator(parse_number)]
-"""A finite number, written in digits."""
+"""A finite number, in digits."""
 
 YesNo = Annotated[
     bool,
@@ -217,7 +217,7 @@ YesNo = Annotated[
         {"anyOf": [{"type": "boolean"}, {"enum": [word for word in _YES_NO if word.lower() not in ("true", "false")]}]}
     ),
 ]
-"""`true` or `false`, or another of YAML's words for them."""
+"""A boolean: `true`, `false`, or one of YAML's synonyms."""
 
 Size = Annotated[
     int,
@@ -233,4 +233,4 @@ Size = Annotated[
         }
     ),
 ]
-"""An amount of data in bytes, written with units."""
+"""A size in bytes, with units."""

@@ -1,4 +1,4 @@
-"""Names that people give: of tables, owners, tags, groups."""
+"""Validates names: of tables, owners, tags, groups."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}")
 
 @dataclass(frozen=True)
 class Form:
-    """Refuses a text that has not the form of an option, and says in words which one that is.
+    """A validator of a string's form.
 
     Attributes:
-        pattern: The form, as a regular expression of JSON Schema (ECMA 262), which editors get.
-        words: The same for people: what the text is not.
+        pattern: The form, as a regular expression of JSON Schema (ECMA 262), for editors.
+        words: The mistake in words, completing "is not ...".
     """
 
     pattern: str
@@ -82,7 +82,7 @@ Group = Annotated[str, _name(_GROUP, "a group: letters, digits and _, with / bet
 
 
 def safe_table_name(name: str) -> str:
-    """A table's name for a measurement's: what a table's name cannot hold becomes `_`."""
+    """A table name for a measurement: characters that table names cannot have become `_`."""
     safe = _NOT_IN_TABLE.sub("_", name)
     # A leading dash reads as a minus sign or an option nearly everywhere.
     return "_" + safe[1:] if safe.startswith("-") else safe

@@ -1,4 +1,4 @@
-"""Windows of time, and the schemes that cut time into them."""
+"""`Window`, a half-open UTC interval, and `Scheme`, which divides time into windows."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def utc_text(moment: datetime) -> str:
 
 
 def from_nanoseconds(nanoseconds: int) -> datetime:
-    """The time of so many nanoseconds since 1970, cut to the microsecond before it."""
+    """The time for nanoseconds since 1970, truncated to microseconds."""
     return EPOCH + timedelta(microseconds=nanoseconds // 1000)
 
 
 def parse_moment(text: str) -> datetime:
-    """Read an ISO 8601 date or time; without a zone it is UTC.
+    """Parse an ISO 8601 date or time; UTC where it has no zone.
 
     Raises:
         ValueError: The text is not an ISO 8601 date or time.
@@ -52,7 +52,7 @@ class Window:
 
     @classmethod
     def parse(cls, text: str) -> Window:
-        """Read what `str()` wrote.
+        """Parse what `str()` wrote.
 
         Raises:
             ValueError: The text is not `start/end`.
@@ -63,19 +63,19 @@ class Window:
         return cls(parse_moment(start), parse_moment(end))
 
     def until(self, moment: datetime) -> Window | None:
-        """The part of the window before a moment; None when there is none."""
+        """The part of the window before a time; None where there is none."""
         return Window(self.start, min(self.end, moment)) if moment > self.start else None
 
     def overlaps(self, other: Window) -> bool:
-        """Whether it shares time with another window: those that only touch do not."""
+        """Whether it has time in common with another window; adjacent windows do not."""
         return self.start < other.end and other.start < self.end
 
     def overlaps_any(self, others: Iterable[Window]) -> bool:
-        """Whether it shares time with one of other windows."""
+        """Whether it overlaps one of several windows."""
         return any(map(self.overlaps, others))
 
     def contains(self, other: Window) -> bool:
-        """Whether all of another window is in it."""
+        """Whether it contains another window."""
         return self.start <= other.start and other.end <= self.end
 
     @property
@@ -95,7 +95,7 @@ class Window:
 
 
 def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
-    """The time of some windows, oldest first, as few windows as it takes."""
+    """The union of windows, as few windows as possible, oldest first."""
     found: list[Window] = []
     for window in sorted(windows):
         if found and window.start <= found[-1].end:
@@ -106,7 +106,7 @@ def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
 
 
 class Every(StrEnum):
-    """How long a partition is."""
+    """The length of a partition."""
 
     HOUR = "hour"
     DAY = "day"
@@ -120,23 +120,23 @@ LONGEST = {
     Every.WEEK: timedelta(weeks=1),
     Every.MONTH: timedelta(days=31),
 }
-"""How long a partition is at most, but for a change of clocks."""
+"""The greatest length of a partition, other than by daylight saving time."""
 
 
 def window_of(every: Every, timezone: str, moment: datetime) -> Window:
-    """The hour, or the day, week or month of a time zone, that holds a moment."""
+    """The hour, or the day, week or month in a time zone, that contains a time."""
     start = _floor(every, timezone, moment)
     return Window(start, _next(every, timezone, start))
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How the time of a measurement is cut into windows.
+    """How time is divided into windows.
 
     Attributes:
         every: The length of a window. Weeks start on Monday.
-        start: Where the first window starts.
-        timezone: Whose midnights bound days, weeks and months (an IANA name). Hours are UTC's.
+        start: The start of the first window.
+        timezone: The time zone (an IANA name) of days, weeks and months. Hours are in UTC.
     """
 
     every: Every
@@ -152,11 +152,11 @@ class Scheme:
         object.__setattr__(self, "start", start)
 
     def window_at(self, moment: datetime) -> Window:
-        """The window that holds a moment, also one before the scheme's start."""
+        """The window that contains a time, also before the scheme's start."""
         return window_of(self.every, self.timezone, moment)
 
     def windows(self, begin: datetime, end: datetime) -> Iterator[Window]:
-        """The scheme's windows that share time with [begin, end), oldest first."""
+        """The windows that overlap [begin, end), oldest first."""
         begin = max(begin, self.start)
         window = self.window_at(begin)
         while max(window.start, begin) < end:
@@ -164,7 +164,7 @@ class Scheme:
             window = Window(window.end, _next(self.every, self.timezone, window.end))
 
     def windows_back(self, begin: datetime, end: datetime) -> Iterator[Window]:
-        """The scheme's windows that share time with [begin, end), newest first."""
+        """The windows that overlap [begin, end), newest first."""
         begin = max(begin, self.start)
         while begin < end:
             window = self.window_at(end - MICROSECOND)

@@ -1,1 +1,1 @@
-"""Commands on the history of tables: snapshots, rollbacks, tags, branches and their publication."""
+"""Commands on the history of tables: history, rollback, tag, branch, publish."""

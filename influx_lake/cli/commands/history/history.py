@@ -1,4 +1,4 @@
-"""`influx-lake history`."""
+"""The command `influx-lake history`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def history(
 
 _NUMBERS = ["rows", "before"]
 _RUN_CHARACTERS = 16
-"""As much of a run's id as tells it from others; JSON has all of it."""
+"""How much of a run's id is shown; `--json` has all of it."""
 
 
 def _row(entry: Entry) -> list[str]:
@@ -94,7 +94,7 @@ def _short(window: Window) -> str:
 
 
 def entry_facts(entry: Entry) -> dict[str, Any]:
-    """A snapshot for programs. Its id is a text: it does not fit into the numbers of JavaScript."""
+    """A snapshot as JSON. Its id is a string, since it exceeds JavaScript's integers."""
     from influx_lake.config.values.windows import utc_text
 
     return {

@@ -1,4 +1,4 @@
-"""`influx-lake publish`."""
+"""The command `influx-lake publish`."""
 
 from __future__ import annotations
 

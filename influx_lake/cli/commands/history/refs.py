@@ -1,4 +1,4 @@
-"""`influx-lake tag` and `influx-lake branch`."""
+"""The commands `influx-lake tag` and `influx-lake branch`."""
 
 from __future__ import annotations
 

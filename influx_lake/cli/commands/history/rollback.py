@@ -1,4 +1,4 @@
-"""`influx-lake rollback`."""
+"""The command `influx-lake rollback`."""
 
 from __future__ import annotations
 

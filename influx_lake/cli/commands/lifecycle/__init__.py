@@ -1,1 +1,1 @@
-"""Commands on the life of rows: proved, off-loaded, restored, erased."""
+"""Commands on the life cycle of rows: certify, offload, restore, erase."""

@@ -1,4 +1,4 @@
-"""`influx-lake certify`."""
+"""The command `influx-lake certify`."""
 
 from __future__ import annotations
 

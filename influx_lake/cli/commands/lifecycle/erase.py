@@ -1,4 +1,4 @@
-"""`influx-lake erase`."""
+"""The command `influx-lake erase`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`influx-lake offload`."""
+"""The commands `influx-lake offload plan` and `run`."""
 
 from __future__ import annotations
 

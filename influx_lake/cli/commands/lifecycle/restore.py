@@ -1,4 +1,4 @@
-"""`influx-lake restore`."""
+"""The command `influx-lake restore`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _TOLD_SECONDS = 5.0
 
 
 def _rate(text: str) -> Rate:
-    """Read a number of points, or of bytes where a unit says so, in a second.
+    """Parse a rate: points per second, or bytes per second with a unit.
 
     Raises:
-        BadParameter: It is neither.
+        BadParameter: It is not a rate.
     """
     from influx_lake.config.values.units import parse_number, parse_size
     from influx_lake.restore.delivery.pace import Rate
@@ -173,7 +173,7 @@ def restore(
 
 @dataclass(slots=True)
 class _Progress:
-    """Tells every few seconds how far it is."""
+    """Prints the progress every few seconds."""
 
     out: Output
     name: str
@@ -182,7 +182,7 @@ class _Progress:
     _told: float = field(default_factory=time.monotonic)
 
     def taken(self, window: Window, points: int) -> None:
-        """Points of a window are written."""
+        """Count points that were written."""
         self.points += points
         now = time.monotonic()
         if now - self._told >= _TOLD_SECONDS:
@@ -238,7 +238,7 @@ def _tell_verified(out: Output, verified: Sequence[VerifiedWindow], refused: int
 
 
 def facts(found: Restored, *, dry_run: bool) -> dict[str, Any]:
-    """The same for programs."""
+    """The result of a restore as JSON."""
     return {
         "measurement": found.measurement.name,
         "table": found.measurement.table_name,

@@ -1,1 +1,1 @@
-"""The commands for users of InfluxData's plugin, and for tables that others filled."""
+"""Commands for users of InfluxData's plugin and for tables that other tools filled: import-plugin, adopt."""

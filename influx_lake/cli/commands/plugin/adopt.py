@@ -1,4 +1,4 @@
-"""`influx-lake adopt`."""
+"""The command `influx-lake adopt`."""
 
 from __future__ import annotations
 

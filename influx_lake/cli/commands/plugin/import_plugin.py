@@ -1,4 +1,4 @@
-"""`influx-lake import-plugin`."""
+"""The command `influx-lake import-plugin`."""
 
 from __future__ import annotations
 

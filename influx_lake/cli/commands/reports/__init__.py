@@ -1,1 +1,1 @@
-"""Commands that tell of the lake and change nothing in it."""
+"""Read-only commands that report on the lake: status, cost, docs, metrics."""

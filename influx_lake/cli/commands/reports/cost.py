@@ -1,4 +1,4 @@
-"""`influx-lake cost`."""
+"""The command `influx-lake cost`."""
 
 from __future__ import annotations
 

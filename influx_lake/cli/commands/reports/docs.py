@@ -1,4 +1,4 @@
-"""`influx-lake docs`."""
+"""The command `influx-lake docs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`influx-lake metrics`."""
+"""The command `influx-lake metrics`."""
 
 from __future__ import annotations
 

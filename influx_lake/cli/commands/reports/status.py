@@ -1,4 +1,4 @@
-"""`influx-lake status`."""
+"""The command `influx-lake status`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
 
 
 def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: int = BAR_WIDTH) -> str:
-    """How much of each stretch of time is loaded, oldest on the left: a full block is all of it, a blank nothing."""
+    """A bar of the coverage, oldest time on the left: a full block for complete, a blank for none."""
     if not expected:
         return ""
     absent = set(missing)
@@ -67,7 +67,7 @@ def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: i
 
 
 def time_behind(lag: timedelta) -> str:
-    """A length of time in the two units that matter: `3 d 4 h`."""
+    """A duration in its two largest units: `3 d 4 h`."""
     seconds = max(0, int(lag.total_seconds()))
     parts: list[str] = []
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):

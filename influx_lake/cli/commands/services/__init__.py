@@ -1,1 +1,1 @@
-"""Commands that run a server until they are ended."""
+"""Commands that run a server until they are stopped: sandbox, serve, ui."""

@@ -1,4 +1,4 @@
-"""`influx-lake sandbox`."""
+"""The command `influx-lake sandbox`."""
 
 from __future__ import annotations
 

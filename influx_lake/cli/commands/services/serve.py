@@ -1,4 +1,4 @@
-"""`influx-lake serve`."""
+"""The command `influx-lake serve`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from influx_lake.serve.service import Runs
 
 _MODULES = ("fastapi", "uvicorn", "prometheus_client")
-"""What the extra brings."""
+"""The modules of the extra."""
 
 
 def serve(
@@ -76,10 +76,10 @@ def _runs(lake: Lake, stack: ExitStack) -> Runs:
 
 
 def _with(lake: Lake, host: str | None, port: int | None) -> Lake:
-    """The lake, served as the command says.
+    """The lake, with `serve` options overridden by those of the command.
 
     Raises:
-        ConfigurationError: It cannot be served so.
+        ConfigurationError: The options are invalid.
     """
     from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""`influx-lake ui`."""
+"""The command `influx-lake ui`."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _report_loaded(lake: Lake, out: Output) -> None:
 
 
 def lakes_of_the_ui(lake: Lake, out: Output) -> list[Lake]:
-    """The lake, with the first points of its measurements; in a project, as each of its components has it."""
+    """The lake, with its measurements' first points; in a project, one for each component."""
     from influx_lake.cli.dagster_dev import dagster_instance
     from influx_lake.cli.dg_project import project_of_components
     from influx_lake.config import load_lake
@@ -105,7 +105,7 @@ def lakes_of_the_ui(lake: Lake, out: Output) -> list[Lake]:
 
 
 def _ask_for_first_points(lake: Lake, out: Output) -> Survey | None:
-    """Ask the sources; None where they are away, for the sensor asks again."""
+    """Query the sources for first points; None where they do not answer, since the sensor asks again."""
     from influx_lake.cli.session import open_session
     from influx_lake.errors import LakeError
     from influx_lake.replication.discovery import discover_measurements
