@@ -1,4 +1,4 @@
-"""The option `chunks`: how many windows one run loads."""
+"""The option `windows_per_run`: how many windows of a measurement one run loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The option `sort_by`: the sort order of rows in data files."""
+"""The option `write.sort_by`: the sort order of rows in data files."""
 
 from __future__ import annotations
 

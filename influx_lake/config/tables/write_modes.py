@@ -1,4 +1,4 @@
-"""The options `write.mode` and `publish`: how a window's rows are written and made visible."""
+"""The options `write.mode`, `write.key` and `write.publish`: how a window's rows are written and made visible."""
 
 from __future__ import annotations
 
