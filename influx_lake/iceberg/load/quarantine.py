@@ -172,9 +172,7 @@ class Quarantine:
         own = [WrittenFiles(staging.first.table, self._writer.finish())] if self._writer else []
         parts = [WrittenFiles(each.layout.applied_to(staging.first.actual), each.files) for each in self._parts]
         written = WrittenRows(self.target, [*own, *parts], kept=bool(parts))
-        planner: Planner[Change] = Once(
-            Replacement(self._load, staging.first.table, self.rows, written), self._commit_id
-        )
+        planner: Planner[Change] = Replacement(self._load, staging.first.table, self.rows, written)
         if (position := self._load.stream) is not None:
             planner = StreamPlan(Beside(written, self.rows), self.target, position)
         self._handed_over = True
