@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.document.reading import place_of
+from influx_lake.config.values.load_engines import LoadEngine
 from influx_lake.errors import ConfigurationError
 from influx_lake.printable import printable_name
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from influx_lake.replication.splitting.helpers import Helpers
     from influx_lake.replication.window import MeasurementWindow
     from influx_lake.sources import Source
+    from influx_lake.spark.engine import SparkEngine
 
 
 class Session:
@@ -81,6 +83,13 @@ class Session:
         if name not in self._reliable:
             self._reliable[name] = open_reliable_source(self.lake.source(name))
         return self._reliable[name]
+
+    @cached_property
+    def spark(self) -> SparkEngine:
+        """What loads windows where `engine: spark` says so."""
+        from influx_lake.spark.engine import SparkEngine
+
+        return SparkEngine(self.lake)
 
     def archive(self, measurement: Measurement) -> Source | None:
         """The source of files that the server of the measurement's source persisted, where the lake has one."""
@@ -241,14 +250,17 @@ class Session:
     def _window(self, measurement: Measurement, window: Window, run_id: str, source: str | None) -> MeasurementWindow:
         from influx_lake.replication.window import MeasurementWindow
 
+        name = source or measurement.source_of(window)
+        by_spark = self.lake.engine_of(measurement, name) is LoadEngine.SPARK
         return MeasurementWindow(
-            self.reliable_source(source or measurement.source_of(window)),
+            self.spark.source(name) if by_spark else self.reliable_source(name),
             self.catalog,
             measurement,
             window,
             run_id,
             self.identities(measurement),
             archive=self.archive(measurement),
+            distributor=self.spark.distributor(name) if by_spark else None,
         )
 
     def verify(self, measurement: Measurement, windows: Sequence[Window], depth: Depth) -> Verification:
@@ -271,6 +283,8 @@ class Session:
         """Close the sources."""
         for source in (*self._sources.values(), *self._reliable.values()):
             source.close()
+        if "spark" in self.__dict__:
+            self.spark.close()
 
 
 def check_range(

@@ -41,6 +41,8 @@ from influx_lake.transforms import LoadContext, declared_columns, transformed
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+    from influx_lake.iceberg.parts.written_part import WrittenPart
+
 log = logging.getLogger("influx_lake.replication")
 
 
@@ -55,6 +57,23 @@ class Auditor(Protocol):
             catalog: A catalog that has the window in the measurement's table.
             source: The measurement's source.
             window: The window.
+        """
+        ...
+
+
+class Distributor(Protocol):
+    """Has the rows of windows written by others than the process that commits them."""
+
+    def parts(
+        self, measurement: Measurement, schema: MeasurementSchema, context: LoadContext, identities: tuple[str, ...]
+    ) -> Callable[[WindowLoad], Sequence[WrittenPart]]:
+        """What has a window written; see `WindowLoad.written`.
+
+        Args:
+            measurement: The measurement.
+            schema: Its columns, as its table gets them.
+            context: The load.
+            identities: The identities of its sources, its own first, where there are several.
         """
         ...
 
@@ -78,6 +97,7 @@ class MeasurementWindow:
         auditor: Checks the window where `write.publish` is `after_checks`; None for one that is loaded to a branch,
             which readers do not get.
         helpers: Who else writes parts of the window, where `partition.split` has it written in parts.
+        distributor: Has its rows written by others; None: they are read and written here.
     """
 
     source: Source
@@ -91,6 +111,7 @@ class MeasurementWindow:
     on_progress: Callable[[Progress], None] | None = None
     auditor: Auditor | None = None
     helpers: Helpers = field(default_factory=NoHelpers)
+    distributor: Distributor | None = None
     _progress: ProgressMeter = field(default_factory=ProgressMeter)
     _schema: MeasurementSchema | None = None
     _declared: MeasurementSchema | None = None
@@ -132,8 +153,11 @@ class MeasurementWindow:
         )
         load = replace(load, audit=self._audit())
         self._split = None
+        if self.distributor is not None and origin is source and trusted.corrected is None:
+            written = self.distributor.parts(measurement, self._schema, context, tuple(self.declared))
+            load = replace(load, written=written)
         # What was off-loaded is not there to be read.
-        if measurement.write == self.measurement.write and len(parts_of(measurement, self.window)) > 1:
+        elif measurement.write == self.measurement.write and len(parts_of(measurement, self.window)) > 1:
             self._split = self._split_load(measurement, self._schema, now, FixedSchema(self._declared))
             load = replace(load, written=self._split)
         if measurement.tail and measurement.write.mode is WriteMode.REPLACE:
@@ -240,7 +264,16 @@ def replicate_window(
     """
     return load_rows(
         MeasurementWindow(
-            source, catalog, measurement, window, run_id, declared, schemas, archive, on_progress, auditor
+            source,
+            catalog,
+            measurement,
+            window,
+            run_id,
+            declared,
+            schemas,
+            archive,
+            on_progress,
+            auditor,
         )
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -134,6 +134,18 @@ class CatalogConfig:
                 revealed[key] = text
         return absolute_properties(revealed, self.root)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process gets: references, which it resolves itself, and no secret's value.
+
+        Raises:
+            ConfigurationError: A secret was given as a value, and not in a lake.yaml.
+        """
+        entries = {
+            key: value if isinstance(value, str) or holds_secret(key, value) else _Unresolved(value.unresolved)
+            for key, value in self.entries.items()
+        }
+        return _opened_elsewhere, (self.name, entries, self.root, self.lock_timeout)
+
     def references(self) -> dict[str, str]:
         """The properties with each secret replaced by its reference.
 
@@ -143,6 +155,21 @@ class CatalogConfig:
             key: value.reference if isinstance(value, Secret) else value.replace("${", "$${")
             for key, value in absolute_properties(self.entries, self.root).items()
         }
+
+
+class _Unresolved(str):
+    """A text whose references are of secrets, which are resolved where it is used."""
+
+    __slots__ = ()
+
+
+def _opened_elsewhere(
+    name: str, entries: Mapping[str, str | Secret], root: Path, lock_timeout: timedelta | None
+) -> CatalogConfig:
+    opened = {
+        key: Secret(value, root=root) if isinstance(value, _Unresolved) else value for key, value in entries.items()
+    }
+    return CatalogConfig(name, opened, root, lock_timeout)
 
 
 def is_secret_name(name: str) -> bool:

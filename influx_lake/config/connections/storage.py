@@ -11,6 +11,7 @@ from influx_lake.config.catalogs.options import is_secret_name
 from influx_lake.config.catalogs.store_properties import STORE_PROPERTIES
 from influx_lake.config.connections.base import CloseSecret, SourceConfig
 from influx_lake.config.references.secret import Secret
+from influx_lake.config.values.load_engines import LoadEngine
 
 
 class StoredConfig(SourceConfig):
@@ -22,6 +23,12 @@ class StoredConfig(SourceConfig):
         "of an entry of the lake's `storage`. Default: what the environment says.",
         json_schema_extra={"propertyNames": {"enum": list(STORE_PROPERTIES)}},
         examples=[{"s3.endpoint": "http://minio:9000", "s3.secret-access-key": "${S3_SECRET}"}],
+    )
+
+    engine: LoadEngine = Field(
+        default=LoadEngine.OWN,
+        description="Who loads windows of these files: `own`, the process of the run; `spark`, a Spark that is got as "
+        "the section `spark` says, for more than one machine can read.",
     )
 
     @classmethod

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from influx_lake.config.catalogs.options import CatalogConfig
 from influx_lake.config.connections import ServerConfig, SourceConfig
+from influx_lake.config.connections.storage import StoredConfig
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
@@ -26,6 +27,7 @@ from influx_lake.config.observation.openlineage import OpenLineageOptions
 from influx_lake.config.report.diagnostics import Problem, suggestion
 from influx_lake.config.sources.archives import archives_of
 from influx_lake.config.sources.databases import SEPARATOR, DatabaseGroup
+from influx_lake.config.values.load_engines import LoadEngine
 from influx_lake.config.values.patterns import NamePattern, is_pattern
 from influx_lake.config.values.timestamps import FIRST_POINT
 from influx_lake.errors import ConfigurationError
@@ -282,6 +284,11 @@ class Lake:
                 remedy=f"It has: {', '.join(self.sources)}",
             )
         return group.source(name)
+
+    def engine_of(self, measurement: Measurement, source: str) -> LoadEngine:
+        """Who loads the windows of a measurement that come from a source: Spark only where that is files."""
+        config = self.source(source)
+        return (measurement.engine or config.engine) if isinstance(config, StoredConfig) else LoadEngine.OWN
 
     def find(self, name: str) -> Measurement:
         """The measurement that is called so: by its key, by its name in InfluxDB or by its table.

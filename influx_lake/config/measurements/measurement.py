@@ -26,6 +26,7 @@ from influx_lake.config.tables.types import OnTypeConflict, TypeOptions
 from influx_lake.config.tables.write_modes import WriteMode
 from influx_lake.config.transforms.definition import definition_of
 from influx_lake.config.transforms.options import OnCastError, TransformOptions
+from influx_lake.config.values.load_engines import LoadEngine
 from influx_lake.config.values.source_schema import TIME
 from influx_lake.config.values.validated_names import safe_table_name
 from influx_lake.config.values.windows import Every, Scheme, Window
@@ -45,6 +46,7 @@ class Measurement:
         table: The table's own name.
         scheme: How its time is cut into windows.
         lag: How long after its end a window is due.
+        engine: Who loads its windows, where their source is files; None: as the source says.
         tail: How often the open window is loaded, its `lag` decided; None: not before it has closed.
         stream: The source that brings its points as they come; None: none does.
         reconcile: How it is compared with its source; None: it is not.
@@ -89,6 +91,7 @@ class Measurement:
     scheme: Scheme
     lag: timedelta = timedelta(minutes=10)
     history: History | None = None
+    engine: LoadEngine | None = None
     tail: TailOptions | None = None
     stream: str | None = None
     reconcile: ReconcileOptions | None = field(default=ReconcileOptions())

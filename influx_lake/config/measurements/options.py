@@ -31,6 +31,7 @@ from influx_lake.config.tables.table_properties import TableProperties
 from influx_lake.config.tables.types import TypeOptions
 from influx_lake.config.transforms.options import TransformOptions
 from influx_lake.config.values.lists import Distinct
+from influx_lake.config.values.load_engines import LoadEngine
 from influx_lake.config.values.read_options import PositiveDuration
 from influx_lake.config.values.timestamps import Start, TimeZone
 from influx_lake.config.values.units import Duration, YesNo
@@ -105,6 +106,10 @@ class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
         "tags (a map), metric_name and metric_value, for all measurements in one table, `all_metrics` unless `table` "
         "names another. `{long: {integers: true, booleans: true, texts: true}}` puts these in columns of their own.",
         examples=["long", {"long": {"integers": True, "texts": True}}],
+    )
+    engine: LoadEngine | None = Field(
+        default=None,
+        description="Who loads its windows where their source is files: `own` or `spark`. Default: as the source says.",
     )
     lag: Duration = Field(
         default=timedelta(minutes=10), description="How long after its end a partition is due: time for late points."

@@ -82,6 +82,7 @@ def resolve_measurement(
         share=share_of(options, name),
         scheme=scheme,
         lag=options.lag,
+        engine=options.engine,
         history=_history(options, scheme, source),
         tail=_tail(options),
         stream=stream,

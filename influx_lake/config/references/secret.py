@@ -107,6 +107,25 @@ class Secret:
             )
         return lake_reference(self._lake, *self._location)
 
+    @property
+    def unresolved(self) -> str:
+        """The text as the user wrote it: for those alone who know that no secret stands in it; see `holds_secret`."""
+        return self._text
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process gets: the reference, which it resolves itself; never the value.
+
+        Raises:
+            ConfigurationError: As for `reference`.
+        """
+        return _opened_elsewhere, (self.reference, self._root, self._lake, self._location)
+
     def __repr__(self) -> str:
         return f"Secret({str(self)!r})"
 
@@ -138,3 +157,7 @@ class Secret:
         if not value:
             raise ValueError("is empty: give it a value, or leave the option out")
         return cls(value)
+
+
+def _opened_elsewhere(text: str, root: Path, lake: Path | None, location: tuple[str, ...]) -> Secret:
+    return Secret(text, root=root, lake=lake, location=location)

@@ -175,6 +175,20 @@ class FilePlace:
         return _web() if self._scheme in _WEB else store_of(self.text, self.properties)
 
 
+def stored_file(uri: str, path: str, size: int, state: str, properties: Mapping[str, str]) -> StoredFile:
+    """A file that another process found.
+
+    Args:
+        uri: What it is called, for people.
+        path: What its file system calls it.
+        size: Its bytes.
+        state: What changes when its content does.
+        properties: How an object store is reached, in pyiceberg's words.
+    """
+    system = _web() if uri.partition("://")[0].lower() in _WEB else store_of(uri, properties)
+    return StoredFile(uri, path, size, state, system)
+
+
 def store_of(location: str, properties: Mapping[str, str]) -> FileSystem:
     """The file system of a path or address.
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from influx_lake.config.connections.influxdb3_parquet import InfluxDB3ParquetConfig
@@ -35,6 +37,7 @@ from influx_lake.sources.protocol import ServerInfo
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
+Times = npt.NDArray[np.int64]
 Order = Callable[[Iterable[PersistedFile]], list[PersistedFile]]
 
 _ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
@@ -121,6 +124,17 @@ class InfluxDB3ParquetSource:
             raise copy(found.damaged[0].error).about(measurement)
         first = min((file.min_time for file in found.whole), default=None)
         return from_nanoseconds(first) if first is not None else None
+
+    def spans(self, measurement: str) -> tuple[Times, Times, Times]:
+        """Of each file that can be read its first and last time, in nanoseconds since 1970, and how many rows it has.
+
+        Raises:
+            MeasurementNotFound: There is no such measurement.
+            SourceError: The files cannot be listed.
+        """
+        found = [(each.min_time, each.max_time, each.footer.rows) for each in self._listed(measurement).whole]
+        first, last, rows = np.array(found, np.int64).reshape(-1, 3).T
+        return first, last, rows
 
     def version(self, *, newest: bool) -> InfluxDB3ParquetSource:
         """The points with the values that were written last, or first, whatever the server shows."""

@@ -1,5 +1,5 @@
 """Files of points in folders by date, as a pipeline lands them."""
 
-from influx_lake.sources.landing_zone.archive import landing_zone_source
+from influx_lake.sources.landing_zone.archive import LandingZone, landing_zone_source
 
-__all__ = ["landing_zone_source"]
+__all__ = ["LandingZone", "landing_zone_source"]

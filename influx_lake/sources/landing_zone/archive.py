@@ -16,7 +16,7 @@ from influx_lake.config.values.units import counted
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import BadRecords, FileUnreadable, SourceError
 from influx_lake.sources.files import FilePlace
-from influx_lake.sources.landing_zone.file_parser import TakingApart, line_of
+from influx_lake.sources.landing_zone.file_parser import LandedFileTask, line_of
 from influx_lake.sources.landing_zone.folders import Folders, LandedFile, Listing, fixed_part
 from influx_lake.sources.landing_zone.footers import Footers
 from influx_lake.sources.landing_zone.misplaced import Misplaced, misplaced_remark
@@ -25,8 +25,8 @@ from influx_lake.sources.landing_zone.template import FolderTemplate
 from influx_lake.sources.points.left_out import bad_records_remark, empty_records_remark, too_bad
 from influx_lake.sources.points.registry import FieldName, MeasurementKey
 from influx_lake.sources.points.source import PointsSource
-from influx_lake.sources.points.staged_file import Unit, UnitWriter
-from influx_lake.sources.points.staging import Staging
+from influx_lake.sources.points.staged_file import Unit
+from influx_lake.sources.points.staging import Staging, UnitStore
 from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.remarks import Remark, verb
 
@@ -50,9 +50,14 @@ _SAY_WHAT_IS_READ = {
 """The options with which the same file gives other points."""
 
 
-def landing_zone_source(config: LandingZoneConfig) -> PointsSource:
-    """The source of such files. Nothing is read before it is used."""
-    return PointsSource(LandingZone(config))
+def landing_zone_source(config: LandingZoneConfig, units: UnitStore | None = None) -> PointsSource:
+    """The source of such files. Nothing is read before it is used.
+
+    Args:
+        config: Where they are, and what they hold.
+        units: Where they are, once they were taken apart; None: in the staging folder of the source.
+    """
+    return PointsSource(LandingZone(config, units))
 
 
 class LandingZone:
@@ -60,13 +65,14 @@ class LandingZone:
 
     Args:
         config: Where they are, and what they hold.
+        units: Where they are, once they were taken apart.
     """
 
     product = "landing zone"
 
-    def __init__(self, config: LandingZoneConfig) -> None:
+    def __init__(self, config: LandingZoneConfig, units: UnitStore | None = None) -> None:
         self._config = config
-        self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
+        self._staging = units or Staging(config.staging, config.staging_limit, config.staging_keep)
         self._units: dict[str, Unit] = {}
         self._landed: dict[str, LandedFile] = {}
         self._failed: dict[str, SourceError] = {}
@@ -101,6 +107,7 @@ class LandingZone:
     def _readable(self, landed: Sequence[LandedFile]) -> list[Unit]:
         """The points of those files that can be read: the others fail the windows that need them, and no more."""
         units, failures = list[Unit](), list[SourceError]()
+        self._prepare(landed, values=False)
         for each in landed:
             try:
                 units.append(self._unit(each))
@@ -118,6 +125,7 @@ class LandingZone:
         self._told.update([unit.folder for _, unit in new], found.strays)
 
     def _units_of(self, landed: Sequence[LandedFile], left_out: frozenset[str] = frozenset()) -> list[Unit]:
+        self._prepare(landed, left_out, values=True)
         units = [self._unit(each, left_out) for each in landed]
         bad = [unit for unit in units if unit.bad]
         if sum(unit.bad for unit in bad) > self._config.max_bad_lines:
@@ -228,24 +236,33 @@ class LandingZone:
             late=config.late,
         )
 
+    def _prepare(self, landed: Sequence[LandedFile], left_out: frozenset[str] = frozenset(), *, values: bool) -> None:
+        identities = [self._identity(each, left_out) for each in landed]
+        known = self._failed.keys() if values else self._units.keys() | self._failed.keys()
+        new = [(identity, each) for identity, each in zip(identities, landed, strict=True) if identity not in known]
+        self._staging.prepare([(identity, self._task(each, left_out)) for identity, each in new], values=values)
+
+    def _identity(self, landed: LandedFile, left_out: frozenset[str]) -> str:
+        whole = f"landing_zone\0{_READING}\0{self._settings}\0{landed.file.identity}"
+        return whole if whole in self._units else "\0".join((whole, *sorted(left_out)))
+
+    @cached_property
+    def _settings(self) -> str:
+        return self._config.model_dump_json(include=_SAY_WHAT_IS_READ)
+
+    def _task(self, landed: LandedFile, left_out: frozenset[str]) -> LandedFileTask:
+        return LandedFileTask(self._config, landed, self._footers.kinds, left_out, self._folders.reach(landed))
+
     def _unit(self, landed: LandedFile, left_out: frozenset[str] = frozenset()) -> Unit:
-        settings = self._config.model_dump_json(include=_SAY_WHAT_IS_READ)
-        whole = f"landing_zone\0{_READING}\0{settings}\0{landed.file.identity}"
-        identity = whole if whole in self._units else "\0".join((whole, *sorted(left_out)))
+        identity = self._identity(landed, left_out)
         if identity in self._failed:
             # A copy: who meets it says which window it is about.
             raise copy(self._failed[identity])
         if identity not in self._units:
             try:
                 self._landed[identity] = landed
-                self._units[identity] = self._staging.unit(
-                    identity, lambda writer: self._take_apart(landed, writer, left_out)
-                )
+                self._units[identity] = self._staging.unit(identity, self._task(landed, left_out))
             except (FileUnreadable, BadRecords) as error:
                 self._failed[identity] = copy(error)
                 raise
         return self._units[identity]
-
-    def _take_apart(self, landed: LandedFile, writer: UnitWriter, left_out: frozenset[str]) -> None:
-        kinds = self._footers.columns([landed.file])[0].fields if self._typed else {}
-        TakingApart(self._config, landed, kinds, writer, left_out).run()

@@ -10,8 +10,9 @@ from typing import Any
 
 from influx_lake.config import LandingZoneConfig
 from influx_lake.config.values.source_schema import TIME, ColumnType
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import FileUnreadable
-from influx_lake.sources.files import FileLimits, read_chunks
+from influx_lake.sources.files import FileLimits, StoredFile, read_chunks
 from influx_lake.sources.files.text_blocks import TextBlocks
 from influx_lake.sources.landing_zone.columns import PointColumns
 from influx_lake.sources.landing_zone.folders import LandedFile
@@ -29,6 +30,39 @@ from influx_lake.sources.points.staged_file import UnitWriter
 
 _CELLS_AT_ONCE = 100_000
 _RECORDS_AT_ONCE = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class LandedFileTask:
+    """Takes a landed file apart.
+
+    Attributes:
+        config: What its records are.
+        landed: The file.
+        kinds: Tells the fields' types, where files say them.
+        left_out: Columns of Parquet that are not read.
+        reach: The time that its points may have: of others it is told how many there are.
+    """
+
+    config: LandingZoneConfig
+    landed: LandedFile
+    kinds: Callable[[StoredFile], Mapping[str, ColumnType]]
+    left_out: frozenset[str]
+    reach: Window
+
+    @property
+    def file(self) -> StoredFile:
+        return self.landed.file
+
+    def __call__(self, writer: UnitWriter) -> None:
+        """Put its points into a unit.
+
+        Raises:
+            BadRecords: More of its records are no points than may be.
+            SourceError: It cannot be read.
+        """
+        kinds = self.kinds(self.file) if self.config.format == "parquet" else {}
+        TakingApart(self.config, self.landed, kinds, writer, self.left_out).run()
 
 
 @dataclass(slots=True)

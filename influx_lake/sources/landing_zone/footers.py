@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -61,6 +61,18 @@ class Footers:
         self._place = config.staging / f"footers-{name}.json"
         self._known: dict[str, FileColumns] | None = None
         self._failed: dict[str, FileUnreadable] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process gets: it reads the footers of its files itself."""
+        return _knowing_nothing, (self._config,)
+
+    def kinds(self, file: StoredFile) -> Kinds:
+        """The types of a file's fields.
+
+        Raises:
+            SourceError: It cannot be read.
+        """
+        return self.columns([file])[0].fields
 
     def columns(self, files: Sequence[StoredFile]) -> list[FileColumns]:
         """The columns of each of some files.
@@ -136,6 +148,12 @@ class Footers:
             schema = footer.schema.to_arrow_schema()
             check_names(schema, file.uri)
             return replace(columns_of(schema, self._config), fills_gaps=fills_gaps(footer))
+
+
+def _knowing_nothing(config: LandingZoneConfig) -> Footers:
+    footers = Footers(config)
+    footers._known = {}
+    return footers
 
 
 def check_names(schema: pa.Schema, uri: str) -> None:

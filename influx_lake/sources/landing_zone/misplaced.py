@@ -14,6 +14,8 @@ from influx_lake.config.values.windows import Window
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.remarks import Remark, verb
 
+OUTSIDE = "outside"
+"""What a unit says of their number, where it was counted by who had the values."""
 _DAYS, _FAR = timedelta(days=2), timedelta(days=366)
 
 
@@ -45,10 +47,12 @@ class Misplaced:
         first, last = int(unit.chunks["first"].min(initial=2**63 - 1)), int(unit.chunks["last"].max(initial=-(2**63)))
         before = timedelta(microseconds=time.start_us - first // 1000) if len(unit.chunks["first"]) else timedelta()
         behind = timedelta(microseconds=last // 1000 - time.end_us) if len(unit.chunks["last"]) else timedelta()
-        return cls(str(unit.facts["file"]), _points_outside(unit, reach), before, behind)
+        known = unit.facts.get(OUTSIDE)
+        points = points_outside(unit, reach) if known is None else int(known)
+        return cls(str(unit.facts["file"]), points, before, behind)
 
 
-def _points_outside(unit: Unit, reach: Window) -> int:
+def points_outside(unit: Unit, reach: Window) -> int:
     """How many points there are; one that a file holds twice, far apart, may count twice."""
     begin, end = reach.start_us * 1000, reach.end_us * 1000
     points, known = 0, unit.chunks

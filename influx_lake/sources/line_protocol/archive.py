@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +24,7 @@ from influx_lake.sources.points.left_out import bad_records_remark, too_bad
 from influx_lake.sources.points.registry import Context, FieldName, MeasurementKey, Registry
 from influx_lake.sources.points.source import PointsSource
 from influx_lake.sources.points.staged_file import Unit, UnitWriter
-from influx_lake.sources.points.staging import Staging
+from influx_lake.sources.points.staging import Staging, UnitStore
 from influx_lake.sources.points.survey import FileSurvey
 from influx_lake.sources.remarks import Remark
 
@@ -34,9 +35,14 @@ _READING = 3
 _NANOSECONDS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
-def line_protocol_source(config: LineProtocolConfig) -> PointsSource:
-    """The source of such files. Nothing is read before it is used."""
-    return PointsSource(LineProtocolFiles(config))
+def line_protocol_source(config: LineProtocolConfig, units: UnitStore | None = None) -> PointsSource:
+    """The source of such files. Nothing is read before it is used.
+
+    Args:
+        config: Which files, and how they are read.
+        units: Where they are, once they were taken apart; None: in the staging folder of the source.
+    """
+    return PointsSource(LineProtocolFiles(config, units))
 
 
 class LineProtocolFiles:
@@ -44,14 +50,15 @@ class LineProtocolFiles:
 
     Args:
         config: Which files, and how they are read.
+        units: Where they are, once they were taken apart.
     """
 
     product = "line protocol"
     merges_numbers = False
 
-    def __init__(self, config: LineProtocolConfig) -> None:
+    def __init__(self, config: LineProtocolConfig, units: UnitStore | None = None) -> None:
         self._config = config
-        self._staging = Staging(config.staging, config.staging_limit, config.staging_keep)
+        self._staging = units or Staging(config.staging, config.staging_limit, config.staging_keep)
         self._told = False
 
     @property
@@ -123,32 +130,17 @@ class LineProtocolFiles:
     def _read(self) -> list[tuple[StoredFile, Unit]]:
         places = (FilePlace(path, self._config.storage_properties()) for path in self._config.path)
         files = {file.uri: file for place in places for file in place.files()}
-        read = [(file, self._unit(file)) for file in files.values()]
+        tasks = {file.uri: (self._identity(file), ExportedFile(self._config, file)) for file in files.values()}
+        self._staging.prepare(list(tasks.values()), values=True)
+        read = [(file, self._staging.unit(*tasks[file.uri])) for file in files.values()]
         bad = [unit for _, unit in read if unit.bad]
         if sum(unit.bad for unit in bad) > self._config.max_bad_lines:
             raise too_bad(sum(unit.bad for unit in bad), self._config.max_bad_lines, bad[0].facts, bad[0].bad_file)
         return read
 
-    def _unit(self, file: StoredFile) -> Unit:
+    def _identity(self, file: StoredFile) -> str:
         read_as = f"{_READING}\0{self._config.precision}\0{self._config.trailing_newline}"
-        identity = f"line_protocol\0{read_as}\0{file.identity}"
-        return self._staging.unit(identity, lambda writer: self._take_apart(file, writer))
-
-    def _take_apart(self, file: StoredFile, writer: UnitWriter) -> None:
-        parser = LineParser(writer.registry, _NANOSECONDS[self._config.precision])
-        facts: dict[str, Any] = {"file": file.uri, "first_bad": None, "capped": 0}
-        limits = FileLimits(self._config.max_document, self._config.max_expansion)
-        parts = FileParts(parser, file.uri, limits, self._config.trailing_newline == "optional")
-        with read_chunks(file, limits) as chunks:
-            for parsed in parts.parsed(chunks):
-                writer.add(parsed.cells)
-                facts["capped"] += _largest_integers(parsed.cells, writer.registry)
-                bad = writer.add_bad(parsed.bad)
-                for each in parsed.bad[:1]:
-                    facts["first_bad"] = facts["first_bad"] or f"line {each.line:,} {each.reason}"
-                if bad > self._config.max_bad_lines:
-                    raise too_bad(bad, self._config.max_bad_lines, facts, writer.bad_file)
-        writer.close({**facts, "lines": parser.lines})
+        return f"line_protocol\0{read_as}\0{file.identity}"
 
     @cached_property
     def _contexts(self) -> frozenset[Context]:
@@ -174,6 +166,43 @@ class LineProtocolFiles:
                 remedy="Give one of them as `retention_policy`",
             )
         return frozenset(each for each in own if policy is None or each.retention_policy in (None, policy))
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """Takes a file apart.
+
+    Attributes:
+        config: How it is read.
+        file: The file.
+    """
+
+    config: LineProtocolConfig
+    file: StoredFile
+    reach: None = None
+
+    def __call__(self, writer: UnitWriter) -> None:
+        """Put its points into a unit.
+
+        Raises:
+            BadRecords: More of its lines are no points than may be.
+            SourceError: It cannot be read.
+        """
+        config, file = self.config, self.file
+        parser = LineParser(writer.registry, _NANOSECONDS[config.precision])
+        facts: dict[str, Any] = {"file": file.uri, "first_bad": None, "capped": 0}
+        limits = FileLimits(config.max_document, config.max_expansion)
+        parts = FileParts(parser, file.uri, limits, config.trailing_newline == "optional")
+        with read_chunks(file, limits) as chunks:
+            for parsed in parts.parsed(chunks):
+                writer.add(parsed.cells)
+                facts["capped"] += _largest_integers(parsed.cells, writer.registry)
+                bad = writer.add_bad(parsed.bad)
+                for each in parsed.bad[:1]:
+                    facts["first_bad"] = facts["first_bad"] or f"line {each.line:,} {each.reason}"
+                if bad > config.max_bad_lines:
+                    raise too_bad(bad, config.max_bad_lines, facts, writer.bad_file)
+        writer.close({**facts, "lines": parser.lines})
 
 
 def _largest_integers(cells: pa.RecordBatch, registry: Registry) -> int:

@@ -65,6 +65,11 @@ class MeasurementPoints:
         self.series = list(series)
         self.fields = list(fields)
 
+    @property
+    def has_values(self) -> bool:
+        """Whether the values are here, and not only what is known of them."""
+        return all(part.unit.has_values for part in self._parts)
+
     def spans(self) -> tuple[Places, Places, Places]:
         """The time of the first and the last row of each chunk, and how many rows it has."""
         mine = [(part.unit.chunks, part.unit.chunks["measurement"] == part.number) for part in self._parts]

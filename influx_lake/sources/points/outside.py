@@ -30,8 +30,8 @@ def outside_of(points: MeasurementPoints, begin: int, end: int) -> Outside | Non
     if not len(rows) or (first.min() >= begin and last.max() < end):
         return None
     inside = ((first >= begin) & (first < end)) | ((last >= begin) & (last < end))
-    everything = not inside.any() and next(points.pieces(begin, end), None) is None
-    if rows[(first < begin) | (last >= end)].sum() > _MOST_CELLS:
+    everything = not inside.any() and (not points.has_values or next(points.pieces(begin, end), None) is None)
+    if not points.has_values or rows[(first < begin) | (last >= end)].sum() > _MOST_CELLS:
         # Those of chunks that lie outside as a whole: a few more are in others.
         before, behind = last < begin, first >= end
         ends = first[before | behind].min(initial=int(first.min())), last[before | behind].max(initial=begin)

@@ -173,6 +173,12 @@ class PointsSource:
             fields -= {(name, ColumnType.INTEGER) for name, kind in fields if kind is ColumnType.FLOAT}
         return declared_columns((name for series in points.series for name, _ in series), fields)
 
+    def declared(self, measurement: str) -> tuple[tuple[str, ...], tuple[FieldName, ...]]:
+        """The names of the tags of all of a measurement's points, and its fields in all of their types."""
+        columns = [(each.name, each.column) for each in self._columns(measurement)]
+        tags = tuple(name for name, column in columns if column.role is Role.TAG)
+        return tags, tuple((name, column.type) for name, column in columns if column.role is Role.FIELD)
+
     def count(self, measurement: str, window: Window) -> int:
         points = self._points(measurement, window)
         return sum(len(Points.of_all(piece, len(points.series))) for piece in points.pieces(*_nanoseconds(window)))

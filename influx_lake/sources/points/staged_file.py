@@ -29,6 +29,8 @@ FORMAT = 2
 _CELLS, _SERIES, _CHUNKS = "cells.arrow", "series.arrow", "chunks.arrow"
 FACTS = "unit.json"
 """The file of a unit that is written last."""
+INDEX = (_SERIES, _CHUNKS, FACTS)
+"""The files of a unit that hold no values."""
 _SERIES_SCHEMA = pa.schema([("measurement", pa.int32()), ("tags", pa.map_(pa.string(), pa.string()))])
 _CHUNKS_SCHEMA = pa.schema(
     [
@@ -274,6 +276,11 @@ class Unit:
     def empty(self) -> int:
         """How many of its records have no value in any field."""
         return int(self.facts.get("empty", 0))
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the values are here, and not only what is known of them."""
+        return True
 
     def series(self, measurement: int) -> tuple[Numbers, list[Tags]]:
         """The numbers and tags of a measurement's series."""

@@ -8,20 +8,75 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
+from influx_lake.config.values.windows import Window
 from influx_lake.errors import StorageError
 from influx_lake.private_folders import make_private
+from influx_lake.sources.files import StoredFile
 from influx_lake.sources.points.registry import Registry
 from influx_lake.sources.points.staged_file import FACTS, FORMAT, Unit, UnitWriter
 
 _LOCK, _PARTIAL, _BAD = ".lock", ".partial", "bad_lines"
 _NAME = re.compile(r"[0-9a-f]{32}")
 """What a unit is called: others may keep files and folders where somebody put the staging folder."""
+
+
+class FileTask(Protocol):
+    """Takes one file apart: here, or in another process, which it can be handed to."""
+
+    @property
+    def file(self) -> StoredFile:
+        """The file."""
+        ...
+
+    @property
+    def reach(self) -> Window | None:
+        """The time that its points may have; None: any."""
+        ...
+
+    def __call__(self, writer: UnitWriter) -> None:
+        """Put the points of the file into a unit.
+
+        Raises:
+            SourceError: The file cannot be read.
+        """
+        ...
+
+
+class UnitStore(Protocol):
+    """Where the points of files are, once these were taken apart."""
+
+    def prepare(self, wanted: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
+        """Be told which units are asked for next, all at once.
+
+        Args:
+            wanted: Of each the file and its state, and what fills it.
+            values: Whether the values are wanted, and not only which series and fields there are.
+        """
+        ...
+
+    def unit(self, identity: str, build: FileTask) -> Unit:
+        """The unit of a file, made now unless it is there. It stays until `close`.
+
+        Args:
+            identity: The file and its state.
+            build: Fills the unit.
+
+        Raises:
+            SourceError: The file cannot be read.
+            StorageError: The disk is full, or fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the units."""
+        ...
 
 
 @dataclass
@@ -39,7 +94,10 @@ class Staging:
     keep: timedelta
     _held: ExitStack = field(default_factory=ExitStack)
 
-    def unit(self, identity: str, build: Callable[[UnitWriter], None]) -> Unit:
+    def prepare(self, wanted: Sequence[tuple[str, FileTask]], *, values: bool) -> None:
+        """Nothing is done before a unit is asked for."""
+
+    def unit(self, identity: str, build: FileTask) -> Unit:
         """The unit of a file, made now unless it is there. It stays until `close`.
 
         Other processes that want it meanwhile wait. A process that is killed leaves none behind that is not whole.
@@ -67,7 +125,7 @@ class Staging:
             self._held.push(held.pop_all())
             return unit
 
-    def _build(self, folder: Path, build: Callable[[UnitWriter], None]) -> None:
+    def _build(self, folder: Path, build: FileTask) -> None:
         self.clean()
         partial = folder.with_suffix(_PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)

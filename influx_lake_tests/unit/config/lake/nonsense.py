@@ -15,6 +15,7 @@ from influx_lake.config.connections import SOURCE_TYPES
 from influx_lake.config.lake.alerts import AlertOptions
 from influx_lake.config.lake.operation import OperationOptions
 from influx_lake.config.lake.serving import ServeOptions
+from influx_lake.config.lake.spark import SparkOptions
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
 from influx_lake.config.observation.cost import CostOptions
 from influx_lake.config.observation.metrics import MetricsOptions
@@ -157,6 +158,9 @@ ITEMS: dict[str, Any] = {
     "on": "run_failure",
     "tokens": "${NOT_A_SECRET}",
     "erased": {"where": "usage > 1"},
+    "packages": "org.example:driver:1.0",
+    "archives": "s3://bucket/environment.tar.gz",
+    "py_files": "s3://bucket/package.whl",
 }
 RANGES: dict[tuple[Path, Path], tuple[Any, Any]] = {
     (("retry", "first_wait"), ("retry", "longest_wait")): ("1s", "1m"),
@@ -276,30 +280,28 @@ def measurement_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
     yield from reversed_ranges(place, MeasurementOptions, {})
 
 
+SECTIONS: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
+    "alerts": (AlertOptions, {"webhook": "https://hooks.example.com/${NOT_A_SECRET}"}),
+    "serve": (ServeOptions, {"tokens": ["${NOT_A_SECRET}"]}),
+    "metrics": (MetricsOptions, {"text_file": "lake.prom"}),
+    "cost": (CostOptions, {"prices": "prices.yaml"}),
+    "spark": (SparkOptions, {}),
+    "openlineage": (OpenLineageOptions, {"transport": {"type": "file", "log_file_path": "events.jsonl"}}),
+    "catalog": (CatalogSection, {}),
+}
+"""The other sections, each with what it needs."""
+
+
 def section_mutations() -> Iterator[tuple[Mutation, dict[str, Any]]]:
     """Nonsense in each option of the other sections, with the sections that it makes."""
     yield from _mutations((), OperationOptions, {}, set())
-    alerts = {"webhook": "https://hooks.example.com/${NOT_A_SECRET}"}
-    for mutation, entry in _mutations(("alerts",), AlertOptions, alerts, set()):
-        yield mutation, {"alerts": entry}
-    for mutation, entry in repeats(("alerts",), AlertOptions, alerts):
-        yield mutation, {"alerts": entry}
-    serve = {"tokens": ["${NOT_A_SECRET}"]}
-    for mutation, entry in _mutations(("serve",), ServeOptions, serve, set()):
-        yield mutation, {"serve": entry}
-    for mutation, entry in repeats(("serve",), ServeOptions, serve):
-        yield mutation, {"serve": entry}
-    for mutation, entry in _mutations(("metrics",), MetricsOptions, {"text_file": "lake.prom"}, set()):
-        yield mutation, {"metrics": entry}
-    for mutation, entry in _mutations(("cost",), CostOptions, {"prices": "prices.yaml"}, set()):
-        yield mutation, {"cost": entry}
-    transport = {"transport": {"type": "file", "log_file_path": "events.jsonl"}}
-    for mutation, entry in _mutations(("openlineage",), OpenLineageOptions, transport, set()):
-        yield mutation, {"openlineage": entry}
-    for mutation, entry in _mutations(("catalog",), CatalogSection, {}, set()):
-        yield mutation, {"catalog": entry}
-    for kind, value in KINDS.items():
-        yield Mutation(("include",), kind, value), {"include": Inline(value)}
+    for section, (model, beside) in SECTIONS.items():
+        for mutation, entry in _mutations((section,), model, beside, set()):
+            yield mutation, {section: entry}
+    for section in ("alerts", "serve", "spark"):
+        model, beside = SECTIONS[section]
+        for mutation, entry in repeats((section,), model, beside):
+            yield mutation, {section: entry}
 
 
 def _mutations(

@@ -1,0 +1,71 @@
+"""Loads windows by Spark, from the files of a lake's sources."""
+
+from __future__ import annotations
+
+import threading
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.source_schema import MeasurementSchema
+from influx_lake.sources.protocol import Source
+from influx_lake.spark.session import SparkSource
+from influx_lake.spark.spark_files import SparkFiles, spark_files
+from influx_lake.spark.window_parts import WindowParts
+from influx_lake.transforms import LoadContext
+
+
+class SparkEngine:
+    """The Spark of a lake, and the files that it reads. Nothing is started before it is needed; threads may share it.
+
+    Args:
+        lake: The lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._spark = SparkSource(lake.spark)
+        self._files: dict[str, SparkFiles] = {}
+        self._lock = threading.Lock()
+
+    def source(self, name: str) -> Source:
+        """A source of files, as the driver asks it for all but its rows."""
+        return self._of(name).source
+
+    def distributor(self, name: str) -> SparkDistributor:
+        """Writes windows of a source's measurements; see `Distributor`."""
+        return SparkDistributor(self._lake, self._spark, self._of(name))
+
+    def close(self) -> None:
+        """Let go of the files, and stop Spark where it was started here."""
+        with self._lock:
+            for files in self._files.values():
+                files.close()
+            self._files.clear()
+        self._spark.close()
+
+    def _of(self, name: str) -> SparkFiles:
+        with self._lock:
+            if name not in self._files:
+                self._files[name] = spark_files(self._spark, self._lake.source(name))
+            return self._files[name]
+
+
+class SparkDistributor:
+    """Writes windows by Spark.
+
+    Args:
+        lake: The lake.
+        spark: The Spark.
+        files: The files that rows are in.
+    """
+
+    def __init__(self, lake: Lake, spark: SparkSource, files: SparkFiles) -> None:
+        self._lake = lake
+        self._spark = spark
+        self._files = files
+
+    def parts(
+        self, measurement: Measurement, schema: MeasurementSchema, context: LoadContext, identities: tuple[str, ...]
+    ) -> WindowParts:
+        """What writes the parts of a window; see `Distributor`."""
+        rows = self._lake.spark.rows_per_task
+        return WindowParts(self._spark, self._files, self._lake.catalog, measurement, schema, context, identities, rows)

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A Spark in this process, which commands then use; skips the test where it is not installed."""
+    pytest.importorskip("pyspark", reason="Spark is not installed: make engines")
+    from influx_lake.config.lake.spark import SparkOptions
+    from influx_lake.spark.session import SparkSource
+
+    source = SparkSource(SparkOptions(master="local[2]", conf={"spark.driver.memory": "1g"}))
+    yield source.get()
+    source.close()
