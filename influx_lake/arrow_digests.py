@@ -103,7 +103,7 @@ class RowDigester:
     def __init__(self, key: Sequence[str]) -> None:
         self.digests: dict[str, Digest] = {}
         self._key = tuple(key)
-        # Made once: memory that is asked for anew for each step costs more than the step.
+        # Allocated once: allocation for each step would cost more than the step.
         self._weights = [np.empty(CHUNK_ROWS, np.uint64) for _ in range(_LANES)]
         self._hashes, self._scratch = np.empty(CHUNK_ROWS, np.uint64), np.empty(CHUNK_ROWS, np.uint64)
         self._texts: dict[str, _Texts] = {}
@@ -128,7 +128,7 @@ class RowDigester:
         if known is None or known[0] != kind:
             known = self._widths[name] = kind, width_of(kind)
         if (width := known[1]) is not None and not values.null_count and len(values):
-            # Most columns are such, in thousands of batches: nothing is looked at that was looked at before.
+            # The usual case, thousands of batches: the type is examined only when it changes.
             whole = np.frombuffer(values.buffers()[1], width)
             words = Words(whole[values.offset : values.offset + len(values)])
             return _Column((words,), _factors(name), is_text=False)
@@ -164,7 +164,7 @@ class RowDigester:
             return Digest()
         sums = []
         for lane, weight in enumerate(weights):
-            # Texts have other hashes in either lane.
+            # Strings have different hashes for each lane.
             if lane == 0 or column.is_text:
                 self._hash(column, lane, rows, hashes, scratch)
                 if absent is not None:
@@ -181,7 +181,7 @@ class RowDigester:
         for place, words in enumerate(column.words):
             fold(words.of(rows), scratch)
             np.multiply(scratch, factors[place], out=scratch)
-            # Zero is to count too.
+            # So that zero does not hash to zero.
             np.add(scratch, hashes if place else factors[_MOST_WORDS], out=scratch)
             if place + 1 < len(column.words):
                 np.copyto(hashes, scratch)
@@ -238,7 +238,7 @@ def _words(values: pa.Array, hash_texts: HashTexts) -> Iterator[Words]:
     if is_encoded and (len(values.dictionary) > len(values) or values.dictionary.null_count):
         values, is_encoded = values.dictionary_decode(), False
     if _is_text(values.type) and not is_encoded:
-        # Each text that is there often is hashed once.
+        # Repeated strings are hashed once.
         values = values.dictionary_encode()
     return words_of(values, hash_texts)
 

@@ -44,7 +44,7 @@ class Words:
         if self.texts is None:
             np.copyto(out, values.astype(np.uint64, copy=False))
         else:
-            # Every place is one of a text: nothing has to be checked, nor held twice.
+            # Indices are valid, so no check or copy is needed.
             np.take(self.texts, values, out=out, mode="clip")
 
 

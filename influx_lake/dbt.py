@@ -48,7 +48,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         Raises:
             ConfigurationError: An option is unknown.
         """
-        # dbt-duckdb mixes the settings of DuckDB in.
+        # dbt-duckdb adds DuckDB's settings to the options.
         settings = (self.creds.settings if self.creds else None) or {}
         unknown = [name for name in plugin_config if name not in (*_OPTIONS, *settings)]
         if unknown:

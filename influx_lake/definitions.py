@@ -9,7 +9,7 @@ import dagster as dg
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.location import current_lake
 
-# Read by Dagster at each event: otherwise a run writes those of its windows one by one, each in a transaction.
+# Dagster reads it at each event; without it a run writes its windows' events one by one, each in a transaction.
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "50")
 
 

@@ -24,7 +24,7 @@ def make_private(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)
-    # As `mkdir` does: something else of that name is no folder.
+    # As `mkdir` does where the path is not a folder.
     folder.mkdir(exist_ok=True)
     for each in (folder, *folder.parents):
         if each.name == OWN_FOLDER:
@@ -69,6 +69,6 @@ def _close_to_others(folder: Path) -> None:
     mode = stat.S_IMODE(folder.stat().st_mode)
     kept = mode & ~(stat.S_IRWXO if mode & stat.S_IWGRP else stat.S_IRWXG | stat.S_IRWXO)
     if kept != mode:
-        # It may be another user's, who lets this one write there.
+        # The folder may belong to another user who shares it.
         with suppress(PermissionError):
             folder.chmod(kept)

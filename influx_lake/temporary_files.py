@@ -113,7 +113,7 @@ def _folder() -> str:
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:
-        # Python has none that it can write to: neither TMPDIR's nor one of its own.
+        # There is no writable temporary folder, neither TMPDIR nor a default one.
         return os.environ.get("TMPDIR", "the system's folder for temporary files")
 
 

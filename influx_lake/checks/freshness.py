@@ -35,7 +35,7 @@ def freshness(subject: Subject) -> Outcome:
     late = lateness(subject)
     figures: dict[str, Figure] = {"late_seconds": round(late.total_seconds())}
     if subject.table is None or not subject.coverage.intervals:
-        # A lake begins like this: worth a warning, and no alarm.
+        # Every lake begins like this: a warning, not an error.
         return Outcome(late <= (options.warn or options.fail), _nothing_yet(late), figures, Severity.WARN)
     recent = _recent(subject, options.fail)
     newest = newest_event(subject.table, recent, subject.measurement.time_column)

@@ -25,7 +25,7 @@ def proved(subject: Subject) -> Outcome:
     if table is None:
         return Outcome(True, "nothing is loaded yet", {"windows": 0})
     check_held(measurement, table)
-    # What is being loaded now is proved later.
+    # Windows that are being loaded are proved later.
     loaded = [each for each in closed_windows(measurement, subject.now, None, None) if subject.coverage.holds(each)]
     gone = offloaded_from(table)
     kept = [window for window in loaded if not any(each.meets(window) for each in gone)]

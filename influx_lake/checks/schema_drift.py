@@ -37,7 +37,7 @@ def schema_drift(subject: Subject) -> Outcome:
     }
     left = sorted(name for name in there.keys() - known if name.rpartition("__")[0] not in known)
     if share_of(subject.table) is not None:
-        # They may be those of the other measurements.
+        # In a shared table they may belong to another measurement.
         left = []
     figures = {"columns": len(there), "missing": len(missing), "changed": len(unfit), "left_the_source": len(left)}
     if not (missing or unfit or left):

@@ -114,7 +114,7 @@ def _outside(column: str, kind: pa.DataType, low: Decimal | None, high: Decimal 
         for beyond, limit in limits:
             if limit is not None:
                 broken = pc.or_(broken, pc.fill_null(beyond(values, limit), False))
-        # NaN is neither less nor greater than anything, and lies between nothing.
+        # NaN is neither less nor greater than anything, so no range includes it.
         return pc.or_(broken, pc.fill_null(pc.is_nan(values), False)) if pa.types.is_floating(kind) else broken
 
     return failing

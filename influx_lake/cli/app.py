@@ -49,7 +49,7 @@ app = typer.Typer(
     name="influx-lake",
     help="InfluxDB measurements in Apache Iceberg tables.",
     no_args_is_help=True,
-    # Errors are told by `entry`: a traceback with local variables would show secrets.
+    # `entry` reports errors: Typer's tracebacks show local variables, and so secrets.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )

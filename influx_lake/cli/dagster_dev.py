@@ -72,7 +72,7 @@ class DagsterDev:
             **os.environ,
             "DAGSTER_HOME": str(self.home),
             "INFLUX_LAKE_CONFIG": str(lake.path),
-            # Events are written one by one otherwise, each a transaction: a window's take longer than the window.
+            # Otherwise each event is a transaction of its own, and a window's events take longer than its load.
             "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "50"),
             "INFLUX_LAKE_WEBSERVER": self.url,
             "PYTHONWARNINGS": ",".join(
@@ -92,16 +92,17 @@ class DagsterDev:
 
     def __enter__(self) -> Self:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # A shell's background jobs ignore it, and so would Dagster's processes, which end by nothing else.
+            # A shell's background jobs ignore SIGINT, and Dagster's processes, which only end by it, would inherit
+            # that.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         command = [sys.executable, "-m", "dagster", "dev", *code_location(self._lake.root)]
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             [*command, "--host", HOST, "--port", str(self._port)],
             env=self._environment,
-            # Elsewhere Dagster would warn of a dagster.yaml that lies beside the lake.yaml.
+            # In another folder Dagster would warn about a dagster.yaml beside the lake.yaml.
             cwd=self.home,
             stdout=sys.stderr,
-            # Ctrl-C reaches it through us alone, so that it is asked to stop once.
+            # A session of its own: Ctrl-C reaches it only through us, once.
             start_new_session=True,
         )
         return self
@@ -111,7 +112,7 @@ class DagsterDev:
         import requests
 
         session = requests.Session()
-        session.trust_env = False  # no proxy leads to this machine
+        session.trust_env = False  # this machine is not behind a proxy
         while self._process.poll() is None:
             try:
                 if session.get(f"{self.url}/server_info", timeout=5).ok:
@@ -123,7 +124,7 @@ class DagsterDev:
 
     def wait(self) -> int:
         """Wait until Dagster ends by itself, which is a failure: returns 1."""
-        # Not a wait without end: a signal that comes just before it would only be handled after it.
+        # With a timeout: a signal that arrives just before an endless wait would only be handled after it.
         while self._process.poll() is None:
             time.sleep(_POLL_SECONDS)
         return 1
@@ -181,7 +182,7 @@ def dagster_instance(lake: Lake) -> DagsterInstance:
     home = _dagster_home(lake.root)
     with _alone(home):
         instance = DagsterInstance.from_config(str(home))
-        # They make their databases by now, should the instance have left it for later.
+        # This creates the databases now, where the instance would do it later.
         for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
             if storage is not None:
                 storage.alembic_version()
@@ -215,7 +216,7 @@ def _dagster_home(root: Path) -> Path:
 def _alone(home: Path) -> Iterator[None]:
     """Lock the folder against other commands of ours that open the instance."""
     if not os.access(home, os.W_OK):
-        # It makes no databases there either.
+        # The second process creates no databases there either.
         yield
         return
     try:

@@ -98,5 +98,5 @@ def as_object(content: dict[str, Any]) -> str:
     """One JSON object and a newline, without secrets."""
     from influx_lake.config.redaction import redacted
 
-    # Before they are JSON: a short secret such as 1 or null is no reason to take the JSON apart.
+    # Redacted before encoding: a short secret such as 1 or null would break the JSON.
     return printable_json(redacted(content)) + "\n"

@@ -58,7 +58,7 @@ class Output:
         """The console for tables: as wide as the terminal, 160 characters elsewhere."""
         from rich.console import Console
 
-        # No markup: a name may hold brackets or colons that would be read as such.
+        # No markup: names may contain brackets or colons.
         return Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False, highlight=False)
 
 

@@ -51,7 +51,7 @@ def meter(windows: int) -> Iterator[Meter]:
         TextColumn("{task.description}", markup=False),
         console=Console(stderr=True),
         transient=True,
-        # What goes to a file must not end on the terminal.
+        # Output that is redirected to a file must not go to the terminal.
         redirect_stdout=sys.stdout.isatty(),
     ) as bars:
         yield Bar(bars, windows)

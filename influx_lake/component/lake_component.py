@@ -43,7 +43,7 @@ Translation = Annotated[TranslationFn[Any], TranslationFnResolver[Any](lambda da
 # Not refreshed where `dg dev` loads the definitions: that would ask servers, which may be down.
 _LOCAL = DefsStateConfigArgs(management_type=DefsStateManagementType.LOCAL_FILESYSTEM, refresh_if_dev=False)
 _REMEDY = "Let `dg utils refresh-defs-state` write it again"
-# Nothing of theirs outlives the code server, which asks the servers whenever it starts.
+# In-memory state does not outlive the code server, which runs discovery at every start.
 _UNKEPT = DefsStateManagementType.LEGACY_CODE_SERVER_SNAPSHOTS
 
 

@@ -91,7 +91,7 @@ def _lake_yaml(folder: Path, params: LakeScaffoldParams) -> tuple[str, str | Non
     It is written where no other is named.
     """
     if params.config is not None:
-        # Which of them were given, `dg` does not tell.
+        # `dg` does not tell which options were given.
         fields = LakeScaffoldParams.model_fields
         if more := [name for name in fields if name != "config" and getattr(params, name) != fields[name].default]:
             raise ConfigurationError(
@@ -106,7 +106,7 @@ def _lake_yaml(folder: Path, params: LakeScaffoldParams) -> tuple[str, str | Non
     if path.exists():
         raise ConfigurationError(f"{path} is already there", remedy=f"Give config={os.path.relpath(path)} to use it")
     source, variables = _source(params, folder.name)
-    # What the variables hold is looked at when it is loaded.
+    # The variables' values are validated when the lake.yaml is loaded.
     lake_of({"sources": {"default": source}}, path)
     file = LakeFile(
         source={**source, **variables},

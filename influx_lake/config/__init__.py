@@ -83,5 +83,5 @@ __all__ = [
     "write_discovered",
 ]
 
-# It reads documents, which hold references, which are read from stores: so it is the last to be known.
+# Registered last, since it imports documents, which import references, which import stores.
 STORES[LAKE] = read_lake

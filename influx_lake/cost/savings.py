@@ -114,7 +114,7 @@ def savings(
             )
             for each, told in by_name.items()
         ]
-    # A shard goes when nothing of its time is needed: the longest rule decides, and each measurement needs one.
+    # A shard is dropped when no measurement needs its time: the longest age decides, and each measurement needs a rule.
     after, parts = max(rules[each] for each in ruled), usage.parts
     why = "the server does not tell which time its bytes are of"
     left = [*(each.name for each in measurements if each not in rules), *usage.others]
@@ -136,7 +136,7 @@ def _saving(
     prices: PriceTable | None,
 ) -> Saving:
     before = now - after
-    # Only what lies wholly before it: of a shard, or a file, that reaches beyond it, nobody tells how much does.
+    # Only shards and files wholly before it: how much of a straddling one is older is unknown.
     known = None if parts is None else list(parts)
     at_source = None if known is None else sum(part.bytes for part in known if part.end <= before)
     across = sum(part.bytes for part in known or () if part.start < before < part.end)

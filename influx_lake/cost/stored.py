@@ -189,7 +189,7 @@ def _files(of: MaintainedTable, table: Table) -> Iterator[tuple[Stored, StoredFi
     try:
         time_id = time_field(table, of.target.time_column).field_id
     except TableUnsupported:
-        # Of nanoseconds: bounds are in another unit.
+        # Bounds of nanosecond columns are in another unit.
         time_id = -1
     shares = {each.share.value: each for each in of.measurements if each.share is not None}
     column = next((each.share.column for each in of.measurements if each.share is not None), None)

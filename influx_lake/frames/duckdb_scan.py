@@ -72,10 +72,10 @@ def _held(
     """The table's rows, without those that a load would replace by the source's."""
     served = serve(connection, scan.table)
     known = {field.field_id: field.name for field in table.schema().fields}
-    # By their places: DuckDB finds no two names that differ in case only.
+    # By position: DuckDB cannot distinguish names that differ in case only.
     places = {known[field.field_id]: f"c{at}" for at, field in enumerate(scan.schema.fields) if field.field_id in known}
     listed = ", ".join(f"c{at}" for at in range(len(scan.schema.fields)))
-    # A column that only the source has is one of the union.
+    # The union includes columns that only the source has.
     chosen = ", ".join(f"{places.get(name, 'NULL')} AS {identifier(name)}" for name in columns)
     is_zoned, time = is_zoned_time(table, time_column), places[time_column]
     wanted = [_within(time, between, is_zoned=is_zoned)] if between != (None, None) else []

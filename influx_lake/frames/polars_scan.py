@@ -90,7 +90,7 @@ def united_frame(
         hidden = [(window.start, window.end) for window in live.hidden]
         held = held.filter(~_within(hidden, time_column, is_zoned=is_zoned_time(table, time_column)))
     there = {field.name for field in table.schema().fields}
-    # A column that only the source has is one of the union.
+    # The union includes columns that only the source has.
     held = held.with_columns(pl.lit(None).alias(name) for name in columns if name not in there)
     return pl.concat([held.select(columns), newest], how="vertical_relaxed")
 
@@ -101,7 +101,7 @@ def _within(times: Iterable[Between], time_column: str, *, is_zoned: bool) -> pl
     time = pl.col(time_column)
 
     def moment(value: datetime) -> pl.Expr:
-        # A time without a zone holds UTC.
+        # A time without zone is in UTC.
         return pl.lit(value if is_zoned else value.astimezone(UTC).replace(tzinfo=None))
 
     return pl.any_horizontal(

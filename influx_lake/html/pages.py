@@ -30,7 +30,7 @@ def page(package: str, template: str, script: str | None = None, **values: Any) 
         **values,
         style=style,
         script=code,
-        # Whatever gets into a page all the same runs nothing and fetches nothing.
+        # A content security policy, so that injected markup neither runs nor loads anything.
         policy="; ".join(
             (
                 "default-src 'none'",
@@ -60,7 +60,7 @@ def _environment(package: str) -> Environment:
 
 def _shown(value: Any) -> Any:
     """A value without secrets and without direction characters."""
-    # What is markup already was made of such values.
+    # Markup was made from escaped values.
     return printable(redact(value)) if type(value) is str else value
 
 

@@ -179,5 +179,5 @@ def _type(kind: IcebergType) -> str:
 
 
 def _without_credentials(uri: str) -> str:
-    # Put together again from its parts, `sqlite:////path` would lose slashes.
+    # `urlunsplit` would drop slashes of `sqlite:////path`.
     return re.split("[?#]", _CREDENTIALS.sub(r"\1", uri), maxsplit=1)[0]

@@ -69,7 +69,7 @@ class Delivery:
         self._paused_until = 0.0
         self._client: OpenLineageClient | None = None
         context = copy_context()
-        # A daemon: what hangs in a transport must not keep the process from ending.
+        # A daemon thread: a hanging transport must not keep the process alive.
         self._thread = threading.Thread(target=lambda: context.run(self._work), name="lineage", daemon=True)
         self._thread.start()
 

@@ -105,7 +105,7 @@ class LoadLineage:
         Args:
             since: Only those that began before.
         """
-        # Nothing is told of a load after its end.
+        # No events after the end of a load.
         with self._lock:
             for begun in self._begun.values():
                 if begun.began < since:
@@ -134,7 +134,7 @@ class LoadLineage:
         self, begun: Begun, state: RunState, results: Sequence[WindowResult], error: BaseException | None
     ) -> RunEvent:
         work = begun.work
-        # The end of a load is told also where the catalog is away just then: by what was known when it began.
+        # The final event is sent even where the catalog is down, with what was known at the start.
         if isinstance(work, RollupWindow):
             inputs = _told(lambda: _inputs_of_rollup(work, results), begun.inputs)
             outputs = _told(lambda: _outputs_of_rollup(work, results), begun.outputs)
@@ -198,7 +198,7 @@ def _inputs_of_source(work: MeasurementWindow | TailWindow, results: Sequence[Wi
     read = sum(each.rows + each.quarantined_rows for each in results)
     if isinstance(work, TailWindow):
         read -= sum(each.previous_rows for each in results)
-    # The source itself is asked for nothing: no load waits for that.
+    # The source is not asked, since the load would wait for it.
     schema = next((each.declared for each in reversed(results) if each.declared), None)
     source = datasets.source_name(work.source.identity, work.measurement.name)
     return [datasets.input_of(source, schema, max(0, read) if results else None)]

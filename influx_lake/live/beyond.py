@@ -95,7 +95,7 @@ def beyond(
     now = now or datetime.now(UTC)
     coverage = table_state(table).coverage
     for each in offloaded_from(table):
-        # Deleted at the source: the table alone has it.
+        # Off-loaded: only the table has it.
         coverage = coverage.adding(each.window)
     time = open_time(measurement, coverage, now, between)
     _tell_left_out(measurement, time)
@@ -184,7 +184,7 @@ class _Part:
         with closing(plain):
             source = transformed(plain, self.measurement, self.context)
             with source.read(self.schema, window) as rows:
-                # Of what has no place the rows tell only when they come.
+                # Whether a value does not fit is known only when it is read.
                 shape, _, _ = _row_layout(rows.schema, self.target, self.table)
                 for batch in rows:
                     fit = self._fit(batch, shape.misfits)

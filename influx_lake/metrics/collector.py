@@ -169,7 +169,7 @@ _DURATION = "commit_duration_seconds"
 
 def _of_loads(kept: Kept, tables: Sequence[TableFigures]) -> dict[Family, Samples]:
     found: dict[Family, dict[tuple[str, ...], Sample]] = {family: {} for family in _COUNTED.values()}
-    # A counter that is not there before it is 1 has not grown, to Prometheus.
+    # Counters start at 0: for Prometheus, one that appears with 1 has not increased.
     for each in tables:
         place = _labels(each.table.target.identifier)
         found[of.CONFLICTS][place] = found[of.LOAD_QUARANTINED][place] = 0.0

@@ -90,7 +90,7 @@ def read_journal(root: Path) -> Kept:
     try:
         with closing(_connected(path)) as database:
             if not database.execute("select 1 from sqlite_master where name = 'comparisons'").fetchone():
-                # Another process is making it just now.
+                # Another process is creating it.
                 return kept
             for name, labels, value in database.execute("select name, labels, value from counters"):
                 kept.counters[name, _labels(labels)] = value
@@ -157,7 +157,7 @@ class Journal:
                     database.executescript(_SCHEMA)
                     self._write(database)
             except (OSError, sqlite3.Error) as error:
-                # Figures are no reason for a load to fail; those of its rows are in the table.
+                # Metrics must not fail a load.
                 log.warning("what this process does could not be counted in %s: %s", self._path, error)
             else:
                 self._counters.clear()
@@ -174,7 +174,7 @@ class Journal:
             " on conflict (name, labels) do update set value = value + excluded.value",
             [(*key, value) for key, value in self._counters.items()],
         )
-        # A load makes right whatever was found in its time, also of windows that were cut in another way.
+        # A load invalidates all comparisons in its time, also of windows of another scheme.
         database.executemany(
             "delete from comparisons where measurement = ? and start_us >= ? and end_us <= ?", list(self._comparisons)
         )
@@ -182,7 +182,7 @@ class Journal:
             "insert or replace into comparisons values (?, ?, ?, ?, ?, ?, ?)",
             [(*key, *value) for key, value in self._comparisons.items() if value is not None],
         )
-        # Of those that are equal the newest tells how many rows there are; the others say nothing.
+        # Of equal windows only the newest is kept.
         database.executemany(
             "delete from comparisons where measurement = ? and verdict = 'equal' and end_us <"
             " (select max(end_us) from comparisons as other where other.measurement = comparisons.measurement)",

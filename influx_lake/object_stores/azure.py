@@ -91,7 +91,7 @@ def _opened(properties: frozenset[tuple[str, str]], host: str, _process: int) ->
     if given.get("adls.token"):
         options["credential"] = _Token(given["adls.token"])
     if "adls.anon" in given:
-        # A text that says no is true.
+        # A non-empty string, such as "false", is truthy.
         options["anon"] = given["adls.anon"].lower() in ("y", "yes", "t", "true", "on", "1")
     return AzureStore(**options, use_listings_cache=False, skip_instance_cache=True)
 

@@ -111,10 +111,10 @@ def plan_offload(
     chosen, refused, waiting, rows = list[tuple[Window, int]](), list[tuple[Window, str]](), 0, 0
     for window, count in zip(windows, counts, strict=True):
         if not count:
-            # The lake has nothing that could be deleted instead of it.
+            # The lake has no rows of it, so there is nothing to delete.
             continue
         if len(chosen) >= options.most_windows or rows >= options.most_rows:
-            # The next runs look at it: servers are asked about each window.
+            # Left to the next runs: each window costs a query to the server.
             waiting += 1
             continue
         why = objections.to(window) or deletion.objection(measurement.name, window)

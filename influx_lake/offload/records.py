@@ -57,7 +57,7 @@ def tag_snapshot(catalog: Catalog, measurement: Measurement, snapshot: Snapshot,
 
     def plan(table: Table, again: bool) -> RefChange | None:  # noqa: ARG001 - what is there tells
         there = table.metadata.refs.get(name)
-        # The windows of a run share it: it is not made longer for each of them.
+        # The windows of a run share the tag: its age is not extended for each.
         if there is not None and (there.max_ref_age_ms is None or there.max_ref_age_ms >= until - slack):
             return None
         if table.metadata.snapshot_by_id(snapshot.snapshot_id) is None:

@@ -239,7 +239,7 @@ class Offloading:
             yield "the lake's rows of it changed while it was compared"
         if self._is_told_of(window):
             yield "the source told that it got points"
-        # Last, for what comes after it is not seen.
+        # Last, since later arrivals are not noticed.
         [count] = counts_of(self._transformed(), self.measurement.name, [window])
         if count != entry.rows:
             yield f"the source got points meanwhile: it has {counted(count, 'row')}, and the lake {entry.rows:,}"

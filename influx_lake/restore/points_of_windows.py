@@ -137,7 +137,7 @@ def _windows(
     if begin >= until:
         return
     if begin < measurement.scheme.start:
-        # Loaded by hand, from before the first partition.
+        # Windows before the first partition, which were loaded manually.
         before = Window(begin, min(until, measurement.scheme.start))
         for each in held:
             if before.overlaps(each):

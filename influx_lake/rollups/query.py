@@ -80,7 +80,7 @@ def input_schema(columns: RollupColumns, table: pa.Schema) -> pa.Schema:
 def as_input(batch: pa.RecordBatch, columns: RollupColumns, schema: pa.Schema) -> pa.RecordBatch:
     """A batch of the measurement's table, as input."""
     time = batch.column(columns.time).cast(pa.int64())
-    # Rows of before the table had the column for whole times have none there.
+    # Rows older than the column of nanoseconds are null there.
     order = time if columns.order == columns.time else pc.coalesce(batch.column(columns.order), pc.multiply(time, 1000))
     named = [batch.column(name) for name in columns.inputs]
     return pa.RecordBatch.from_arrays([time, order, *named], schema=schema)
@@ -91,7 +91,7 @@ def _sql(column: str, computed: ComputedColumn) -> str:
     number = f"{column}::DOUBLE" if pa.types.is_floating(kind) else column
     if isinstance(function, Percentile):
         return f"quantile_cont({column}::DOUBLE, {function.percent / 100!r})"
-    # Of values at the same time, first takes the smallest and last the largest: the same ones every time.
+    # For values at the same time, `first` is the smallest and `last` the largest, so that results are deterministic.
     moment = f"row({ORDER_INPUT}, {column})"
     return {
         Aggregate.MEAN: f"avg({number})",

@@ -137,7 +137,7 @@ def rollup_target(measurement: Measurement, rollup: Rollup, columns: RollupColum
         write=rollup.write,
         properties=rollup.table_properties,
         types=TypeOptions(nanoseconds=Nanoseconds.REFUSE, time_type=measurement.types.time_type),
-        # Where the measurement's columns became wider, so do those that are computed of them.
+        # Computed columns are promoted with the measurement's columns.
         schema_evolution=SchemaEvolution.FULL,
         partition=rollup.iceberg_partition,
     )

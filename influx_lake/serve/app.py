@@ -47,7 +47,7 @@ def create_app(service: Service) -> FastAPI:
         title="influx_lake",
         version=__version__,
         description=_ABOUT,
-        # Their pages load programs from elsewhere.
+        # The documentation pages load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -94,7 +94,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if broken := next((each for each in found if each["type"] == "json_invalid"), None):
-        # What the reader expected, and where; nothing of what is there.
+        # The parser's expectation and position, without the content.
         why = f"{broken['ctx']['error']}, at character {broken['loc'][-1]}"
         return Problem(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {why}").answer()
     places = [{"location": ".".join(map(str, each["loc"])), "message": _told(each)} for each in found]

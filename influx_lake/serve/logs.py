@@ -15,7 +15,7 @@ _LEVELS = {"influx_lake": logging.INFO, "uvicorn.error": logging.WARNING, "uvico
 
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        # Names and paths are the clients': none writes a line of its own.
+        # Names and paths come from clients, and must not contain line breaks.
         return printable(redact(super().format(record))).replace("\r", " ")
 
 

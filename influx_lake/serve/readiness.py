@@ -66,7 +66,7 @@ class Readiness:
     def _questions(self, session: Session) -> dict[str, Callable[[], object]]:
         lake = session.lake
         questions: dict[str, Callable[[], object]] = {"catalog": lambda: _namespaces(session)}
-        # The databases of one server answer together, or not at all.
+        # One check for each server, whatever the number of its databases.
         servers = {lake.entry_of(name): name for name in lake.sources}
         for entry, name in servers.items():
             questions[f"source {entry}"] = lambda name=name: session.source(name).server()  # type: ignore[misc]
@@ -79,7 +79,7 @@ class Readiness:
 
 
 def _namespaces(session: Session) -> None:
-    # Opened and asked in a thread: it may take its time.
+    # In a thread, since opening and asking may block.
     session.catalog.list_namespaces()
 
 

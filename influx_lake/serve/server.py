@@ -145,7 +145,7 @@ async def _until_stopped(
         ready()
 
     async def watch() -> None:
-        # Who waits for an answer is told how far it is, before connections are closed.
+        # Waiting clients get the present state before connections are closed.
         while not server.should_exit:
             await asyncio.sleep(0.1)
         crew.begin_stop()

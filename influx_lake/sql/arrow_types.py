@@ -48,5 +48,5 @@ def _children(kind: DuckDBPyType) -> list[tuple[str, DuckDBPyType]]:
 
     if kind.id not in {"list", "array", "struct", "map"}:
         return []
-    # An array's size is among them, as a number.
+    # The children of an array type include its size, an integer.
     return [(name, each) for name, each in kind.children if isinstance(each, DuckDBPyType)]

@@ -72,7 +72,7 @@ class Answer:
         except StopIteration:
             return None
         except (pa.ArrowException, OSError, RuntimeError) as error:
-            # A stream has no more than DuckDB's text.
+            # Errors of a stream have only DuckDB's text.
             raise _failure(error) from None
 
 

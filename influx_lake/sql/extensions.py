@@ -33,7 +33,7 @@ def load_iceberg(connection: duckdb.DuckDBPyConnection, feature: str) -> None:
         file = _file(name)
         if file is None:
             raise MissingExtra(feature, "duckdb")
-        # Loaded from where it lies: to install it would copy it into the user's home, or ask the network for it.
+        # Loaded from its path: INSTALL would copy it to the user's home or use the network.
         connection.load_extension(str(file))
 
 

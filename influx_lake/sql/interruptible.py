@@ -33,7 +33,7 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[Run]:
             try:
                 return future.result()
             except BaseException:
-                # The query may not have begun when it is interrupted.
+                # Repeated, since the query may not have begun yet.
                 while not future.done():
                     connection.interrupt()
                     wait([future], timeout=_AGAIN_SECONDS)

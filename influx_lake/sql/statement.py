@@ -72,7 +72,7 @@ def parse(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
         raise ConfigurationError("there is no SQL", remedy=_ONLY_QUERIES)
     kind = found[-1].type.name
     if len(found) > 1 and not found[-1].query.strip() and kind == "SELECT":
-        # DuckDB makes two statements of it, the first of which looks the values up.
+        # DuckDB makes two statements of a PIVOT, the first of which queries the values.
         raise ConfigurationError(
             "a PIVOT has to name its values here", remedy="Add them: PIVOT ... ON column IN ('a', 'b')"
         )
@@ -102,7 +102,7 @@ def _trees(text: str, kind: str, connection: duckdb.DuckDBPyConnection) -> list[
     if kind != "EXPLAIN":
         candidates = [text]
     else:
-        # What is explained is carried out too, by ANALYZE.
+        # EXPLAIN ANALYZE also executes the statement.
         explained = _EXPLAIN.sub("", text, count=1)
         candidates = [explained, _OPTIONS.sub("", explained, count=1)]
     for candidate in candidates:
@@ -111,7 +111,7 @@ def _trees(text: str, kind: str, connection: duckdb.DuckDBPyConnection) -> list[
         tree = json.loads(row[0])
         if not tree["error"] and tree["statements"]:
             return [tree]
-    # DuckDB takes a PRAGMA for the SELECT that it stands for.
+    # DuckDB parses a PRAGMA as the equivalent SELECT.
     word = _WORD.match(text)
     kind = word[1].upper() if word and kind == "SELECT" else kind
     raise ConfigurationError(
@@ -131,7 +131,7 @@ def _nodes(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
             continue
         if node.get("type") == "RECURSIVE_CTE_NODE":
             ctes |= {str(node["cte_name"]).lower()}
-        # A CTE's own query knows those before it.
+        # A CTE's query can refer to earlier ones.
         for entry in (node.get("cte_map") or {}).get("map") or ():
             waiting.append((entry["value"], ctes))
             ctes |= {str(entry["key"]).lower()}

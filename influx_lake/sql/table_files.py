@@ -52,7 +52,7 @@ class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
         super().__init__()
         self.scheme = f"influx-lake-{next(_NUMBERS)}"
         self.taken = taken
-        # DuckDB calls a file system by the first.
+        # DuckDB uses the first protocol as the name.
         self.protocol = [self.scheme, taken] if taken else self.scheme
         self._stores: dict[str, FileIO] = {}
         self._sizes: dict[str, int] = {}
@@ -102,7 +102,7 @@ class TableFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
         """The store and location of a file."""
         location = path.removeprefix(f"{self.scheme}://")
         if location != path:
-            # DuckDB appends a table's paths, from their `metadata/` or `data/` on, to that of its metadata file.
+            # DuckDB appends a file's path, from `metadata/` or `data/` on, to the folder of the metadata file.
             root, metadata, rest = location.partition("/metadata/")
             _, is_appended, below = rest.partition("/")
             location = f"{root}/{below}" if is_appended else f"{root}{metadata}{rest}"
@@ -160,7 +160,7 @@ class StoredFile:
         start = self.tell()
         left = max(0, self.size - start)
         length = left if length < 0 else min(length, left)
-        # Google's storage refuses to be asked for nothing.
+        # Google's storage rejects empty ranges.
         found = self._read_at(start, length) if length else b""
         self._place.offset = start + len(found)
         return found
@@ -182,7 +182,7 @@ def folders_of(table: Table) -> set[str]:
     found = {table.metadata.location, table.metadata_location.rpartition("/")[0]}
     found |= {folder for name in _FOLDERS if (folder := table.metadata.properties.get(name))}
     if _NAME_MAPPING in table.metadata.properties:
-        # Files that others wrote were added as they lie, and that may be anywhere.
+        # Files added by other tools may be in any folder.
         found |= {task.file.file_path.rpartition("/")[0] for task in table.scan().plan_files()}
     return {f"{folder.rstrip('/')}/" for folder in found}
 
@@ -212,7 +212,7 @@ def serve(connection: duckdb.DuckDBPyConnection, table: Table) -> Served:
 
 
 _NUMBERS = itertools.count(1)
-# Both hold a file system for as long as a connection has it.
+# Weak references: a connection owns its file systems.
 _OF_STORES: MutableMapping[object, TableFiles] = WeakValueDictionary()
 _TAKING: MutableMapping[str, TableFiles] = WeakValueDictionary()
 

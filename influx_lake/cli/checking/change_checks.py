@@ -48,7 +48,7 @@ def _of_plugin(lake: Lake, name: str, config: InfluxDB3Config, subject: str) -> 
             yield _heard(lake, name, subject) if heard else _without_engine(subject)
             return
         if heard and not any(trigger.name in there for trigger in triggers):
-            # Somebody else tells.
+            # Another source reports for this one.
             yield _heard(lake, name, subject)
             return
         for found in look(server, triggers):
@@ -66,7 +66,7 @@ def _heard(lake: Lake, name: str, subject: str) -> Check:
     if heard is None:
         return Check("changes", subject, False, "nothing was told yet", how)
     said = f"told last at {utc_text(from_nanoseconds(heard).replace(microsecond=0))}"
-    # A database to which nothing is written is silent, too.
+    # A database that gets no writes is silent too.
     silent = time.time_ns() - heard > _SILENT
     return Check("changes", subject, True, said, how if silent else None, warning=silent)
 

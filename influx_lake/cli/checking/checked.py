@@ -46,5 +46,5 @@ def attempt(name: str, subject: str, look: Callable[[], str]) -> Check:
     except LakeError as error:
         return Check(name, subject, False, redact(error.message), redact(error.remedy or "") or None)
     except Exception as error:
-        # Nobody foresaw it: the other checks are of use all the same.
+        # Unexpected; the other checks are still useful.
         return Check(name, subject, False, redact(f"{type(error).__name__}: {error}"), UnforeseenError.WHERE)

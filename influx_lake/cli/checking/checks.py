@@ -96,7 +96,7 @@ def _is_offloaded(session: Session, measurement: Measurement) -> bool:
     try:
         return bool(offloaded_from(session.table_of(measurement)))
     except LakeError:
-        # What is wrong with the catalog is told by its own checks.
+        # The catalog's own checks report its errors.
         return False
 
 

@@ -89,7 +89,7 @@ def _better_unit(survey: Survey, last: datetime, start: datetime) -> str | None:
     """A coarser precision with which the times would be plausible."""
     for unit, nanoseconds in _UNITS.items():
         factor = nanoseconds // _UNITS[survey.unit]
-        # Beyond the present the product may be more than a date can be.
+        # The product may exceed the range of dates.
         if factor > 1 and (last - EPOCH) < timedelta(days=400_000) / factor:
             moment = EPOCH + (last - EPOCH) * factor
             if start <= moment < datetime.now(UTC) + timedelta(days=1):

@@ -124,7 +124,7 @@ def init(
         if start is None and first is not None and (reason := too_early(Every.DAY, first)):
             raise ConfigurationError(reason, remedy="Give --start, the first day that is to be loaded")
         day = (first or datetime(datetime.now(UTC).year, 1, 1, tzinfo=UTC)).date()
-        # A project's assets know their lake's resources by its name.
+        # Assets of a project refer to the lake's resources by its name.
         file = LakeFile(source=source.entry, start=day, measurements=tuple(names), name=stated_name(lake))
         write_lake_file(lake, file)
         out.line(

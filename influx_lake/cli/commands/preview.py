@@ -74,7 +74,7 @@ def _window(text: str | None, measurement: Measurement) -> Window:
             return Window.parse(text)
         moment = parse_moment(text)
         if len(text) == len("2026-01-31"):
-            # A date is one of the partitions' time zone, as their keys are.
+            # A date is in the partitions' time zone, as partition keys are.
             moment = in_zone(moment.replace(tzinfo=None), scheme.timezone)
         return scheme.window_at(moment)
     except ValueError:

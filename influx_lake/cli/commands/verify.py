@@ -56,7 +56,7 @@ def verify(
             try:
                 found.append(session.verify(each, windows, depth))
             except LakeError as error:
-                # One that cannot be compared does not hide the others.
+                # A measurement that cannot be compared does not stop the others.
                 if error.exit_code != 1 or len(chosen) == 1:
                     raise
                 failed.append(of_lake_error(error.about(each.name)))

@@ -122,7 +122,7 @@ def _net(host: str, start: datetime, end: datetime) -> Iterator[str]:
     for interface in _INTERFACES:
         of_interface, noise_at = series("net", {"host": host, "interface": interface}), _noise("net", host, interface)
         for second in _seconds(start, end):
-            # Counters since the machine was started, which only grow: noise stays below what a step adds.
+            # Counters since boot only grow: the noise stays below the growth of one step.
             age = second - _EPOCH_DAY * _DAY_SECONDS
             received = age * 40_000 + int(noise_at(second).uniform(0, 1_000_000))
             fields: dict[str, Value] = {

@@ -35,7 +35,7 @@ class HttpClient:
         self._url = url
         self._database = database
         self._session = requests.Session()
-        # It is on this machine: no proxy leads there.
+        # The sandbox is on this machine: no proxy.
         self._session.trust_env = False
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"

@@ -42,7 +42,7 @@ def _points(file: TextIO) -> Iterator[str]:
         while index < len(lines):
             point, following = logical_line(lines, index)
             if following >= len(lines):
-                # What ends the piece may go on in the next one.
+                # The last line of a block may continue in the next one.
                 held = lines[index:]
                 break
             if _holds_point(point):

@@ -95,7 +95,7 @@ class Demonstration:
 
     def _fill(self, client: HttpClient, files: Sequence[Path]) -> None:
         for file in files:
-            # The server tells the unit of a file's times by their size.
+            # The server guesses the precision of a file's timestamps from their magnitude.
             self._say(f"{client.write(read_lines(file), precision='auto'):,} points of {file} written")
         with MachineSamples() as machine:
             start, end = week_before(datetime.now(UTC))

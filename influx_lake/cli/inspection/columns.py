@@ -107,7 +107,7 @@ def _transform(column: Column, sources: tuple[Column, ...], measurement: Measure
     if column.name in options.constants:
         return _with_cast(f"constant {options.constants[column.name]!r}", column, types.get(column.name))
     if not sources or (measurement.layout is not None and column.made_of is not None and column.role is not Role.TIME):
-        # What there is one of for all fields, or all rows, says itself how it is made.
+        # Columns that exist once for all fields or rows describe themselves.
         return column.doc or ""
     steps = []
     [source] = sources[:1]

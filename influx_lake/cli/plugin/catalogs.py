@@ -75,7 +75,7 @@ def _referenced(key: str, text: str) -> tuple[str, str | None]:
     if password and not shows_secret(password["before"] + "@" + password["after"]):
         variable += "_PASSWORD"
         return f"{escaped(password['before'])}{stored_secret(variable)}{escaped(password['after'])}", variable
-    # More of it is secret than a password: a part of its path, or of its query.
+    # More than a password is secret: a part of the path or query.
     return stored_secret(variable), variable
 
 

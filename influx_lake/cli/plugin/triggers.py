@@ -112,7 +112,7 @@ def _file(text: str) -> Path | None:
         path = Path(text).expanduser()
         return path if path.is_file() else None
     except (OSError, ValueError, RuntimeError):
-        # Arguments are longer than the name of a file may be.
+        # Arguments may exceed the length of a file name.
         return None
 
 

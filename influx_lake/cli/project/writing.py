@@ -66,7 +66,7 @@ def demo_lake(name: str) -> str:
 def _lake(name: str) -> str:
     """The example without what only the demonstration needs."""
     text, _, _ = demo_lake(name).partition(f"\n{_DEMO}")
-    # A date, so that there are assets before any server was asked.
+    # With a date there are assets before any server is contacted.
     begin = f"start: {datetime.now(UTC).year}-01-01}}   # the oldest day to load"
     return re.sub(r"start: first_point}.*", begin, text)
 

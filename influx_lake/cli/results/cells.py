@@ -29,7 +29,7 @@ def plain(value: Any, kind: pa.DataType) -> Any:
     if isinstance(value, dict | list):
         return _nested(value, kind)
     if pa.types.is_decimal(kind) and not kind.scale and kind.precision == _LARGEST_INTEGER_DIGITS:
-        # What the sum of integers is.
+        # The type of a sum of integers.
         return int(value)
     return value.hex() if isinstance(value, bytes) else str(value)
 

@@ -53,7 +53,7 @@ def converter(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
                 remarks.leave_out(plugin, _why_not(target, part), part, target)
                 continue
             for name in texts(listed):
-                # A tag is a text of the table already.
+                # A tag is a string column already.
                 if not (kind == "tag" and target == "string"):
                     with remarks.told(plugin, part, target):
                         shape.cast(one_name(name), type_name, kind)

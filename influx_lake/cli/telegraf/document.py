@@ -155,7 +155,7 @@ def _quoted_variables(text: str) -> str:
 
 def _lines(text: str) -> dict[Place, int]:
     """The line of every table and key."""
-    # Texts and comments keep their lines but lose what could be read as a table or a key.
+    # Strings and comments keep their line breaks, but nothing that could be parsed as a table or key.
     plain = _TEXT_OR_COMMENT.sub(lambda found: _emptied(text, found), text)
     lines: dict[Place, int] = {}
     counts: dict[Place, int] = {}

@@ -125,7 +125,7 @@ def _options(
     for number, plugin in enumerate(document.processors()):
         names = NameFilter.of(plugin)
         if names.takes(shape.name):
-            # Whoever names a measurement knows its columns.
+            # The columns of a measurement named explicitly are known.
             shape.trusting = alone or shape.name in names.passed
             shape.lacking.clear()
             _apply(plugin, shape, remarks)

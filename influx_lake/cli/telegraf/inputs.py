@@ -43,7 +43,7 @@ def names_of(plugin: Plugin) -> tuple[str, ...]:
         base = tuple(f"{options.get('name_prefix') or ''}{name}{options.get('name_suffix') or ''}" for name in base)
     names = NameFilter.of(plugin)
     chosen = [name for name in base if names.takes(name)]
-    # Of what is not known, what is asked for is.
+    # Of unknown measurements, those that `namepass` asks for.
     inner = [name for name in names.passed if any(is_pattern(each) and matches(name, [each]) for each in base)]
     return tuple(dict.fromkeys([*inner, *chosen]))
 

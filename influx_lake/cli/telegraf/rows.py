@@ -34,7 +34,7 @@ def _filter(plugin: Plugin, shape: Shape) -> None:
             passes_else = passes
             break
         rules.append((_all_of(tags, shape), passes))
-    # What decides as the rest does, at the end, decides nothing.
+    # Trailing rules with the default's result have no effect.
     while rules and rules[-1][1] == passes_else:
         rules.pop()
     if not rules:

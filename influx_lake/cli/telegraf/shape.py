@@ -295,7 +295,7 @@ class Shape:
         choice = self._choices[kind]
         read = [str(column.source) for column in own if column.kind == kind]
         left = [str(column.source) for column in self._of_source if column.kind == kind and column not in own]
-        # A pattern cannot leave out what the table needs.
+        # A pattern must not exclude columns that the table needs.
         exclude = [name for name in choice.exclude if not any(matches(column, [name]) for column in read)]
         exclude = list(dict.fromkeys([*exclude, *left]))
         chosen: dict[str, list[str]] = {}

@@ -30,5 +30,5 @@ def literal(value: str | float | bool) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return text_literal(value)
-    # Without an exponent DuckDB reads a number as a decimal, whose digits its arithmetic carries on.
+    # Without an exponent DuckDB parses a number as a decimal, and computes with decimals.
     return f"{value!r}::DOUBLE" if isinstance(value, float) else str(value)

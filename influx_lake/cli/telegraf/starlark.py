@@ -31,7 +31,7 @@ def starlark(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
         return
     with remarks.told(plugin, "source"):
         variables = _Names(shape)
-        # The whole script is read before anything is done.
+        # The whole script is converted before the shape is changed.
         for step in _read(source):
             step(variables)
 
@@ -114,7 +114,7 @@ def _conditional(node: ast.If, point: str) -> _Step:
 
     def assign(names: _Names) -> None:
         shape = names.shape
-        # Whether the source has such a column too is not known: one that only the script makes has no value else.
+        # It is unknown whether the source has such a column too: one that only the script sets is null elsewhere.
         before: Sql = (" ELSE ", column) if shape.knows(name) and (column := shape.column(name, kind)) else ()
         shape.compute(name, ("CASE WHEN ", *condition(names), " THEN ", *value(names), *before, " END"), kind)
 

@@ -150,7 +150,7 @@ def _replace_by(options: Mapping[str, Any], shape: Shape, kind: str) -> None:
     to = str(options.get("result_key") or name)
     replacement = _groups(str(options.get("replacement") or ""), pattern)
     arguments = f", {literal(pattern)}, {literal(replacement)}, 'g')"
-    # Where nothing matches, the target stays as it is: that is the column itself, or nothing.
+    # Without a match the target is unchanged: the column itself, or null.
     otherwise: Sql = (" ELSE ", column) if to == name else ()
     found: Sql = ("CASE WHEN regexp_matches(", column, f", {literal(pattern)}) THEN ")
     shape.compute(to, (*found, "regexp_replace(", column, arguments, *otherwise, " END"), kind)

@@ -73,7 +73,7 @@ def _case(column: Column, values: Mapping[str, Any], default: Any, *, as_text: b
 
     results = [*values.values(), *([] if default is None else [default])]
     mixed = any(isinstance(value, str) for value in results)
-    # Telegraf compares numbers by how it writes them, and a float that is whole without a fraction.
+    # Telegraf compares numbers as formatted, whole floats without a fraction.
     numeric = all(_NUMBER.fullmatch(key) for key in values)
     head = "TRY_CAST(" if numeric else "CAST("
     operand: Sql = (head, column, " AS DOUBLE)" if numeric else " AS VARCHAR)")
@@ -118,7 +118,7 @@ def date(plugin: Plugin, shape: Shape, remarks: Remarks) -> None:
     if written is None:
         remarks.leave_out(plugin, f"strftime has no format for all of {layout!r}", "date_format")
         return
-    # The time has no zone in an expression, and is UTC's.
+    # In an expression time has no zone and is in UTC.
     moment = shifted if zone == "UTC" else f"timezone({literal(zone)}, timezone('UTC', {shifted}))"
     shape.compute(name, (f"strftime({moment}, {literal(written)})",), kind)
 

@@ -129,7 +129,7 @@ class CatalogConfig:
         revealed = {}
         for key, value in self.entries.items():
             text = value.reveal() if isinstance(value, Secret) else value
-            # An optional secret that is not set, `${CATALOG_TOKEN:-}`, is no property at all.
+            # An optional secret that is not set, `${CATALOG_TOKEN:-}`, is left out.
             if text or not isinstance(value, Secret):
                 revealed[key] = text
         return absolute_properties(revealed, self.root)
@@ -203,7 +203,7 @@ def _absolute_sqlite(uri: str, root: Path) -> str:
     match = _SQLITE.fullmatch(uri)
     if match is None or match[2].startswith((":memory:", "file:")):
         return uri
-    # In a URL a question mark would begin its options, and SQLAlchemy decodes what follows a percent sign.
+    # In a URL a question mark starts the query, and SQLAlchemy decodes percent signs.
     folder = str(root).replace("%", "%25").replace("?", "%3F")
     return f"{match[1]}{os.path.normpath(os.path.join(folder, match[2]))}{match[3]}"
 

@@ -33,7 +33,7 @@ def place_mistakes(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, s
         try:
             check_scheme(warehouse, _WAREHOUSES)
         except ValueError as error:
-            # A warehouse that a catalog knows by name may look like anything, but for an address.
+            # The name of a warehouse may be anything but a URL.
             if "://" in warehouse or has_one_slash(warehouse, _WAREHOUSES):
                 yield "warehouse", str(error)
 

@@ -44,7 +44,7 @@ def _incomplete(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]
     """Properties that do nothing, or fail, without another one."""
     for prefix in _KEY_PAIRS:
         for here, other in (_KEY_HALVES, _KEY_HALVES[::-1]):
-            # Those of `client` stand in for all the others.
+            # Properties of `client` are defaults for all the others.
             pairs = _KEY_PAIRS if prefix == "client" else (prefix, "client")
             if _is_there(entries, f"{prefix}.{here}") and not any(f"{each}.{other}" in entries for each in pairs):
                 yield f"{prefix}.{here}", f"needs the other half of the pair of keys: set `{prefix}.{other}` too"
@@ -59,7 +59,7 @@ def _incomplete(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]
 def _is_there(entries: Mapping[str, str | Secret], name: str) -> bool:
     """Whether a property is certainly set: a secret may be optional, `${S3_KEY:-}`."""
     value = entries.get(name)
-    # What is written as a value has no reference that could be shown.
+    # A literal has no reference to show.
     may_be_empty = isinstance(value, Secret) and not value.is_literal and ":-" in value.reference
     return value is not None and not may_be_empty
 

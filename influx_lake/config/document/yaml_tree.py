@@ -20,7 +20,7 @@ _PLAIN_TAGS = frozenset({None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("
 _MERGE = "<<"
 
 
-# Any characters do that nobody types and YAML allows.
+# Private-use characters, which YAML allows.
 _TO_STAND_IN = {ord(character): 0xF0000 + ord(character) for character in "{}[],"}
 _FROM_STAND_IN = {stand_in: character for character, stand_in in _TO_STAND_IN.items()}
 _REFERENCE_START = re.compile(r"\$\{")

@@ -63,7 +63,7 @@ class ClosedSecrets:
             self.report.mistake(location, mistake)
             self.report.lost(location)
         elif secret.is_literal:
-            # Outside a lake.yaml there is no reference that leads to a value and does not hold it.
+            # Outside a lake.yaml a literal has no reference that leads to it.
             record = self.report.warn if self.lake else self.report.mistake
             record(location, _LITERAL_WARNING.format(variable))
 

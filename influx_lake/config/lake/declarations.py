@@ -93,7 +93,7 @@ class _Reader:
             return
         options, own = validated(MeasurementOptions, entry, location, self._report)
         if self._defaults:
-            # What is right here and right in the defaults may contradict each other.
+            # Valid options may contradict valid defaults.
             options, _ = validated(MeasurementOptions, _merged(self._defaults, own), location, self._report)
         if options is None:
             return
@@ -128,7 +128,7 @@ class _Reader:
         """Declare a measurement as a pattern: discovery finds which databases have it."""
         self._check_sources(key, options)
         name = options.measurement or key
-        # Without a database that is known, the entry has its mistakes all the same.
+        # The entry is validated even where no database is known.
         sources = (group.name, *filter(group.holds, self._sources))
         if all(self._resolve(key, name, options, source) is not None for source in sources):
             self._found.patterns.append(Pattern(name, group.name, options))
@@ -156,7 +156,7 @@ class _Reader:
     def _declare_pattern(self, key: str, options: MeasurementOptions) -> None:
         source = self._source(key, options)
         self._check_sources(key, options)
-        # A pattern without a match has its mistakes all the same.
+        # A pattern is validated even without a match.
         if self._resolve(key, key, options, source) is not None and source is not None:
             self._found.patterns.append(Pattern(key, source, options))
 

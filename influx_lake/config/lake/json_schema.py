@@ -31,7 +31,7 @@ _REFERENCE = {
     "description": "A reference, such as ${VAR} or ${VAR:-default}.",
 }
 _RESTRICTING = ("enum", "const", "pattern")
-# Ends of ranges behind a reader of texts, which pydantic leaves in its own words.
+# Bounds behind a validator, which pydantic writes under its own names.
 _ENDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _DEFINITION = "#/$defs/{model}"
 _ABOUT = ("description", "default", "examples")
@@ -109,7 +109,7 @@ def lake_json_schema() -> dict[str, Any]:
         name: {"type": "object", "description": text} for name, text in NESTED.items()
     }
     measurements = schema["properties"]["measurements"]
-    # `cpu:` alone says all that there is to say of many a measurement.
+    # `cpu:` without options is a complete entry.
     measurements["additionalProperties"] = {"anyOf": [measurements["additionalProperties"], {"type": "null"}]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "lake.yaml"}
 

@@ -268,7 +268,7 @@ class _Loader:
         for place, mistake in missing_of_source(config) if config else ():
             self._report.mistake((*location, *place), mistake)
         if isinstance(config, StoredConfig):
-            # Half a pair of keys is a consequence, where the other half's name has a slip.
+            # A missing half of a pair of keys is a consequence of a typo in the other half's name.
             for key, mistake in tuple(name_mistakes(storage)) or value_mistakes(storage):
                 self._report.mistake((*location, "storage", key), mistake)
 
@@ -319,7 +319,7 @@ class _Loader:
             entries = self._secrets.within(entries, path, ("engines", *path))
         spark, conf = entries.get(CONF[0]), CONF[1]
         if isinstance(spark, dict) and isinstance(spark.get(conf), dict):
-            # Any of them may be a secret, and need not be.
+            # Any of them may be a secret.
             closed = {name: self._property(name, value) for name, value in spark[conf].items()}
             entries = {**entries, CONF[0]: {**spark, conf: closed}}
         hidden = frozenset((*(path[-1] for path in ENGINE_SECRETS), conf))

@@ -22,7 +22,7 @@ class Automation(StrEnum):
     OFF = "off"
 
 
-# To YAML, and to people, `on` and `off` are truth values.
+# In YAML `on` and `off` are booleans.
 _SPELLINGS = {"true": "on", "yes": "on", "false": "off", "no": "off"}
 
 

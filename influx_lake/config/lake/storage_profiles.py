@@ -47,7 +47,7 @@ def read_profiles(entries: Mapping[str, Any], report: Report, root: Path, lake: 
                 found[key] = Secret(text, root=root, lake=lake, location=(*location, key))
             else:
                 found[key] = text
-        # Half a pair of keys is a consequence, where the other half's name has a slip.
+        # A missing half of a pair of keys is a consequence of a typo in the other half's name.
         whole = found.keys() == properties.keys()
         for key, mistake in tuple(name_mistakes(properties)) or (value_mistakes(found) if whole else ()):
             report.mistake((*location, key), mistake)

@@ -57,7 +57,7 @@ class CheckSetting(BaseModel):
             if value not in _WORDS:
                 raise ValueError("is not true, false or options such as `severity: warn`")
             return {"enabled": _WORDS[value]}
-        # Who says how a check is done wants it done.
+        # Options of a check switch it on.
         return {"enabled": True, **value} if isinstance(value, dict) and value else value
 
     @classmethod

@@ -19,7 +19,7 @@ HIDDEN = "**********"
 
 _known: dict[str, Spellings] = {}
 
-# Libraries take these by themselves: they are never read by us. Shorter values are those of tests.
+# Environment variables that libraries read by themselves. Shorter values occur in tests only.
 _ENVIRONMENT = re.compile(
     r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN)|PGPASSWORD"
     r"|AZURE_(CLIENT_SECRET|STORAGE_(ACCOUNT_KEY|KEY|CONNECTION_STRING|SAS_TOKEN))"

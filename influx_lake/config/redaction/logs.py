@@ -25,7 +25,7 @@ def guard_log_records(redact: Callable[[str], str]) -> None:
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
-            # Its arguments do not fit; logging itself tells of that.
+            # The arguments do not match the message; logging reports that itself.
             return record
         if (shown := redact(message)) != message:
             record.msg, record.args = shown, ()

@@ -35,7 +35,7 @@ def secret_parts(value: str, pieces: Iterable[str] = ()) -> set[str]:
     found = {value, value.strip()}
     if address := _parts_of_address(value):
         found |= address
-        # The host and the user of an address are no secrets, wherever they come from.
+        # The host and user of a URL are not secret.
         found |= {piece for piece in pieces if any(piece in part or part in piece for part in address)}
     else:
         found |= {*pieces, *_parts_of_text(value)}

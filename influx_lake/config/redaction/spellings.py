@@ -61,7 +61,7 @@ class _Escaped:
         byte = first.encode("utf-8", "surrogatepass")[0]
         behind = "uUx0-9" + _LETTERS.get(first, "" if first.isalnum() else re.escape(first))
         escapes = [f"(?i:%(?={byte:02x}))", rf"\\(?=[{behind}])", "&(?=[#A-Za-z])", *([r"\+"] if first == " " else [])]
-        # A quick look for where it may start: most places of most texts are none.
+        # A quick search for possible starts, which rules out most positions.
         self._starts = re.compile("|".join([re.escape(first) + follows, *escapes]))
 
     def find(self, text: str) -> Iterator[Span]:

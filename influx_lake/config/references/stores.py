@@ -102,7 +102,7 @@ def _ask_aws(subject: str, ask: Callable[[], Mapping[str, Any]]) -> Mapping[str,
     except BotoCoreError as error:
         name = type(error).__name__
         reason = _AWS_REASONS.get(name, (f"AWS could not be asked ({name})", "Check the AWS settings of this machine"))
-    # `from None`: AWS's own messages repeat requests, and this one is all that a reader needs.
+    # `from None`: AWS's messages repeat requests, which may contain secrets.
     raise ConfigurationError(f"{subject} cannot be read: {reason[0]}", remedy=reason[1]) from None
 
 

@@ -84,7 +84,7 @@ def key_problem(key: str) -> str | None:
     known = (*_HONOURED, *(f"{prefix}NAME" for prefix in _OF_COLUMNS))
     if key.startswith(_OURS):
         return f"is no property that the lake's writer honours{suggestion(key, known)}"
-    # Other engines have properties of their own: only what is nearly one of ours is a slip of the pen.
+    # Other engines have their own properties: only a name close to one of ours is a typo.
     guess = suggestion(key, known, least=0.9)
     return f"is no property of Iceberg{guess}" if guess else None
 
@@ -164,7 +164,7 @@ _HONOURED: dict[str, _Check] = {
     "commit.manifest-merge.enabled": _boolean,
 }
 """The properties that writer, commit and catalog honour."""
-# Kept for other engines, which take any number for what it says, also one that cannot be meant.
+# Kept for other engines, which accept any number.
 _KEPT: dict[str, _Check] = {
     "history.expire.max-snapshot-age-ms": _whole(1),
     "history.expire.min-snapshots-to-keep": _whole(1),

@@ -55,7 +55,7 @@ class Athena(QueryEngine):
                 "write_target_data_file_size_bytes": work.sizes.target,
                 "optimize_rewrite_min_data_file_size_bytes": min(work.sizes.small, work.sizes.target - 1),
                 "optimize_rewrite_data_file_threshold": compact.min_input_files,
-                # Files that other engines deleted rows of are always rewritten.
+                # Files with delete files are always rewritten.
                 "optimize_rewrite_delete_file_threshold": 1,
             }
             where = "" if work.during is None else f" WHERE {during(work)}"
@@ -114,7 +114,7 @@ class Athena(QueryEngine):
                 if _MORE.search(str(error)) is None:
                     raise engine_failure(Engine.ATHENA, error, statement) from None
             except KeyError:
-                # dagster-aws looks for the reason of every statement that did not succeed; who cancels gives none.
+                # dagster-aws expects a reason for every failure, and a cancelled statement has none.
                 raise EngineError(
                     f"Athena was told to cancel: {statement}", remedy="Run the maintenance again"
                 ) from None

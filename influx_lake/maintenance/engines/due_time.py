@@ -52,7 +52,7 @@ def _unit(table: Table, time_id: int) -> str | None:
     from pyiceberg.transforms import DayTransform, HourTransform, MonthTransform, YearTransform
 
     units = {HourTransform: "hour", DayTransform: "day", MonthTransform: "month", YearTransform: "year"}
-    # Files of an earlier layout are in longer partitions than those of now, or in shorter ones.
+    # Files of an earlier partition spec have partitions of another length.
     order = list(units.values())
     found = [
         units[type(field.transform)]

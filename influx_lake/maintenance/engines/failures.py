@@ -23,7 +23,7 @@ _UNREACHABLE = (
 def engine_failure(engine: Engine, error: Exception, statement: str) -> EngineError:
     """The error for an exception of an engine's client during a statement."""
     name = engine.capitalize()
-    # Spark's messages go on with the trace of its own process.
+    # Spark's messages end with a stack trace.
     said = redact(str(error)).split("\n\tat ")[0].split("\nJVM stacktrace")[0].strip()[:_LONGEST]
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     chain = {kind.__name__ for kind in type(error).__mro__}

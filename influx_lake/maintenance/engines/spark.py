@@ -69,11 +69,11 @@ class Spark(QueryEngine):
             "min-file-size-bytes": min(work.sizes.small, work.sizes.target - 1),
             "max-file-size-bytes": int(work.sizes.target * _LARGEST) + 1,
             "min-input-files": compact.min_input_files,
-            # Files that other engines deleted rows of are always rewritten.
+            # Files with delete files are always rewritten.
             "delete-file-threshold": 1,
         }
         arguments = {
-            # Else the rows of files that are joined stay as they come, whatever the order of the table.
+            # Without it rows of merged files are not sorted, whatever the table's sort order.
             "strategy": _text("sort" if work.table.sort_order().fields else "binpack"),
             "options": f"map({', '.join(f'{_text(name)}, {_text(str(value))}' for name, value in options.items())})",
         }

@@ -57,12 +57,12 @@ class Webhook:
         import requests
 
         try:
-            # A redirect may lead anywhere, and would carry the address along.
+            # A redirect may lead to any host, and would reveal the URL.
             answer = requests.post(
                 self.url.reveal(), json=slack_message(notices), timeout=TIMEOUT_SECONDS, allow_redirects=False
             )
         except requests.RequestException as error:
-            # Its text and its causes hold the address.
+            # The exception's text and causes contain the URL.
             raise _not_delivered(self.name, f"it cannot be reached ({type(error).__name__})") from None
         if not 200 <= answer.status_code < 300:
             said = redact(answer.text)[:_ANSWER_CHARACTERS].strip()

@@ -98,7 +98,7 @@ class Reader:
     def _of_freshness(self, change: FreshnessStateChange) -> Notice | None:
         severity = {"FAIL": Severity.ERROR, "WARN": Severity.WARN}.get(change.new_state.value)
         measurement = self._measurements.get(change.key)
-        # The check knows more, and tells of it itself.
+        # The check `freshness` knows more, and has its own notice.
         is_checked = measurement is not None and measurement.checks.freshness.is_on(by_default=True)
         if severity is None or change.key not in self.assets or is_checked:
             return None

@@ -51,7 +51,7 @@ def _sensor(lake: Lake, options: AlertOptions, channel: Channel) -> dg.SensorDef
 def _reader(context: dg.SensorEvaluationContext, lake: Lake, options: AlertOptions) -> Reader:
     origin, repository = context.code_location_origin, context.repository_def
     nodes = repository.asset_graph.asset_nodes if repository else ()
-    # Another lake of the code location tells of its assets itself.
+    # Other lakes of the code location have their own alert sensors.
     assets = frozenset(node.key for node in nodes if node.tags.get(LAKE_TAG, lake.name) == lake.name)
     return Reader(lake, options, context.instance, origin.location_name if origin else None, assets)
 

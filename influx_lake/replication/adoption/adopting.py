@@ -130,7 +130,7 @@ class Adoption:
             for begin in range(0, len(windows), WINDOWS_AT_ONCE):
                 yield from self._part(windows[begin : begin + WINDOWS_AT_ONCE])
         except LakeError:
-            # What was compared is recorded also where the next window fails.
+            # Compared windows are recorded even where the next one fails.
             self._confirm()
             raise
         self._confirm()
@@ -189,7 +189,7 @@ class Adoption:
 
     def _load(self, window: Window, found: Difference, carried: CarriedRows | None, copies: int) -> WindowResult:
         load = self._load_of(window, carried.after if carried else lambda rows: rows)
-        # Of points that the source gives after all, one row comes for each.
+        # Points that the source gives after all come as one row each.
         points = sum(map(len, found.keys)) if found.keys else found.gone - copies
         load = replace(load, guard=_RowCountGuard(found.source_rows + (points if carried else 0)))
         return load_rows(

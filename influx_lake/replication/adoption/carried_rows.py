@@ -127,7 +127,7 @@ class CarriedRows:
             return pa.nulls(len(batch))
         name = self.lake.held.get(column.name)
         if name is None and not column.is_compared and column.name in batch.schema.names:
-            # It is another with each load, such as the run: these rows keep theirs.
+            # Columns that differ from load to load, such as the run, keep their values.
             return batch.column(column.name)
         return pa.nulls(len(batch)) if name is None else as_in_source(batch.column(name), column.type)
 

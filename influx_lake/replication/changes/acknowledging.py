@@ -43,7 +43,7 @@ class AcknowledgingLoads:
             name = work.measurement.full_name
             self._journal.acknowledge(Loaded(name, each.window, _read_from(each, began)) for each in results)
         except LakeError as error:
-            # The window is loaded once more then, and is the same afterwards.
+            # The window is then loaded once more, which changes nothing.
             log.warning("a change that was loaded is not forgotten: %s", error)
 
     def failed(self, work: Work, error: BaseException) -> None:  # noqa: ARG002

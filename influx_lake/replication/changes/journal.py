@@ -122,7 +122,7 @@ class ChangeJournal:
         if not of_table or not self.path.exists():
             return
         with self._reading() as connection:
-            # Most loads have nothing to acknowledge: they wait for no other's write.
+            # Most loads have nothing to acknowledge, and need no write lock.
             told = [table for table in of_table if _changes_of(connection, table)]
         if not told:
             return
@@ -214,7 +214,7 @@ class ChangeJournal:
                 make_private(self.path.parent)
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             with closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as connection:
-                # What a teller was told is kept stays so when the machine loses its power.
+                # Acknowledged reports survive a power failure.
                 connection.execute("pragma synchronous = extra")
                 if connection.execute("pragma user_version").fetchone()[0] != _VERSION:
                     connection.executescript(f"begin immediate; {_TABLES} pragma user_version = {_VERSION}; commit;")

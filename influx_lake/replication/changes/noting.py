@@ -55,7 +55,7 @@ def note_changes(lake: Lake, journal: ChangeJournal, source: str, told: Iterable
         StorageError: It cannot be kept.
     """
     noted = what_to_note(lake, source, told, now, now + ARRIVING)
-    # Most of what is told is of windows that are open: nothing is written for that alone.
+    # Most reports are about open windows, and need no write.
     if noted.changes or nanoseconds(now) - journal.heard().get(source, 0) > HEARD_EVERY:
         journal.note(noted.changes, source=source)
     return noted

@@ -260,12 +260,12 @@ def compare_windows(
         measurement = without_erased_from(measurement, table)
         source = transformed(source, measurement)
         archive = archive and transformed(archive, measurement)
-        # As many rows as in the source prove nothing of columns that others dropped.
+        # Equal row counts would hide columns that other tools dropped.
         check_takes_loads(source, catalog, measurement)
         held = lake_counts(catalog, measurement, windows)
         gone = {window for window in windows if is_offloaded(table, window)}
         if gone:
-            # Nothing on both sides is equal, and yet not as it should be.
+            # Two empty sides would compare equal although off-loaded rows are missing.
             check_held(measurement, table, *gone)
         vacant = (
             {window for window, rows in zip(windows, held, strict=True) if not rows} if offloaded_from(table) else ()
@@ -276,7 +276,7 @@ def compare_windows(
             again = counts_of(source, measurement.name, [windows[place] for place in short])
             for place, rows in zip(short, again, strict=True):
                 found[place] = max(found[place], rows)
-        # That there is nothing is proved too: by reading, for counts may be wrong.
+        # Empty windows are proved by reading, since counts may be wrong.
         alike = {
             window: depth(window) if rows else Depth.VALUES
             for window, rows, there in zip(windows, found, held, strict=True)

@@ -96,7 +96,7 @@ def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequenc
     """
     if branch_of(catalog) is not None:
         return Proved()
-    # Of what is deleted at the source on purpose, that the lake has more proves and disproves nothing.
+    # For an off-loaded window, more rows in the lake neither prove nor disprove anything.
     telling = [
         each
         for each in comparisons

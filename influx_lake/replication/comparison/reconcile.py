@@ -105,7 +105,7 @@ def judge(comparison: Comparison, memory: Memory | None, now: datetime, every: t
 def _equal(comparison: Comparison, memory: Memory | None) -> Judgement:
     if memory is None:
         return Judgement(comparison, Action.NOTHING, None)
-    # What was loaded again stays known for a while: it may differ again.
+    # A reloaded window is remembered for a while, since it may differ again.
     kept = replace(memory, looks=0, reported=False) if memory.loads else None
     return Judgement(comparison, Action.RECOVERED if memory.reported else Action.NOTHING, kept)
 

@@ -210,7 +210,7 @@ def closed_windows(
     if start is not None and end is not None and start >= end:
         raise ConfigurationError(f"the range is empty: it starts at {start} and ends at {end}")
     begin, until = start or measurement.kept_since(now), now - measurement.lag
-    # What is not kept any longer is not lost.
+    # Windows beyond the retention are not missing.
     begin = max(begin, measurement.oldest_kept(now) or begin)
     return list(_closed(measurement, begin, min(end or until, until), until))
 

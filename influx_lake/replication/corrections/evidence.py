@@ -113,7 +113,7 @@ def weigh(
         LakeError: One of the sides cannot tell.
     """
     declared = source.schema(measurement.name)
-    # With what tells points apart: files are merged by it.
+    # With the key columns, by which files are merged.
     columns = tuple(column for column in declared.columns if column.role is not Role.FIELD or column.name in changed)
     schema = MeasurementSchema(measurement.name, columns)
     sides = _Sides(table, measurement, schema, window)

@@ -159,7 +159,7 @@ def _checked(table: Table, measurement: Measurement, proof: Proof) -> dict[str, 
     """Whether the lake still yields the digest: from the proved snapshot, else from the current one."""
     asked, current = proof.snapshot_id, table.metadata.current_snapshot_id
     if table.metadata.snapshot_by_id(asked) is None and not proof.changed and current is not None:
-        # Nothing changed the range since, so that the rows are to be the same.
+        # No commit changed the range since, so the rows must be the same.
         asked = current
     digest = stored_digest(table, measurement, proof.window, asked, proof.key, proof.left_out)
     if digest is None:

@@ -83,7 +83,7 @@ def holds(measurement: Measurement, table: Table, entry: Offloaded) -> bool:
     if current is None or not table_state(table).coverage.holds(entry.window):
         return False
     if table.metadata.snapshot_by_id(entry.snapshot_id) is None:
-        # It expired, as snapshots do that the table descends from.
+        # The snapshot has expired.
         [rows] = count_by_window(table, [entry.window], measurement.time_column)
         return rows >= entry.rows or bool(erased_from(table))
     return any(each.snapshot_id == entry.snapshot_id for each in Lineage(table).line(current))

@@ -86,7 +86,7 @@ class Journal:
             ) from None
         self._done: dict[str, list[tuple[int, int]]] = {}
         self._begun: set[str] = set()
-        # Where the records with refused points are, by window and first point: all of them might not fit into memory.
+        # Offsets of the records with refused points, by window and first point: the points might exceed memory.
         self._refusing: dict[str, dict[int, int]] = {}
         self.resumed = not anew and self._read(dict(about))
         if not self.resumed:

@@ -61,7 +61,7 @@ def deliver(batch: Batch, send: Send) -> list[Refused]:
         elif answer.all_refused:
             refused += [lines.refusing(number, answer.reason) for number in range(len(lines))]
         elif 0 < len(apart := {*answer.named, *answer.suspects}) < len(lines):
-            # Also those that it names are sent by themselves: how servers count lines is theirs to know.
+            # Named lines are sent separately too: servers may count lines differently.
             waiting += [lines.only(apart), lines.without(apart)]
         else:
             middle = len(lines) // 2

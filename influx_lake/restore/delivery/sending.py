@@ -89,7 +89,7 @@ class Sender:
         try:
             refused = (*batch.refused, *deliver(batch, self._sent))
         except BaseException as error:
-            # The others give up because of this one: it is the one to tell of.
+            # The others were aborted because of this error, so it is the one to raise.
             if self._failure is None and not isinstance(error, Stopped):
                 self._failure = error
             self._stop.set()
@@ -106,7 +106,7 @@ class Sender:
                 answer = self.send(batch)
             except TransientSourceError as error:
                 if answered != self._answered:
-                    # The server does not fail in a row: it took another batch meanwhile.
+                    # The server took another batch meanwhile, so failures are not consecutive.
                     backoff.progressed()
                     answered = self._answered
                 backoff.wait(error)

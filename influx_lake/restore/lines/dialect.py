@@ -37,7 +37,7 @@ class Grammar:
 
     def written_all(self, texts: pa.Array) -> pa.Array:
         """Strings, escaped."""
-        # Nearly all texts have none, and to look is several times as fast as to replace.
+        # Nearly all strings have none, and searching is several times faster than replacing.
         if not pc.any(pc.match_substring_regex(texts, self._pattern)).as_py():
             return texts
         return pc.replace_substring_regex(texts, self._pattern, r"\\\1")
@@ -100,13 +100,13 @@ _END = (r"\\\z", "ends with a backslash, which would escape what follows")
 _COMMENT = (r"\A#", "begins with a number sign, as a comment does")
 _START = (r"\A[\t\x00]", "begins with a blank that is skipped")
 
-# They take such points, and no query finds them (1.8.10, 2.7.12).
+# The servers accept such points, but no query returns them (1.8.10, 2.7.12).
 _UNREADABLE = (r'\\[,= "]', 'has a backslash before one of `, ="`, with which InfluxDB 1 and 2 lose measurements')
 _ODD_BACKSLASHES = r"(?:\A|[^\\])(?:\\\\)*\\"
 
 GO = Dialect(
-    # Where a body is cut into lines, backslashes count pair by pair: behind an odd number of them the escaped character
-    # counts for one that is not.
+    # When a body is split into lines, backslashes are consumed in pairs: after an odd number of them the escaped
+    # character is taken as unescaped.
     measurement=Grammar(", ", (_EMPTY, _BREAK, _END, _COMMENT, _START, _UNREADABLE)),
     tag=Grammar(",= ", (_EMPTY, _BREAK, _END), _ODD_BACKSLASHES + "[,= ]"),
     field=Grammar(

@@ -192,6 +192,6 @@ def _joined(written: list[list[pa.Array | pa.Scalar]], there: pa.Array | None) -
     """
     fields = [pc.binary_join_element_wise(*pieces, pa.scalar("")) for pieces in written]
     if there is not None:
-        # Of arrays alone, Arrow 26 leaves out the rows that are null in all of them, and gives fewer than it got.
+        # Given arrays only, Arrow 26 drops the rows that are null in all of them.
         fields[0] = pc.if_else(there, fields[0], pa.scalar(""))
     return pc.binary_join_element_wise(*fields, pa.scalar(","), null_handling="skip")

@@ -63,7 +63,7 @@ class Times:
     def of(self, batch: pa.RecordBatch) -> pa.Array:
         """The times of some rows, in nanoseconds since 1970."""
         times = epoch_nanoseconds(self.column, batch.column(self.column))
-        # Rows from before the table had the column have whole microseconds.
+        # Rows older than the column have whole microseconds.
         return times if self.whole is None else pc.coalesce(batch.column(self.whole), times)
 
 

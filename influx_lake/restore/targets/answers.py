@@ -42,7 +42,7 @@ def answer_of(status: int, said: bytes, batch: Batch) -> Answer:
         return Answer(_undropped(reason), _unparsed(reason, batch))
     dropped, conflict = _DROPPED.search(reason), _CONFLICT.search(reason)
     suspects = _with_field(conflict[1], batch) if conflict else frozenset()
-    # A lower bound: of points in several shards, the number is that of one.
+    # A lower bound: for points in several shards the number is that of one shard.
     return Answer(reason, suspects=suspects, all_refused=dropped is not None and int(dropped[1]) == len(batch))
 
 

@@ -189,7 +189,7 @@ class _PackedFile:
 def _packed_stream(path: Path, packing: Packing) -> _Stream:
     match packing:
         case Packing.GZIP:
-            # Arrow's own takes the highest level, nine times the time for a seventh less.
+            # Arrow's gzip uses the highest level: nine times the time for a seventh less size.
             return gzip.open(path, "wb", compresslevel=_GZIP_LEVEL)
         case Packing.ZSTD:
             stream: _Stream = pa.output_stream(str(path), compression="zstd")

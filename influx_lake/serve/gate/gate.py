@@ -74,7 +74,7 @@ class Gate:
             detail = f"unexpected {type(error).__name__}: the service's log tells where it arose"
             await Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).answer()(scope, receive, told)
         finally:
-            # Not the query: what is in it is the client's, and may be a secret.
+            # Not the query, which may contain a client's secrets.
             log.info("%s %s %s %.0f ms", scope["method"], scope["path"], told.status, (monotonic() - began) * 1000)
 
     def _admit(self, scope: Scope) -> None:
@@ -92,7 +92,7 @@ class Gate:
                 headers={"Retry-After": str(seconds)},
             )
         if not self._tokens.are_needed and not _is_of_this_machine(headers.get("host")):
-            # Without a token, the name that a web page's address has in a browser may lead here (DNS rebinding).
+            # Without tokens, a web page's host name may resolve to this service (DNS rebinding).
             raise Problem(HTTPStatus.FORBIDDEN, "without `serve.tokens` only 127.0.0.1 and localhost are answered")
         if (origin := headers.get("origin")) and not _is_own(origin, headers.get("host")):
             raise Problem(HTTPStatus.FORBIDDEN, "web pages of other origins are not answered")
@@ -141,12 +141,12 @@ class _Body:
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, detail, headers={"Connection": "close"}) from None
 
     async def __call__(self) -> Message:
-        # After the last one it waits for the client to go away.
+        # After the last message, wait for the client's disconnect.
         return self._messages.pop(0) if self._messages else await self._receive()
 
     def _too_large(self) -> Problem:
-        # Not closed at once: the rest of the body is thrown away for as long as patience lasts (`PatientH11`), since
-        # clients that send all of it before they read would not get the answer.
+        # Not closed at once: the rest of the body is discarded until the timeout of `PatientH11`, since clients that
+        # send all of it before they read would miss the response.
         detail = f"the body is larger than {self._largest:,} bytes (`serve.limits.body`)"
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 

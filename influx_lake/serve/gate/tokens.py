@@ -50,7 +50,7 @@ class Tokens:
         if not self._secrets:
             return True
         given = _digest(_token_in(authorization or ""))
-        # All of them, and digests: neither which one fits nor how much of it is told by time.
+        # Compare with the digests of all tokens, so that timing reveals nothing.
         found = [hmac.compare_digest(given, digest) for digest in self._digests]
         return any(found)
 

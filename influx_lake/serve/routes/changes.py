@@ -36,7 +36,7 @@ Nanoseconds = Annotated[int, Field(ge=-_INT64, le=_INT64)]
 class ToldChange(Body):
     """Time of a measurement that got points."""
 
-    # Of any length: one name that no lake has must not have the others refused with it.
+    # Of any length: a name that no lake has must not make the whole report invalid.
     measurement: str = Field(min_length=1, description="By its name in InfluxDB.", examples=["cpu"])
     first: Nanoseconds = Field(description="The time of the first point, in nanoseconds since 1970.")
     last: Nanoseconds = Field(description="The time of the last one.")

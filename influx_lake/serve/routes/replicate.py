@@ -114,7 +114,7 @@ async def replicate(
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill_start is not before backfill_end")
     declared = await run_in_threadpool(check_asked, service.lake, asked)
     asked["target_table"] = target_table(asked, declared)
-    # Checked, and not needed any more: nothing of it is kept.
+    # Validated and not needed any more: credentials are not kept.
     asked["catalog_configs"] = {}
     said = asked | {"backfill_end": given_end}
     request = await run_in_threadpool(service.accept, Kind.REPLICATE, asked, key, own=declared is None, said=said)
@@ -123,7 +123,7 @@ async def replicate(
     if request.state is State.DONE:
         summary = dict(request.result or {})
         if request.runner is Runner.DAGSTER:
-            # Runs tell of windows alone.
+            # Runs of Dagster report windows only.
             summary = summary_of(request, await run_in_threadpool(service.journal.windows, request.id)) | summary
         message = f"[{uuid.UUID(request.id)}] Replication to Iceberg completed with summary: {_repr(summary)}"
         return {"message": message, "summary": summary, "request": request.id}

@@ -78,7 +78,7 @@ def load(body: AskedWindows, service: Served, response: Response, key: Idempoten
     """Have windows loaded. The answer comes at once, and says where to follow them."""
     asked = body.model_dump(mode="json")
     check_asked(service.lake, asked)
-    # An asset's run loads its windows as lake.yaml says, and in no other mode.
+    # A run of an asset always uses the mode of lake.yaml.
     request = service.accept(Kind.LOAD, asked, key, own=body.replace)
     response.headers["Location"] = location_of(request)
     return RequestView.of(request)
@@ -160,7 +160,7 @@ def events(
 async def _stream(service: Service, request: str, last: int) -> AsyncIterator[str]:
     told = monotonic()
     while True:
-        # Whether it ended is asked before its events: none is missed then.
+        # The state is read before the events, so that none is missed.
         found = await run_in_threadpool(service.journal.find, request)
         new = await run_in_threadpool(service.journal.events, request, last)
         for event in new:

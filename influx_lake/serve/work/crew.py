@@ -115,7 +115,7 @@ class Crew:
                 if (request := self._take()) is not None:
                     self._attempt(request)
             except JournalFailed as error:
-                # Whatever was under way is done again when it can be written.
+                # The work under way is repeated once the journal can be written.
                 log.error("%s", error)  # noqa: TRY400 - all that there is to say
                 self._stopping.wait(_LOOK_SECONDS)
 
@@ -124,7 +124,7 @@ class Crew:
             self._do(request)
         except JournalFailed:
             raise
-        except Exception:  # nobody foresaw it; the request is told, and the thread lives
+        except Exception:  # unexpected; the request fails and the thread continues
             log.exception("request %s", request.id)
             problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
             self._journal.finish(request.id, State.FAILED, error={**problem, "detail": "see the service's log"})
@@ -225,7 +225,7 @@ class Crew:
         """
 
         def tell(progress: Progress) -> None:
-            # No window fails for want of a word on it.
+            # A failed progress note does not fail the window.
             with suppress(JournalFailed):
                 self._journal.progress(request.id, window, progress.rows)
 
@@ -275,7 +275,7 @@ class Crew:
             try:
                 verified = session.verify(measurement, windows, depth_of(body))
             except LakeError as error:
-                # One that cannot be compared does not hide the others.
+                # A measurement that cannot be compared does not stop the others.
                 failures.append(problem_of(error.about(measurement.name)).content)
                 continue
             found.append(verification_facts(verified))

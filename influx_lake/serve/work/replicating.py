@@ -126,7 +126,7 @@ def plan_of(
     every = None if whole_partitions else size
     windows = plan_windows(measurement, Coverage(), end, start=start, end=end, every=every, only_missing=False)
     if not is_declared:
-        # Of a table that nobody plans for, it need not be kept where there is nothing.
+        # Nothing needs to be recorded for empty windows of a table without a schedule.
         windows = _with_rows(session, measurement, windows)
     return [(measurement, windows)]
 
@@ -265,7 +265,7 @@ def _is_same(own: str | None, asked: str) -> bool:
         return False
     if own.lower() in ("true", "false"):
         own, asked = own.lower(), asked.lower()
-    # JSON may hold halves of characters, which are in no property.
+    # JSON may contain lone surrogates, which no property has.
     mine, theirs = (text.rstrip("/").encode(errors="surrogatepass") for text in (own, asked))
     return hmac.compare_digest(mine, theirs)
 

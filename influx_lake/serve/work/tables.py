@@ -19,7 +19,7 @@ class Tables:
         self.lake = lake
         self._called: dict[str, str] = {}
         self._replicated = {(each.name, each.table_name): each.full_name for each in lake.measurements}
-        # In the order of `Lake.find`, the last of which says most.
+        # In the order of `Lake.find`, most specific last.
         for names in (
             [each.name for each in lake.measurements],
             [each.full_name for each in lake.measurements],
@@ -36,5 +36,5 @@ class Tables:
         if request.kind is Kind.REPLICATE:
             table = str(request.body["target_table"])
             return frozenset({self._replicated.get((request.body["measurement"], table), table).casefold()})
-        # `*` stays what it is, and so does what is not in the lake any more: that is told when it is worked on.
+        # `*` and names that the lake no longer has are unchanged: the request fails when it is executed.
         return frozenset(self._called.get(name, name).casefold() for name in request.body["measurements"])

@@ -63,7 +63,7 @@ def _resolved(lake: Lake, body: Mapping[str, Any], choice: Mapping[str, Any]) ->
         "retention": None,
     }
     try:
-        # Each of them is checked, and what is left out of them is None.
+        # All are validated; options that are not given are None.
         options = MeasurementOptions.model_construct(**{**defaults, **asked, **choice})
         measurement = resolve_measurement(name, name, options, source, lake.source(source))
     except (ValueError, OptionMistake) as mistake:
@@ -71,7 +71,7 @@ def _resolved(lake: Lake, body: Mapping[str, Any], choice: Mapping[str, Any]) ->
     if clash := TableNames(lake.measurements).claim(measurement):
         raise Problem(HTTPStatus.CONFLICT, f"{clash.reason}: name another namespace or table_name", measurement=name)
     if measurement.share is not None and not measurement.share.is_alone:
-        # Its rows say which measurement they are of, and a load replaces no others.
+        # Its rows have the measurement's name, and a load replaces only those.
         return measurement
     return replace(measurement, table_properties={**measurement.table_properties, MEASUREMENT: name})
 

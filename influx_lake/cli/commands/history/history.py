@@ -70,7 +70,7 @@ _RUN_CHARACTERS = 16
 def _row(entry: Entry) -> list[str]:
     of = f"{entry.measurement} " if entry.measurement else ""
     window = f"{of}{_short(entry.window)}{' (tail)' if entry.is_tail else ''}" if entry.window else ""
-    # Of what is no load only the files tell.
+    # A snapshot that is not a load has only file counts.
     rows, before = entry.rows, entry.previous_rows
     return [
         str(entry.snapshot_id),

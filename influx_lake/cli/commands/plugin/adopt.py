@@ -90,7 +90,7 @@ def _adopt_all(
         try:
             _adopt(session, each, out, now, run_id, start, end)
         except LakeError as error:
-            # One that cannot be adopted does not keep the others from it.
+            # A table that cannot be adopted does not stop the others.
             if error.exit_code != 1 or len(tables) == 1:
                 raise
             failed.append(of_lake_error(error.about(each.measurement.name)))

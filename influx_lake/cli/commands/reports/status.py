@@ -60,7 +60,7 @@ def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: i
     for cell in range(cells):
         part = expected[cell * len(expected) // cells : (cell + 1) * len(expected) // cells]
         loaded = sum(window not in absent for window in part)
-        # Never rounded to full or to nothing: those two are what people look for.
+        # Never rounded to full or empty: those two are what people look for.
         level = len(_BLOCKS) - 1 if loaded == len(part) else max(loaded > 0, loaded * (len(_BLOCKS) - 1) // len(part))
         bar += _BLOCKS[level]
     return f"▕{bar}▏"
