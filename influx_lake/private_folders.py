@@ -24,7 +24,7 @@ def make_private(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)
-    # As `mkdir` does where the path is not a folder.
+    # Raises FileExistsError, as `mkdir` does, where the path is not a folder.
     folder.mkdir(exist_ok=True)
     for each in (folder, *folder.parents):
         if each.name == OWN_FOLDER:

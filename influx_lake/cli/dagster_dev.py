@@ -216,7 +216,7 @@ def _dagster_home(root: Path) -> Path:
 def _alone(home: Path) -> Iterator[None]:
     """Lock the folder against other commands of ours that open the instance."""
     if not os.access(home, os.W_OK):
-        # The second process creates no databases there either.
+        # A folder without write access: no databases are created there either.
         yield
         return
     try:

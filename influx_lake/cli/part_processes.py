@@ -1,4 +1,4 @@
-"""Processes of this machine that write parts of windows."""
+"""Starts processes on this machine that write parts of windows (`influx-lake replicate --jobs`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""influx-lake's plugin for the processing engine of InfluxDB 3: tells which time of which table got points.
+"""influx-lake's plugin for InfluxDB 3's processing engine: reports which time of which table got points.
 
 One file, which needs Python's own library and nothing else. It moves no rows and asks the database nothing: of each WAL
 flush it keeps the times of the points, hour by hour, and tells them

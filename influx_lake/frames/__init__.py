@@ -1,4 +1,4 @@
-"""The lake's tables in notebooks and scripts, as Polars frames and DuckDB relations that read no more than is asked."""
+"""The lake's tables as lazy Polars frames and DuckDB relations, for notebooks and scripts."""
 
 from influx_lake.frames.scanning import scan
 

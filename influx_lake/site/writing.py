@@ -1,4 +1,4 @@
-"""Writes the site: `index.html`, and a page for each measurement in `measurements/`."""
+"""Writes the site's files: `index.html`, and a page for each measurement in `measurements/`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics of Apache Kafka that a pipeline writes points to, as a source."""
+"""The source type `kafka`: topics of Apache Kafka with points as messages."""
 
 from __future__ import annotations
 

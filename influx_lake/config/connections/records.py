@@ -1,4 +1,4 @@
-"""What records are that are no line protocol: which of their columns are what."""
+"""Options of records that are not line protocol (JSON, CSV, Parquet): which columns are time, tags and fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Spark that loads windows where `engine: spark` says so."""
+"""The section `spark`: the Spark that loads windows with `engine: spark`."""
 
 from __future__ import annotations
 

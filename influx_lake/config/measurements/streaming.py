@@ -1,4 +1,4 @@
-"""Which stream brings a measurement's points, and what cannot be beside it."""
+"""Validates measurements that a stream brings: the stream's source, and options that it excludes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Conditions on the columns of a row that a source can be asked for, in SQL's three-valued logic: a row is wanted where
-its condition is true, not where it is false or null.
+"""Conditions on rows that are pushed down to sources, in SQL's three-valued logic: a row is wanted where its condition
+is true, not where it is false or null.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measurements and system tables as relations that DataFusion scans."""
+"""Registers measurements and system tables in DataFusion for one query."""
 
 from __future__ import annotations
 

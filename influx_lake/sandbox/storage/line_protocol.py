@@ -1,4 +1,4 @@
-"""The grammar of line protocol, one line at a time, with the server's error messages.
+"""The line protocol parser, one line at a time, with InfluxDB 3's error messages.
 
 It follows the server's own parser (a chain of combinators) rule by rule, because its messages depend on which rule
 gave up where. `ingest` calls it for the lines that its bulk patterns do not recognise.

@@ -1,4 +1,4 @@
-"""`influx-lake stream`."""
+"""The command `influx-lake stream`."""
 
 from __future__ import annotations
 
