@@ -108,11 +108,11 @@ class ConfigurationError(LakeError):
 
 
 class MissingPackage(ConfigurationError):
-    """Something is used whose package is not installed.
+    """A feature needs a package that is not installed.
 
     Args:
-        feature: What is used.
-        package: What pip calls the package.
+        feature: The feature.
+        package: The package's name for pip.
     """
 
     def __init__(self, feature: str, package: str) -> None:
@@ -124,10 +124,10 @@ class MissingPackage(ConfigurationError):
 
 
 class MissingExtra(MissingPackage):
-    """An optional part is used whose packages are not installed.
+    """A feature needs an extra that is not installed.
 
     Args:
-        feature: What is used.
+        feature: The feature.
         extra: The extra of this project that brings the packages.
     """
 
@@ -175,15 +175,15 @@ class StreamBroken(TransientSourceError):
 
 
 class RowsMissing(TransientSourceError):
-    """Fewer or more rows arrived than the server says there are."""
+    """The number of rows that arrived differs from the server's count."""
 
 
 class WindowInterrupted(TransientSourceError):
-    """Rows were passed on before the source failed: the window has to be begun again, and can be at once."""
+    """The source failed after rows were passed on: the window has to be restarted, which it can be at once."""
 
 
 class PermanentSourceError(SourceError):
-    """The same request will fail again until somebody changes something."""
+    """The same request will fail again until something is changed."""
 
 
 class AuthenticationFailed(PermanentSourceError):
@@ -217,7 +217,7 @@ class FileUnreadable(PermanentSourceError):
 
 
 class BadRecords(PermanentSourceError):
-    """More lines or records of files cannot be read than `max_bad_lines` allows."""
+    """More lines or records of files are unreadable than `max_bad_lines` allows."""
 
 
 class ResultLimitExceeded(PermanentSourceError):
@@ -269,7 +269,7 @@ class StorageUnavailable(StorageError):
 
 
 class TableUnsupported(LakeError):
-    """The table uses a part of Iceberg's format that is not written here."""
+    """The table uses a feature of Iceberg that cannot be written here."""
 
 
 class CommitError(LakeError):
@@ -277,17 +277,17 @@ class CommitError(LakeError):
 
 
 class CommitConflict(CommitError):
-    """Other writers kept winning the race for the table until the time ran out. The table is unchanged by us."""
+    """Other writers kept winning the race for the table until the timeout. The table is unchanged by us."""
 
     transient = True
 
 
 class ColumnsChanged(CommitConflict):
-    """Others changed the table's columns while a window was written: its rows have to be read and shaped again."""
+    """Other writers changed the table's columns while a window was written: its rows have to be shaped again."""
 
 
 class BranchOutdated(CommitConflict):
-    """What a branch has of a window was made from rows that the table no longer has: it has to be loaded again."""
+    """A branch's window was made from rows that the table no longer has: it has to be loaded again."""
 
 
 class StreamOvertaken(CommitError):
@@ -301,47 +301,47 @@ class StreamSetBack(CommitError):
 
 
 class CommitOutcomeUnknown(CommitError):
-    """The catalog did not say whether the commit took place, and it could not be found out afterwards."""
+    """The catalog did not say whether it committed, and that could not be determined."""
 
     transient = True
 
 
 class EngineError(LakeError):
-    """A query engine that maintains tables refused or failed. What it committed before stays; the rows are the same."""
+    """A query engine for maintenance refused or failed. What it committed stays; the rows are unchanged."""
 
 
 class EngineUnavailable(EngineError):
-    """A query engine that maintains tables does not answer."""
+    """A query engine for maintenance does not answer."""
 
     transient = True
 
 
 class DaemonSilent(LakeError):
-    """Dagster's daemon gives no sign of life: what it is to launch waits."""
+    """Dagster's daemon has sent no heartbeat: runs are not launched."""
 
     transient = True
 
 
 class AlertNotDelivered(LakeError):
-    """Nobody took an alert; it waits for the next try."""
+    """An alert was not delivered; the next tick tries again."""
 
     transient = True
 
 
 class MetricsNotDelivered(LakeError):
-    """Metrics were not taken by who was to get them; the lake is as it was."""
+    """Metrics could not be pushed or written; the lake is unchanged."""
 
     transient = True
 
 
 class UnforeseenError(LakeError):
-    """What no part of the project foresaw: its class, its text and what was being done, with no guess at a cause."""
+    """An unexpected exception: its class, its text and what was being done."""
 
     WHERE: ClassVar[str] = "Nobody foresaw this: `influx-lake --debug ...` shows where it arose"
 
 
 class GuardError(LakeError):
-    """A rule that protects the lake stopped the window; the table is unchanged."""
+    """A guard stopped the window; the table is unchanged."""
 
 
 class WindowShrank(GuardError):
@@ -349,7 +349,7 @@ class WindowShrank(GuardError):
 
 
 class ValuesWentBack(GuardError):
-    """The source shows values again for the window that it had replaced, and the lake holds the newer ones."""
+    """The source shows earlier values of the window again, and the lake holds the newer ones."""
 
 
 class WindowTooLarge(GuardError):
@@ -357,15 +357,15 @@ class WindowTooLarge(GuardError):
 
 
 class OffloadedRowsMissing(GuardError):
-    """The table does not hold rows, or would not, that are deleted at their source since it was proved to hold them."""
+    """The table lacks, or would lose, rows that are deleted at their source."""
 
 
 class NotOffloadable(GuardError):
-    """A window is not deleted at its source, for one of many reasons that protect its rows."""
+    """A window must not be deleted at its source."""
 
 
 class ForeignTable(GuardError):
-    """The table holds rows of another source, or of somebody else, and was not adopted."""
+    """The table holds rows of another owner, and was not adopted."""
 
 
 class CopiedTable(GuardError):
@@ -373,28 +373,28 @@ class CopiedTable(GuardError):
 
 
 class RowsUnaccounted(GuardError):
-    """Rows should be appended where the table holds rows that no load accounts for."""
+    """Rows would be appended to a table with rows that no load accounts for."""
 
 
 class RowsDiffer(GuardError):
-    """Files that were written in the place of others do not hold the same rows."""
+    """Rewritten files do not hold the same rows as the originals."""
 
 
 class TooMuchAtOnce(GuardError):
-    """More rows are to be dropped than may be at once."""
+    """More rows would be dropped than the limit allows at once."""
 
 
 class RowsStillThere(GuardError):
-    """Rows that are to be erased are where they cannot be erased now."""
+    """Rows to be erased are in places where they cannot be erased now."""
 
 
 class WindowNotOver(GuardError):
-    """Rows should be appended of time that is not over, where late rows would be missed for good."""
+    """Rows would be appended for a window that is still open, so that late rows would be missed."""
 
 
 class WindowNotLoaded(GuardError):
-    """A window should be rolled up of which the measurement's table holds nothing yet."""
+    """A roll-up's window has no loaded window of its measurement."""
 
 
 class AuditFailed(GuardError):
-    """A window did not pass the checks that it has to pass before readers of the table get it."""
+    """A window failed the checks that it has to pass before it is published."""

@@ -154,7 +154,7 @@ class Session:
         Raises:
             ConfigurationError: A measurement is not in the lake, the range is empty, or all of it is before
                 `partition.start`.
-            CatalogError: The catalog cannot tell what is loaded.
+            CatalogError: The tables cannot be read.
         """
         from influx_lake.iceberg.table_state.coverage import Coverage
         from influx_lake.replication.planning.plan import plan_windows
@@ -176,7 +176,7 @@ class Session:
 
         Raises:
             ConfigurationError: A measurement is not in the lake.
-            CatalogError: The catalog cannot tell what is loaded.
+            CatalogError: The tables cannot be read.
         """
         from influx_lake.iceberg.table_state import table_state
         from influx_lake.replication.definition import outdated_windows

@@ -39,7 +39,7 @@ _SILENCED = ("Function `dev_command` is superseded", "Function `load_definitions
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What was reported to Dagster after loads without it.
+    """What was loaded without Dagster and then reported to it.
 
     Attributes:
         windows: The number of windows.

@@ -33,7 +33,7 @@ _STATUS: tuple[tuple[type[LakeError], HTTPStatus], ...] = (
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -13,7 +13,7 @@ CHANGES_TABLE = "influx_lake_changes"
 
 
 class ChangesOptions(BaseModel):
-    """Where a database tells what changed."""
+    """How a database reports which windows got points."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

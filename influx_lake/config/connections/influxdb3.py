@@ -14,7 +14,7 @@ from influx_lake.config.values.units import WholeNumber
 
 
 class Protocol(StrEnum):
-    """What is spoken with the server."""
+    """The protocol of queries."""
 
     FLIGHT = "flight"
     HTTP = "http"

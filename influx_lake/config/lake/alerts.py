@@ -22,7 +22,7 @@ _HTTP = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
 class AlertKind(StrEnum):
-    """What happened."""
+    """The kind of event that an alert reports."""
 
     RUN_FAILURE = "run_failure"
     CHECK_FAILED = "check_failed"
@@ -97,7 +97,7 @@ class EmailOptions(BaseModel):
 
 
 class AlertOptions(BaseModel):
-    """Who is told when something goes wrong. Nobody, unless there is a `webhook` or an `email`."""
+    """Alerts, sent by `webhook` or `email`; none without either."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

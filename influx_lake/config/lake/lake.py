@@ -35,13 +35,13 @@ from influx_lake.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern of measurements, as it is declared, or a measurement whose first point has to be asked for.
+    """A pattern of measurements as declared, or a listed measurement whose first point is not known yet.
 
     Attributes:
-        text: The pattern: `http_*` or `/^http_/`; of a source with many databases also a name.
-        source: Whose measurements it matches: a source, or an entry for many databases.
-        options: What holds for each match.
-        key: What the measurement is called in the lake that is listed by name; None for a pattern.
+        text: The pattern: `http_*` or `/^http_/`; for a source with many databases also a name.
+        source: The source, or entry for many databases, whose measurements it matches.
+        options: The options of each match.
+        key: The key in lake.yaml of a measurement that is listed by name; None for a pattern.
     """
 
     text: str
@@ -50,21 +50,21 @@ class Pattern:
     key: str | None = None
 
     def is_for(self, source: str) -> bool:
-        """Whether it matches measurements of a source."""
+        """Whether it applies to a source."""
         return source == self.source or source.startswith(self.source + SEPARATOR)
 
     def matches(self, name: str) -> bool:
-        """Whether it stands for a measurement of this name."""
+        """Whether it matches a measurement's name."""
         return name == self.text if self.key is not None else self._pattern.matches(name)
 
     @property
     def is_name(self) -> bool:
-        """Whether it can stand for one measurement of a database only."""
+        """Whether it can match only one measurement of a database."""
         return self.key is not None or not is_pattern(self.text)
 
     @property
     def needs_first_point(self) -> bool:
-        """Whether its measurements are loaded from their first point on."""
+        """Whether its measurements start at their first point."""
         return self.options.partition.start == FIRST_POINT
 
     @cached_property
@@ -74,13 +74,13 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The measurements of a lake, out of those that its sources have now.
+    """The measurements of a lake, resolved from what its sources have now.
 
     Attributes:
-        measurements: The lake's own and those that patterns stand for.
-        set_aside: Those that are not loaded until lake.yaml says how, as (source, name), with the reason: they would
-            share a table with another one, or begin at a point that is too early.
-        remarks: The reasons, with what to do.
+        measurements: The listed measurements and those that patterns match.
+        set_aside: Measurements that are not loaded until lake.yaml says how, as (source, name), with the reason: their
+            table would be another one's, or their first point is too early.
+        remarks: The reasons, with remedies.
     """
 
     measurements: tuple[Measurement, ...]
@@ -88,7 +88,7 @@ class Resolved:
     remarks: tuple[str, ...] = ()
 
     def kept(self, found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-        """What sources have, without what is set aside."""
+        """The measurements of sources, without those set aside."""
         return {
             source: tuple(name for name in names if (source, name) not in self.set_aside)
             for source, names in found.items()
@@ -96,7 +96,7 @@ class Resolved:
 
     @property
     def warning(self) -> str | None:
-        """What is set aside or left out, and what to do, in a line; None where nothing is."""
+        """What is set aside or left out, and the remedy, on one line; None where nothing is."""
         return ". ".join(self.remarks) or None
 
 
@@ -106,25 +106,25 @@ class Lake:
 
     Attributes:
         path: The lake.yaml.
-        sources: The databases, by name.
+        sources: The sources, by name.
         catalog: The Iceberg catalog.
-        measurements: Those listed by name, then those that patterns matched when the sources were last looked at.
+        measurements: Those listed by name, then those that patterns matched at the last discovery.
         patterns: The patterns, in the order of the file.
-        listed: Each measurement that is listed by name, as (source, name): no pattern stands for it.
-        alerts: Who is told when something goes wrong.
-        gone: Those that their source no longer had when it was last looked at, as (source, name).
-        warnings: What works and should not stay so.
-        groups: The entries of `sources` that stand for many databases; each database that is known is one of `sources`.
-        operation: What starts runs, and how much happens at once.
-        first_points: The times of the oldest points that were asked for, by (source, name).
-        engines: How the query engines are reached that maintain tables.
+        listed: The measurements listed by name, as (source, name): no pattern applies to them.
+        alerts: The section `alerts`.
+        gone: Measurements that their source no longer had at the last discovery, as (source, name).
+        warnings: Warnings about lake.yaml.
+        groups: The entries of `sources` with many databases; each known database is one of `sources`.
+        operation: The options of operation.
+        first_points: The times of oldest points found by discovery, by (source, name).
+        engines: The connections to query engines for maintenance.
         spark: How the Spark is got that loads windows.
-        openlineage: Where lineage events of loads go; None: nowhere.
-        metrics: Where Dagster's daemon hands metrics to; None: nowhere.
-        cost: By which prices costs are told; None: by none.
-        too_early: Why others are not among them, by (source, name).
-        serve: How the HTTP service is reached, who may ask it, and for how much.
-        defaults: What holds for a measurement that says nothing else.
+        openlineage: The transport of lineage events; None: none are sent.
+        metrics: Where Dagster's daemon pushes or writes metrics; None: nowhere.
+        cost: The price table; None: costs are not computed.
+        too_early: Measurements left out because their first point is too early, by (source, name), with the reason.
+        serve: The options of the HTTP service.
+        defaults: The section `defaults`.
     """
 
     path: Path
@@ -153,22 +153,22 @@ class Lake:
 
     @property
     def name(self) -> str | None:
-        """What it is called beside other lakes in Dagster; None where it is the only one."""
+        """The lake's name, for several lakes in one Dagster; None for the only one."""
         return self.operation.name
 
     @property
     def root(self) -> Path:
-        """The folder of the lake.yaml, which relative paths are below."""
+        """The folder of the lake.yaml, the base of relative paths."""
         return self.path.parent
 
     @property
     def present(self) -> tuple[Measurement, ...]:
-        """The measurements that their sources have, as far as is known: those that can be loaded."""
+        """The measurements that their sources have, as far as known: those that can be loaded."""
         return tuple(each for each in self.measurements if (each.source, each.name) not in self.gone)
 
     @property
     def awaits_first_points(self) -> bool:
-        """Whether a measurement is listed whose first point is not known: it is not in the lake yet."""
+        """Whether a listed measurement is left out because its first point is unknown."""
         return any(
             each.key is not None and each.needs_first_point and (each.source, each.text) not in self.first_points
             for each in self.patterns
@@ -176,22 +176,22 @@ class Lake:
 
     @property
     def tells_changes(self) -> bool:
-        """Whether a source tells what changed."""
+        """Whether a source reports changes."""
         return any(isinstance(each, ServerConfig) and each.changes is not None for each in self.sources.values())
 
     def named(self, source: str) -> frozenset[str]:
-        """The measurements of a source that lake.yaml names letter by letter, not by a pattern."""
+        """The measurements of a source that lake.yaml names literally, not by a pattern."""
         names = {pattern.text for pattern in self.patterns if pattern.is_for(source) and pattern.is_name}
         return frozenset(names) | {name for origin, name in self.listed if origin == source}
 
     def match(self, source: str, names: Iterable[str]) -> list[tuple[Pattern, Measurement]]:
-        """The measurements that patterns stand for, out of those that a source has, each with its pattern.
+        """The measurements that patterns match, of those that a source has, each with its pattern.
 
         The first pattern that matches decides; a measurement that is listed by name, also as not enabled, is nobody's.
         One that is loaded from its first point on is left out until that is known.
 
         Args:
-            source: A source of the lake, or one of a database that it does not know yet.
+            source: A source of the lake, or one for a database that it does not know yet.
             names: The measurements that the source has.
         """
         config = self.source(source)
@@ -205,10 +205,10 @@ class Lake:
         return found
 
     def of_first_points(self, source: str, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """The measurements of a source that are loaded from their first point on, each with the sources to ask for it.
+        """The measurements of a source that start at their first point, each with the sources to ask for it.
 
         Args:
-            source: A source of the lake, or one of a database that it does not know yet.
+            source: A source of the lake, or one for a database that it does not know yet.
             names: The measurements that the source has.
         """
         origins: dict[str, dict[str, None]] = {}
@@ -219,13 +219,13 @@ class Lake:
         return {name: tuple(asked) for name, asked in origins.items()}
 
     def refused_first_point(self, source: str, name: str, first: datetime) -> str | None:
-        """Why the partitions of a measurement are not to begin at its oldest point; None where they may."""
+        """Why a measurement's partitions must not start at its oldest point; None where they may."""
         entries = (pattern for pattern, _ in self._claimed(source, [name]) if pattern.needs_first_point)
         reasons = (too_early(entry.options.partition.every, first) for entry in entries)
         return next(filter(None, reasons), None)
 
     def _claimed(self, source: str, names: Iterable[str]) -> Iterator[tuple[Pattern, str]]:
-        """The names that entries stand for, each with its entry: all that name it, else the first pattern."""
+        """The names that entries apply to, each with its entries: all that name it, else the first matching pattern."""
         own = [pattern for pattern in self.patterns if pattern.is_for(source)]
         # A name wins over patterns.
         patterns = sorted((each for each in own if each.key is None), key=lambda pattern: not pattern.is_name)
@@ -237,12 +237,12 @@ class Lake:
                     yield pattern, name
 
     def resolve(self, found: Mapping[str, Iterable[str]]) -> Resolved:
-        """The lake's measurements and those that patterns stand for, out of the measurements that sources have now.
+        """Resolve patterns with the measurements that sources have now.
 
         Of measurements that would share a table, one that the lake has already keeps it; of new ones none gets it.
 
         Args:
-            found: The measurements of each source that was asked, also of a database that the lake does not know yet.
+            found: The measurements of each listed source, also for a database that the lake does not know yet.
         """
         matched = [measurement for source, names in found.items() for _, measurement in self.match(source, names)]
         own, matched = self._with_shares(matched)
@@ -261,16 +261,16 @@ class Lake:
         return Resolved(present, aside, tuple(_remarks(clashes, early)))
 
     def _with_shares(self, matched: list[Measurement]) -> tuple[list[Measurement], list[Measurement]]:
-        """The lake's measurements, and others beside them, which know whether they share their tables."""
+        """The lake's measurements and others, each with whether it shares its table."""
         every = list(with_shares((*self.measurements, *matched)))
         return every[: len(self.measurements)], every[len(self.measurements) :]
 
     def entry_of(self, source: str) -> str:
-        """The entry of `sources` that a source is of: itself, or the one that stands for many databases."""
+        """The entry of `sources` that a source belongs to: itself, or the one with many databases."""
         return next((group.name for group in self.groups if group.holds(source)), source)
 
     def source(self, name: str) -> SourceConfig:
-        """The source of this name; also of a database that is not known yet, where the name is that of such a source.
+        """The source with a name, also for a database that is not known yet.
 
         Raises:
             ConfigurationError: There is none.
@@ -291,7 +291,7 @@ class Lake:
         return (measurement.engine or config.engine) if isinstance(config, StoredConfig) else LoadEngine.OWN
 
     def find(self, name: str) -> Measurement:
-        """The measurement that is called so: by its key, by its name in InfluxDB or by its table.
+        """The measurement with a name: its key, its name in InfluxDB, or its table.
 
         Raises:
             ConfigurationError: There is none, or there are several.

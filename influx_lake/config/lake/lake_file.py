@@ -48,15 +48,15 @@ measurements:{measurements}
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """What a lake.yaml is to say.
+    """The content of a new lake.yaml.
 
     Attributes:
         source: The entry of the source, with references to secrets, never secrets.
         start: The oldest day to load.
         measurements: The measurements, by their names in InfluxDB.
         namespace: The tables' namespace; None for the database's name.
-        patterns: Whether a pattern among the measurements stands for those that match, and is no name.
-        name: What the lake is called beside other lakes.
+        patterns: Whether the measurements may include patterns.
+        name: The lake's name, for several lakes in one Dagster.
     """
 
     source: Mapping[str, Any]
@@ -84,7 +84,7 @@ class LakeFile:
 
 
 def token_reference(variable: str | None, file: Path | None, root: Path) -> str | None:
-    """How a lake.yaml in a folder refers to a token that is kept in a file, or else in a variable."""
+    """The reference to a token that is in a file, or else in an environment variable."""
     if file is not None:
         path = file.absolute()
         return f"${{file:{path.relative_to(root) if path.is_relative_to(root) else path}}}"
@@ -92,7 +92,7 @@ def token_reference(variable: str | None, file: Path | None, root: Path) -> str 
 
 
 def measurement_entries(names: tuple[str, ...], options: dict[str, dict[str, Any]] | None = None) -> str:
-    """The lines of `measurements` for some names, each below a key and with a table that no other has.
+    """The lines of `measurements` for some names, with unique keys and tables.
 
     Args:
         names: Their names in InfluxDB.
@@ -114,17 +114,19 @@ def measurement_entries(names: tuple[str, ...], options: dict[str, dict[str, Any
 
 
 def stored_secret(variable: str) -> str:
-    """How a lake.yaml refers to a secret that is kept in a variable, or else in a file: it loads without either."""
+    """The reference to a secret that is in an environment variable, or else in a file; the lake.yaml loads without
+    either.
+    """
     return f"${{{variable}:-${{file:{secret_file(variable)}}}}}"
 
 
 def secret_file(variable: str) -> Path:
-    """Where a secret is kept, below the folder of the lake.yaml, that its variable does not have."""
+    """The file for a secret that is not in its environment variable, relative to the lake.yaml."""
     return Path(".secrets") / variable.lower()
 
 
 def section_text(content: Mapping[str, Any]) -> str:
-    """Sections of a lake.yaml as people write YAML: what is short in one line."""
+    """Format sections as YAML, short values on one line."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -154,31 +156,31 @@ def _plain(value: Any) -> Any:
 
 
 def stated_name(path: Path) -> str | None:
-    """The `name` in a lake.yaml; None where it has none, or the file is missing or damaged."""
+    """The `name` in a lake.yaml; None where there is none, or the file is missing or invalid."""
     name = read_document(path, Report(path)).get("name")
     return name if isinstance(name, str) else None
 
 
 def write_lake_file(path: Path, file: LakeFile) -> None:
-    """Write a lake.yaml, after it was read back without a mistake.
+    """Write a lake.yaml after validating it.
 
     Raises:
-        ConfigurationError: It has mistakes; nothing is written.
+        ConfigurationError: It is invalid; nothing is written.
         StorageError: It cannot be written.
     """
     replace_text(path, file.text(), checked=True)
 
 
 def replace_text(path: Path, text: str, *, checked: bool = False) -> None:
-    """Write a file as a whole: a reader sees the old one or the new one.
+    """Write a file atomically.
 
     Args:
         path: The file.
-        text: What it is to hold.
-        checked: Whether it has to load as a lake.yaml first.
+        text: The new content.
+        checked: Whether it is validated as a lake.yaml first.
 
     Raises:
-        ConfigurationError: It does not load; nothing is written.
+        ConfigurationError: It is invalid; nothing is written.
         StorageError: It cannot be written.
     """
     try:
@@ -199,7 +201,7 @@ def replace_text(path: Path, text: str, *, checked: bool = False) -> None:
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken; from now on it is."""
+    """A name made unique by a number, and reserved."""
     candidates = chain([name], (f"{name}_{number}" for number in count(2)))
     unused = next(candidate for candidate in candidates if candidate not in taken)
     taken.add(unused)
@@ -207,12 +209,12 @@ def _unused(name: str, taken: set[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text with nothing in it that would be a reference."""
+    """A text with `${` escaped, so that it has no references."""
     return text.replace("${", "$${")
 
 
 def _scalar(value: Any) -> str:
-    """A value in one line of YAML."""
+    """A value as YAML on one line."""
     import yaml
 
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)

@@ -37,49 +37,49 @@ class Measurement:
     """One measurement of one database, and its table.
 
     Attributes:
-        key: What it is called in lake.yaml; the measurement's name unless that is given apart.
+        key: Its key in lake.yaml; the measurement's name unless that is given separately.
         name: The measurement's name in InfluxDB.
-        source: Which of the lake's sources it comes from.
+        source: The name of its source.
         database: The source's database.
-        history: Where its windows before a moment come from instead.
+        history: Another source for the windows before a point in time, if any.
         namespace: The table's namespace.
         table: The table's own name.
-        scheme: How its time is cut into windows.
+        scheme: How its time is divided into windows.
         lag: How long after its end a window is due.
-        engine: Who loads its windows, where their source is files; None: as the source says.
-        tail: How often the open window is loaded, its `lag` decided; None: not before it has closed.
+        engine: The engine that loads its windows, where their source is files; None: as the source says.
+        tail: The option `tail`, with its lag resolved; None: off.
         stream: The source that brings its points as they come; None: none does.
-        reconcile: How it is compared with its source; None: it is not.
+        reconcile: The option `reconcile`; None: off.
         iceberg_partition: The partition fields of the table; None: a new table's default, or what the table has.
-        write: How data files are written.
+        write: The options of data files.
         table_properties: Properties of the table.
-        maintenance: How the table is kept fast to read; None: not at all.
-        types: How its columns become columns of the table.
-        transforms: How its rows are shaped on their way.
-        schema_evolution: How the table may change when the source's columns do.
-        on_changed_values: What happens when it holds other values and as many rows; None where the server decides.
-        archive: The source that has what its own source's server has persisted, where there is one.
-        on_shrink: What happens when the source holds fewer rows for a window than the lake.
-        shrink_tolerance: How many rows fewer are no cause for that.
-        max_window_rows: How many rows a window may hold at most.
-        adopt: Whether a table that belongs to another source, or to nobody, is written to.
+        maintenance: The maintenance options; None: off.
+        types: How columns map to the table's.
+        transforms: How rows are shaped.
+        schema_evolution: How the table may change when the source's columns change.
+        on_changed_values: The action where values differ and row counts do not; None: the default for the server.
+        archive: The archive of its source, where the lake has one.
+        on_shrink: The action where the source has fewer rows of a window than the lake.
+        shrink_tolerance: How many rows may be missing before that applies.
+        max_window_rows: The most rows of a window.
+        adopt: Whether a table of another owner, or none, is written to.
         split: How long the parts are that a window is written in; None: it is written at once.
-        windows_per_run: How many windows one run loads at most.
-        freshness: How late it may be; None when nobody waits for it.
-        checks: What is looked at after it was loaded.
-        description: What it is, for people.
-        columns: What is said of columns of its table.
-        owners: Who answers for it.
-        tags: Labels to find it by.
+        windows_per_run: The most windows of one run.
+        freshness: How late it may be; None: not checked.
+        checks: The options of checks.
+        description: Its description.
+        columns: Descriptions and units of columns.
+        owners: Its owners.
+        tags: Labels in Dagster.
         group: The Dagster asset group.
         rollups: The downsampled tables that follow its own.
-        asset: What its asset is called in Dagster, where that is not its path.
-        erased: Rows that are never loaded, since they were erased for good.
+        asset: The key of its Dagster asset, where that differs from its path.
+        erased: Rows that were erased, and are not loaded.
         retention: How long rows are kept; None: for ever.
-        proof: How its windows are proved on their own; None: they are not.
-        offload: When its windows are deleted at the source; None: never.
-        layout: Which values have columns of their own where the table is long; None: it is wide.
-        share: The rows that it has of its table, where that may hold several measurements.
+        proof: The option `proof`; None: windows are proved on request only.
+        offload: The option `offload`; None: nothing is deleted at the source.
+        layout: The options of a long table; None: the table is wide.
+        share: The share of its table that it has, where that may hold several measurements.
     """
 
     key: str
@@ -128,7 +128,7 @@ class Measurement:
 
     @property
     def identifier(self) -> tuple[str, ...]:
-        """The table's full name, in parts."""
+        """The table's identifier, in parts."""
         return (*self.namespace, self.table)
 
     @property
@@ -138,46 +138,46 @@ class Measurement:
 
     @property
     def time_column(self) -> str:
-        """What the time is called in the table."""
+        """The name of the time column in the table."""
         return self.transforms.rename.get(TIME, TIME)
 
     @property
     def definition(self) -> str:
-        """How its rows are made; see `definition_of`."""
+        """The definition of its rows; see `definition_of`."""
         return definition_of(self.transforms, self.types, self.layout)
 
     def kept_since(self, now: datetime) -> datetime:
-        """Where the first window begins that is loaded, and kept."""
+        """The start of the first window that is loaded and kept."""
         oldest = self.oldest_kept(now)
         return self.scheme.start if oldest is None else max(self.scheme.start, oldest)
 
     def oldest_kept(self, now: datetime) -> datetime | None:
-        """From when on rows are kept: where a window begins; None where all are."""
+        """The start of the oldest window within the retention; None: all are."""
         return None if self.retention is None else self.scheme.window_at(now - self.retention.keep).start
 
     @property
     def wanted_rows(self) -> str | None:
-        """The condition for the rows that are stored, or that become those of a long table; None where all are."""
+        """The SQL condition of the rows to store, before they become those of a long table; None: all."""
         return wanted_rows(self.transforms.where, () if self.layout else self.erased, self.time_column)
 
     @property
     def wanted_values(self) -> str | None:
-        """The condition for the rows of a long table that are stored; None where all are."""
+        """The SQL condition of the rows of a long table to store; None: all."""
         return wanted_rows(None, self.erased, self.time_column) if self.layout else None
 
     @property
     def has_quarantine(self) -> bool:
-        """Whether rows that do not fit its table go to another one."""
+        """Whether rows that do not fit its table go to a quarantine."""
         return self.quarantines_casts or self.types.on_type_conflict is OnTypeConflict.QUARANTINE
 
     @property
     def quarantines_casts(self) -> bool:
-        """Whether rows go there with values that cannot be cast."""
+        """Whether rows with values that cannot be cast go there."""
         return bool(self.types.types) and self.transforms.on_cast_error is OnCastError.QUARANTINE
 
     @property
     def path(self) -> tuple[str, ...]:
-        """What tells it from every other measurement of its lake: its table, and of a shared one its own name too."""
+        """Its unique identity in a lake: its table, and for a shared one its own name too."""
         if self.share is None or self.share.is_alone:
             return self.identifier
         return (*self.identifier, safe_table_name(self.share.value))
@@ -189,7 +189,7 @@ class Measurement:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The sources that its windows come from, its own first."""
+        """The sources of its windows, its main one first."""
         besides = [self.history.source] if self.history else []
         if self.archive is not None and self.on_changed_values is OnChangedValues.ARCHIVE:
             besides.append(self.archive)
@@ -201,16 +201,16 @@ class Measurement:
         return self.stream is not None and self.stream == self.source
 
     def source_of(self, window: Window) -> str:
-        """The source that a window comes from."""
+        """The source of a window."""
         return self.history.source if self.history and self.history.holds(window) else self.source
 
     def replacing_all(self) -> Measurement:
-        """The measurement for a load that leaves the source's rows alone in its windows, whatever it says else."""
+        """The measurement for a load that replaces its windows by the source's rows, whatever its options."""
         write = self.write.model_copy(update={"mode": WriteMode.REPLACE})
         return replace(self, write=write, on_shrink=OnShrink.REPLACE)
 
     @property
     def tables(self) -> list[tuple[tuple[str, ...], str]]:
-        """Every table that it writes to, and what writes there."""
+        """Every table that it writes to, with the writer: itself or a roll-up."""
         rollups = [(rollup.identifier, f"the roll-up {rollup.name} of {self.key}") for rollup in self.rollups]
         return [(self.identifier, self.key), *rollups]

@@ -26,7 +26,7 @@ _PERCENTILE = re.compile(PERCENTILE_PATTERN, re.ASCII)
 
 
 class Aggregate(StrEnum):
-    """What is made of the values of a bucket, percentiles apart."""
+    """An aggregate function, other than percentiles."""
 
     MEAN = "mean"
     MIN = "min"
@@ -181,27 +181,27 @@ class RollupOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Rollup:
-    """A roll-up of a measurement, with everything decided.
+    """A resolved roll-up of a measurement.
 
     Attributes:
-        name: What it is called in lake.yaml.
+        name: Its key in lake.yaml.
         namespace: Its table's namespace.
         table: Its table's own name.
-        bucket: How long a bucket is.
-        by: The columns that rows are kept apart by; None: all tags.
-        functions: What is computed of numeric fields that are not named.
-        fields: What is computed of those that are.
+        bucket: The length of a bucket.
+        by: The group-by columns; None: all tags.
+        functions: The functions for numeric fields that are not listed.
+        fields: The functions for those that are.
         iceberg_partition: The partition fields of its table; see `Measurement`.
-        write: How its files are written.
+        write: The options of data files.
         table_properties: Properties of its table.
-        maintenance: How its table is kept fast to read; None: not at all.
-        memory_limit: How many bytes of memory computing it may take.
-        spill_directory: Where rows wait that do not fit; None: the system's folder.
+        maintenance: The maintenance options; None: off.
+        memory_limit: The memory for computing it, in bytes.
+        spill_directory: The folder for temporary files; None: the system's.
         adopt: Whether a table with other rows is written to.
-        description: What it is, for people.
-        owners: Who answers for it.
-        tags: Labels to find it by.
-        asset: What its asset is called in Dagster, where that is not its table.
+        description: Its description.
+        owners: Its owners.
+        tags: Labels in Dagster.
+        asset: The key of its Dagster asset, where that differs from its table.
     """
 
     name: str

@@ -76,7 +76,7 @@ class _Tick:
             What was done, for the tick.
 
         Raises:
-            LakeError: Nothing could be delivered; the next tick tries again.
+            LakeError: No notice could be delivered; the next tick tries again.
         """
         try:
             for name in TYPES:

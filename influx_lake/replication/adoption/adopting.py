@@ -59,14 +59,14 @@ class Adoption:
         source: The measurement's source, its rows as the table has them.
         catalog: The catalog of its table.
         measurement: The measurement, as its windows are loaded.
-        into: The table that gets the windows; the measurement's own unless it is another.
+        into: The table to load into; the measurement's own unless another is named.
         lake: The table as it was found.
-        target: The table that is adopted, as loads want it.
+        target: The table as loads want it.
         now: The present.
-        run_id: Who does it; kept in the snapshots.
-        declared: The identities of the sources that the measurement has, its own first.
-        dry_run: Whether windows are compared, and nothing is changed.
-        drop_copies: Whether rows that the source does not have stay once where they are equal in every column.
+        run_id: The run, recorded in snapshots.
+        declared: The identities of the measurement's sources, its main one first.
+        dry_run: Whether windows are compared and nothing is changed.
+        drop_copies: Whether exact copies among rows that the source does not have are dropped.
     """
 
     source: Source
@@ -297,11 +297,11 @@ def adoption_of(
         catalog: The catalog of its table.
         measurement: The measurement.
         now: The present.
-        run_id: Who does it; kept in the snapshots.
-        into: The name of a new table that gets the windows; None: they stay in the measurement's own.
-        declared: The identities of the sources that the measurement has, its own first.
-        dry_run: Compare windows, and change nothing.
-        drop_copies: Of rows that the source does not have, keep those once that are equal in every column.
+        run_id: The run, recorded in snapshots.
+        into: The name of a new table to load into; None: the measurement's own is adopted in place.
+        declared: The identities of the measurement's sources, its main one first.
+        dry_run: Whether windows are compared and nothing is changed.
+        drop_copies: Whether exact copies among rows that the source does not have are dropped.
 
     Returns:
         None where there is no table yet.
@@ -311,7 +311,7 @@ def adoption_of(
             copies are to be dropped.
         SchemaConflict: The table has no column of time, or one of another type than `time_type` says, which cannot be
             changed in place; or others dropped columns.
-        LakeError: One of the sides cannot tell.
+        LakeError: Source or lake cannot be read.
     """
     with naming(measurement.name):
         if measurement.share is not None or measurement.layout is not None:

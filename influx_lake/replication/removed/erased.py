@@ -18,7 +18,7 @@ def without_erased(measurement: Measurement, catalog: Catalog) -> Measurement:
     """The measurement with filters that leave out the rows which lake.yaml or its table says were erased.
 
     Raises:
-        CatalogError: The catalog cannot tell.
+        CatalogError: The table cannot be read.
     """
     return without_erased_from(measurement, find_table(catalog, measurement.identifier, measurement.share))
 

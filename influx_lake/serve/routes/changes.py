@@ -34,7 +34,7 @@ Nanoseconds = Annotated[int, Field(ge=-_INT64, le=_INT64)]
 
 
 class ToldChange(Body):
-    """Time of a measurement that got points."""
+    """An interval of time in which a measurement got points."""
 
     # Of any length: a name that no lake has must not make the whole report invalid.
     measurement: str = Field(min_length=1, description="By its name in InfluxDB.", examples=["cpu"])
@@ -50,7 +50,7 @@ class ToldChange(Body):
 
 
 class ToldChanges(Body):
-    """What a database tells. None at all says that the teller is alive."""
+    """A database's report of changes. An empty report is a heartbeat."""
 
     source: Name | None = Field(default=None, description="What lake.yaml calls the source.")
     database: Name | None = Field(default=None, description="Its database, where no source is named.")
@@ -58,7 +58,7 @@ class ToldChanges(Body):
 
 
 class NotedChanges(BaseModel):
-    """What became of it."""
+    """What was done with a report."""
 
     source: str = Field(description="The source that told it.")
     noted: int = Field(description="Changes that are kept until their windows are loaded again.")
@@ -72,7 +72,7 @@ class NotedChanges(BaseModel):
     responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 def changes(body: ToldChanges, service: Served) -> NotedChanges:
-    """Tell which time got points: its windows are loaded again. What is answered with 200 is kept on disk."""
+    """Report which time got points: its windows are loaded again. Reports answered with 200 are on disk."""
     source = _source_of(service, body)
     told = [Told(each.measurement, each.first, each.last, each.points) for each in body.changes]
     lake = service.lake
@@ -96,7 +96,7 @@ async def write(
     rp: Annotated[str, Query(max_length=1_000, description="Its retention policy.")] = "",
     precision: Annotated[str, Query(max_length=10, description="The unit of times: n, u, ms, s, m or h.")] = "n",
 ) -> Response:
-    """Where a subscription of InfluxDB 1 sends points: their times are noted, and nothing else is kept of them."""
+    """Target of InfluxDB 1 subscriptions: the times of points are noted, and nothing else of them is kept."""
     body = await request.body()
     await run_in_threadpool(_note_lines, service, db, rp, precision, body, request.headers.get("content-encoding"))
     return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -18,13 +18,13 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """That the service lives."""
+    """The service is alive."""
 
     status: str = Field(examples=["ok"])
 
 
 class ReadyCheck(BaseModel):
-    """What became of asking one thing that the service needs."""
+    """The result of one readiness check."""
 
     name: str = Field(examples=["catalog", "source default"])
     ready: bool
@@ -32,7 +32,7 @@ class ReadyCheck(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether what the service needs answers."""
+    """The readiness of the service."""
 
     ready: bool
     checks: list[ReadyCheck]
@@ -40,7 +40,7 @@ class Ready(BaseModel):
 
 @router.get("/health", responses=documented())
 async def health() -> Health:
-    """Whether the service lives. Asks nothing else, and needs no token."""
+    """Liveness. Checks nothing else, and needs no token."""
     return Health(status="ok")
 
 
@@ -53,7 +53,7 @@ async def health() -> Health:
     },
 )
 def ready(service: Served, client: Request) -> Any:
-    """Whether catalog and sources answer, each by name. Needs no token, and tells who has none no more than names."""
+    """Readiness of catalog and sources, each by name. Needs no token; without one, only names are shown."""
     answers = cast("Readiness", client.app.state.readiness).answers()
     told = service.tokens.accepts(client.headers.get("authorization"))
     checks = [

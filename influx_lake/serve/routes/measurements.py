@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/measurements", tags=["measurements"])
 
 
 class MeasurementView(BaseModel):
-    """A measurement as the lake declares it."""
+    """A measurement as lake.yaml declares it."""
 
     key: str = Field(description="What it is called in lake.yaml.")
     measurement: str = Field(description="Its name in InfluxDB.")
@@ -60,14 +60,14 @@ class Measurements(BaseModel):
 
 
 class MeasurementStatusView(MeasurementView):
-    """A measurement, and how much of it is in the lake."""
+    """A measurement with the status of its table."""
 
     status: dict[str, Any] = Field(description="As `influx-lake status --json` says.")
 
 
 @router.get("", responses=documented())
 def measurements(service: Served) -> Measurements:
-    """The measurements that the lake declares, or that its patterns found."""
+    """List the measurements that the lake declares, or that its patterns match."""
     return Measurements(measurements=[MeasurementView.of(each) for each in service.lake.measurements])
 
 
@@ -78,7 +78,7 @@ def measurements(service: Served) -> Measurements:
 def measurement(
     name: Annotated[str, Path(min_length=1, max_length=1_000, description="By name or by table.")], service: Served
 ) -> MeasurementStatusView:
-    """One measurement, with what its table holds."""
+    """Show one measurement with the status of its table."""
     from influx_lake.replication.status import measurement_status
 
     try:

@@ -55,7 +55,7 @@ Columns = Annotated[list[Name], Field(max_length=10_000)]
 
 
 class AskedReplication(Body):
-    """A measurement, and the time of it that is to be in its table."""
+    """A measurement and a time range to replicate."""
 
     measurement: Name = Field(description="Its name in InfluxDB.", examples=["temperature"])
     catalog_configs: dict[str, str | bool | int | float] = Field(
@@ -86,7 +86,7 @@ class AskedReplication(Body):
 
 
 class Replicated(BaseModel):
-    """What became of it."""
+    """The result of a replication."""
 
     message: str = Field(description="The same as the plugin says.")
     summary: dict[str, Any] = Field(description="The same for programs.")
@@ -105,7 +105,7 @@ async def replicate(
     key: IdempotencyKey = None,
     wait: Wait = True,
 ) -> Any:
-    """Have the table hold what InfluxDB holds for a time, in place of what it held: asked twice, it holds the same."""
+    """Replace a table's rows of a time range by those of InfluxDB. Repeating a request changes nothing."""
     asked = body.model_dump(mode="json")
     given_end = asked["backfill_end"]
     asked["backfill_end"] = given_end or datetime.now(UTC).isoformat()

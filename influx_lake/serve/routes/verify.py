@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/verify", tags=["verify"])
 
 
 class AskedComparison(Body):
-    """Windows that are to be compared: those that closed."""
+    """Windows to compare: only closed ones are."""
 
     measurements: list[Name] = Field(
         min_length=1, max_length=10_000, description="By name or by table; `*` is all of them.", examples=[["cpu"]]
@@ -31,7 +31,7 @@ class AskedComparison(Body):
 
 
 class ComparisonView(BaseModel):
-    """What comparing came to, as `influx-lake verify --json` says."""
+    """The result of a comparison, as of `influx-lake verify --json`."""
 
     equal: bool = Field(description="Whether all that there is was compared, and is the same on both sides.")
     measurements: list[dict[str, Any]]

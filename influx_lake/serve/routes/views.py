@@ -29,7 +29,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """The id of a request."""
 Compare = Annotated[Depth, Field(strict=False)]
-"""How closely windows are compared. JSON has no enumerations: the value is told as text, in a strict body too."""
+"""The depth of comparison. JSON has no enumerations, so the value is a string in strict bodies too."""
 
 
 class WindowView(BaseModel):
@@ -54,7 +54,7 @@ class WindowView(BaseModel):
 
 
 class RequestView(BaseModel):
-    """What was asked for, and what became of it."""
+    """A request and its progress."""
 
     id: str = Field(description="Names the request.")
     kind: str = Field(description="`load`, `replicate` or `verify`.")
@@ -96,14 +96,14 @@ class RequestView(BaseModel):
 
 
 class RequestAndWindows(RequestView):
-    """What was asked for, what became of it, and of its windows."""
+    """A request, its progress, and its windows."""
 
     items: list[WindowView] = Field(description="Its windows, from the first one that was asked for.")
     next: int | None = Field(default=None, description="The number of the next window, where there are more.")
 
 
 class Requests(BaseModel):
-    """What was asked for."""
+    """A list of requests."""
 
     requests: list[RequestView] = Field(description="Those that came last first.")
     next: str | None = Field(default=None, description="What to say as `after` for older ones, where there are more.")

@@ -44,7 +44,7 @@ _LAST_EVENT = 2**63 - 1
 
 
 class AskedWindows(Body):
-    """Windows that are to be loaded, each replaced in its table by what its source holds."""
+    """Windows to load, each replaced in its table by the source's rows."""
 
     measurements: list[Name] = Field(
         min_length=1, max_length=10_000, description="By name or by table; `*` is all of them.", examples=[["cpu"]]
@@ -75,7 +75,7 @@ class AskedWindows(Body):
     },
 )
 def load(body: AskedWindows, service: Served, response: Response, key: IdempotencyKey = None) -> RequestView:
-    """Have windows loaded. The answer comes at once, and says where to follow them."""
+    """Request the load of windows. The response comes at once, with the path to follow it."""
     asked = body.model_dump(mode="json")
     check_asked(service.lake, asked)
     # A run of an asset always uses the mode of lake.yaml.
@@ -91,7 +91,7 @@ def requests(
     limit: Annotated[int, Query(ge=1, le=1_000, description="Not more than these.")] = 100,
     after: Annotated[Id | None, Query(description="Only those that came before this one.")] = None,
 ) -> Requests:
-    """What was asked for, that which came last first."""
+    """List requests, newest first."""
     found = service.journal.requests(state=state, limit=limit + 1, after=after)
     more = len(found) > limit
     return Requests(
@@ -107,7 +107,7 @@ def request(
     first: Annotated[int, Query(ge=0, le=10**9, description="From the window with this number on.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Not more windows than these.")] = 1_000,
 ) -> RequestAndWindows:
-    """One request, with its windows."""
+    """Show a request with its windows."""
     found = _found(service, id)
     windows = service.journal.windows(id, state=state, first=first, limit=limit + 1)
     shown = [WindowView.of(each) for each in windows[:limit]]
@@ -124,7 +124,7 @@ def cancel(
     id: Annotated[Id, Path(description="Names the request.")],  # noqa: A002
     service: Served,
 ) -> RequestView:
-    """Take a request back. A window under way is finished; those that are loaded stay."""
+    """Cancel a request. A window under way is finished; loaded windows stay."""
     found = _found(service, id)
     if not service.journal.cancel(id):
         raise Problem(HTTPStatus.CONFLICT, f"request {id} has ended already: it is {found.state}")
@@ -152,7 +152,7 @@ def events(
         int | None, Header(alias="Last-Event-ID", ge=0, le=_LAST_EVENT, description="Only events after this one.")
     ] = None,
 ) -> StreamingResponse:
-    """What happens to a request, as it happens. Who comes later gets what happened before, too."""
+    """Stream the events of a request, including earlier ones."""
     _found(service, id)
     return StreamingResponse(_stream(service, id, last or 0), media_type="text/event-stream")
 

@@ -83,7 +83,7 @@ def asked_measurement(session: Session, body: Mapping[str, Any]) -> Measurement:
 
     Raises:
         Problem: The request asks for what the lake does not allow, or for columns that are not there.
-        LakeError: The source cannot tell the measurement's columns.
+        LakeError: The source's columns cannot be read.
     """
     declared = check_asked(session.lake, body)
     if declared is None:
@@ -105,7 +105,7 @@ def plan_of(
 
     Raises:
         Problem: The request asks for what the lake does not allow.
-        LakeError: The source cannot tell what it has to.
+        LakeError: The source cannot be read.
     """
     from influx_lake.iceberg.table_state.coverage import Coverage
     from influx_lake.replication.planning.plan import plan_windows

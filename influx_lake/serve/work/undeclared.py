@@ -35,7 +35,7 @@ def undeclared(session: Session, body: Mapping[str, Any]) -> Measurement:
     Raises:
         Problem: The table is one of the lake's, or the columns cannot be chosen so: the table has some that are left
             out, which the load would empty.
-        LakeError: The source cannot tell the measurement's columns, or the catalog the table's.
+        LakeError: The columns of source or table cannot be read.
     """
     choice = _choice(session.reliable_source(source_of(session.lake)).schema(body["measurement"]), body)
     measurement = _resolved(session.lake, body, choice)
@@ -81,7 +81,7 @@ def _check_left_out(session: Session, asked: Measurement, whole: Measurement) ->
 
     Raises:
         Problem: There are such columns.
-        LakeError: The source cannot tell the measurement's columns, or the catalog the table's.
+        LakeError: The columns of source or table cannot be read.
     """
     from influx_lake.iceberg.scan.reader import find_table
     from influx_lake.transforms import transformed
