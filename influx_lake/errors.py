@@ -178,6 +178,10 @@ class RowsMissing(TransientSourceError):
     """The number of rows that arrived differs from the server's count."""
 
 
+class StreamBehind(TransientSourceError):
+    """The stream that fills a table has not added all that came for a window."""
+
+
 class WindowInterrupted(TransientSourceError):
     """The source failed after rows were passed on: the window has to be restarted, which it can be at once."""
 

@@ -33,8 +33,10 @@ from influx_lake.replication.removed.offloaded import sparing
 from influx_lake.replication.splitting.cutting import parts_of
 from influx_lake.replication.splitting.helpers import Helpers, NoHelpers
 from influx_lake.replication.splitting.split_load import SplitLoad
+from influx_lake.replication.streams.sealing import seal_of
 from influx_lake.replication.table_columns import table_target
 from influx_lake.replication.trusted_source import trusted_source
+from influx_lake.sources.messages.source import TopicSource
 from influx_lake.sources.protocol import RowStream, Source
 from influx_lake.transforms import LoadContext, declared_columns, transformed
 
@@ -128,6 +130,8 @@ class MeasurementWindow:
         Raises:
             LakeError: The source does not tell the measurement's columns.
         """
+        if isinstance(self.source, TopicSource):
+            return self._seal(self.source)
         table = find_table(self.catalog, self.measurement.identifier, self.measurement.share)
         measurement = sparing(without_erased_from(self.measurement, table), table, self.window)
         self._progress = ProgressMeter(self.on_progress)
@@ -164,6 +168,18 @@ class MeasurementWindow:
             # Of a window that is open, what is complete: rows that a tail adds meanwhile lie after it.
             return replace(load, window=load.complete or load.window)
         return load
+
+    def _seal(self, source: TopicSource) -> WindowLoad:
+        self._progress, self._split = ProgressMeter(self.on_progress), None
+        return seal_of(
+            source.config,
+            self.catalog,
+            self.measurement,
+            self.window,
+            run_id=self.run_id,
+            now=datetime.now(UTC),
+            progress=self._progress,
+        )
 
     def write_part(self, part: Window, *, with_nanoseconds: bool) -> None:
         """Write a part of the window for the process that commits it.

@@ -17,8 +17,8 @@ from influx_lake.iceberg.staging.staged import Staging
 from influx_lake.iceberg.streams.position import StreamPosition, position_in
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.writer.writer import write_files
+from influx_lake.replication.streams.ledger import LedgerTable
 from influx_lake.sources.messages.message import DEAD_LETTERS
-from influx_lake.streaming.ledger import LedgerTable
 
 if TYPE_CHECKING:
     from influx_lake.iceberg.window_rows import Rows

@@ -24,13 +24,13 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import PermanentSourceError
 from influx_lake.iceberg.scan.reader import find_table
 from influx_lake.iceberg.streams.position import StreamPosition, position_in
+from influx_lake.replication.streams.ledger import Ledger, LedgerTable, PartitionLag, UnderWay
 from influx_lake.sources.messages.batch import batch_source
 from influx_lake.sources.messages.message import Offsets
 from influx_lake.sources.messages.taking_apart import Read
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.streaming.adding import MeasurementMessages
 from influx_lake.streaming.dead_letters import add_dead_letters
-from influx_lake.streaming.ledger import Ledger, LedgerTable, PartitionLag, UnderWay
 from influx_lake.streaming.routing import Routing
 
 if TYPE_CHECKING:

@@ -19,15 +19,18 @@ class TopicSource:
 
     Args:
         config: The topics.
+
+    Attributes:
+        config: The topics.
     """
 
     def __init__(self, config: KafkaConfig) -> None:
-        self._config = config
+        self.config = config
 
     @property
     def identity(self) -> str:
         """See `Source`."""
-        return self._config.identity
+        return self.config.identity
 
     def __repr__(self) -> str:
         return f"TopicSource({self.identity!r})"
@@ -46,7 +49,7 @@ class TopicSource:
 
     @cached_property
     def _brokers(self) -> Brokers:
-        return Brokers(self._config)
+        return Brokers(self.config)
 
     def measurements(self) -> list[str]:
         """None: which there are, messages tell as they come."""
@@ -89,7 +92,7 @@ class TopicSource:
         self.__dict__.pop("_brokers", None)
 
     def _refused(self, wanted: str) -> LakeError:
-        topics = ", ".join(self._config.topics)
+        topics = ", ".join(self.config.topics)
         return PermanentSourceError(
             f"{wanted} cannot be asked of the topics {topics}: their messages are not in the order of time, and "
             "`influx-lake stream` reads them",

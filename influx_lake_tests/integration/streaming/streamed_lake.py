@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from influx_lake.config import load_lake
-from influx_lake.streaming.ledger import Ledger, LedgerTable
+from influx_lake.replication.streams.ledger import Ledger, LedgerTable
 from testbed.kafka_broker import KafkaBroker, spark_jars
 from testbed.local_catalog import local_catalog
 from testbed.waiting import wait_until

@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.errors import PermanentSourceError, StreamOvertaken
+from influx_lake.config import Lake
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import PermanentSourceError, StreamBehind, StreamOvertaken
 from influx_lake.iceberg.streams.position import position_in
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.window import replicate_window
+from influx_lake.sources import open_source
 from influx_lake_tests.unit.streaming.topics import (
     NOON,
     Killed,
@@ -261,3 +266,49 @@ def test_lag_is_noted_and_the_moment_when_there_was_none(
     stream.note_lag(filled)
     assert stream.ledger.lags["telegraf"][1].messages == 2
     assert stream.ledger.caught_up_at == caught_up
+
+
+def _sealed(lake: Lake, catalog: Catalog, hour: int) -> WindowResult:
+    window = Window.parse(f"2026-01-01T{hour}:00:00Z/2026-01-01T{hour + 1}:00:00Z")
+    return replicate_window(open_source(lake.source("events")), catalog, lake.find("cpu"), window, run_id="seal")
+
+
+def test_a_window_is_sealed_by_what_the_stream_knows(catalog: Catalog, lake_folder: Path, filled: MemoryTopics) -> None:
+    lake = lake_of(lake_folder)
+    stream = stream_of(lake, catalog)
+    filled.put(1, line("cpu", 1, 3600 + 60, usage=1.0))
+    with pytest.raises(StreamBehind, match="was never level with its topics"):
+        _sealed(lake, catalog, 12)
+    add_all(stream, filled)
+    stream.note_lag(filled)
+    files = {task.file.file_path for task in catalog.load_table("telemetry.cpu").scan().plan_files()}
+    done = _sealed(lake, catalog, 12)
+    assert (done.rows, done.previous_rows) == (12, 12)
+    table = catalog.load_table("telemetry.cpu")
+    assert {task.file.file_path for task in table.scan().plan_files()} == files
+    assert str(table_state(table).coverage) == "2026-01-01T12:00:00Z/2026-01-01T13:00:00Z"
+    # A window without points is whole, too; and points that come late are added to what is sealed.
+    assert _sealed(lake, catalog, 14).rows == 0
+    filled.put(0, line("cpu", 0, 30, usage=1.0))
+    add_all(stream_of(lake, catalog), filled)
+    assert len(rows_of(catalog, "telemetry.cpu")) == 14
+    assert "2026-01-01T12:00:00Z/2026-01-01T13:00:00Z" in str(table_state(catalog.load_table("telemetry.cpu")).coverage)
+    with pytest.raises(StreamBehind, match=r"was last level with its topics at .*, and the window is whole once"):
+        replicate_window(
+            open_source(lake.source("events")),
+            catalog,
+            lake.find("cpu"),
+            Window.parse("2030-01-01T12:00:00Z/2030-01-01T13:00:00Z"),
+            run_id="seal",
+        )
+
+
+def test_a_table_that_was_rolled_back_is_not_sealed(catalog: Catalog, lake_folder: Path, filled: MemoryTopics) -> None:
+    lake = lake_of(lake_folder)
+    stream = stream_of(lake, catalog)
+    add_all(stream, filled, 3)
+    stream.note_lag(filled)
+    table = catalog.load_table("telemetry.cpu")
+    table.manage_snapshots().rollback_to_snapshot(table.metadata.snapshots[1].snapshot_id).commit()
+    with pytest.raises(StreamBehind, match="was rolled back"):
+        _sealed(lake, catalog, 12)

@@ -55,7 +55,7 @@ def stream(
 def _chosen(lake: Lake, name: str | None) -> str:
     from influx_lake.config.report.diagnostics import suggestion
     from influx_lake.errors import ConfigurationError
-    from influx_lake.streaming.ledger import streams_of
+    from influx_lake.replication.streams.ledger import streams_of
 
     known = streams_of(lake)
     if name in known:
@@ -102,6 +102,6 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
 
 
 def _facts(stream: Stream) -> dict[str, Any]:
-    from influx_lake.streaming.facts import stream_facts
+    from influx_lake.replication.streams.facts import stream_facts
 
     return stream_facts(stream.name, stream.ledger)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from influx_lake.config.values.windows import utc_text
-from influx_lake.streaming.ledger import Ledger
+from influx_lake.replication.streams.ledger import Ledger
 
 
 def stream_facts(name: str, ledger: Ledger | None, now: datetime | None = None) -> dict[str, Any]:
