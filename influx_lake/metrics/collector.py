@@ -20,6 +20,7 @@ from influx_lake.metrics.figures import LakeFigures, TableFigures
 from influx_lake.metrics.journal import Compared, Kept, read_journal
 from influx_lake.replication.comparison.compare_windows import Verdict
 from influx_lake.replication.observing import OTHER_REASON
+from influx_lake.replication.streams.ledger import Ledger
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -88,6 +89,7 @@ class LakeCollector(Collector):
             **_of_tables(tables),
             **_of_measurements(tables, kept.comparisons, datetime.now(UTC)),
             **_of_loads(kept, tables),
+            **_of_streams(self._figures.streams, datetime.now(UTC)),
         }
         return {
             **found,
@@ -153,6 +155,32 @@ def _of_measurements(
             found[of.LAKE_ROWS][labels] = compared[-1].lake_rows
             found[of.COMPARED_AT][labels] = max(one.at for one in compared).timestamp()
     return dict(found)
+
+
+def _of_streams(streams: Mapping[str, Ledger], now: datetime) -> dict[Family, Samples]:
+    counted: dict[Family, Callable[[Ledger], float]] = {
+        of.STREAM_MESSAGES: lambda each: each.messages,
+        of.STREAM_POINTS: lambda each: each.points,
+        of.STREAM_DEAD: lambda each: each.dead_letters,
+        of.STREAM_UNMATCHED: lambda each: sum(each.unmatched.values()),
+        of.STREAM_OUTSIDE: lambda each: each.outside,
+        of.STREAM_WRITTEN_AT: lambda each: each.written_at.timestamp(),
+    }
+    found: dict[Family, Samples] = {
+        family: {(name,): float(count(each)) for name, each in streams.items()} for family, count in counted.items()
+    }
+    found[of.STREAM_LEVEL_AT] = {
+        (name,): each.caught_up_at.timestamp() for name, each in streams.items() if each.caught_up_at is not None
+    }
+    lags = {
+        (name, topic, str(partition)): lag
+        for name, each in streams.items()
+        for topic, partitions in each.lags.items()
+        for partition, lag in partitions.items()
+    }
+    found[of.STREAM_LAG] = {labels: float(lag.messages) for labels, lag in lags.items()}
+    found[of.STREAM_LAG_SECONDS] = {labels: lag.seconds(now) for labels, lag in lags.items()}
+    return found
 
 
 _COUNTED = {

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 TABLE = ("namespace", "table")
+STREAM = ("source",)
+STREAM_PARTITION = ("source", "topic", "partition")
 MEASUREMENT = ("source", "measurement", "namespace", "table")
 
 
@@ -130,6 +132,34 @@ RETRIES = _counter(
     "influx_lake_source_retries", ("reason",), "Requests to sources that failed and were made again, by class of error."
 )
 LINEAGE_FAILURES = _counter("influx_lake_lineage_failures", (), "Lineage events that could not be delivered.")
+
+STREAM_LAG = _gauge(
+    "influx_lake_stream_lag_messages", STREAM_PARTITION, "Messages that the stream had not added when it last looked."
+)
+STREAM_LAG_SECONDS = _gauge(
+    "influx_lake_stream_lag_seconds",
+    STREAM_PARTITION,
+    "Age of the newest message that the stream has added, while there were others; 0 where there were none.",
+)
+STREAM_LEVEL_AT = _gauge(
+    "influx_lake_stream_level_timestamp_seconds",
+    STREAM,
+    "When the stream last had added every message that there was, in Unix time.",
+)
+STREAM_WRITTEN_AT = _gauge(
+    "influx_lake_stream_updated_timestamp_seconds",
+    STREAM,
+    "When the stream last said how far it is, in Unix time: a minute ago at most while it runs.",
+)
+STREAM_MESSAGES = _counter("influx_lake_stream_messages", STREAM, "Messages that the stream has read.")
+STREAM_POINTS = _counter("influx_lake_stream_points", STREAM, "Rows that they became, and were joined with.")
+STREAM_DEAD = _counter("influx_lake_stream_dead_letters", STREAM, "Messages, or lines of them, that were no points.")
+STREAM_UNMATCHED = _counter(
+    "influx_lake_stream_unmatched_points", STREAM, "Points of measurements that lake.yaml does not have."
+)
+STREAM_OUTSIDE = _counter(
+    "influx_lake_stream_outside_points", STREAM, "Points from before anything is kept, which were left out."
+)
 
 CATALOG_UP = _gauge("influx_lake_catalog_up", (), "Whether the catalog answered: 1 or 0.")
 UNREADABLE = _gauge(

@@ -23,6 +23,7 @@ from influx_lake.iceberg.table_state.totals import Totals, totals_of
 from influx_lake.maintenance.tables import MaintainedTable, tables_of
 from influx_lake.replication.overview import due_counter
 from influx_lake.replication.planning.due import count_due_windows
+from influx_lake.replication.streams.ledger import Ledger, ledger_in, ledger_target, streams_of
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -95,6 +96,7 @@ class LakeFigures:
         tables: The figures by table name.
         is_up: Whether the catalog answered last time.
         unreadable: The tables that could not be read last time.
+        streams: What is known of the streams that ever ran, by name.
         seconds: The duration of the last update.
     """
 
@@ -103,6 +105,7 @@ class LakeFigures:
     tables: dict[str, TableFigures] = field(default_factory=dict)
     is_up: bool = False
     unreadable: set[str] = field(default_factory=set)
+    streams: dict[str, Ledger] = field(default_factory=dict)
     seconds: float = 0.0
     _read_at: dict[str, float] = field(default_factory=dict)
     _catalog: Catalog | None = None
@@ -140,7 +143,24 @@ class LakeFigures:
             self._read_at[table.name] = time.monotonic()
             if seconds is not None and time.monotonic() - began >= seconds:
                 break
+        if self.is_up:
+            self._read_streams()
         self.seconds = time.monotonic() - began
+
+    def _read_streams(self) -> None:
+        """Read how far the streams are; where that cannot be read, what was known stays."""
+        streams = streams_of(self.lake())
+        self.streams = {name: known for name, known in self.streams.items() if name in streams}
+        for name, config in streams.items():
+            if self._catalog is None:
+                self._catalog = self.open_catalog()
+            try:
+                table = find_table(self._catalog, ledger_target(config, name).identifier)
+            except LakeError as error:
+                log.warning("how far the stream %s is cannot be read: %s", name, error)
+                continue
+            if table is not None and (ledger := ledger_in(table, name)) is not None:
+                self.streams[name] = ledger
 
     def _forget(self, declared: set[str]) -> None:
         """Drop the figures of tables that the lake no longer declares."""

@@ -142,14 +142,15 @@ def change_of(snapshot: Snapshot, branch: str | None = None) -> ForeignChange:
 
 
 def engine_of(snapshot: Snapshot) -> str | None:
-    """The engine that made a snapshot, from its summary: Spark, Flink and Trino do."""
+    """The engine that made a snapshot, from its summary: Spark, Flink, Trino and Kafka Connect do."""
     summary = summary_of(snapshot)
     if name := summary.get("engine-name"):
         return " ".join(part for part in (name, summary.get("engine-version")) if part)
     if "trino_query_id" in summary:
         return "trino"
-    if any(key.startswith("flink.") for key in summary):
-        return "flink"
+    for beginning, name in (("flink.", "flink"), ("kafka.connect.", "Kafka Connect")):
+        if any(key.startswith(beginning) for key in summary):
+            return name
     return "spark" if "spark.app.id" in summary else None
 
 

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from influx_lake.config import Lake
 from influx_lake.config.values.windows import utc_text
-from influx_lake.replication.streams.ledger import Ledger
+from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.replication.streams.ledger import Ledger, ledger_in, ledger_target, streams_of
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+
+def stream_states(lake: Lake, catalog: Catalog) -> dict[str, Ledger | None]:
+    """What is known of each stream of a lake; None of one that never ran.
+
+    Raises:
+        CatalogError: The catalog cannot tell.
+    """
+    found: dict[str, Ledger | None] = {}
+    for name, config in streams_of(lake).items():
+        table = find_table(catalog, ledger_target(config, name).identifier)
+        found[name] = None if table is None else ledger_in(table, name)
+    return found
 
 
 def stream_facts(name: str, ledger: Ledger | None, now: datetime | None = None) -> dict[str, Any]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from influx_lake.config import load_lake
+from influx_lake.iceberg.streams.position import StreamPosition
 from influx_lake.metrics.families import FAMILIES, Kind
 from influx_lake.metrics.journal import FILE, read_journal
+from influx_lake.replication.streams.ledger import Ledger, LedgerTable, PartitionLag
 from influx_lake.sandbox import Sandbox
 from influx_lake_tests.integration.cli_lake import FIRST_DAY_NS, CliLake
 from testbed.http_server import http_server
@@ -189,9 +193,36 @@ def test_push(lake: CliLake) -> None:
     assert lake.tell("metrics", "--push", "pushgateway:9091").code == 2
 
 
+def with_stream(lake: CliLake) -> None:
+    """Declare a stream that has run."""
+    topics = '  events: {type: kafka, brokers: "localhost:9092", topics: [telegraf], database: telemetry}'
+    lake.config.write_text(lake.config.read_text().replace("catalog:", f"{topics}\ncatalog:", 1))
+    declared = load_lake(lake.config)
+    ledger = LedgerTable.of(declared, lake.catalog, "events", "test")
+    ledger.ensure()
+    lags = {"telegraf": {0: PartitionLag(3, 1_767_225_600_000)}}
+    position = StreamPosition("events", 1, {"telegraf": {0: 7}})
+    ledger.write(Ledger(position, caught_up_at=datetime.now(UTC), lags=lags, messages=7, unmatched={"x": 2}), None)
+
+
+def test_streams_are_told_by_metrics_and_status(lake: CliLake) -> None:
+    load(lake, 1, 2)
+    with_stream(lake)
+    found = scrape(lake)
+    place = {"source": "events", "topic": "telegraf", "partition": "0"}
+    assert of(found, "influx_lake_stream_lag_messages", **place) == 3
+    assert of(found, "influx_lake_stream_lag_seconds", **place) > 0
+    assert of(found, "influx_lake_stream_messages_total", source="events") == 7
+    told = lake.tell("status").out
+    assert "stream events: 7 messages; 3 to come; level with its topics" in told
+    assert "of no measurement of lake.yaml: x (2)" in told
+    assert lake.tell("status", "--json").object["streams"][0]["lag_messages"] == 3
+
+
 def test_every_documented_metric_is_told_and_the_other_way_round(lake: CliLake) -> None:
     load(lake, 1, 4)
     lake.tell("verify", "cpu")
+    with_stream(lake)
     told = {name for name, _ in scrape(lake)}
     documented = set(re.findall(r"^\| `(\w+)`", DOCUMENT.read_text(), re.MULTILINE))
     assert documented == {family.full_name for family in FAMILIES}

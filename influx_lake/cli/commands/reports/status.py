@@ -12,6 +12,7 @@ from influx_lake.cli.output import add_row, counted, output, plain_table
 if TYPE_CHECKING:
     from influx_lake.config.values.windows import Window
     from influx_lake.replication.status import MeasurementStatus
+    from influx_lake.replication.streams.ledger import Ledger
 
 BAR_WIDTH = 30
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -22,6 +23,7 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
     from influx_lake.cli.session import open_session
     from influx_lake.replication.facts import status_facts
     from influx_lake.replication.status import measurement_status
+    from influx_lake.replication.streams.facts import stream_facts, stream_states
 
     with output(as_json) as out, open_session(config) as session:
         now = datetime.now(UTC)
@@ -44,10 +46,35 @@ def status(names: Measurements = None, config: ConfigOption = None, as_json: Jso
                 out.line(f"{each.measurement.name}: the table {each.measurement.table_name} was {each.others}")
             for remark in each.remarks:
                 out.line(f"{each.measurement.name}, table {each.measurement.table_name}: {remark}")
+        streams = stream_states(session.lake, session.catalog) if not names else {}
+        for name, ledger in streams.items():
+            out.line(stream_line(name, ledger, now))
         missing = sum(len(each.missing) for each in found)
         if missing:
             out.line(f"{counted(missing, 'window')} missing. See: influx-lake plan. Load: influx-lake replicate --all")
-        out.result({"measurements": [status_facts(each) for each in found]})
+        told = {"streams": [stream_facts(name, each, now) for name, each in streams.items()]} if streams else {}
+        out.result({"measurements": [status_facts(each) for each in found], **told})
+
+
+def stream_line(name: str, ledger: Ledger | None, now: datetime) -> str:
+    """How far a stream is, in a line."""
+    from influx_lake.replication.streams.facts import stream_facts
+
+    if ledger is None:
+        return f"stream {name}: never ran. Start it: influx-lake stream {name}"
+    facts, caught_up = stream_facts(name, ledger, now), ledger.caught_up_at
+    parts = [
+        f"{facts['messages']:,} messages",
+        f"{facts['lag_messages']:,} to come",
+        f"level with its topics {time_behind(now - caught_up)} ago" if caught_up else "never level with its topics",
+        f"heard of {time_behind(now - ledger.written_at)} ago",
+    ]
+    if ledger.dead_letters:
+        parts.append(f"{ledger.dead_letters:,} dead letters")
+    if ledger.unmatched:
+        strangers = ", ".join(f"{each} ({count:,})" for each, count in ledger.unmatched.items())
+        parts.append(f"of no measurement of lake.yaml: {strangers}")
+    return f"stream {name}: {'; '.join(parts)}"
 
 
 def coverage_bar(expected: Sequence[Window], missing: Sequence[Window], width: int = BAR_WIDTH) -> str:
