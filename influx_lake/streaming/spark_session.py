@@ -26,12 +26,13 @@ from influx_lake.errors import (
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+SUBMITTED = "PYSPARK_GATEWAY_PORT"
+"""The variable that `spark-submit` gives to what it starts, and then says the master itself."""
 CONNECTOR = "org.apache.spark:spark-sql-kafka-0-10"
 """Spark's source for Kafka, in Maven."""
 _CLASS = "org.apache.spark.sql.kafka010.KafkaSourceProvider"
 _JARS = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")
 _DEFAULTS = {
-    "spark.master": "local[*]",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
@@ -93,7 +94,9 @@ def settings(options: SparkOptions) -> dict[str, str]:
         scala = "2.13" if int(pyspark.__version__.partition(".")[0]) >= 4 else "2.12"
         stated["spark.jars.packages"] = f"{CONNECTOR}_{scala}:{pyspark.__version__}"
     found = {**_DEFAULTS, **stated}
-    if found["spark.master"].startswith("local"):
+    if "spark.master" not in found and SUBMITTED not in os.environ:
+        found["spark.master"] = "local[*]"
+    if found.get("spark.master", "").startswith("local"):
         # Nobody else has business with it.
         found = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1", **found}
     return found
