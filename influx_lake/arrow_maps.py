@@ -20,7 +20,7 @@ def is_map(kind: pa.DataType) -> bool:
 def as_texts(maps: pa.Array) -> pa.Array:
     """Encode each map as `key=value,key=value`, sorted by key; a backslash escapes `=`, `,` and backslash.
 
-    A map without entries is an empty text, and null is null.
+    An empty map is an empty string, and null stays null.
     """
     starts, flat = _offsets(maps)
     keys, items = (_escaped(part.slice(starts[0], starts[-1] - starts[0])) for part in flat)

@@ -10,13 +10,13 @@ LakeError
 ├── DataRefused             a value cannot be stored exactly
 ├── SchemaConflict          the table's schema and the source's cannot both be right
 ├── CatalogError            the Iceberg catalog: CatalogUnavailable (try again), CatalogRefused
-├── TableUnsupported        the table has a format that is not written here
+├── TableUnsupported        the table uses features that cannot be written here
 ├── StorageError            files cannot be written or read, or not now (StorageUnavailable: try again)
 ├── CommitError             CommitConflict (try again), CommitOutcomeUnknown
-├── EngineError             a query engine that maintains a table: EngineUnavailable (try again)
-├── DaemonSilent            Dagster's daemon gives no sign of life (try again)
-├── AlertNotDelivered       somebody could not be told (try again)
-├── UnforeseenError         what nobody foresaw, told as it is
+├── EngineError             a query engine for maintenance: EngineUnavailable (try again)
+├── DaemonSilent            no heartbeat of Dagster's daemon (try again)
+├── AlertNotDelivered       an alert was not delivered (try again)
+├── UnforeseenError         an unexpected exception
 └── GuardError              a rule that protects the lake stopped the window
 ```
 """
@@ -34,8 +34,8 @@ from influx_lake.printable import printable, printable_name
 class LakeError(Exception):
     """The base class of all errors of this project.
 
-    Names of measurements and columns may hold line breaks and control characters. In the texts of errors they are
-    escapes, so that nobody's name writes a line of a log.
+    Names may contain line breaks and control characters, which are escaped in messages, so that no name can forge a
+    line of a log.
 
     Attributes:
         message: What failed and why.

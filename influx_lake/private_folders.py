@@ -15,8 +15,8 @@ OWN_FOLDER = ".lake"
 def make_private(folder: Path) -> None:
     """Create a folder and its missing parents, accessible to this user alone.
 
-    One that is there stays as it is, but for a lake's own `.lake`, which earlier versions let everybody read. One that
-    its group may write to is shared on purpose, and stays the group's.
+    Existing folders are unchanged, other than a lake's own `.lake`, which earlier versions made readable for everybody.
+    One with group write permission is shared on purpose, and stays accessible to the group.
 
     Raises:
         OSError: It cannot be made.

@@ -1,7 +1,7 @@
 """Metrics of a process: counters and comparisons, handed to the recorder of the present context, if there is one.
 
-What is done knows no one who counts it. A door opens `recorded_by` around its work; without one, nobody is told.
-Threads that work for a door get its context (`contextvars.copy_context`).
+Code that counts does not know the recorder: an entry point opens `recorded_by` around its work, and without it nothing
+is recorded. Worker threads get the entry point's context (`contextvars.copy_context`).
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class Session:
     ) -> list[tuple[Measurement, list[Window]]]:
         """The windows of measurements to load, oldest first. The catalog is read only for missing ones.
 
-        What a range holds from before `partition.start` is left out, and told of.
+        The part of a range before `partition.start` is left out, with a warning.
 
         Raises:
             ConfigurationError: A measurement is not in the lake, the range is empty, or all of it is before

@@ -15,7 +15,7 @@ from influx_lake.errors import StorageError
 class TemporaryFile(io.RawIOBase):
     """An unnamed file, which is gone when it is closed or the process is killed.
 
-    It is made when something is written, at its end; it is read at any place.
+    It is created with the first write, appended to, and read at any offset.
 
     Attributes:
         size: Its size in bytes.

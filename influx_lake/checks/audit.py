@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def audit(measurement: Measurement, catalog: Catalog, source: Source, window: Window) -> list[str]:
     """The failures of a window's audit; see `influx_lake.replication.window.Auditor`.
 
-    Those are done that are `blocking`, and the rules for values. What is no more than a warning lets a window pass.
+    Runs the `blocking` checks and the rules for values. Warnings let a window pass.
 
     Raises:
         LakeError: A check could not run.

@@ -53,7 +53,7 @@ class Silence:
 def silences(subject: Subject) -> list[Silence]:
     """Find the series that had no points for longer than allowed, within the windows or across their start.
 
-    Whoever had a point no longer before a window than allowed is missed in it from then on.
+    A series with its last point before a window, within the allowed silence, is expected in the window.
 
     Raises:
         ConfigurationError: A column that tells series apart is not in the table, or there are too many series.
@@ -98,8 +98,8 @@ def _silences_in(table: Table, window: Window, time: str, by: tuple[str, ...], l
 class _Heard:
     """The first and last point of each stretch of time, for each series.
 
-    A stretch is no longer than the silence that is allowed, so that a longer one lies between two stretches: that is
-    exact, and needs no row to be kept.
+    A stretch is as long as the allowed silence, so a longer silence lies between the last point of one stretch and the
+    first of the next: exact, without keeping rows.
     """
 
     time: str

@@ -26,7 +26,7 @@ _BELOW = "nanoseconds below"
 def no_duplicate_points(subject: Subject) -> Outcome:
     """Find rows with the same series and time, in bounded memory.
 
-    Nanoseconds count, where the table keeps them.
+    Times are compared with nanoseconds where the table has them.
     """
     rows, surplus, points, examples = 0, 0, 0, list[pa.Table]()
     if subject.table is not None:

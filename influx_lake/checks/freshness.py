@@ -29,7 +29,7 @@ _LONGEST = timedelta(days=366)
 def freshness(subject: Subject) -> Outcome:
     """Measure how late the newest due window is, and the time from the newest event to the end of the coverage.
 
-    Only metadata of the table are read. A feed whose windows arrive empty is not fresh.
+    Reads only metadata of the table. A measurement whose windows are loaded empty is not fresh.
     """
     options = subject.measurement.freshness or FreshnessOptions(fail=_LONGEST)
     late = lateness(subject)

@@ -15,8 +15,8 @@ def gaps(subject: Subject) -> Outcome:
     """Find windows that were not loaded, between the first and the newest loaded one, and silences where they are
     limited.
 
-    A window that was loaded and of which others took rows is missing too. One that is on its way is not: runs of a
-    backfill end in any order.
+    A loaded window from which other tools removed rows counts as missing. One that a run is loading does not: the runs
+    of a backfill end in any order.
     """
     if not subject.coverage.intervals and not subject.others.windows:
         return Outcome(True, "nothing is loaded yet" + _others(subject), {"missing_windows": 0, "silences": 0})

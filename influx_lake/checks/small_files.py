@@ -14,7 +14,7 @@ from influx_lake.maintenance.tables import table_of
 def small_files(subject: Subject) -> Outcome:
     """Count the files that a compaction would rewrite now, from the table's metadata.
 
-    Files of time that is still being loaded do not count. Those of a shared table are all of its measurements'.
+    Files of time that is still loaded do not count. In a shared table the files of all its measurements do.
     """
     measurement = subject.measurement
     own = table_of(measurement)

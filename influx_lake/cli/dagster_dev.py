@@ -171,8 +171,8 @@ def report_loaded(lake: Lake) -> Reported:
 def dagster_instance(lake: Lake) -> DagsterInstance:
     """The Dagster instance of a lake: that of $DAGSTER_HOME, or of the folder below the lake.
 
-    Commands that are started at once open it one after the other: of two that make Dagster's SQLite databases at the
-    same time each stamps the version of its schema, and with two of them no database can be opened any more.
+    Commands that are started at the same time open it one after the other: if two create Dagster's SQLite databases at
+    once, each stamps the schema's version, and a database with two stamps cannot be opened any more.
 
     Raises:
         StorageError: The folder cannot be made.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Output:
     """The two streams of one command.
 
-    With `--json` stdout gets exactly one object; whatever else writes there, a library included, goes to stderr.
+    With `--json` stdout gets exactly one object; other output to stdout, such as a library's, is redirected to stderr.
 
     Args:
         as_json: Whether a program reads the result.

@@ -76,9 +76,9 @@ def scan(
 ) -> pl.LazyFrame | duckdb.DuckDBPyRelation:
     """A table of the lake, to be narrowed further: no more is read of its files than is asked for in the end.
 
-    The columns are called as lake.yaml has them, also where others renamed them in the table; of a table that several
-    measurements share, a measurement's name gives its rows alone. Of two columns whose names differ in case only,
-    DuckDB calls the second `name_1`.
+    Columns have their names in lake.yaml, also where other tools renamed them in the table. For a shared table, a
+    measurement's name gives only its own rows. Of two columns whose names differ in case only, DuckDB calls the second
+    `name_1`.
 
     Args:
         name: A measurement, or the table of one, of a roll-up or a quarantine; with its namespace or without.

@@ -40,7 +40,7 @@ def source_name(identity: str, measurement: str) -> Name:
     """The data set of a measurement at its source.
 
     As the specification names tables of databases: the server is the namespace, and the database's parts and the
-    measurement are the name. Files of points are named by where they are.
+    measurement are the name. Files are named by their location.
 
     Args:
         identity: The source's identity: `influxdb3://host:8181/telemetry`.

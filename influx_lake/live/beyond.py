@@ -75,7 +75,7 @@ def beyond(
 ) -> Beyond | None:
     """Find the rows that a source has of a measurement beyond its table; they are read when a query runs.
 
-    The source is asked for its columns, and only where the table lacks some of the time.
+    The source is queried for its columns, only where the table does not cover all of the time.
 
     Args:
         lake: The lake.

@@ -25,7 +25,7 @@ Read = Callable[[Window], Iterator[pa.RecordBatch]]
 class LiveRows(ds.Dataset):  # type: ignore[misc]
     """The rows of some windows as an Arrow dataset, read when a query runs.
 
-    Conditions on the time decide which of it is asked for; all conditions are applied.
+    Conditions on time are pushed down to the source; all conditions are applied to the rows.
 
     Args:
         schema: The columns.

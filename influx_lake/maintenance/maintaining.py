@@ -63,7 +63,7 @@ def maintain(
 ) -> Iterator[Outcome]:
     """Do due maintenance of tables. A failure of one table does not stop the others.
 
-    A table that does not exist yet is passed over.
+    Tables that do not exist yet are skipped.
 
     Args:
         catalog: Their catalog.

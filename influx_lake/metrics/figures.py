@@ -119,7 +119,7 @@ class LakeFigures:
     def refresh(self, seconds: float | None = None) -> None:
         """Read tables again, oldest figures first; at least one.
 
-        Where the catalog or a table cannot be read, what was known stays.
+        Where the catalog or a table cannot be read, the cached figures stay.
 
         Args:
             seconds: The time limit; default: until all are read.

@@ -1,7 +1,7 @@
 """The journal of metrics: counters and comparisons of all processes that work on a lake, in a SQLite file.
 
-It is kept in a file of the lake's private folder: loads are short processes, which nobody can scrape. What matters
-most, rows and commits, is counted in the tables themselves (`iceberg/table_state/totals.py`).
+In a file of the lake's private folder, since loads are short processes, which cannot be scraped. Rows and commits are
+counted in the tables themselves (`iceberg/table_state/totals.py`).
 """
 
 from __future__ import annotations

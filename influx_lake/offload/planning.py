@@ -79,7 +79,7 @@ def plan_offload(
 ) -> OffloadPlan:
     """Plan the off-load of a measurement.
 
-    Nothing is compared, and nothing is changed.
+    Nothing is compared with the source, and nothing is changed.
 
     Args:
         lake: The lake.

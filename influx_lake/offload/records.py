@@ -35,7 +35,7 @@ _SLACK = timedelta(hours=1)
 def tag_snapshot(catalog: Catalog, measurement: Measurement, snapshot: Snapshot, kept: timedelta, now: datetime) -> str:
     """Tag a snapshot, so that expiry keeps it for some time from now on.
 
-    Iceberg counts a tag's time from when its snapshot was made.
+    Iceberg counts a tag's `max-ref-age-ms` from its snapshot's commit.
 
     Args:
         catalog: The catalog.

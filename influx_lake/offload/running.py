@@ -1,10 +1,10 @@
 """Executes an off-load: proves, tags, records and deletes window by window, so that every point is always in source or
 lake.
 
-In this order: the snapshot that has the window is tagged; the table says that the window is being deleted, so that no
-load takes its rows from then on; source and lake are compared value by value once more; the source deletes; what it has
-then is looked at; the table says that it is done. A process that dies in between leaves a window that is begun, and the
-next run goes on with it: what the source still has is deleted only where the lake has every value of it.
+For each window, in this order: tag the snapshot that has it; record in the table that it is being deleted, so that
+loads remove no rows of it from then on; compare source and lake value by value once more; delete at the source; check
+what the source has left; record that it is deleted. After a crash in between, the next run continues: what the source
+still has is deleted only where the lake has every value of it.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def restore(
 ) -> Restored:
     """Restore windows of a measurement, and verify the target.
 
-    Doing it again, also after it was stopped or killed, leaves the same points.
+    Idempotent: repeating it, also after it was stopped or killed, leaves the same points.
 
     Args:
         lake: The lake.

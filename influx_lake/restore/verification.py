@@ -1,7 +1,7 @@
 """Verifies a restore: compares digests of the points in lake and target, value by value.
 
-A point is its time, its tags and its fields with their types, under the names that InfluxDB has for them; nothing of a
-window is kept on either side. Points that were refused are left out.
+Compared are time, tags and fields with their types, under InfluxDB's names, in bounded memory. Refused points are left
+out.
 """
 
 from __future__ import annotations

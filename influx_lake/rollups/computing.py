@@ -1,8 +1,8 @@
 """Computes a roll-up with DuckDB in bounded memory.
 
-What DuckDB keeps for a group of rows does not all count against its memory limit, and cannot wait on disk: the values
-that a percentile is taken of, for one. So a window of many rows is put on disk as it comes, and then computed in parts
-that each hold some of the groups.
+DuckDB's state of a group is partly not counted against its memory limit and cannot be spilled: the values of a
+percentile, for one. So the rows of a large window are written to disk first, and then aggregated in parts, each with
+some of the groups.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def check_points_are_there(
 ) -> None:
     """Refuse to compute a window of a roll-up from fewer points than before, unless `on_shrink: replace`.
 
-    To compute it of what is left would replace good aggregates by wrong ones, with `on_shrink: merge` too.
+    Computed from the remaining points, good aggregates would be replaced by wrong ones, with `on_shrink: merge` too.
 
     Args:
         catalog: The catalog of both tables.

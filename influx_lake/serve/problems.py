@@ -89,7 +89,7 @@ class Problem(Exception):
 def problem_of(error: LakeError) -> Problem:
     """The problem details of an error of this project.
 
-    What the lake, a source or the store is to blame for is no fault of the client's: 5xx.
+    Errors of the lake, a source or the store are 5xx.
     """
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     if error.transient:

@@ -1,13 +1,13 @@
 """An fsspec file system by which DuckDB reads the files of tables through pyiceberg's FileIO, with the catalog's
 credentials.
 
-So every store, and every way to sign a request, that tables are loaded with is one that they are queried with, and no
-secret is handed to another library. Files of this disk are read by DuckDB itself.
+So queries reach every store that loads reach, with the same request signing, and no secret is passed to another
+library. DuckDB reads local files itself.
 
-Each store has a URL scheme of its own, `influx-lake-1://s3://...`: DuckDB reads what else there is under `s3://` as it
-did, and two stores may have tables of the same location. DuckDB follows a table's paths into that scheme by its option
-`allow_moved_paths`, for tables in Iceberg's usual layout: `<location>/metadata/` and `<location>/data/`. Of a table
-whose files lie elsewhere, which it cannot follow, the store's own scheme is taken over on that connection.
+Each store has a URL scheme of its own, `influx-lake-1://s3://...`: DuckDB still reads other files under `s3://` itself,
+and two stores may have tables of the same location. DuckDB follows a table's paths into that scheme by its option
+`allow_moved_paths`, for tables in Iceberg's usual layout: `<location>/metadata/` and `<location>/data/`. For a table
+with other files, which that option cannot handle, the store's scheme itself is served on the connection.
 """
 
 from __future__ import annotations

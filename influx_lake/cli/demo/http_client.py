@@ -1,6 +1,6 @@
 """A small HTTP client of InfluxDB 3 for the demonstration: writes line protocol, runs queries.
 
-Not influxdb3-python: it cannot let the server tell the unit of times (`precision=auto`), which files need.
+Not influxdb3-python, which has no `precision=auto`, and files need that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parses triggers of the plugin: TOML files, trigger arguments, CLI commands, request bodies.
 
 The options and their formats are those of influxdata/influxdb3_plugins, `influxdata/influxdb_to_iceberg`, version 1.3.
-No message repeats what is written: catalog configurations hold credentials.
+Messages do not repeat values, since catalog configurations contain credentials.
 """
 
 from __future__ import annotations

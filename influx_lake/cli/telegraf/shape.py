@@ -1,7 +1,8 @@
 """Tracks how processors change the columns of one measurement, and expresses that as options of lake.yaml.
 
-Processors change a point one after the other. The options have an order of their own (names, map, types, constants,
-computed), so the columns are followed from the source to the end, and written as what became of them.
+Processors change a point one after the other, while the options are applied in a fixed order (names, map, types,
+constants, computed). So each column is tracked from the source through all processors, and the options express its
+final state.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Location = tuple[str, ...]
 def flat(entries: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Location]]:
     """Flatten nested properties, with the places where they are written.
 
-    `auth: {oauth2: {client_id: lake}}` becomes `auth.oauth2.client_id: lake`; lists become words between spaces.
+    `auth: {oauth2: {client_id: lake}}` becomes `auth.oauth2.client_id: lake`; lists become space-separated words.
     """
     found: dict[str, Any] = {}
     places: dict[str, Location] = {}

@@ -149,7 +149,7 @@ class CatalogConfig:
     def references(self) -> dict[str, str]:
         """The properties with each secret replaced by its reference.
 
-        A `Secret` of such a text reveals the value.
+        A `Secret` made from such a text reveals the value.
         """
         return {
             key: value.reference if isinstance(value, Secret) else value.replace("${", "$${")

@@ -1,7 +1,6 @@
 """Reads a lake.yaml with its includes to plain data, and records the line of each entry.
 
-The files' sections are joined: `measurements` of three files are the measurements of one lake. The same entry in two
-files is a mistake, so that it never matters which file is read first.
+The sections of all files are merged. The same entry in two files is a mistake, so the order of files never matters.
 """
 
 from __future__ import annotations

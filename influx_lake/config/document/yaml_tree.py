@@ -1,8 +1,8 @@
 """Parses YAML to a tree of untyped scalars with line numbers.
 
-Scalars stay the text that is written: what a text means depends on the option, not on how YAML 1.1 guesses
-(`no`, `0777`, `12:30`). Built from libyaml's events, because its own composer recurses and dies on deep nesting.
-A reference such as `${VAR}` may stand in `{host: ${VAR}}` without quotes, which YAML alone would not allow.
+Scalars stay text: its meaning depends on the option, not on YAML 1.1's type rules (`no`, `0777`, `12:30`). Built from
+libyaml's events, because its composer recurses, and crashes on deep nesting. A reference such as `${VAR}` may stand in
+`{host: ${VAR}}` without quotes, which YAML alone would not allow.
 """
 
 from __future__ import annotations

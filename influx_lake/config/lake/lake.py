@@ -187,8 +187,8 @@ class Lake:
     def match(self, source: str, names: Iterable[str]) -> list[tuple[Pattern, Measurement]]:
         """The measurements that patterns match, of those that a source has, each with its pattern.
 
-        The first pattern that matches decides; a measurement that is listed by name, also as not enabled, is nobody's.
-        One that is loaded from its first point on is left out until that is known.
+        The first matching pattern applies; listed measurements, also disabled ones, are left out. A measurement that
+        starts at its first point is left out until that is known.
 
         Args:
             source: A source of the lake, or one for a database that it does not know yet.
@@ -239,7 +239,8 @@ class Lake:
     def resolve(self, found: Mapping[str, Iterable[str]]) -> Resolved:
         """Resolve patterns with the measurements that sources have now.
 
-        Of measurements that would share a table, one that the lake has already keeps it; of new ones none gets it.
+        Where several measurements would have the same table, one that the lake already has keeps it; new ones do not
+        get it.
 
         Args:
             found: The measurements of each listed source, also for a database that the lake does not know yet.

@@ -34,7 +34,7 @@ class Clash:
 class TableNames:
     """The tables that are assigned.
 
-    Names that differ in case alone are one name: Glue and Hive know no other, and nor do file systems that ignore case.
+    Names that differ in case only are the same, as in Glue, Hive and case-insensitive file systems.
 
     Args:
         measurements: Those that have theirs already.

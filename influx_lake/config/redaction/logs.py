@@ -11,7 +11,7 @@ from typing import Any
 def guard_log_records(redact: Callable[[str], str]) -> None:
     """Install redaction of every log record of this process, once.
 
-    A library logs what it is answered, and Dagster stores what is logged in its event log.
+    Libraries log responses, and Dagster stores logs in its event log.
 
     Args:
         redact: Redacts a text.

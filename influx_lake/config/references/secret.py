@@ -20,7 +20,7 @@ __all__ = ["HIDDEN", "Secret", "leaks", "redact"]
 class Secret:
     """A token, key or password, kept as a reference.
 
-    It holds what the user wrote (`${INFLUXDB3_TOKEN}`), not the value, unless the user wrote the value itself.
+    It holds the reference (`${INFLUXDB3_TOKEN}`), or the value where the user wrote that.
     """
 
     __slots__ = ("_lake", "_location", "_root", "_template", "_text")

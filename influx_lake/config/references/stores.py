@@ -1,6 +1,6 @@
 """The stores of references: files, AWS Secrets Manager, AWS SSM; `lake_store` adds the lake.yaml itself.
 
-Nothing here is called when a lake.yaml is loaded, only when a value is used.
+Stores are read when a value is used, not when a lake.yaml is loaded.
 """
 
 from __future__ import annotations

@@ -23,8 +23,7 @@ _EXPECTED = "Write a name or address, with or without http(s):// and port: https
 class Address:
     """A server's scheme, host and port.
 
-    influxdb3-python takes any `host` for a URL with a scheme, and assumes port 443 also for `http`; an address is
-    complete, so that nothing is left for it to assume.
+    Always complete: influxdb3-python treats any `host` as a URL with a scheme, and assumes port 443 even for `http`.
     """
 
     scheme: str

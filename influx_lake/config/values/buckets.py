@@ -59,8 +59,9 @@ class BucketRun:
 def bucket_runs(bucket: Bucket, window: Window, timezone: str) -> tuple[BucketRun, ...]:
     """The buckets of a window, in as few runs as possible.
 
-    Buckets of an hour and less are counted from midnight, so that an hour that comes twice is two of them. Longer parts
-    of a day start at the same times of the clock each day: on a day of 23 or 25 hours one of them is shorter or longer.
+    Buckets of up to an hour are counted from midnight in elapsed time, so an hour that occurs twice is two buckets.
+    Longer parts of a day start at the same wall clock times each day: on a day of 23 or 25 hours one of them is shorter
+    or longer.
 
     Args:
         bucket: The length of the buckets.

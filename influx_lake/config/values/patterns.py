@@ -37,7 +37,7 @@ def pattern_mistake(text: str) -> str | None:
 class NamePattern:
     """A pattern, or a name, which matches itself.
 
-    A glob matches a whole name; a regular expression matches where it is found in it, as in InfluxQL.
+    A glob matches a whole name; a regular expression matches anywhere in it, as in InfluxQL.
     """
 
     text: str

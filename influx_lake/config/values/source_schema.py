@@ -83,9 +83,9 @@ _ORDER = {Role.TIME: 0, Role.TAG: 1, Role.FIELD: 2}
 class MeasurementSchema:
     """The columns of one measurement: time first, then tags, then fields, each group by name.
 
-    A source declares all of them. What is read may be some (`select`), with the time, and the rows that a condition is
-    true for. Where fields are left out, a point that has none of the others is not a row: InfluxQL and Flux do not
-    return it.
+    A source declares all columns; `select` restricts what is read to some of them, with the time, and to rows that meet
+    a condition. Where fields are left out, a point with none of the selected ones is not a row: InfluxQL and Flux do
+    not return it.
 
     Attributes:
         measurement: The measurement's name in the source.

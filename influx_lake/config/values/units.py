@@ -147,7 +147,7 @@ def counted(count: int, noun: str) -> str:
 def parse_size(value: object) -> int:
     """Parse `512MB`, `1GiB`, `64 kB` or a number of bytes. `MB` is a million bytes, `MiB` is 2^20.
 
-    `pydantic.ByteSize` refuses `1Mi`, cuts `1.5B` to 1, rounds large numbers, and takes bits: `1kbit`.
+    `pydantic.ByteSize` refuses `1Mi`, truncates `1.5B` to 1, rounds large numbers, and accepts bits: `1kbit`.
 
     Raises:
         ValueError: It is not a whole number of bytes.

@@ -1,7 +1,7 @@
 """Has a query engine do one kind of maintenance of one table, and reports it as maintenance by this process is.
 
-The engine commits; what is known of the table (which time is loaded, by whom) is carried on past its snapshots, and
-kept for when it expires ours.
+The engine commits its own snapshots; what is recorded in ours (coverage, provenance) is carried over to a new one, and
+kept where the engine expires ours.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Adoption:
     def windows(self, windows: Sequence[Window]) -> Iterator[AdoptedWindow]:
         """Adopt windows, oldest first, each in a commit of its own where it has to be loaded.
 
-        Done again, after a crash or with other windows, it goes on: what was loaded is equal, and stays.
+        Idempotent: repeated after a crash or with other windows it continues, since loaded windows compare equal.
 
         Args:
             windows: The windows, which do not overlap.

@@ -50,7 +50,7 @@ class CarriedRows:
         """The source's rows, followed by the rows that stay; points that the source gives after all are left out of
         these.
 
-        They have the columns of both: what the source has no column for is null in its rows.
+        The stream has the columns of both; the source's rows are null where it has no such column.
 
         Raises:
             DataRefused: The rows have columns that cannot be written again.

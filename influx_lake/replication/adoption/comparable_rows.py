@@ -34,8 +34,8 @@ _MOST = 2**62
 class ComparableRows:
     """How rows of a measurement are compared.
 
-    Points are the same where the time, in microseconds, and the tags are. A tag that is an empty text counts as absent
-    there, which InfluxDB has no other form for; as a value it does not.
+    Rows are of the same point where time, in microseconds, and tags are equal. In the key an empty tag equals an absent
+    one, as in InfluxDB; in values it does not.
 
     Attributes:
         columns: The columns, as loads make them.

@@ -48,7 +48,7 @@ class Difference:
 def difference(source: Source, lake: LakeSide, rows: ComparableRows, window: Window) -> Difference:
     """Compare a window of a table with its source.
 
-    Both are read once. What does not fit into memory waits in temporary files.
+    Both are read once; what exceeds memory is kept in temporary files.
 
     Raises:
         LakeError: One of the sides cannot be read.

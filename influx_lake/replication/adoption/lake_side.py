@@ -92,8 +92,8 @@ class LakeSide:
     def _files_of(self, window: Window) -> list[FileScanTask]:
         """The files that may hold rows of a window.
 
-        They are planned once for all windows: tables that are appended to every hour have as many manifests, and each
-        plan reads all of them.
+        The scan is planned once for all windows: a table with hourly appends has as many manifests, and each plan reads
+        all of them.
         """
         if not self._files:
             with catalog_errors(f"plan a scan of {'.'.join(self.table.name())}"):

@@ -66,7 +66,7 @@ class SeenRow:
 class ChangeJournal:
     """The journal of pending changes, and how far the tables of changes were read.
 
-    What is noted is on disk when `note` returns. Several processes may use it at once.
+    Changes are on disk when `note` returns. Processes may share the file.
 
     Args:
         path: The file; made with its folder, for this user alone, where it is missing.

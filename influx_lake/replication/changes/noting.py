@@ -66,7 +66,7 @@ def what_to_note(
 ) -> Noted:
     """Select the reports of a source to keep: those of due windows of measurements that the lake loads.
 
-    A window that is not due yet is loaded as a whole once it is, after the points that were told arrived.
+    A window that is not due yet will be loaded as a whole when it is, by when the reported points have arrived.
 
     Args:
         lake: The lake.

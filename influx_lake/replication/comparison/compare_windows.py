@@ -241,8 +241,8 @@ def compare_windows(
     """Compare windows by one counting query on the source and the table's metadata, and closer where `depth` asks for
     it.
 
-    Where the source seems to have lost rows it is asked a second time: servers may lose sight of rows for a moment,
-    while they move them from memory to files.
+    Where the source seems to have lost rows it is queried again: servers may miss rows for a moment while they persist
+    them.
 
     Args:
         source: The measurement's source.
@@ -328,7 +328,7 @@ def _profiled(
 ) -> dict[Window, tuple[str, ...]]:
     """The columns of each window whose profiles differ.
 
-    None of those whose rows are in quarantine, so not in the table: profiles are of all rows.
+    Windows with rows in quarantine are left out, since profiles are of all rows.
     """
     from influx_lake.replication.changed_values import changed_columns
 
@@ -352,7 +352,7 @@ def _values(
 ) -> dict[Window, ValueComparison]:
     """Compare windows value by value; none where the source no longer has the measurement, and so no rows.
 
-    Windows in a row that have no rows are read as one: there may be years of them.
+    Consecutive empty windows are read as one: there may be years of them.
     """
     from influx_lake.replication.comparison.value_digests import compare_values
 

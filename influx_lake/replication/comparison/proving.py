@@ -87,7 +87,8 @@ def keep_proofs(catalog: Catalog, measurement: Measurement, comparisons: Sequenc
     """Record the proofs of windows that compared equal value by value, and remove those of windows that differ, in one
     commit without a snapshot.
 
-    Nothing is written where nothing changes, nor on a branch. What was loaded since the rows were read is not proved.
+    Nothing is committed where nothing changes, nor on a branch. Windows that were loaded since the rows were read are
+    not proved.
 
     Args:
         catalog: The catalog of the table.

@@ -62,7 +62,7 @@ class Judgement:
 def windows_to_compare(measurement: Measurement, coverage: Coverage, now: datetime) -> list[Window]:
     """The loaded windows that became due within the last `reconcile.within`, oldest first.
 
-    A window that is not loaded is due anyway.
+    Windows that are not loaded are due anyway.
     """
     if measurement.reconcile is None:
         return []
@@ -74,10 +74,10 @@ def windows_to_compare(measurement: Measurement, coverage: Coverage, now: dateti
 def judge(comparison: Comparison, memory: Memory | None, now: datetime, every: timedelta) -> Judgement:
     """Decide what to do about a window.
 
-    A window in which the source has more rows, or other values, is loaded again. If it then differs all the same it is
-    tried again after a pause that doubles, but not for ever: servers that answer the same question differently each
-    time would have it loaded without end. New rows in the source start it anew. Rows that seem lost are looked for a
-    second time, and then reported: whether they may go is for `on_shrink` to say.
+    A window in which the source has more rows, or other values, is loaded again. If it still differs it is loaded again
+    after a pause that doubles, at most `MOST_LOADS` times: a server whose answers vary would otherwise have it loaded
+    endlessly. New rows in the source reset the count. Rows that seem lost are counted a second time by the next
+    reconciliation, and then reported: whether they may go is decided by `on_shrink`.
 
     Args:
         comparison: The window on both sides.

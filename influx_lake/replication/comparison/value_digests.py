@@ -1,7 +1,7 @@
 """Compares windows of source and lake value by value, by digests of each column.
 
-The source's rows are made rows of the table just as a load makes them, and digested; so are those that the table has.
-Neither side is kept: it takes as much memory for a window of any size.
+The source's rows are shaped and mapped to the table as by a load, and digested batch by batch; so are the table's.
+Memory does not depend on the size of a window.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def compare_values(
 ) -> list[ValueComparison]:
     """Compare windows value by value.
 
-    Columns that change from load to load are not compared, nor rows that belong into quarantine.
+    Columns that differ from load to load are not compared, nor rows that belong in the quarantine.
 
     Args:
         source: The measurement's source.

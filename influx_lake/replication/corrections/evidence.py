@@ -76,7 +76,7 @@ def policy_of(measurement: Measurement, source: Source) -> OnChangedValues:
 def known_policy(measurement: Measurement, source: Source) -> OnChangedValues | None:
     """The effective `on_changed_values` without asking a server; None where the server would have to be asked.
 
-    InfluxDB 3 Core takes corrections back, by what it says of itself; no other server does.
+    InfluxDB 3 Core, by its reported product name, is the only server that reverts corrections.
     """
     if measurement.on_changed_values is not None:
         return measurement.on_changed_values
@@ -136,7 +136,7 @@ def missed_correction(
     """Find a correction that neither lake nor source has: the columns with other values in the archive, and the
     evidence.
 
-    None where the archive has not all points of the window, or the source shows values that are not persisted yet.
+    None where the archive lacks points of the window, or the source shows values that are not persisted yet.
     """
     schema = source.schema(measurement.name)
     if archive.count(measurement.name, window) != source.count(measurement.name, window):
@@ -196,7 +196,7 @@ class _Sides:
 def earlier_versions(table: Table, window: Window) -> Iterator[tuple[int, datetime]]:
     """The snapshot before each of our commits of a window, newest first, with the time of that commit.
 
-    None where others have written since: then the lake does not hold what a source once had.
+    None where other tools have written since: then snapshots are not what a source once had.
     """
     from pyiceberg.table.snapshots import Operation
 

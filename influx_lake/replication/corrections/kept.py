@@ -82,7 +82,7 @@ def corrected_points(
 ) -> CorrectedPoints | None:
     """Find the points of a window that later loads corrected; None where there are none.
 
-    Told from earlier snapshots of the table alone: nothing is asked of the source.
+    Uses earlier snapshots of the table only; the source is not queried.
 
     Args:
         table: The table, under the names that loads know.

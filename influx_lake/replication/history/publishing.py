@@ -19,7 +19,7 @@ def publish_branch(catalog: Catalog, measurement: Measurement, branch: str) -> P
     """Publish what was loaded of a measurement to a branch, and remove the branch; see
     `influx_lake.iceberg.history.publishing.publish`.
 
-    What loads put into the quarantine, on its branch of the same name, becomes visible with it.
+    The quarantine's branch of the same name is published with it.
 
     Raises:
         ConfigurationError: There is no such branch, it is the table itself, or others committed to it.

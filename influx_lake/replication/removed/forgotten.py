@@ -38,8 +38,8 @@ def declared_still(
     """The source to read windows from, and the measurement's columns; a stand-in without rows where the server no
     longer knows the measurement.
 
-    InfluxDB 1 and 2 know no measurement without points (1.8.10, 2.7.12). Of one that was off-loaded, its table says
-    what the tags were, and there is nothing to be read.
+    InfluxDB 1 and 2 do not know a measurement without points (1.8.10, 2.7.12). For one that was off-loaded, the columns
+    are those of its table, and there are no rows to read.
 
     Args:
         source: The measurement's source, transformed.

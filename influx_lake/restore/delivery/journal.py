@@ -1,9 +1,8 @@
 """The journal of a restore: which points the target acknowledged, so that a restore that was killed sends only the
 rest.
 
-A line of JSON for each batch, behind a first one that says which restore it is: the places of the points of a window,
-and which of them were refused. A line that a kill cut off counts for nothing: its batch is sent again, which writes the
-same points once more.
+JSON lines: the first identifies the restore, each further one has the range of a batch's points in their window, and
+the refused ones. An incomplete last line, left by a kill, is dropped: its batch is sent again, which is idempotent.
 """
 
 from __future__ import annotations

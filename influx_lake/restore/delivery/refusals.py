@@ -38,8 +38,8 @@ Raises:
 def deliver(batch: Batch, send: Send) -> list[Refused]:
     """Send lines until the server has all that it accepts; returns the refused ones.
 
-    Lines are sent again where the server refused some of those that they were sent with: it may have taken the others
-    or not, and taking a point again changes nothing.
+    Where the server refused some lines of a body, the others are sent again: it may have written them or not, and
+    writing a point again changes nothing.
 
     Args:
         batch: The lines.

@@ -1,9 +1,9 @@
 """The two dialects of line protocol: which characters are escaped, and which names and strings cannot be written.
 
 InfluxDB 1 and 2 parse it in Go (`models/points.go` of InfluxDB 1.8 and 2.7): in a measurement and in tags a backslash
-escapes the comma, the blank or the equals sign behind it and is itself otherwise, so that none can stand at the end.
-Keys of fields are read pair by pair. InfluxDB 3 parses it in Rust (`influxdb_line_protocol`), where a backslash escapes
-a backslash too.
+escapes the comma, the blank or the equals sign behind it and is literal elsewhere, so a name cannot end in one. Field
+keys consume backslashes in pairs. InfluxDB 3 parses it in Rust (`influxdb_line_protocol`), where a backslash escapes a
+backslash too.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Lines:
 class LineWriter:
     """Formats the points of one measurement as lines.
 
-    Floats are written with as few digits as tell them from all others (Arrow's cast), integers with `i`, unsigned ones
-    with `u`, times in nanoseconds.
+    Floats have the shortest representation that parses to the same value (Arrow's cast), integers the suffix `i`,
+    unsigned ones `u`; times are in nanoseconds.
 
     Args:
         measurement: The measurement's name.
@@ -57,8 +57,8 @@ class LineWriter:
     def lines(self, points: PointBatch) -> Lines:
         """Format points.
 
-        A point has no form where a float of it is no number, a tag is empty, a name or tag holds what cannot be
-        escaped, a field has values of two types, or there is no field.
+        A point cannot be written where a float is NaN or infinite, a tag is empty, a name or tag has characters that
+        cannot be escaped, a field has values of two types, or there is no field.
         """
         faults = _Faults(len(points))
         parts: list[pa.Array | pa.Scalar] = [pa.scalar(self._measurement)]
@@ -114,7 +114,7 @@ class LineWriter:
     def _check_breaks(self, points: PointBatch, present: Sequence[tuple[str, pa.Array]], faults: _Faults) -> None:
         """Refuse strings with line breaks after tags that make the parser miscount quotes.
 
-        It would take what stands behind the break for a line of its own.
+        The parser would take the text after the line break for another line.
         """
         misread: list[pa.Array] = []
         for name, values in points.tags.items():

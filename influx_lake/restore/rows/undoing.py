@@ -1,7 +1,7 @@
 """Builds the layout that converts rows of a measurement's table back to points, undoing casts, maps and names.
 
-Which columns are tags, which are loads' at all and what type each has, the table tells itself. What transforms did is
-undone as lake.yaml says it; where that does not tell what there was before, nothing is written.
+The table records which columns are tags, which ones loads wrote, and their types. Transforms are undone as lake.yaml
+defines them; where one cannot be undone, nothing is written.
 """
 
 from __future__ import annotations

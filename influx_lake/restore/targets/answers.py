@@ -1,7 +1,7 @@
 """Parses the responses of InfluxDB's write APIs that refuse points.
 
-InfluxDB 1 and 2 put the text of each line that they cannot parse into one message, and a number of points that were
-dropped for another reason (`partial write: ... dropped=2`); InfluxDB 3 lists numbers of lines.
+InfluxDB 1 and 2 quote each line that they cannot parse in one message, and count the points that were dropped for other
+reasons (`partial write: ... dropped=2`); InfluxDB 3 lists line numbers.
 """
 
 from __future__ import annotations

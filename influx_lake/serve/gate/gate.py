@@ -108,7 +108,7 @@ class Gate:
 class _Body:
     """Reads a request's body with limits on size and time.
 
-    It is read before anything is done with it, so that nothing waits for a slow client.
+    It is read completely before the request is handled, so that handlers never wait for a slow client.
     """
 
     def __init__(self, receive: Receive, largest: int, patience: float) -> None:
