@@ -85,7 +85,7 @@ def _check_columns(table: Table, by: tuple[str, ...]) -> None:
 
 def _silences_in(table: Table, window: Window, time: str, by: tuple[str, ...], limit: timedelta) -> list[Silence]:
     before = Window(window.start - limit, window.start)
-    heard = _Heard(time, by, limit // MICROSECOND)
+    heard = _Stretches(time, by, limit // MICROSECOND)
     for batch in read_windows(table, [Window(before.start, window.end)], time, [time, *by]):
         heard.add(batch)
     silent = heard.silences(window)
@@ -95,7 +95,7 @@ def _silences_in(table: Table, window: Window, time: str, by: tuple[str, ...], l
 
 
 @dataclass(slots=True)
-class _Heard:
+class _Stretches:
     """The first and last point of each stretch of time, for each series.
 
     A stretch is as long as the allowed silence, so a longer silence lies between the last point of one stretch and the

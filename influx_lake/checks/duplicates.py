@@ -33,7 +33,7 @@ def no_duplicate_points(subject: Subject) -> Outcome:
         key = point_key(subject.target, arrow_schema(subject.table.schema()))
         for window in subject.windows:
             for part in _slices_of(subject.table, key, window):
-                twice = _twice(part, key)
+                twice = _repeated_keys(part, key)
                 rows += len(part)
                 points += len(twice)
                 surplus += (pc.sum(twice.column("rows")).as_py() or 0) - len(twice)
@@ -62,7 +62,7 @@ def _comparable(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([as_texts(chunk) for chunk in values.chunks], pa.string())
 
 
-def _twice(rows: pa.Table, key: PointKey) -> pa.Table:
+def _repeated_keys(rows: pa.Table, key: PointKey) -> pa.Table:
     """The keys that occur more than once, with their row counts."""
     below = key.below_microseconds(rows)
     names = [*key.columns, key.time]

@@ -180,7 +180,7 @@ def dagster_instance(lake: Lake) -> DagsterInstance:
     from dagster import DagsterInstance
 
     home = _dagster_home(lake.root)
-    with _alone(home):
+    with _instance_lock(home):
         instance = DagsterInstance.from_config(str(home))
         # This creates the databases now, where the instance would do it later.
         for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
@@ -213,7 +213,7 @@ def _dagster_home(root: Path) -> Path:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _instance_lock(home: Path) -> Iterator[None]:
     """Lock the folder against other commands of ours that open the instance."""
     if not os.access(home, os.W_OK):
         # A folder without write access: no databases are created there either.

@@ -107,7 +107,7 @@ class Wanted:
         try:
             checked = lake_of({"sources": {"default": entry}}, lake)
         except ConfigurationProblems as error:
-            raise _refused(kind, error.problems) from None
+            raise _usage_error(kind, error.problems) from None
         if checked.groups:
             raise ConfigurationError(
                 "init lists the measurements of one database, and a pattern stands for many",
@@ -124,7 +124,7 @@ class Wanted:
         given = {**self.options, "host": host, database: self.database}
         entry: dict[str, Any] = {"type": kind}
         entry |= {name: escaped(value) for name, value in given.items() if value is not None}
-        if paths := [_below(path, root) for path in self.paths]:
+        if paths := [_relative_to_lake(path, root) for path in self.paths]:
             entry["location" if kind == "influxdb3_parquet" else "path"] = paths[0] if len(paths) == 1 else paths
         has_user = "username" in entry
         secrets = {
@@ -132,7 +132,7 @@ class Wanted:
             "token": self.token.reference(root, () if has_user else _TOKENS.get(kind, ())),
         }
         entry |= {name: reference for name, reference in secrets.items() if reference is not None}
-        return _with(entry, self.more)
+        return _with_options(entry, self.more)
 
     def _found(self, lake: Path) -> tuple[str, int]:
         """The server's address and version; where no port is given, InfluxDB's default ports are tried."""
@@ -148,7 +148,7 @@ class Wanted:
         for host in hosts:
             # What the version needs is checked when it is known.
             probe = {"type": "auto", "host": escaped(host), "database": "unknown"}
-            config = lake_of({"sources": {"default": _with(probe, _tls(self.more))}}, lake).sources["default"]
+            config = lake_of({"sources": {"default": _with_options(probe, _tls(self.more))}}, lake).sources["default"]
             assert isinstance(config, AutoConfig)
             try:
                 return host, version_of(config)
@@ -215,7 +215,7 @@ def _credentials(kind: str) -> str:
     return f"Set ${variable}, or name another variable with --token-env, or a file with --token-file"
 
 
-def _refused(kind: str, problems: Iterable[Problem]) -> ConfigurationError:
+def _usage_error(kind: str, problems: Iterable[Problem]) -> ConfigurationError:
     """The validation errors in terms of command-line options."""
     said, flags = [], []
     for problem in problems:
@@ -229,7 +229,7 @@ def _refused(kind: str, problems: Iterable[Problem]) -> ConfigurationError:
     )
 
 
-def _with(entry: dict[str, Any], more: Iterable[str]) -> dict[str, Any]:
+def _with_options(entry: dict[str, Any], more: Iterable[str]) -> dict[str, Any]:
     """The entry with further options: `precision=s`, `tls.ca_file=ca.pem`, `tags=[host, region]`."""
     import yaml
 
@@ -259,7 +259,7 @@ def _tls(more: Iterable[str]) -> list[str]:
     return [text for text in more if text.startswith("tls.")]
 
 
-def _below(path: str, root: Path) -> str:
+def _relative_to_lake(path: str, root: Path) -> str:
     """The path, relative to the lake.yaml's folder."""
     if "://" in path:
         return escaped(path)

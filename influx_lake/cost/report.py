@@ -221,7 +221,7 @@ def cost_report(
         of_source.setdefault(each.source, []).append(each)
     stored = stored_lake(lake, catalog, measurements)
     by_name = {each.name: each for each in stored.tables}
-    rules = {each: rule for each in measurements if (rule := after or _rule(each)) is not None}
+    rules = {each: rule for each in measurements if (rule := after or _offload_age(each)) is not None}
     sources, saved = [], list[Saving]()
     for name, of in of_source.items():
         told, silence = None, None
@@ -235,7 +235,7 @@ def cost_report(
     return CostReport(now, tuple(measurements), tuple(sources), stored, tuple(saved), prices)
 
 
-def _rule(measurement: Measurement) -> timedelta | None:
+def _offload_age(measurement: Measurement) -> timedelta | None:
     """The age at which a measurement's windows are off-loaded; None: they are not."""
     return None if measurement.offload is None else measurement.offload.after
 

@@ -54,13 +54,13 @@ def relation(
     load_iceberg(connection, _FEATURE)
     parts = []
     if table is not None and scan is not None:
-        parts.append(_held(connection, table, scan, columns, between, time_column, live))
+        parts.append(_table_rows(connection, table, scan, columns, between, time_column, live))
     if live is not None:
-        parts.append(_newest(connection, live, columns, between, time_column))
+        parts.append(_source_rows(connection, live, columns, between, time_column))
     return parts[0].union(parts[1]) if len(parts) > 1 else parts[0]
 
 
-def _held(
+def _table_rows(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
     scan: TableScan,
@@ -87,7 +87,7 @@ def _held(
     return connection.sql(f"SELECT {chosen} FROM {scan.sql(served)} AS t({listed}){where}")  # noqa: S608
 
 
-def _newest(
+def _source_rows(
     connection: duckdb.DuckDBPyConnection, live: Beyond, columns: Sequence[str], between: Between, time_column: str
 ) -> duckdb.DuckDBPyRelation:
     """The source's rows."""

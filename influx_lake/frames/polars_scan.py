@@ -55,7 +55,7 @@ def lazy_frame(table: Table, times: Iterable[Between] | None, time_column: str) 
     if find_spec("polars_iceberg") is None:
         # Polars warns at every scan that its faster planner is not there.
         os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")
-    frame = pl.scan_iceberg(table, **_how_stored(table))
+    frame = pl.scan_iceberg(table, **_reader_options(table))
     if (share := share_of(table)) is not None:
         frame = frame.filter(pl.col(share.column) == share.value)
     if times is None:
@@ -110,7 +110,7 @@ def _within(times: Iterable[Between], time_column: str, *, is_zoned: bool) -> pl
     )
 
 
-def _how_stored(table: Table) -> dict[str, Any]:
+def _reader_options(table: Table) -> dict[str, Any]:
     """The options by which `scan_iceberg` reaches the table's files: the table's properties where Polars knows all of
     them, else pyiceberg's reader. Polars' own reader would take credentials from the environment.
     """

@@ -123,7 +123,7 @@ def scan(
     at = TableScan.of(table, _as_of(as_of)) if table is not None else None
     if table is not None and at is not None and at.snapshot is not None:
         table = as_known(table_as_of(table, at.snapshot), share=found.share)
-    there = _there(table, at) if table is not None and at is not None else []
+    there = _existing_columns(table, at) if table is not None and at is not None else []
     if newest is not None:
         there += [name for name in newest.rows.schema.names if name not in there]
     chosen = _columns(found.full_name, there, columns)
@@ -155,7 +155,7 @@ def _measurement(lake: Lake, table: LakeTable) -> Measurement | None:
     return found[0] if found else None
 
 
-def _there(table: Table, at: TableScan) -> list[str]:
+def _existing_columns(table: Table, at: TableScan) -> list[str]:
     """The names of the columns that a table has or had."""
     had = {field.field_id for field in at.schema.fields}
     return [field.name for field in table.schema().fields if field.field_id in had]

@@ -136,11 +136,11 @@ class LoadLineage:
         work = begun.work
         # The final event is sent even where the catalog is down, with what was known at the start.
         if isinstance(work, RollupWindow):
-            inputs = _told(lambda: _inputs_of_rollup(work, results), begun.inputs)
-            outputs = _told(lambda: _outputs_of_rollup(work, results), begun.outputs)
+            inputs = _or_fallback(lambda: _inputs_of_rollup(work, results), begun.inputs)
+            outputs = _or_fallback(lambda: _outputs_of_rollup(work, results), begun.outputs)
         else:
-            inputs = _told(lambda: _inputs_of_source(work, results), begun.inputs)
-            outputs = _told(lambda: _outputs_of_source(work, results), begun.outputs)
+            inputs = _or_fallback(lambda: _inputs_of_source(work, results), begun.inputs)
+            outputs = _or_fallback(lambda: _outputs_of_source(work, results), begun.outputs)
         if state is RunState.START:
             begun.inputs, begun.outputs = inputs, outputs
         return self._event(begun, state, inputs, outputs, error)
@@ -185,7 +185,7 @@ class LoadLineage:
         return facets
 
 
-def _told(made: Callable[[], T], otherwise: T) -> T:
+def _or_fallback(made: Callable[[], T], otherwise: T) -> T:
     """The data sets of an event; a fallback where describing them fails, so that the event is not lost."""
     try:
         return made()
@@ -219,7 +219,7 @@ def _inputs_of_rollup(work: RollupWindow, results: Sequence[WindowResult]) -> li
 
 def _outputs_of_rollup(work: RollupWindow, results: Sequence[WindowResult]) -> list[OutputDataset]:
     measurement, rollup = work.measurement, work.rollup
-    table = _told(lambda: find_table(work.catalog, measurement.identifier), None) if results else None
+    table = _or_fallback(lambda: find_table(work.catalog, measurement.identifier), None) if results else None
     lineage: datasets.Facets = {}
     if table is not None:
         how = {name: ("AGGREGATION", "") for name, columns in work.lineage.items() if tuple(columns) != (name,)}

@@ -74,7 +74,7 @@ class TableFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counting:
+class _WindowCounter:
     """Counts windows, with a cache that measurements of the same scheme share.
 
     Attributes:
@@ -125,7 +125,7 @@ class LakeFigures:
             seconds: The time limit; default: until all are read.
         """
         began, now = time.monotonic(), datetime.now(UTC)
-        counting = _Counting(due_counter(now), cache(_count))
+        counting = _WindowCounter(due_counter(now), cache(_count))
         self.is_up = True
         declared = tables_of(self.lake())
         self._forget({each.name for each in declared})
@@ -168,7 +168,7 @@ class LakeFigures:
             del self.tables[name]
         self.unreadable &= declared
 
-    def _read(self, table: MaintainedTable, now: datetime, counting: _Counting) -> TableFigures:
+    def _read(self, table: MaintainedTable, now: datetime, counting: _WindowCounter) -> TableFigures:
         if self._catalog is None:
             self._catalog = self.open_catalog()
         there = find_table(self._catalog, table.target.identifier)
@@ -197,7 +197,7 @@ def _measured(
     measurement: Measurement,
     table: Table | None,
     now: datetime,
-    counting: _Counting,
+    counting: _WindowCounter,
 ) -> MeasurementFigures:
     known = None if table is None else as_known(table, share=measurement.share)
     coverage, gone = table_state(known).coverage, merged(each.window for each in offloaded_from(known))
@@ -207,11 +207,11 @@ def _measured(
         counting.due(measurement.scheme, measurement.lag, measurement.kept_since(now)),
         count_due_windows(measurement, coverage, now, counting.windows),
         coverage.newest,
-        sum(_held(measurement.scheme, part) for part in proved),
-        sum(_held(measurement.scheme, part) for part in gone),
+        sum(_whole_windows(measurement.scheme, part) for part in proved),
+        sum(_whole_windows(measurement.scheme, part) for part in gone),
     )
 
 
-def _held(scheme: Scheme, part: Window) -> int:
+def _whole_windows(scheme: Scheme, part: Window) -> int:
     """The number of windows that lie wholly within an interval."""
     return sum(part.contains(window) for window in scheme.windows(part.start, part.end))

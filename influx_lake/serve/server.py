@@ -105,7 +105,7 @@ def serve(service: Service, ready: Callable[[str], None]) -> None:
     options = service.options
     context = _tls(options)
     _allow_connections(options.limits.connections)
-    with _alone(service.lake.root), _listening(options) as listening:
+    with _lake_lock(service.lake.root), _listening(options) as listening:
         crew = service.crew = Crew(service)
         patience = options.limits.patience.total_seconds()
         protocol = type("Protocol", (PatientH11,), {"patience": patience})
@@ -181,7 +181,7 @@ def _listening(options: ServeOptions) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def _lake_lock(root: Path) -> Iterator[None]:
     """Lock the lake's folder, so that no other service serves it: both would load the same windows."""
     path = root / _LOCK
     try:

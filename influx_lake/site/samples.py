@@ -48,13 +48,13 @@ def samples_of(table: Table, time_column: str, newest: datetime | None, columns:
     for batch in islice(read_tasks(table, tasks[:_MOST_FILES], wanted, scan.projection()), _MOST_BATCHES):
         for name in columns:
             values = found[name]
-            for value in _some(batch.column(name)):
+            for value in _distinct(batch.column(name)):
                 if value is not None and len(values) < _SHOWN:
                     values[_text(value)] = None
     return {name: list(values) for name, values in found.items()}
 
 
-def _some(values: pa.Array) -> list[Any]:
+def _distinct(values: pa.Array) -> list[Any]:
     """Distinct values, as Arrow compares them."""
     some = values.slice(0, _SHOWN) if pa.types.is_nested(values.type) else values.unique()
     found: list[Any] = some.to_pylist()

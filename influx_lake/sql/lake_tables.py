@@ -96,19 +96,19 @@ class LakeTables:
         """
         found = {TableName(each.schema, each.name): each for each in (self.all if statement.needs_all else ())}
         for name in statement.tables:
-            if (table := self._meant(name)) is not None:
+            if (table := self._table_named(name)) is not None:
                 found[TableName(table.schema if name.schema or table.share is None else "", name.table)] = table
         _check_case(found)
         return found
 
-    def _meant(self, name: TableName) -> LakeTable | None:
+    def _table_named(self, name: TableName) -> LakeTable | None:
         """The table that a name in a statement means; None where it may be something of DuckDB's own."""
         if name.schema.lower() in OF_DUCKDB:
             return None
         if name.schema:
-            own = _alike(name.table, [each for each in self.all if each.schema.lower() == name.schema.lower()])
+            own = _with_name(name.table, [each for each in self.all if each.schema.lower() == name.schema.lower()])
             return own[0] if own else LakeTable((*name.schema.split("."), name.table), is_of_lake=False)
-        found = _only(name.table, _alike(name.table, self.all))
+        found = _only(name.table, _with_name(name.table, self.all))
         if found is not None:
             return found
         measurements = {each.name for each in self.lake.measurements}
@@ -130,7 +130,7 @@ def _only(name: str, found: list[LakeTable]) -> LakeTable | None:
     return found[0] if found else None
 
 
-def _alike(name: str, tables: Iterable[LakeTable]) -> list[LakeTable]:
+def _with_name(name: str, tables: Iterable[LakeTable]) -> list[LakeTable]:
     """The entries with a name, else those whose name differs in case only."""
     tables = list(tables)
     return [each for each in tables if each.name == name] or [

@@ -203,7 +203,7 @@ def serve(connection: duckdb.DuckDBPyConnection, table: Table) -> Served:
         own = f"{files.scheme}://"
         return Served(own + metadata, frozenset({own + folder}), is_moved=True)
     for scheme in schemes:
-        files = _taking(connection, scheme)
+        files = _serving_scheme(connection, scheme)
         for folder in folders:
             if _scheme(folder) == scheme:
                 files.serve(folder, table.io)
@@ -234,7 +234,7 @@ def _of_store(store: FileIO) -> TableFiles:
     return _OF_STORES.setdefault(how, TableFiles())
 
 
-def _taking(connection: duckdb.DuckDBPyConnection, scheme: str) -> TableFiles:
+def _serving_scheme(connection: duckdb.DuckDBPyConnection, scheme: str) -> TableFiles:
     """The file system that serves a foreign scheme on a connection."""
     for files in list(_TAKING.values()):
         if files.taken == scheme and connection.filesystem_is_registered(files.scheme):

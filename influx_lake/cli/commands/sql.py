@@ -170,7 +170,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
     from influx_lake.errors import LakeError, StorageError
 
     try:
-        with path.open("wb") if _is_special(path) else _beside(path.resolve()) as file:
+        with path.open("wb") if _is_special(path) else _temporary_file_beside(path.resolve()) as file:
             yield file
     except LakeError:
         raise
@@ -184,7 +184,7 @@ def _is_special(path: Path) -> bool:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[IO[bytes]]:
+def _temporary_file_beside(path: Path) -> Iterator[IO[bytes]]:
     """A temporary file beside the output that replaces it at the end, with the same mode."""
     beside: Path | None = None
     try:

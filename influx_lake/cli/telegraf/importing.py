@@ -103,8 +103,8 @@ def imported(document: Document, *, source_only: bool = False) -> Imported:
         for name in sorted(set.intersection(*of_each)):
             remarks.leave_out(document.processors()[number], f"no measurement is known to have {name}: {_WRITE_IT}")
     _tables(measurements)
-    common = _common([entry for entry in measurements.values() if entry.get("enabled", True)])
-    own = {key: _less(entry, common) for key, entry in measurements.items()}
+    common = _common_options([entry for entry in measurements.values() if entry.get("enabled", True)])
+    own = {key: _beyond_defaults(entry, common) for key, entry in measurements.items()}
     sources = {output.name: output.entry for output in found}
     left_out, notes = sorted(remarks.left_out), sorted(remarks.notes)
     return Imported(sources, common, own, tuple(left_out), tuple(notes))
@@ -177,7 +177,7 @@ def _keys(
         names += [name for output in found for name in output.names.passed]
         names.append(EVERY_NAME)
     keys: dict[str, outputs.Output] = {}
-    for name in sorted(dict.fromkeys(names), key=_breadth):
+    for name in sorted(dict.fromkeys(names), key=_specificity):
         output = next((output for output in found if output.names.takes(name)), None)
         if output is not None:
             keys[name] = output
@@ -189,7 +189,7 @@ def _keys(
     return keys
 
 
-def _breadth(name: str) -> tuple[bool, bool, int]:
+def _specificity(name: str) -> tuple[bool, bool, int]:
     """A sort key: names first, then patterns, `*` last."""
     pattern = is_pattern(name)
     return pattern, name == EVERY_NAME, -len(name) if pattern else 0
@@ -209,7 +209,7 @@ def _tables(measurements: dict[str, dict[str, Any]]) -> None:
             entry["metadata_columns"] = ["measurement"]
 
 
-def _common(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _common_options(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The options that all measurements have in common, for `defaults`."""
     if len(entries) < 2:
         return {}
@@ -234,7 +234,7 @@ def _common(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return common
 
 
-def _less(entry: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+def _beyond_defaults(entry: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
     """The options of an entry that differ from the defaults."""
     own: dict[str, Any] = {}
     for name, value in entry.items():

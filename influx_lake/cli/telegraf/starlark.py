@@ -166,7 +166,7 @@ def _(node: ast.UnaryOp, point: str) -> _Value:
 def _(node: ast.Compare, point: str) -> _Value:
     if len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
         return _operation(_COMPARISONS[type(node.ops[0])], node.left, node.comparators[0], point)
-    return _is_there(node, point)
+    return _membership(node, point)
 
 
 @_value.register
@@ -211,7 +211,7 @@ def _operation(operator: str, left: ast.expr, right: ast.expr, point: str) -> _V
     return lambda names: ("(", *first(names), f" {operator} ", *second(names), ")")
 
 
-def _is_there(node: ast.Compare, point: str) -> _Value:
+def _membership(node: ast.Compare, point: str) -> _Value:
     """Convert `"name" in metric.fields`, or membership in a list."""
     if len(node.ops) != 1 or not isinstance(node.ops[0], ast.In | ast.NotIn):
         raise NotCarriedOver(f"line {node.lineno} of the script is more than arithmetic and comparisons")

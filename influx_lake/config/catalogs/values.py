@@ -46,17 +46,17 @@ def _incomplete(entries: Mapping[str, str | Secret]) -> Iterator[tuple[str, str]
         for here, other in (_KEY_HALVES, _KEY_HALVES[::-1]):
             # Properties of `client` are defaults for all the others.
             pairs = _KEY_PAIRS if prefix == "client" else (prefix, "client")
-            if _is_there(entries, f"{prefix}.{here}") and not any(f"{each}.{other}" in entries for each in pairs):
+            if _is_set(entries, f"{prefix}.{here}") and not any(f"{each}.{other}" in entries for each in pairs):
                 yield f"{prefix}.{here}", f"needs the other half of the pair of keys: set `{prefix}.{other}` too"
-    given = [name for name in _AZURE_CLIENT if _is_there(entries, name)]
+    given = [name for name in _AZURE_CLIENT if _is_set(entries, name)]
     missing = [name for name in _AZURE_CLIENT if name not in entries]
     if given and missing:
         yield given[0], f"belongs together with the two others: set {' and '.join(f'`{each}`' for each in missing)} too"
-    if _is_there(entries, _GOOGLE_TOKEN) and "py-io-impl" not in entries and _GOOGLE_EXPIRY not in entries:
+    if _is_set(entries, _GOOGLE_TOKEN) and "py-io-impl" not in entries and _GOOGLE_EXPIRY not in entries:
         yield _GOOGLE_TOKEN, f"is not taken without its expiry: set `{_GOOGLE_EXPIRY}` too, in milliseconds since 1970"
 
 
-def _is_there(entries: Mapping[str, str | Secret], name: str) -> bool:
+def _is_set(entries: Mapping[str, str | Secret], name: str) -> bool:
     """Whether a property is certainly set: a secret may be optional, `${S3_KEY:-}`."""
     value = entries.get(name)
     # A literal has no reference to show.

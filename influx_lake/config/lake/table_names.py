@@ -41,14 +41,14 @@ class TableNames:
     """
 
     def __init__(self, measurements: Iterable[Measurement] = ()) -> None:
-        self._taken: dict[str, list[_Taken]] = {}
+        self._taken: dict[str, list[_AssignedTable]] = {}
         for measurement in measurements:
             self.claim(measurement)
 
     def claim(self, measurement: Measurement) -> Clash | None:
         """Assign a measurement its tables, or return the clash."""
         for identifier, writer in measurement.tables:
-            wanted = _Taken(measurement, writer, ".".join(identifier))
+            wanted = _AssignedTable(measurement, writer, ".".join(identifier))
             if clash := self._clash(wanted):
                 return clash
             owners = self._taken.setdefault(wanted.name, [])
@@ -56,9 +56,9 @@ class TableNames:
                 owners.append(wanted)
         return None
 
-    def _clash(self, wanted: _Taken) -> Clash | None:
+    def _clash(self, wanted: _AssignedTable) -> Clash | None:
         for owner in self._taken.get(wanted.name, ()):
-            if not owner.is_same(wanted) and (clash := _between(owner, wanted)):
+            if not owner.is_same(wanted) and (clash := _conflict(owner, wanted)):
                 return clash
         base = wanted.name.removesuffix(QUARANTINE_SUFFIX)
         if base != wanted.name and (kept := self._taken.get(base)):
@@ -85,7 +85,7 @@ def with_shares(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _AssignedTable:
     """An assigned table, and the measurement or roll-up that writes it."""
 
     measurement: Measurement
@@ -100,12 +100,12 @@ class _Taken:
     def may_be_shared(self) -> bool:
         return self.writer == self.measurement.key and self.measurement.share is not None
 
-    def is_same(self, other: _Taken) -> bool:
+    def is_same(self, other: _AssignedTable) -> bool:
         mine, its = self.measurement, other.measurement
         return (mine.source, mine.name, mine.key, self.writer) == (its.source, its.name, its.key, other.writer)
 
 
-def _between(owner: _Taken, wanted: _Taken) -> Clash | None:
+def _conflict(owner: _AssignedTable, wanted: _AssignedTable) -> Clash | None:
     """Why two measurements cannot have the same table; None where they may share it."""
     one, other = owner.measurement, wanted.measurement
     if owner.table != wanted.table:
@@ -151,12 +151,12 @@ def _of_the_table(one: Measurement, other: Measurement) -> Iterator[tuple[str, A
         yield f"write.{name}", getattr(one.write, name), getattr(other.write, name)
 
 
-def _alike(one: _Taken, other: _Taken) -> str:
+def _alike(one: _AssignedTable, other: _AssignedTable) -> str:
     return (
         f"{one.writer} and {other.writer} would be the tables {one.table} and {other.table}, which are one where "
         "names ignore case, as in Glue, in Hive and on some file systems"
     )
 
 
-def _quarantine(kept: _Taken, keeper: _Taken) -> str:
+def _quarantine(kept: _AssignedTable, keeper: _AssignedTable) -> str:
     return f"{keeper.writer} would be the table {keeper.table}, which is the quarantine of {kept.writer}"

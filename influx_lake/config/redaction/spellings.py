@@ -35,7 +35,7 @@ class Spellings:
         self._is_short = len(text) < _SHORT
         self._escaped = _Escaped(text)
         encoded = dict.fromkeys((content, quote(content, safe="").encode(), quote_plus(content).encode()))
-        self._in_base64 = [_Escaped(middle) for each in encoded for middle in _middles(each)]
+        self._in_base64 = [_Escaped(middle) for each in encoded for middle in _base64_cores(each)]
         self._in_hex = re.compile(content.hex(), re.IGNORECASE) if len(content) >= _SHORTEST_IN_HEX else None
 
     def find(self, text: str) -> Iterator[Span]:
@@ -46,7 +46,7 @@ class Spellings:
         standard = text.translate(_TO_BASE64)
         for middle in self._in_base64:
             for start, end in middle.find(standard):
-                yield _spilled(standard, start, end)
+                yield _widened(standard, start, end)
         if self._in_hex:
             yield from (found.span() for found in self._in_hex.finditer(text))
 
@@ -112,7 +112,7 @@ def _escapes(character: str) -> re.Pattern[str]:
     return re.compile("|".join([*exact, f"(?i:{'|'.join(ways)})"]), re.DOTALL)
 
 
-def _middles(content: bytes) -> Iterator[str]:
+def _base64_cores(content: bytes) -> Iterator[str]:
     """The base64 of a text at offsets 0, 1 and 2, without the characters that depend on neighbours."""
     for before in range(3):
         written = base64.b64encode(bytes(before) + content + bytes(3)).decode()
@@ -121,7 +121,7 @@ def _middles(content: bytes) -> Iterator[str]:
             yield middle
 
 
-def _spilled(text: str, start: int, end: int) -> Span:
+def _widened(text: str, start: int, end: int) -> Span:
     """A span extended by base64 characters that encode some bits of the text's first and last bytes."""
     for _ in range(_SPILL):
         start -= 1 if start and _IN_BASE64.match(text, start - 1) else 0

@@ -167,7 +167,7 @@ class _Run:
 
     def _can_expire(self, table: Table) -> bool:
         """Whether all that is recorded in snapshots can be kept while an engine expires them by its own rule."""
-        if set(_keeping(table).snapshots) == _unnamed(table):
+        if set(_engine_expiry(table).snapshots) == _unreferenced_snapshots(table):
             return True
         self.left.append(
             "others changed this table of several measurements: its snapshots are expired after the next load"
@@ -196,7 +196,7 @@ class _Run:
         def plan(table: Table) -> tuple[TableUpdate, ...]:
             from pyiceberg.table.update import SetPropertiesUpdate
 
-            wanted = {**properties, **_keeping(table).properties}
+            wanted = {**properties, **_engine_expiry(table).properties}
             there = table.metadata.properties
             updates = {name: text for name, text in wanted.items() if text and there.get(name) != text}
             return (SetPropertiesUpdate(updates=updates),) if updates else ()
@@ -233,11 +233,11 @@ def _snapshots(table: Table) -> set[int]:
     return {each.snapshot_id for each in table.metadata.snapshots}
 
 
-def _unnamed(table: Table) -> set[int]:
+def _unreferenced_snapshots(table: Table) -> set[int]:
     """The snapshots that no branch or tag points to: an engine may expire any of them."""
     return _snapshots(table) - {ref.snapshot_id for ref in table.metadata.refs.values()}
 
 
-def _keeping(table: Table) -> Expiry:
+def _engine_expiry(table: Table) -> Expiry:
     """The property updates that keep what is recorded, and the snapshots that may then expire."""
-    return expiry_of(actual(table), _unnamed(table))
+    return expiry_of(actual(table), _unreferenced_snapshots(table))

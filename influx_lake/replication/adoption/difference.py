@@ -82,13 +82,13 @@ def _add(found: Difference, rows: ComparableRows, theirs: pa.Table, ours: pa.Tab
         found.keys.append(ours.select(rows.key).take(pa.array(first[is_gone])))
     shared = int(np.minimum(source, lake).sum())
     values = [both.column(name) for name in rows.values]
-    changed = shared - _alike(codes(values, points), len(theirs))
+    changed = shared - _matching_rows(codes(values, points), len(theirs))
     if changed:
         found.changed += changed
         differing = [
             said
             for name, said in rows.values.items()
-            if _alike(codes([both.column(name)], points), len(theirs)) < shared
+            if _matching_rows(codes([both.column(name)], points), len(theirs)) < shared
         ]
         found.columns = tuple(dict.fromkeys((*found.columns, *differing)))
 
@@ -99,7 +99,7 @@ def _counts(numbers: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
     return np.bincount(numbers[:first], minlength=size), np.bincount(numbers[first:], minlength=size)
 
 
-def _alike(numbers: np.ndarray, first: int) -> int:
+def _matching_rows(numbers: np.ndarray, first: int) -> int:
     """The number of rows that have an equal on the other side."""
     one, other = _counts(numbers, first)
     return int(np.minimum(one, other).sum())

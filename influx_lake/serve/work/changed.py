@@ -39,7 +39,7 @@ LONGEST_PAUSE = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _ChangedRange:
     """Adjacent windows of a measurement that one request loads."""
 
     measurement: Measurement
@@ -71,7 +71,7 @@ class _Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _ChangeRequest:
     """A request that was made for changed windows.
 
     Attributes:
@@ -80,11 +80,11 @@ class _Asked:
         failures: How many requests for them failed in a row before.
     """
 
-    wanted: _Wanted
+    wanted: _ChangedRange
     request: str
     failures: int
 
-    def shares_time_with(self, wanted: _Wanted) -> bool:
+    def shares_time_with(self, wanted: _ChangedRange) -> bool:
         own, other = self.wanted.span, wanted.span
         return self.wanted.table == wanted.table and own.overlaps(other)
 
@@ -98,7 +98,7 @@ class ChangedWindows:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._asked: list[_Asked] = []
+        self._asked: list[_ChangeRequest] = []
 
     def look(self) -> None:
         """Read the tables of changes and request the loads that are due.
@@ -133,11 +133,11 @@ class ChangedWindows:
                 except LakeError as error:
                     log.warning("the table of changes of %s cannot be read: %s", name, error)
 
-    def _outcome(self, now: datetime) -> tuple[list[Loaded], list[_Asked]]:
+    def _outcome(self, now: datetime) -> tuple[list[Loaded], list[_ChangeRequest]]:
         """The windows that requests loaded, and those of requests under way or within their pause."""
         loaded: list[Loaded] = []
-        busy: list[_Asked] = []
-        kept: list[_Asked] = []
+        busy: list[_ChangeRequest] = []
+        kept: list[_ChangeRequest] = []
         for each in self._asked:
             request = self._service.journal.find(each.request)
             if request is None:
@@ -152,7 +152,7 @@ class ChangedWindows:
         self._asked = kept
         return loaded, busy
 
-    def _ask(self, wanted: _Wanted, known: Sequence[_Asked]) -> bool:
+    def _ask(self, wanted: _ChangedRange, known: Sequence[_ChangeRequest]) -> bool:
         """Make a request, replacing failed ones; False where too many are open."""
         failures = max((each.failures + 1 for each in known), default=0)
         try:
@@ -160,7 +160,10 @@ class ChangedWindows:
         except Problem as problem:
             log.warning("windows that changed wait: %s", problem)
             return False
-        self._asked = [*(each for each in self._asked if each not in known), _Asked(wanted, request.id, failures)]
+        self._asked = [
+            *(each for each in self._asked if each not in known),
+            _ChangeRequest(wanted, request.id, failures),
+        ]
         return True
 
 
@@ -172,7 +175,7 @@ def _left_alone_until(request: Request, failures: int) -> datetime:
     return request.ended + min(FIRST_PAUSE * (1 << min(failures, 16)), LONGEST_PAUSE)
 
 
-def _requests(due: Sequence[DueWindow], pending: Sequence[Change]) -> Iterator[_Wanted]:
+def _requests(due: Sequence[DueWindow], pending: Sequence[Change]) -> Iterator[_ChangedRange]:
     """Group windows into requests, each with the latest time at which one of its changes was noted."""
     of_table: dict[str, tuple[Measurement, list[Window]]] = {}
     for each in due:
@@ -182,7 +185,7 @@ def _requests(due: Sequence[DueWindow], pending: Sequence[Change]) -> Iterator[_
         for stretch in _stretches(sorted(windows), measurement.windows_per_run):
             span = Window(stretch[0].start, stretch[-1].end)
             inside = (each for each in changes if each.window.overlaps(span))
-            yield _Wanted(measurement, stretch, max((each.noted for each in inside), default=0))
+            yield _ChangedRange(measurement, stretch, max((each.noted for each in inside), default=0))
 
 
 def _stretches(windows: Sequence[Window], most: int) -> Iterator[tuple[Window, ...]]:
