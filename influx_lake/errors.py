@@ -34,8 +34,7 @@ from influx_lake.printable import printable, printable_name
 class LakeError(Exception):
     """The base class of all errors of this project.
 
-    Names may contain line breaks and control characters, which are escaped in messages, so that no name can forge a
-    line of a log.
+    Line breaks and control characters in messages are escaped, so that no name can forge a line of a log.
 
     Attributes:
         message: What failed and why.
@@ -108,12 +107,7 @@ class ConfigurationError(LakeError):
 
 
 class MissingPackage(ConfigurationError):
-    """A feature needs a package that is not installed.
-
-    Args:
-        feature: The feature.
-        package: The package's name for pip.
-    """
+    """`feature` needs a package that is not installed; `package` is its name for pip."""
 
     def __init__(self, feature: str, package: str) -> None:
         quoted = f"'{package}'" if "[" in package else package
@@ -124,12 +118,7 @@ class MissingPackage(ConfigurationError):
 
 
 class MissingExtra(MissingPackage):
-    """A feature needs an extra that is not installed.
-
-    Args:
-        feature: The feature.
-        extra: The extra of this project that brings the packages.
-    """
+    """`feature` needs `extra`, an extra of this project whose packages are not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
         LakeError.__init__(

@@ -1,7 +1,7 @@
 """influx-lake's plugin for InfluxDB 3's processing engine: reports which time of which table got points.
 
-One file, which needs Python's own library and nothing else. It moves no rows and asks the database nothing: of each WAL
-flush it keeps the times of the points, hour by hour, and tells them
+One file, which needs only Python's standard library. It moves no rows and runs no queries: for each WAL flush it keeps
+the times of the points, hour by hour, and reports them
 
 - in a table of the database (`influx_lake_changes`), which influx_lake's sensor reads, or
 - where `url` is given, to `influx-lake serve`.
@@ -9,9 +9,9 @@ flush it keeps the times of the points, hour by hour, and tells them
 `influx-lake engine install` makes its three triggers: `all_tables`, `every:5s` and `request:...`. Their arguments:
 
     database             the database's name
-    source               what lake.yaml calls it
+    source               the source's name in lake.yaml
     table                the table of changes; default influx_lake_changes
-    younger_than         points younger than so many seconds are not told: their windows are loaded later anyway
+    younger_than         points younger than so many seconds are not reported: their windows are loaded later anyway
     url                  the address of `influx-lake serve`
     token_variable       the environment variable of the server that holds the token for it
     token_file           or the file that does
