@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from influx_lake.sources.points.cells import SCHEMA, Numbers, Places
-from influx_lake.sources.points.registry import FieldName, MeasurementKey, Tags
+from influx_lake.sources.points.registry import FieldName, MeasurementKey, Tags, numbering
 from influx_lake.sources.points.rows import FieldColumns, Points, field_columns
 from influx_lake.sources.points.staged_file import Unit
 from influx_lake.sources.points.wide_rows import are_wide, as_cells, columns_of, renumbered, side_by_side
@@ -54,7 +54,7 @@ class MeasurementPoints:
     """
 
     def __init__(self, units: Sequence[Unit], wanted: Sequence[MeasurementKey]) -> None:
-        series: dict[Tags, int] = {}
+        series: dict[Tags, int] = numbering()
         fields: dict[FieldName, int] = {}
         self._parts = [
             _part(unit, number, series, fields)
@@ -147,7 +147,7 @@ class MeasurementPoints:
 def _part(unit: Unit, number: int, series: dict[Tags, int], fields: dict[FieldName, int]) -> _Part:
     numbers, tags = unit.series(number)
     series_map = np.full(int(numbers.max(initial=-1)) + 1, -1, np.int32)
-    series_map[numbers] = [series.setdefault(each, len(series)) for each in tags]
+    series_map[numbers] = list(map(series.__getitem__, tags))
     field_map = np.full(len(unit.fields), -1, np.int32)
     for place, key in enumerate(unit.fields):
         if key.measurement == number:

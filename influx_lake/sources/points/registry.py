@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from itertools import count, repeat
+from typing import TypeVar
 
 from influx_lake.config.values.source_schema import ColumnType
+
+K = TypeVar("K", bound=Hashable)
 
 Tags = tuple[tuple[str, str], ...]
 FieldName = tuple[str, ColumnType]
@@ -41,6 +46,11 @@ class FieldKey:
     type: ColumnType
 
 
+def numbering() -> defaultdict[K, int]:
+    """Numbers what is looked up in it, from zero on, as it is met; `map` does so for many without a step in Python."""
+    return defaultdict(count().__next__)
+
+
 @dataclass(slots=True)
 class Registry:
     """Numbers for measurements, series and fields.
@@ -52,7 +62,7 @@ class Registry:
     """
 
     measurements: dict[MeasurementKey, int] = field(default_factory=dict)
-    series: dict[tuple[int, Tags], int] = field(default_factory=dict)
+    series: defaultdict[tuple[int, Tags], int] = field(default_factory=numbering)
     fields: dict[FieldKey, int] = field(default_factory=dict)
 
     def measurement(self, context: Context, name: str) -> int:
@@ -61,12 +71,11 @@ class Registry:
 
     def series_of(self, measurement: int, tags: Tags) -> int:
         """The number of a series, whose tags are sorted by name."""
-        return self.series.setdefault((measurement, tags), len(self.series))
+        return self.series[measurement, tags]
 
     def series_of_all(self, measurement: int, tags: Iterable[Tags]) -> list[int]:
         """The numbers of several series."""
-        known = self.series
-        return [known.setdefault((measurement, each), len(known)) for each in tags]
+        return list(map(self.series.__getitem__, zip(repeat(measurement), tags)))
 
     def field(self, measurement: int, name: str, code: int) -> int:
         """The number of a field."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
@@ -287,8 +288,14 @@ class Unit:
         table = _read(self.folder / _SERIES)
         numbers = np.flatnonzero(table.column("measurement").to_numpy() == measurement)
         tags = table.column("tags").combine_chunks()
-        pairs = list(zip(tags.keys.to_pylist(), tags.items.to_pylist(), strict=True))
+        pairs = list(zip(*map(_words, (tags.keys, tags.items)), strict=True))
         ends = tags.offsets.to_numpy()
+        widths = np.diff(ends)
+        if len(widths) and (width := int(widths[0])) and (widths == width).all():
+            # Most measurements have the same tags in each series.
+            tagged = list(zip(*(pairs[place::width] for place in range(width)), strict=True))
+            every = len(numbers) == len(tagged)
+            return numbers.astype(np.int32), tagged if every else [tagged[number] for number in numbers.tolist()]
         spans = zip(ends[numbers].tolist(), ends[numbers + 1].tolist(), strict=True)
         return numbers.astype(np.int32), [tuple(pairs[begin:end]) for begin, end in spans]
 
@@ -304,11 +311,19 @@ class Unit:
 
 
 def _series_table(series: list[tuple[int, Tags]]) -> pa.Table:
-    pairs = [pair for _, tags in series for pair in tags]
-    ends = np.cumsum([0, *(len(tags) for _, tags in series)], dtype=np.int32)
-    names, texts = (pa.array(map(itemgetter(place), pairs), pa.string()) for place in (0, 1))
+    owners, tagged = (list(map(itemgetter(place), series)) for place in (0, 1))
+    pairs = list(chain.from_iterable(tagged))
+    ends = np.cumsum([0, *map(len, tagged)], dtype=np.int32)
+    names, texts = (pa.array(list(map(itemgetter(place), pairs)), pa.string()) for place in (0, 1))
     tags = pa.MapArray.from_arrays(pa.array(ends), names, texts)
-    return pa.table([pa.array([owner for owner, _ in series], pa.int32()), tags], schema=_SERIES_SCHEMA)
+    return pa.table([pa.array(owners, pa.int32()), tags], schema=_SERIES_SCHEMA)
+
+
+def _words(texts: pa.Array) -> list[str]:
+    """Texts, of which most are there several times: such a one is a single object, which is hashed once."""
+    encoded = texts.dictionary_encode()
+    words = encoded.dictionary.to_pylist()
+    return list(map(words.__getitem__, encoded.indices.to_pylist()))
 
 
 def _small(numbers: Numbers) -> npt.NDArray[np.integer]:
