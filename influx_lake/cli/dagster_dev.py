@@ -180,7 +180,7 @@ def dagster_instance(lake: Lake) -> DagsterInstance:
     from dagster import DagsterInstance
 
     home = _dagster_home(lake.root)
-    with _instance_lock(home):
+    with _instance_lock(home), _as_dagster_home(home):
         instance = DagsterInstance.from_config(str(home))
         # This creates the databases now, where the instance would do it later.
         for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
@@ -210,6 +210,20 @@ def _dagster_home(root: Path) -> Path:
     except OSError as error:
         raise StorageError(f"Dagster's folder {home} cannot be made: {error.strerror or error}") from None
     return home
+
+
+@contextmanager
+def _as_dagster_home(home: Path) -> Iterator[None]:
+    """Let the storage that dagster.yaml names find its folder, as in Dagster's own processes."""
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""What is used of Dagster that it does not export. Nothing else imports it; its tests hold each to its shape.
+"""What is used of Dagster that it does not export. Nothing else imports it, but for a storage that is made of Dagster's
+(`event_log/sqlite_storage.py`). Its tests hold each to its shape.
 
 Each is there since no public name does the same in Dagster 1.13; a Dagster that exports one takes its line away here.
 """

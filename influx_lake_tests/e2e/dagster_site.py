@@ -41,7 +41,10 @@ def with_block(name: str) -> str:
     """The settings with one of their blocks no longer commented out."""
     block = re.search(rf"^# \[{name}\]\n(.*?)^# \[/{name}\]\n", SETTINGS, re.DOTALL | re.MULTILINE)
     assert block is not None
-    return SETTINGS.replace(block[0], re.sub(r"^# ", "", block[1], flags=re.MULTILINE))
+    settings = SETTINGS
+    if name == "postgres":
+        settings = re.sub(r"^storage:\n(?:  .*\n)+", "", settings, flags=re.MULTILINE)
+    return settings.replace(block[0], re.sub(r"^# ", "", block[1], flags=re.MULTILINE))
 
 
 @dataclass

@@ -13,6 +13,11 @@ import yaml
 from influx_lake_tests.e2e.dagster_site import SETTINGS, with_block
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+
+
 def instance_of(folder: Path, settings: str) -> dg.DagsterInstance:
     (folder / "dagster.yaml").write_text(settings, encoding="utf-8")
     return dg.DagsterInstance.from_config(str(folder))
@@ -89,4 +94,6 @@ def test_the_postgres_block_keeps_runs_in_postgres(
 
 
 def test_the_blocks_are_only_comments() -> None:
-    assert not {"storage", "compute_logs"} & yaml.safe_load(SETTINGS).keys()
+    settings = yaml.safe_load(SETTINGS)
+    assert settings["storage"].keys() == {"custom"}
+    assert "compute_logs" not in settings

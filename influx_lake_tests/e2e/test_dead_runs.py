@@ -55,7 +55,8 @@ def site(sandbox: Sandbox, tmp_path: Path) -> Iterator[DagsterSite]:
 
 
 @pytest.fixture
-def instance(site: DagsterSite) -> Iterator[dg.DagsterInstance]:
+def instance(site: DagsterSite, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_HOME", str(site.folder / "dagster"))
     with dg.DagsterInstance.from_config(str(site.folder / "dagster")) as instance:
         yield instance
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from urllib.parse import urlsplit
 
 from pyiceberg.catalog import sql
 from pyiceberg.table import CommitTableResponse, Table
-from sqlalchemy import select
+from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
+from sqlalchemy import bindparam, select
 
 from influx_lake.iceberg.failures.translation import catalog_errors
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import IcebergTables
+    from pyiceberg.io import FileIO
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update import TableRequirement, TableUpdate
+    from sqlalchemy import Select
 
 TABLES_KEPT = 8
 """Of how many tables the newest metadata is kept: that of a year of daily windows takes a megabyte."""
@@ -35,22 +40,57 @@ class SqlCatalog(sql.SqlCatalog):
     def __init__(self, name: str, **properties: str) -> None:
         super().__init__(name, **properties)
         self._known: OrderedDict[str, TableMetadata] = OrderedDict()
+        self._ios: OrderedDict[tuple[str, ...], FileIO] = OrderedDict()
         self._lock = threading.Lock()
 
-    def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> Table:
-        place = orm_table.metadata_location
+    def load_table(self, identifier: str | Identifier) -> Table:
+        """Load a table as it is now; see pyiceberg, whose query makes objects of more than is needed of it."""
+        namespace = self.namespace_to_string(self.namespace_from(identifier))
+        name = self.table_name_from(identifier)
+        with self.engine.connect() as connection:
+            place = connection.execute(
+                self._where_it_is, {"catalog": self.name, "namespace": namespace, "table": name}
+            ).scalar_one_or_none()
         known = self._recalled(place) if place else None
         if place is None or known is None:
-            table = super()._convert_orm_to_iceberg(orm_table)
-            table.metadata = self._kept(table.metadata_location, _sharing_history(table.metadata))
-            return table
+            return super().load_table(identifier)
         return Table(
-            identifier=(*self.identifier_to_tuple(orm_table.table_namespace), orm_table.table_name),
+            identifier=(*self.identifier_to_tuple(namespace), name),
             metadata=known,
             metadata_location=place,
             io=self._load_file_io(known.properties, place),
             catalog=self,
         )
+
+    @cached_property
+    def _where_it_is(self) -> Select[str | None]:
+        tables = sql.IcebergTables
+        query = select(tables.metadata_location).where(
+            tables.catalog_name == bindparam("catalog"),
+            tables.table_namespace == bindparam("namespace"),
+            tables.table_name == bindparam("table"),
+        )
+        kind = self._iceberg_type_filter()
+        return query if kind is None else query.where(kind)
+
+    def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
+        # One that is there has its connections to the store, which a new one would have to open again.
+        asked = (urlsplit(location or "").scheme, *(text for item in sorted(properties.items()) for text in item))
+        with self._lock:
+            if (known := self._ios.get(asked)) is not None:
+                self._ios.move_to_end(asked)
+                return known
+        io = super()._load_file_io(properties, location)
+        with self._lock:
+            self._ios[asked] = io
+            while len(self._ios) > TABLES_KEPT:
+                self._ios.popitem(last=False)
+        return io
+
+    def _convert_orm_to_iceberg(self, orm_table: IcebergTables) -> Table:
+        table = super()._convert_orm_to_iceberg(orm_table)
+        table.metadata = self._kept(table.metadata_location, _sharing_history(table.metadata))
+        return table
 
     def commit_table(
         self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]

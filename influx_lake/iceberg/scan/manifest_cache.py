@@ -2,32 +2,100 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+import threading
+from collections import OrderedDict
+from copy import copy
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import DataScan, FileScanTask
     from pyiceberg.table.snapshots import Snapshot
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+LISTS_KEPT = 8
+"""The lists of how many snapshots are kept: a table in use has its newest one, and the one before."""
+
+PLANS_KEPT = 4
+LARGEST_PLAN = 100
+"""How many files a plan may have that is kept: a window's has few."""
+
+_lists: OrderedDict[str, tuple[ManifestFile, ...]] = OrderedDict()
+_plans: OrderedDict[tuple[str, str], list[FileScanTask]] = OrderedDict()
+_lock = threading.Lock()
+
 
 def manifests_of(snapshot: Snapshot, io: FileIO) -> tuple[ManifestFile, ...]:
     """The manifests of a snapshot; those of the last few are known."""
-    return _read(snapshot.manifest_list, io)
+    from pyiceberg.manifest import read_manifest_list
+
+    place = snapshot.manifest_list
+    with _lock:
+        if (known := _lists.get(place)) is not None:
+            _lists.move_to_end(place)
+            return known
+    return _keep(place, tuple(read_manifest_list(io.new_input(place))))
+
+
+def remember_written(place: str, manifests: Iterable[ManifestFile], sequence_number: int) -> None:
+    """Keep what was just written as the list of a snapshot, of a table of format version 2 or later.
+
+    Args:
+        place: The list's file.
+        manifests: What is in it. Those that are new get the sequence number when they are written, and here.
+        sequence_number: The snapshot's.
+    """
+    _keep(place, tuple(_numbered(manifest, sequence_number) for manifest in manifests))
 
 
 def planned_files(scan: DataScan) -> list[FileScanTask]:
-    """The files of a scan, as `scan.plan_files()` finds them."""
+    """The files of a scan, as `scan.plan_files()` finds them; those of the last few scans are known.
+
+    A window is counted before it is replaced, in the same snapshot.
+    """
+    from pyiceberg.expressions.visitors import bind
+
     snapshot = scan.snapshot()
     if snapshot is None or scan._should_use_server_side_planning():
         return list(scan.plan_files())
-    return list(scan._manifest_planner.plan_files(manifests_of(snapshot, scan.io)))
+    # Bound, for the names of columns are not the same for all who look.
+    asked = snapshot.manifest_list, repr(bind(scan.table_metadata.schema(), scan.row_filter, scan.case_sensitive))
+    with _lock:
+        if (known := _plans.get(asked)) is not None:
+            return list(known)
+    found = list(scan._manifest_planner.plan_files(manifests_of(snapshot, scan.io)))
+    if len(found) <= LARGEST_PLAN:
+        _put(_plans, asked, found, PLANS_KEPT)
+    return found
 
 
-@lru_cache(maxsize=4)
-def _read(manifest_list: str, io: FileIO) -> tuple[ManifestFile, ...]:
-    # Such a file is never written again: its name is its snapshot's.
-    from pyiceberg.manifest import read_manifest_list
+def _keep(place: str, manifests: tuple[ManifestFile, ...]) -> tuple[ManifestFile, ...]:
+    # Such a file is never written again, whoever reads it: the id of its snapshot and a UUID are in its name.
+    _put(_lists, place, manifests, LISTS_KEPT)
+    return manifests
 
-    return tuple(read_manifest_list(io.new_input(manifest_list)))
+
+def _put(known: OrderedDict[K, V], key: K, value: V, most: int) -> None:
+    with _lock:
+        known[key] = value
+        known.move_to_end(key)
+        while len(known) > most:
+            known.popitem(last=False)
+
+
+def _numbered(manifest: ManifestFile, number: int) -> ManifestFile:
+    from pyiceberg.manifest import UNASSIGNED_SEQ
+
+    if UNASSIGNED_SEQ not in (manifest.sequence_number, manifest.min_sequence_number):
+        return manifest
+    numbered = copy(manifest)
+    if manifest.sequence_number == UNASSIGNED_SEQ:
+        numbered.sequence_number = number
+    if manifest.min_sequence_number == UNASSIGNED_SEQ:
+        numbered.min_sequence_number = number
+    return numbered

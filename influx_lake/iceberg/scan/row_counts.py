@@ -44,7 +44,7 @@ def count_by_window(table: Table, windows: Sequence[Window], time_column: str = 
     is_of_share = only_of_share(table)
     cut: list[FileScanTask] = []
     with catalog_errors(f"count the rows of {'.'.join(table.name())}"):
-        for task in table.scan(row_filter=span.expression(table)).plan_files():
+        for task in planned_files(table.scan(row_filter=span.expression(table))):
             bounds = time_bounds(task.file, time_id)
             if bounds is None or task.delete_files or not is_of_share(task.file):
                 cut.append(task)

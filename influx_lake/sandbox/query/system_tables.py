@@ -24,6 +24,7 @@ def influxdb_schema(tables: Iterable[Table]) -> pa.Table:
 
 def queries(asked: Iterable[AskedQuery]) -> pa.Table:
     """`system.queries`: the queries that the database remembers. How long each took is not measured."""
+    # At once: others are being remembered meanwhile.
     rows = [
         {
             "id": str(uuid.UUID(int=number)),
@@ -35,7 +36,7 @@ def queries(asked: Iterable[AskedQuery]) -> pa.Table:
             "running": False,
             "cancelled": False,
         }
-        for number, query in enumerate(asked)
+        for number, query in enumerate(tuple(asked))
     ]
     durations = ("plan", "permit", "execute", "end2end", "compute")
     schema = pa.schema(

@@ -75,7 +75,9 @@ def test_without_a_home_the_limits_are_set_where_the_ui_looks(lake: CliLake, mon
 
     assert lake.tell("pools", "--set").code == 0
 
-    assert limits(lake.folder / ".lake" / "dagster") == STATED
+    home = lake.folder / ".lake" / "dagster"
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    assert limits(home) == STATED
 
 
 def test_a_lake_that_states_no_limits_says_how(lake: CliLake, home: Path) -> None:

