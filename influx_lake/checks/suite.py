@@ -77,6 +77,11 @@ def checks_of(measurement: Measurement) -> list[str]:
     return [*names, VALUES] if measurement.checks.values else names
 
 
+def has_check(measurement: Measurement, name: str) -> bool:
+    """Whether a measurement has a check; quicker than a look into `checks_of`."""
+    return bool(getattr(measurement.checks, name).is_on(by_default=_ON[name](measurement)))
+
+
 def is_blocking(measurement: Measurement, name: str) -> bool:
     """Whether a failure of the check blocks downstream assets."""
     return name != VALUES and bool(getattr(measurement.checks, name).blocking)

@@ -7,8 +7,7 @@ import dagster as dg
 from influx_lake.config import Automation, Lake
 from influx_lake.observing import Observation
 from influx_lake.orchestration.alerts.sensors import alert_sensors
-from influx_lake.orchestration.assets.checks import measurement_checks
-from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.measurement_assets import AssetOptions, measurement_assets
 from influx_lake.orchestration.assets.overview import overview_assets, overview_job_and_schedule
 from influx_lake.orchestration.assets.rollup_assets import rollup_asset
 from influx_lake.orchestration.assets.source_assets import source_assets
@@ -61,21 +60,19 @@ def build_definitions(
     automation = lake.operation.automation
     follow, declarative = automation is not Automation.OFF, automation is Automation.DECLARATIVE
     following = follows_upstream() if follow else None
-    pools = source_pools(lake)
-    tables = [
-        measurement_asset(
-            marked_if_gone(lake, each),
-            upstream,
-            warehouse,
-            loads_closed_windows(each) if declarative else None,
-            lake.operation,
-            pools[each.path],
-            names,
-            translation,
-            observation,
-        )
-        for each in lake.measurements
-    ]
+    conditions = {each.path: loads_closed_windows(each) for each in lake.measurements} if declarative else {}
+    options = AssetOptions(
+        upstream=upstream,
+        warehouse=warehouse,
+        operation=lake.operation,
+        pools=source_pools(lake),
+        names=names,
+        translation=translation,
+        observation=observation,
+        pending=ChangeJournal.of(lake.root).pending,
+        conditions=conditions,
+    )
+    tables = measurement_assets([marked_if_gone(lake, each) for each in lake.measurements], options)
     lake = with_translated_keys(lake, (spec for each in tables for spec in each.specs))
     rollups = [
         rollup_asset(each, rollup, warehouse, following, names, translation, observation)
@@ -101,11 +98,6 @@ def build_definitions(
             *proofs.values(),
             *rollups,
             *tables,
-        ],
-        asset_checks=[
-            check
-            for each in lake.measurements
-            for check in measurement_checks(each, names, observation, ChangeJournal.of(lake.root).pending)
         ],
         jobs=[
             *jobs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
@@ -46,6 +46,30 @@ def as_failure(error: LakeError) -> dg.Failure:
         facts["remedy"] = redact(error.remedy)
     facts["trace"] = _trace(error)
     return dg.Failure(redact(str(error)), metadata=facts, allow_retries=error.transient)
+
+
+def joined(failures: Sequence[Exception]) -> Exception:
+    """What a step fails with in which several things failed: one failure as it is, several as one that tells of all."""
+    if len(failures) == 1:
+        return failures[0]
+    told = [_told(failure) for failure in failures]
+    traces = "\n\n".join(_trace(failure).value or "" for failure in failures)
+    return dg.Failure(
+        f"{len(failures)} failures:\n" + "\n".join(f"- {text}" for text in told),
+        metadata={
+            "failures": dg.MetadataValue.int(len(failures)),
+            "trace": dg.MetadataValue.md(traces[-_TRACE_CHARACTERS:]),
+        },
+        allow_retries=any(getattr(failure, "allow_retries", True) for failure in failures),
+    )
+
+
+def _told(failure: Exception) -> str:
+    """A failure in words, with what helps."""
+    if not isinstance(failure, dg.Failure):
+        return redact(f"{type(failure).__name__}: {failure}")
+    remedy = failure.metadata.get("remedy")
+    return f"{failure.description}{f'. {remedy.value}' if remedy else ''}"
 
 
 def _trace(error: Exception) -> dg.MarkdownMetadataValue:

@@ -25,15 +25,23 @@ def describe_partition(asset: dg.AssetKey, key: str, facts: Facts) -> None:
     step_of().add_asset_metadata(facts, asset_key=asset, partition_key=key)
 
 
-def finished_events(context: dg.OutputContext, finished: Mapping[str, Facts]) -> Iterator[dg.AssetMaterialization]:
+def materializations(asset: dg.AssetKey, finished: Mapping[str, Facts]) -> Iterator[dg.AssetMaterialization]:
     """Materialisations of partitions that were committed before a later one failed.
 
-    Dagster itself records none of a failed step's partitions. It records what was logged when something is yielded, and
-    drops what is yielded where the step then fails: so what is yielded here counts once.
+    Dagster itself records none of a failed step's partitions.
     """
-    materialization = None
     for key, facts in finished.items():
-        materialization = dg.AssetMaterialization(asset_key=context.asset_key, partition=key, metadata=facts)
-        context.log_event(materialization)
-    if materialization is not None:
-        yield materialization
+        yield dg.AssetMaterialization(asset_key=asset, partition=key, metadata=facts)
+
+
+def stored_events(context: dg.OutputContext, finished: Mapping[str, Facts]) -> Iterator[dg.AssetMaterialization]:
+    """The same, of an output that an IO manager stores.
+
+    Dagster records what was logged when something is yielded, and drops what is yielded where the step then fails: so
+    what is yielded here counts once.
+    """
+    last = None
+    for last in materializations(context.asset_key, finished):
+        context.log_event(last)
+    if last is not None:
+        yield last

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -20,13 +20,31 @@ _CRON = {
 }
 
 
+class _SchemePartitions(dg.TimeWindowPartitionsDefinition):
+    """Partitions that know their hash and their text, which Dagster asks for several times for each asset."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return int(super().__hash__())  # type: ignore[no-untyped-call]
+
+    @cached_property
+    def _text(self) -> str:
+        return super().__str__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return self._text
+
+
 @cache
 def partitions_for(scheme: Scheme) -> dg.TimeWindowPartitionsDefinition:
     """The partitions of a scheme: one object for every measurement that is cut the same way.
 
     Assets of one run, job or schedule must share their partitions; equal schemes give the same object.
     """
-    return dg.TimeWindowPartitionsDefinition(
+    return _SchemePartitions(
         start=scheme.start.astimezone(ZoneInfo(scheme.timezone)),
         cron_schedule=_CRON[scheme.every],
         timezone=scheme.timezone,

@@ -27,27 +27,27 @@ class Pool:
 
 
 @contextmanager
-def slot(context: dg.OutputContext | dg.AssetExecutionContext, pool: Pool) -> Iterator[None]:
+def slot(log: dg.DagsterLogManager, pool: Pool) -> Iterator[None]:
     """Hold a place in a pool, waiting until there is one.
 
     A step has one pool of Dagster's own, and ours is that of the measurement's own source: so others, the table's and
     those of other sources, are claimed here, in the same books. Dagster frees the places of runs that died.
 
     Args:
-        context: The step.
+        log: The run's log.
         pool: The pool.
     """
-    instance, run_id = step_of().instance, context.run_id
+    step = step_of()
+    instance, run_id = step.instance, step.run.run_id
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits or not _is_limited(instance, pool):
         yield
         return
-    step = context.step_key if isinstance(context, dg.OutputContext) else context.op_execution_context.op_handle
-    place, told = f"{step}.{pool.name}", False
+    place, told = f"{step.op_execution_context.op_handle}.{pool.name}", False
     try:
         while not storage.claim_concurrency_slot(pool.name, run_id, place).is_claimed:
             if not told:
-                context.log.info(f"waits for a place in the pool {pool.name}: its limit is reached")
+                log.info(f"waits for a place in the pool {pool.name}: its limit is reached")
             told = True
             time.sleep(_PAUSE_SECONDS)
         yield

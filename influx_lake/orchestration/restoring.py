@@ -146,7 +146,7 @@ def _restored(
         with asked_source_of(context, names, measurement.source) as source:
             return source.schema(measurement.name)
 
-    with slot(context, pool) if pool is not None else nullcontext():
+    with slot(context.log, pool) if pool is not None else nullcontext():
         found = restore(
             lake,
             catalog_of(context, names),

@@ -21,7 +21,7 @@ CloseSecret = Callable[[str, Location], Secret]
 class SourceConfig(BaseModel):
     """One source of rows, of any type. Each type is a model of its own, known to `SOURCE_TYPES`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     if TYPE_CHECKING:
         # For the type checker only: pydantic takes an attribute of a base class for a field's default.

@@ -15,7 +15,7 @@ CHANGES_TABLE = "influx_lake_changes"
 class ChangesOptions(BaseModel):
     """How a database reports which windows got points."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     table: str = Field(
         default=CHANGES_TABLE,

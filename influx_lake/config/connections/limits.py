@@ -13,7 +13,7 @@ MAX_DOCUMENT = "max_document"
 class DocumentLimit(BaseModel):
     """A source whose documents are bounded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     max_document: Size = Field(
         default=64_000_000,

@@ -18,7 +18,7 @@ _FieldType = Literal["float", "integer", "uinteger", "boolean", "string"]
 class LandedMeasurement(BaseModel):
     """The columns of one measurement."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     tags: Annotated[tuple[Text, ...], Distinct()] = Field(default=(), description="The columns that are tags.")
     fields: dict[Text, _FieldType] = Field(
@@ -34,7 +34,7 @@ class LandedMeasurement(BaseModel):
 class RecordOptions(BaseModel):
     """A source of records: which of their columns are what."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     timestamp: Text = Field(default="timestamp", description="The column of the time.")
     timestamp_units: Literal["ns", "us", "ms", "s"] = Field(

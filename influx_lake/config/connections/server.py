@@ -29,7 +29,7 @@ from influx_lake.errors import ConfigurationError
 class TlsConfig(BaseModel):
     """How the server of an `https` host is recognised, and how we identify ourselves to it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     verify: YesNo = Field(
         default=True,

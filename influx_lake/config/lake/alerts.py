@@ -70,7 +70,7 @@ MailAddress = Annotated[str, AfterValidator(_check_address)]
 class EmailOptions(BaseModel):
     """A mail server, and who gets mail."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     sender: MailAddress = Field(description="Who the mail is from.", examples=["dagster@example.com"])
     to: Annotated[tuple[MailAddress, ...], Field(min_length=1), Distinct()] = Field(
@@ -99,7 +99,7 @@ class EmailOptions(BaseModel):
 class AlertOptions(BaseModel):
     """Alerts, sent by `webhook` or `email`; none without either."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     webhook: Annotated[Secret | None, AfterValidator(_check_webhook)] = Field(
         default=None,

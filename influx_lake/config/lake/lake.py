@@ -20,7 +20,7 @@ from influx_lake.config.maintenance.engines import EngineConnections
 from influx_lake.config.measurements.first_points import too_early
 from influx_lake.config.measurements.measurement import Measurement
 from influx_lake.config.measurements.options import DefaultOptions, MeasurementOptions
-from influx_lake.config.measurements.resolution import resolve_measurement
+from influx_lake.config.measurements.resolution import resolve_measurement, resolved_like
 from influx_lake.config.observation.cost import CostOptions
 from influx_lake.config.observation.metrics import MetricsOptions
 from influx_lake.config.observation.openlineage import OpenLineageOptions
@@ -196,12 +196,19 @@ class Lake:
         """
         config = self.source(source)
         archives = archives_of(self.sources, config)
-        found = []
+        found = list[tuple[Pattern, Measurement]]()
+        decided: dict[tuple[int, datetime | None], Measurement] = {}
         for pattern, name in self._claimed(source, names):
-            first = self.first_points.get((source, name))
-            if first is not None or not pattern.needs_first_point:
-                options, key = pattern.options, pattern.key or name
-                found.append((pattern, resolve_measurement(key, name, options, source, config, archives, first)))
+            first = self.first_points.get((source, name)) if pattern.needs_first_point else None
+            if first is None and pattern.needs_first_point:
+                continue
+            options, key = pattern.options, pattern.key or name
+            if (alike := decided.get((id(pattern), first))) is None:
+                alike = resolve_measurement(key, name, options, source, config, archives, first)
+                decided[id(pattern), first] = alike
+                found.append((pattern, alike))
+            else:
+                found.append((pattern, resolved_like(alike, key, name, options)))
         return found
 
     def of_first_points(self, source: str, names: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -39,7 +39,7 @@ Limit = Annotated[WholeNumber, Field(ge=1, le=1_000)]
 class RunOptions(BaseModel):
     """What one run does at once."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     parallel_windows: Annotated[WholeNumber, Field(ge=1, le=64)] = Field(
         default=2,
@@ -57,7 +57,7 @@ class RunOptions(BaseModel):
 class PoolOptions(BaseModel):
     """How much load InfluxDB servers and tables get, whatever the number of runs. Each is a pool in Dagster."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     influxdb: Limit | None = Field(
         default=None, description="How many runs read from each source at once. Default: as dagster.yaml says."
@@ -77,7 +77,7 @@ class PoolOptions(BaseModel):
 class DiscoveryOptions(BaseModel):
     """How measurements are noticed that appear later, or vanish."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     every: Annotated[Duration, Field(ge=timedelta(seconds=30))] = Field(
         default=timedelta(minutes=5), description="How often each server is asked which measurements it has."
@@ -102,7 +102,7 @@ _LAKE_NAME = Form(r"^[A-Za-z][A-Za-z0-9_]{0,63}$", "a lake's name: a letter, the
 class OperationOptions(BaseModel):
     """The options of a lake.yaml that say how the lake is run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     name: Annotated[str, _LAKE_NAME] | None = Field(
         default=None,

@@ -46,7 +46,7 @@ def _check_host(value: str) -> str:
 class ServeTls(BaseModel):
     """The certificate that clients of the service see."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     certificate: LocalFile = Field(
         description="The certificate (PEM), with those that signed it.", examples=["tls/server.crt"]
@@ -57,7 +57,7 @@ class ServeTls(BaseModel):
 class ServeLimits(BaseModel):
     """How much the service takes at once. What is above a limit is refused; nothing is lost of what was taken."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     body: Annotated[Size, Field(ge=1_000, le=1_000_000_000)] = Field(
         default=10_000_000, description="The largest body of a request; a larger one is answered with 413."
@@ -91,7 +91,7 @@ class ServeLimits(BaseModel):
 class ServeOptions(BaseModel):
     """The HTTP service of `influx-lake serve`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     host: Annotated[Text, AfterValidator(_check_host)] = Field(
         default=LOOPBACK,

@@ -22,7 +22,7 @@ _COORDINATES = Form(r"^[^\s:,]+:[^\s:,]+:[^\s:,]+$", "Maven's coordinates: write
 class SparkOptions(BaseModel):
     """How Spark is got, and how much one of its tasks does."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     master: Annotated[str, _MASTER] | None = Field(
         default=None,

@@ -71,6 +71,8 @@ class TableNames:
 def with_shares(measurements: Iterable[Measurement]) -> tuple[Measurement, ...]:
     """The measurements, each with whether it shares its table."""
     listed = tuple(measurements)
+    if all(each.share is None for each in listed):
+        return listed
     # One that is known and was found again is one.
     count = Counter(identifier for identifier, *_ in {(each.identifier, each.source, each.key) for each in listed})
 

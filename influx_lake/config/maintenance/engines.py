@@ -36,7 +36,7 @@ _REMOTE = Form(
 class SparkConfig(BaseModel):
     """A Spark with Iceberg's extensions: a Spark Connect server, or a session in the process of the run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     remote: Annotated[str, _REMOTE] | None = Field(
         default=None,
@@ -68,7 +68,7 @@ class SparkConfig(BaseModel):
 class TrinoConfig(BaseModel):
     """A Trino with the lake's catalog in its Iceberg connector."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     host: Text = Field(description="The coordinator's address.", examples=["https://trino.example.com:8443"])
     user: Text = Field(default="influx_lake", description="Who the statements are run as.")
@@ -121,7 +121,7 @@ class TrinoConfig(BaseModel):
 class AthenaConfig(BaseModel):
     """Amazon Athena, with the lake's tables in AWS Glue."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     workgroup: Text = Field(
         default="primary", description="The workgroup; it has to say where results go, and be of engine version 3."
@@ -152,7 +152,7 @@ class AthenaConfig(BaseModel):
 class EngineConnections(BaseModel):
     """The query engines that tables may name as their `engine`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     spark: SparkConfig | None = Field(default=None, description="Spark.")
     trino: TrinoConfig | None = Field(default=None, description="Trino.")

@@ -33,7 +33,7 @@ class Kind(StrEnum):
 class CompactOptions(BaseModel):
     """Which data files are rewritten together."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     target_file_size: Size | None = Field(
         default=None,
@@ -67,7 +67,7 @@ class CompactOptions(BaseModel):
 class ExpireOptions(BaseModel):
     """Which snapshots, and which files with them, are dropped. Those of branches and tags are kept."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     older_than: Duration = Field(default=timedelta(days=7), description="A snapshot younger than this is kept.")
     keep_last: WholeNumber = Field(
@@ -78,7 +78,7 @@ class ExpireOptions(BaseModel):
 class OrphanOptions(BaseModel):
     """Which files are removed that no snapshot refers to."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     older_than: Annotated[Duration, Field(ge=SHORTEST_ORPHAN_AGE)] = Field(
         default=timedelta(days=3), description="A file younger than this is kept: a load may be about to commit it."
@@ -88,7 +88,7 @@ class OrphanOptions(BaseModel):
 class ManifestOptions(BaseModel):
     """Which manifests are rewritten together."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     min_manifests: WholeNumber = Field(
         default=20, ge=2, description="How many small manifests a table has at least, for them to be rewritten."
@@ -98,7 +98,7 @@ class ManifestOptions(BaseModel):
 class MetadataOptions(BaseModel):
     """Which metadata files of earlier states are removed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     keep_last: WholeNumber = Field(default=100, ge=20, description="How many of the newest are kept.")
 
@@ -106,7 +106,7 @@ class MetadataOptions(BaseModel):
 class StatisticsOptions(BaseModel):
     """Which columns' distinct values are counted, for the planners of other engines."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     columns: Annotated[tuple[Text, ...], Distinct()] = Field(
         default=(), description="The columns, as they are called in the table. Default: the tags.", examples=[["host"]]
@@ -116,7 +116,7 @@ class StatisticsOptions(BaseModel):
 class MaintenanceOptions(BaseModel):
     """What is done to a table besides loading it; each kind may be `off`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     compact: Annotated[CompactOptions | None, Switched()] = Field(default=CompactOptions(), description="Small files.")
     expire_snapshots: Annotated[ExpireOptions | None, Switched()] = Field(

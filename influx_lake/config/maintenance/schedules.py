@@ -14,7 +14,7 @@ from influx_lake.config.values.timestamps import TimeZone
 class MaintenanceSchedules(BaseModel):
     """When each kind of maintenance is done to every table that has it: five fields of cron, or `off`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     compact: CronOrOff = Field(
         default="20 * * * *", description="Small files. A table that needs nothing costs a look at its metadata."
@@ -37,7 +37,7 @@ class MaintenanceSchedules(BaseModel):
 class MaintenanceRuns(BaseModel):
     """When maintenance is done. What is done to a table is said below `defaults`, or of the measurement."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     schedules: MaintenanceSchedules = Field(
         default=MaintenanceSchedules(), description="When each kind is done.", examples=[{"compact": "20 */6 * * *"}]

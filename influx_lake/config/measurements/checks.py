@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -39,7 +40,7 @@ class Severity(StrEnum):
 class CheckSetting(BaseModel):
     """One check: `true`, `false`, or its options."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
     default_severity: ClassVar[Severity] = Severity.ERROR
 
     enabled: YesNo | None = Field(
@@ -166,7 +167,7 @@ Bounds = Annotated[
 class ValueRule(BaseModel):
     """What must hold for every row: of one column, or as a SQL condition."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     column: Text | None = Field(default=None, description="The column, as it is called in the table.")
     not_null: YesNo = Field(default=False, description="Every row has a value.")
@@ -221,7 +222,7 @@ def _one_name_each(rules: tuple[ValueRule, ...]) -> tuple[ValueRule, ...]:
 class CheckOptions(BaseModel):
     """What is looked at after the measurement was loaded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     source_equals_lake: CheckSetting = Field(
         default=CheckSetting(),
@@ -286,18 +287,20 @@ class CheckOptions(BaseModel):
             for _, setting in self.settings()
         )
 
-    def settings(self) -> Iterator[tuple[str, CheckSetting]]:
+    def settings(self) -> Sequence[tuple[str, CheckSetting]]:
         """The checks by name, without `values`."""
-        for name in type(self).model_fields:
-            setting = getattr(self, name)
-            if isinstance(setting, CheckSetting):
-                yield name, setting
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> Sequence[tuple[str, CheckSetting]]:
+        given = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return [(name, setting) for name, setting in given if isinstance(setting, CheckSetting)]
 
 
 class FreshnessOptions(BaseModel):
     """How late a measurement may be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     warn: Duration | None = Field(
         default=None, description="How late it may be before it is a warning. Default: no warning."

@@ -24,7 +24,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
 class ErasedRows(BaseModel):
     """Some rows of a measurement: those of a time for which a condition is true."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     where: Annotated[Text, AfterValidator(check_row_filter)] | None = Field(
         default=None,

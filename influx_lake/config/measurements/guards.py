@@ -73,7 +73,7 @@ def parse_tolerance(value: object) -> Tolerance:
 class GuardOptions(BaseModel):
     """When a load is stopped before it changes the table."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     on_shrink: OnShrink = Field(
         default=OnShrink.FAIL,

@@ -15,7 +15,7 @@ from influx_lake.config.values.windows import Scheme, Window, utc_text
 class HistoryOptions(BaseModel):
     """The windows before a moment come from another source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     source: Text = Field(description="Which of `sources`.")
     until: Moment = Field(

@@ -24,7 +24,7 @@ class Proof(StrEnum):
 class ProofOptions(BaseModel):
     """Windows are proved without anybody asking for it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     compare: Proof = Field(default=Proof.VALUES, description="What is compared: `values`, every one of them.")
     every: Annotated[Duration, Field(ge=timedelta(minutes=10))] = Field(
@@ -60,7 +60,7 @@ Proving = Annotated[ProofOptions | None, _OrWord()]
 class OffloadOptions(BaseModel):
     """When windows are deleted at the source that the lake is proved to have."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     after: Annotated[LongDuration, Field(ge=timedelta(hours=1))] = Field(
         default=timedelta(days=90),

@@ -53,7 +53,7 @@ class SchemaEvolution(StrEnum):
 class PartitionOptions(BaseModel):
     """How a measurement's time is cut into partitions, each a window that is replaced as a whole."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     every: Every = Field(default=Every.DAY, description="How long a partition is. Weeks start on Monday.")
     start: Start | None = Field(
@@ -79,7 +79,7 @@ class PartitionOptions(BaseModel):
 class DefaultOptions(TypeOptions, TransformOptions, GuardOptions, ChunkOptions):
     """What holds for every measurement that does not say otherwise."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     source: Text | None = Field(
         default=None, description="Which of `sources`. Default: the one called `default`, or the only one."

@@ -29,7 +29,7 @@ def _some_time(value: timedelta) -> timedelta:
 class ReconcileOptions(BaseModel):
     """How often, and how far back, the lake is compared with its source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     within: Annotated[Duration, AfterValidator(_some_time)] = Field(
         default=timedelta(days=7), description="How far back late and changed points are looked for."

@@ -77,7 +77,7 @@ def resolve_measurement(
         source=source,
         database=config.database,
         namespace=namespace,
-        table=options.table or (safe_table_name(key) if options.layout.long is None else LONG_TABLE),
+        table=_table(key, options),
         layout=options.layout.long,
         share=share_of(options, name),
         scheme=scheme,
@@ -114,7 +114,29 @@ def resolve_measurement(
         tags=options.tags.labels,
         group=options.group or _NOT_IN_GROUP.sub("_", "_".join(namespace)),
     )
+    return resolved_like(measurement, key, name, options)
+
+
+def resolved_like(other: Measurement, key: str, name: str, options: MeasurementOptions) -> Measurement:
+    """Decide the same as for another measurement of the same source, options and first point.
+
+    Args:
+        other: The other one, as `resolve_measurement` decided it.
+        key: What it is called in the lake.
+        name: What its source calls it.
+        options: Their options.
+
+    Raises:
+        OptionMistake: Options contradict each other.
+    """
+    measurement = other.called(key, name, _table(key, options), share_of(options, name))
+    if not options.rollups:
+        return measurement
     return replace(measurement, rollups=resolve_rollups(measurement, options.rollups))
+
+
+def _table(key: str, options: MeasurementOptions) -> str:
+    return options.table or (safe_table_name(key) if options.layout.long is None else LONG_TABLE)
 
 
 def _archive(options: MeasurementOptions, archives: Sequence[str]) -> str | None:

@@ -33,7 +33,7 @@ LongDuration = Annotated[
 class RetentionOptions(BaseModel):
     """How long rows are kept."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     keep: Annotated[LongDuration, Field(ge=timedelta(hours=1))] = Field(
         description="How long rows are kept, by their time. A year is 365 days.", examples=["3y", "90d"]

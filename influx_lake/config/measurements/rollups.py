@@ -108,7 +108,7 @@ DEFAULT_FUNCTIONS: tuple[Function, ...] = (Aggregate.MEAN, Aggregate.MIN, Aggreg
 class RollupOptions(BaseModel):
     """A downsampled table that follows a measurement's: a row for each bucket of time and combination of tags."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     every: BucketLength | None = Field(
         default=None,

@@ -40,7 +40,7 @@ WindowsPerRun = Annotated[
 class ChunkOptions(BaseModel):
     """How a long history is cut into runs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     windows_per_run: WindowsPerRun | None = Field(
         default=None,

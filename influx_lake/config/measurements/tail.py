@@ -24,7 +24,7 @@ def _not_too_often(value: timedelta) -> timedelta:
 class TailOptions(BaseModel):
     """How often, and how far, the open window is loaded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     every: Annotated[Duration, AfterValidator(_not_too_often)] = Field(
         default=timedelta(minutes=1), description="How often the new points of the open window are added to the table."

@@ -12,7 +12,7 @@ from influx_lake.config.values.validated_names import Text
 class CostOptions(BaseModel):
     """What `influx-lake cost` and the overview go by."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     prices: Text = Field(
         description="The table of prices; relative to the folder of the lake.yaml.", examples=["prices.yaml"]

@@ -23,7 +23,7 @@ def _check_push(value: Secret | None) -> Secret | None:
 class MetricsOptions(BaseModel):
     """Where Dagster's daemon hands the metrics to. Nowhere, unless there is a `push` or a `text_file`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     push: Annotated[
         Secret | None,

@@ -71,7 +71,7 @@ def closed(value: Any, location: Location, close: Callable[[str, Location], Secr
 class OpenLineageOptions(BaseModel):
     """Where lineage events of loads go. Nowhere, unless there is a `transport`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     transport: Annotated[
         dict[str, Any], AfterValidator(_check), WithJsonSchema({"type": "object", "required": ["type"]})

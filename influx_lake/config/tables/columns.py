@@ -11,7 +11,7 @@ from influx_lake.config.values.validated_names import Text
 class ColumnOptions(BaseModel):
     """What is said of a column."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     description: Text | None = Field(
         default=None, description="What it holds.", examples=["Time that the core was idle."]

@@ -37,7 +37,7 @@ COMPRESSION_LEVELS = {
 class FileOptions(BaseModel):
     """How data files are written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     compression: Compression = Field(default=Compression.ZSTD, description="How Parquet pages are compressed.")
     compression_level: WholeNumber | None = Field(

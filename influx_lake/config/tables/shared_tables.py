@@ -36,7 +36,7 @@ class Share:
 class LongOptions(BaseModel):
     """Which values have columns of their own in the long layout."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     integers: YesNo = Field(
         default=False,
@@ -62,7 +62,7 @@ class LongOptions(BaseModel):
 class LayoutOptions(BaseModel):
     """How a measurement's points are rows: `wide`, a column for each field, or `long`, a row for each value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     long: LongOptions | None = Field(
         default=None, description="A row for each value, in one table of all measurements."

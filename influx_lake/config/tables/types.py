@@ -85,7 +85,7 @@ def _not_the_time(name: str) -> str:
 class TypeOptions(BaseModel):
     """How the columns of a measurement become columns of its table."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     nanoseconds: Nanoseconds = Field(
         default=Nanoseconds.KEEP,

@@ -39,7 +39,7 @@ class Publish(StrEnum):
 class ModeOptions(BaseModel):
     """What a load does with the rows that the table holds for its window."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     mode: WriteMode = Field(
         default=WriteMode.REPLACE,

@@ -27,7 +27,7 @@ Patterns = Annotated[tuple[Annotated[Text, AfterValidator(_check_pattern)], ...]
 class ChoiceOptions(BaseModel):
     """Which columns are read: names as in InfluxDB, or patterns (`*`, `?`, `[a-z]`, `/regular expression/`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     include: Patterns | None = Field(
         default=None, description="Only these. Default: all.", examples=[["usage_idle", "usage_*"]]

@@ -132,7 +132,7 @@ def _some_values(values: dict[str, str | None]) -> dict[str, str | None]:
 class PrefixOptions(BaseModel):
     """What the names of columns begin with in the table."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     tags: str = Field(default="", description="What the names of tags begin with.", examples=["tag_"])
     fields: str = Field(default="", description="What the names of fields begin with.")
@@ -141,7 +141,7 @@ class PrefixOptions(BaseModel):
 class TransformOptions(BaseModel):
     """How rows are shaped on their way into their table."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     fields: FieldOptions = Field(
         default=FieldOptions(),

@@ -26,7 +26,7 @@ class RetryOptions(BaseModel):
     What cannot pass (a wrong token or query, a database that is not there) is never tried again.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     budget: Duration = Field(
         default=timedelta(minutes=1),
@@ -50,7 +50,7 @@ class RetryOptions(BaseModel):
 class ReadingOptions(BaseModel):
     """How a source is read, whatever it is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     retry: Annotated[RetryOptions, BeforeValidator(lambda value: {} if value is None else value)] = Field(
         default=RetryOptions(), description="How requests are tried again whose failure can pass."

@@ -1,7 +1,8 @@
 """What is looked at after a measurement was loaded, as Dagster's asset checks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,9 +15,9 @@ from influx_lake.config.values.windows import Window
 from influx_lake.errors import LakeError
 from influx_lake.observing import Observation
 from influx_lake.orchestration.event_log.forwarding import warnings_in
-from influx_lake.orchestration.failures import as_failure, failing_clearly
+from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import asset_key
-from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
+from influx_lake.orchestration.lake_names import UNNAMED, LakeNames
 from influx_lake.orchestration.partitions import partitions_for, window_of
 from influx_lake.orchestration.recent_runs import RecentRuns
 from influx_lake.orchestration.resources import catalog_of, source_of
@@ -28,32 +29,58 @@ from influx_lake.replication.planning.due import DueWindow
 if TYPE_CHECKING:
     from influx_lake.checks.outcome import Figure, Outcome
     from influx_lake.checks.subject import Subject
+    from influx_lake.orchestration.execution.measurement_step import Evaluation
 
 Pending = Callable[[], Sequence[Change]]
 """What sources told of late points, and was not loaded since."""
 SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
-RETRIES = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
-"""A check asks the source again when it was away: the load before it succeeded."""
 _HISTORY = 100
 _EXAMPLE_CHARACTERS = 200
 
 
-def measurement_checks(
-    measurement: Measurement,
-    names: LakeNames = UNNAMED,
-    observation: Observation | None = None,
-    pending: Pending = tuple,
-) -> list[dg.AssetChecksDefinition]:
-    """The checks of a measurement's asset, all of them one step.
+def check_specs(measurement: Measurement, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of a measurement's asset.
 
     Args:
         measurement: The measurement.
+        key: Its asset.
+    """
+    return [
+        dg.AssetCheckSpec(name, asset=key, description=MEANINGS[name], blocking=is_blocking(measurement, name))
+        for name in checks_of(measurement)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """Does checks of a measurement in a step.
+
+    Attributes:
+        key: Its asset.
         names: What its lake calls its resources.
         observation: Who is told of what they compare.
         pending: What sources told of late points, and was not loaded since.
     """
-    checks = checks_of(measurement)
-    return [_checks(measurement, checks, names, observation, pending)] if checks else []
+
+    measurement: Measurement
+    key: dg.AssetKey
+    names: LakeNames = UNNAMED
+    observation: Observation | None = None
+    pending: Pending = tuple
+
+    def __call__(self, context: dg.AssetExecutionContext, chosen: Collection[str]) -> "Iterator[Evaluation]":
+        """What the checks that were chosen find, or why one could not be done.
+
+        Raises:
+            Failure: None could.
+        """
+        with failing_clearly(self.measurement.name), warnings_in(context.log, context.instance), ExitStack() as stack:
+            if self.observation is not None:
+                stack.enter_context(self.observation.of_loads(context.run.job_name))
+            subject = _subject(context, self.measurement, stack, self.names, self.pending)
+            for name in checks_of(self.measurement):
+                if name in chosen:
+                    yield from _evaluated(context, subject, name, self.key)
 
 
 def check_result(
@@ -84,62 +111,21 @@ def check_evaluation(
     )
 
 
-def _checks(
-    measurement: Measurement,
-    checks: Sequence[str],
-    names: LakeNames,
-    observation: Observation | None,
-    pending: Pending,
-) -> dg.AssetChecksDefinition:
-    key, source = asset_key(measurement), names.source(measurement.source)
-    specs = [
-        dg.AssetCheckSpec(name, asset=key, description=MEANINGS[name], blocking=is_blocking(measurement, name))
-        for name in checks
-    ]
-
-    @dg.multi_asset_check(
-        name=safe_name(f"{'__'.join(measurement.path)}__checks"),
-        specs=specs,
-        required_resource_keys={names.catalog, source},
-        retry_policy=RETRIES,
-        can_subset=True,
-        pool=source,
-    )
-    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        chosen = {selected.name for selected in context.selected_asset_check_keys}
-        with failing_clearly(measurement.name), warnings_in(context.log, context.instance), ExitStack() as stack:
-            if observation is not None:
-                stack.enter_context(observation.of_loads(context.run.job_name))
-            subject = _subject(context, measurement, stack, names, pending)
-            yield from _results(context, subject, [name for name in checks if name in chosen])
-
-    return check
-
-
-def _results(
-    context: dg.AssetCheckExecutionContext, subject: "Subject", names: Sequence[str]
-) -> Iterator[dg.AssetCheckResult]:
-    """The results of all checks that can be done; only then is it an error that one could not.
-
-    Raises:
-        Failure: A check could not be done.
-    """
-    failed: list[LakeError] = []
-    for name in names:
-        try:
-            for _, outcome, severity in evaluate(subject, [name]):
-                about = subject.about(outcome.message)
-                context.log.info(f"{name}: {'passed' if outcome.passed else 'failed'}: {redact(about)}")
-                yield check_result(asset_key(subject.measurement), name, about, outcome, severity)
-        except LakeError as error:
-            failed.append(error.about(subject.measurement.name))
-            context.log.warning(f"{name} could not be done: {redact(str(error))}")
-    if failed:
-        raise as_failure(next((error for error in failed if not error.transient), failed[0]))
+def _evaluated(
+    context: dg.AssetExecutionContext, subject: "Subject", name: str, key: dg.AssetKey
+) -> "Iterator[Evaluation]":
+    try:
+        for _, outcome, severity in evaluate(subject, [name]):
+            about = subject.about(outcome.message)
+            context.log.info(f"{name}: {'passed' if outcome.passed else 'failed'}: {redact(about)}")
+            yield check_result(key, name, about, outcome, severity)
+    except LakeError as error:
+        context.log.warning(f"{name} could not be done: {redact(str(error))}")
+        yield error.about(subject.measurement.name)
 
 
 def _subject(
-    context: dg.AssetCheckExecutionContext,
+    context: dg.AssetExecutionContext,
     measurement: Measurement,
     stack: ExitStack,
     names: LakeNames,
@@ -170,7 +156,7 @@ def _coming(instance: dg.DagsterInstance, measurement: Measurement) -> Callable[
     return lambda window: runs().is_busy(DueWindow(measurement, window))
 
 
-def _windows_of_run(context: dg.AssetCheckExecutionContext, measurement: Measurement) -> list[Window]:
+def _windows_of_run(context: dg.AssetExecutionContext, measurement: Measurement) -> list[Window]:
     """The windows of the run's partitions; none for a run of no partition, as the check's alone is."""
     ends = partitions_of(context.run)
     if ends is None:

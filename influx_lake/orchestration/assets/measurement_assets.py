@@ -1,15 +1,24 @@
-"""Measurements as Dagster assets."""
+"""Measurements as Dagster assets, and the steps that load them."""
 
-from collections.abc import Mapping
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import dagster as dg
 
 from influx_lake.config import Measurement, OperationOptions
 from influx_lake.config.values.units import format_duration
+from influx_lake.config.values.windows import Every
 from influx_lake.observing import Observation
+from influx_lake.orchestration.assets.checks import Checker, Pending, check_specs
 from influx_lake.orchestration.assets.freshness_policy import freshness_policy
 from influx_lake.orchestration.assets.translation import Translation, translated
+from influx_lake.orchestration.dagster_internals import OutOfMany
 from influx_lake.orchestration.execution.measurement_rows import MeasurementRows, Upstream
+from influx_lake.orchestration.execution.measurement_step import Event, StepMeasurement, load_and_check
 from influx_lake.orchestration.keys import asset_key, table_metadata
 from influx_lake.orchestration.lake_names import UNNAMED, LakeNames, safe_name
 from influx_lake.orchestration.partitions import backfill_policy, partitions_for
@@ -18,69 +27,185 @@ from influx_lake.orchestration.pools import SourcePools, table_pool
 from influx_lake.orchestration.resources import source_of
 from influx_lake.replication.parallel import windows_at_once
 
+STEPS_OF_THEIR_OWN = 200
+"""Up to so many measurements of a lake, each is loaded by a step of its own. Dagster takes a millisecond for each step
+that there may be, whenever a process loads the definitions."""
+MEASUREMENTS_PER_STEP = 25
+"""About how many one step can load, where there are more. A step loads those that a run chose of them."""
 
-def measurement_asset(
-    measurement: Measurement,
-    upstream: Mapping[tuple[str, str], dg.AssetSpec],
-    warehouse: str | None = None,
-    automation_condition: dg.AutomationCondition[dg.AssetKey] | None = None,
-    operation: OperationOptions | None = None,
-    pools: SourcePools | None = None,
-    names: LakeNames = UNNAMED,
-    translation: Translation | None = None,
-    observation: Observation | None = None,
-) -> dg.AssetsDefinition:
-    """The asset of a measurement: a partition is a window of its table, replaced as a whole by each materialisation.
+
+@dataclass(frozen=True, slots=True)
+class AssetOptions:
+    """What the assets of a lake's measurements have in common.
+
+    Attributes:
+        upstream: The external assets that stand for measurements, by source and name.
+        warehouse: The folder that new tables are made in, where that is known without asking the catalog.
+        operation: How much happens at once.
+        pools: The pools of sources, by the path of their measurement; those of their own sources alone where one is
+            not given.
+        names: What the lake calls its resources and pools.
+        translation: What the project makes of the assets.
+        observation: Who is told of loads.
+        pending: What sources told of late points, and was not loaded since.
+        conditions: When measurements are materialised by themselves, by their paths.
+    """
+
+    upstream: Mapping[tuple[str, str], dg.AssetSpec]
+    warehouse: str | None = None
+    operation: OperationOptions = field(default_factory=OperationOptions)
+    pools: Mapping[tuple[str, ...], SourcePools] = field(default_factory=dict)
+    names: LakeNames = UNNAMED
+    translation: Translation | None = None
+    observation: Observation | None = None
+    pending: Pending = tuple
+    conditions: Mapping[tuple[str, ...], dg.AutomationCondition[dg.AssetKey]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What measurements have to share to be loaded by one step.
+
+    Attributes:
+        every: How long their windows are. They may begin at different times: a run has those that begin at one.
+        timezone: Where days, weeks and months begin.
+        sources: Their sources.
+        pool: The pool that its steps are in.
+    """
+
+    every: Every
+    timezone: str
+    sources: tuple[str, ...]
+    windows_per_run: int
+    pool: str
+
+
+def measurement_assets(measurements: Sequence[Measurement], options: AssetOptions) -> list[dg.AssetsDefinition]:
+    """The assets of measurements: a partition is a window of a table, replaced as a whole by each materialisation.
+
+    Few measurements have a step each. Of many, about `MEASUREMENTS_PER_STEP` share one; which ones does not depend on
+    the others, so that a measurement which appears leaves the runs that are planned as they are.
+
+    Args:
+        measurements: The measurements.
+        options: What they have in common.
+    """
+    if len(measurements) <= STEPS_OF_THEIR_OWN:
+        return [measurement_asset(each, options) for each in measurements]
+    alike: dict[_Shared, list[Measurement]] = defaultdict(list)
+    for each in measurements:
+        alike[_shared(each, options)].append(each)
+    return [
+        _assets(name, shared, members, options)
+        for shared, found in alike.items()
+        for name, members in _steps(shared, found, options.names)
+    ]
+
+
+def measurement_asset(measurement: Measurement, options: AssetOptions) -> dg.AssetsDefinition:
+    """The asset of a measurement, loaded by a step of its own.
 
     Args:
         measurement: The measurement.
-        upstream: The external assets that stand for measurements, by source and name.
-        warehouse: The folder that new tables are made in, where that is known without asking the catalog.
-        automation_condition: When it is materialised by itself.
-        operation: How much happens at once; the defaults where it is not given.
-        pools: The pools of its sources; that of its own source alone where they are not given.
-        names: What its lake calls its resources and pools.
-        translation: What the project makes of it.
-        observation: Who is told of its loads.
+        options: What a lake's measurements have in common.
     """
-    operation = operation or OperationOptions()
-    at_once, limit = windows_at_once(operation.run, measurement), operation.pools.table
-    table = Pool(table_pool(measurement, names), limit) if limit else None
-    output = safe_name("__".join(measurement.path))
-    keys = {source: names.source(source) for source in measurement.sources}
-    assets = {source: upstream[source, measurement.name].key for source in measurement.sources}
+    return _assets(safe_name("__".join(measurement.path)), _shared(measurement, options), [measurement], options)
 
+
+def _shared(measurement: Measurement, options: AssetOptions) -> _Shared:
+    pools = options.pools.get(measurement.path)
+    pool = pools.own if pools else options.names.source(measurement.source)
+    scheme = measurement.scheme
+    return _Shared(scheme.every, scheme.timezone, tuple(measurement.sources), measurement.windows_per_run, pool)
+
+
+def _steps(
+    shared: _Shared, measurements: Sequence[Measurement], names: LakeNames
+) -> Iterator[tuple[str, list[Measurement]]]:
+    """Measurements by the steps that load them, which are twice as many when there are twice as many measurements."""
+    count = 1
+    while len(measurements) > count * MEASUREMENTS_PER_STEP:
+        count *= 2
+    parts: dict[int, list[Measurement]] = defaultdict(list)
+    for each in measurements:
+        digest = hashlib.sha256("\n".join(each.path).encode()).digest()
+        parts[int.from_bytes(digest[:4]) % count].append(each)
+    of = [shared.every, shared.timezone, *shared.sources, shared.pool, str(shared.windows_per_run)]
+    for number in sorted(parts):
+        yield names.scoped("__".join([*of, f"{number:0{len(str(count))}}"])), parts[number]
+
+
+def _assets(
+    name: str, shared: _Shared, measurements: Sequence[Measurement], options: AssetOptions
+) -> dg.AssetsDefinition:
+    names = options.names
+    out = OutOfMany(Any, is_required=False, io_manager_key=names.io_manager)
+    specs = {safe_name("__".join(each.path)): _spec(each, options) for each in measurements}
+    checks: dict[str, dg.AssetCheckSpec] = {}
+    of: dict[dg.AssetKey, StepMeasurement] = {}
+    for each, (output, spec) in zip(measurements, specs.items(), strict=True):
+        checker = Checker(each, spec.key, names, options.observation, options.pending)
+        of[spec.key] = StepMeasurement(each, partial(_rows, each, options), checker)
+        for check in check_specs(each, spec.key):
+            named = f"{output}__{check.name}"
+            # A measurement may be called anything.
+            checks[f"{named}__check" if named in specs else named] = check
+
+    @dg.op(
+        name=name,
+        out=dict.fromkeys((*specs, *checks), out),
+        required_resource_keys={names.catalog, names.io_manager, *map(names.source, shared.sources)},
+        pool=shared.pool,
+    )
+    def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
+        yield from load_and_check(context, of, names.io_manager)
+
+    return dg.AssetsDefinition(
+        keys_by_output_name={output: spec.key for output, spec in specs.items()},
+        node_def=load,
+        specs=list(specs.values()),
+        check_specs_by_output_name=checks,
+        can_subset=True,
+        backfill_policy=backfill_policy(shared.windows_per_run),
+    )
+
+
+def _spec(measurement: Measurement, options: AssetOptions) -> dg.AssetSpec:
+    partitions = partitions_for(measurement.scheme)
+    upstream = [options.upstream[source, measurement.name].key for source in measurement.sources]
     spec = dg.AssetSpec(
         asset_key(measurement),
+        deps=upstream,
         description="\n\n".join(filter(None, (measurement.description, _description(measurement)))),
         group_name=measurement.group,
         owners=list(measurement.owners),
-        tags={**measurement.tags, **names.tags},
+        tags={**measurement.tags, **options.names.tags},
         kinds={"influxdb", "iceberg"},
-        metadata=table_metadata(measurement.identifier, warehouse, measurement.time_column, measurement.share),
+        metadata=table_metadata(measurement.identifier, options.warehouse, measurement.time_column, measurement.share),
         freshness_policy=freshness_policy(measurement),
-        automation_condition=automation_condition,
+        automation_condition=options.conditions.get(measurement.path),
+        partitions_def=partitions if options.translation is None else None,
     )
-    spec = translated(spec, measurement, translation)
+    if options.translation is None:
+        return spec
+    return translated(spec, measurement, options.translation).replace_attributes(partitions_def=partitions)
 
-    @dg.multi_asset(
-        name=output,
-        outs={output: dg.AssetOut.from_spec(spec, MeasurementRows, io_manager_key=names.io_manager)},
-        # Not `deps`: it makes an input name of the key, which may hold any character.
-        ins={
-            f"measurement_{number}": dg.AssetIn(key=asset, dagster_type=dg.Nothing)
-            for number, asset in enumerate(assets.values())
-        },
-        partitions_def=partitions_for(measurement.scheme),
-        backfill_policy=backfill_policy(measurement.windows_per_run),
-        required_resource_keys=set(keys.values()),
-        pool=pools.own if pools else keys[measurement.source],
+
+def _rows(measurement: Measurement, options: AssetOptions, context: dg.AssetExecutionContext) -> MeasurementRows:
+    operation, names = options.operation, options.names
+    limit, pools = operation.pools.table, options.pools.get(measurement.path)
+    upstreams = {
+        source: Upstream(source_of(context, names, source), options.upstream[source, measurement.name].key)
+        for source in measurement.sources
+    }
+    return MeasurementRows(
+        measurement,
+        upstreams,
+        windows_at_once(operation.run, measurement),
+        Pool(table_pool(measurement, names), limit) if limit else None,
+        pools.claimed if pools else {},
+        options.observation,
     )
-    def load(context: dg.AssetExecutionContext) -> MeasurementRows:
-        upstreams = {source: Upstream(source_of(context, names, source), asset) for source, asset in assets.items()}
-        return MeasurementRows(measurement, upstreams, at_once, table, pools.claimed if pools else {}, observation)
-
-    return load
 
 
 def _description(measurement: Measurement) -> str:

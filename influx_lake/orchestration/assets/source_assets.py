@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import dagster as dg
 
@@ -20,23 +21,28 @@ def database_places(lake: Lake) -> dict[str, list[str]]:
     }
 
 
+def source_key(lake: Lake) -> Callable[[str, str], dg.AssetKey]:
+    """The keys of these assets, by source and measurement."""
+    places, names = database_places(lake), LakeNames.of(lake)
+    return lambda source, measurement: dg.AssetKey(["influxdb", *names.placed(*places[source], measurement)])
+
+
 def source_assets(lake: Lake) -> dict[tuple[str, str], dg.AssetSpec]:
     """External assets for what the lake is loaded from, by source and measurement, so that lineage starts there.
 
     They have the partitions of the tables: a change that is found in the source is one partition's.
     """
-    places, names = database_places(lake), LakeNames.of(lake)
+    key_of, labels = source_key(lake), {name: config.label for name, config in lake.sources.items()}
     specs: dict[tuple[str, str], dg.AssetSpec] = {}
-    for measurement, source in ((each, source) for each in lake.measurements for source in each.sources):
-        name = measurement.name
-        specs.setdefault(
-            (source, name),
-            dg.AssetSpec(
-                ["influxdb", *names.placed(*places[source], name)],
-                description=f"Measurement `{name}` in {lake.sources[source].label}.",
-                group_name="influxdb",
-                kinds={"influxdb"},
-                partitions_def=partitions_for(measurement.scheme),
-            ),
-        )
+    for measurement in lake.measurements:
+        for source in measurement.sources:
+            place = source, measurement.name
+            if place not in specs:
+                specs[place] = dg.AssetSpec(
+                    key_of(*place),
+                    description=f"Measurement `{measurement.name}` in {labels[source]}.",
+                    group_name="influxdb",
+                    kinds={"influxdb"},
+                    partitions_def=partitions_for(measurement.scheme),
+                )
     return specs

@@ -16,7 +16,7 @@ Translation = Callable[[dg.AssetSpec, Measurement], dg.AssetSpec]
 
 
 def translated(spec: dg.AssetSpec, measurement: Measurement, translation: Translation | None) -> dg.AssetSpec:
-    """The asset as a translation has it; its table stays.
+    """The asset, which has no partitions yet, as a translation has it; its table stays.
 
     Raises:
         ConfigurationError: It would have other partitions.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from influx_lake.checks.suite import checks_of
+from influx_lake.checks.suite import has_check
 from influx_lake.config import Lake, Measurement, redact
 from influx_lake.errors import LakeError
 from influx_lake.orchestration.assets.checks import check_evaluation
@@ -34,7 +34,7 @@ _BUDGET_SECONDS = 2.0
 
 def freshness_sensors(lake: Lake) -> list[dg.SensorDefinition]:
     """The sensor, where the lake has a measurement that should be fresh."""
-    measurements = [each for each in lake.measurements if _CHECK in checks_of(each)]
+    measurements = [each for each in lake.measurements if has_check(each, _CHECK)]
     return [_sensor(measurements, LakeNames.of(lake))] if measurements else []
 
 

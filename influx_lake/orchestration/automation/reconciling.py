@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from influx_lake.checks.suite import checks_of
+from influx_lake.checks.suite import has_check
 from influx_lake.config import Automation, Lake, Measurement
 from influx_lake.errors import LakeError
 from influx_lake.observing import Observation
 from influx_lake.orchestration.assets.checks import check_evaluation
-from influx_lake.orchestration.assets.source_assets import source_assets
+from influx_lake.orchestration.assets.source_assets import source_key
 from influx_lake.orchestration.automation.run_planning import run_requests
 from influx_lake.orchestration.dagster_internals import DATA_VERSION_TAG
 from influx_lake.orchestration.failures import as_failure, failing_clearly
@@ -116,7 +116,7 @@ def reconcile_sensor(
         budget: How much one tick does.
     """
     measurements = [each for each in lake.measurements if each.reconcile is not None]
-    upstream = {place: spec.key for place, spec in source_assets(lake).items()}
+    upstream = source_key(lake)
     running, names = lake.operation.automation is not Automation.OFF, LakeNames.of(lake)
     observation = Observation.of(lake)
 
@@ -195,7 +195,7 @@ class _Reconciling:
         open_source: Gives a source by its name.
         recent: What Dagster does already.
         cursor: What is remembered; changed as measurements are looked at.
-        upstream: The external assets of the measurements, by source and name.
+        upstream: The external asset of a measurement, by source and name.
         now: The present.
     """
 
@@ -203,7 +203,7 @@ class _Reconciling:
     open_source: "Callable[[str], Source]"
     recent: RecentRuns
     cursor: Cursor
-    upstream: Mapping[tuple[str, str], dg.AssetKey]
+    upstream: Callable[[str, str], dg.AssetKey]
     now: datetime
 
     def look_at(self, measurement: Measurement, found: _Found) -> None:
@@ -221,7 +221,7 @@ class _Reconciling:
             if each.action is Action.LOAD:
                 found.to_load.append(DueWindow(measurement, each.comparison.window))
         changed = [each for each in judgements if each.action in (Action.REPORT, Action.RECOVERED)]
-        if changed and CHECK in checks_of(measurement):
+        if changed and has_check(measurement, CHECK):
             found.events.append(_evaluation(measurement, [each.comparison for each in judgements]))
 
     def _judged(self, measurement: Measurement) -> "tuple[list[Judgement], list[LakeError]]":
@@ -300,7 +300,7 @@ class _Reconciling:
         measurement = comparison.measurement
         version = comparison.source_version if judgement.action is Action.LOAD else comparison.lake_version
         return dg.AssetObservation(
-            self.upstream[measurement.source, measurement.name],
+            self.upstream(measurement.source, measurement.name),
             partition=measurement.scheme.key(comparison.window),
             description=comparison.explanation,
             metadata={

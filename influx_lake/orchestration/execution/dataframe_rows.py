@@ -7,13 +7,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import CommitConflict, ConfigurationError, UnforeseenError
-from influx_lake.orchestration.execution.partition_rows import PartitionWindow
+from influx_lake.orchestration.execution.partition_rows import PartitionWindow, StoredAsset
 from influx_lake.orchestration.partition_events import Facts
 from influx_lake.orchestration.window_metadata import commit_facts, partition_facts, table_facts
 
@@ -43,7 +42,7 @@ class FrameRows:
 
     @contextmanager
     def opened(
-        self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
+        self, context: StoredAsset, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> Iterator[list[PartitionWindow]]:
         """The partitions of the run as one window, in one pass over the rows.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -13,10 +13,10 @@ from influx_lake.config.values.windows import Window, merged
 from influx_lake.errors import ConfigurationError
 from influx_lake.orchestration.event_log.forwarding import warnings_in
 from influx_lake.orchestration.execution.dataframe_inputs import TableRows, load_as
-from influx_lake.orchestration.execution.partition_rows import PartitionRows, write_partitions
+from influx_lake.orchestration.execution.partition_rows import PartitionRows, StoredAsset, write_partitions
 from influx_lake.orchestration.failures import failing_clearly
 from influx_lake.orchestration.keys import SHARE, TABLE
-from influx_lake.orchestration.partition_events import step_of
+from influx_lake.orchestration.partition_events import Facts, step_of, stored_events
 from influx_lake.orchestration.partitions import time_partitions, window_of
 from influx_lake.orchestration.resources import IcebergCatalogResource
 
@@ -53,7 +53,29 @@ class IcebergIOManager(dg.ConfigurableIOManager):
         with failing_clearly(context.asset_key.to_user_string()), warnings_in(context.log, step_of().instance):
             windows = _windows_of_output(context)
             rows = obj if isinstance(obj, PartitionRows) else self._frame_rows(context, obj)
-            yield from write_partitions(context, self.catalog.open(), rows, windows)
+            finished: dict[str, Facts] = {}
+            try:
+                write_partitions(context, self.catalog.open(), rows, windows, finished)
+            except (Exception, dg.DagsterExecutionInterruptedError):
+                yield from stored_events(context, finished)
+                raise
+
+    def write(
+        self, asset: StoredAsset, rows: PartitionRows, windows: Mapping[str, Window], finished: dict[str, Facts]
+    ) -> None:
+        """Write windows of an asset for a step that stores several, each for itself.
+
+        Args:
+            asset: The asset.
+            rows: Its rows.
+            windows: The windows of the run's partitions, by partition key.
+            finished: Is filled with what is shown of each partition, as it is written.
+
+        Raises:
+            Failure: A window could not be replaced; the message says which, why, and what to do.
+        """
+        with failing_clearly(asset.asset_key.to_user_string()), warnings_in(asset.log, step_of().instance):
+            write_partitions(asset, self.catalog.open(), rows, windows, finished)
 
     def load_input(self, context: dg.InputContext) -> object:
         """Give the rows of the upstream asset's partitions, as the argument's annotation asks.

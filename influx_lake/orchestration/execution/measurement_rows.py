@@ -13,7 +13,7 @@ from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import naming
 from influx_lake.observing import Observation
-from influx_lake.orchestration.execution.partition_rows import PartitionWindow
+from influx_lake.orchestration.execution.partition_rows import PartitionWindow, StoredAsset
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.pool_slots import Pool, is_held_by_steps, slot
 from influx_lake.orchestration.resources import OpensSource
@@ -59,7 +59,7 @@ class MeasurementRows:
 
     @contextmanager
     def opened(
-        self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
+        self, context: StoredAsset, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> Iterator[Iterator[PartitionWindow]]:
         """The windows, while the sources are open and places in the pools are held."""
         from influx_lake.checks.audit import audit
@@ -100,7 +100,7 @@ class MeasurementRows:
                 return PartitionWindow(rows, lambda done: {key: replication_facts(done, self.upstreams[name].asset)})
 
             for pool in self._pools_of(partitions.values()):
-                opened.enter_context(slot(context, pool))
+                opened.enter_context(slot(context.log, pool))
             yield (window_of(key, window) for key, window in partitions.items())
 
     def _pools_of(self, windows: Iterable[Window]) -> Iterator[Pool]:

@@ -1,9 +1,9 @@
-"""What an asset returns to be written to its table: rows by partitions, and the writing of them."""
+"""Rows of an asset by partitions, and the writing of them to its table."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ import dagster as dg
 
 from influx_lake.config.values.units import format_duration
 from influx_lake.config.values.windows import Window
-from influx_lake.orchestration.partition_events import Facts, describe_partition, finished_events, step_of
+from influx_lake.orchestration.partition_events import Facts, describe_partition, step_of
 from influx_lake.orchestration.tags import WINDOW, subject_tags
 
 if TYPE_CHECKING:
@@ -41,9 +41,42 @@ class PartitionWindow:
     facts: Callable[[WindowResult], Mapping[str, Facts]]
 
 
+class StoredAsset(Protocol):
+    """What is known of an asset whose rows are stored. The context of an output is one."""
+
+    @property
+    def asset_key(self) -> dg.AssetKey:
+        """Its key."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        ...
+
+    @property
+    def log(self) -> dg.DagsterLogManager:
+        """The run's log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AssetOfStep:
+    """An asset of a step that stores several.
+
+    Attributes:
+        run_id: The run.
+        log: The run's log.
+    """
+
+    asset_key: dg.AssetKey
+    run_id: str
+    log: dg.DagsterLogManager
+
+
 @runtime_checkable
 class PartitionRows(Protocol):
-    """Rows of an asset's partitions: what assets of measurements and of roll-ups return, and your own may."""
+    """Rows of an asset's partitions: those of measurements, what assets of roll-ups return, and your own may."""
 
     @property
     def at_once(self) -> int:
@@ -51,12 +84,12 @@ class PartitionRows(Protocol):
         ...
 
     def opened(
-        self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
+        self, context: StoredAsset, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> AbstractContextManager[Iterable[PartitionWindow]]:
         """The windows of a run's partitions, which can be read for as long as the context lasts.
 
         Args:
-            context: The output that is stored.
+            context: The asset that is stored.
             catalog: The catalog of the table.
             partitions: The windows of the run's partitions, by partition key.
         """
@@ -64,18 +97,21 @@ class PartitionRows(Protocol):
 
 
 def write_partitions(
-    context: dg.OutputContext, catalog: Catalog, rows: PartitionRows, partitions: Mapping[str, Window]
-) -> Iterator[dg.AssetMaterialization]:
+    context: StoredAsset,
+    catalog: Catalog,
+    rows: PartitionRows,
+    partitions: Mapping[str, Window],
+    finished: dict[str, Facts],
+) -> None:
     """Write the windows of a run, and describe each partition on its own event.
 
     Args:
-        context: The output that is stored.
+        context: The asset that is stored.
         catalog: The catalog of the table.
-        rows: What the asset returned.
+        rows: Its rows.
         partitions: The windows of the run's partitions, by partition key.
-
-    Yields:
-        When a window fails, the materialisations of those that were finished, which are in the table.
+        finished: Is filled with what is shown of each partition as it is written: those are in the table, also when a
+            later one fails.
 
     Raises:
         LakeError: A window failed; no other one was begun after that.
@@ -83,22 +119,17 @@ def write_partitions(
     from influx_lake.replication.loading import load_windows
 
     _tag_run(context, partitions)
-    finished: dict[str, Facts] = {}
     began = told = time.monotonic()
-    try:
-        with rows.opened(context, catalog, partitions) as windows:
-            for each, done in load_windows(((each, each.rows) for each in windows), rows.at_once):
-                finished.update(each.facts(done))
-                if done.seconds >= PROGRESS_SECONDS or len(partitions) == 1:
-                    context.log.info(_written(each.rows, done))
-                now = time.monotonic()
-                if now - told >= PROGRESS_SECONDS or len(finished) == len(partitions):
-                    said = _progress(len(finished), len(partitions), now - began)
-                    context.log.info(f"{each.rows.subject}: {said}: {done.window}")
-                    told = now
-    except (Exception, dg.DagsterExecutionInterruptedError):
-        yield from finished_events(context, finished)
-        raise
+    with rows.opened(context, catalog, partitions) as windows:
+        for each, done in load_windows(((each, each.rows) for each in windows), rows.at_once):
+            finished.update(each.facts(done))
+            if done.seconds >= PROGRESS_SECONDS or len(partitions) == 1:
+                context.log.info(_written(each.rows, done))
+            now = time.monotonic()
+            if now - told >= PROGRESS_SECONDS or len(finished) == len(partitions):
+                said = _progress(len(finished), len(partitions), now - began)
+                context.log.info(f"{each.rows.subject}: {said}: {done.window}")
+                told = now
     for key, facts in _with_the_tables_state_last(finished, list(partitions)[-1]).items():
         describe_partition(context.asset_key, key, facts)
 
@@ -122,7 +153,7 @@ def _progress(done: int, total: int, seconds: float) -> str:
     return f"window {done} of {total} in {seconds:.1f} s ({done / seconds:.1f} windows/s{rest})"
 
 
-def _tag_run(context: dg.OutputContext, partitions: Mapping[str, Window]) -> None:
+def _tag_run(context: StoredAsset, partitions: Mapping[str, Window]) -> None:
     """Let the tags of a run that somebody started say what it loads, as those of planned runs do."""
     step = step_of()
     run = step.run

@@ -7,13 +7,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import dagster as dg
-
 from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.windows import Window
 from influx_lake.observing import Observation
-from influx_lake.orchestration.execution.partition_rows import PartitionWindow
+from influx_lake.orchestration.execution.partition_rows import PartitionWindow, StoredAsset
 from influx_lake.orchestration.keys import asset_key
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.window_metadata import rollup_facts
@@ -38,7 +36,7 @@ class RollupRows:
 
     @contextmanager
     def opened(
-        self, context: dg.OutputContext, catalog: Catalog, partitions: Mapping[str, Window]
+        self, context: StoredAsset, catalog: Catalog, partitions: Mapping[str, Window]
     ) -> Iterator[Iterator[PartitionWindow]]:
         """The windows."""
         observed = self.observation.of_loads(step_of().run.job_name) if self.observation else nullcontext()

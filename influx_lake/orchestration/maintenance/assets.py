@@ -98,7 +98,7 @@ def _maintained(
                 continue
             # The loads of the measurement's table are in that pool; those of roll-ups are in none.
             pool = Pool(table_pool(table.measurement, names), limit) if limit and table.rollup is None else None
-            with slot(context, pool) if pool else nullcontext():
+            with slot(context.log, pool) if pool else nullcontext():
                 for outcome in maintain(
                     catalog, [table], [kind], run_id=context.run_id, dry_run=config.dry_run, engines=engines
                 ):

@@ -37,18 +37,18 @@ def test_what_is_cheap_is_checked_by_default(lake: CheckedLake) -> None:
     assert f"measurement cpu, window {day(0)}" in told
 
 
-def test_all_checks_of_an_asset_are_one_step(lake: CheckedLake) -> None:
+def test_all_checks_of_an_asset_are_done_by_the_step_that_loads_it(lake: CheckedLake) -> None:
     lake.measurements = "{cpu: {freshness: {fail: 2h}, checks: {outliers: true, no_duplicate_points: true}}}"
-    checks = list(lake.definitions.asset_checks or ())
-    assert len(checks) == 1
-    assert len(lake.definitions.resolve_asset_graph().asset_check_keys) == 7
+    graph = lake.definitions.resolve_asset_graph()
+    assert len(graph.asset_check_keys) == 7
+    assert graph.get(CPU).assets_def.check_keys == graph.asset_check_keys
 
 
 def test_checks_that_are_switched_off_are_not_there(lake: CheckedLake) -> None:
     lake.measurements = (
         "{cpu: {checks: {source_equals_lake: false, gaps: false, schema_drift: false, small_files: false}}}"
     )
-    assert not lake.definitions.asset_checks
+    assert not lake.definitions.resolve_asset_graph().asset_check_keys
 
 
 @pytest.mark.slow
@@ -260,9 +260,9 @@ def test_a_measurement_that_is_late_or_silent_is_not_fresh(lake: CheckedLake) ->
 
 
 def test_a_source_that_is_away_is_asked_again_and_named(lake: CheckedLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    from influx_lake.orchestration.assets import checks
+    from influx_lake.orchestration.execution import measurement_step
 
-    monkeypatch.setattr(checks, "RETRIES", dg.RetryPolicy(max_retries=1))
+    monkeypatch.setattr(measurement_step, "CHECKED_AGAIN", dg.RetryPolicy(max_retries=1))
     lake.write("cpu,host=a usage=1 0")
     lake.load_alone()
     lake.url = "http://127.0.0.1:1"

@@ -15,12 +15,12 @@ from influx_lake.config import Measurement
 from influx_lake.config.measurements.rollups import Rollup
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Every, Scheme, Window
-from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.measurement_assets import AssetOptions, measurement_asset
 from influx_lake.orchestration.assets.rollup_assets import rollup_asset
 from influx_lake.orchestration.execution.io_manager import IcebergIOManager
 from influx_lake.orchestration.keys import IO_MANAGER_KEY
 from influx_lake.orchestration.partitions import partitions_for
-from influx_lake.orchestration.resources import IcebergCatalogResource
+from influx_lake.orchestration.resources import CATALOG_KEY, IcebergCatalogResource
 from influx_lake.sources.protocol import ServerInfo
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,7 +113,7 @@ class Lake:
         """The asset of the measurement cpu."""
         measurement = cpu(every)
         upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(measurement.scheme))
-        return measurement_asset(measurement, {(measurement.source, measurement.name): upstream})
+        return measurement_asset(measurement, AssetOptions({(measurement.source, measurement.name): upstream}))
 
     def rolling(self, *rollups: Rollup) -> tuple[dg.AssetsDefinition, ...]:
         """The asset of cpu, and those of its roll-ups."""
@@ -126,19 +126,22 @@ class Lake:
         key: str | None = None,
         keys: tuple[str, str] | None = None,
         everything: bool = False,
+        selection: dg.AssetSelection | None = None,
     ) -> Run:
         """Materialise the last asset, or all of them: one partition, or all from the first key to the last."""
+        chosen = dg.AssetSelection.assets(*(assets if everything else assets[-1:])).without_checks()
         tags = {
             f"dagster/asset_partition_range_{end}": key for end, key in zip(("start", "end"), keys or (), strict=False)
         }
         result = dg.materialize(
             assets,
-            selection=assets if everything else [assets[-1]],
+            selection=selection or chosen,
             partition_key=key,
             tags=tags,
             instance=self.instance,
             raise_on_error=False,
             resources={
+                CATALOG_KEY: self.catalog,
                 IO_MANAGER_KEY: IcebergIOManager(catalog=self.catalog),
                 "influxdb_default": dg.ResourceDefinition.hardcoded_resource(self.source),
                 "influxdb_archive": dg.ResourceDefinition.hardcoded_resource(self.source),

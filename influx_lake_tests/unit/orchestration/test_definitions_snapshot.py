@@ -109,8 +109,8 @@ def _asset(spec: dg.AssetSpec, node: Any) -> dict[str, Any]:
 
 
 def _check_specs(definitions: dg.Definitions) -> Iterable[dg.AssetCheckSpec]:
-    checks = definitions.asset_checks or ()
-    return [spec for check in checks if isinstance(check, dg.AssetChecksDefinition) for spec in check.check_specs]
+    assets = definitions.assets or ()
+    return [spec for each in assets if isinstance(each, dg.AssetsDefinition) for spec in each.check_specs]
 
 
 def _partitions(definition: dg.PartitionsDefinition | None) -> str | None:

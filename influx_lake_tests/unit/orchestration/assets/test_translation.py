@@ -4,7 +4,7 @@ import dagster as dg
 import pyarrow as pa
 
 from influx_lake.config import Measurement
-from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.measurement_assets import AssetOptions, measurement_asset
 from influx_lake.orchestration.keys import IO_MANAGER_KEY
 from influx_lake.orchestration.partitions import partitions_for
 from influx_lake_tests.unit.orchestration.fakes import Lake, cpu, hourly_points
@@ -18,7 +18,7 @@ def test_an_asset_of_another_key_keeps_its_table_and_is_loaded_from_it(lake: Lak
     measurement = cpu()
     scheme = partitions_for(measurement.scheme)
     upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=scheme)
-    translated = measurement_asset(measurement, {("default", "cpu"): upstream}, translation=bronze)
+    translated = measurement_asset(measurement, AssetOptions({("default", "cpu"): upstream}, translation=bronze))
 
     @dg.asset(
         key=["telemetry", "copy"],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from influx_lake.config import Measurement
 from influx_lake.config.values.windows import Every, Scheme
-from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.measurement_assets import AssetOptions, measurement_asset
 from influx_lake.orchestration.automation.conditions import (
     follows_upstream,
     loads_closed_windows,
@@ -30,11 +30,9 @@ DAY = timedelta(days=1)
 
 def definitions(measurement: Measurement) -> dg.Definitions:
     upstream = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partitions_for(measurement.scheme))
-    asset = measurement_asset(
-        measurement,
-        {(measurement.source, measurement.name): upstream},
-        automation_condition=loads_closed_windows(measurement),
-    )
+    upstreams = {(measurement.source, measurement.name): upstream}
+    conditions = {measurement.path: loads_closed_windows(measurement)}
+    asset = measurement_asset(measurement, AssetOptions(upstreams, conditions=conditions))
 
     @dg.asset(
         deps=[asset_key(measurement)],
@@ -45,7 +43,11 @@ def definitions(measurement: Measurement) -> dg.Definitions:
 
     return dg.Definitions(
         assets=[upstream, asset, roll_up],
-        resources={"iceberg_io_manager": dg.mem_io_manager, "influxdb_default": dg.ResourceDefinition.none_resource()},
+        resources={
+            "iceberg_io_manager": dg.mem_io_manager,
+            "iceberg_catalog": dg.ResourceDefinition.none_resource(),
+            "influxdb_default": dg.ResourceDefinition.none_resource(),
+        },
     )
 
 

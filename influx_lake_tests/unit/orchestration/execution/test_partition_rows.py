@@ -22,7 +22,7 @@ from influx_lake.errors import ColumnsChanged, SourceUnavailable, WindowInterrup
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_load import WindowLoad
 from influx_lake.iceberg.window_result import WindowResult
-from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.measurement_assets import AssetOptions, measurement_asset
 from influx_lake.orchestration.execution.partition_rows import PartitionWindow
 from influx_lake.orchestration.keys import IO_MANAGER_KEY
 from influx_lake.orchestration.partitions import partitions_for
@@ -42,7 +42,7 @@ UPSTREAM = dg.AssetSpec(["influxdb", "telemetry", "cpu"], partitions_def=partiti
 
 def asset(run: RunOptions | None = None, pools: PoolOptions | None = None) -> dg.AssetsDefinition:
     operation = OperationOptions(run=run or RunOptions(), pools=pools or PoolOptions())
-    return measurement_asset(cpu(), {("default", "cpu"): UPSTREAM}, operation=operation)
+    return measurement_asset(cpu(), AssetOptions({("default", "cpu"): UPSTREAM}, operation=operation))
 
 
 def with_a_past() -> dg.AssetsDefinition:
@@ -50,13 +50,14 @@ def with_a_past() -> dg.AssetsDefinition:
     past = dg.AssetSpec(["influxdb", "old", "cpu"], partitions_def=partitions_for(cpu().scheme))
     measurement = replace(cpu(), history=History("archive", START + 2 * DAY))
     pools = SourcePools("influxdb_default", {"archive": Pool("influxdb_archive", None)})
-    return measurement_asset(measurement, {("default", "cpu"): UPSTREAM, ("archive", "cpu"): past}, pools=pools)
+    upstream = {("default", "cpu"): UPSTREAM, ("archive", "cpu"): past}
+    return measurement_asset(measurement, AssetOptions(upstream, pools={measurement.path: pools}))
 
 
 def shared() -> dg.AssetsDefinition:
     """The asset of cpu, whose source holds the past of another measurement."""
     pools = SourcePools("influxdb_default", {"default": Pool("influxdb_default", None)})
-    return measurement_asset(cpu(), {("default", "cpu"): UPSTREAM}, pools=pools)
+    return measurement_asset(cpu(), AssetOptions({("default", "cpu"): UPSTREAM}, pools={cpu().path: pools}))
 
 
 @contextmanager

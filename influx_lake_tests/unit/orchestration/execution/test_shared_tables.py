@@ -15,7 +15,7 @@ from pyiceberg.table import DataScan
 
 from influx_lake.config import Measurement, load_lake
 from influx_lake.config.tables.shared_tables import LongOptions, Share
-from influx_lake.orchestration.assets.measurement_assets import measurement_asset
+from influx_lake.orchestration.assets.measurement_assets import AssetOptions, measurement_asset
 from influx_lake.orchestration.assets.translation import with_translated_keys
 from influx_lake.orchestration.definitions import build_definitions
 from influx_lake.orchestration.keys import PATH, SHARE, TABLE
@@ -33,7 +33,7 @@ def asset(measurement: Measurement, translation: Any = None) -> dg.AssetsDefinit
     partitions = partitions_for(measurement.scheme)
     upstream = dg.AssetSpec(["influxdb", "telemetry", measurement.name], partitions_def=partitions)
     upstreams = {(measurement.source, measurement.name): upstream}
-    return measurement_asset(measurement, upstreams, translation=translation)
+    return measurement_asset(measurement, AssetOptions(upstreams, translation=translation))
 
 
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in (pa.Table, duckdb.DuckDBPyRelation, DataScan)]
