@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from influx_lake.config.values.windows import Window
+from influx_lake.iceberg.streams.meanwhile import StreamedMeanwhile
 from influx_lake.iceberg.streams.position import StreamPosition
 from influx_lake.iceberg.target import Provenance, TableTarget
 from influx_lake.iceberg.window_rows import Rows
@@ -136,6 +137,7 @@ class WindowLoad:
         tail_of: Of a tail, what held rows of the window when it was read: it is committed only while that is the same,
             and only if it has something new.
         stream: Of messages, how far their stream is with them; they are added once.
+        streamed: Tells whether a stream added to the window while it was read. None: no stream fills the table.
         progress: How far the load is.
         written: Gives what was written of the window of a load already, in files of the table's layout, by this process
             or by others, in one or more parts that hold all of its rows; asked again where a load is begun again.
@@ -153,6 +155,7 @@ class WindowLoad:
     guard: Guard = field(default_factory=Unguarded)
     tail_of: SeenFiles | None = None
     stream: StreamPosition | None = None
+    streamed: StreamedMeanwhile | None = None
     progress: ProgressMeter = field(default_factory=ProgressMeter)
     written: Callable[[WindowLoad], Sequence[WrittenPart]] | None = None
     audit: Callable[[Catalog], Sequence[str]] | None = None

@@ -17,6 +17,7 @@ from influx_lake.errors import naming
 from influx_lake.iceberg.history.branch_catalog import branch_of
 from influx_lake.iceberg.load.ensure import check_table
 from influx_lake.iceberg.scan.reader import find_table
+from influx_lake.iceberg.streams.meanwhile import StreamedMeanwhile
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.target import Provenance
 from influx_lake.iceberg.window_load import Progress, ProgressMeter, Unguarded, WindowLoad
@@ -164,10 +165,24 @@ class MeasurementWindow:
         elif measurement.write == self.measurement.write and len(parts_of(measurement, self.window)) > 1:
             self._split = self._split_load(measurement, self._schema, now, FixedSchema(self._declared))
             load = replace(load, written=self._split)
-        if measurement.tail and measurement.write.mode is WriteMode.REPLACE:
-            # Of a window that is open, what is complete: rows that a tail adds meanwhile lie after it.
+        if measurement.stream and load.written is None and measurement.write.mode is WriteMode.REPLACE:
+            load = self._beside_stream(load, measurement.stream)
+        if (measurement.tail or measurement.stream) and measurement.write.mode is WriteMode.REPLACE:
+            # Of a window that is open, what is complete: rows that a tail or stream adds meanwhile lie after it.
             return replace(load, window=load.complete or load.window)
         return load
+
+    def _beside_stream(self, load: WindowLoad, stream: str) -> WindowLoad:
+        """The load of a window to which a stream may add points while it is read: then it is read again."""
+        streamed = StreamedMeanwhile(stream, self.window)
+
+        @contextmanager
+        def read(part: Window) -> Iterator[Rows]:
+            streamed.begin(find_table(self.catalog, self.measurement.identifier, self.measurement.share))
+            with load.read(part) as rows:
+                yield rows
+
+        return replace(load, read=read, streamed=streamed)
 
     def _seal(self, source: TopicSource) -> WindowLoad:
         self._progress, self._split = ProgressMeter(self.on_progress), None

@@ -105,6 +105,8 @@ class WindowCommit:
         ownership.check_owner(table, self.target, self.load.provenance)
         known = as_known(table, share=self.target.share)
         check_left_out(known, self.target.erased)
+        if self.load.streamed is not None:
+            self.load.streamed.check(known)
         check_spared(known, self.load.window, keeps_rows=self.target.write.mode is not WriteMode.REPLACE)
 
     def plan(self, table: Table) -> tuple[Staged, Change]:

@@ -12,8 +12,9 @@ from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.commit.commit_plan import KEPT_ROWS, Change, Planner
 from influx_lake.iceberg.merge.written_rows import WrittenRows
 from influx_lake.iceberg.streams.columns import StreamColumns
-from influx_lake.iceberg.streams.position import StreamPosition, position_in
+from influx_lake.iceberg.streams.position import TIMES, StreamPosition, position_in
 from influx_lake.iceberg.table_state import table_state
+from influx_lake.iceberg.table_state.coverage import windows_text
 from influx_lake.iceberg.target import TableTarget
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ class StreamPlan:
             )
         change = self.planner.plan(table)
         share, coverage = share_of(table), change.coverage
-        for part in self.tailed():
+        tailed = self.tailed()
+        for part in tailed:
             coverage = coverage.tailing(part)
         name = share.value if share else None
         notes = {**change.notes, "influx-lake.tail": "true", **self.position.notes(name)}
+        if tailed:
+            notes[TIMES] = windows_text(tailed)
         properties = self.position.properties(table, name)
         if self.columns is not None:
             properties |= self.columns.properties(table)

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from influx_lake.config.values.windows import Window
 from influx_lake.iceberg.columns.known_columns import share_of
 from influx_lake.iceberg.failures.translation import catalog_errors
 from influx_lake.iceberg.own_properties import is_copied
+from influx_lake.iceberg.table_state.coverage import parse_windows
 from influx_lake.iceberg.table_state.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 SUMMARY = "influx-lake.stream"
 """The property of a snapshot's summary: it goes back with the rows when a table is rolled back."""
+TIMES = "influx-lake.stream-times"
+"""The property of a snapshot's summary: the time that has some of the points, a part of each window."""
 PROPERTY = "influx-lake.stream."
 """The beginning of a table property, whose end is the stream's name: it outlives the snapshots."""
 
@@ -103,6 +107,24 @@ def position_in(table: Table | None, stream: str) -> StreamPosition | None:
         if stated is None or Lineage(table).is_first(oldest):
             return None
         return stated if stated.at_ms <= oldest.timestamp_ms else None
+
+
+def added_since(table: Table, stream: str, sequence: int) -> Iterator[Window]:
+    """The time to which a stream has added points since it was as far, as the snapshots that are left tell.
+
+    Args:
+        table: The table; of one that holds several measurements the one whose rows are looked at.
+        stream: The stream's name.
+        sequence: How far it was.
+    """
+    snapshot, share = table.current_snapshot(), share_of(table)
+    for each in _line(table, snapshot) if snapshot is not None else ():
+        summary = each.summary.additional_properties if each.summary else {}
+        held = _read(_said(summary, stream, share.value if share else ""))
+        if held is not None and held.sequence <= sequence:
+            return
+        if held is not None:
+            yield from parse_windows(summary.get(TIMES, ""))
 
 
 def _line(table: Table, snapshot: Snapshot) -> Iterator[Snapshot]:
