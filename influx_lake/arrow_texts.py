@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 
 def are_texts(column: pa.Array | pa.ChunkedArray) -> bool:
     """Whether all strings of a column, including those in dictionaries and structs, are valid UTF-8."""
-    if not _may_hold_text(column.type):
+    if not _may_hold_text(column.type) or (isinstance(column, pa.StringArray) and _are_plainly_ascii(column)):
         return True
     try:
         column.validate(full=True)
@@ -35,6 +36,18 @@ def shown(scalar: pa.Scalar) -> Any:
         return {name: shown(part) for name, part in scalar.items()}
     value = scalar.value if isinstance(scalar, pa.DictionaryScalar) else scalar
     return value.as_buffer().to_pybytes() if isinstance(value, pa.StringScalar) else None
+
+
+def _are_plainly_ascii(texts: pa.StringArray) -> bool:
+    """Whether texts lie where they say, and all of their bytes are ASCII: true of most columns, and quick to see."""
+    _, places, content = texts.buffers()
+    if places is None or content is None:
+        return False
+    ends = np.frombuffer(places, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    if len(ends) <= len(texts) or ends[0] < 0 or ends[-1] > content.size or (ends[1:] < ends[:-1]).any():
+        return False
+    held = np.frombuffer(content, np.int8)[ends[0] : ends[-1]]
+    return bool(held.min(initial=0) >= 0)
 
 
 def _may_hold_text(kind: pa.DataType) -> bool:

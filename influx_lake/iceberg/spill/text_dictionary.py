@@ -10,6 +10,7 @@ ENCODED = pa.dictionary(pa.int32(), pa.string())
 MOST_BYTES = 2**20
 """What a dictionary may hold: of a larger one Parquet's encoder makes no use, either."""
 _SMALL = 4096
+_LOOKED_AT = 16_384
 
 
 class TextDictionary:
@@ -33,6 +34,12 @@ class TextDictionary:
             return local
         places = self._places(local.dictionary.cast(pa.string()))
         return pa.DictionaryArray.from_arrays(places.take(local.indices), self.values)
+
+    def encode_all(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Plain texts that are kept no longer than they are together: where there are many, with values of their own."""
+        if len(self.values) >= _SMALL:
+            return texts.dictionary_encode()
+        return pa.chunked_array([self.encode(chunk) for chunk in texts.chunks], ENCODED)
 
     def _places(self, texts: pa.Array) -> pa.Array:
         """Where the texts stand in the dictionary; those that it lacks are added."""
@@ -65,9 +72,11 @@ def _with_used_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     values = column.chunk(0).dictionary
     used = np.zeros(len(values), np.bool_)
     for chunk in column.chunks:
-        used[chunk.indices.drop_null().to_numpy()] = True
-    if used.all():
-        return column
+        for begin in range(0, len(chunk), _LOOKED_AT):
+            # All rows need not be looked at where the first ones have every value.
+            used[chunk.indices.slice(begin, _LOOKED_AT).drop_null().to_numpy().astype(np.intp)] = True
+            if used.all():
+                return column
     places, kept = pa.array(np.cumsum(used) - 1, column.type.index_type), values.filter(pa.array(used))
     return pa.chunked_array(
         [pa.DictionaryArray.from_arrays(places.take(chunk.indices), kept) for chunk in column.chunks], column.type

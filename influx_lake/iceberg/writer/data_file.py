@@ -43,7 +43,7 @@ class OpenFile:
     def create(cls, table: Table, key: PartitionKey | None, form: FileFormat) -> OpenFile:
         path = table.location_provider().new_data_location(f"{uuid.uuid4()}.parquet", key)
         stream = table.io.new_output(path).create(overwrite=True)
-        writer = pq.ParquetWriter(stream, form.schema, **form.options)
+        writer = pq.ParquetWriter(stream, form.written, **form.options)
         order_id = form.order.order_id if form.order else None
         return cls(path, stream, writer, form.settings, form.row_size, order_id)
 

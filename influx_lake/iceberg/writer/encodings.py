@@ -71,6 +71,10 @@ class Encodings:
             return ENCODED
         return field.type
 
+    def plain(self, schema: pa.Schema) -> list[str]:
+        """The columns without a dictionary."""
+        return [name for name in schema.names if self.by_column.get(name) is not Encoding.DICTIONARY]
+
     def options(self) -> dict[str, Any]:
         """The arguments of the Parquet writer."""
         chosen = self.by_column.items()

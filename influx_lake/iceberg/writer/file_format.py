@@ -15,13 +15,21 @@ from influx_lake.iceberg.writer.bloom_filters import bloom_options
 from influx_lake.iceberg.writer.encodings import Encodings
 from influx_lake.iceberg.writer.write_settings import WriteSettings
 
+PAGE_BYTES = 2**20
+PAGE_ROWS = 20_000
+LEAST_ROWS_AT_ONCE = 1_024
+"""Arrow's defaults."""
+CHECKS_PER_PAGE = 4
+"""By a fourth of what it may hold a page may get too large."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
     """What all files of a writer have in common.
 
     Attributes:
-        schema: The columns that the Parquet writer is given.
+        schema: The columns of rows that wait for their row group.
+        written: The columns that the Parquet writer is given.
         options: Its other arguments.
         settings: What is settled of the files beside that.
         order: The order of their rows.
@@ -30,6 +38,7 @@ class FileFormat:
     """
 
     schema: pa.Schema
+    written: pa.Schema
     options: dict[str, Any]
     settings: WriteSettings
     order: FileOrder | None
@@ -45,7 +54,8 @@ class FileFormat:
         Args:
             rows: The rows, in the types of the table's files.
             settings: How files are to be.
-            encode_text: Whether rows are copied before they are written, which is cheap for dictionaries only.
+            encode_text: Whether rows are copied before they are written, which is cheap for dictionaries only; without
+                it their texts become dictionaries with their row group, which leaves less to the thread that encodes.
             order: The order that all rows come in; None: in any.
         """
         compression = {"compression": settings.compression.value, "compression_level": settings.compression_level}
@@ -59,26 +69,47 @@ class FileFormat:
             "data_page_size": settings.page_bytes,
             "max_rows_per_page": settings.page_rows,
             "dictionary_pagesize_limit": settings.dictionary_bytes,
+            "write_batch_size": _rows_at_once(rows.select(encodings.plain(rows.schema)), settings),
             "bloom_filter_options": bloom_options(rows, settings.bloom_filters or {}, settings.row_group_rows),
             "sorting_columns": order.columns if order else None,
         }
         schema = encodings.schema(rows.schema, encode_text=encode_text)
-        dictionaries = {column.name: TextDictionary() for column in schema if pa.types.is_dictionary(column.type)}
-        return cls(schema, options, settings, order, dictionaries, RowSize(schema))
+        written = encodings.schema(rows.schema, encode_text=True)
+        dictionaries = {column.name: TextDictionary() for column in written if pa.types.is_dictionary(column.type)}
+        return cls(schema, written, options, settings, order, dictionaries, RowSize(schema))
 
     def conform(self, rows: pa.Table) -> pa.Table:
-        """The rows in the columns that the Parquet writer takes."""
-        if rows.schema == self.schema and not self.dictionaries:
+        """The rows in the columns in which they wait."""
+        if rows.schema == self.schema and not any(pa.types.is_dictionary(kind) for kind in self.schema.types):
             return rows
         columns = zip(rows.columns, self.schema, strict=True)
         return pa.Table.from_arrays([self._conform(values, column) for values, column in columns], schema=self.schema)
 
     def row_group(self, rows: pa.Table) -> pa.Table:
-        """Conforming rows with one dictionary per column, so that none is built again."""
-        return rows.unify_dictionaries() if self.dictionaries else rows
+        """Conforming rows as the Parquet writer takes them, with one dictionary per column, so that none is built again."""
+        if not self.dictionaries:
+            return rows
+        pairs = zip(rows.columns, self.written, strict=True)
+        columns = [
+            values if values.type == column.type else self.dictionaries[column.name].encode_all(values)
+            for values, column in pairs
+        ]
+        return pa.Table.from_arrays(columns, schema=self.written).unify_dictionaries()
 
     def _conform(self, values: pa.ChunkedArray, column: pa.Field) -> pa.ChunkedArray:
-        dictionary = self.dictionaries.get(column.name)
-        if dictionary is None:
+        if not pa.types.is_dictionary(column.type):
             return values.cast(column.type)
+        dictionary = self.dictionaries[column.name]
         return pa.chunked_array([dictionary.encode(chunk) for chunk in values.chunks], column.type)
+
+
+def _rows_at_once(rows: pa.Table, settings: WriteSettings) -> int:
+    """Of how many rows a column is encoded before the size of its page is looked at: many where values are small.
+
+    Args:
+        rows: The first rows, of the columns that have no dictionary.
+        settings: How large pages are to be.
+    """
+    widest = max((values.nbytes / max(1, len(rows)) for values in rows.columns), default=1.0)
+    in_page = (settings.page_bytes or PAGE_BYTES) / CHECKS_PER_PAGE / max(1.0, widest)
+    return int(min(settings.page_rows or PAGE_ROWS, max(LEAST_ROWS_AT_ONCE, in_page)))

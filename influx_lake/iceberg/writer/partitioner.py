@@ -54,8 +54,8 @@ class Partitioner:
         Rows of a single partition come as they are. Others are copied: a slice that waits for its row group would keep
         the rows of all other partitions in memory with it.
         """
-        if self.is_single(rows):
-            yield self._first(rows), rows
+        if (single := self._single(rows)) is not None:
+            yield (self._partition(single) if single else UNPARTITIONED), rows
             return
         values = [self._encoded(field, rows) for field in self._spec.fields]
         numbers = _numbered([value.indices for value in values], [len(value.dictionary) for value in values])
@@ -73,23 +73,27 @@ class Partitioner:
 
     def is_single(self, rows: pa.Table) -> bool:
         """Whether all rows certainly are of one partition: true of most chunks of a day, and cheap to see."""
-        return all(self._is_constant(field, rows) for field in self._spec.fields)
+        return self._single(rows) is not None
 
-    def _is_constant(self, field: PartitionField, rows: pa.Table) -> bool:
+    def _single(self, rows: pa.Table) -> list[Any] | None:
+        """The values of the partition that all rows certainly are of; None where there may be several."""
+        values: list[Any] = []
+        for field in self._spec.fields:
+            ends = self._ends(field, rows)
+            if ends is None or ends[0] != ends[1]:
+                return None
+            values.append(ends[0].as_py())
+        return values
+
+    def _ends(self, field: PartitionField, rows: pa.Table) -> pa.Array | None:
+        """What a field makes of the first and of the last time; None of other columns."""
         from pyiceberg.transforms import TimeTransform
 
         source = rows.column(self._position[field.source_id])
-        if not isinstance(field.transform, TimeTransform) or source.null_count:
-            return False
+        if not isinstance(field.transform, TimeTransform) or source.null_count or not len(rows):
+            return None
         extremes = pc.min_max(source)
-        ends = self._apply(field, pa.array([extremes["min"], extremes["max"]], source.type))
-        return bool(ends[0] == ends[1])
-
-    def _first(self, rows: pa.Table) -> Partition:
-        if self._spec.is_unpartitioned():
-            return UNPARTITIONED
-        first = rows.slice(0, 1)
-        return self._partition([self._encoded(field, first)[0].as_py() for field in self._spec.fields])
+        return self._apply(field, pa.array([extremes["min"], extremes["max"]], source.type))
 
     def _encoded(self, field: PartitionField, rows: pa.Table) -> pa.DictionaryArray:
         """What a field makes of every row; null is one of the dictionary's values."""
