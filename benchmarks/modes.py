@@ -2,7 +2,8 @@
 
 The window holds the rows already and the same points come again: with a null in every other row where fields are
 merged, every other one of them for `half`, in another order for `shuffled`. The figures are CPU seconds over those of
-replacing the window; `over_input_mb` is the largest resident size above the rows that come, which wait in memory.
+replacing the window; `merge_fields_ratio` is the largest of those that merge fields; `over_input_mb` is the largest
+resident size above the rows that come, which wait in memory.
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ def run(rows: int, runs: int) -> dict[str, object]:
             found.append(in_process("benchmarks.modes", "--case", name, "--rows", str(rows)))
     cpu = {name: median(found, "cpu") for name, found in costs.items()}
     over = {name: round(median(found, "peak_mb") - median(found, "base_mb")) for name, found in costs.items()}
+    merging = [name for name in UPSERTS if name.endswith("merge_fields")]
     return {
         "rows": rows,
+        "merge_fields_ratio": round(max(cpu[name] for name in merging) / cpu["replace"], 2),
         "replace_cpu_seconds": round(cpu["replace"], 2),
         **{f"{name}_cpu": round(cpu[name] / cpu["replace"], 2) for name in UPSERTS},
         "over_input_mb": over,

@@ -5,7 +5,8 @@
 `cpu_ratio` is the CPU of pyarrow's ParquetWriter (zstd, its defaults, no table) over ours for rows of one day: above
 1.0 we are faster. `cpu_ratio_by_day` is the same for rows dealt to seven days in turns, which we write to a table
 partitioned by day, `_bucket` for one of sixteen buckets of hosts, and `_sorted` for one sorted by host and time, all
-beside the plain writer, which does neither. `peak_mb_5m` and `peak_mb_50m` say how far the memory of a process rises
+beside the plain writer, which does neither. `cpu_ratio_duckdb_sorted` is the CPU of DuckDB's `COPY (... ORDER BY host,
+time)` over ours, with one thread and 256 MB. `peak_mb_5m` and `peak_mb_50m` say how far the memory of a process rises
 above what it had before, pyiceberg's modules among it, while it writes rows that are made as they stream.
 `bytes_ratio` is our size over the plain writer's. With --json only these are measured; the table without it has the
 others, too: those that are not installed here run with the Python of another environment that --others names. `make
@@ -50,9 +51,11 @@ class Comparison:
 def run(rows: int, runs: int) -> dict[str, object]:
     """Measure every layout."""
     compared = {layout: Comparison(layout) for layout in LAYOUTS}
+    duckdb: list[Cost] = []
     for _ in range(runs):
         for comparison in compared.values():
             comparison.run(rows)
+        duckdb.append(in_process("benchmarks.cases", "sort-duckdb", str(rows)))
     layouts = {layout: comparison.report() for layout, comparison in compared.items()}
     peaks = {size: {layout: peak_over(layout, rows * factor) for layout in LAYOUTS} for size, factor in SIZES.items()}
     for layout, report in layouts.items():
@@ -62,7 +65,8 @@ def run(rows: int, runs: int) -> dict[str, object]:
         for layout, report in layouts.items()
         for figure, value in report.items()
     }
-    return {"rows": rows, "runs": runs, **flat}
+    beside = {"cpu_ratio_duckdb_sorted": ratio(duckdb, compared["sorted"].ours, "cpu")}
+    return {"rows": rows, "runs": runs, **flat, **beside}
 
 
 SIZES = {"5m": 1, "50m": 10}

@@ -90,6 +90,25 @@ def write_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[],
     return lambda: replace_window(load_of(opened, chosen.target, Rows(data), chosen.window, PROVENANCE)).bytes_written
 
 
+def sort_duckdb(folder: Path, rows: int) -> Callable[[], int]:
+    """Another sorter: DuckDB's `COPY` of the rows in order, to one file, with one thread and zstd."""
+    import duckdb
+
+    data = pa.Table.from_batches(list(batches(rows)))
+    connection, path = duckdb.connect(), folder / "sorted.parquet"
+    connection.execute(f"set threads = 1; set memory_limit = '256MB'; set temp_directory = '{folder}/spilled'")
+    connection.register("data", data)
+
+    def run() -> int:
+        connection.execute(
+            f"copy (select * from data order by host, time) to '{path}' "
+            "(format parquet, compression zstd, row_group_size 262144)"
+        )
+        return path.stat().st_size
+
+    return run
+
+
 def stream_ours(folder: Path, rows: int, layout: str = "one-day") -> Callable[[], int]:
     """Rows made as they are written: the memory is the writer's own."""
     opened, chosen = local_catalog(folder), LAYOUTS[layout]
@@ -120,6 +139,7 @@ def flight_ours(folder: Path, _rows: int, url: str, token: str) -> Callable[[], 
 CASES: dict[str, Callable[..., Callable[[], int]]] = {
     "write-raw": write_raw,
     "write-ours": write_ours,
+    "sort-duckdb": sort_duckdb,
     "stream-ours": stream_ours,
     "flight-raw": flight_raw,
     "flight-ours": flight_ours,

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from influx_lake.arrow_maps import as_texts, is_map
 from influx_lake.iceberg.merge.point_key import PointKey
-from influx_lake.iceberg.spill.sorted_int64_set import Numbers, places_in
+from influx_lake.iceberg.spill.sorted_int64_set import Numbers, best_sort, places_in
 
 _LARGEST = 2**62
 _BELOW = "below microseconds"
@@ -77,7 +77,13 @@ def coalesced(coming: KeyedRows, held: KeyedRows, key: tuple[str, ...]) -> pa.Ta
 def _places(coming: Numbers, held: Numbers) -> pa.Array:
     """The place of the table's first row with each loaded key; null where there is none."""
     order = np.argsort(held, kind="stable")
-    places = order[places_in(held[order], coming)]
+    ordered = held[order]
+    if best_sort(coming) == "stable":
+        places = order[places_in(ordered, coming)]
+    else:
+        # In order they are found in a fraction of the time that it takes to jump to and fro.
+        sought, places = np.argsort(coming), np.empty(len(coming), np.int64)
+        places[sought] = order[places_in(ordered, coming[sought])]
     return pa.array(places, mask=held[places] != coming)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,25 @@ from influx_lake.iceberg.spill.sorted_int64_set import Numbers
 
 _FEW = 2**20
 """Up to so many possible combinations in a batch, ids are looked up in an array."""
+_STREAMS = 2
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Combinations:
+    """Dictionaries of the columns.
+
+    Attributes:
+        dictionaries: The same.
+        numbers: The ids of their values.
+        sizes: How many they have.
+        series: The id of each combination that was met, by the places of its values; None where there are too many.
+    """
+
+    dictionaries: list[pa.Array]
+    numbers: list[Numbers]
+    sizes: list[int]
+    series: Numbers | None
 
 
 class SeriesIds:
@@ -23,6 +43,7 @@ class SeriesIds:
         self._columns = columns
         self._values = [_ValueIds() for _ in columns]
         self._pairs = [_ValueIds() for _ in columns[1:]]
+        self._recent: list[_Combinations] = []
 
     def of(self, batch: pa.RecordBatch) -> Numbers:
         """The id of each row's combination."""
@@ -30,19 +51,34 @@ class SeriesIds:
             return np.zeros(len(batch), np.int64)
         encoded = [_encoded(batch.column(name)) for name in self._columns]
         indices = [column.indices.to_numpy().astype(np.int64, copy=False) for column in encoded]
-        numbers = [known.of(column.dictionary) for known, column in zip(self._values, encoded, strict=True)]
+        known = self._known([column.dictionary for column in encoded])
+        if known.series is None or not len(batch):
+            return self._combined([found[index] for found, index in zip(known.numbers, indices, strict=True)])
+        combinations = indices[0]
+        for index, size in zip(indices[1:], known.sizes[1:], strict=True):
+            combinations = combinations * size + index
+        series: Numbers = known.series[combinations]
+        if series.min() == _UNKNOWN:
+            there = np.zeros(len(known.series), bool)
+            there[combinations[series == _UNKNOWN]] = True
+            distinct = np.flatnonzero(there)
+            parts = np.unravel_index(distinct, known.sizes)
+            known.series[distinct] = self._combined(
+                [found[part] for found, part in zip(known.numbers, parts, strict=True)]
+            )
+            series = known.series[combinations]
+        return series
+
+    def _known(self, dictionaries: list[pa.Array]) -> _Combinations:
+        """What is known of dictionaries: batches of a stream often share theirs, and two streams are read in turns."""
+        for known in self._recent:
+            if all(map(_are_alike, known.dictionaries, dictionaries)):
+                return known
+        numbers = [values.of(dictionary) for values, dictionary in zip(self._values, dictionaries, strict=True)]
         sizes = [len(found) for found in numbers]
-        if math.prod(sizes) > _FEW or not len(batch):
-            return self._combined([found[index] for found, index in zip(numbers, indices, strict=True)])
-        combinations = np.ravel_multi_index(indices, sizes)
-        there = np.zeros(math.prod(sizes), bool)
-        there[combinations] = True
-        distinct = np.flatnonzero(there)
-        parts = np.unravel_index(distinct, sizes)
-        series = np.zeros(len(there), np.int64)
-        series[distinct] = self._combined([found[part] for found, part in zip(numbers, parts, strict=True)])
-        found: Numbers = series[combinations]
-        return found
+        series = np.full(math.prod(sizes), _UNKNOWN, np.int64) if math.prod(sizes) <= _FEW else None
+        self._recent = [_Combinations(dictionaries, numbers, sizes, series), *self._recent[: _STREAMS - 1]]
+        return self._recent[0]
 
     def _combined(self, columns: list[Numbers]) -> Numbers:
         series, *others = columns
@@ -68,6 +104,11 @@ class _ValueIds:
             numbers = pc.index_in(encoded.dictionary, value_set=self._known)
         found: Numbers = numbers.cast(pa.int64()).take(encoded.indices).to_numpy()
         return found
+
+
+def _are_alike(one: pa.Array, other: pa.Array) -> bool:
+    """Whether two dictionaries certainly have the same values: of floats Arrow takes -0.0 for 0.0."""
+    return one.type == other.type and not pa.types.is_floating(one.type) and bool(one.equals(other))
 
 
 def _encoded(values: pa.Array) -> pa.DictionaryArray:

@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ import pyarrow.compute as pc
 from influx_lake.config.tables.sort_order import SortTerm
 from influx_lake.iceberg.sort.argsort import Numbers, order_of
 from influx_lake.iceberg.sort.key_encoding import ColumnCoding
+from influx_lake.iceberg.sort.scratch import Scratch
 from influx_lake.iceberg.spill.column_file import StoredColumn, Stretch, read, store
 from influx_lake.iceberg.spill.malloc_trim import return_freed_memory
 from influx_lake.temporary_files import TemporaryFile
@@ -79,6 +81,10 @@ def sorted_batches(
                 yield rows.slice(begin, BATCH_ROWS)
 
 
+_Piece: TypeAlias = tuple[list[StoredColumn], int, int]
+"""Rows that lie together on disk: their columns, and of these the first row and the one behind the last."""
+
+
 @dataclass(slots=True)
 class _Run:
     """Rows in order on disk, in parts, and in chunks, which are not the same.
@@ -101,12 +107,12 @@ class _Run:
     def chunks(self) -> int:
         return -(-self.rows // self.chunk_rows)
 
-    def stretches(self, number: int, begin: int, end: int) -> Iterator[Stretch]:
-        """Where the values of a column are, of rows from one to another."""
+    def pieces(self, begin: int, end: int) -> Iterator[_Piece]:
+        """Where rows are, from one to another."""
         ends = itertools.chain((first for first, _ in self.parts[1:]), [self.rows])
         for (first, columns), last in zip(self.parts, ends, strict=True):
             if begin < last and first < end:
-                yield Stretch(columns[number], max(begin, first) - first, min(end, last) - first)
+                yield columns, max(begin, first) - first, min(end, last) - first
 
 
 @dataclass(slots=True)
@@ -137,6 +143,7 @@ class _Sorter:
         self._descending = [descending for _, descending in keys]
         self._limits = limits
         self._file = TemporaryFile()
+        self._scratch = Scratch()
 
     def close(self) -> None:
         """Remove what waits on disk."""
@@ -167,7 +174,7 @@ class _Sorter:
     def _written_run(self, waiting: list[list[pa.Array]], rows: int, size: int) -> _Run:
         chunk_rows = max(1, self._limits.chunk_bytes * rows // max(1, size))
         run = _Run(chunk_rows, chunk_rows * size // max(1, rows))
-        self._append(run, self._sorted(waiting), self._file)
+        self._append(run, self._sorted(waiting, self._scratch), self._file)
         return run
 
     def _with_fewer(self, runs: list[_Run]) -> list[_Run]:
@@ -228,32 +235,36 @@ class _Sorter:
     def _settled(self, cursors: list[_Cursor], bound: list[pa.Array] | None) -> Iterator[list[pa.Array]]:
         """Yield the columns of the rows that are due and not above a bound, in order; the cursors move behind them."""
         due = [(cursor.run, cursor.done, cursor.due) for cursor in cursors]
-        keys = {number: self._read(number, due) for number in self._keys}
+        pieces = _pieces(due)
+        keys = {number: self._read(number, pieces) for number in self._keys}
         order = self._order(keys.values() if bound is None else map(_joined, zip(keys.values(), bound, strict=True)))
         if bound is not None:
             # The sort is stable: the bound, which is the last of all, comes after the rows that are equal to it.
             order = order[: int(np.flatnonzero(order == len(order) - 1)[0])]
-        begins = list(itertools.accumulate((end - begin for _, begin, end in due[:-1]), initial=0))
+        owners = np.repeat(np.arange(len(due)), [end - begin for _, begin, end in due])
+        begins = np.cumsum([0, *(end - begin for _, begin, end in due[:-1])])
         # Not all at once: how many they are differs much, and would leave gaps in memory.
         for first in range(0, len(order), BATCH_ROWS):
             taken = order[first : first + BATCH_ROWS]
-            is_taken = np.zeros(len(next(iter(keys.values()))), np.bool_)
-            is_taken[taken] = True
+            owned = owners[taken]
+            counts = np.bincount(owned, minlength=len(due))
             ranges = []
-            for cursor, count in zip(cursors, np.add.reduceat(is_taken, begins, dtype=np.int64), strict=True):
-                ranges.append((cursor.run, cursor.done, cursor.done + int(count)))
-                cursor.done += int(count)
-            in_ranges = pa.array((np.cumsum(is_taken) - 1)[taken])
+            for cursor, count in zip(cursors, counts.tolist(), strict=True):
+                ranges.append((cursor.run, cursor.done, cursor.done + count))
+                cursor.done += count
+            pieces = _pieces(ranges)
+            in_pieces = pa.array(taken - (begins - np.cumsum(counts) + counts)[owned])
+            begins += counts
             yield [
                 pc.take(keys[number], pa.array(taken), boundscheck=False)
                 if number in keys
-                else pc.take(self._read(number, ranges), in_ranges, boundscheck=False)
+                else pc.take(self._read(number, pieces), in_pieces, boundscheck=False)
                 for number in range(self.coding.width)
             ]
 
-    def _read(self, number: int, ranges: Sequence[tuple[_Run, int, int]]) -> pa.Array:
-        """The values of a column of some rows of each run, coded as they are now."""
-        stretches = itertools.chain.from_iterable(run.stretches(number, begin, end) for run, begin, end in ranges)
+    def _read(self, number: int, pieces: Sequence[_Piece]) -> pa.Array:
+        """The values of a column of some rows, coded as they are now."""
+        stretches = [Stretch(columns[number], begin, end) for columns, begin, end in pieces]
         return _joined(
             [
                 self.coding.current(number, read(list(alike), self._file))
@@ -261,15 +272,27 @@ class _Sorter:
             ]
         )
 
-    def _sorted(self, batches: list[list[pa.Array]]) -> Iterator[pa.Array]:
-        """Each column of the rows in order; the list is emptied, so that few columns are held twice."""
+    def _sorted(self, batches: list[list[pa.Array]], scratch: Scratch | None = None) -> Iterator[pa.Array]:
+        """Each column of the rows in order; the list is emptied, so that few columns are held twice.
+
+        Args:
+            batches: The columns of rows.
+            scratch: Where columns may lie that are done with when the next one is asked for.
+        """
         waiting = [list(chunks) for chunks in zip(*batches, strict=True)]
         batches.clear()
         keys = {number: self._whole(number, waiting[number]) for number in self._keys}
         order = pa.array(self._order(keys.values()))
         for number, chunks in enumerate(waiting):
-            values = keys.pop(number) if number in keys else self._whole(number, chunks)
-            yield pc.take(values, order, boundscheck=False)
+            if number in keys:
+                yield pc.take(keys.pop(number), order, boundscheck=False)
+            elif scratch is not None and scratch.has_room_for(
+                parts := [self.coding.current(number, c) for c in chunks]
+            ):
+                chunks.clear()
+                yield scratch.taken(parts, order)
+            else:
+                yield pc.take(self._whole(number, chunks), order, boundscheck=False)
 
     def _whole(self, number: int, chunks: list[pa.Array]) -> pa.Array:
         """A column that was coded in chunks, as it would be now; the list is emptied."""
@@ -281,6 +304,11 @@ class _Sorter:
         """Where rows stand, in order, by their sort columns."""
         pairs = zip(self._keys, columns, strict=True)
         return order_of([self.coding.comparable(number, values) for number, values in pairs], self._descending)
+
+
+def _pieces(ranges: Sequence[tuple[_Run, int, int]]) -> list[_Piece]:
+    """Where some rows of each run are."""
+    return [piece for run, begin, end in ranges for piece in run.pieces(begin, end)]
 
 
 def _joined(arrays: Sequence[pa.Array]) -> pa.Array:

@@ -44,11 +44,14 @@ class ColumnCoding:
 
     def current(self, number: int, values: pa.Array) -> pa.Array:
         """Values of a column that were coded earlier, as they would be now."""
-        return values if values.type == self.type_of(number) else self._texts[number].values.take(values)
+        kind = self.type_of(number)
+        if values.type == kind:
+            return values
+        return values.cast(kind) if number in self._coded else self._texts[number].values.take(values)
 
     def type_of(self, number: int) -> pa.DataType:
         """How the values of a column are kept, as of now."""
-        return ENCODED.index_type if number in self._coded else self._fields[number].type
+        return _narrowest(len(self._texts[number].values)) if number in self._coded else self._fields[number].type
 
     def comparable(self, number: int, values: pa.Array) -> pa.Array:
         """Values of a column, coded as they are now, as others that Arrow compares as Iceberg compares them."""
@@ -65,7 +68,7 @@ class ColumnCoding:
         if number in self._maps:
             kind = self._maps[number]
             return from_texts(values, kind) if texts is None else from_texts(texts, kind).take(values)
-        return values if texts is None else pa.DictionaryArray.from_arrays(values, texts)
+        return values if texts is None else pa.DictionaryArray.from_arrays(values.cast(ENCODED.index_type), texts)
 
     def _code(self, number: int, values: pa.Array) -> pa.Array:
         if number in self._maps:
@@ -77,7 +80,7 @@ class ColumnCoding:
         if texts.values.nbytes > MOST_BYTES:
             self._coded.remove(number)
             return values.cast(pa.string())
-        return coded.indices
+        return coded.indices.cast(self.type_of(number))
 
     def _rank(self, number: int) -> pa.Array:
         """The place of each text of a column among them, in order."""
@@ -98,6 +101,11 @@ def _comparable(values: pa.Array) -> pa.Array:
     bits = values.view(kind)
     largest = pa.scalar(2 ** (width - 1) - 1, kind)
     return pc.if_else(pc.less(bits, pa.scalar(0, kind)), pc.bit_wise_xor(bits, largest), bits)
+
+
+def _narrowest(count: int) -> pa.DataType:
+    """The smallest type of numbers that tells so many texts apart: what waits on disk is the smaller."""
+    return next(kind for kind in (pa.int8(), pa.int16(), pa.int32()) if count <= 2 ** (kind.bit_width - 1))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ PIECE = 2 * 2**20
 _BLOCK = 4_096
 """One number of so many is kept in memory, to find places in a run on disk."""
 _BYTES = 8
+_STRETCH = 32
 _NONE: Numbers = np.empty(0, np.int64)
 
 
@@ -83,7 +85,7 @@ class SortedInt64Set:
 
     def _sorted(self) -> Numbers:
         numbers = np.concatenate(self._waiting)
-        numbers.sort(kind="stable")
+        numbers.sort(kind=best_sort(numbers))
         self._waiting, self._waiting_count = [], 0
         return numbers
 
@@ -110,12 +112,25 @@ def _aligned_chunks(
         yield one.between(first, end), other.between(first, end)
 
 
+def best_sort(numbers: Numbers) -> Literal["stable", "quicksort"]:
+    """The faster way to sort: merging where numbers come in long stretches of order."""
+    breaks = int(np.count_nonzero(numbers[1:] < numbers[:-1]))
+    return "stable" if breaks * _STRETCH < len(numbers) else "quicksort"
+
+
 def is_in_sorted(numbers: Numbers, held: Numbers) -> Mask:
     """Which numbers are in a sorted array."""
     if not len(held):
         return np.zeros(len(numbers), bool)
     if np.array_equal(numbers, held):
         return np.ones(len(numbers), bool)
+    if best_sort(numbers) == "quicksort":
+        # In order they are found in a fraction of the time that it takes to jump to and fro.
+        order = np.argsort(numbers)
+        shuffled = np.empty(len(numbers), bool)
+        ordered = numbers[order]
+        shuffled[order] = held[places_in(held, ordered)] == ordered
+        return shuffled
     found: Mask = held[places_in(held, numbers)] == numbers
     return found
 

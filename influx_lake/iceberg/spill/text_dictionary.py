@@ -36,7 +36,7 @@ class TextDictionary:
         return pa.DictionaryArray.from_arrays(places.take(local.indices), self.values)
 
     def encode_all(self, texts: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Plain texts that are kept no longer than they are together: where there are many, with values of their own."""
+        """The texts of a row group, encoded; where the values are many already, with those of these texts alone."""
         if len(self.values) >= _SMALL:
             return texts.dictionary_encode()
         return pa.chunked_array([self.encode(chunk) for chunk in texts.chunks], ENCODED)

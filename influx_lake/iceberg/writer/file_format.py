@@ -86,7 +86,7 @@ class FileFormat:
         return pa.Table.from_arrays([self._conform(values, column) for values, column in columns], schema=self.schema)
 
     def row_group(self, rows: pa.Table) -> pa.Table:
-        """Conforming rows as the Parquet writer takes them, with one dictionary per column, so that none is built again."""
+        """Conforming rows as the Parquet writer takes them: with one dictionary per column, so that it builds none."""
         if not self.dictionaries:
             return rows
         pairs = zip(rows.columns, self.written, strict=True)

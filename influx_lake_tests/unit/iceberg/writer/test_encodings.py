@@ -61,6 +61,25 @@ def test_texts_that_are_copied_become_dictionaries() -> None:
     assert form.conform(rows).column(0).to_pylist() == COLUMNS["host"][1]
 
 
+@pytest.mark.parametrize("distinct", [3, 4_095, 4_097, 9_000])
+def test_texts_of_a_row_group_have_one_dictionary(distinct: int) -> None:
+    texts = [f"host-{number % distinct}" if number % 11 else None for number in range(40_000)]
+    rows = pa.table({"host": pa.chunked_array([texts[begin : begin + 10_000] for begin in range(0, 40_000, 10_000)])})
+    form = FileFormat.suiting(rows, WriteSettings(), encode_text=False)
+    for _ in range(2):
+        group = form.row_group(form.conform(rows))
+        assert group.schema == form.written == pa.schema({"host": pa.dictionary(pa.int32(), pa.string())})
+        assert group.column(0).to_pylist() == texts
+        assert len({chunk.dictionary.to_pylist().__str__() for chunk in group.column(0).chunks}) == 1
+
+
+@pytest.mark.parametrize(("width", "rows"), [(8, 20_000), (1_000, 1_024), (100, 2_520)])
+def test_the_size_of_a_page_is_looked_at_in_time(width: int, rows: int) -> None:
+    texts = [hashlib.sha512(str(i).encode()).hexdigest().ljust(width, "x")[:width] for i in range(4_000)]
+    rows_of_texts = pa.table({"message": texts})
+    assert FileFormat.suiting(rows_of_texts, WriteSettings(), encode_text=False).options["write_batch_size"] == rows
+
+
 def test_a_column_without_values() -> None:
     rows = pa.table({kind: pa.nulls(10, kind) for kind in ("double", "int64", "string", "bool", "timestamp[us]")})
     assert size(rows, **FileFormat.suiting(rows, WriteSettings(), encode_text=True).options)
