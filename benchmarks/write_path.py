@@ -55,7 +55,7 @@ def run(rows: int, runs: int) -> dict[str, object]:
     for _ in range(runs):
         for comparison in compared.values():
             comparison.run(rows)
-        duckdb.append(in_process("benchmarks.cases", "sort-duckdb", str(rows)))
+        duckdb.append(in_process("benchmarks.inputs.cases", "sort-duckdb", str(rows)))
     layouts = {layout: comparison.report() for layout, comparison in compared.items()}
     peaks = {size: {layout: peak_over(layout, rows * factor) for layout in LAYOUTS} for size, factor in SIZES.items()}
     for layout, report in layouts.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 from struct import pack, unpack
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -265,3 +266,21 @@ def test_memory_does_not_grow_with_the_window() -> None:
     costs = [in_process(big_load.__name__, str(rows)) for rows in (5_000_000, 20_000_000)]
     assert max(cost.peak_mb - cost.base_mb for cost in costs) < 130
     assert costs[1].peak_mb - costs[0].peak_mb < 25
+
+
+def test_texts_become_more_and_nothing_is_null() -> None:
+    """Numbers of texts get wider twice on the way, and batches are parts of larger arrays."""
+    count = 40_000
+    place = np.random.default_rng(1).permutation(count)
+    whole = pa.table(
+        {
+            "place": place,
+            "host": [f"h{number}" for number in range(count)],
+            "value": np.arange(count) / 7,
+            "small": pa.array(np.arange(count) % 100, pa.int16()),
+        }
+    )
+    limits = Limits(run_bytes=200_000, chunk_bytes=4_000, round_bytes=50_000, runs=8)
+    batches = whole.combine_chunks().to_batches(max_chunksize=3_001)
+    found = pa.Table.from_batches(list(sorted_batches(batches, whole.schema, [SortTerm("place")], limits)))
+    assert found.cast(whole.schema).equals(whole.sort_by("place"))
