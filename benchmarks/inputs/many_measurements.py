@@ -12,8 +12,10 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from influx_lake.sandbox import Sandbox
+if TYPE_CHECKING:
+    from influx_lake.sandbox import Sandbox
 
 DAILY = 1_000
 """Up to how many measurements a lake has daily windows; a larger one has hourly windows."""
@@ -65,6 +67,9 @@ class ManyMeasurements:
         Raises:
             SystemExit: It could not be made.
         """
+        # Not at the top: what is measured imports this module and needs no server.
+        from influx_lake.sandbox import Sandbox
+
         port = self.folder / "port"
         is_new = not port.exists()
         with Sandbox(self.folder / "influxdb", port=0 if is_new else int(port.read_text()), token=TOKEN) as box:
