@@ -12,6 +12,7 @@ from influx_lake.config import Discovered, Lake, load_lake, read_discovered
 from influx_lake.config.lake.lake import Resolved
 from influx_lake.config.sources.discovery import replace_discovered
 from influx_lake.errors import MeasurementNotFound
+from influx_lake.replication.streams.ledger import streams_of
 from influx_lake.sources import open_source
 from influx_lake.sources.databases import databases_of
 from influx_lake.sources.listing import Listing, listing_of
@@ -52,7 +53,9 @@ def survey_sources(lake: Lake, source: Callable[[str], Source]) -> Survey:
     """
     sources = list(dict.fromkeys(pattern.source for pattern in lake.patterns)) or list(lake.sources)
     groups = {group.name for group in lake.groups}
-    alone = [name for name in sources if name not in groups and "/" not in name]
+    # Which measurements topics have, streams tell as they come.
+    streams = streams_of(lake)
+    alone = [name for name in sources if name not in groups and name not in streams and "/" not in name]
     listed = {name: listing_of(source(name)) for name in alone} | _in_databases(lake)
     wanted = {name: listing.wanted(lake.named(name)) for name, listing in listed.items()}
     lake = with_first_points(lake, wanted, source, again=True)

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from influx_lake.config import Lake, load_lake
+from influx_lake.config import Lake, load_lake, write_discovered
 from influx_lake.config.values.source_schema import Column, ColumnType, MeasurementSchema, Role
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import PermanentSourceError, StreamBehind, StreamOvertaken
 from influx_lake.iceberg.streams.position import position_in
 from influx_lake.iceberg.table_state import table_state
 from influx_lake.iceberg.window_result import WindowResult
+from influx_lake.replication.discovery import discover_measurements
 from influx_lake.replication.window import replicate_window
 from influx_lake.sources import open_source
 from influx_lake.sources.protocol import ServerInfo
@@ -228,6 +229,13 @@ def test_patterns_get_tables_for_names_that_come_and_others_are_counted(
     assert found == {"events": {"mem"}}
     assert stream.ledger.unmatched == {"cpu": 12}
     assert not catalog.table_exists("telemetry.cpu")
+
+
+def test_discovery_leaves_alone_what_a_stream_found(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, "{'m*': {}}")
+    write_discovered(lake.root, {"events": {"mem"}})
+    survey, _ = discover_measurements(lake, lambda name: open_source(lake.source(name)))
+    assert [each.name for each in survey.lake.measurements] == ["mem"]
 
 
 def test_types_that_do_not_fit_go_to_the_quarantine_once(catalog: Catalog, lake_folder: Path) -> None:
