@@ -35,6 +35,7 @@ from influx_lake.orchestration.proof.proving import proof_assets, proof_jobs, pr
 from influx_lake.orchestration.requests.requested_windows import requested_windows_sensor
 from influx_lake.orchestration.resources import IcebergCatalogResource, SourceResource
 from influx_lake.orchestration.restoring import restore_assets, restore_jobs
+from influx_lake.orchestration.spark.windows import SparkWindows
 from influx_lake.orchestration.splitting.part_runs import part_jobs, parts_sensor
 from influx_lake.replication.changes.journal import ChangeJournal
 
@@ -71,6 +72,7 @@ def build_definitions(
         observation=observation,
         pending=ChangeJournal.of(lake.root).pending,
         conditions=conditions,
+        spark=SparkWindows(lake),
     )
     tables = measurement_assets([marked_if_gone(lake, each) for each in lake.measurements], options)
     lake = with_translated_keys(lake, (spec for each in tables for spec in each.specs))

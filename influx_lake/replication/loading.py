@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import replace
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from influx_lake.config.values.windows import Window
 from influx_lake.errors import BranchOutdated, ColumnsChanged, WindowInterrupted, naming
@@ -56,18 +56,49 @@ class WindowRows(Protocol):
         ...
 
 
-def load_rows(rows: WindowRows) -> WindowResult:
+@runtime_checkable
+class LoadedElsewhere(Protocol):
+    """A window that another process loads as a whole."""
+
+    @property
+    def subject(self) -> str:
+        """What it is of, for people: a measurement or a table."""
+        ...
+
+    @property
+    def window(self) -> Window:
+        """The window."""
+        ...
+
+    def result(self) -> WindowResult:
+        """Have it loaded.
+
+        Raises:
+            LakeError: It failed there.
+        """
+        ...
+
+
+def load_rows(rows: WindowRows | LoadedElsewhere) -> WindowResult:
     """Load a window: guarded, in the table's write mode, and from the beginning again where its source breaks off.
 
     Raises:
         LakeError: Of the class that says what can be done about it, naming what was loaded; the table is as it was.
     """
     with observed(rows) as results, naming(rows.subject, rows.window):
-        results.append(rows.loaded(restart_on_interruption(rows.load(), load_window)))
+        results.append(_loaded(rows))
         return results[-1]
 
 
-def load_windows(windows: Iterable[tuple[K, WindowRows]], at_once: int = 1) -> Iterator[tuple[K, WindowResult]]:
+def _loaded(rows: WindowRows | LoadedElsewhere) -> WindowResult:
+    if isinstance(rows, LoadedElsewhere):
+        return rows.result()
+    return rows.loaded(restart_on_interruption(rows.load(), load_window))
+
+
+def load_windows(
+    windows: Iterable[tuple[K, WindowRows | LoadedElsewhere]], at_once: int = 1
+) -> Iterator[tuple[K, WindowResult]]:
     """Load several windows, each in a commit of its own.
 
     Args:

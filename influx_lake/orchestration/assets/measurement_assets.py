@@ -25,6 +25,7 @@ from influx_lake.orchestration.partitions import backfill_policy, partitions_for
 from influx_lake.orchestration.pool_slots import Pool
 from influx_lake.orchestration.pools import SourcePools, table_pool
 from influx_lake.orchestration.resources import source_of
+from influx_lake.orchestration.spark.windows import SparkWindows
 from influx_lake.replication.parallel import windows_at_once
 
 STEPS_OF_THEIR_OWN = 200
@@ -49,6 +50,7 @@ class AssetOptions:
         observation: Who is told of loads.
         pending: What sources told of late points, and was not loaded since.
         conditions: When measurements are materialised by themselves, by their paths.
+        spark: Loads the windows that Spark is to load.
     """
 
     upstream: Mapping[tuple[str, str], dg.AssetSpec]
@@ -60,6 +62,7 @@ class AssetOptions:
     observation: Observation | None = None
     pending: Pending = tuple
     conditions: Mapping[tuple[str, ...], dg.AutomationCondition[dg.AssetKey]] = field(default_factory=dict)
+    spark: SparkWindows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,7 @@ def _rows(measurement: Measurement, options: AssetOptions, context: dg.AssetExec
         Pool(table_pool(measurement, names), limit) if limit else None,
         pools.claimed if pools else {},
         options.observation,
+        options.spark,
     )
 
 

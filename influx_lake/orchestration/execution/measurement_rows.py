@@ -17,6 +17,7 @@ from influx_lake.orchestration.execution.partition_rows import PartitionWindow, 
 from influx_lake.orchestration.partition_events import step_of
 from influx_lake.orchestration.pool_slots import Pool, is_held_by_steps, slot
 from influx_lake.orchestration.resources import OpensSource
+from influx_lake.orchestration.spark.windows import SparkWindow, SparkWindows
 from influx_lake.orchestration.splitting.run_helpers import RunHelpers
 from influx_lake.orchestration.window_metadata import replication_facts
 from influx_lake.replication.splitting.helpers import Helpers, NoHelpers
@@ -48,6 +49,7 @@ class MeasurementRows:
         pool: Where a place is held meanwhile: the table's pool, if it has one.
         source_pools: Pools of its sources in which a place is held meanwhile too.
         observation: Who is told of the loads.
+        spark: Loads the windows that Spark is to load; None: there are none.
     """
 
     measurement: Measurement
@@ -56,6 +58,7 @@ class MeasurementRows:
     pool: Pool | None = None
     source_pools: Mapping[str, Pool] = field(default_factory=dict)
     observation: Observation | None = None
+    spark: SparkWindows | None = None
 
     @contextmanager
     def opened(
@@ -82,8 +85,17 @@ class MeasurementRows:
             shared = RunHelpers(step_of().instance, context.run_id, measurement.full_name)
             helpers: Helpers = shared if measurement.split is not None else NoHelpers()
 
+            spark = self.spark
+            by_spark = [each for each in partitions.values() if spark is not None and spark.takes(measurement, each)]
+            job = spark.of_step(catalog, measurement, by_spark) if spark is not None and by_spark else None
+
             def window_of(key: str, window: Window) -> PartitionWindow:
                 name = measurement.source_of(window)
+                if job is not None and window in by_spark:
+                    there = SparkWindow(job, measurement.name, window)
+                    return PartitionWindow(
+                        there, lambda done: {key: replication_facts(done, self.upstreams[name].asset)}
+                    )
                 rows = MeasurementWindow(
                     sources[name],
                     catalog,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
     from influx_lake.iceberg.window_result import WindowResult
-    from influx_lake.replication.loading import WindowRows
+    from influx_lake.replication.loading import LoadedElsewhere, WindowRows
 
 PROGRESS_SECONDS = 2.0
 """A line of a run's log costs as much as a small window."""
@@ -37,7 +37,7 @@ class PartitionWindow:
         facts: What is shown of each partition in it, by partition key, once it is written.
     """
 
-    rows: WindowRows
+    rows: WindowRows | LoadedElsewhere
     facts: Callable[[WindowResult], Mapping[str, Facts]]
 
 
@@ -140,7 +140,7 @@ def _with_the_tables_state_last(finished: dict[str, Facts], last: str) -> dict[s
     return {**finished, last: {**finished[last], **{name: newest[name] for name in _OF_TABLE & newest.keys()}}}
 
 
-def _written(rows: WindowRows, done: WindowResult) -> str:
+def _written(rows: WindowRows | LoadedElsewhere, done: WindowResult) -> str:
     return (
         f"{rows.subject}: {done.rows:,} rows in {done.seconds:.1f} s ({done.rows_per_second:,.0f} rows/s), "
         f"snapshot {done.snapshot_id} of {done.table_name}"

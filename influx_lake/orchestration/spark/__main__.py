@@ -1,0 +1,5 @@
+"""Drives Spark for the run that started this process."""
+
+from influx_lake.orchestration.spark.job import main
+
+main()

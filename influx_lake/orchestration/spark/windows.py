@@ -1,0 +1,123 @@
+"""Windows that Spark loads: a process of its own drives it, by Dagster Pipes, once for all windows of a step."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from influx_lake.config import Lake, Measurement
+from influx_lake.config.values.load_engines import LoadEngine
+from influx_lake.config.values.windows import Window
+from influx_lake.errors import EngineError, LakeError
+from influx_lake.orchestration.partition_events import step_of
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from influx_lake.iceberg.window_result import WindowResult
+
+_JOB = "influx_lake.orchestration.spark"
+
+
+@dataclass(frozen=True, slots=True)
+class SparkWindows:
+    """Which windows of a lake Spark loads, and the processes that drive it.
+
+    Attributes:
+        lake: The lake.
+    """
+
+    lake: Lake
+
+    def takes(self, measurement: Measurement, window: Window) -> bool:
+        """Whether Spark loads a window."""
+        return self.lake.engine_of(measurement, measurement.source_of(window)) is LoadEngine.SPARK
+
+    def of_step(self, catalog: Catalog, measurement: Measurement, windows: Sequence[Window]) -> SparkJob:
+        """The job of a step's windows. It starts when the first of them is asked for."""
+        return SparkJob(self.lake, catalog, measurement, windows)
+
+
+@dataclass(slots=True)
+class SparkJob:
+    """The windows of a step, loaded by one process that drives Spark.
+
+    Attributes:
+        lake: The lake.
+        catalog: The catalog of the table.
+        measurement: The measurement.
+        windows: Its windows.
+    """
+
+    lake: Lake
+    catalog: Catalog
+    measurement: Measurement
+    windows: Sequence[Window]
+    _messages: Sequence[Any] | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def result(self, window: Window) -> WindowResult:
+        """What became of a window.
+
+        Raises:
+            LakeError: It failed, or one before it.
+            EngineError: The process ended before it told.
+        """
+        from influx_lake.iceberg.scan.reader import open_table
+        from influx_lake.orchestration.spark.results import heard, heard_error
+
+        with self._lock:
+            # Several windows are asked for at once, and one job does them all.
+            messages = self._messages = self._run() if self._messages is None else self._messages
+        for message in messages:
+            if message.get("loaded", {}).get("window") == str(window):
+                table = open_table(self.catalog, self.measurement.identifier, self.measurement.share)
+                return heard(message["loaded"], table)
+        for message in messages:
+            if "error" in message:
+                raise heard_error(message["error"])
+        raise EngineError("the process that drives Spark ended and did not tell what became of the window")
+
+    def _run(self) -> Sequence[Any]:
+        from influx_lake.orchestration.spark.job import REQUEST, JobRequest
+        from influx_lake.orchestration.spark.results import joined
+
+        step = step_of()
+        request = JobRequest.of(self.lake, self.measurement, self.windows, step.run.run_id)
+        try:
+            done = dg.PipesSubprocessClient().run(
+                context=step, command=[sys.executable, "-m", _JOB], extras={REQUEST: request.written()}
+            )
+        except (LakeError, dg.DagsterExecutionInterruptedError):
+            raise
+        except Exception as error:
+            raise EngineError(
+                f"the process that drives Spark ended before it was done: {error}",
+                remedy="Its output is in the run's compute logs; what it committed is in the table, and to load it "
+                "again changes nothing",
+            ) from None
+        return joined(done.get_custom_messages())
+
+
+@dataclass(frozen=True, slots=True)
+class SparkWindow:
+    """A window that a job loads; see `LoadedElsewhere`.
+
+    Attributes:
+        job: The job.
+        subject: The measurement.
+        window: The window.
+    """
+
+    job: SparkJob
+    subject: str
+    window: Window
+
+    def result(self) -> WindowResult:
+        """What loading it did; the job runs when the first window is asked for."""
+        return self.job.result(self.window)
