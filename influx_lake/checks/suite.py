@@ -41,12 +41,17 @@ def _makes_rows(measurement: Measurement) -> bool:
     return transforms.transforms or transforms.casts_otherwise or measurement.layout is not None
 
 
+def _has_source_to_ask(measurement: Measurement) -> bool:
+    """Whether there is a source that windows can be compared with: topics cannot be asked for one."""
+    return not measurement.is_streamed_only
+
+
 _ON: dict[str, Callable[[Measurement], bool]] = {
-    "source_equals_lake": lambda measurement: True,
+    "source_equals_lake": _has_source_to_ask,
     "no_duplicate_points": _adds_rows,
     "gaps": lambda measurement: True,
     "freshness": lambda measurement: measurement.freshness is not None,
-    "schema_drift": lambda measurement: True,
+    "schema_drift": _has_source_to_ask,
     "nothing_in_quarantine": lambda measurement: measurement.has_quarantine,
     "same_definition": _makes_rows,
     "small_files": lambda measurement: True,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from influx_lake.errors import LakeError
 from influx_lake.sources.messages.brokers import Brokers
 from influx_lake.streaming.spark_session import spark_session
-from influx_lake.streaming.stream import Step, Stream
+from influx_lake.streaming.steps import Step
+from influx_lake.streaming.stream import Stream
 from influx_lake.streaming.topics import SparkTopics
 
 if TYPE_CHECKING:

@@ -8,15 +8,13 @@ not say in their own commits that they have it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from influx_lake.config import Lake, Measurement
 from influx_lake.config.connections import KafkaConfig
@@ -28,10 +26,10 @@ from influx_lake.replication.streams.ledger import Ledger, LedgerTable, Partitio
 from influx_lake.sources.messages.batch import batch_source
 from influx_lake.sources.messages.message import Offsets
 from influx_lake.sources.messages.taking_apart import Read
-from influx_lake.sources.points.staged_file import Unit
 from influx_lake.streaming.adding import MeasurementMessages
 from influx_lake.streaming.dead_letters import add_dead_letters
 from influx_lake.streaming.routing import Routing
+from influx_lake.streaming.steps import Step, Topics, begin_of, in_pieces
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -41,21 +39,6 @@ MOST_NAMES = 100
 _OTHERS = "(others)"
 
 log = logging.getLogger("influx_lake.streaming")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Messages that were read and taken apart, to be added together.
-
-    Attributes:
-        units: Their points, in the order in which they count.
-        reads: What was read, of each partition.
-        dead: Those that are no points: rows of `DEAD_LETTERS`.
-    """
-
-    units: Sequence[Unit]
-    reads: Sequence[Read]
-    dead: pa.Table
 
 
 @dataclass(slots=True)
@@ -69,26 +52,6 @@ class Replay:
 
     table: str
     offsets: Offsets
-
-
-class Topics(Protocol):
-    """Topics whose messages can be read."""
-
-    def partitions(self) -> Mapping[str, Sequence[int]]:
-        """The partitions of each topic."""
-        ...
-
-    def begins(self, partitions: Mapping[str, Sequence[int]]) -> Offsets:
-        """The offset of the first message of each partition that is still there."""
-        ...
-
-    def ends(self, partitions: Mapping[str, Sequence[int]]) -> Offsets:
-        """The offset behind the last message of each partition."""
-        ...
-
-    def between(self, begin: Offsets, end: Offsets, add: Callable[[Step], None]) -> None:
-        """Read the messages between offsets, and have them added."""
-        ...
 
 
 @dataclass(slots=True)
@@ -177,7 +140,7 @@ class Stream:
         ledger, end = self.ledger, self._end_of(step, replay)
         repeated = ledger.under_way is not None
         if not repeated and replay is None:
-            ledger = self._keep(replace(ledger, under_way=UnderWay(_begin_of(step), end)))
+            ledger = self._keep(replace(ledger, under_way=UnderWay(begin_of(step), end)))
         names = dict.fromkeys(key.name for unit in step.units for key in unit.measurements)
         routed = self.routing.measurements(names)
         work = [
@@ -312,7 +275,7 @@ class Stream:
             for topic, found in begins.items()
             if topic in end
         }
-        for begun, ended in _in_pieces(begin, end, self.config.max_messages):
+        for begun, ended in in_pieces(begin, end, self.config.max_messages):
             topics.between(begun, ended, partial(self.add, replay=replay))
         measurement = next((each for each in self._streamed() if each.full_name == replay.table), None)
         held = measurement and self._held(measurement)
@@ -347,32 +310,6 @@ class Stream:
             known = offsets.setdefault(each.topic, {})
             known[each.partition] = max(each.next, known.get(each.partition, 0))
         return StreamPosition(self.name, ledger.position.sequence + 1, offsets)
-
-
-def _in_pieces(begin: Offsets, end: Offsets, most: int) -> Iterator[tuple[Offsets, Offsets]]:
-    """The messages between offsets, in pieces of about so many."""
-    at = {topic: dict(found) for topic, found in begin.items()}
-    step = max(1, most // max(1, sum(map(len, at.values()))))
-
-    def until(topic: str, each: int, place: int) -> int:
-        return min(place + step, max(place, end.get(topic, {}).get(each, 0)))
-
-    while True:
-        ended = {
-            topic: {each: until(topic, each, place) for each, place in found.items()} for topic, found in at.items()
-        }
-        if ended == at:
-            return
-        yield at, ended
-        at = ended
-
-
-def _begin_of(step: Step) -> dict[str, dict[int, int]]:
-    begin: dict[str, dict[int, int]] = {}
-    for each in step.reads:
-        known = begin.setdefault(each.topic, {})
-        known[each.partition] = min(each.first, known.get(each.partition, each.first))
-    return begin
 
 
 def _add(messages: MeasurementMessages, repeated: bool) -> int:

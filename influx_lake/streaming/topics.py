@@ -21,7 +21,7 @@ from influx_lake.sources.messages.message import DEAD_LETTERS, Messages, Offsets
 from influx_lake.sources.messages.taking_apart import Read, TakenApart, take_apart, unpack
 from influx_lake.streaming.routing import Wanted
 from influx_lake.streaming.spark_session import spark_errors
-from influx_lake.streaming.stream import Step
+from influx_lake.streaming.steps import Step
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -43,6 +43,10 @@ def stream_of(options: MeasurementOptions, source: str, config: SourceConfig) ->
 def _check_without_database(options: MeasurementOptions) -> None:
     """Check that nothing is wanted that takes a database to compare with."""
     stated = options.model_fields_set
+    for check in ("source_equals_lake", "schema_drift"):
+        if check in options.checks.model_fields_set and getattr(options.checks, check).is_on(by_default=False):
+            message = "compares the table with its source, and a topic cannot be compared: leave it out"
+            raise OptionMistake(message, ("checks", check), ("source",))
     for option in ("reconcile", "proof", "offload"):
         if option in stated and getattr(options, option) is not None:
             message = "a topic cannot be compared with a table: name a database as `source`, and the topics as `stream`"
